@@ -1,0 +1,97 @@
+"""The command line: `phenodose COMMAND`.
+
+Belongs here: the list of commands and how errors become exit codes (0 done, 2 the user can mend it,
+1 a bug). Each command is a module of this package, imported only when it is called, so that
+`phenodose --help` is instant. Does not belong here: science.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import traceback
+
+import click
+
+import phenodose
+from phenodose.errors import PhenodoseError
+
+#: Command -> its line in `phenodose --help`. Module `phenodose.cli.<name>` holds `command`.
+COMMANDS: dict[str, str] = {
+    "demo": "Simulate a patient screen and take it from raw images to a drug ranking.",
+    "simulate": "Write a raw screen folder with known truth.",
+    "ingest": "Turn one raw plate folder into an OME-Zarr plate.",
+    "verify": "Check every byte of an OME-Zarr plate against its own hashes and the raw files.",
+    "screen": "Prepare, list and show screens.",
+    "run": "Register a screen and materialize its assets.",
+    "score": "Score a layout with readouts, without a store.",
+    "fit": "Fit dose-response curves from a CSV file.",
+    "sql": "Ask the cohort in SQL, read-only.",
+    "plugins": "List and check plugins.",
+    "report": "Write the report of a screen.",
+}
+
+
+class LazyCommands(click.Group):
+    """A command group that imports a command only when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands in the order of a screen's life."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"phenodose.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(phenodose.__version__, prog_name="phenodose")
+def cli() -> None:
+    """From microscope images of drug-screened tumours to drug sensitivity scores.
+
+    \b
+    Example: phenodose demo --store ./store
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with 0, 2 (the user can mend it) or 1 (a bug)."""
+    wanted = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = cli.main(args=wanted, prog_name="phenodose", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        _complain("interrupted; run the same command again to go on.", wanted)
+        sys.exit(130)
+    except click.ClickException as error:
+        hint = ""
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            hint = f" Try `{error.ctx.command_path} --help`."
+        _complain(error.format_message() + hint, wanted)
+        sys.exit(2)
+    except PhenodoseError as error:
+        _complain(str(error), wanted)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception:
+        traceback.print_exc()
+        _complain("this is a bug in phenodose; the lines above say where.", wanted)
+        sys.exit(1)
+
+
+def _complain(message: str, arguments: list[str]) -> None:
+    if "--json" in arguments:
+        click.echo(json.dumps({"error": message}), err=True)
+    else:
+        click.echo(f"phenodose: {message}", err=True)

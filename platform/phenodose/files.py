@@ -1,0 +1,104 @@
+"""Writing files so that none is ever half there.
+
+Belongs here: write aside, sync, move into place; hashing of files. Does not belong here: knowledge of
+what the files mean.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends well it is synced and moved into place.
+
+    If the block raises, the temporary file or folder is removed and `path` stays as it was. A folder
+    already at `path` is replaced whole.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        yield aside
+        if aside.is_dir():
+            for file in sorted(aside.rglob("*")):
+                if file.is_file():
+                    _sync_file(file)
+            _replace_folder(aside, path)
+        else:
+            _sync_file(aside)
+            aside.replace(path)
+        sync_folder(path.parent)
+    finally:
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, aside and moved into place."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON with sorted keys, aside and moved into place."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def hash_bytes(*parts: bytes) -> str:
+    """xxh3-128 of the concatenated parts, 32 hexadecimal digits."""
+    import xxhash
+
+    digest = xxhash.xxh3_128()
+    for part in parts:
+        digest.update(part)
+    return str(digest.hexdigest())
+
+
+def hash_file(path: Path, block_bytes: int = 1 << 22) -> str:
+    """xxh3-128 of a file's bytes, 32 hexadecimal digits."""
+    import xxhash
+
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as handle:
+        while block := handle.read(block_bytes):
+            digest.update(block)
+    return str(digest.hexdigest())
+
+
+def hash_json(value: Any) -> str:
+    """xxh3-128 of a JSON value written with sorted keys and no spaces."""
+    return hash_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode())
+
+
+def _sync_file(file: Path) -> None:
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+def _replace_folder(aside: Path, path: Path) -> None:
+    if not path.exists():
+        aside.rename(path)
+        return
+    old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+    path.rename(old)
+    aside.rename(path)
+    shutil.rmtree(old)

@@ -1,0 +1,97 @@
+"""Names of screens, plates and wells: how they are written, checked, joined and sorted.
+
+Belongs here: everything about the spelling of an identifier. Does not belong here: what a well holds
+(`phenodose.screens.layout`) or where a plate lies (`phenodose.store`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from phenodose.errors import InputError
+
+SCREEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9][0-9]?)\Z")
+_NUMBERED_PLATE = re.compile(r"(?:p|plate)?[ _-]?0*([0-9]+)\Z", re.IGNORECASE)
+
+#: Rows and columns of the usual microplates, by number of wells.
+PLATE_FORMATS: dict[int, tuple[int, int]] = {
+    6: (2, 3),
+    12: (3, 4),
+    24: (4, 6),
+    48: (6, 8),
+    96: (8, 12),
+    384: (16, 24),
+    1536: (32, 48),
+}
+MAX_ROWS, MAX_COLUMNS = PLATE_FORMATS[1536]
+
+
+def check_screen_id(screen: str) -> str:
+    """Return `screen` if it may be a screen id (folder name and partition key), else raise InputError."""
+    if not SCREEN_ID.match(screen):
+        raise InputError(
+            f"screen id {screen!r}: a screen id starts with a letter or digit and holds only letters, digits, "
+            "dot, underscore and dash; rename the folder."
+        )
+    return screen
+
+
+def row_label(index: int) -> str:
+    """Letter(s) of a zero-based row index: 0 -> A, 25 -> Z, 26 -> AA, 31 -> AF."""
+    if not 0 <= index < MAX_ROWS:
+        raise InputError(f"row index {index}: rows run from 0 (A) to {MAX_ROWS - 1} (AF).")
+    return chr(ord("A") + index) if index < 26 else "A" + chr(ord("A") + index - 26)
+
+
+def row_index(label: str) -> int:
+    """Zero-based index of a row label: A -> 0, P -> 15, AF -> 31; lower case is accepted."""
+    letters = label.strip().upper()
+    if len(letters) == 1 and "A" <= letters <= "Z":
+        return ord(letters) - ord("A")
+    if len(letters) == 2 and letters[0] == "A" and "A" <= letters[1] <= "F":
+        return 26 + ord(letters[1]) - ord("A")
+    raise InputError(f"row {label!r}: rows are letters A to Z, then AA to AF on 1536-well plates.")
+
+
+def well_name(row: str, column: int) -> str:
+    """The well's name, row letter and two-digit column: ('b', 7) -> 'B07'."""
+    index = row_index(row)
+    if not 1 <= column <= MAX_COLUMNS:
+        raise InputError(f"column {column} of row {row}: columns run from 1 to {MAX_COLUMNS}.")
+    return f"{row_label(index)}{column:02d}"
+
+
+def parse_well(name: str) -> tuple[str, int]:
+    """Row label and column of a well name: 'b7' or 'B07' -> ('B', 7)."""
+    match = _WELL.match(name.strip())
+    if match is None:
+        raise InputError(f"well {name!r}: write the row letter and the column, for example B07.")
+    row = row_label(row_index(match.group(1)))
+    column = int(match.group(2))
+    if column > MAX_COLUMNS:
+        raise InputError(f"well {name!r}: columns run from 1 to {MAX_COLUMNS}.")
+    return row, column
+
+
+def well_sort_key(name: str) -> tuple[int, int]:
+    """Sort key of a well name: by row (A..Z, AA..AF), then column."""
+    row, column = parse_well(name)
+    return row_index(row), column
+
+
+def plate_key(label: str) -> str:
+    """The key on which plate labels of different files are joined.
+
+    'P1', 'p01', 'Plate 1' and '1' name the same plate and give '1'; other labels ('1A', 'left') are
+    compared in upper case.
+    """
+    text = label.strip()
+    match = _NUMBERED_PLATE.match(text)
+    return str(int(match.group(1))) if match else text.upper()
+
+
+def plate_sort_key(label: str) -> tuple[int, int, str]:
+    """Sort key of a plate label: numbered plates by number first, then the others by text."""
+    key = plate_key(label)
+    return (0, int(key), "") if key.isdigit() else (1, 0, key)

@@ -1,0 +1,66 @@
+"""What every plugin is: a small class with a name, a version, a description and validated parameters.
+
+Belongs here: the base class and the contract version. Does not belong here: the four kinds (one module
+each beside this one) and finding plugins (`registry`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from phenodose.errors import PluginError
+
+#: Version of the plugin contract. A plugin states the one it was written for in `contract`.
+CONTRACT = 1
+
+
+class Parameters(BaseModel):
+    """Base of a plugin's parameters: frozen, and unknown names are refused.
+
+    Give every field a description and a range: they become the launchpad form, the help text and part
+    of the lineage.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Plugin(ABC):
+    """Base of readers, readouts, scorers and embedders.
+
+    A subclass sets the class variables; nothing heavy is imported at the top of its module, so that
+    plugins can be listed quickly.
+    """
+
+    #: Name in the store, the asset graph and on the command line; equals the entry point's name.
+    name: ClassVar[str]
+    #: Version of the plugin's results: change it when the same input gives another output.
+    version: ClassVar[str]
+    #: One sentence for lists, the asset's description and the docs.
+    description: ClassVar[str]
+    #: Version of the contract that the plugin was written for.
+    contract: ClassVar[int] = CONTRACT
+    #: The pydantic model of the parameters.
+    Parameters: ClassVar[type[Parameters]] = Parameters
+
+    parameters: Any
+
+    def __init__(self, parameters: Mapping[str, Any] | BaseModel | None = None) -> None:
+        """Make the plugin with these parameters; what is left out takes its default.
+
+        Raises:
+            PluginError: a parameter is unknown, of the wrong type or out of range.
+        """
+        if isinstance(parameters, BaseModel):
+            parameters = parameters.model_dump()
+        try:
+            self.parameters = self.Parameters.model_validate(dict(parameters or {}))
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(str(p) for p in fault['loc']) or 'parameters'}: {fault['msg']}" for fault in error.errors()
+            )
+            names = ", ".join(self.Parameters.model_fields) or "none"
+            raise PluginError(f"parameters of {self.name}: {faults} (its parameters are: {names}).") from error

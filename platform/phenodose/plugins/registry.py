@@ -1,0 +1,175 @@
+"""Finding plugins: by entry points, without importing them, each by name, faults named.
+
+Belongs here: discovery, loading, and the account of what was found. Choosing is not done here: which
+reader reads a folder is asked of the readers, which scorers run is the graph's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import metadata
+from typing import Any, Literal
+
+from phenodose.errors import PluginError
+from phenodose.plugins.base import CONTRACT, Plugin
+from phenodose.plugins.embedders import Embedder
+from phenodose.plugins.readers import Reader
+from phenodose.plugins.readouts import Readout
+from phenodose.plugins.scorers import Scorer
+
+Kind = Literal["reader", "readout", "scorer", "embedder"]
+
+KINDS: dict[Kind, type[Plugin]] = {"reader": Reader, "readout": Readout, "scorer": Scorer, "embedder": Embedder}
+
+
+def group_of(kind: Kind) -> str:
+    """The entry-point group of a kind: 'scorer' -> 'phenodose.scorers'."""
+    return f"phenodose.{kind}s"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One entry point: what it offers and whether it can be used.
+
+    Attributes:
+        kind: reader, readout, scorer or embedder.
+        name: the plugin's name.
+        distribution: installed distribution that offers it, with its version.
+        target: the object it names, 'module:Class'.
+        status: 'found' until it is loaded, then 'ok'; 'broken' if it cannot be used; 'clash' if another
+            distribution offers the same name.
+        error: what is wrong and how to mend it; '' if nothing.
+    """
+
+    kind: Kind
+    name: str
+    distribution: str
+    target: str
+    status: Literal["found", "ok", "broken", "clash"] = "found"
+    error: str = ""
+
+
+class Registry:
+    """What is installed, by kind and name."""
+
+    def __init__(self, entry_points: Iterable[metadata.EntryPoint] | None = None) -> None:
+        """Collect the entry points (of all installed distributions by default); nothing is imported."""
+        wanted = {group_of(kind): kind for kind in KINDS}
+        offered: dict[tuple[Kind, str], list[metadata.EntryPoint]] = {}
+        for point in _installed() if entry_points is None else entry_points:
+            if point.group in wanted:
+                points = offered.setdefault((wanted[point.group], point.name), [])
+                # The same distribution can stand on the path twice (an editable install); it is one offer.
+                if all(_distribution(point) != _distribution(other) or point.value != other.value for other in points):
+                    points.append(point)
+        self._points = dict(sorted(offered.items()))
+        self._classes: dict[tuple[Kind, str], type[Plugin]] = {}
+        self._found: dict[tuple[Kind, str], Found] = {key: _found(*key, points) for key, points in self._points.items()}
+
+    def names(self, kind: Kind) -> list[str]:
+        """Names offered for a kind, broken ones included, in order."""
+        return [name for (k, name) in self._points if k == kind]
+
+    def get(self, kind: Kind, name: str) -> type[Plugin]:
+        """The plugin class of that name, imported on first use.
+
+        Raises:
+            PluginError: there is none of that name, two distributions offer it, it fails to import, or
+                it breaks the contract.
+        """
+        key = (kind, name)
+        if key not in self._points:
+            known = ", ".join(self.names(kind)) or "none"
+            raise PluginError(f"{kind} {name!r} is not installed; installed are: {known}.")
+        if key not in self._classes:
+            if self._found[key].status in ("found", "broken"):
+                self._load(key)
+            if self._found[key].error:
+                raise PluginError(self._found[key].error)
+        return self._classes[key]
+
+    def create(self, kind: Kind, name: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """The plugin of that name with these parameters."""
+        return self.get(kind, name)(parameters)
+
+    def usable(self, kind: Kind) -> dict[str, Any]:
+        """All plugin classes of a kind that load, by name; the others are told by `report`."""
+        classes: dict[str, Any] = {}
+        for name in self.names(kind):
+            try:
+                classes[name] = self.get(kind, name)
+            except PluginError:
+                continue
+        return classes
+
+    def problems(self) -> list[Found]:
+        """Every plugin that cannot be used, with the reason; loads all plugins."""
+        return [found for found in self.report(load=True) if found.error]
+
+    def report(self, load: bool = False) -> list[Found]:
+        """Every plugin found, by kind and name; with `load` each is imported to learn its status."""
+        if load:
+            for kind in KINDS:
+                self.usable(kind)
+        return list(self._found.values())
+
+    def _load(self, key: tuple[Kind, str]) -> None:
+        kind, name = key
+        found = self._found[key]
+        try:
+            loaded = self._points[key][0].load()
+        except Exception as error:
+            problem = f"fails to import: {type(error).__name__}: {error}"
+        else:
+            problem = _contract_fault(kind, name, loaded)
+            if not problem:
+                self._classes[key] = loaded
+                self._found[key] = replace(found, status="ok", error="")
+                return
+        message = (
+            f"{kind} {name!r} of {found.distribution} ({found.target}) {problem}. "
+            f"Mend or uninstall that distribution; `phenodose plugins check {name}` shows more."
+        )
+        self._found[key] = replace(found, status="broken", error=message)
+
+
+@cache
+def registry() -> Registry:
+    """The registry of this process; `registry.cache_clear()` looks again after an installation."""
+    return Registry()
+
+
+def _distribution(point: metadata.EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unnamed distribution"
+
+
+def _found(kind: Kind, name: str, points: list[metadata.EntryPoint]) -> Found:
+    if len(points) == 1:
+        return Found(kind, name, _distribution(points[0]), points[0].value)
+    offers = " and ".join(f"{_distribution(point)} ({point.value})" for point in points)
+    error = f"{kind} {name!r} is offered by {len(points)} distributions: {offers}. Uninstall or rename all but one."
+    return Found(kind, name, " and ".join(_distribution(p) for p in points), points[0].value, "clash", error)
+
+
+def _contract_fault(kind: Kind, name: str, loaded: Any) -> str:
+    """In what the loaded object breaks the contract, or '' if in nothing."""
+    base = KINDS[kind]
+    if not (isinstance(loaded, type) and issubclass(loaded, base)):
+        return f"is not a subclass of phenodose.plugins.{base.__name__}"
+    for attribute in ("name", "version", "description"):
+        if not isinstance(getattr(loaded, attribute, None), str):
+            return f"does not declare `{attribute}`"
+    if loaded.contract != CONTRACT:
+        return f"was written for plugin contract {loaded.contract}, this phenodose speaks {CONTRACT}"
+    if loaded.name != name:
+        return f"declares the name {loaded.name!r} but its entry point says {name!r}"
+    missing = sorted(getattr(loaded, "__abstractmethods__", ()))
+    if missing:
+        return f"does not implement {', '.join(missing)}"
+    return ""
+
+
+def _installed() -> list[metadata.EntryPoint]:
+    return [point for kind in KINDS for point in metadata.entry_points(group=group_of(kind))]

@@ -1,0 +1,409 @@
+"""Every table of the store, declared once.
+
+Belongs here: the name, columns, types, units, keys and meaning of each table. The Parquet schema, the
+DuckDB table, the blocking asset check and the docs page all come from these declarations. Does not
+belong here: reading and writing (`phenodose.store`, `phenodose.storage.warehouse`) and computing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from phenodose.errors import Faults, TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+ColumnType = Literal["text", "integer", "number", "boolean", "timestamp"]
+
+_DUCKDB_TYPES: dict[str, str] = {
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMPTZ",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name (unit as suffix), type, unit, meaning, and whether it may be empty."""
+
+    name: str
+    type: ColumnType
+    description: str
+    unit: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what a row is, its columns, and the key that is unique within a screen."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns in their declared order."""
+        return [column.name for column in self.columns]
+
+    def arrow_schema(self) -> pa.Schema:
+        """The Parquet schema; descriptions and units travel as field metadata."""
+        import pyarrow as pa
+
+        types = {
+            "text": pa.string(),
+            "integer": pa.int64(),
+            "number": pa.float64(),
+            "boolean": pa.bool_(),
+            "timestamp": pa.timestamp("us", tz="UTC"),
+        }
+        return pa.schema(
+            [
+                pa.field(c.name, types[c.type], metadata={"description": c.description, "unit": c.unit})
+                for c in self.columns
+            ],
+            metadata={"phenodose.table": self.name},
+        )
+
+    def duckdb_ddl(self) -> str:
+        """The CREATE TABLE statement, comments included."""
+        lines = [f'  "{c.name}" {_DUCKDB_TYPES[c.type]}{" NOT NULL" if c.required else ""}' for c in self.columns]
+        body = ",\n".join(lines)
+        return f'CREATE TABLE "{self.name}" (\n{body}\n)'
+
+    def faults(self, frame: pd.DataFrame) -> list[str]:
+        """Everything in which `frame` departs from the declaration, a sentence each; empty if it fits."""
+        found: list[str] = []
+        missing = [name for name in self.column_names if name not in frame.columns]
+        surplus = [str(name) for name in frame.columns if name not in self.column_names]
+        if missing:
+            found.append(f"columns missing: {', '.join(missing)}.")
+        if surplus:
+            found.append(f"columns not declared: {', '.join(surplus)}.")
+        if missing:
+            return found
+        for column in self.columns:
+            empty = int(frame[column.name].isna().sum())
+            if column.required and empty:
+                found.append(f"column {column.name}: {empty} of {len(frame)} values are empty, none may be.")
+        if not found and len(frame):
+            double = frame.duplicated(list(self.key), keep=False)
+            if bool(double.any()):
+                example = frame.loc[double, list(self.key)].iloc[0].to_dict()
+                found.append(f"key ({', '.join(self.key)}) is not unique: {int(double.sum())} rows, such as {example}.")
+        return found
+
+    def conform(self, frame: pd.DataFrame) -> pa.Table:
+        """The rows of `frame` in declared order and types.
+
+        Raises:
+            TableError: columns are missing, undeclared, of another type, empty though required, or the
+                key is not unique; all faults in one message.
+        """
+        import pyarrow as pa
+
+        faults = Faults(f"table {self.name}")
+        faults.extend(self.faults(frame))
+        faults.raise_if_any(TableError)
+        arrays = []
+        for field in self.arrow_schema():
+            try:
+                arrays.append(pa.Array.from_pandas(frame[field.name], type=field.type))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+                faults.add(f"column {field.name} cannot become {field.type}: {error}.")
+        faults.raise_if_any(TableError)
+        return pa.Table.from_arrays(arrays, schema=self.arrow_schema())
+
+    def empty(self) -> pd.DataFrame:
+        """A frame with the declared columns and no row."""
+        frame: pd.DataFrame = self.arrow_schema().empty_table().to_pandas()
+        return frame
+
+    def frame(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """A frame of `rows` with every declared column; what a row leaves out is empty."""
+        import pandas as pd
+
+        if not rows:
+            return self.empty()
+        return pd.DataFrame([{name: row.get(name) for name in self.column_names} for row in rows])
+
+
+def _text(name: str, description: str, required: bool = True) -> Column:
+    return Column(name, "text", description, required=required)
+
+
+def _number(name: str, description: str, unit: str = "", required: bool = False) -> Column:
+    return Column(name, "number", description, unit, required)
+
+
+_SCREEN = _text("screen", "Screen id: folder name and partition key")
+_PLATE = _text("plate", "Plate name within the screen, such as P1")
+_ROW = _text("row", "Row letter(s), A to AF")
+_COLUMN = Column("column", "integer", "Column number from 1")
+_WELL = _text("well", "Row letter and two-digit column, such as B07")
+_READOUT = _text("readout", "Readout the values come from: ctg, mean_of_stack, cnn_phase2, ...")
+_REPLICATE = _text("replicate", "'pooled' for all replicates together, else the replicate number")
+_DRUG = _text("drug", "Treatment name as in the layout")
+_SAMPLE = _text("sample", "Cell line or patient sample (pseudonym)")
+PROVENANCE: tuple[Column, ...] = (
+    _text("run_id", "Run that wrote the row"),
+    _text("plugin", "Plugin that computed the row"),
+    _text("plugin_version", "Version of that plugin"),
+    _text("parameters", "Parameters of the plugin in that run, as JSON"),
+    _text("checkpoint", "Hash of the network weights the row comes from; empty without a network", required=False),
+)
+
+SCREENS = Table(
+    "screens",
+    "One row a screen: all plates of one sample screened once.",
+    (
+        _SCREEN,
+        _SAMPLE,
+        _text("kind", "drug-screen or control-experiment"),
+        _text("entity", "Diagnosis of the sample", required=False),
+        _text("reader", "Reader that indexed the raw images; empty without images", required=False),
+        Column("n_plates", "integer", "Plates in the layout"),
+        Column("n_drugs", "integer", "Different therapy treatments in the layout"),
+        _text("source", "Name of the raw screen folder"),
+        _text("run_id", "Run that wrote the row"),
+    ),
+    ("screen",),
+)
+
+WELLS = Table(
+    "wells",
+    "One row a well of the layout: what the well holds.",
+    (
+        _SCREEN,
+        _PLATE,
+        _WELL,
+        _ROW,
+        _COLUMN,
+        _SAMPLE,
+        _text("well_type", "neg, pos, therapy, trc, untreated, empty, or a free name such as STS and BzCl"),
+        _text("treatment", "Drug or control substance", required=False),
+        _number("concentration_nM", "Concentration of the treatment", "nM"),
+        Column("replicate", "integer", "Replicate number from 1", required=False),
+        _text("add_on", "Second treatment of a combination", required=False),
+        _text("run_id", "Run that wrote the row"),
+    ),
+    ("screen", "plate", "well"),
+)
+
+PLATES = Table(
+    "plates",
+    "One row an OME-Zarr plate.",
+    (
+        _SCREEN,
+        _PLATE,
+        _text("path", "Place of the OME-Zarr plate, relative to the store"),
+        Column("n_wells", "integer", "Wells with images"),
+        Column("n_planes", "integer", "Planes read, projections included"),
+        Column("size_x_px", "integer", "Width of an image", "px"),
+        Column("size_y_px", "integer", "Height of an image", "px"),
+        Column("n_z", "integer", "Planes of the longest stack"),
+        _number("pixel_size_um", "Width of a pixel in the sample", "um"),
+        _number("z_step_um", "Distance of neighbouring planes", "um"),
+        _text("raw_hash", "Hash over the hashes of all raw planes"),
+        _text("run_id", "Run that wrote the row"),
+        _text("plugin", "Reader that indexed the raw folder"),
+        _text("plugin_version", "Version of that reader"),
+    ),
+    ("screen", "plate"),
+)
+
+VIABILITY = Table(
+    "viability",
+    "One row a well and readout: the raw number and the viability it stands for.",
+    (
+        _SCREEN,
+        _PLATE,
+        _WELL,
+        _ROW,
+        _COLUMN,
+        _READOUT,
+        _number("raw", "The readout's own number, in the readout's unit"),
+        _number("viability_fraction", "Raw scaled so that DMSO is 1 and the killing control is 0", "fraction"),
+        _text("control", "negative or positive where the well served as control of this readout", required=False),
+        Column("masked", "boolean", "True where the well is left out of curves and controls"),
+        _text("mask_reason", "Why the well is masked", required=False),
+        *PROVENANCE,
+    ),
+    ("screen", "plate", "well", "readout"),
+)
+
+_CURVE_FIT: tuple[Column, ...] = (
+    Column("model", "integer", "Number of free parameters of the chosen curve, 2 to 5", required=False),
+    _number("bottom", "Lower asymptote of inhibition", "fraction"),
+    _number("top", "Upper asymptote of inhibition", "fraction"),
+    _number("log10_mid", "log10 of the mid dose in nM", "log10 nM"),
+    _number("slope", "Hill slope h"),
+    _number("asymmetry", "Asymmetry exponent s"),
+    _number("gof", "1 - SSE/SST at all points, unweighted"),
+    _number("objective", "Value of the loss that was minimised, at its minimum"),
+    _number("min_dose_nM", "Lowest tested dose", "nM"),
+    _number("max_dose_nM", "Highest tested dose", "nM"),
+    Column("n_doses", "integer", "Different tested doses"),
+    Column("n_points", "integer", "Wells that entered the fit"),
+    _text("fit", "Name of the fit: robust or nplr"),
+    _text("status", "ok, flat, decreasing, or failed"),
+    _text("reason", "Why the status is not ok", required=False),
+)
+
+CURVES = Table(
+    "curves",
+    "One row a dose-response curve: inhibition over log dose, fitted.",
+    (_SCREEN, _SAMPLE, _READOUT, _REPLICATE, _DRUG, *_CURVE_FIT, *PROVENANCE),
+    ("screen", "sample", "readout", "replicate", "drug"),
+)
+
+SCORES = Table(
+    "scores",
+    "One row a curve and scorer: how sensitive the sample is to the drug.",
+    (
+        _SCREEN,
+        _SAMPLE,
+        _READOUT,
+        _REPLICATE,
+        _DRUG,
+        _text("scorer", "Scorer that computed the value: dss_asym, ..."),
+        _number("score", "The score, in the unit of its scorer"),
+        _number("lower", "Lower end of the 95 % interval"),
+        _number("upper", "Upper end of the 95 % interval"),
+        _text("bound", "'=', or '<' / '>' where the value is only a bound"),
+        _text("unit", "Unit of the score", required=False),
+        Column("hit", "boolean", "True where the score reaches the scorer's hit threshold", required=False),
+        _text("status", "ok, or why there is no score"),
+        *PROVENANCE,
+    ),
+    ("screen", "sample", "readout", "replicate", "drug", "scorer"),
+)
+
+QC = Table(
+    "qc",
+    "One row a quality figure with its threshold and verdict.",
+    (
+        _SCREEN,
+        _text("plate", "Plate name, or 'screen' for all plates together"),
+        _text("readout", "Readout the figure is about"),
+        _text("metric", "Name of the figure: zprime_robust, replicate_pearson, ..."),
+        _number("value", "The figure"),
+        _number("threshold", "Limit that the verdict uses"),
+        _text("verdict", "pass, warn, fail, or none where there is no limit"),
+        _text("explanation", "The verdict in plain words"),
+        *PROVENANCE,
+    ),
+    ("screen", "plate", "readout", "metric"),
+)
+
+EMBEDDINGS = Table(
+    "embeddings",
+    "One row a well on the phenotype map.",
+    (
+        _SCREEN,
+        _PLATE,
+        _WELL,
+        _text("embedder", "Embedder that made the map"),
+        _text("readout", "Readout whose network gave the features"),
+        _number("x", "Horizontal place on the map", required=True),
+        _number("y", "Vertical place on the map", required=True),
+        *PROVENANCE,
+    ),
+    ("screen", "plate", "well", "embedder"),
+)
+
+CHECKPOINTS = Table(
+    "checkpoints",
+    "One row a trained (or adopted) phase of a staged readout.",
+    (
+        _SCREEN,
+        _text("readout", "Staged readout, such as cnn"),
+        _text("phase", "Phase, such as phase2"),
+        _text("weights_hash", "Hash of the weights file"),
+        _text("parent_hash", "Hash of the weights it started from", required=False),
+        _text("trained_on", "Screen whose wells it was trained on"),
+        Column("n_train", "integer", "Training wells"),
+        Column("n_validation", "integer", "Validation wells"),
+        Column("epochs", "integer", "Epochs trained"),
+        _number("train_loss", "Training loss of the last epoch"),
+        _number("validation_loss", "Validation loss of the last epoch"),
+        _number("validation_auroc", "Area under the ROC curve of the validation wells"),
+        _number("seconds", "Training time", "s"),
+        _text("run_id", "Run that wrote the row"),
+        _text("plugin", "Plugin that trained"),
+        _text("plugin_version", "Version of that plugin"),
+        _text("parameters", "Parameters of the plugin in that run, as JSON"),
+    ),
+    ("screen", "readout", "phase"),
+)
+
+RUNS = Table(
+    "runs",
+    "One row a step that wrote rows: when, with what, from what.",
+    (
+        _SCREEN,
+        _text("run_id", "Dagster run id, or 'cli-...' for a command"),
+        _text("asset", "Asset key, such as viability/ctg"),
+        Column("started_at", "timestamp", "Start of the step"),
+        Column("finished_at", "timestamp", "End of the step"),
+        _text("phenodose_version", "Version of phenodose"),
+        _text("plugin", "Plugin that ran", required=False),
+        _text("plugin_version", "Version of that plugin", required=False),
+        _text("parameters", "Parameters, as JSON", required=False),
+        _text("inputs", "Names and hashes of what was read, as JSON", required=False),
+    ),
+    ("screen", "asset"),
+)
+
+DRUGS = Table(
+    "drugs",
+    "One row a drug of a screen with its annotation.",
+    (
+        _SCREEN,
+        _DRUG,
+        _text("drug_class", "Class of the drug, such as MEK inhibitor", required=False),
+        _text("targets", "Target genes, separated by commas", required=False),
+        _text("run_id", "Run that wrote the row"),
+    ),
+    ("screen", "drug"),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        SCREENS,
+        PLATES,
+        WELLS,
+        DRUGS,
+        VIABILITY,
+        CURVES,
+        SCORES,
+        QC,
+        EMBEDDINGS,
+        CHECKPOINTS,
+        RUNS,
+    )
+}
+
+CURVE_FIT_COLUMNS: tuple[str, ...] = tuple(column.name for column in _CURVE_FIT)
+
+
+def schema_markdown() -> str:
+    """The docs page of all tables, made from the declarations."""
+    parts = []
+    for table in TABLES.values():
+        lines = [f"## {table.name}", "", table.description, "", f"Key: {', '.join(table.key)}.", ""]
+        lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {c.name} | {c.type} | {c.unit} | {'no' if c.required else 'yes'} | {c.description} |"
+            for c in table.columns
+        ]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"

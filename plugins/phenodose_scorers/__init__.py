@@ -1,0 +1,1 @@
+"""The built-in scorers, registered through the entry-point group `phenodose.scorers` like anyone's."""
