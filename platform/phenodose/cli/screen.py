@@ -1,0 +1,82 @@
+"""`phenodose screen`: prepare a raw folder, list and show the screens of a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phenodose.cli.output import json_option, print_json, store_option
+
+
+@click.group()
+def command() -> None:
+    """Prepare, list and show screens.
+
+    \b
+    Example: phenodose screen init ./BT-40_V1_DS1
+             phenodose screen list
+             phenodose screen show BT-40_V1_DS1
+    """
+
+
+@command.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace a screen.toml that is there.")
+def init(folder: Path, overwrite: bool) -> None:
+    """Write screen.toml from what lies in FOLDER.
+
+    \b
+    Example: phenodose screen init ./BT-40_V1_DS1
+    """
+    from phenodose.screens.screen import init_screen
+
+    click.echo(init_screen(folder, overwrite))
+
+
+@command.command(name="list")
+@store_option
+@json_option
+def list_(store: str | None, as_json: bool) -> None:
+    """List the screens of the store.
+
+    \b
+    Example: phenodose screen list --store ./store
+    """
+    from phenodose.store import Store
+
+    opened = Store.open(store)
+    rows = [{"screen": name, "source": str(opened.source_of(name))} for name in opened.screens()]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo(f"No screen in {opened.root} yet; `phenodose run FOLDER` registers one.")
+    for row in rows:
+        click.echo(f"{row['screen']}\t{row['source']}")
+
+
+@command.command()
+@click.argument("screen")
+@store_option
+@json_option
+def show(screen: str, store: str | None, as_json: bool) -> None:
+    """Show what is known of one screen: its inputs and what has been made of them.
+
+    \b
+    Example: phenodose screen show BT-40_V1_DS1
+    """
+    from phenodose.screens.overview import screen_overview
+    from phenodose.store import Store
+
+    overview = screen_overview(Store.open(store), screen)
+    if as_json:
+        print_json(overview)
+        return
+    for name, value in overview.items():
+        if isinstance(value, dict):
+            click.echo(f"{name}:")
+            for key, entry in value.items():
+                click.echo(f"  {key}: {entry}")
+        else:
+            click.echo(f"{name}: {value}")

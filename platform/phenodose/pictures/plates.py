@@ -1,0 +1,130 @@
+"""Pictures of whole plates: the mosaic of its images, and the heat map of a number a well.
+
+Does not belong here: reading a plate (`phenodose.storage.plate`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from phenodose.errors import InputError
+from phenodose.names import PLATE_FORMATS, row_index, row_label
+from phenodose.pictures import palette
+from phenodose.pictures.png import MOST_BYTES, figure_png, image_png, legend, new_figure, tidy
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from PIL.Image import Image
+
+_GREY_LEVELS = 32
+
+
+def plate_picture(mosaic: np.ndarray, width_px: int = 640, most_bytes: int = MOST_BYTES) -> bytes:
+    """The mosaic of a plate as a grey PNG.
+
+    Args:
+        mosaic: uint8 array (y, x), black 0 to white 255.
+        width_px: wanted width; smaller if the mosaic is narrower, or to stay below `most_bytes`.
+        most_bytes: the PNG is made smaller by steps until it has at most this size.
+
+    Raises:
+        InputError: the mosaic is not a two-dimensional uint8 array with pixels.
+    """
+    import numpy as np
+    from PIL import Image
+
+    if mosaic.ndim != 2 or mosaic.dtype != np.uint8 or mosaic.size == 0:
+        raise InputError(f"mosaic of shape {mosaic.shape} and type {mosaic.dtype}: a picture needs uint8 pixels (y, x).")
+    full = Image.fromarray(np.ascontiguousarray(mosaic))
+    width = min(width_px, full.width)
+    while True:
+        png = image_png(_few_greys(full, width))
+        if len(png) <= most_bytes or width <= 16:
+            return png
+        width = max(16, int(width * 0.85))
+
+
+def _few_greys(full: Image, width: int) -> Image:
+    from PIL import Image
+
+    height = max(1, round(full.height * width / full.width))
+    small = full if width == full.width else full.resize((width, height), Image.Resampling.BOX)
+    return small.quantize(_GREY_LEVELS, dither=Image.Dither.NONE)
+
+
+def plate_heatmap(
+    frame: pd.DataFrame,
+    title: str,
+    unit: str = "",
+    limits: tuple[float, float] | None = None,
+    width_px: int = 480,
+) -> bytes:
+    """A number a well, as colours on the plate; wells without a number are pale with a cross.
+
+    Args:
+        frame: columns row (letters), column (from 1), value; one row a well.
+        title: what is shown, of which plate.
+        unit: unit of the value, beside the scale.
+        limits: values at the ends of the colour scale; the smallest and largest value by default.
+        width_px: width of the picture.
+    """
+    import numpy as np
+
+    values, n_rows, n_columns = _grid(frame)
+    shown = np.isfinite(values)
+    low, high = limits if limits else _limits(values[shown])
+    figure = new_figure(width_px, int(width_px * (n_rows / n_columns) * 0.86) + 50)
+    axes = figure.subplots()
+    image = axes.imshow(np.ma.masked_invalid(values), cmap="viridis", vmin=low, vmax=high, aspect="equal")
+    axes.set_facecolor("#F4F4F4")
+    known = _positions(frame, n_columns)
+    empty_y, empty_x = np.nonzero(~shown & known.reshape(n_rows, n_columns))
+    if len(empty_x):
+        axes.scatter(empty_x, empty_y, marker="x", s=8, linewidths=0.6, color=palette.GREY, label="left out")
+        legend(axes, loc="upper right", bbox_to_anchor=(1.0, 1.12))
+    tidy(axes, title)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks(range(n_columns), [str(c + 1) if n_columns <= 12 or c % 2 == 0 else "" for c in range(n_columns)])
+    axes.set_yticks(range(n_rows), [row_label(r) if n_rows <= 16 or r % 2 == 0 else "" for r in range(n_rows)])
+    axes.tick_params(length=0)
+    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, extend="both" if limits else "neither")
+    bar.ax.tick_params(labelsize=6.5)
+    bar.set_label(unit, fontsize=7.5)
+    return figure_png(figure)
+
+
+def _grid(frame: pd.DataFrame) -> tuple[np.ndarray, int, int]:
+    import numpy as np
+
+    rows = [row_index(str(label)) for label in frame["row"]]
+    columns = [int(number) - 1 for number in frame["column"]]
+    n_rows, n_columns = _format(max(rows, default=0) + 1, max(columns, default=0) + 1)
+    values = np.full((n_rows, n_columns), np.nan)
+    values[rows, columns] = frame["value"].to_numpy(dtype=np.float64, na_value=np.nan)
+    return values, n_rows, n_columns
+
+
+def _positions(frame: pd.DataFrame, n_columns: int) -> np.ndarray:
+    import numpy as np
+
+    n_rows = _format(max((row_index(str(r)) for r in frame["row"]), default=0) + 1, n_columns)[0]
+    known = np.zeros((n_rows, n_columns), dtype=bool)
+    for label, number in zip(frame["row"], frame["column"], strict=True):
+        known[row_index(str(label)), int(number) - 1] = True
+    return known.ravel()
+
+
+def _format(n_rows: int, n_columns: int) -> tuple[int, int]:
+    """The smallest usual plate that has these rows and columns."""
+    fitting = [(r, c) for r, c in PLATE_FORMATS.values() if r >= n_rows and c >= n_columns]
+    if not fitting:
+        raise InputError(f"a plate of {n_rows} rows and {n_columns} columns: the largest has 32 rows and 48 columns.")
+    return min(fitting)
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
