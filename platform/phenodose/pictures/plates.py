@@ -35,7 +35,9 @@ def plate_picture(mosaic: np.ndarray, width_px: int = 640, most_bytes: int = MOS
     from PIL import Image
 
     if mosaic.ndim != 2 or mosaic.dtype != np.uint8 or mosaic.size == 0:
-        raise InputError(f"mosaic of shape {mosaic.shape} and type {mosaic.dtype}: a picture needs uint8 pixels (y, x).")
+        raise InputError(
+            f"mosaic of shape {mosaic.shape} and type {mosaic.dtype}: a picture needs uint8 pixels (y, x)."
+        )
     full = Image.fromarray(np.ascontiguousarray(mosaic))
     width = min(width_px, full.width)
     while True:
@@ -71,15 +73,14 @@ def plate_heatmap(
     """
     import numpy as np
 
-    values, n_rows, n_columns = _grid(frame)
-    shown = np.isfinite(values)
-    low, high = limits if limits else _limits(values[shown])
+    values, present = _grid(frame)
+    n_rows, n_columns = values.shape
+    low, high = limits if limits else _limits(values[np.isfinite(values)])
     figure = new_figure(width_px, int(width_px * (n_rows / n_columns) * 0.86) + 50)
     axes = figure.subplots()
     image = axes.imshow(np.ma.masked_invalid(values), cmap="viridis", vmin=low, vmax=high, aspect="equal")
     axes.set_facecolor("#F4F4F4")
-    known = _positions(frame, n_columns)
-    empty_y, empty_x = np.nonzero(~shown & known.reshape(n_rows, n_columns))
+    empty_y, empty_x = np.nonzero(present & ~np.isfinite(values))
     if len(empty_x):
         axes.scatter(empty_x, empty_y, marker="x", s=8, linewidths=0.6, color=palette.GREY, label="left out")
         legend(axes, loc="upper right", bbox_to_anchor=(1.0, 1.12))
@@ -94,25 +95,17 @@ def plate_heatmap(
     return figure_png(figure)
 
 
-def _grid(frame: pd.DataFrame) -> tuple[np.ndarray, int, int]:
+def _grid(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The values in their places (NaN elsewhere), and which places the frame names."""
     import numpy as np
 
     rows = [row_index(str(label)) for label in frame["row"]]
     columns = [int(number) - 1 for number in frame["column"]]
-    n_rows, n_columns = _format(max(rows, default=0) + 1, max(columns, default=0) + 1)
-    values = np.full((n_rows, n_columns), np.nan)
+    shape = _format(max(rows, default=0) + 1, max(columns, default=0) + 1)
+    values, present = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
     values[rows, columns] = frame["value"].to_numpy(dtype=np.float64, na_value=np.nan)
-    return values, n_rows, n_columns
-
-
-def _positions(frame: pd.DataFrame, n_columns: int) -> np.ndarray:
-    import numpy as np
-
-    n_rows = _format(max((row_index(str(r)) for r in frame["row"]), default=0) + 1, n_columns)[0]
-    known = np.zeros((n_rows, n_columns), dtype=bool)
-    for label, number in zip(frame["row"], frame["column"], strict=True):
-        known[row_index(str(label)), int(number) - 1] = True
-    return known.ravel()
+    present[rows, columns] = True
+    return values, present
 
 
 def _format(n_rows: int, n_columns: int) -> tuple[int, int]:

@@ -1,0 +1,105 @@
+"""The one door: `build_definitions` for the UI, the command line and the tests.
+
+Belongs here: which assets there are, found from the installed plugins, and how they are put together
+with resources, sensors and the executor. Does not belong here: any asset's work.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from phenodose.plugins import Registry, StagedReadout, registry
+from phenodose_assets import cohort, ingest, models, phenotypes, readouts, reports, scores, sensors, tensors
+from phenodose_assets.resources import Listener, StoreResource, no_listener
+from phenodose_assets.screen_asset import ScreenAsset
+
+log = logging.getLogger("phenodose_assets")
+
+#: Job of everything that is made for one screen.
+SCREEN_JOB = "screen"
+
+#: A step needs about a second to start when forked from a process that has the definitions loaded.
+_EXECUTOR = {
+    "max_concurrent": 2,
+    "start_method": {"forkserver": {"preload_modules": ["phenodose_assets.definitions"]}},
+}
+
+
+def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
+    """Every asset that is made once a screen, in the order of the pipeline.
+
+    A plugin that does not load is named in the log and left out; the others make the graph.
+    """
+    plugins = plugins or registry()
+    readout_classes = plugins.usable("readout")
+    staged = {name: cls for name, cls in readout_classes.items() if issubclass(cls, StagedReadout)}
+    for problem in plugins.problems():
+        log.warning("left out of the graph: %s", problem.error)
+    viabilities = readouts.viability_assets(readout_classes)
+    curves = scores.curve_assets(viabilities)
+    scored = scores.score_assets(plugins.usable("scorer"), curves)
+    maps = phenotypes.embedding_assets(plugins.usable("embedder"), staged)
+    return [
+        *ingest.ingest_assets(),
+        *tensors.tensor_assets(),
+        *models.checkpoint_assets(staged),
+        *viabilities,
+        *curves,
+        *scored,
+        *maps,
+        *reports.report_assets([*viabilities, *curves, *scored, *maps]),
+    ]
+
+
+def build_definitions(
+    *,
+    store: str | Path | None = None,
+    inbox: str | Path | None = None,
+    plugins: Registry | None = None,
+    listener: Listener = no_listener,
+    executor: dg.ExecutorDefinition | None = None,
+    resources: dict[str, Any] | None = None,
+) -> dg.Definitions:
+    """The whole graph.
+
+    Args:
+        store: store folder; default $PHENODOSE_STORE, else ./store.
+        inbox: folder that the sensor watches; default $PHENODOSE_INBOX, else ./inbox.
+        plugins: where the plugins are found; default: the installed ones.
+        listener: told of every step of a run in this process.
+        executor: how steps are run; default two processes at a time.
+        resources: resources to replace, by name.
+    """
+    assets = screen_assets(plugins)
+    screen_job = dg.define_asset_job(
+        SCREEN_JOB,
+        selection=dg.AssetSelection.assets(*(asset.asset_key for asset in assets)),
+        description="Everything that can be made for one screen",
+    )
+    return dg.Definitions(
+        assets=[*(asset.definition(_drops(asset, assets)) for asset in assets), cohort.cohort_db_asset(assets)],
+        jobs=[screen_job],
+        sensors=[sensors.new_screens_sensor(SCREEN_JOB), sensors.automation_sensor()],
+        resources={
+            "store": StoreResource.here(store, inbox),
+            "listener": dg.ResourceDefinition.hardcoded_resource(listener),
+            **(resources or {}),
+        },
+        executor=executor or dg.multiprocess_executor.configured(_EXECUTOR),
+    )
+
+
+def _drops(asset: ScreenAsset, assets: Sequence[ScreenAsset]) -> tuple[tuple[str, str], ...]:
+    """The table files of an asset and of everything that cannot be made without it."""
+    gone = {asset.key}
+    grown = True
+    while grown:
+        further = {other.key for other in assets if gone & set(other.needs)} - gone
+        gone |= further
+        grown = bool(further)
+    return tuple(part for other in assets if other.key in gone for part in other.tables)

@@ -1,0 +1,73 @@
+"""A plugin's parameters as a launchpad form.
+
+Belongs here: turning a pydantic `Parameters` model into a Dagster config class. Every field of the form
+may be left empty: the launchpad wins over screen.toml (`step.Step.parameters`), screen.toml wins over
+the plugin's default. Does not belong here: ranges and meaning; the plugin itself checks its parameters
+when it is made.
+"""
+
+from __future__ import annotations
+
+import types
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import dagster as dg
+from pydantic import BaseModel, Field, create_model
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+_PLAIN = (bool, int, float, str)
+
+
+@cache
+def config_class(name: str, model: type[BaseModel] | None) -> type[dg.Config]:
+    """A Dagster config class with the fields of `model`, each optional.
+
+    Args:
+        name: name of the class, for messages.
+        model: the parameters; None for a step without any.
+    """
+    fields: dict[str, Any] = {}
+    for field_name, field in (model.model_fields if model is not None else {}).items():
+        form_type = _form_type(f"{name}_{field_name}", field.annotation)
+        fields[field_name] = (form_type | None, Field(None, description=_help(field)))
+    return create_model(name, __base__=dg.Config, **fields)
+
+
+def said(config: dg.Config) -> dict[str, Any]:
+    """What the launchpad really says: the fields that are not empty."""
+    values = {name: getattr(config, name) for name in type(config).model_fields}
+    return {
+        name: value.value if isinstance(value, Enum) else value for name, value in values.items() if value is not None
+    }
+
+
+def _help(field: FieldInfo) -> str:
+    """The description and the default that holds where the field is left empty."""
+    text = (field.description or "").rstrip(".")
+    if field.default is PydanticUndefined or field.default is None:
+        return text
+    return f"{text}; {field.default!r} if left empty and not set in screen.toml".lstrip("; ")
+
+
+def _form_type(name: str, annotation: Any) -> Any:
+    """The type of a form field for a parameter's annotation."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        inner = [argument for argument in arguments if argument is not type(None)]
+        return _form_type(name, inner[0]) if len(inner) == 1 else Any
+    if origin is Literal:
+        if all(isinstance(choice, str) for choice in arguments):
+            return Enum(name, {choice: choice for choice in arguments})
+        return type(arguments[0])
+    if isinstance(annotation, type) and issubclass(annotation, _PLAIN) and not issubclass(annotation, Enum):
+        return next(plain for plain in _PLAIN if issubclass(annotation, plain))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return annotation
+    if origin in (list, tuple) and arguments and arguments[0] in _PLAIN:
+        return list[arguments[0]]  # type: ignore[valid-type]
+    return Any

@@ -1,0 +1,66 @@
+"""What the UI shows of a materialization: inline pictures, short tables, figures.
+
+Belongs here: turning pictures, frames and numbers into Dagster metadata values, small enough for the
+event log. Does not belong here: drawing (`phenodose.pictures`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+#: Pictures live in the event log, which every page of the UI reads.
+MOST_PICTURE_BYTES = 60_000
+
+
+def picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
+    """A PNG shown inline."""
+    from phenodose.pictures import markdown_image
+
+    if len(png) > MOST_PICTURE_BYTES:
+        return dg.MetadataValue.md(f"*{alt}: the picture takes {len(png)} bytes, too many for the event log.*")
+    return dg.MetadataValue.md(markdown_image(png, alt))
+
+
+def pictures(pngs: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
+    """Several PNGs below each other, each under its name."""
+    parts = [f"**{name}**\n\n{picture(png, name).value}" for name, png in pngs.items()]
+    return dg.MetadataValue.md("\n\n".join(parts))
+
+
+def table(frame: pd.DataFrame, columns: Sequence[str] | None = None, rows: int = 12) -> dg.MarkdownMetadataValue:
+    """The first rows of a frame as a Markdown table."""
+    shown = frame[list(columns)] if columns is not None else frame
+    lines = ["| " + " | ".join(map(str, shown.columns)) + " |", "|" + "---|" * len(shown.columns)]
+    lines += ["| " + " | ".join(_cell(v) for v in row) + " |" for row in shown.head(rows).itertuples(index=False)]
+    if len(shown) > rows:
+        lines.append(f"\n{len(shown) - rows} more rows in the store.")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def figures(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers as floats, which the UI plots over screens; what is no finite number is left out."""
+    return {
+        name: dg.MetadataValue.float(float(value))
+        for name, value in values.items()
+        if value is not None and math.isfinite(float(value))
+    }
+
+
+def path(place: Path) -> dg.PathMetadataValue:
+    """Where a product lies."""
+    return dg.MetadataValue.path(str(place))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return "" if value is None else str(value).replace("|", "/").replace("\n", " ")

@@ -1,0 +1,77 @@
+"""Resources: the store, and the raw folders that screens come from.
+
+Belongs here: where things lie in this installation. Does not belong here: reading or writing them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+
+from phenodose.names import check_screen_id
+from phenodose.store import DEFAULT_STORE, Store
+
+DEFAULT_INBOX = "inbox"
+
+
+class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The store, and the inbox in which raw screen folders arrive."""
+
+    root: str
+    inbox: str
+
+    @classmethod
+    def here(cls, root: str | Path | None = None, inbox: str | Path | None = None) -> StoreResource:
+        """The store and inbox given, else $PHENODOSE_STORE and $PHENODOSE_INBOX, else ./store and ./inbox."""
+        place = str(root or os.environ.get("PHENODOSE_STORE") or DEFAULT_STORE)
+        inbox_place = Path(inbox or os.environ.get("PHENODOSE_INBOX") or DEFAULT_INBOX).expanduser().resolve()
+        return cls(root=place, inbox=str(inbox_place))
+
+    def open(self) -> Store:
+        """The store."""
+        return Store.open(self.root)
+
+    def source_of(self, screen: str) -> Path:
+        """The raw folder of a screen: the one it was registered with, else the inbox's folder of that name.
+
+        Raises:
+            StoreError: the screen is neither registered nor in the inbox.
+        """
+        folder = Path(self.inbox) / check_screen_id(screen)
+        if screen not in self.open().screens() and folder.is_dir():
+            return folder
+        return self.open().source_of(screen)
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """What a listener hears of a running step.
+
+    Attributes:
+        asset: asset key as text.
+        state: started, progress, made, skipped or failed.
+        done: finished parts of the step's work.
+        total: all parts of the step's work.
+        message: what was just done, or why it was skipped or failed.
+        seconds: time the step took; 0 while it runs.
+    """
+
+    asset: str
+    state: Literal["started", "progress", "made", "skipped", "failed"]
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    seconds: float = 0.0
+
+
+#: Hears the steps of a run in the same process; the command line shows them.
+Listener = Callable[[StepEvent], None]
+
+
+def no_listener(event: StepEvent) -> None:
+    """A listener that does nothing."""

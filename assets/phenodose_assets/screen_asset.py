@@ -1,0 +1,280 @@
+"""One asset of a screen: how a make-function becomes a Dagster asset.
+
+Belongs here: `ScreenAsset` (an asset declared as data) and its Dagster form. Every asset follows the same
+rules:
+
+- A make-function that raises `NotMade` is skipped with its reason (warning, asset observation).
+  Whatever needs the product is skipped with it; whatever takes any of several products goes on.
+- A make-function that fails turns the run red, but stops only what needs its product. Dagster abandons
+  everything below a failed step, so the step `make` itself succeeds without an output and a second
+  step, `failed`, raises the error. It runs in no other case.
+- Dagster skips a step if one upstream product is missing, save where an input is a list (a fan-in): then
+  only if all are missing. `any_of` is such an input.
+
+Does not belong here: any product's own work (the modules named after the asset groups).
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from pydantic import BaseModel
+
+from phenodose.errors import NotMade, PhenodoseError
+from phenodose_assets.checks import MADE, SCHEMA, schema_verdict
+from phenodose_assets.config import config_class, said
+from phenodose_assets.lineage import record_step
+from phenodose_assets.metadata import figures
+from phenodose_assets.partitions import screens
+from phenodose_assets.resources import StepEvent
+from phenodose_assets.step import Make, Product, Step, Verdict
+
+OWNER = "team:phenodose"
+_ANY_OF = "any_of"
+
+
+@dataclass(frozen=True)
+class ScreenAsset:
+    """An asset with one partition a screen, declared as data.
+
+    Attributes:
+        key: asset key as text, such as `viability/ctg`.
+        group: asset group, a stage of the pipeline.
+        description: one sentence for the UI.
+        make: the function that makes it.
+        needs: assets without which it cannot be made.
+        any_of: assets of which one is enough.
+        settings: model of its parameters, the launchpad form; None without any.
+        settings_name: table of screen.toml's [parameters] that they come from.
+        kinds: what it is made of, shown as icons.
+        checks: its quality checks, name -> description.
+        tables: (table, part) of every Parquet file that it writes; each is checked against its declaration.
+        code_version: version of the plugin; the UI shows what an older one made.
+        pool: pool of which a run takes one slot; None for unlimited.
+    """
+
+    key: str
+    group: str
+    description: str
+    make: Make
+    needs: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    settings: type[BaseModel] | None = None
+    settings_name: str = ""
+    kinds: frozenset[str] = frozenset()
+    checks: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple[tuple[str, str], ...] = ()
+    code_version: str | None = None
+    pool: str | None = None
+
+    @property
+    def asset_key(self) -> dg.AssetKey:
+        """The Dagster asset key."""
+        return dg.AssetKey(self.key.split("/"))
+
+    @property
+    def node_name(self) -> str:
+        """Name of the asset in a run's configuration: `ops.<node_name>.config`."""
+        return self.key.replace("/", "__")
+
+    def check_specs(self) -> list[dg.AssetCheckSpec]:
+        """The asset's checks: it was made, its tables fit, and its own."""
+        key = self.asset_key
+        specs = [dg.AssetCheckSpec(MADE, asset=key, description="The step came to its end")]
+        if self.tables:
+            names = ", ".join(sorted({table for table, _ in self.tables}))
+            specs.append(
+                dg.AssetCheckSpec(SCHEMA, asset=key, blocking=True, description=f"Files fit their declaration: {names}")
+            )
+        specs += [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in self.checks.items()]
+        return specs
+
+    def definition(self, drops: tuple[tuple[str, str], ...] = ()) -> dg.AssetsDefinition:
+        """The Dagster asset.
+
+        Args:
+            drops: (table, part) of the files that hold rows derived from this asset; they are removed when
+                it cannot be made, so that no table tells what the screen no longer shows.
+        """
+        specs = self.check_specs()
+        inputs = {f"need_{i}": key for i, key in enumerate(self.needs)}
+        inputs |= {f"{_ANY_OF}_{i}": key for i, key in enumerate(self.any_of)}
+        make, failed = self._make_op(specs, drops), self._failed_op()
+        check_outputs = {spec.name: spec.get_python_identifier() for spec in specs}
+
+        def compose(**upstream: Any) -> dict[str, Any]:
+            arguments: dict[str, Any] = {name: value for name, value in upstream.items() if name.startswith("need_")}
+            if self.any_of:
+                arguments[_ANY_OF] = [value for name, value in upstream.items() if name.startswith(_ANY_OF)]
+            made = make.alias("make")(**arguments)
+            outputs = {name: getattr(made, name) for name in ("result", *check_outputs.values()) if hasattr(made, name)}
+            return {**outputs, check_outputs[MADE]: failed.alias("failed")(made.failure)}
+
+        compose.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in inputs]
+        )
+        graph = dg.graph(
+            name=self.node_name,
+            ins={name: dg.GraphIn() for name in inputs},
+            out={name: dg.GraphOut() for name in ("result", *check_outputs.values())},
+            config=dg.ConfigMapping(
+                config_fn=lambda config: {"make": {"config": dict(config)}},
+                config_schema=self._config().to_config_schema(),
+            ),
+        )(compose)
+        return dg.AssetsDefinition.from_graph(
+            graph,
+            keys_by_input_name={name: dg.AssetKey(key.split("/")) for name, key in inputs.items()},
+            keys_by_output_name={"result": self.asset_key},
+            partitions_def=screens,
+            group_name=self.group,
+            descriptions_by_output_name={"result": self.description},
+            tags_by_output_name={"result": {f"dagster/kind/{kind}": "" for kind in sorted(self.kinds)}},
+            owners_by_output_name={"result": [OWNER]},
+            code_versions_by_output_name={"result": self.code_version},
+            check_specs=specs,
+        )
+
+    def _config(self) -> type[dg.Config]:
+        return config_class(f"{self.settings_name or 'no'}_parameters", self.settings)
+
+    def _make_op(self, specs: list[dg.AssetCheckSpec], drops: tuple[tuple[str, str], ...]) -> dg.OpDefinition:
+        inputs = {f"need_{i}": dg.In(dg.Nothing) for i in range(len(self.needs))}
+        if self.any_of:
+            inputs[_ANY_OF] = dg.In(dg.Nothing)
+        outputs = {"result": dg.Out(dg.Nothing, is_required=False), "failure": dg.Out(dict, is_required=False)}
+        for spec in specs:
+            if spec.name != MADE:
+                outputs[spec.get_python_identifier()] = dg.Out(dg.Nothing, is_required=False)
+
+        def run(context: dg.OpExecutionContext, config: Any) -> Iterator[Any]:
+            yield from self._run(context, config, drops)
+
+        run.__annotations__["config"] = self._config()
+        return dg.op(
+            name=f"make_{self.node_name}",
+            description=self.description,
+            ins=inputs,
+            out=outputs,
+            pool=self.pool,
+            required_resource_keys={"store", "listener"},
+        )(run)
+
+    def _failed_op(self) -> dg.OpDefinition:
+        @dg.op(
+            name=f"failed_{self.node_name}",
+            description=f"Raises the error that ended {self.key}; runs only if there was one",
+            ins={"failure": dg.In(dict)},
+            out={MADE: dg.Out(dg.Nothing, is_required=False)},
+        )
+        def failed(context: dg.OpExecutionContext, failure: dict[str, Any]) -> Iterator[Any]:
+            yield dg.AssetCheckResult(
+                check_name=MADE,
+                passed=False,
+                description=failure["message"],
+                metadata={"error": failure["error"], "mendable": failure["mendable"]},
+            )
+            raise dg.Failure(description=failure["message"], allow_retries=False)
+
+        return failed
+
+    def _run(self, context: dg.OpExecutionContext, config: dg.Config, drops: tuple[tuple[str, str], ...]) -> Iterator[Any]:
+        step = self._step(context, config)
+        listener = context.resources.listener
+        started_at, clock = datetime.now(UTC), time.monotonic()
+        listener(StepEvent(self.key, "started"))
+        try:
+            product = self.make(step)
+            record_step(
+                step.store,
+                step.screen_id,
+                self.key,
+                step.run_id,
+                started_at,
+                datetime.now(UTC),
+                product.plugin,
+                product.inputs,
+            )
+        except NotMade as reason:
+            for table, part in drops:
+                step.store.drop_table_part(table, step.screen_id, part)
+            yield from self._skipped(context, str(reason))
+            listener(StepEvent(self.key, "skipped", message=str(reason)))
+            return
+        except Exception as error:
+            message = str(error) if isinstance(error, PhenodoseError) else f"{type(error).__name__}: {error}"
+            context.log.error(message if isinstance(error, PhenodoseError) else traceback.format_exc())
+            yield dg.Output(
+                {"message": message, "error": type(error).__name__, "mendable": isinstance(error, PhenodoseError)},
+                "failure",
+            )
+            listener(StepEvent(self.key, "failed", message=message, seconds=time.monotonic() - clock))
+            return
+        seconds = time.monotonic() - clock
+        yield from self._made(step, product, seconds)
+        listener(StepEvent(self.key, "made", seconds=seconds))
+
+    def _step(self, context: dg.OpExecutionContext, config: dg.Config) -> Step:
+        listener, resource = context.resources.listener, context.resources.store
+        screen, told = context.partition_key, -1
+
+        def progress(done: int, total: int, message: str) -> None:
+            nonlocal told
+            listener(StepEvent(self.key, "progress", done, total, message))
+            tenth = 10 * done // total if total else 0
+            if tenth != told:
+                told = tenth
+                context.log.info(f"{done} of {total} {message}".rstrip())
+
+        return Step(
+            asset=self.key,
+            screen_id=screen,
+            run_id=context.run_id,
+            store=resource.open(),
+            source=lambda: resource.source_of(screen),
+            launchpad=said(config),
+            settings_name=self.settings_name,
+            log=context.log,
+            progress=progress,
+        )
+
+    def _made(self, step: Step, product: Product, seconds: float) -> Iterator[Any]:
+        yield dg.Output(None, "result", metadata={**product.metadata, **figures({"seconds": seconds})})
+        verdicts = list(product.verdicts)
+        if self.tables:
+            verdicts.append(schema_verdict(step.store, step.screen_id, self.tables))
+        for verdict in verdicts:
+            yield self._check_result(verdict)
+        yield self._made_evaluation(step.screen_id, "made")
+
+    def _skipped(self, context: dg.OpExecutionContext, reason: str) -> Iterator[Any]:
+        context.log.warning(f"{self.key} is skipped: {reason}")
+        yield dg.AssetObservation(self.asset_key, partition=context.partition_key, metadata={"skipped": reason})
+        yield self._made_evaluation(context.partition_key, f"skipped: {reason}")
+
+    def _check_result(self, verdict: Verdict) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(
+            check_name=verdict.check,
+            passed=verdict.passed,
+            severity=dg.AssetCheckSeverity.ERROR if verdict.error else dg.AssetCheckSeverity.WARN,
+            description=verdict.description,
+            metadata=dict(verdict.metadata),
+        )
+
+    def _made_evaluation(self, screen: str, outcome: str) -> dg.AssetCheckEvaluation:
+        # The check's own output belongs to the step `failed`, so that its passing is told as an event.
+        return dg.AssetCheckEvaluation(
+            asset_key=self.asset_key,
+            check_name=MADE,
+            passed=True,
+            description=outcome,
+            metadata={},
+            partition=screen,
+        )

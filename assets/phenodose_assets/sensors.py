@@ -1,0 +1,65 @@
+"""Sensors: new raw folders become screens, and the cohort follows the screens.
+
+Belongs here: the watch over the inbox and the switch of declarative automation. Does not belong here:
+what a screen folder must hold (`registration`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from phenodose.errors import PhenodoseError
+from phenodose.screens.screen import DONE_MARK
+from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
+from phenodose_assets.registration import register_screen
+from phenodose_assets.resources import StoreResource
+
+_INTERVAL_SECONDS = 30
+
+
+def new_screens_sensor(job_name: str) -> dg.SensorDefinition:
+    """Watches the inbox for folders with a done-mark and asks for a run of each.
+
+    A folder is asked for once for each time its done-mark was written: touching the mark again asks for
+    another run. A folder that is no screen is told in the log of every tick and stops no other.
+    """
+
+    @dg.sensor(
+        name="new_screens",
+        job_name=job_name,
+        minimum_interval_seconds=_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Registers every folder of the inbox that holds _DONE as a screen and materializes it.",
+    )
+    def new_screens(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
+        inbox = Path(store.inbox)
+        if not inbox.is_dir():
+            return dg.SkipReason(f"There is no inbox {inbox}; create it or set PHENODOSE_INBOX.")
+        requests: list[dg.RunRequest] = []
+        for folder in sorted(path for path in inbox.iterdir() if (path / DONE_MARK).is_file()):
+            try:
+                screen = register_screen(store.open(), folder)
+            except PhenodoseError as error:
+                context.log.error(f"{folder.name} is not taken in: {error}")
+                continue
+            written = (folder / DONE_MARK).stat().st_mtime_ns
+            requests.append(dg.RunRequest(partition_key=screen.id, run_key=f"{screen.id}:{written}"))
+        known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
+        new = [str(request.partition_key) for request in requests if request.partition_key not in known]
+        return dg.SensorResult(
+            run_requests=requests,
+            dynamic_partitions_requests=[screens.build_add_request(new)] if new else [],
+        )
+
+    return new_screens
+
+
+def automation_sensor() -> dg.AutomationConditionSensorDefinition:
+    """Runs what has an automation condition; on from the start, unlike Dagster's own."""
+    return dg.AutomationConditionSensorDefinition(
+        "cohort_follows_screens",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )

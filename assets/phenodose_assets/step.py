@@ -1,0 +1,124 @@
+"""One step: what a make-function sees of its run, and what it gives back.
+
+Belongs here: `Step` (screen, store, parameters, log, progress), `Product` (metadata, checks, lineage)
+and `Verdict`. Does not belong here: Dagster's events (`screen_asset` makes them) and any science.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from phenodose.errors import NotMade
+from phenodose.plugins import Plugin, Progress
+from phenodose.provenance import Provenance
+from phenodose.screens.screen import Screen
+from phenodose.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from phenodose_assets.lineage import Inputs
+
+AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of one asset check.
+
+    Attributes:
+        check: name of the check, one of those the asset declares.
+        passed: False raises the flag in the UI.
+        description: the result in plain words.
+        metadata: the figures it rests on.
+        error: True if a failure is an error and not a warning.
+    """
+
+    check: str
+    passed: bool
+    description: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    error: bool = False
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a make-function gives back beside the files and rows it wrote.
+
+    Attributes:
+        metadata: what the UI shows of the materialization.
+        verdicts: results of the asset's checks.
+        plugin: the plugin that ran, if one did.
+        inputs: names and hashes of what was read.
+    """
+
+    metadata: Mapping[str, Any]
+    verdicts: Sequence[Verdict] = ()
+    plugin: Plugin | None = None
+    inputs: Inputs = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a make-function sees: one asset of one screen in one run.
+
+    Attributes:
+        asset: asset key as text, such as `viability/ctg`.
+        screen_id: screen id, the partition key.
+        run_id: run that the step belongs to.
+        store: where products lie.
+        source: the raw screen folder.
+        launchpad: parameters that the launchpad or the command line named.
+        settings_name: table of screen.toml's [parameters] that the step's parameters come from.
+        log: the step's log.
+        progress: told after every finished part of long work.
+    """
+
+    asset: str
+    screen_id: str
+    run_id: str
+    store: Store
+    source: Callable[[], Path]
+    launchpad: Mapping[str, Any]
+    settings_name: str
+    log: logging.Logger
+    progress: Progress
+
+    @cached_property
+    def screen(self) -> Screen:
+        """The raw screen folder, looked at afresh."""
+        return Screen.load(self.source())
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The step's parameters: the launchpad's over screen.toml's."""
+        return {**self.screen.parameters.get(self.settings_name, {}), **self.launchpad}
+
+    def create(self, plugin: type[AnyPlugin]) -> AnyPlugin:
+        """The plugin with the step's parameters."""
+        return plugin(self.parameters)
+
+    def provenance(self, plugin: Plugin, checkpoint: str | None = None) -> Provenance:
+        """Provenance of the rows that the step writes."""
+        return Provenance.of(self.run_id, plugin, checkpoint)
+
+    def wells(self) -> pd.DataFrame:
+        """The wells of the screen's layout.
+
+        Raises:
+            NotMade: the asset `layout` has not been made for this screen.
+        """
+        wells = self.store.read_table("wells", self.screen_id)
+        if wells.empty:
+            raise NotMade(f"screen {self.screen_id} has no wells in the store; materialize its asset `layout` first.")
+        return wells
+
+
+#: Makes one asset of one screen.
+Make = Callable[[Step], Product]

@@ -1,0 +1,84 @@
+"""The family of dose-response curves with two to five parameters, and its inverse.
+
+Belongs here: formulas of one curve, numerically safe on any finite input, on arrays that broadcast.
+Does not belong here: finding parameters (`fit`) and summing curves up (`score_functions`).
+
+    f(x) = bottom + (top - bottom) * (1 + 10^((log10_mid - x) * slope))^(-asymmetry)
+
+x is log10 of the dose and f the inhibition as a fraction. With asymmetry 1, `log10_mid` is the dose of
+half effect. Five parameters: all free. Four: asymmetry 1. Three: also bottom 0. Two: also top 1.
+Source: Richards 1959 (J. Exp. Bot. 10:290) in the parametrisation used for drug screens.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Order of the parameters wherever they stand in one array.
+PARAMETERS: tuple[str, ...] = ("bottom", "top", "log10_mid", "slope", "asymmetry")
+#: What a parameter is where the model does not let it vary.
+FIXED_VALUES: tuple[float, ...] = (0.0, 1.0, np.nan, np.nan, 1.0)
+#: Indices of the free parameters of the model with that many parameters.
+FREE_PARAMETERS: dict[int, tuple[int, ...]] = {2: (2, 3), 3: (1, 2, 3), 4: (0, 1, 2, 3), 5: (0, 1, 2, 3, 4)}
+LN10 = float(np.log(10.0))
+
+
+def log_one_plus_exp(e: np.ndarray) -> np.ndarray:
+    """ln(1 + exp(e)) without overflow."""
+    return np.asarray(np.maximum(e, 0.0) + np.log1p(np.exp(-np.abs(e))))
+
+
+def effect_fraction(
+    log10_dose: np.ndarray, log10_mid: np.ndarray, slope: np.ndarray, asymmetry: np.ndarray
+) -> np.ndarray:
+    """How far the curve has gone from bottom (0) to top (1) at each dose."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(np.exp(-asymmetry * log_one_plus_exp(LN10 * (log10_mid - log10_dose) * slope)))
+
+
+def inhibition(
+    log10_dose: np.ndarray,
+    bottom: np.ndarray,
+    top: np.ndarray,
+    log10_mid: np.ndarray,
+    slope: np.ndarray,
+    asymmetry: np.ndarray,
+) -> np.ndarray:
+    """Inhibition of the curve at each dose, as a fraction; all arguments broadcast.
+
+    Args:
+        log10_dose: log10 of the dose, in the unit that `log10_mid` has.
+        bottom: inhibition far below the mid dose (where slope > 0).
+        top: inhibition far above the mid dose (where slope > 0).
+        log10_mid: log10 of the mid dose.
+        slope: Hill slope h; negative turns the curve round.
+        asymmetry: exponent s; 1 is the symmetric curve.
+
+    Returns:
+        float64 array of the broadcast shape.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(bottom + (top - bottom) * effect_fraction(log10_dose, log10_mid, slope, asymmetry))
+
+
+def log10_dose_at(
+    target: np.ndarray,
+    bottom: np.ndarray,
+    top: np.ndarray,
+    log10_mid: np.ndarray,
+    slope: np.ndarray,
+    asymmetry: np.ndarray,
+) -> np.ndarray:
+    """log10 of the dose at which the curve has the inhibition `target`; all arguments broadcast.
+
+    Returns:
+        float64 array; NaN where the target does not lie strictly between bottom and top, or where the
+        curve is constant.
+    """
+    with np.errstate(all="ignore"):
+        fraction = (target - bottom) / (top - bottom)
+        inside = (fraction > 0) & (fraction < 1)
+        power = -np.log(np.where(inside, fraction, 0.5)) / asymmetry
+        # ln(exp(p) - 1), written so that neither a large nor a small p loses digits
+        exponent = np.where(power > 30, power, np.log(np.expm1(np.minimum(power, 30.0))))
+        return np.asarray(np.where(inside, log10_mid - exponent / (LN10 * slope), np.nan))

@@ -1,0 +1,128 @@
+"""Checkpoints: one folder with the weights of a phase and a record of where they come from.
+
+Belongs here: writing and reading that folder. A checkpoint holds numbers and text only; the network is
+rebuilt from the registry of backbones, so that loading runs no code from the file. Does not belong
+here: training (`training`) and resume points.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from phenodose.errors import CheckpointError
+from phenodose.files import hash_file, write_json, written_aside
+from phenodose.learning.backbones import Architecture, build
+from phenodose.plugins.readouts import TrainingRecord
+
+WEIGHTS = "weights.h5"
+RECORD = "record.json"
+FORMAT = 1
+
+
+def save(folder: Path, network: Any, architecture: Architecture, record: TrainingRecord) -> TrainingRecord:
+    """Write weights and record into `folder`.
+
+    Args:
+        folder: created if need be.
+        network: trained model; its optimiser state is left out.
+        architecture: its shapes, kept in the record.
+        record: what to keep beside; `weights_hash` is filled in here.
+
+    Returns:
+        The record as stored.
+    """
+    import keras
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with written_aside(folder / WEIGHTS) as aside:
+        named = aside.with_name(f"{aside.name}.weights.h5")  # Keras insists on the ending
+        keras.Model(network.inputs, network.outputs).save_weights(named)
+        named.replace(aside)
+    stored = replace(
+        record,
+        weights_hash=hash_file(folder / WEIGHTS),
+        extra={**record.extra, "architecture": architecture.as_json(), "versions": versions()},
+    )
+    write_json(folder / RECORD, {"format": FORMAT, **asdict(stored)})
+    return stored
+
+
+def read_record(folder: Path) -> TrainingRecord:
+    """The record of a checkpoint, without reading its weights.
+
+    Raises:
+        CheckpointError: there is none, or it is not readable.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint in {folder} ({RECORD} is missing); train that phase first.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("format") != FORMAT:
+            raise CheckpointError(f"{path} was written by another version of phenodose; train that phase again.")
+        return TrainingRecord(**{field.name: values[field.name] for field in fields(TrainingRecord)})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); train that phase again.") from error
+
+
+def load(folder: Path, precision: str = "float32") -> tuple[Any, Architecture, TrainingRecord]:
+    """The trained network of a checkpoint, uncompiled, with its shapes and record.
+
+    Args:
+        folder: written by `save`.
+        precision: Keras dtype policy to rebuild the network with.
+
+    Raises:
+        CheckpointError: the folder is incomplete, its weights are not those that were recorded, or they
+            do not fit the recorded network.
+    """
+    record = read_record(folder)
+    architecture = Architecture.from_json(record.extra.get("architecture", {}))
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise CheckpointError(f"the weights of the checkpoint {folder} are missing ({WEIGHTS}); train it again.")
+    found = hash_file(weights)
+    if found != record.weights_hash:
+        raise CheckpointError(
+            f"{weights} has the hash {found}, but {record.weights_hash} was recorded when it was trained: the file "
+            "was changed or damaged; restore it from a backup or train that phase again."
+        )
+    network = build(architecture, precision)
+    _read_weights(network, weights, architecture)
+    return network, architecture, record
+
+
+def expect(architecture: Architecture, wanted: Architecture, folder: Path) -> None:
+    """Raise CheckpointError unless a checkpoint's network is the wanted one."""
+    if architecture != wanted:
+        raise CheckpointError(
+            f"the checkpoint {folder} holds {architecture}, but {wanted} is wanted; train the parent phase with the "
+            "same backbone parameters and image size ([parameters.cnn] and [tensors] in screen.toml)."
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide a network's numbers."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    import keras
+
+    found = {"keras": keras.__version__, "backend": keras.backend.backend()}
+    for package in ("phenodose", "numpy", "tensorflow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _read_weights(network: Any, weights: Path, architecture: Architecture) -> None:
+    import keras
+
+    try:
+        keras.Model(network.inputs, network.outputs).load_weights(weights)
+    except Exception as error:
+        raise CheckpointError(f"{weights} does not fit {architecture} ({error}); train that phase again.") from error

@@ -1,0 +1,128 @@
+"""Cells of a spreadsheet or text table, as layouts and plate-reader files are read from.
+
+Belongs here: opening xlsx, csv, tsv and txt (from disk or from memory), decoding text, and what counts as
+an empty cell and as a number. Does not belong here: what the cells mean (`layout`, `matrices`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from dataclasses import dataclass
+
+from phenodose.errors import InputError
+
+#: One cell: text, a number, or None where it is empty or says NA / NaN.
+Cell = str | float | None
+
+SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
+TEXT_TABLES = (".csv", ".tsv", ".txt")
+ACCEPTED = (*SPREADSHEETS, *TEXT_TABLES)
+
+_EMPTY = {"", "na", "nan", "n/a", "#n/a"}
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
+#: '1,234' may be one thousand or one point two: it is refused rather than guessed.
+_AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\Z")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The cells of one table.
+
+    Attributes:
+        place: how messages name it: the file, and the sheet if it has any.
+        rows: cells by row, the first row of the file first.
+    """
+
+    place: str
+    rows: list[list[Cell]]
+
+
+def read_spreadsheet(content: bytes, name: str) -> Sheet:
+    """The first sheet of a workbook.
+
+    Raises:
+        InputError: the bytes are no workbook, or it has no sheet.
+    """
+    import python_calamine
+
+    try:
+        workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
+        sheets = workbook.sheet_names
+        rows = workbook.get_sheet_by_index(0).to_python(skip_empty_area=False) if sheets else []
+    except (python_calamine.CalamineError, OSError, ValueError) as error:
+        raise InputError(f"{name}: cannot be opened as a workbook ({error}); save it again as .xlsx.") from error
+    if not sheets:
+        raise InputError(f"{name}: the workbook has no sheet; put the table on the first sheet.")
+    return Sheet(f"{name}, sheet {sheets[0]!r}", [[to_cell(value) for value in row] for row in rows])
+
+
+def read_text(content: bytes, name: str) -> str:
+    """The text of a file in UTF-8, UTF-16 (with its mark) or Windows-1252.
+
+    Raises:
+        InputError: the bytes are not text.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    else:
+        encodings = ["utf-8-sig", "cp1252"]
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise InputError(f"{name}: is not a text file; save it as UTF-8 text, or as .xlsx.")
+
+
+def read_delimited(content: bytes, name: str) -> Sheet:
+    """A text table with one header line, separated by tab, semicolon or comma (whichever the header uses)."""
+    text = read_text(content, name)
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max("\t;,", key=header.count)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"{name}: cannot be read as a table ({error}); check the quotes in the file.") from error
+    return Sheet(name, [[to_cell(value) for value in line] for line in lines])
+
+
+def to_cell(value: object) -> Cell:
+    """A value as a cell: text stripped, numbers as float, everything empty as None."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int | float):
+        return None if value != value else float(value)
+    text = str(value).strip()
+    return None if text.lower() in _EMPTY else text
+
+
+def to_number(cell: Cell) -> float | None:
+    """The number a cell holds, decimal comma accepted; None if it is empty.
+
+    Raises:
+        ValueError: the cell holds something else, or '1,234', which may be a thousand or a decimal.
+    """
+    if cell is None or isinstance(cell, float):
+        return cell
+    if _AMBIGUOUS.match(cell):
+        raise ValueError(cell)
+    text = cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
+    if not _NUMBER.match(text):
+        raise ValueError(cell)
+    return float(text)
+
+
+def to_text(cell: Cell) -> str | None:
+    """The text of a cell; a whole number is written without decimals: 1.0 and '1.0' give '1'."""
+    if cell is None:
+        return None
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() else repr(cell)
+    return cell[:-2] if re.fullmatch(r"\d+\.0", cell) else cell

@@ -1,0 +1,189 @@
+"""NGFF 0.5 metadata of a plate, as JSON documents.
+
+The `ome` attributes come from the metadata writers of the ome-zarr package, run once per plate on groups in memory;
+all wells of a plate share them, so a well costs no more than a few small files.
+
+Belongs here: groups, axes, scales, OMERO channels. Does not belong here: the project's own metadata (`plate_writer`,
+`ingest`) and pixels (`shard`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phenodose import names
+from phenodose.files import hash_bytes
+from phenodose.storage.plan import PlatePlan, PlateShape
+from phenodose.storage.pyramid import level_shapes
+from phenodose.storage.shard import array_metadata, chunk_side
+
+if TYPE_CHECKING:
+    import zarr
+
+#: Key of the project's own attributes.
+OWN = "phenodose"
+ROOT = "zarr.json"
+# Display colour by emission wavelength in nm: the first whose limit is not exceeded.
+_COLORS = ((490.0, "0000FF"), (570.0, "00FF00"), (620.0, "FF8000"), (math.inf, "FF0000"))
+
+
+def axes(shape: PlateShape) -> list[str]:
+    """Names of the axes: time only if there are several time points."""
+    return ["t", "c", "z", "y", "x"] if shape.n_times > 1 else ["c", "z", "y", "x"]
+
+
+def group_document(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The `zarr.json` of a group."""
+    return {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
+
+
+def encoded(document: Any) -> bytes:
+    """A document as the bytes of its file."""
+    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The JSON document of a file; {} if it is not there or is no JSON object."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def own_attributes(path: Path) -> dict[str, Any]:
+    """The project's own attributes of the group in folder `path`; {} if there are none."""
+    own = read_document(path / ROOT).get("attributes", {}).get(OWN, {})
+    return own if isinstance(own, dict) else {}
+
+
+def plate_attributes(plan: PlatePlan) -> dict[str, Any]:
+    """The `ome` attributes of the plate's root group."""
+    from ome_zarr.writer import write_plate_metadata
+
+    group, fmt = _memory_group()
+    write_plate_metadata(
+        group,
+        [names.row_label(row) for row in range(plan.rows)],
+        [f"{column:02d}" for column in range(1, plan.columns + 1)],
+        [well.path for well in plan.wells],
+        fmt=fmt,
+        field_count=len(plan.shape.fields),
+        name=plan.name,
+    )
+    return _attributes(group)
+
+
+def well_attributes(shape: PlateShape) -> dict[str, Any]:
+    """The `ome` attributes of every well's group: the list of its images."""
+    from ome_zarr.writer import write_well_metadata
+
+    group, fmt = _memory_group()
+    write_well_metadata(group, [field.path for field in shape.fields], fmt=fmt)
+    return _attributes(group)
+
+
+def image_attributes(shape: PlateShape, kind: str) -> dict[str, Any]:
+    """The `ome` attributes of every image of a kind; `with_windows` sets the display windows of one well."""
+    from ome_zarr.writer import write_multiscales_metadata
+
+    group, fmt = _memory_group()
+    spatial = "micrometer" if shape.pixel_size_um else None
+    units = {"z": "micrometer" if shape.z_step_um else None, "y": spatial, "x": spatial}
+    types = {"t": "time", "c": "channel"}
+    described = [
+        {"name": name, "type": types.get(name, "space")} | ({"unit": units[name]} if units.get(name) else {})
+        for name in axes(shape)
+    ]
+    write_multiscales_metadata(
+        group,
+        [
+            {"path": str(level), "coordinateTransformations": _transformations(shape, level)}
+            for level in range(len(level_shapes(shape.size_y_px, shape.size_x_px)))
+        ],
+        fmt=fmt,
+        axes=described,
+        name=kind,
+        metadata={"omero": {"channels": _omero_channels(shape)}},
+    )
+    return _attributes(group)
+
+
+def with_windows(image: Mapping[str, Any], windows: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """The attributes of an image with the display window (start, end) of every channel."""
+    document: dict[str, Any] = json.loads(json.dumps(image))
+    for channel, (start, end) in zip(document["ome"]["omero"]["channels"], windows, strict=True):
+        channel["window"] |= {"start": start, "end": end}
+    return document
+
+
+def level_documents(shape: PlateShape, kind: str) -> list[dict[str, Any]]:
+    """The `zarr.json` of every level of an image: one shard a channel (and time point), chunks up to 1024 px."""
+    lead = [1] * (len(axes(shape)) - 3)
+    outer = [shape.n_times, len(shape.channels)][-len(lead) :]
+    planes = shape.planes_of(kind)
+    documents = []
+    for y, x in level_shapes(shape.size_y_px, shape.size_x_px):
+        side_y, side_x = chunk_side(y), chunk_side(x)
+        shard = [*lead, planes, math.ceil(y / side_y) * side_y, math.ceil(x / side_x) * side_x]
+        chunk = [*lead, 1, side_y, side_x]
+        documents.append(array_metadata([*outer, planes, y, x], shard, chunk, shape.dtype, axes(shape)))
+    return documents
+
+
+def shard_key(shape: PlateShape, level: int, time: int, channel: int) -> str:
+    """Path of a shard within its image."""
+    lead = f"{time}/{channel}" if shape.n_times > 1 else str(channel)
+    return f"{level}/c/{lead}/0/0/0"
+
+
+def document_hash(path: Path) -> str:
+    """xxh3-128 of the `zarr.json` in a folder; '' if there is none."""
+    file = path / ROOT
+    return hash_bytes(file.read_bytes()) if file.is_file() else ""
+
+
+def _transformations(shape: PlateShape, level: int) -> list[dict[str, Any]]:
+    """Scale of a level, and the shift of its first pixel's middle from that of the full image."""
+    pixel, step, factor = shape.pixel_size_um or 1.0, shape.z_step_um or 1.0, 2**level
+    lead = len(axes(shape)) - 3
+    found = [{"type": "scale", "scale": [1.0] * lead + [step, pixel * factor, pixel * factor]}]
+    if level:
+        shift = pixel * (factor - 1) / 2
+        found.append({"type": "translation", "translation": [0.0] * lead + [0.0, shift, shift]})
+    return found
+
+
+def _omero_channels(shape: PlateShape) -> list[dict[str, Any]]:
+    largest = 255 if shape.dtype == "uint8" else 65535
+    return [
+        {
+            "label": channel.name,
+            "color": _color(channel.wavelength_nm),
+            "active": True,
+            "window": {"min": 0, "max": largest, "start": 0, "end": largest},
+        }
+        for channel in shape.channels
+    ]
+
+
+def _color(wavelength_nm: float | None) -> str:
+    if wavelength_nm is None:
+        return "FFFFFF"
+    return next(color for limit, color in _COLORS if wavelength_nm <= limit)
+
+
+def _memory_group() -> tuple[zarr.Group, Any]:
+    import zarr
+    from ome_zarr.format import FormatV05
+
+    return zarr.create_group(zarr.storage.MemoryStore(), zarr_format=3), FormatV05()
+
+
+def _attributes(group: zarr.Group) -> dict[str, Any]:
+    attributes: dict[str, Any] = group.attrs.asdict()
+    return attributes

@@ -1,0 +1,137 @@
+"""Raw readout to viability: v = (R - median(positive)) / (median(negative) - median(positive)).
+
+Belongs here: the scaling, its groups, and which wells are masked and why. Does not belong here: choosing
+the controls (`controls`), judging them (`phenodose.quality`).
+
+What the numbers mean is fixed by the controls, not by a switch: the negative control (untreated cells) is
+viability 1 and the positive control (killed cells) is viability 0, as a fraction. The formula is the same
+under any affine map of R, a change of sign included, so a readout that grows with cell death gives viability
+too, and nothing may be subtracted from 1 afterwards: that would turn it round a second time. Nothing is
+clamped. Inhibition is 1 - viability, computed where curves are made. Percentages have columns that say so.
+
+A combination (wells with an add-on) is measured against its own negative control, the add-on alone, and
+against all positive controls of the group.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from phenodose.errors import Faults, InputError
+from phenodose.names import plate_key, row_index
+from phenodose.viability.controls import Controls
+
+#: What a viability is relative to: controls of the same plate, of the same treatment, or of both.
+Grouping = Literal["plate", "treatment", "both"]
+GROUPINGS: tuple[Grouping, ...] = ("plate", "treatment", "both")
+
+#: Columns of `to_viability`.
+VIABILITY_COLUMNS = ("plate", "well", "row", "column", "raw", "viability_fraction", "control", "masked", "mask_reason")
+
+NOT_MEASURED = "no value in the readout"
+
+
+def to_viability(
+    raw: pd.DataFrame, layout_frame: pd.DataFrame, controls: Controls, by: Grouping = "plate"
+) -> pd.DataFrame:
+    """Scale one readout of one screen to viability.
+
+    Args:
+        raw: columns plate, row, column, raw (the readout's own unit); one row a measured well. Wells that
+            the layout does not hold are left out.
+        layout_frame: `Layout.frame`.
+        controls: from `choose_controls` on the same frame.
+        by: group in which the medians of the controls are taken. 'treatment' and 'both' need control wells
+            that carry the same treatment name as the wells they serve.
+
+    Returns:
+        One row a well of the layout, in its order, with `VIABILITY_COLUMNS`: float raw and
+        viability_fraction (1 negative control, 0 positive control, not clamped; NaN where masked), control
+        ('negative', 'positive' or missing), masked, and mask_reason (missing where not masked).
+
+    Raises:
+        InputError: a well has two values, a plate is not in the layout, or no well is left unmasked.
+    """
+    if by not in GROUPINGS:
+        raise InputError(f"normalisation by {by!r}: choose one of {', '.join(GROUPINGS)}.")
+    frame = layout_frame[["plate", "well", "row", "column"]].reset_index(drop=True)
+    frame["raw"] = _raw_of_wells(raw, frame)
+    values = frame["raw"].to_numpy()
+    measured = np.isfinite(values)
+    negative, positive = controls.negative & measured, controls.positive & measured
+    viability = np.full(len(frame), np.nan)
+    reason = np.full(len(frame), NOT_MEASURED, dtype=object)
+    reason[measured] = None
+    add_on = layout_frame["add_on"].fillna("").to_numpy(dtype=object)
+    group = _groups(layout_frame, by)
+    for name in dict.fromkeys(group):
+        for extra in dict.fromkeys(add_on[group == name]):
+            wells = (group == name) & (add_on == extra)
+            top = values[negative & wells]
+            # A combination is measured against all positive controls, with and without the add-on.
+            bottom = values[positive & (group == name) & ((add_on == extra) | (extra != ""))]
+            fault = _control_fault(top, bottom, f"{name}{f' with {extra}' if extra else ''}")
+            if fault:
+                reason[wells & measured] = fault
+            else:
+                low = np.median(bottom)
+                viability[wells] = (values[wells] - low) / (np.median(top) - low)
+    frame["viability_fraction"] = viability
+    control = np.full(len(frame), None, dtype=object)
+    control[controls.negative], control[controls.positive] = "negative", "positive"
+    frame["control"] = control
+    frame["masked"] = np.array([text is not None for text in reason], dtype=bool)
+    frame["mask_reason"] = reason
+    if bool(frame["masked"].all()):
+        told = list(dict.fromkeys(str(text) for text in reason if text != NOT_MEASURED)) or ["no well has a value"]
+        more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+        raise InputError(
+            f"no viability can be computed by {by}: {'; '.join(told[:3])}{more}. Give every {_unit(by)} its own negative "
+            f"({controls.negative_name}) and positive ({controls.positive_name}) control wells with values."
+        )
+    return frame[list(VIABILITY_COLUMNS)]
+
+
+def _raw_of_wells(raw: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
+    """The raw value of every well of the layout, joined on plate, row and column; NaN where there is none."""
+    known = {plate_key(plate) for plate in wells["plate"].unique()}
+    faults = Faults("readout")
+    keyed: dict[tuple[str, int, int], float] = {}
+    for plate, row, column, value in zip(raw["plate"], raw["row"], raw["column"], raw["raw"], strict=True):
+        place = (plate_key(plate), row_index(row), int(column))
+        if place in keyed:
+            faults.add(f"plate {plate}, well {row}{int(column):02d} has two values; give one file a plate.")
+        keyed[place] = float("nan") if pd.isna(value) else float(value)
+    for plate in sorted({str(plate) for plate in raw["plate"].unique() if plate_key(plate) not in known}):
+        faults.add(f"plate {plate} is not in the layout (it has {', '.join(dict.fromkeys(wells['plate']))}).")
+    faults.raise_if_any()
+    places = zip(wells["plate"], wells["row"], wells["column"], strict=True)
+    return np.array(
+        [keyed.get((plate_key(plate), row_index(row), int(column)), np.nan) for plate, row, column in places]
+    )
+
+
+def _groups(layout_frame: pd.DataFrame, by: Grouping) -> np.ndarray:
+    """Name of the group of every well, as reasons shall name it."""
+    plate = ("plate " + layout_frame["plate"].astype(str)).to_numpy(dtype=object)
+    treatment = ("treatment " + layout_frame["treatment"].fillna("none").astype(str)).to_numpy(dtype=object)
+    if by == "plate":
+        return plate
+    return treatment if by == "treatment" else treatment + " of " + plate
+
+
+def _unit(by: Grouping) -> str:
+    return "treatment on every plate" if by == "both" else by
+
+
+def _control_fault(top: np.ndarray, bottom: np.ndarray, name: str) -> str | None:
+    """Why a group cannot be scaled, or None if it can."""
+    lacking = [sign for sign, wells in (("negative", top), ("positive", bottom)) if len(wells) == 0]
+    if lacking:
+        return f"{name} has no {' and no '.join(lacking)} control with a value"
+    if np.median(top) == np.median(bottom):
+        return f"negative and positive controls of {name} have the same median"
+    return None

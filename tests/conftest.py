@@ -1,0 +1,89 @@
+"""Fixtures that more than one package of tests needs."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from phenodose.store import Store
+
+ROWS = "ABCDEFGHIJKLMNOP"
+DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+LAYOUT_COLUMNS = ["Plate", "Row", "Column", "Sample", "WellType", "Treatment", "Concentration"]
+LAYOUT_COLUMNS += ["Replicate", "AddOn", "Readout"]
+#: Drug -> dose of half effect; 'Inert' does nothing.
+DRUGS = {"Potent": 20.0, "Weak": 4000.0, "Inert": np.inf}
+
+
+def write_ctg_screen(folder: Path, plates: int = 2, seed: int = 7) -> Path:
+    """A raw screen folder without images: a layout, plate-reader matrices, a done-mark.
+
+    Every drug is on every plate once per dose, so that plates are the replicates.
+    """
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    (folder / "ctg").mkdir(parents=True)
+    for plate in range(1, plates + 1):
+        matrix = np.full((16, 24), 80.0)
+
+        def fill(
+            row: int,
+            column: int,
+            viability: float,
+            matrix: np.ndarray = matrix,
+            plate: int = plate,
+            **what: object,
+        ) -> None:
+            matrix[row, column] = 500 + 20000 * viability * rng.normal(1, 0.03)
+            rows.append({"Plate": f"P{plate}", "Row": ROWS[row], "Column": column + 1, "Replicate": plate} | what)
+
+        for row in range(1, 11):
+            fill(row, 1, 1.0, WellType="neg", Treatment="DMSO")
+        for row in range(1, 9):
+            fill(row, 2, 0.0, WellType="BzCl", Treatment="BzCl", Concentration=100000)
+            fill(row, 3, 0.02, WellType="pos", Treatment="STS", Concentration=250)
+        for column, dose in enumerate((0.1, 1.0, 10.0, 100.0, 1000.0), start=4):
+            fill(1, column, 1 / (1 + dose / 30), WellType="TRC", Treatment="STS", Concentration=dose)
+        for row, (drug, half) in enumerate(DRUGS.items(), start=3):
+            for column, dose in enumerate(DOSES_NM, start=4):
+                fill(row, column, 1 / (1 + dose / half), WellType="therapy", Treatment=drug, Concentration=dose)
+        table = pd.DataFrame(np.round(matrix), index=list(ROWS), columns=range(1, 25))
+        table.to_excel(folder / "ctg" / f"{folder.name}_P{plate}.xlsx", index_label="")
+    layout = pd.DataFrame(rows).assign(Sample="TST", AddOn=None, Readout=None)
+    columns = [
+        "Plate",
+        "Row",
+        "Column",
+        "Sample",
+        "WellType",
+        "Treatment",
+        "Concentration",
+        "Replicate",
+        "AddOn",
+        "Readout",
+    ]
+    layout[columns].to_csv(folder / "layout.csv", index=False)
+    (folder / "_DONE").touch()
+    return folder
+
+
+@pytest.fixture
+def small_ctg_screen(tmp_path: Path) -> Path:
+    """A screen of three drugs with plate-reader files and no images."""
+    return write_ctg_screen(tmp_path / "raw" / "TST_V1_DS1")
+
+
+@pytest.fixture
+def made_up_store(tmp_path: Path) -> Store:
+    """A store with two made-up drug screens, tables only; see made_up_cohort.py."""
+    spec = importlib.util.spec_from_file_location("made_up_cohort", Path(__file__).with_name("made_up_cohort.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    store: Store = module.write_made_up_cohort(Store.open(tmp_path / "store"))
+    return store

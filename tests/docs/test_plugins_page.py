@@ -1,0 +1,70 @@
+"""docs/plugins.md is true: its distribution installs with pip, loads, and its asset materializes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "plugins.md"
+FILES = re.compile(r"^### `([^`]+)`\n+```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def run(*command: str, env: dict[str, str]) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=300)
+    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a site where the page's distribution is installed."""
+    folder = tmp_path_factory.mktemp("plugin")
+    source, site = folder / "phenodose-mean-inhibition", folder / "site"
+    source.mkdir()
+    for name, text in FILES.findall(PAGE.read_text(encoding="utf-8")):
+        (source / name).write_text(text, encoding="utf-8")
+    assert sorted(p.name for p in source.iterdir()) == ["mean_inhibition.py", "pyproject.toml"]
+    env = {**os.environ, "PYTHONPATH": str(site), "PHENODOSE_STORE": str(folder / "store")}
+    env.pop("DAGSTER_HOME", None)
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index")
+    run(*pip, "--target", str(site), str(source), env=env)
+    return env
+
+
+def test_the_installed_scorer_is_listed_with_its_distribution(installed: dict[str, str]) -> None:
+    listed = json.loads(run(sys.executable, "-m", "phenodose", "plugins", "list", "--json", env=installed))
+    mine = next(plugin for plugin in listed if plugin["name"] == "mean_inhibition")
+    assert mine["status"] == "ok"
+    assert mine["distribution"] == "phenodose-mean-inhibition 1.0"
+    run(sys.executable, "-m", "phenodose", "plugins", "check", "mean_inhibition", env=installed)
+
+
+def test_the_installed_scorer_materializes_as_an_asset_and_its_rows_are_in_sql(
+    installed: dict[str, str], tmp_path: Path, small_ctg_screen: Path
+) -> None:
+    command = (sys.executable, "-m", "phenodose")
+    run(*command, "run", str(small_ctg_screen), env=installed)
+    rows = json.loads(
+        run(
+            *command,
+            "sql",
+            "SELECT drug, score, unit, hit, plugin, plugin_version FROM scores "
+            "WHERE scorer = 'mean_inhibition' AND replicate = 'pooled' ORDER BY drug",
+            "--format",
+            "json",
+            env=installed,
+        )
+    )
+    assert len(rows) >= 2
+    assert {(row["plugin"], row["plugin_version"], row["unit"]) for row in rows} == {
+        ("mean_inhibition", "1.0", "percent")
+    }
+    assert all(-20 < row["score"] < 120 for row in rows)
+    assert all(row["hit"] == (row["score"] >= 20) for row in rows)

@@ -1,0 +1,338 @@
+"""A made-up cohort in a store: rows that look like real ones, written through `Store.write_table`.
+
+The numbers are drawn from known curves with a fixed seed; nothing here is computed by the code under
+test. Two drug screens: one with four readouts, one with plate-reader numbers only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+
+from phenodose.names import well_name
+from phenodose.store import Store
+from phenodose.tables import TABLES
+
+FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
+READOUTS = ("cnn_phase2", "cnn_phase3", "ctg", "mean_of_stack")
+DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+#: drug -> class, targets, dose of half effect in nM
+DRUGS = {
+    "Trametinib": ("MEK inhibitor", "MAP2K1,MAP2K2", 5.0),
+    "Vemurafenib": ("BRAF inhibitor", "BRAF", 60.0),
+    "Panobinostat": ("HDAC inhibitor", "HDAC1", 20.0),
+    "Lorlatinib": ("ALK inhibitor", "ALK", 3000.0),
+    "Venetoclax": ("BCL2 inhibitor", "BCL2", 900.0),
+    'A"B <i>&': (None, None, 1e9),
+}
+#: Effective for imaging only: the metabolic readout does not see it.
+IMAGING_ONLY = "Vemurafenib"
+HIT_FROM = 10.0
+STARTED = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
+
+
+def write_made_up_cohort(store: Store) -> Store:
+    """Fill the store with both screens."""
+    _write_screen(store, FULL, "BT-40", "Pleomorphic xanthoastrocytoma", READOUTS, seed=1)
+    _write_screen(store, METABOLIC_ONLY, "INF_R_153", None, ("ctg",), seed=2)
+    return store
+
+
+def provenance(plugin: str, checkpoint: str | None = None) -> dict[str, object]:
+    return {
+        "run_id": "run-1",
+        "plugin": plugin,
+        "plugin_version": "1",
+        "parameters": "{}",
+        "checkpoint": checkpoint,
+    }
+
+
+def put(store: Store, table: str, screen: str, part: str, rows: list[dict[str, object]]) -> None:
+    store.write_table(table, screen, part, TABLES[table].frame([{"screen": screen} | row for row in rows]))
+
+
+def half_dose(drug: str, readout: str) -> float:
+    if drug == IMAGING_ONLY and readout == "ctg":
+        return 1e9
+    return DRUGS[drug][2]
+
+
+def score_of(drug: str, readout: str) -> float:
+    """Like DSS: half the mean inhibition above ten percent over the tested doses, in percent."""
+    grid = np.linspace(0, 4, 200)
+    inhibition = 100 / (1 + half_dose(drug, readout) / 10**grid)
+    return float(np.maximum(inhibition - 10, 0).mean() / 0.9 / 2)
+
+
+def layout_rows(sample: str) -> list[dict[str, object]]:
+    rows = []
+
+    def add(plate: int, row: str, column: int, well_type: str, treatment: str | None, dose: float | None) -> None:
+        rows.append(
+            {
+                "plate": f"P{plate}",
+                "well": well_name(row, column),
+                "row": row,
+                "column": column,
+                "sample": sample,
+                "well_type": well_type,
+                "treatment": treatment,
+                "concentration_nM": dose,
+                "replicate": plate,
+                "run_id": "run-1",
+            }
+        )
+
+    for plate in (1, 2):
+        for row in "BCDEFG":
+            add(plate, row, 2, "neg", "DMSO", None)
+            add(plate, row, 3, "pos", "STS", 250.0)
+        for row, drug in zip("BCDEFG", DRUGS, strict=True):
+            for column, dose in enumerate(DOSES_NM, start=4):
+                add(plate, row, column, "therapy", drug, dose)
+    return rows
+
+
+def _write_screen(
+    store: Store, screen: str, sample: str, entity: str | None, readouts: tuple[str, ...], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    images = len(readouts) > 1
+    wells = layout_rows(sample)
+    store.register(screen, store.root.parent / "raw" / screen)
+    put(
+        store,
+        "screens",
+        screen,
+        "layout",
+        [
+            {
+                "sample": sample,
+                "kind": "drug-screen",
+                "entity": entity,
+                "reader": "imagexpress" if images else None,
+                "n_plates": 2,
+                "n_drugs": len(DRUGS),
+                "source": screen,
+                "run_id": "run-1",
+            }
+        ],
+    )
+    put(store, "wells", screen, "layout", wells)
+    put(
+        store,
+        "drugs",
+        screen,
+        "layout",
+        [{"drug": d, "drug_class": c, "targets": t, "run_id": "run-1"} for d, (c, t, _) in DRUGS.items()],
+    )
+    for readout in readouts:
+        _write_readout(store, screen, sample, readout, wells, rng)
+    if images:
+        _write_image_products(store, screen, wells, rng)
+    _write_runs(store, screen, readouts)
+
+
+def _write_readout(
+    store: Store,
+    screen: str,
+    sample: str,
+    readout: str,
+    wells: list[dict[str, object]],
+    rng: np.random.Generator,
+) -> None:
+    by = provenance(readout.split("_phase")[0], "f00d" if readout.startswith("cnn") else None)
+    viability = []
+    for index, well in enumerate(wells):
+        control = {"neg": "negative", "pos": "positive"}.get(str(well["well_type"]))
+        true = {"negative": 1.0, "positive": 0.0}.get(control or "")
+        if true is None:
+            true = 1 / (1 + float(well["concentration_nM"]) / half_dose(str(well["treatment"]), readout))  # type: ignore[arg-type]
+        value = true + rng.normal(0, 0.03)
+        masked = index == 14
+        viability.append(
+            {key: well[key] for key in ("plate", "well", "row", "column")}
+            | {
+                "readout": readout,
+                "raw": 0.2 + 0.6 * value,
+                "viability_fraction": None if masked else value,
+                "control": control,
+                "masked": masked,
+                "mask_reason": "out of focus" if masked else None,
+            }
+            | by
+        )
+    put(store, "viability", screen, readout, viability)
+    curves, scores = [], []
+    for drug in DRUGS:
+        for replicate in ("pooled", "1", "2"):
+            key = {"sample": sample, "readout": readout, "replicate": replicate, "drug": drug}
+            failed = DRUGS[drug][0] is None and readout == "mean_of_stack"
+            curves.append(key | _curve(half_dose(drug, readout), failed) | by)
+            score = score_of(drug, readout)
+            scores.append(
+                key
+                | {
+                    "scorer": "dss_asym",
+                    "score": None if failed else score,
+                    "lower": None if failed else max(0.0, score - 1.5),
+                    "upper": None if failed else score + 1.5,
+                    "bound": "=",
+                    "unit": "",
+                    "hit": None if failed else score >= HIT_FROM,
+                    "status": "the curve could not be fitted" if failed else "ok",
+                }
+                | provenance("dss_asym", by["checkpoint"])  # type: ignore[arg-type]
+            )
+            half = half_dose(drug, readout)
+            beyond = half > max(DOSES_NM)
+            scores.append(
+                key
+                | {
+                    "scorer": "rel_ic50",
+                    "score": max(DOSES_NM) if beyond else half,
+                    "bound": ">" if beyond else "=",
+                    "unit": "nM",
+                    "status": "ok",
+                }
+                | provenance("rel_ic50", by["checkpoint"])  # type: ignore[arg-type]
+            )
+    put(store, "curves", screen, readout, curves)
+    for scorer in ("dss_asym", "rel_ic50"):
+        put(store, "scores", screen, f"{scorer}.{readout}", [row for row in scores if row["scorer"] == scorer])
+    zprime = [
+        ("P1", 0.71, "pass"),
+        ("P2", -0.1 if readout == "mean_of_stack" else 0.62, "pass"),
+        ("screen", 0.65, "pass"),
+    ]
+    qc = [
+        {
+            "plate": plate,
+            "readout": readout,
+            "metric": "zprime_robust",
+            "value": value,
+            "threshold": 0.0,
+            "verdict": "fail" if value < 0 else verdict,
+            "explanation": f"Controls of {plate} are {'poorly' if value < 0 else 'well'} separated.",
+        }
+        | by
+        for plate, value, verdict in zprime
+    ]
+    qc.append(
+        {
+            "plate": "screen",
+            "readout": readout,
+            "metric": "replicate_pearson",
+            "value": 0.97,
+            "threshold": 0.7,
+            "verdict": "pass",
+            "explanation": "The replicates agree.",
+        }
+        | by
+    )
+    put(store, "qc", screen, readout, qc)
+
+
+def _curve(half: float, failed: bool) -> dict[str, object]:
+    tested = {"min_dose_nM": min(DOSES_NM), "max_dose_nM": max(DOSES_NM), "n_doses": 5, "n_points": 10, "fit": "robust"}
+    if failed:
+        return tested | {"model": 0, "status": "failed", "reason": "fewer than three doses have a value"}
+    return tested | {
+        "model": 3,
+        "bottom": 0.0,
+        "top": 1.0,
+        "log10_mid": float(np.log10(half)),
+        "slope": 1.0,
+        "asymmetry": 1.0,
+        "gof": 0.97,
+        "objective": 0.1,
+        "status": "ok",
+    }
+
+
+def _write_image_products(store: Store, screen: str, wells: list[dict[str, object]], rng: np.random.Generator) -> None:
+    put(
+        store,
+        "plates",
+        screen,
+        "images",
+        [
+            {
+                "plate": plate,
+                "path": f"screens/{screen}/plates/{plate}.ome.zarr",
+                "n_wells": len(wells) // 2,
+                "n_planes": 8 * len(wells),
+                "size_x_px": 128,
+                "size_y_px": 128,
+                "n_z": 8,
+                "pixel_size_um": 0.343,
+                "z_step_um": 2.5,
+                "raw_hash": "0123456789abcdef",
+                "run_id": "run-1",
+                "plugin": "imagexpress",
+                "plugin_version": "1",
+            }
+            for plate in ("P1", "P2")
+        ],
+    )
+    shown = [w for w in wells if w["well_type"] != "therapy" or w["concentration_nM"] == max(DOSES_NM)]
+    put(
+        store,
+        "embeddings",
+        screen,
+        "tsne",
+        [
+            {"plate": w["plate"], "well": w["well"], "embedder": "tsne", "readout": "cnn_phase3"}
+            | {"x": float(rng.normal()), "y": float(rng.normal())}
+            | provenance("tsne", "f00d")
+            for w in shown
+        ],
+    )
+    put(
+        store,
+        "checkpoints",
+        screen,
+        "cnn",
+        [
+            {
+                "readout": "cnn",
+                "phase": phase,
+                "weights_hash": f"{phase}-weights",
+                "parent_hash": None,
+                "trained_on": screen,
+                "n_train": 20,
+                "n_validation": 4,
+                "epochs": 10,
+                "train_loss": 0.51,
+                "validation_loss": 0.52,
+                "validation_auroc": 0.99,
+                "seconds": 12.0,
+                "run_id": "run-1",
+                "plugin": "cnn",
+                "plugin_version": "1",
+                "parameters": '{"backbone":"VGG19"}',
+            }
+            for phase in ("phase2", "phase3")
+        ],
+    )
+
+
+def _write_runs(store: Store, screen: str, readouts: tuple[str, ...]) -> None:
+    assets = ["layout", *(f"viability/{r}" for r in readouts), "scores/dss_asym"]
+    for index, asset in enumerate(assets):
+        started = STARTED + dt.timedelta(minutes=index)
+        row = {
+            "run_id": "run-1",
+            "asset": asset,
+            "started_at": pd.Timestamp(started),
+            "finished_at": pd.Timestamp(started + dt.timedelta(seconds=30)),
+            "phenodose_version": "0.1.0",
+            "plugin": asset.split("/")[-1],
+            "plugin_version": "1",
+            "parameters": '{"amin":"auto"}',
+            "inputs": None,
+        }
+        put(store, "runs", screen, asset, [row])
