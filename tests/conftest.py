@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from phenodose.storage.warehouse import rebuild_cohort
 from phenodose.store import Store
 
 ROWS = "ABCDEFGHIJKLMNOP"
@@ -77,13 +79,27 @@ def small_ctg_screen(tmp_path: Path) -> Path:
     return write_ctg_screen(tmp_path / "raw" / "TST_V1_DS1")
 
 
-@pytest.fixture
-def made_up_store(tmp_path: Path) -> Store:
-    """A store with two made-up drug screens, tables only; see made_up_cohort.py."""
+@pytest.fixture(scope="session")
+def made_up_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store with two made-up drug screens and their cohort; see made_up_cohort.py."""
     spec = importlib.util.spec_from_file_location("made_up_cohort", Path(__file__).with_name("made_up_cohort.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    store: Store = module.write_made_up_cohort(Store.open(tmp_path / "store"))
-    return store
+    store: Store = module.write_made_up_cohort(Store.open(tmp_path_factory.mktemp("made_up") / "store"))
+    assert rebuild_cohort(store).faults == ()
+    return store.root
+
+
+@pytest.fixture
+def made_up_cohort(made_up_root: Path, tmp_path: Path) -> Store:
+    """A copy of the made-up store, with its cohort database."""
+    return Store.open(shutil.copytree(made_up_root, tmp_path / "store"))
+
+
+@pytest.fixture
+def made_up_store(made_up_cohort: Store) -> Store:
+    """A copy of the made-up store, tables only."""
+    made_up_cohort.cohort_path.unlink()
+    return made_up_cohort

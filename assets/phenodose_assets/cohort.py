@@ -3,8 +3,6 @@
 Belongs here: when it is rebuilt. Does not belong here: how (`phenodose.storage.warehouse`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import dagster as dg
@@ -32,7 +30,7 @@ def cohort_db_asset(assets: Sequence[ScreenAsset]) -> dg.AssetsDefinition:
         pool=_POOL,
         required_resource_keys={"store", "listener"},
         automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
-        description="All tables of all screens in one DuckDB file, rebuilt from the Parquet files and swapped in whole.",
+        description="All tables of all screens in one DuckDB file, rebuilt from the Parquet files, swapped in whole.",
     )
     def cohort_db(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         import pandas as pd

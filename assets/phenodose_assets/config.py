@@ -21,19 +21,20 @@ from pydantic_core import PydanticUndefined
 _PLAIN = (bool, int, float, str)
 
 
-@cache
-def config_class(name: str, model: type[BaseModel] | None) -> type[dg.Config]:
-    """A Dagster config class with the fields of `model`, each optional.
+#: Tables of parameters by the name they have in screen.toml: ('cnn', CnnParameters).
+Settings = tuple[tuple[str, type[BaseModel]], ...]
 
-    Args:
-        name: name of the class, for messages.
-        model: the parameters; None for a step without any.
-    """
+
+@cache
+def config_class(settings: Settings) -> type[dg.Config]:
+    """A Dagster config class with the fields of all tables, each optional."""
     fields: dict[str, Any] = {}
-    for field_name, field in (model.model_fields if model is not None else {}).items():
-        form_type = _form_type(f"{name}_{field_name}", field.annotation)
-        fields[field_name] = (form_type | None, Field(None, description=_help(field)))
-    return create_model(name, __base__=dg.Config, **fields)
+    for name, model in settings:
+        for field_name, field in model.model_fields.items():
+            form_type = _form_type(f"{name}_{field_name}", field.annotation)
+            fields[field_name] = (form_type | None, Field(None, description=_help(field)))
+    title = "_".join(name for name, _ in settings) or "no"
+    return create_model(f"{title}_parameters", __base__=dg.Config, **fields)
 
 
 def said(config: dg.Config) -> dict[str, Any]:

@@ -1,34 +1,29 @@
 """Materializing a screen from Python: what `phenodose run` and `phenodose demo` do.
 
-Belongs here: running the graph in this process against the Dagster instance that the UI shows, and the
-account of what was made, skipped or failed. Does not belong here: printing (the commands).
+Belongs here: running the graph in this process, and the account of what was made, skipped or failed.
+Does not belong here: where runs are kept (`instance`), and printing (the commands).
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from phenodose.errors import InputError, PluginError, StoreError
-from phenodose.files import write_text
 from phenodose.store import Store
 from phenodose_assets.build import SCREEN_JOB, build_definitions, screen_assets
 from phenodose_assets.cohort import COHORT_DB
+from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import Listener, StepEvent, no_listener
 from phenodose_assets.screen_asset import ScreenAsset
 
-_PROCESS_TAG = "phenodose/process"
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-_INSTANCE = "telemetry:\n  enabled: false\nnux:\n  enabled: false\nconcurrency:\n  pools:\n    default_limit: 1\n"
+_QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class RunOutcome:
     Attributes:
         run_id: Dagster run id.
         screen: screen id; empty for the cohort.
-        made: assets that were made, in order.
+        made: assets that were made, in the order of the pipeline.
         skipped: reason why an asset was not made, by asset.
         failed: fault of every asset that failed.
         seconds: time the run took.
@@ -70,7 +65,7 @@ class RunOutcome:
         return not self.failed
 
     def raise_if_failed(self) -> None:
-        """Raise what failed.
+        """Raise what failed, in one message.
 
         Raises:
             StoreError: every fault can be mended by the user.
@@ -78,11 +73,9 @@ class RunOutcome:
         """
         if self.success:
             return
-        told = "\n  - ".join(["", *(f"{asset}: {fault.message}" for asset, fault in self.failed.items())])
-        message = f"screen {self.screen}: {len(self.failed)} assets failed (run {self.run_id}):{told}"
-        if len(self.failed) == 1:
-            asset, fault = next(iter(self.failed.items()))
-            message = f"{asset} of screen {self.screen} failed: {fault.message}"
+        lines = [f"{asset}: {fault.message}" for asset, fault in self.failed.items()]
+        what = f"screen {self.screen}" if self.screen else "the cohort"
+        message = f"{what}: {lines[0]}" if len(lines) == 1 else "\n  - ".join([f"{what}: {len(lines)} faults:", *lines])
         if all(fault.mendable for fault in self.failed.values()):
             raise StoreError(message)
         raise RuntimeError(message)
@@ -104,94 +97,115 @@ def materialize_screen(
         screen_id: a screen registered in the store.
         select: assets to make, separated by commas: keys (`viability/ctg`), groups (`readouts`), or
             Dagster's selection syntax (`viability/ctg+`); default all.
-        parameters: parameters by plugin; they win over screen.toml.
+        parameters: parameters by plugin (or by settings table of screen.toml); they win over screen.toml.
         instance: Dagster instance; default the one that the UI of this folder or store shows.
         progress: told of every step.
 
     Raises:
         InputError: the selection names no asset.
-        PluginError: a parameter belongs to no plugin of the graph.
+        PluginError: a parameter belongs to nothing in the graph.
         StoreError: the screen is not registered.
     """
     store.source_of(screen_id)
     assets = screen_assets()
     tracker = _Tracker(progress or no_listener)
     definitions = build_definitions(store=store.root, listener=tracker)
-    selected = _select(definitions, assets, select)
-    config = {**_QUIET, "ops": _op_config(assets, selected, parameters or {})}
-    with _instance(store, instance) as running:
+    selected = _select(assets, definitions, select)
+    ops = _op_config([asset for asset in assets if asset.key in selected], assets, parameters or {})
+    with _running_instance(store, instance) as running:
         running.add_dynamic_partitions(SCREEN_PARTITIONS_NAME, [screen_id])
-        return _execute(running, definitions, tracker, config, selected, screen_id)
+        job = definitions.resolve_job_def(SCREEN_JOB)
+        return _execute(running, job, tracker, ops, [asset for asset in assets if asset.key in selected], screen_id)
 
 
 def materialize_cohort(
     store: Store, *, instance: dg.DagsterInstance | None = None, progress: Listener | None = None
 ) -> RunOutcome:
     """Rebuild the cohort database of a store, in this process."""
-    tracker = _Tracker(progress or no_listener)
-    definitions = build_definitions(store=store.root, listener=tracker)
-    with _instance(store, instance) as running:
-        return _execute(running, definitions, tracker, dict(_QUIET), [COHORT_DB], "")
+    clock = time.monotonic()
+    definitions = build_definitions(store=store.root, listener=progress or no_listener)
+    with _running_instance(store, instance) as running:
+        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            run_config={"loggers": _QUIET},
+            instance=running,
+            raise_on_error=False,
+            asset_selection=[dg.AssetKey(COHORT_DB)],
+            tags={PROCESS_TAG: this_process()},
+        )
+    faults = _step_failures(result)
+    return RunOutcome(
+        result.run_id,
+        screen="",
+        made=[] if faults else [COHORT_DB],
+        failed=faults,
+        seconds=time.monotonic() - clock,
+    )
 
 
-@contextlib.contextmanager
-def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
-    """The Dagster instance that keeps the runs: $DAGSTER_HOME, else ./dagster.yaml, else one in the store.
+def selected_keys(select: str | None) -> set[str]:
+    """Keys of the assets of a screen that a selection names; all if it is None.
 
-    The first two are what `dagster dev` uses when started in the same folder, so that runs of the command
-    line show in its UI. The last is shown by `DAGSTER_HOME=STORE/.dagster dagster dev -m
-    phenodose_assets.definitions`.
+    Raises:
+        InputError: an item of the selection names no asset of a screen.
     """
-    if os.environ.get("DAGSTER_HOME"):
-        home = Path(os.environ["DAGSTER_HOME"])
-        home.mkdir(parents=True, exist_ok=True)
-        instance = dg.DagsterInstance.get()
-    elif _keeps_runs(Path("dagster.yaml")):
-        instance = dg.DagsterInstance.from_config(".")
-    else:
-        home = store.root / ".dagster"
-        if not (home / "dagster.yaml").is_file():
-            write_text(home / "dagster.yaml", _INSTANCE)
-        instance = dg.DagsterInstance.from_config(str(home))
-    with instance:
-        yield instance
+    return _select(screen_assets(), build_definitions(), select)
 
 
-def _keeps_runs(path: Path) -> bool:
-    """Whether a dagster.yaml says where runs are kept; without it they would land beside the file."""
-    return path.is_file() and "base_dir" in path.read_text(encoding="utf-8")
+def _select(assets: Sequence[ScreenAsset], definitions: dg.Definitions, select: str | None) -> set[str]:
+    keys = {asset.key for asset in assets}
+    if select is None:
+        return keys
+    graph = definitions.resolve_asset_graph()
+    groups = {asset.group for asset in assets}
+    chosen: set[str] = set()
+    for item in (part.strip() for part in select.split(",")):
+        try:
+            selection = dg.AssetSelection.groups(item) if item in groups else dg.AssetSelection.from_string(item)
+            found = {key.to_user_string() for key in selection.resolve(graph)} & keys
+        except (dg.DagsterInvalidSubsetError, dg.DagsterInvariantViolationError, ValueError):
+            found = set()
+        if not found:
+            raise InputError(
+                f"--select {item!r} names no asset of a screen; groups are {', '.join(sorted(groups))}; "
+                f"assets are {', '.join(sorted(keys))}."
+            )
+        chosen |= found
+    return chosen
+
+
+def _op_config(
+    selected: Sequence[ScreenAsset], assets: Sequence[ScreenAsset], parameters: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The run configuration that gives every selected asset the parameters of its plugin.
+
+    Raises:
+        PluginError: a name is no plugin of the graph, or a plugin has no such parameter.
+    """
+    known = {name: model for asset in assets for name, model in asset.settings}
+    for name, values in parameters.items():
+        model = known.get(name)
+        if model is None:
+            raise PluginError(
+                f"parameters of {name!r}: there is no such plugin in the graph; there are {', '.join(known)}."
+            )
+        for key in values:
+            if key not in model.model_fields:
+                names = ", ".join(model.model_fields) or "none"
+                raise PluginError(f"{name}.{key}: {name} has no such parameter; its parameters are: {names}.")
+    ops = {}
+    for asset in selected:
+        config = {key: value for name, _ in asset.settings for key, value in parameters.get(name, {}).items()}
+        if config:
+            ops[asset.node_name] = {"config": config}
+    return ops
 
 
 @contextlib.contextmanager
-def _instance(store: Store, instance: dg.DagsterInstance | None) -> Iterator[dg.DagsterInstance]:
+def _running_instance(store: Store, instance: dg.DagsterInstance | None) -> Iterator[dg.DagsterInstance]:
     with contextlib.ExitStack() as stack:
         running = instance if instance is not None else stack.enter_context(open_instance(store))
-        _end_dead_runs(running)
+        end_dead_runs(running)
         yield running
-
-
-def _this_process() -> str:
-    return f"{platform.node()}:{os.getpid()}"
-
-
-def _end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """End the runs of this command whose process was killed: they would hold their pool's slot for ever."""
-    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
-    for run in instance.get_runs(started):
-        node, _, process = run.tags.get(_PROCESS_TAG, "").rpartition(":")
-        if node == platform.node() and not _is_alive(int(process)):
-            instance.report_run_failed(run, f"process {process} was killed; the next command ended the run.")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 class _Tracker:
@@ -209,39 +223,53 @@ class _Tracker:
 
 def _execute(
     instance: dg.DagsterInstance,
-    definitions: dg.Definitions,
+    job: dg.JobDefinition,
     tracker: _Tracker,
-    config: dict[str, Any],
-    selected: Sequence[str],
+    ops: Mapping[str, Any],
+    selected: Sequence[ScreenAsset],
     screen: str,
 ) -> RunOutcome:
     clock = time.monotonic()
-    job = definitions.resolve_job_def(SCREEN_JOB) if screen else definitions.resolve_implicit_global_asset_job_def()
     result = job.execute_in_process(
-        run_config=config,
+        run_config={"loggers": _QUIET, "ops": ops},
         instance=instance,
-        partition_key=screen or None,
+        partition_key=screen,
         raise_on_error=False,
-        asset_selection=[dg.AssetKey(key.split("/")) for key in selected],
-        tags={_PROCESS_TAG: _this_process()},
+        asset_selection=[asset.asset_key for asset in selected],
+        tags={PROCESS_TAG: this_process()},
     )
-    faults = {
-        str(event.step_key).split(".")[0].replace("__", "/"): event.step_failure_data
+    broken = _step_failures(result)
+    outcome = RunOutcome(result.run_id, screen, seconds=time.monotonic() - clock)
+    for asset in selected:
+        event = tracker.ended.get(asset.key)
+        if event is not None and event.state == "failed":
+            outcome.failed[asset.key] = StepFault(event.message, event.mendable)
+        elif asset.key in broken:
+            outcome.failed[asset.key] = broken[asset.key]
+        elif event is not None and event.state == "made":
+            outcome.made.append(asset.key)
+        else:
+            reason = event.message if event is not None else _missing_upstream(asset, outcome)
+            outcome.skipped[asset.key] = reason
+            if event is None:
+                tracker(StepEvent(asset.key, "skipped", message=reason))
+    return outcome
+
+
+def _step_failures(result: dg.ExecuteInProcessResult) -> dict[str, StepFault]:
+    """Every failed step, by asset; what failed outside a make-function is a bug."""
+    return {
+        str(event.step_key).split(".")[0].replace("__", "/"): StepFault(
+            event.step_failure_data.error_display_string.strip(), mendable=False
+        )
         for event in result.all_events
         if event.is_step_failure
     }
-    outcome = RunOutcome(result.run_id, screen, seconds=time.monotonic() - clock)
-    for key in selected:
-        event = tracker.ended.get(key)
-        mendable = _mendable(result.all_events, key)
-        if event is not None and event.state == "failed":
-            outcome.failed[key] = StepFault(event.message, mendable)
-        elif key in faults:
-            outcome.failed[key] = StepFault(faults[key].error_display_string, mendable)
-        elif event is not None and event.state == "made":
-            outcome.made.append(key)
-        elif event is not None:
-            outcome.skipped[key] = event.message
-        else:
-            outcome.skipped[key] = ""
-    return outcome
+
+
+def _missing_upstream(asset: ScreenAsset, outcome: RunOutcome) -> str:
+    """Why Dagster did not start a step: what it needs was not made in this run."""
+    gone = [key for key in asset.needs if key in outcome.skipped or key in outcome.failed]
+    if gone:
+        return f"needs {' and '.join(gone)}"
+    return f"needs one of {', '.join(asset.any_of)}"

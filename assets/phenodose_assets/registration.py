@@ -7,6 +7,7 @@ and the readers).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from phenodose.errors import Faults, InputError, PhenodoseError
@@ -33,36 +34,42 @@ def register_screen(store: Store, folder: Path) -> Screen:
     return screen
 
 
-def check_screen(screen: Screen, plugins: Registry | None = None) -> None:
+def check_screen(folder: Path, images: bool = True, plugins: Registry | None = None) -> None:
     """Look at everything in a raw folder that can be wrong, before anything is computed.
 
-    Layout, plate folders, every image file's header and size, and every plate-reader file.
+    Args:
+        folder: the raw screen folder.
+        images: whether to look at every image file's header and size, too.
+        plugins: where the readers are found.
 
     Raises:
         InputError: all faults of the folder in one message.
     """
     from phenodose.screens.layout import read_layout
-    from phenodose.screens.matrices import read_matrices
+    from phenodose.screens.matrices import match_to_layout, read_matrices
     from phenodose.storage.ingest import choose_reader
 
     plugins = plugins or registry()
+    screen = Screen.load(folder)
     layout = read_layout(screen.require_layout())
-    faults = Faults(str(screen.folder))
-    plates: dict[str, Path] = {}
-    try:
-        plates = screen.match_plates(layout.plates)
-    except PhenodoseError as error:
-        faults.add(str(error))
-    for folder in plates.values():
+    faults: list[str] = []
+
+    def note(look: Callable[[], object]) -> None:
         try:
-            choose_reader(folder, plugins, screen.reader).index(folder)
+            look()
         except PhenodoseError as error:
-            faults.add(str(error))
-    for folder in screen.readout_folders.values():
-        try:
-            read_matrices(folder)
-        except PhenodoseError as error:
-            faults.add(str(error))
-    if len(faults.messages) == 1:
-        raise InputError(faults.messages[0])
-    faults.raise_if_any()
+            faults.append(str(error))
+
+    note(lambda: screen.match_plates(layout.plates))
+    if images:
+        for plate in screen.plate_folders.values():
+            note(lambda plate=plate: choose_reader(plate, plugins, screen.reader).index(plate))  # type: ignore[misc]
+    for matrices in screen.readout_folders.values():
+        if any(path.is_file() for path in matrices.iterdir()):
+            note(lambda matrices=matrices: match_to_layout(read_matrices(matrices), layout))  # type: ignore[misc]
+    if len(faults) == 1:
+        raise InputError(faults[0])
+    if faults:
+        collected = Faults(str(screen.folder))
+        collected.extend(faults)
+        collected.raise_if_any()

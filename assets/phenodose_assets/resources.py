@@ -59,6 +59,7 @@ class StepEvent:
         total: all parts of the step's work.
         message: what was just done, or why it was skipped or failed.
         seconds: time the step took; 0 while it runs.
+        mendable: for a failed step, whether the user can mend it.
     """
 
     asset: str
@@ -67,6 +68,7 @@ class StepEvent:
     total: int = 0
     message: str = ""
     seconds: float = 0.0
+    mendable: bool = True
 
 
 #: Hears the steps of a run in the same process; the command line shows them.

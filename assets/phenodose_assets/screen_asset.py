@@ -14,8 +14,6 @@ rules:
 Does not belong here: any product's own work (the modules named after the asset groups).
 """
 
-from __future__ import annotations
-
 import inspect
 import time
 import traceback
@@ -25,11 +23,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel
 
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose_assets.checks import MADE, SCHEMA, schema_verdict
-from phenodose_assets.config import config_class, said
+from phenodose_assets.config import Settings, config_class, said
 from phenodose_assets.lineage import record_step
 from phenodose_assets.metadata import figures
 from phenodose_assets.partitions import screens
@@ -51,8 +48,7 @@ class ScreenAsset:
         make: the function that makes it.
         needs: assets without which it cannot be made.
         any_of: assets of which one is enough.
-        settings: model of its parameters, the launchpad form; None without any.
-        settings_name: table of screen.toml's [parameters] that they come from.
+        settings: its tables of parameters: the launchpad form, and the tables of screen.toml's [parameters].
         kinds: what it is made of, shown as icons.
         checks: its quality checks, name -> description.
         tables: (table, part) of every Parquet file that it writes; each is checked against its declaration.
@@ -66,8 +62,7 @@ class ScreenAsset:
     make: Make
     needs: tuple[str, ...] = ()
     any_of: tuple[str, ...] = ()
-    settings: type[BaseModel] | None = None
-    settings_name: str = ""
+    settings: Settings = ()
     kinds: frozenset[str] = frozenset()
     checks: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[tuple[str, str], ...] = ()
@@ -143,7 +138,7 @@ class ScreenAsset:
         )
 
     def _config(self) -> type[dg.Config]:
-        return config_class(f"{self.settings_name or 'no'}_parameters", self.settings)
+        return config_class(self.settings)
 
     def _make_op(self, specs: list[dg.AssetCheckSpec], drops: tuple[tuple[str, str], ...]) -> dg.OpDefinition:
         inputs = {f"need_{i}": dg.In(dg.Nothing) for i in range(len(self.needs))}
@@ -157,6 +152,7 @@ class ScreenAsset:
         def run(context: dg.OpExecutionContext, config: Any) -> Iterator[Any]:
             yield from self._run(context, config, drops)
 
+        # Dagster makes the launchpad form of the annotation.
         run.__annotations__["config"] = self._config()
         return dg.op(
             name=f"make_{self.node_name}",
@@ -185,7 +181,9 @@ class ScreenAsset:
 
         return failed
 
-    def _run(self, context: dg.OpExecutionContext, config: dg.Config, drops: tuple[tuple[str, str], ...]) -> Iterator[Any]:
+    def _run(
+        self, context: dg.OpExecutionContext, config: dg.Config, drops: tuple[tuple[str, str], ...]
+    ) -> Iterator[Any]:
         step = self._step(context, config)
         listener = context.resources.listener
         started_at, clock = datetime.now(UTC), time.monotonic()
@@ -209,13 +207,12 @@ class ScreenAsset:
             listener(StepEvent(self.key, "skipped", message=str(reason)))
             return
         except Exception as error:
-            message = str(error) if isinstance(error, PhenodoseError) else f"{type(error).__name__}: {error}"
-            context.log.error(message if isinstance(error, PhenodoseError) else traceback.format_exc())
-            yield dg.Output(
-                {"message": message, "error": type(error).__name__, "mendable": isinstance(error, PhenodoseError)},
-                "failure",
-            )
-            listener(StepEvent(self.key, "failed", message=message, seconds=time.monotonic() - clock))
+            mendable = isinstance(error, PhenodoseError)
+            message = str(error) if mendable else f"{type(error).__name__}: {error}"
+            context.log.error(message if mendable else traceback.format_exc())
+            yield dg.Output({"message": message, "error": type(error).__name__, "mendable": mendable}, "failure")
+            seconds = time.monotonic() - clock
+            listener(StepEvent(self.key, "failed", message=message, seconds=seconds, mendable=mendable))
             return
         seconds = time.monotonic() - clock
         yield from self._made(step, product, seconds)
@@ -240,7 +237,7 @@ class ScreenAsset:
             store=resource.open(),
             source=lambda: resource.source_of(screen),
             launchpad=said(config),
-            settings_name=self.settings_name,
+            settings={name: frozenset(model.model_fields) for name, model in self.settings},
             log=context.log,
             progress=progress,
         )

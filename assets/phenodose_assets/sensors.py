@@ -4,8 +4,6 @@ Belongs here: the watch over the inbox and the switch of declarative automation.
 what a screen folder must hold (`registration`).
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import dagster as dg

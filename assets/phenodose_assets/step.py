@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from phenodose.errors import NotMade
-from phenodose.plugins import Plugin, Progress
+from phenodose.plugins import Plugin, Progress, Readout
 from phenodose.provenance import Provenance
 from phenodose.screens.screen import Screen
 from phenodose.store import Store
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from phenodose.viability.controls import Controls
     from phenodose_assets.lineage import Inputs
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
@@ -75,7 +76,7 @@ class Step:
         store: where products lie.
         source: the raw screen folder.
         launchpad: parameters that the launchpad or the command line named.
-        settings_name: table of screen.toml's [parameters] that the step's parameters come from.
+        settings: fields of each table of parameters that the step has, by the table's name.
         log: the step's log.
         progress: told after every finished part of long work.
     """
@@ -86,7 +87,7 @@ class Step:
     store: Store
     source: Callable[[], Path]
     launchpad: Mapping[str, Any]
-    settings_name: str
+    settings: Mapping[str, frozenset[str]]
     log: logging.Logger
     progress: Progress
 
@@ -95,14 +96,14 @@ class Step:
         """The raw screen folder, looked at afresh."""
         return Screen.load(self.source())
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The step's parameters: the launchpad's over screen.toml's."""
-        return {**self.screen.parameters.get(self.settings_name, {}), **self.launchpad}
+    def parameters(self, name: str) -> dict[str, Any]:
+        """The parameters of one table, the launchpad's over those of screen.toml's [parameters.<name>]."""
+        said = {key: value for key, value in self.launchpad.items() if key in self.settings[name]}
+        return {**self.screen.parameters.get(name, {}), **said}
 
     def create(self, plugin: type[AnyPlugin]) -> AnyPlugin:
         """The plugin with the step's parameters."""
-        return plugin(self.parameters)
+        return plugin(self.parameters(plugin.name))
 
     def provenance(self, plugin: Plugin, checkpoint: str | None = None) -> Provenance:
         """Provenance of the rows that the step writes."""
@@ -118,6 +119,21 @@ class Step:
         if wells.empty:
             raise NotMade(f"screen {self.screen_id} has no wells in the store; materialize its asset `layout` first.")
         return wells
+
+    def controls(self, readout: type[Readout], name: str, wells: pd.DataFrame) -> Controls:
+        """The control wells of a readout: as screen.toml names them, else as the plugin does.
+
+        Args:
+            readout: the plugin's class.
+            name: readout name; a phase's name (`cnn_phase2`) falls back on the plugin's (`cnn`).
+            wells: from `wells`.
+        """
+        from phenodose.viability.controls import choose_controls
+
+        named = self.screen.controls.get(name) or self.screen.controls.get(readout.name)
+        negative = named.negative if named and named.negative else readout.negative_controls
+        positive = named.positive if named and named.positive else readout.positive_controls
+        return choose_controls(wells, negative, positive, f"screen {self.screen_id}, readout {name}")
 
 
 #: Makes one asset of one screen.

@@ -62,9 +62,7 @@ class Draw:
         return Draw(self.transform[index], self.intensity[index])
 
 
-def draw(
-    augmentation: Augmentation, n: int, size_px: tuple[int, int], *, seed: int, phase: str, epoch: int
-) -> Draw:
+def draw(augmentation: Augmentation, n: int, size_px: tuple[int, int], *, seed: int, phase: str, epoch: int) -> Draw:
     """Draw the parameters of wells 0 to n - 1 for one epoch.
 
     Args:
@@ -111,7 +109,7 @@ def apply(signal: np.ndarray, drawn: Draw) -> Any:
 def _matrices(
     angle: np.ndarray, shift: np.ndarray, zoom: np.ndarray, sign: np.ndarray, centre: np.ndarray
 ) -> np.ndarray:
-    """input = centre + R(angle) (shift + sign (output - centre) / zoom), axes (row, column)."""
+    """Input = centre + R(angle) (shift + sign (output - centre) / zoom), axes (row, column)."""
     cos, sin = np.cos(angle), np.sin(angle)
     rotation = np.stack([np.stack([cos, -sin], axis=-1), np.stack([sin, cos], axis=-1)], axis=-2)
     linear = rotation * (sign / zoom)[:, None, :]

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from phenodose.errors import CheckpointError
-from phenodose.files import hash_file, write_json, written_aside
+from phenodose.files import hash_file, write_json
 from phenodose.learning.backbones import Architecture, build
 from phenodose.plugins.readouts import TrainingRecord
 
-WEIGHTS = "weights.h5"
+WEIGHTS = "network.weights.h5"
 RECORD = "record.json"
 FORMAT = 1
 
@@ -26,7 +26,7 @@ def save(folder: Path, network: Any, architecture: Architecture, record: Trainin
     """Write weights and record into `folder`.
 
     Args:
-        folder: created if need be.
+        folder: created if need be; the caller moves it into place when it is complete.
         network: trained model; its optimiser state is left out.
         architecture: its shapes, kept in the record.
         record: what to keep beside; `weights_hash` is filled in here.
@@ -37,10 +37,8 @@ def save(folder: Path, network: Any, architecture: Architecture, record: Trainin
     import keras
 
     folder.mkdir(parents=True, exist_ok=True)
-    with written_aside(folder / WEIGHTS) as aside:
-        named = aside.with_name(f"{aside.name}.weights.h5")  # Keras insists on the ending
-        keras.Model(network.inputs, network.outputs).save_weights(named)
-        named.replace(aside)
+    # A compiled model would write its optimiser state too, three times the size; this wrapper has none.
+    keras.Model(network.inputs, network.outputs).save_weights(folder / WEIGHTS)
     stored = replace(
         record,
         weights_hash=hash_file(folder / WEIGHTS),

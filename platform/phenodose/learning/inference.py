@@ -30,24 +30,40 @@ def infer(
         batch_size: images at once.
         progress: told after each batch.
     """
-    import keras
-
-    hidden = network.get_layer(LOGITS).input
-    predictor = keras.Model(network.inputs, [network.outputs[0], hidden])
+    predictor = Predictor(network, backbone, batch_size)
     n = tensors.sizes["well"]
-    logits: list[np.ndarray] = []
-    features: list[np.ndarray] = []
+    parts = []
     for start in range(0, n, batch_size):
         counts = tensors.isel(well=slice(start, start + batch_size)).to_numpy()
-        # A last, smaller batch is filled up: one shape is compiled once and rounds alike for all wells.
-        filled = np.resize(counts, (batch_size, *counts.shape[1:]))
-        batch_logits, batch_features = predictor.predict_on_batch(network_input(to_signal(filled), backbone))
-        logits.append(np.asarray(batch_logits)[: len(counts)])
-        features.append(np.asarray(batch_features)[: len(counts)])
+        parts.append(predictor(to_signal(counts)))
         progress(min(start + batch_size, n), n, "inference")
-    return Inference(
-        raw=viability_of(np.concatenate(logits)), features=np.concatenate(features).astype(np.float32, copy=False)
-    )
+    return _joined(parts)
+
+
+def predict(network: Any, backbone: str, signal: np.ndarray, batch_size: int) -> Inference:
+    """Raw viability and features of images already in memory: float32 signal (well, y, x, channel)."""
+    predictor = Predictor(network, backbone, batch_size)
+    return _joined([predictor(signal[i : i + batch_size]) for i in range(0, len(signal), batch_size)])
+
+
+class Predictor:
+    """Runs batches of up to `batch_size` images; all are filled up to one shape, so they round alike."""
+
+    def __init__(self, network: Any, backbone: str, batch_size: int) -> None:
+        import keras
+
+        self.model = keras.Model(network.inputs, [network.outputs[0], network.get_layer(LOGITS).input])
+        self.backbone = backbone
+        self.batch_size = batch_size
+
+    def __call__(self, signal: np.ndarray) -> Inference:
+        """Raw viability and features of one batch: float32 signal (well, y, x, channel)."""
+        filled = np.resize(signal, (self.batch_size, *signal.shape[1:]))
+        logits, features = self.model.predict_on_batch(network_input(filled, self.backbone))
+        return Inference(
+            raw=viability_of(np.asarray(logits)[: len(signal)]),
+            features=np.asarray(features, dtype=np.float32)[: len(signal)],
+        )
 
 
 def viability_of(logits: np.ndarray) -> np.ndarray:
@@ -56,3 +72,10 @@ def viability_of(logits: np.ndarray) -> np.ndarray:
 
     difference = logits[:, 1].astype(np.float64) - logits[:, 0].astype(np.float64)
     return np.asarray(expit(difference), dtype=np.float64)
+
+
+def _joined(parts: list[Inference]) -> Inference:
+    return Inference(
+        raw=np.concatenate([part.raw for part in parts]),
+        features=np.concatenate([part.features for part in parts]),
+    )

@@ -146,7 +146,7 @@ def inputs_hash(data: TrainingSet) -> str:
     from phenodose.files import hash_bytes
 
     arrays = (data.images, data.labels, data.is_control, data.validation)
-    return hash_bytes(*(np.ascontiguousarray(a).data.cast("B") for a in arrays), "\n".join(data.wells).encode())
+    return hash_bytes(*(np.ascontiguousarray(array).tobytes() for array in arrays), "\n".join(data.wells).encode())
 
 
 def _epoch(
@@ -168,9 +168,7 @@ def _epoch(
     return {name: total / len(order) for name, total in sums.items()}
 
 
-def _validate(
-    network: Any, images: np.ndarray, wanted: np.ndarray, wells: np.ndarray, plan: Plan
-) -> dict[str, float]:
+def _validate(network: Any, images: np.ndarray, wanted: np.ndarray, wells: np.ndarray, plan: Plan) -> dict[str, float]:
     sums = {"loss": 0.0, "accuracy": 0.0}
     for first in range(0, len(wells), max(plan.batch_size, 8)):
         members = wells[first : first + max(plan.batch_size, 8)]

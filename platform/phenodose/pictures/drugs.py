@@ -45,7 +45,7 @@ def ranking_bars(
         return figure_png(figure)
     places = np.arange(len(best))[::-1]
     score = best["score"].to_numpy(dtype=np.float64)
-    hit = best["hit"].fillna(False).to_numpy(dtype=bool)
+    hit = best["hit"].eq(True).to_numpy(dtype=bool)
     for chosen, colour, hatch, label in ((hit, palette.VERMILLION, "", "hit"), (~hit, palette.PALE, "////", "no hit")):
         if chosen.any():
             axes.barh(places[chosen], score[chosen], 0.7, color=colour, hatch=hatch, edgecolor="white", label=label)
@@ -102,6 +102,8 @@ def _lines(curves: pd.DataFrame) -> list[tuple[list[float], list[float]]]:
     """Dose in nM and inhibition in percent along every fitted curve."""
     from phenodose.dose_response.curves import CurveBatch
 
+    if curves.empty:
+        return []
     batch = CurveBatch.from_frame(curves)
     grid = batch.log10_dose_grid(80)
     inhibition = 100 * batch.inhibition_at(grid)

@@ -15,13 +15,12 @@ GREEN = "#009E73"
 VERMILLION = "#D55E00"
 SKY = "#56B4E9"
 PURPLE = "#CC79A7"
-YELLOW = "#F0E442"
 INK = "#222222"
 GREY = "#8A8F98"
 PALE = "#D9DCE1"
 
-#: Order in which categories take colours; yellow stands last because it is weak on white.
-CYCLE: tuple[str, ...] = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK, YELLOW)
+#: Order in which categories take colours; grey replaces the palette's yellow, which is weak on white.
+CYCLE: tuple[str, ...] = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK, GREY)
 #: matplotlib's names of the markers, in the order in which categories take them.
 MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
 #: SVG and matplotlib dash patterns, in units of the line's width; () is a full line.

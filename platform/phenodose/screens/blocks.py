@@ -118,8 +118,8 @@ def _rows_below(
         label = line[0] if line else None
         if isinstance(label, str) and _ROW_LABEL.match(label):
             yield number, label.rstrip(":").upper(), _fitted(line[1:], width)
-        elif len(_without_tail(line)) == width and all(cell is None or _is_number(cell) for cell in line):
-            yield number, None, _fitted(line, width)
+        elif _is_row_of_numbers(cells := _fitted(line, width), width):
+            yield number, None, cells
         else:
             return
 
@@ -159,6 +159,11 @@ def _numbers(letter: str, columns: list[int], cells: list[Cell], number: int, fa
             well = well_name(letter, column)
             faults.add(f"well {well} (line {number}) is {cell!r}; write a number like 1000 or 0.5, or NA.")
     return values
+
+
+def _is_row_of_numbers(cells: list[Cell], width: int) -> bool:
+    numbers = [cell for cell in cells if cell is not None]
+    return len(cells) == width and bool(numbers) and all(_is_number(cell) for cell in numbers)
 
 
 def _is_number(cell: Cell) -> bool:

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from phenodose.errors import InputError
 from phenodose.names import PLATE_FORMATS, row_label, well_name
-from phenodose.simulation.pharmacology import STAUROSPORINE, Drug
+from phenodose.simulation.pharmacology import STAUROSPORINE, Death, Drug
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -58,6 +56,15 @@ class PlannedWell:
     def has_cells(self) -> bool:
         """False for wells with medium only; they are not imaged."""
         return self.content.well_type != "empty"
+
+
+@dataclass(frozen=True)
+class Treated:
+    """A well with cells and what becomes of them."""
+
+    place: PlannedWell
+    viability: float
+    death: Death
 
 
 EMPTY = Content("empty", None, None, 1)

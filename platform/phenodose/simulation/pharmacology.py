@@ -26,7 +26,7 @@ _LOWEST_DOSES_NM = (0.1, 0.5, 1.0, 5.0, 10.0)
 
 @dataclass(frozen=True)
 class TrueCurve:
-    """Inhibition over dose: bottom + (top - bottom) (1 + 10^((log10_mid - x) slope))^(-asymmetry), x = log10 dose in nM.
+    """Inhibition over x = log10 dose [nM]: bottom + (top - bottom) (1 + 10^((log10_mid - x) slope))^(-asymmetry).
 
     Attributes:
         bottom: inhibition at dose 0, fraction.
@@ -51,7 +51,7 @@ class TrueCurve:
             rise = (1.0 + 10.0 ** ((self.log10_mid - x) * self.slope)) ** -self.asymmetry
         return np.asarray(self.bottom + (self.top - self.bottom) * rise, dtype=np.float64)
 
-    def dose_at_nM(self, inhibition: float) -> float:
+    def dose_at(self, inhibition: float) -> float:
         """Dose in nM at which the curve reaches `inhibition`; NaN where it never does."""
         if not self.bottom < inhibition < self.top:
             return float("nan")
@@ -116,11 +116,12 @@ def drug_library(n: int, seed: int) -> list[Drug]:
     """
     rng = np.random.default_rng([seed, 1])
     place = rng.permutation(n)
-    drugs = [_drug(index, place[index] / max(n - 1, 1), int(place[index]), rng) for index in range(n)]
+    areas = _LARGEST_AREA * np.linspace(1.0, 0.0, n) ** 1.2
+    drugs = [_drug(index, int(place[index]), float(areas[place[index]]), rng) for index in range(n)]
     return sorted(drugs, key=lambda drug: drug.name)
 
 
-def _drug(index: int, potency: float, place: int, rng: np.random.Generator) -> Drug:
+def _drug(index: int, place: int, area: float, rng: np.random.Generator) -> Drug:
     abbreviation, drug_class, targets, death = _CLASSES[index % len(_CLASSES)]
     lowest = float(rng.choice(_LOWEST_DOSES_NM))
     doses = tuple(float(np.round(lowest * 10.0**step, 6)) for step in range(N_DOSES))
@@ -130,7 +131,7 @@ def _drug(index: int, potency: float, place: int, rng: np.random.Generator) -> D
         targets,
         death,
         doses,
-        _curve(_LARGEST_AREA * potency**1.2, place, doses, rng),
+        _curve(area, place, doses, rng),
     )
 
 
@@ -140,11 +141,11 @@ def _curve(area: float, place: int, doses: tuple[float, ...], rng: np.random.Gen
     top = float(rng.uniform(0.52, 0.62) if partial else rng.uniform(0.93, 1.0))
     slope = float(rng.uniform(0.9, 1.8))
     asymmetry = float(rng.choice([1.0, 1.0, 0.7, 1.4]))
+    if area == 0.0:
+        return TrueCurve(0.0, 0.02, float(np.log10(doses[-1])), slope)
     decades = np.log10(doses[-1] / doses[0])
     # A curve that starts at its half-effect dose H covers about top * (log10 max - H): solve for H.
     half = np.log10(doses[-1]) - decades * area / top
     # Distance of the half-effect dose from the mid parameter when the curve is asymmetric.
     shift = np.log10(2.0 ** (1.0 / asymmetry) - 1.0) / slope
-    if area == 0.0:
-        return TrueCurve(0.0, 0.02, float(np.log10(doses[-1])), slope)
     return TrueCurve(0.0, top, float(half + shift), slope, asymmetry)

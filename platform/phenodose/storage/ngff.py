@@ -43,7 +43,7 @@ def group_document(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def encoded(document: Any) -> bytes:
     """A document as the bytes of its file."""
-    return (json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -92,11 +92,10 @@ def image_attributes(shape: PlateShape, kind: str) -> dict[str, Any]:
     from ome_zarr.writer import write_multiscales_metadata
 
     group, fmt = _memory_group()
-    spatial = "micrometer" if shape.pixel_size_um else None
-    units = {"z": "micrometer" if shape.z_step_um else None, "y": spatial, "x": spatial}
+    known = {"z": shape.z_step_um, "y": shape.pixel_size_um, "x": shape.pixel_size_um}
     types = {"t": "time", "c": "channel"}
     described = [
-        {"name": name, "type": types.get(name, "space")} | ({"unit": units[name]} if units.get(name) else {})
+        {"name": name, "type": types.get(name, "space")} | ({"unit": "micrometer"} if known.get(name) else {})
         for name in axes(shape)
     ]
     write_multiscales_metadata(

@@ -166,7 +166,7 @@ def _mixture_faults(index: pd.DataFrame) -> list[str]:
     usual = index.groupby(columns, dropna=False, sort=True).size().idxmax()
     found = []
     odd = index.drop_duplicates(["well", *columns])
-    for plane in odd[columns + ["well", "path"]].itertuples(index=False):
+    for plane in odd[[*columns, "well", "path"]].itertuples(index=False):
         values = tuple(getattr(plane, column) for column in columns)
         if not _same(values, usual):
             found.append(

@@ -38,7 +38,8 @@ def halve(plane: np.ndarray) -> np.ndarray:
     total += plane[1::2, 1::2]
     total += 2
     total >>= 2
-    return total.astype(plane.dtype)
+    half: np.ndarray = total.astype(plane.dtype)
+    return half
 
 
 def area_average(plane: np.ndarray, size_y: int, size_x: int) -> np.ndarray:
@@ -58,7 +59,8 @@ def area_average(plane: np.ndarray, size_y: int, size_x: int) -> np.ndarray:
     total = rows @ plane.astype(np.float64) @ columns.T
     area = plane.shape[0] * plane.shape[1]
     rounded = (2 * total.astype(np.int64) + area) // (2 * area)
-    return rounded.astype(plane.dtype)
+    average: np.ndarray = rounded.astype(plane.dtype)
+    return average
 
 
 def _overlaps(source: int, target: int) -> np.ndarray:

@@ -12,7 +12,6 @@ Belongs here: the bytes of one array. Does not belong here: what the array means
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ def array_metadata(
 
 
 class ShardWriter:
-    """Appends chunks to one shard file; `close` writes the index and makes the file lasting.
+    """Appends chunks to one shard file; `close` writes the index. The caller syncs the file.
 
     Example:
         >>> writer = ShardWriter(Path("c/0/0"), grid=(1, 2), chunk=(4, 4), dtype="uint16")  # doctest: +SKIP
@@ -126,7 +125,7 @@ class ShardWriter:
         self._append(payload)
 
     def close(self) -> tuple[int, str]:
-        """Write the index, sync, and return the file's number of bytes and xxh3-128.
+        """Write the index and return the file's number of bytes and xxh3-128.
 
         A shard without any chunk leaves no file and returns (0, '').
         """
@@ -135,8 +134,6 @@ class ShardWriter:
             return 0, ""
         index = self._index.tobytes()
         self._append(index + _crc32c(index))
-        self._file.flush()
-        os.fsync(self._file.fileno())
         self._file.close()
         return self._bytes, str(self._hash.hexdigest())
 
@@ -153,8 +150,8 @@ class ShardWriter:
             whole[tuple(slice(0, n) for n in values.shape)] = values
             values = whole
         # One thread: blosc's own threads put blocks into the output in the order in which they finish.
-        payload: bytes = imagecodecs.blosc_encode(
-            np.ascontiguousarray(values, self._dtype),
+        payload: bytes | bytearray = imagecodecs.blosc_encode(
+            values.astype(self._dtype, copy=False).tobytes(),
             level=_LEVEL,
             compressor="zstd",
             shuffle="shuffle",
@@ -162,7 +159,7 @@ class ShardWriter:
             blocksize=_BLOCK_BYTES,
             numthreads=1,
         )
-        return payload + _crc32c(payload)
+        return bytes(payload) + _crc32c(bytes(payload))
 
     def _append(self, payload: bytes) -> None:
         self._file.write(payload)

@@ -69,13 +69,13 @@ def to_viability(
     group = _groups(layout_frame, by)
     for name in dict.fromkeys(group):
         for extra in dict.fromkeys(add_on[group == name]):
-            wells = (group == name) & (add_on == extra)
+            wells = (group == name) & (add_on == extra) & measured
             top = values[negative & wells]
             # A combination is measured against all positive controls, with and without the add-on.
             bottom = values[positive & (group == name) & ((add_on == extra) | (extra != ""))]
             fault = _control_fault(top, bottom, f"{name}{f' with {extra}' if extra else ''}")
             if fault:
-                reason[wells & measured] = fault
+                reason[wells] = fault
             else:
                 low = np.median(bottom)
                 viability[wells] = (values[wells] - low) / (np.median(top) - low)
@@ -89,8 +89,8 @@ def to_viability(
         told = list(dict.fromkeys(str(text) for text in reason if text != NOT_MEASURED)) or ["no well has a value"]
         more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
         raise InputError(
-            f"no viability can be computed by {by}: {'; '.join(told[:3])}{more}. Give every {_unit(by)} its own negative "
-            f"({controls.negative_name}) and positive ({controls.positive_name}) control wells with values."
+            f"no viability can be computed by {by}: {'; '.join(told[:3])}{more}. Give every {_unit(by)} its own "
+            f"negative ({controls.negative_name}) and positive ({controls.positive_name}) control wells with values."
         )
     return frame[list(VIABILITY_COLUMNS)]
 

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from phenodose.storage.pyramid import area_average, halve, level_shapes
 
 planes = st.sampled_from(["uint8", "uint16"]).flatmap(

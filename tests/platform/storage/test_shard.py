@@ -12,6 +12,7 @@ import pytest
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from phenodose.errors import StoreError
 from phenodose.files import hash_file
 from phenodose.storage.shard import CHUNK_PX, ShardWriter, array_metadata, chunk_side

@@ -20,20 +20,14 @@ FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
 SWAPS = 12
 
 
-@pytest.fixture
-def cohort(made_up_store: Store) -> Store:
-    assert rebuild_cohort(made_up_store).faults == ()
-    return made_up_store
-
-
 def answer(store: Store, sql: str) -> list[tuple[object, ...]]:
     return [tuple(row.values()) for row in query(store, sql).table.to_pylist()]
 
 
-def test_every_table_holds_the_rows_of_the_store(cohort: Store) -> None:
+def test_every_table_holds_the_rows_of_the_store(made_up_cohort: Store) -> None:
     for name, table in TABLES.items():
-        stored = cohort.read_table(name)
-        got = query(cohort, f'SELECT * FROM "{name}"', row_limit=None).table
+        stored = made_up_cohort.read_table(name)
+        got = query(made_up_cohort, f'SELECT * FROM "{name}"', row_limit=None).table
         assert got.column_names == table.column_names
         assert len(stored) > 0
         key = list(table.key)
@@ -44,8 +38,10 @@ def test_every_table_holds_the_rows_of_the_store(cohort: Store) -> None:
             assert bool(same.all()), (name, column)
 
 
-def test_types_and_comments_come_from_the_declaration(cohort: Store) -> None:
-    rows = answer(cohort, "SELECT column_name, data_type, comment FROM duckdb_columns() WHERE table_name = 'viability'")
+def test_types_and_comments_come_from_the_declaration(made_up_cohort: Store) -> None:
+    rows = answer(
+        made_up_cohort, "SELECT column_name, data_type, comment FROM duckdb_columns() WHERE table_name = 'viability'"
+    )
     assert [row[0] for row in rows] == TABLES["viability"].column_names
     types = {row[0]: row[1] for row in rows}
     assert (types["column"], types["viability_fraction"], types["masked"]) == ("BIGINT", "DOUBLE", "BOOLEAN")
@@ -62,34 +58,40 @@ def test_an_empty_store_gives_an_empty_cohort(tmp_path) -> None:
     assert answer(store, "SELECT * FROM scores_wide") == []
 
 
-def test_scores_wide_has_a_column_a_readout(cohort: Store) -> None:
-    wide = query(cohort, "SELECT * FROM scores_wide ORDER BY screen, drug").table.to_pandas()
+def test_scores_wide_has_a_column_a_readout(made_up_cohort: Store) -> None:
+    wide = query(made_up_cohort, "SELECT * FROM scores_wide ORDER BY screen, drug").table.to_pandas()
     assert list(wide.columns) == ["screen", "sample", "drug", "cnn_phase2", "cnn_phase3", "ctg", "mean_of_stack"]
     assert len(wide) == 12
     metabolic_only = wide[wide["screen"] == METABOLIC_ONLY]
     assert metabolic_only["cnn_phase3"].isna().all()
-    stored = cohort.read_table("scores", METABOLIC_ONLY)
+    stored = made_up_cohort.read_table("scores", METABOLIC_ONLY)
     pooled = stored[(stored["scorer"] == "dss_asym") & (stored["replicate"] == "pooled")].sort_values("drug")
     assert metabolic_only["ctg"].tolist() == pooled["score"].tolist()
 
 
-def test_views_answer_the_first_questions(cohort: Store) -> None:
-    hits = answer(cohort, f"SELECT drug FROM hits WHERE screen = '{FULL}' AND readout = 'ctg' ORDER BY score DESC")
+def test_views_answer_the_first_questions(made_up_cohort: Store) -> None:
+    hits = answer(
+        made_up_cohort, f"SELECT drug FROM hits WHERE screen = '{FULL}' AND readout = 'ctg' ORDER BY score DESC"
+    )
     assert [row[0] for row in hits] == ["Trametinib", "Panobinostat", "Venetoclax"]
     alone = answer(
-        cohort,
+        made_up_cohort,
         "SELECT DISTINCT drug, hit_in FROM imaging_vs_metabolic WHERE hit_in IN ('imaging only', 'metabolic only')",
     )
     assert alone == [("Vemurafenib", "imaging only")]
-    assert answer(cohort, "SELECT count(*) FROM dose_points WHERE well_type NOT IN ('therapy', 'trc')") == [(0,)]
-    assert answer(cohort, "SELECT DISTINCT first_replicate, second_replicate FROM replicate_pairs") == [(1, 2)]
-    pairs = answer(cohort, f"SELECT readout, count(*) FROM replicate_pairs WHERE screen = '{FULL}' GROUP BY readout")
+    assert answer(made_up_cohort, "SELECT count(*) FROM dose_points WHERE well_type NOT IN ('therapy', 'trc')") == [
+        (0,)
+    ]
+    assert answer(made_up_cohort, "SELECT DISTINCT first_replicate, second_replicate FROM replicate_pairs") == [(1, 2)]
+    pairs = answer(
+        made_up_cohort, f"SELECT readout, count(*) FROM replicate_pairs WHERE screen = '{FULL}' GROUP BY readout"
+    )
     assert {count for _, count in pairs} == {29}, "30 pairs less the masked well's"
     summary = answer(
-        cohort, f"SELECT verdict, n_fail, complaints FROM qc_summary WHERE screen = '{FULL}' AND n_fail > 0"
+        made_up_cohort, f"SELECT verdict, n_fail, complaints FROM qc_summary WHERE screen = '{FULL}' AND n_fail > 0"
     )
     assert summary == [("fail", 1, "Controls of P2 are poorly separated.")]
-    latest = answer(cohort, f"SELECT asset, seconds FROM latest_runs WHERE screen = '{FULL}' LIMIT 1")
+    latest = answer(made_up_cohort, f"SELECT asset, seconds FROM latest_runs WHERE screen = '{FULL}' LIMIT 1")
     assert latest == [("scores/dss_asym", 30.0)]
 
 
@@ -134,18 +136,20 @@ def test_a_rebuild_waits_for_another_and_says_so(made_up_store: Store) -> None:
     assert not made_up_store.cohort_path.exists()
 
 
-def test_an_open_reader_keeps_its_cohort_over_a_rebuild(cohort: Store) -> None:
-    reader = duckdb.connect(str(cohort.cohort_path), read_only=True)
-    cohort.drop_table_part("drugs", FULL, "layout")
-    rebuild_cohort(cohort)
+def test_an_open_reader_keeps_its_cohort_over_a_rebuild(made_up_cohort: Store) -> None:
+    reader = duckdb.connect(str(made_up_cohort.cohort_path), read_only=True)
+    made_up_cohort.drop_table_part("drugs", FULL, "layout")
+    rebuild_cohort(made_up_cohort)
     assert reader.execute("SELECT count(*) FROM drugs").fetchall() == [(12,)]
     reader.close()
-    assert answer(cohort, "SELECT count(*) FROM drugs") == [(6,)]
-    left = sorted(path.name for path in cohort.root.iterdir() if path.name.startswith((".cohort.duckdb", "cohort")))
+    assert answer(made_up_cohort, "SELECT count(*) FROM drugs") == [(6,)]
+    left = sorted(
+        path.name for path in made_up_cohort.root.iterdir() if path.name.startswith((".cohort.duckdb", "cohort"))
+    )
     assert left == ["cohort.duckdb"]
 
 
-def test_a_reader_is_never_blocked_by_rebuilds(cohort: Store) -> None:
+def test_a_reader_is_never_blocked_by_rebuilds(made_up_cohort: Store) -> None:
     """One process rebuilds in a loop while this one reads: no error, never a half cohort."""
     program = (
         "import sys\n"
@@ -153,20 +157,22 @@ def test_a_reader_is_never_blocked_by_rebuilds(cohort: Store) -> None:
         "from phenodose.store import Store\n"
         f"for _ in range({SWAPS}): rebuild_cohort(Store.open(sys.argv[1]))\n"
     )
-    before = cohort.cohort_path.stat().st_ino
-    reads, files = 0, set()
-    with subprocess.Popen([sys.executable, "-c", program, str(cohort.root)], stderr=subprocess.PIPE) as writer:
+    before = made_up_cohort.cohort_path.stat().st_mtime_ns
+    reads, swapped = 0, set()
+    with subprocess.Popen([sys.executable, "-c", program, str(made_up_cohort.root)], stderr=subprocess.PIPE) as writer:
         deadline = time.monotonic() + 120
         while writer.poll() is None and time.monotonic() < deadline:
-            counts = answer(cohort, "SELECT (SELECT count(*) FROM viability), (SELECT count(*) FROM scores_wide)")
+            counts = answer(
+                made_up_cohort, "SELECT (SELECT count(*) FROM viability), (SELECT count(*) FROM scores_wide)"
+            )
             assert counts == [(420, 12)]
-            files.add(cohort.cohort_path.stat().st_ino)
+            swapped.add(made_up_cohort.cohort_path.stat().st_mtime_ns)
             reads += 1
         assert writer.stderr is not None
         assert writer.stderr.read().decode() == ""
     assert writer.returncode == 0
     assert reads >= 5
-    assert cohort.cohort_path.stat().st_ino != before or len(files) > 1
+    assert len(swapped | {made_up_cohort.cohort_path.stat().st_mtime_ns} - {before}) > 1
 
 
 @pytest.mark.parametrize(
@@ -182,11 +188,11 @@ def test_a_reader_is_never_blocked_by_rebuilds(cohort: Store) -> None:
         ("  ", "nothing"),
     ],
 )
-def test_only_one_reading_statement_is_answered(cohort: Store, sql: str, said: str) -> None:
-    before = cohort.cohort_path.read_bytes()
+def test_only_one_reading_statement_is_answered(made_up_cohort: Store, sql: str, said: str) -> None:
+    before = made_up_cohort.cohort_path.read_bytes()
     with pytest.raises(InputError, match=f"one SELECT, WITH, DESCRIBE or SHOW statement at a time; this is {said}"):
-        query(cohort, sql)
-    assert cohort.cohort_path.read_bytes() == before
+        query(made_up_cohort, sql)
+    assert made_up_cohort.cohort_path.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -200,62 +206,64 @@ def test_only_one_reading_statement_is_answered(cohort: Store, sql: str, said: s
         "SELECT * FROM query('SELECT * FROM read_text(''/etc/passwd'')')",
     ],
 )
-def test_nothing_but_the_cohort_can_be_read(cohort: Store, sql: str) -> None:
+def test_nothing_but_the_cohort_can_be_read(made_up_cohort: Store, sql: str) -> None:
     with pytest.raises(InputError) as caught:
-        query(cohort, sql)
+        query(made_up_cohort, sql)
     assert "root:" not in str(caught.value)
 
 
-def test_python_variables_are_not_tables(cohort: Store) -> None:
+def test_python_variables_are_not_tables(made_up_cohort: Store) -> None:
     mine = pd.DataFrame({"secret": [1]})
     with pytest.raises(InputError, match="mine does not exist"):
-        query(cohort, "SELECT * FROM mine")
+        query(made_up_cohort, "SELECT * FROM mine")
     assert len(mine) == 1
 
 
-def test_settings_cannot_be_unlocked_from_sql(cohort: Store) -> None:
+def test_settings_cannot_be_unlocked_from_sql(made_up_cohort: Store) -> None:
     rows = dict(
         answer(
-            cohort,
+            made_up_cohort,
             "SELECT name, value FROM duckdb_settings() WHERE name IN ('enable_external_access', 'lock_configuration')",
         )
     )
     assert rows == {"enable_external_access": "false", "lock_configuration": "true"}
 
 
-def test_endless_work_is_stopped(cohort: Store) -> None:
+def test_endless_work_is_stopped(made_up_cohort: Store) -> None:
     endless = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
     started = time.monotonic()
-    with pytest.raises(InputError, match="longer than 0.3 s and was stopped"):
-        query(cohort, endless, seconds=0.3)
+    with pytest.raises(InputError, match=r"longer than 0\.3 s and was stopped"):
+        query(made_up_cohort, endless, seconds=0.3)
     assert time.monotonic() - started < 20
 
 
-def test_rows_stop_at_the_limit(cohort: Store) -> None:
-    result = query(cohort, "SELECT * FROM range(1000000000)", row_limit=7)
+def test_rows_stop_at_the_limit(made_up_cohort: Store) -> None:
+    result = query(made_up_cohort, "SELECT * FROM range(1000000000)", row_limit=7)
     assert (result.table.num_rows, result.truncated) == (7, True)
-    result = query(cohort, "SELECT * FROM range(7)", row_limit=7)
+    result = query(made_up_cohort, "SELECT * FROM range(7)", row_limit=7)
     assert (result.table.num_rows, result.truncated) == (7, False)
 
 
-def test_faults_name_what_exists(cohort: Store) -> None:
+def test_faults_name_what_exists(made_up_cohort: Store) -> None:
     with pytest.raises(InputError, match=r"The cohort has: checkpoints, curves, .*hits.*wells"):
-        query(cohort, "SELECT * FROM score")
+        query(made_up_cohort, "SELECT * FROM score")
     with pytest.raises(InputError, match=r"Columns: hits \(screen, sample, entity"):
-        query(cohort, "SELECT dss FROM hits")
+        query(made_up_cohort, "SELECT dss FROM hits")
     with pytest.raises(InputError, match="Parser Error"):
-        query(cohort, "SELEC 1")
+        query(made_up_cohort, "SELEC 1")
 
 
-def test_memory_is_bounded(cohort: Store) -> None:
+def test_memory_is_bounded(made_up_cohort: Store) -> None:
     with pytest.raises(InputError, match="memory"):
-        query(cohort, "SELECT list(a.range + b.range) FROM range(20000) a, range(20000) b", memory_limit="100MB")
+        query(
+            made_up_cohort, "SELECT list(a.range + b.range) FROM range(20000) a, range(20000) b", memory_limit="100MB"
+        )
 
 
-def test_describe_show_and_from_are_answered(cohort: Store) -> None:
-    assert ("hits",) in answer(cohort, "SHOW TABLES")
-    assert answer(cohort, "DESCRIBE drugs")[0][:2] == ("screen", "VARCHAR")
-    assert len(answer(cohort, "FROM drugs")) == 12
+def test_describe_show_and_from_are_answered(made_up_cohort: Store) -> None:
+    assert ("hits",) in answer(made_up_cohort, "SHOW TABLES")
+    assert answer(made_up_cohort, "DESCRIBE drugs")[0][:2] == ("screen", "VARCHAR")
+    assert len(answer(made_up_cohort, "FROM drugs")) == 12
 
 
 def test_a_missing_or_damaged_cohort_says_how_to_build_it(made_up_store: Store) -> None:

@@ -1,0 +1,206 @@
+"""Assets of the group `ingest`: `layout` and `plate_images`.
+
+Belongs here: which files of the screen folder become which rows and plates. Does not belong here: reading
+layouts (`phenodose.screens.layout`) and writing plates (`phenodose.storage.ingest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from phenodose.errors import NotMade, PhenodoseError
+from phenodose.files import hash_file
+from phenodose.plugins import Parameters, Reader, registry
+from phenodose.screens.screen import Screen
+from phenodose.tables import TABLES
+from phenodose_assets import metadata
+from phenodose_assets.screen_asset import ScreenAsset
+from phenodose_assets.step import Product, Step
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LAYOUT = "layout"
+PLATE_IMAGES = "plate_images"
+_GROUP = "ingest"
+_TILE_PX = 12
+
+
+class IngestParameters(Parameters):
+    """How raw plate folders are read."""
+
+    reader: str | None = Field(None, description="Reader plugin; found by itself if left out")
+    workers: int | None = Field(None, ge=1, le=256, description="Wells written at the same time; default one a core")
+
+
+def ingest_assets() -> list[ScreenAsset]:
+    """Layout and plates of a screen."""
+    return [
+        ScreenAsset(
+            key=LAYOUT,
+            group=_GROUP,
+            description="What every well holds: the checked layout, the screen and its drugs as table rows.",
+            make=_make_layout,
+            kinds=frozenset({"parquet"}),
+            tables=(("screens", LAYOUT), ("wells", LAYOUT), ("drugs", LAYOUT)),
+        ),
+        ScreenAsset(
+            key=PLATE_IMAGES,
+            group=_GROUP,
+            description="Every raw plate folder as an OME-Zarr plate (NGFF 0.5 HCS), each byte hashed.",
+            make=_make_plate_images,
+            needs=(LAYOUT,),
+            settings=((_GROUP, IngestParameters),),
+            kinds=frozenset({"zarr", "parquet"}),
+            tables=(("plates", PLATE_IMAGES),),
+        ),
+    ]
+
+
+def _make_layout(step: Step) -> Product:
+    from phenodose.screens.layout import read_layout
+
+    screen = step.screen
+    path = screen.require_layout()
+    layout = read_layout(path)
+    wells = layout.frame.assign(
+        screen=screen.id, run_id=step.run_id, sample=layout.frame["sample"].fillna(screen.sample)
+    )
+    step.store.write_table("wells", screen.id, LAYOUT, wells[TABLES["wells"].column_names])
+    step.store.write_table("drugs", screen.id, LAYOUT, TABLES["drugs"].frame(_drug_rows(step, layout.drugs)))
+    row = {
+        "screen": screen.id,
+        "sample": screen.sample,
+        "kind": screen.kind,
+        "entity": screen.entity,
+        "reader": _reader_name(screen),
+        "n_plates": len(layout.plates),
+        "n_drugs": len(layout.drugs),
+        "source": screen.folder.name,
+        "run_id": step.run_id,
+    }
+    step.store.write_table("screens", screen.id, LAYOUT, TABLES["screens"].frame([row]))
+    counts = wells.groupby(["plate", "well_type"], sort=False).size().rename("n_wells").reset_index()
+    return Product(
+        metadata={
+            "wells": metadata.table(counts, rows=24),
+            "drugs": ", ".join(layout.drugs) or "none",
+            "source": metadata.path(path),
+            **metadata.figures({"n wells": len(wells), "n drugs": len(layout.drugs), "n plates": len(layout.plates)}),
+        },
+        inputs={path.name: hash_file(path)},
+    )
+
+
+def _drug_rows(step: Step, drugs: Sequence[str]) -> list[dict[str, Any]]:
+    rows = []
+    for drug in drugs:
+        known = step.screen.drugs.get(drug)
+        rows.append(
+            {
+                "screen": step.screen_id,
+                "drug": drug,
+                "drug_class": known.drug_class or None if known else None,
+                "targets": ", ".join(known.targets) or None if known else None,
+                "run_id": step.run_id,
+            }
+        )
+    return rows
+
+
+def _reader_name(screen: Screen) -> str | None:
+    """Name of the reader that will read the screen's images; None without images."""
+    from phenodose.storage.ingest import choose_reader
+
+    if not screen.plate_folders:
+        return None
+    try:
+        return choose_reader(next(iter(screen.plate_folders.values())), registry(), screen.reader).name
+    except PhenodoseError:
+        return screen.reader
+
+
+def _make_plate_images(step: Step) -> Product:
+    from phenodose.storage.ingest import choose_reader, ingest_plate
+
+    folders = step.screen.match_plates(list(dict.fromkeys(step.wells()["plate"])))
+    if not folders:
+        return _kept_plates(step)
+    parameters = IngestParameters.model_validate(step.parameters(_GROUP))
+    rows: list[dict[str, Any]] = []
+    reader: Reader | None = None
+    for number, (plate, folder) in enumerate(folders.items()):
+        reader = choose_reader(folder, registry(), parameters.reader or step.screen.reader)
+
+        def progress(done: int, total: int, message: str, number: int = number, plate: str = plate) -> None:
+            step.progress(number * total + done, len(folders) * total, f"{plate} {message}")
+
+        out = step.store.plate_path(step.screen_id, plate)
+        record = ingest_plate(folder, out, reader, plate, progress, parameters.workers)
+        step.log.info(f"plate {plate}: {len(record.wells_written)} of {record.n_wells} wells written")
+        rows.append(
+            {
+                "screen": step.screen_id,
+                "plate": plate,
+                "path": str(out.relative_to(step.store.root)),
+                **{name: getattr(record, name) for name in _RECORD_COLUMNS},
+                "run_id": step.run_id,
+                "plugin": reader.name,
+                "plugin_version": reader.version,
+            }
+        )
+    frame = TABLES["plates"].frame(rows)
+    step.store.write_table("plates", step.screen_id, PLATE_IMAGES, frame)
+    return Product(
+        metadata=_plate_metadata(step, frame),
+        plugin=reader,
+        inputs={row["plate"]: row["raw_hash"] for row in rows},
+    )
+
+
+_RECORD_COLUMNS = (
+    "n_wells",
+    "n_planes",
+    "size_x_px",
+    "size_y_px",
+    "n_z",
+    "pixel_size_um",
+    "z_step_um",
+    "raw_hash",
+)
+
+
+def _kept_plates(step: Step) -> Product:
+    """The plates that the store holds from an earlier run, where the raw images are gone."""
+    frame = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
+    if frame.empty or not step.store.plates(step.screen_id):
+        raise NotMade(f"the screen has no images: {step.screen.folder} holds no plate folder such as P1.")
+    step.log.warning("the raw images are gone; the plates in the store are used")
+    return Product(
+        metadata=_plate_metadata(step, frame), inputs=dict(zip(frame["plate"], frame["raw_hash"], strict=True))
+    )
+
+
+def _plate_metadata(step: Step, plates: pd.DataFrame) -> dict[str, Any]:
+    from phenodose.pictures import plate_picture
+    from phenodose.storage.plate import Plate
+
+    pngs = {
+        plate: plate_picture(Plate.open(_place(step, path)).mosaic(_TILE_PX), width_px=288, most_bytes=12_000)
+        for plate, path in zip(plates["plate"], plates["path"], strict=True)
+    }
+    columns = ["plate", "n_wells", "n_planes", "size_x_px", "n_z", "pixel_size_um", "z_step_um", "plugin"]
+    return {
+        "plates": metadata.pictures(pngs),
+        "table": metadata.table(plates, columns),
+        "path": metadata.path(step.store.screen_dir(step.screen_id) / "plates"),
+        **metadata.figures({"n wells": plates["n_wells"].sum(), "n planes": plates["n_planes"].sum()}),
+    }
+
+
+def _place(step: Step, path: str) -> Path:
+    return step.store.root / path

@@ -1,0 +1,245 @@
+"""Assets of the group `readouts`: `viability/<readout>` for every readout, one for each phase that reads out.
+
+Belongs here: where each kind of readout gets its raw numbers, and the common way to viability and quality
+rows. Does not belong here: measuring (plugins), normalising (`phenodose.viability`) and judging
+(`phenodose.quality`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from phenodose.errors import NotMade
+from phenodose.files import hash_file
+from phenodose.names import parse_well
+from phenodose.plugins import ImageReadout, Parameters, Phase, PlateReaderReadout, Readout, StagedReadout
+from phenodose_assets import metadata
+from phenodose_assets.checkpoints import checkpoint_key, checkpoint_of
+from phenodose_assets.checks import quality_verdict
+from phenodose_assets.ingest import LAYOUT, PLATE_IMAGES
+from phenodose_assets.models import POOL
+from phenodose_assets.screen_asset import ScreenAsset
+from phenodose_assets.step import Product, Step
+from phenodose_assets.tensors import PSEUDO_RGB, plate_paths
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+#: Robust Z' of every plate.
+ZPRIME = "robust_zprime"
+#: Agreement of the wells of a drug and dose.
+REPLICATES = "replicate_agreement"
+#: Outputs of a network taught with the paper's label smoothing stay between these; others are suspicious.
+_TRUSTED_RAW = (0.2, 0.8)
+_GROUP = "readouts"
+_NORMALISE = "normalise"
+
+
+class NormaliseParameters(Parameters):
+    """How raw numbers become viability."""
+
+    by: Literal["plate", "treatment", "both"] = Field("plate", description="Group in which controls are taken")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The raw numbers of a readout.
+
+    Attributes:
+        raw: columns plate, row, column, raw.
+        plugin: the readout that measured them.
+        inputs: names and hashes of what was read.
+        checkpoint: hash of the network's weights; None without a network.
+        trusted: range of raw values outside which a value is suspicious; None without one.
+    """
+
+    raw: pd.DataFrame
+    plugin: Readout
+    inputs: Mapping[str, Any]
+    checkpoint: str | None = None
+    trusted: tuple[float, float] | None = None
+
+
+def viability_key(readout: str) -> str:
+    """Asset key of a readout's viability, also the part of the tables that holds its rows."""
+    return f"viability/{readout}"
+
+
+def viability_assets(classes: Mapping[str, type[Readout]]) -> list[ScreenAsset]:
+    """One asset a readout; of a staged readout one for each phase that reads out."""
+    assets = []
+    for name, readout in classes.items():
+        if issubclass(readout, StagedReadout):
+            for phase in readout.phases:
+                if phase.reads_out:
+                    needs = (LAYOUT, PSEUDO_RGB, checkpoint_key(name, phase.name))
+                    measure = partial(_measure_staged, readout, phase)
+                    assets.append(_asset(readout, f"{name}_{phase.name}", needs, measure, "tensorflow", POOL))
+        elif issubclass(readout, ImageReadout):
+            measure = partial(_measure_images, readout)
+            assets.append(_asset(readout, name, (LAYOUT, PLATE_IMAGES), measure, "zarr"))
+        elif issubclass(readout, PlateReaderReadout):
+            assets.append(_asset(readout, name, (LAYOUT,), partial(_measure_plate_reader, readout), "excel"))
+    return assets
+
+
+def _asset(
+    readout: type[Readout],
+    name: str,
+    needs: tuple[str, ...],
+    measure: Callable[[Step], Measured],
+    kind: str,
+    pool: str | None = None,
+) -> ScreenAsset:
+    key = viability_key(name)
+    return ScreenAsset(
+        key=key,
+        group=_GROUP,
+        description=f"{readout.description}; scaled so that DMSO is 1 and the killing control is 0.",
+        make=partial(_make_viability, readout, name, measure),
+        needs=needs,
+        settings=((readout.name, readout.Parameters), (_NORMALISE, NormaliseParameters)),
+        kinds=frozenset({kind, "parquet"}),
+        checks={
+            ZPRIME: "The controls of every plate are well separated (robust Z')",
+            REPLICATES: "Replicate wells of a drug and dose agree (Pearson)",
+        },
+        tables=(("viability", key), ("qc", key)),
+        code_version=readout.version,
+        pool=pool,
+    )
+
+
+def _make_viability(readout: type[Readout], name: str, measure: Callable[[Step], Measured], step: Step) -> Product:
+    from phenodose.quality.report import qc_rows
+    from phenodose.viability.normalise import to_viability
+
+    wells = step.wells()
+    measured = measure(step)
+    normalise = NormaliseParameters.model_validate(step.parameters(_NORMALISE))
+    controls = step.controls(readout, name, wells)
+    viability = to_viability(measured.raw, wells, controls, by=normalise.by)
+    provenance = step.provenance(measured.plugin, measured.checkpoint)
+    rows = provenance.stamp(viability.assign(screen=step.screen_id, readout=name))
+    qc = provenance.stamp(qc_rows(viability, wells, name).assign(screen=step.screen_id))
+    step.store.write_table("viability", step.screen_id, viability_key(name), rows)
+    step.store.write_table("qc", step.screen_id, viability_key(name), qc)
+    verdicts = [quality_verdict(ZPRIME, qc, ["zprime_robust"]), quality_verdict(REPLICATES, qc, ["replicate_pearson"])]
+    return Product(
+        metadata=_viability_metadata(name, viability, qc, measured),
+        verdicts=[verdict for verdict in verdicts if verdict is not None],
+        plugin=measured.plugin,
+        inputs={**measured.inputs, "normalise": normalise.by},
+    )
+
+
+# --- raw numbers ----------------------------------------------------------------------------------
+
+
+def _measure_plate_reader(readout: type[PlateReaderReadout], step: Step) -> Measured:
+    from phenodose.screens.layout import read_layout
+    from phenodose.screens.matrices import match_to_layout, read_matrices
+
+    folder = step.screen.readout_folders.get(readout.name)
+    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder else []
+    if folder is None or not files:
+        raise NotMade(
+            f"the screen has no {readout.name} files: {step.screen.folder} holds no folder `{readout.folder}` with "
+            f"files such as {step.screen_id}_P1.xlsx."
+        )
+    layout = read_layout(step.screen.require_layout())
+    plugin = step.create(readout)
+    matrices = match_to_layout(read_matrices(folder), layout)
+    return Measured(plugin.measure(matrices), plugin, {path.name: hash_file(path) for path in files})
+
+
+def _measure_images(readout: type[ImageReadout], step: Step) -> Measured:
+    import pandas as pd
+
+    from phenodose.storage.plate import Plate
+
+    plugin = step.create(readout)
+    plates = plate_paths(step.store, step.screen_id)
+    frames = []
+    for number, (plate, path) in enumerate(plates.items(), 1):
+        measured = plugin.measure(Plate.open(step.store.root / path))
+        frames.append(_placed(measured["well"], measured["raw"].to_numpy(), [plate] * len(measured)))
+        step.progress(number, len(plates), plate)
+    hashes = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
+    return Measured(
+        pd.concat(frames, ignore_index=True), plugin, dict(zip(hashes["plate"], hashes["raw_hash"], strict=True))
+    )
+
+
+def _measure_staged(readout: type[StagedReadout], phase: Phase, step: Step) -> Measured:
+    from phenodose.storage.tensors import open_tensors
+
+    plugin = step.create(readout)
+    checkpoint = checkpoint_of(step.store, step.screen_id, readout.name, phase.name)
+    tensors = open_tensors(step.store.tensor_path(step.screen_id))
+    inference = plugin.infer(checkpoint.folder, tensors, step.progress)
+    _write_features(step, f"{readout.name}_{phase.name}", inference.features, tensors)
+    raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
+    return Measured(raw, plugin, {"checkpoint": checkpoint.weights_hash}, checkpoint.weights_hash, _TRUSTED_RAW)
+
+
+def _placed(wells: Iterable[Any], raw: np.ndarray, plates: Iterable[Any]) -> pd.DataFrame:
+    """Columns plate, row, column, raw from well names such as B07."""
+    import pandas as pd
+
+    places = [parse_well(str(well)) for well in wells]
+    return pd.DataFrame(
+        {
+            "plate": [str(plate) for plate in plates],
+            "row": [row for row, _ in places],
+            "column": [column for _, column in places],
+            "raw": raw,
+        }
+    )
+
+
+# --- what the UI shows ----------------------------------------------------------------------------
+
+
+def _viability_metadata(name: str, viability: pd.DataFrame, qc: pd.DataFrame, measured: Measured) -> dict[str, Any]:
+    from phenodose.pictures import plate_heatmap, viability_histogram
+
+    raw_title = f"{name}, raw ({measured.plugin.unit})" if measured.plugin.unit else f"{name}, raw"
+    maps = {
+        str(plate): plate_heatmap(
+            rows[["row", "column", "viability_fraction"]].rename(columns={"viability_fraction": "value"}),
+            f"{name}, {plate}",
+            unit="viability",
+            limits=(0.0, 1.2),
+            width_px=300,
+        )
+        for plate, rows in viability.groupby("plate", sort=False)
+    }
+    zprimes = qc[(qc["metric"] == "zprime_robust") & (qc["plate"] != "screen")]
+    doubtful = qc[qc["verdict"].isin(["fail", "warn"])]
+    pooled = qc[qc["plate"] == "screen"].set_index("metric")["value"]
+    return {
+        "histogram": metadata.picture(
+            viability_histogram(viability, raw_title, limits=measured.trusted, width_px=360), f"histogram of {name}"
+        ),
+        "plates": metadata.pictures(maps),
+        "quality": metadata.table(
+            qc[qc["verdict"].isin(["fail", "warn"])], ["plate", "metric", "value", "explanation"]
+        ),
+        **metadata.figures(
+            {
+                **{
+                    f"robust Z' {plate}": value for plate, value in zip(zprimes["plate"], zprimes["value"], strict=True)
+                },
+                "replicate r": pooled.get("replicate_pearson"),
+                "n wells": (~viability["masked"]).sum(),
+                "n masked": viability["masked"].sum(),
+            }
+        ),
+    }

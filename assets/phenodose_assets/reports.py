@@ -1,0 +1,40 @@
+"""The asset of the group `reports`: `patient_report`.
+
+Does not belong here: what the report says (`phenodose.reports`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from phenodose.files import hash_file
+from phenodose_assets import metadata
+from phenodose_assets.ingest import LAYOUT
+from phenodose_assets.screen_asset import ScreenAsset
+from phenodose_assets.step import Product, Step
+
+PATIENT_REPORT = "patient_report"
+
+
+def report_assets(upstream: Sequence[ScreenAsset]) -> list[ScreenAsset]:
+    """The report of a screen, made of whatever of `upstream` there is."""
+    return [
+        ScreenAsset(
+            key=PATIENT_REPORT,
+            group="reports",
+            description="One HTML file: ranked drugs, curves, quality, phenotype map, lineage.",
+            make=_make_report,
+            needs=(LAYOUT,),
+            any_of=tuple(asset.key for asset in upstream),
+            kinds=frozenset({"html"}),
+        )
+    ]
+
+
+def _make_report(step: Step) -> Product:
+    from phenodose.reports import build_report
+
+    path = build_report(step.store, step.screen_id)
+    return Product(
+        metadata={"path": metadata.path(path), "kilobytes": path.stat().st_size / 1000, "hash": hash_file(path)},
+    )

@@ -1,0 +1,265 @@
+"""Assets of the group `scores`: `curves/<readout>` and `scores/<scorer>`.
+
+Belongs here: which wells become curves, where fits and their bootstrap draws are kept, and which curves a
+scorer sees. Does not belong here: fitting, intervals (`phenodose.dose_response`) and scores (plugins).
+
+Curves are fitted once, with their bootstrap draws; every scorer reads these, so that all scores of a curve
+rest on the same fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from phenodose.errors import NotMade, StoreError
+from phenodose.files import hash_file, written_aside
+from phenodose.plugins import Parameters, Plugin, Scorer
+from phenodose.store import Store
+from phenodose.tables import CURVE_FIT_COLUMNS, TABLES
+from phenodose_assets import metadata
+from phenodose_assets.ingest import LAYOUT
+from phenodose_assets.screen_asset import ScreenAsset
+from phenodose_assets.step import Product, Step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from phenodose.dose_response.curves import CurveBatch
+
+_GROUP = "scores"
+_CURVES = "curves"
+_KEYS = ("sample", "readout", "replicate", "drug")
+_POOLED = "pooled"
+
+
+class CurveParameters(Parameters):
+    """How viabilities become curves."""
+
+    fit: Literal["robust", "nplr"] = Field("robust", description="Fit: robust, or the weighted one of the literature")
+    bootstrap: int = Field(200, ge=0, le=10_000, description="Bootstrap draws a curve, for the scores' 95 % intervals")
+    seed: int = Field(0, ge=0, description="Seed of the bootstrap")
+
+
+class CurveFitting(Plugin):
+    """The platform's own curve fitting, so that curves have a provenance like every plugin's rows."""
+
+    name: ClassVar[str] = _CURVES
+    version: ClassVar[str] = "1"
+    description: ClassVar[str] = "Dose-response curves of 2 to 5 parameters"
+    Parameters: ClassVar[type[Parameters]] = CurveParameters
+    parameters: CurveParameters
+
+
+def curves_key(readout: str) -> str:
+    """Asset key of a readout's curves, also the part of the table that holds them."""
+    return f"curves/{readout}"
+
+
+def scores_key(scorer: str) -> str:
+    """Asset key of a scorer's scores, also the part of the table that holds them."""
+    return f"scores/{scorer}"
+
+
+# --- curves ---------------------------------------------------------------------------------------
+
+
+def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
+    """Curves of every readout."""
+    assets = []
+    for viability in viabilities:
+        readout = viability.key.removeprefix("viability/")
+        key = curves_key(readout)
+        assets.append(
+            ScreenAsset(
+                key=key,
+                group=_GROUP,
+                description=f"Dose-response curves of {readout}: every drug, replicates pooled and one by one.",
+                make=partial(_make_curves, readout),
+                needs=(LAYOUT, viability.key),
+                settings=((_CURVES, CurveParameters),),
+                kinds=frozenset({"parquet"}),
+                tables=((_CURVES, key),),
+                code_version=CurveFitting.version,
+            )
+        )
+    return assets
+
+
+def _make_curves(readout: str, step: Step) -> Product:
+    from phenodose.dose_response.fit import fit_curves
+    from phenodose.dose_response.points import curve_points
+
+    wells = step.wells()
+    if not (wells["well_type"] == "therapy").any():
+        raise NotMade(f"the layout of {step.screen_id} holds no drug wells (WellType therapy), so there are no curves.")
+    viability = step.store.read_table("viability", step.screen_id, f"viability/{readout}")
+    if viability.empty:
+        raise NotMade(f"{step.screen_id} has no viability of {readout}; materialize `viability/{readout}` first.")
+    plugin = step.create(CurveFitting)
+    settings = plugin.parameters
+    checkpoint = viability["checkpoint"].dropna()
+    provenance = step.provenance(plugin, str(checkpoint.iloc[0]) if len(checkpoint) else None)
+    batch = fit_curves(
+        curve_points(viability, wells, per_replicate=True),
+        fit=settings.fit,
+        bootstrap=settings.bootstrap,
+        seed=settings.seed,
+    )
+    rows = provenance.stamp(batch.to_frame().assign(screen=step.screen_id))
+    step.store.write_table(_CURVES, step.screen_id, curves_key(readout), rows[TABLES[_CURVES].column_names])
+    write_points(step.store, step.screen_id, readout, batch)
+    return Product(metadata=_curve_metadata(step, readout, rows, viability, wells), plugin=plugin)
+
+
+def _points_path(store: Store, screen: str, readout: str) -> Path:
+    return store.screen_dir(screen) / "curves" / f"{readout}.npz"
+
+
+def write_points(store: Store, screen: str, readout: str, batch: CurveBatch) -> None:
+    """Keep the points and the bootstrap draws of fitted curves beside their rows."""
+    import numpy as np
+
+    arrays = {"log10_dose": batch.log10_dose, "inhibition": batch.inhibition}
+    if batch.draws is not None:
+        arrays["draws"] = batch.draws
+    with written_aside(_points_path(store, screen, readout)) as aside, aside.open("wb") as handle:
+        np.savez_compressed(handle, allow_pickle=False, **arrays)
+
+
+def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
+    """The curves of a readout as they were fitted, with points and draws; None if there are none.
+
+    Raises:
+        StoreError: rows and points are not of the same fit.
+    """
+    import numpy as np
+
+    from phenodose.dose_response.curves import CurveBatch
+
+    rows = store.read_table(_CURVES, screen, curves_key(readout))
+    if rows.empty:
+        return None
+    path = _points_path(store, screen, readout)
+    if not path.is_file():
+        raise StoreError(f"{path} is missing; materialize `{curves_key(readout)}` of {screen} again.")
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    if len(arrays["log10_dose"]) != len(rows):
+        raise StoreError(f"{path} and its rows differ; materialize `{curves_key(readout)}` of {screen} again.")
+    return replace(CurveBatch.from_frame(rows[[*_KEYS, *CURVE_FIT_COLUMNS]]), **arrays)
+
+
+def _curve_metadata(
+    step: Step, readout: str, rows: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFrame
+) -> dict[str, Any]:
+    from phenodose.pictures import dose_response_plot
+
+    pooled = rows[rows["replicate"] == _POOLED]
+    strongest = pooled.assign(reach=pooled["top"]).sort_values(["reach", "drug"], ascending=[False, True])
+    points = viability[~viability["masked"].astype(bool)].merge(
+        wells[["plate", "well", "well_type", "treatment", "concentration_nM"]], on=["plate", "well"]
+    )
+    pngs = {
+        drug: dose_response_plot(
+            points[(points["well_type"] == "therapy") & (points["treatment"] == drug)],
+            pooled[pooled["drug"] == drug],
+            f"{drug}, {readout}",
+            width_px=280,
+        )
+        for drug in strongest["drug"].head(3)
+    }
+    status = pooled["status"].value_counts()
+    return {
+        "strongest drugs": metadata.pictures(pngs),
+        "curves": metadata.table(
+            strongest, ["drug", "model", "bottom", "top", "log10_mid", "slope", "gof", "status", "reason"]
+        ),
+        **metadata.figures(
+            {
+                "n curves": len(rows),
+                "n failed": status.get("failed", 0),
+                "median gof": pooled["gof"].median() if pooled["gof"].notna().any() else None,
+            }
+        ),
+    }
+
+
+# --- scores ---------------------------------------------------------------------------------------
+
+
+def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAsset]) -> list[ScreenAsset]:
+    """One asset a scorer, over the curves of whatever readouts there are."""
+    return [
+        ScreenAsset(
+            key=scores_key(name),
+            group=_GROUP,
+            description=f"{scorer.description}, for every readout and drug, with 95 % intervals.",
+            make=partial(_make_scores, scorer, [asset.key.removeprefix("curves/") for asset in curves]),
+            needs=(LAYOUT,),
+            any_of=tuple(asset.key for asset in curves),
+            settings=((name, scorer.Parameters),),
+            kinds=frozenset({"parquet"}),
+            tables=((_GROUP, scores_key(name)),),
+            code_version=scorer.version,
+        )
+        for name, scorer in scorers.items()
+    ]
+
+
+def _make_scores(scorer: type[Scorer], readouts: Sequence[str], step: Step) -> Product:
+    import pandas as pd
+    from phenodose.dose_response.scoring import score_curves
+
+    plugin = step.create(scorer)
+    frames = []
+    inputs = {}
+    for number, readout in enumerate(readouts, 1):
+        batch = read_curves(step.store, step.screen_id, readout)
+        if batch is None:
+            continue
+        path = step.store.table_part(_CURVES, step.screen_id, curves_key(readout))
+        inputs[curves_key(readout)] = hash_file(path)
+        checkpoint = step.store.read_table(_CURVES, step.screen_id, curves_key(readout))["checkpoint"].iloc[0]
+        rows = score_curves(batch, plugin).assign(screen=step.screen_id)
+        frames.append(step.provenance(plugin, checkpoint).stamp(rows))
+        step.progress(number, len(readouts), readout)
+    if not frames:
+        raise NotMade(f"{step.screen_id} has no curves; materialize one of its assets `curves/<readout>` first.")
+    scores = pd.concat(frames, ignore_index=True)[TABLES[_GROUP].column_names]
+    step.store.write_table(_GROUP, step.screen_id, scores_key(scorer.name), scores)
+    return Product(metadata=_score_metadata(step, plugin, scores), plugin=plugin, inputs=inputs)
+
+
+def _score_metadata(step: Step, plugin: Scorer, scores: pd.DataFrame) -> dict[str, Any]:
+    from phenodose.pictures import ranking_bars
+
+    pooled = scores[scores["replicate"] == _POOLED]
+    readouts = list(dict.fromkeys(pooled["readout"]))
+    unit = f"{plugin.name} ({plugin.unit})" if plugin.unit else plugin.name
+    pngs = {
+        readout: ranking_bars(
+            pooled[pooled["readout"] == readout],
+            f"{step.screen_id}, {readout}",
+            unit=unit,
+            threshold=plugin.hit_threshold,
+            width_px=360,
+        )
+        for readout in readouts
+    }
+    side_by_side = pooled.pivot_table(index="drug", columns="readout", values="score", dropna=False)[readouts]
+    best = side_by_side.mean(axis=1).sort_values(ascending=not plugin.higher_is_more_sensitive).index
+    hits = pooled[pooled["hit"].fillna(False).astype(bool)].groupby("readout").size()
+    return {
+        "ranking": metadata.table(side_by_side.loc[best].reset_index(), rows=15),
+        "best drugs": metadata.pictures(pngs),
+        **metadata.figures(
+            {"n drugs": len(side_by_side), **{f"hits {readout}": hits.get(readout, 0) for readout in readouts}}
+        ),
+    }

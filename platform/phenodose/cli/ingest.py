@@ -1,0 +1,49 @@
+"""`phenodose ingest`: one raw plate folder to one OME-Zarr plate."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from phenodose.cli.output import json_option, print_json, progress_display
+
+
+@click.command()
+@click.argument("raw", metavar="RAW", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT.ome.zarr", type=click.Path(path_type=Path))
+@click.option("--reader", "reader_name", metavar="NAME", help="Reader plugin; by default the one that knows the files.")
+@click.option("--plate", metavar="NAME", help="Name of the plate; by default OUT without its ending.")
+@click.option("--workers", type=click.IntRange(min=1), help="Wells at the same time; default the number of processors.")
+@json_option
+def command(
+    raw: Path, out: Path, reader_name: str | None, plate: str | None, workers: int | None, as_json: bool
+) -> None:
+    """Turn the raw images of one plate (RAW) into an OME-Zarr plate (OUT.ome.zarr).
+
+    Running it again on a plate that was interrupted goes on; on a finished plate it writes only the wells whose raw
+    images have changed.
+
+    \b
+    Example: phenodose ingest ./INF_R_153_V1_DS1/P1 ./P1.ome.zarr
+    """
+    from phenodose.plugins import registry
+    from phenodose.storage.ingest import choose_reader, ingest_plate
+
+    start = time.monotonic()
+    reader = choose_reader(raw, registry(), reader_name)
+    name = plate or out.name.removesuffix(".zarr").removesuffix(".ome")
+    with progress_display(f"ingest {name}") as progress:
+        record = ingest_plate(raw, out, reader, name, progress, workers)
+    seconds = time.monotonic() - start
+    if as_json:
+        print_json(asdict(record) | {"out": str(out), "reader": reader.name, "seconds": round(seconds, 3)})
+        return
+    what = (
+        f"{record.n_wells} wells, {record.n_planes} images of {record.size_y_px} x {record.size_x_px} px, "
+        f"{record.n_z} planes a stack"
+    )
+    done = f"{len(record.wells_written)} wells written" if record.wells_written else "nothing had changed"
+    click.echo(f"{out}: {what} (reader {reader.name}); {done} in {seconds:.1f} s.")

@@ -1,0 +1,93 @@
+"""`phenodose run`: register a screen and materialize its assets."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from phenodose.cli.output import json_option, print_json, store_option
+from phenodose.cli.steps import outcome_json, print_products, products, steps_display
+from phenodose.errors import InputError, MissingInputError
+from phenodose.names import SCREEN_ID
+from phenodose.store import Store
+
+
+@click.command()
+@click.argument("target", metavar="DIR_OR_SCREEN")
+@store_option
+@click.option("--select", metavar="ASSETS", help="Assets, groups or selections, separated by commas; default all.")
+@click.option(
+    "--set", "settings", metavar="PLUGIN.NAME=VALUE", multiple=True, help="A parameter; wins over screen.toml."
+)
+@json_option
+def command(target: str, store: str | None, select: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+    """Register the screen folder DIR and materialize its assets, or those of a SCREEN that is registered.
+
+    What cannot be made for the screen is skipped with its reason. The run shows in the Dagster UI.
+
+    \b
+    Example: phenodose run inbox/BT-40_V1_DS1 --store ./store
+             phenodose run BT-40_V1_DS1 --select scores --set cnn.epochs_phase2=100
+    """
+    from phenodose_assets.launch import materialize_cohort, materialize_screen, selected_keys
+    from phenodose_assets.registration import check_screen, register_screen
+
+    opened = Store.open(store)
+    parameters = parse_settings(settings)
+    folder = _folder(opened, target)
+    wanted = selected_keys(select)
+    check_screen(folder, images="plate_images" in wanted)
+    screen = register_screen(opened, folder)
+    with steps_display(screen.id) as progress:
+        outcome = materialize_screen(opened, screen.id, select=select, parameters=parameters, progress=progress)
+        cohort = materialize_cohort(opened, progress=progress)
+    if as_json:
+        print_json(outcome_json(outcome) | {"products": products(opened, screen.id)})
+    else:
+        click.echo(
+            f"{screen.id}: {len(outcome.made)} assets made, {len(outcome.skipped)} skipped, "
+            f"{len(outcome.failed)} failed in {outcome.seconds:.0f} s (run {outcome.run_id})."
+        )
+        print_products(opened, screen.id)
+    outcome.raise_if_failed()
+    cohort.raise_if_failed()
+
+
+def _folder(store: Store, target: str) -> Path:
+    """The raw folder that the user means: a folder, else the source of a registered screen."""
+    folder = Path(target).expanduser()
+    if folder.is_dir():
+        return folder
+    if SCREEN_ID.match(target) and target in store.screens():
+        return store.source_of(target)
+    known = ", ".join(store.screens()) or "none"
+    raise MissingInputError(
+        f"{target}: there is no such folder, and no screen of that name in the store {store.root} (it holds: {known})."
+    )
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """`cnn.epochs_phase1=20` and the like as parameters by plugin; values as in TOML, else text.
+
+    Raises:
+        InputError: an item is not PLUGIN.NAME=VALUE.
+    """
+    parameters: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        plugin, dot, key = name.strip().partition(".")
+        if not (equals and dot and plugin and key):
+            raise InputError(f"--set {setting!r}: write PLUGIN.NAME=VALUE, such as cnn.epochs_phase1=20.")
+        parameters.setdefault(plugin, {})[key] = _value(text.strip())
+    return parameters
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

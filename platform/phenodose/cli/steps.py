@@ -1,0 +1,109 @@
+"""What `run` and `demo` share: the display of running steps, and where the products lie.
+
+Belongs here: presentation of a run of the asset graph. Does not belong here: the run (`phenodose_assets`).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phenodose.store import Store
+
+if TYPE_CHECKING:
+    from phenodose_assets.launch import RunOutcome
+    from phenodose_assets.resources import StepEvent
+
+    Listener = Callable[[StepEvent], None]
+
+_SIGNS = {"made": "made   ", "skipped": "skipped", "failed": "FAILED "}
+_QUIET_SECONDS = 5.0
+
+
+@contextmanager
+def steps_display(title: str) -> Iterator[Listener]:
+    """A listener to steps: a line for every finished one, and how far the running one is.
+
+    On a terminal the running step has a bar; elsewhere a plain line every few seconds.
+    """
+    if not sys.stderr.isatty():
+        yield _PlainLines(title)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[message]}"), console=console, transient=True) as bars:
+        task = bars.add_task(title, total=None, message="")
+
+        def listen(event: StepEvent) -> None:
+            if event.state in _SIGNS:
+                console.print(f"{title}: {_line(event)}", soft_wrap=True)
+            else:
+                total = event.total or None
+                label = f"{title}: {event.asset}"
+                bars.update(task, description=label, completed=event.done, total=total, message=event.message)
+
+        yield listen
+
+
+class _PlainLines:
+    """Prints finished steps, and how far a step is if nothing was printed for a while."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.told_at = time.monotonic()
+
+    def __call__(self, event: StepEvent) -> None:
+        now = time.monotonic()
+        if event.state in _SIGNS:
+            self._tell(_line(event), now)
+        elif event.state == "progress" and now - self.told_at > _QUIET_SECONDS:
+            self._tell(f"{event.asset} {event.done}/{event.total} {event.message}".rstrip(), now)
+
+    def _tell(self, line: str, now: float) -> None:
+        click.echo(f"{self.title}: {line}", err=True)
+        self.told_at = now
+
+
+def _line(event: StepEvent) -> str:
+    after = f" ({event.message})" if event.message else f" {event.seconds:.1f} s"
+    return f"{_SIGNS[event.state]} {event.asset}{after}"
+
+
+def products(store: Store, screen: str) -> dict[str, str]:
+    """Where every product of a screen lies, as far as it is there."""
+    folder = store.screen_dir(screen)
+    places = {
+        "plates": folder / "plates",
+        "tensors": store.tensor_path(screen),
+        "checkpoints": folder / "checkpoints",
+        "report": store.report_path(screen),
+        "tables": store.root / "tables",
+        "cohort": store.cohort_path,
+    }
+    return {name: str(place) for name, place in places.items() if place.exists()}
+
+
+def outcome_json(outcome: RunOutcome) -> dict[str, Any]:
+    """A run's outcome for machines."""
+    return {
+        "screen": outcome.screen,
+        "run_id": outcome.run_id,
+        "made": outcome.made,
+        "skipped": outcome.skipped,
+        "failed": {asset: fault.message for asset, fault in outcome.failed.items()},
+        "seconds": round(outcome.seconds, 3),
+    }
+
+
+def print_products(store: Store, screen: str) -> None:
+    """Print where every product lies and how to look at the run."""
+    for name, place in products(store, screen).items():
+        click.echo(f"  {name:<12} {place}")

@@ -1,0 +1,164 @@
+"""What a report of one screen is made from: its rows of all tables, and simple questions to them.
+
+Does not belong here: words and figures of the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import StoreError
+from phenodose.names import plate_sort_key
+from phenodose.tables import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phenodose.store import Store
+
+#: The readout that ranks the drugs: the first of these that has scores, else the first by name.
+PREFERRED_READOUTS = ("cnn_phase3", "cnn_phase2", "mean_of_stack", "ctg")
+PREFERRED_SCORER = "dss_asym"
+
+
+@dataclass(frozen=True)
+class ScreenData:
+    """The rows of one screen, a frame a table, and who owns them."""
+
+    store: Store
+    screen: str
+    tables: dict[str, pd.DataFrame]
+
+    @classmethod
+    def load(cls, store: Store, screen: str) -> ScreenData:
+        """Read all tables of the screen.
+
+        Raises:
+            StoreError: no table has a row of this screen.
+        """
+        tables = {name: store.read_table(name, screen) for name in TABLES}
+        if all(frame.empty for frame in tables.values()):
+            made = sorted(store.read_table("screens")["screen"])
+            raise StoreError(
+                f"screen {screen!r}: the store {store.root} holds no result of it (screens with results: "
+                f"{', '.join(made) or 'none'}); make some with `phenodose run FOLDER`."
+            )
+        return cls(store, screen, tables)
+
+    def __getitem__(self, table: str) -> pd.DataFrame:
+        return self.tables[table]
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """The row of the table `screens`; empty values where it is missing."""
+        import pandas as pd
+
+        rows = self["screens"]
+        if rows.empty:
+            return dict.fromkeys(TABLES["screens"].column_names)
+        return {str(k): None if pd.isna(v) else v for k, v in rows.iloc[0].to_dict().items()}
+
+    @cached_property
+    def sample(self) -> str:
+        """The sample's name."""
+        return str(self.about["sample"] or self.screen)
+
+    @cached_property
+    def readouts(self) -> list[str]:
+        """Readouts with viabilities or scores, the preferred ones first."""
+        found = set(self["viability"]["readout"]) | set(self["scores"]["readout"])
+        return sorted(found, key=lambda name: (_place(name, PREFERRED_READOUTS), name))
+
+    @cached_property
+    def plates(self) -> list[str]:
+        """Plates with viabilities, in order."""
+        return sorted(set(self["viability"]["plate"]), key=plate_sort_key)
+
+    @cached_property
+    def scorer(self) -> str | None:
+        """The scorer that ranks: DSS_asym, else the first that names hits, else none."""
+        scores = self["scores"]
+        names = sorted(scores.loc[scores["hit"].notna(), "scorer"].unique())
+        return min(names, key=lambda name: (name != PREFERRED_SCORER, name)) if names else None
+
+    @cached_property
+    def pooled(self) -> pd.DataFrame:
+        """Pooled scores of the ranking scorer, all readouts."""
+        scores = self["scores"]
+        return scores[(scores["replicate"] == "pooled") & (scores["scorer"] == self.scorer)]
+
+    @cached_property
+    def ranking_readout(self) -> str | None:
+        """The readout that ranks the drugs; None without any score."""
+        scored = set(self.pooled.loc[self.pooled["score"].notna(), "readout"])
+        return next((name for name in self.readouts if name in scored), None)
+
+    @cached_property
+    def ranking(self) -> pd.DataFrame:
+        """Pooled scores of the ranking readout, best first, drugs without a score last."""
+        rows = self.pooled[self.pooled["readout"] == self.ranking_readout]
+        return rows.sort_values(["score", "drug"], ascending=[False, True], na_position="last").reset_index(drop=True)
+
+    @cached_property
+    def drugs(self) -> list[str]:
+        """All drugs of the screen, in order of the ranking, the unranked by name."""
+        ranked = list(self.ranking["drug"])
+        therapy = self["wells"].loc[self["wells"]["well_type"] == "therapy", "treatment"].dropna()
+        others = sorted((set(therapy) | set(self.pooled["drug"])) - set(ranked))
+        return ranked + others
+
+    @cached_property
+    def dosed_wells(self) -> pd.DataFrame:
+        """Viability of every unmasked therapy well with its drug, concentration and replicate."""
+        wells = self["wells"]
+        wells = wells[(wells["well_type"] == "therapy") & (wells["concentration_nM"] > 0)]
+        wells = wells[["plate", "well", "treatment", "concentration_nM", "replicate", "add_on"]]
+        viability = self["viability"]
+        usable = viability[~viability["masked"].astype(bool) & viability["viability_fraction"].notna()]
+        columns = ["plate", "well", "readout", "viability_fraction"]
+        return usable[columns].merge(wells, on=["plate", "well"]).rename(columns={"treatment": "drug"})
+
+    @cached_property
+    def replicate_pairs(self) -> pd.DataFrame:
+        """readout, drug, concentration_nM, first, second: viability of replicates 1 and 2 in percent."""
+        rows = self.dosed_wells.dropna(subset=["replicate"])
+        key = ["readout", "drug", "concentration_nM"]
+        means = rows.pivot_table("viability_fraction", key, "replicate") * 100
+        if not {1, 2} <= set(means.columns):
+            return means.iloc[:0].reindex(columns=["first", "second"]).reset_index()
+        pairs = means[[1, 2]].dropna().set_axis(["first", "second"], axis=1)
+        return pairs.reset_index()
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A section of a report that cannot be shown, and why: a clause or sentence that ends with a stop."""
+
+    reason: str
+
+
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a frame as named tuples."""
+    return iter(frame.itertuples())
+
+
+def is_true(cells: pd.Series[Any]) -> pd.Series[bool]:
+    """True where the cell is true; False where it is false or empty."""
+    return cells.eq(True).astype(bool)
+
+
+def text_of(value: Any) -> str:
+    """The text, or '' for an empty cell."""
+    return value if isinstance(value, str) else ""
+
+
+def number_of(value: float, digits: int) -> str:
+    """The number with that many digits after the point, or '' for an empty cell."""
+    return "" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def _place(name: str, order: Sequence[str]) -> int:
+    return order.index(name) if name in order else len(order)

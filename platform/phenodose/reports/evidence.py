@@ -1,0 +1,172 @@
+"""What backs the scores up, section by section: quality, phenotype map, and where every number comes from.
+
+Every function takes the rows of a screen and returns what its part of the template shows; a section
+without data is a `Missing` with a sentence. Does not belong here: scores (`sections`), HTML (templates).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from phenodose.names import plate_sort_key
+from phenodose.pictures import data_uri, palette, plate_heatmap, replicate_scatter, viability_histogram
+from phenodose.reports import figures
+from phenodose.reports.data import Missing, number_of, rows_of, text_of
+from phenodose.reports.svg import swatch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phenodose.reports.data import ScreenData
+
+_MOST_GROUPS = 24
+
+
+def quality(data: ScreenData) -> dict[str, Any] | Missing:
+    """Quality figures with their verdicts, plates as heat maps, controls, replicates, masked wells."""
+    if data["viability"].empty and data["qc"].empty:
+        return Missing("the store holds neither viabilities nor quality figures of this screen.")
+    return {
+        "figures": _quality_rows(data["qc"]),
+        "readouts": [_readout_pictures(data, readout) for readout in data.readouts],
+        "masked": _masked(data["viability"]),
+    }
+
+
+def _quality_rows(qc: pd.DataFrame) -> list[dict[str, Any]]:
+    def order(row: Any) -> tuple[Any, ...]:
+        return row.readout, row.metric, row.plate == "screen", plate_sort_key(row.plate)
+
+    return [
+        {
+            "readout": row.readout,
+            "plate": row.plate,
+            "metric": row.metric,
+            "value": number_of(row.value, 3),
+            "threshold": number_of(row.threshold, 3),
+            "verdict": row.verdict,
+            "explanation": row.explanation,
+        }
+        for row in sorted(rows_of(qc), key=order)
+    ]
+
+
+def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
+    viability = data["viability"]
+    rows = viability[viability["readout"] == readout]
+    pairs = data.replicate_pairs
+    pairs = pairs[pairs["readout"] == readout]
+    maps = []
+    for plate in sorted(set(rows["plate"]), key=plate_sort_key):
+        frame = rows[rows["plate"] == plate].rename(columns={"viability_fraction": "value"})
+        frame = frame.assign(value=frame["value"].where(~frame["masked"].astype(bool)))
+        maps.append(
+            {
+                "alt": f"Heat map of viability, {readout}, plate {plate}",
+                "uri": data_uri(plate_heatmap(frame, f"{readout}, plate {plate}", "viability (fraction)", (0.0, 1.2))),
+            }
+        )
+    pictures = []
+    if not rows.empty:
+        png = viability_histogram(rows, f"{readout}: all wells and controls")
+        pictures.append({"alt": f"Histogram of the raw {readout}, all wells and controls", "uri": data_uri(png)})
+    if len(pairs):
+        png = replicate_scatter(pairs, f"{readout}: replicate 1 and 2")
+        pictures.append({"alt": f"Replicate 1 against replicate 2 of {readout}", "uri": data_uri(png)})
+    remark = "" if len(pairs) else "No duplicates to compare: no drug and concentration has replicates 1 and 2."
+    return {"readout": readout, "maps": maps, "pictures": pictures, "remark": remark}
+
+
+def _masked(viability: pd.DataFrame) -> list[str]:
+    masked = viability[viability["masked"].astype(bool)]
+    reasons = masked["mask_reason"].fillna("no reason given")
+    groups = masked.assign(reason=reasons).groupby(["readout", "reason"], sort=True)
+    return [
+        f"{readout}: {len(rows)} wells, {reason} "
+        f"({', '.join(f'{p} {w}' for p, w in list(zip(rows['plate'], rows['well'], strict=True))[:12])}"
+        f"{', ...' if len(rows) > 12 else ''})"
+        for (readout, reason), rows in groups
+    ]
+
+
+def phenotypes(data: ScreenData) -> dict[str, Any] | Missing:
+    """The phenotype maps of the screen."""
+    places = data["embeddings"]
+    if places.empty:
+        if data["plates"].empty:
+            return Missing("the screen has no images in the store.")
+        if data["checkpoints"].empty:
+            return Missing("no network was trained on this screen, so its wells have no features.")
+        return Missing("the map was not made; make it with `phenodose run` and the asset embedding/tsne.")
+    wells = data["wells"][["plate", "well", "well_type", "treatment", "concentration_nM"]]
+    places = places.merge(wells, on=["plate", "well"], how="left")
+    classes = data["drugs"].set_index("drug")["drug_class"] if not data["drugs"].empty else None
+    maps = []
+    for (embedder, readout), rows in places.groupby(["embedder", "readout"], sort=True):
+        shown = rows.assign(
+            group=[_group(row, classes) for row in rows_of(rows)],
+            label=[text_of(row.treatment)[:4] if row.well_type == "therapy" else "" for row in rows_of(rows)],
+            title=[_well_title(row) for row in rows_of(rows)],
+        )
+        looks = {name: palette.look(index) for index, name in enumerate(_groups(shown))}
+        legend = [(name, swatch(look, line=False)) for name, look in list(looks.items())[:_MOST_GROUPS]]
+        figure = figures.phenotype_map(shown, looks)
+        maps.append({"embedder": embedder, "readout": readout, "figure": figure, "legend": legend, "n": len(rows)})
+    return {"maps": maps}
+
+
+def lineage(data: ScreenData) -> dict[str, Any]:
+    """Where every number comes from: runs, plugins with versions and parameters, checkpoints, plates."""
+    runs = data["runs"].sort_values(["finished_at", "asset"])
+    checkpoints = data["checkpoints"].sort_values(["readout", "phase"])
+    return {
+        "runs": [
+            {
+                "asset": row.asset,
+                "run_id": row.run_id,
+                "finished": row.finished_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                "plugin": f"{row.plugin} {text_of(row.plugin_version)}" if text_of(row.plugin) else "",
+                "parameters": text_of(row.parameters),
+                "version": row.phenodose_version,
+            }
+            for row in rows_of(runs)
+        ],
+        "checkpoints": [
+            {
+                "name": f"{row.readout} {row.phase}",
+                "weights": row.weights_hash,
+                "parent": text_of(row.parent_hash) or "weights of the backbone",
+                "trained_on": row.trained_on,
+                "wells": f"{row.n_train} + {row.n_validation}",
+                "epochs": row.epochs,
+                "loss": f"{number_of(row.train_loss, 4)} / {number_of(row.validation_loss, 4)}",
+                "auroc": number_of(row.validation_auroc, 3),
+                "plugin": f"{row.plugin} {row.plugin_version}",
+                "parameters": row.parameters,
+            }
+            for row in rows_of(checkpoints)
+        ],
+        "plates": [
+            {"plate": row.plate, "hash": row.raw_hash, "reader": f"{row.plugin} {row.plugin_version}"}
+            for row in sorted(rows_of(data["plates"]), key=lambda row: plate_sort_key(row.plate))
+        ],
+        "fits": sorted(set(data["curves"]["fit"])),
+    }
+
+
+def _group(row: Any, classes: pd.Series[str] | None) -> str:
+    if row.well_type != "therapy":
+        return text_of(row.treatment) or text_of(row.well_type) or "not in the layout"
+    found = text_of(classes.get(row.treatment)) if classes is not None else ""
+    return found or "drug without class"
+
+
+def _groups(shown: pd.DataFrame) -> list[str]:
+    """Controls first, then drug classes, each in order of name."""
+    is_drug = dict(zip(shown["group"], shown["well_type"] == "therapy", strict=True))
+    return sorted(is_drug, key=lambda name: (is_drug[name], name))
+
+
+def _well_title(row: Any) -> str:
+    dose = f" {row.concentration_nM:g} nM" if row.concentration_nM == row.concentration_nM else ""
+    return f"{row.plate} {row.well}: {text_of(row.treatment) or text_of(row.well_type)}{dose}"

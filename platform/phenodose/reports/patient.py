@@ -1,0 +1,79 @@
+"""The patient report: one screen from quality to ranking to lineage, as one HTML file.
+
+Belongs here: the order of the report and the rendering of its template. What the sections say is in
+`sections` and `evidence`, how their figures look in `figures`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phenodose.files import write_text
+from phenodose.reports import evidence, sections
+from phenodose.reports.data import ScreenData
+from phenodose.reports.svg import marker_definitions
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from phenodose.store import Store
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def build_report(store: Store, screen: str, out: Path | None = None) -> Path:
+    """Write the report of a screen and return its path.
+
+    Args:
+        store: the store.
+        screen: screen id.
+        out: file to write; `store.report_path(screen)` by default.
+
+    Raises:
+        StoreError: the store holds no result of the screen.
+    """
+    path = out or store.report_path(screen)
+    write_text(path, render_report(store, screen))
+    return path
+
+
+def render_report(store: Store, screen: str) -> str:
+    """The report of a screen as one HTML document; the same tables give the same bytes.
+
+    Raises:
+        StoreError: the store holds no result of the screen.
+    """
+    data = ScreenData.load(store, screen)
+    return render(
+        "patient.html.j2",
+        data=data,
+        markers=marker_definitions(),
+        head=sections.header(data),
+        ranking=sections.ranking(data),
+        table=sections.drug_table(data),
+        curves=sections.dose_response(data),
+        agreement=sections.agreement(data),
+        quality=evidence.quality(data),
+        phenotypes=evidence.phenotypes(data),
+        lineage=evidence.lineage(data),
+    )
+
+
+def render(template: str, **context: object) -> str:
+    """Fill a template of this package; everything that is not markup is escaped."""
+    return _environment().get_template(template).render(**context)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

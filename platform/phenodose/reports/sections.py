@@ -1,0 +1,276 @@
+"""What the sections on scores say: verdict, ranking, table, curves, agreement of readouts.
+
+Every function takes the rows of a screen and returns what its part of the template shows; a section
+without data is a `Missing` with a sentence. Does not belong here: quality and lineage (`evidence`), HTML
+(templates), drawing (`figures`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from phenodose.pictures import palette
+from phenodose.reports import figures
+from phenodose.reports.data import Missing, is_true, rows_of, text_of
+from phenodose.reports.svg import swatch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phenodose.reports.data import ScreenData
+
+_VERDICTS = ("fail", "warn", "pass", "none")
+_IC50_SCORERS = ("rel_ic50", "abs_ic50")
+
+
+def header(data: ScreenData) -> dict[str, Any]:
+    """Sample, screen and the quality verdict in plain words."""
+    about, runs = data.about, data["runs"]
+    finished = None if runs.empty else runs["finished_at"].max().strftime("%Y-%m-%d %H:%M UTC")
+    versions = sorted(set(runs["phenodose_version"]))
+    level, verdict = _verdict(data)
+    return {
+        "sample": data.sample,
+        "entity": about["entity"] or "entity not given",
+        "kind": about["kind"] or "",
+        "n_plates": about["n_plates"],
+        "n_drugs": about["n_drugs"],
+        "finished": finished,
+        "versions": ", ".join(versions),
+        "level": level,
+        "verdict": verdict,
+    }
+
+
+def _verdict(data: ScreenData) -> tuple[str, str]:
+    """Level (pass, warn, fail, none) and a sentence for someone who knows no quality figure."""
+    qc, ranked_by = data["qc"], data.ranking_readout
+    if qc.empty:
+        return "none", "Quality was not judged: the store holds no quality figure of this screen."
+    worst = {readout: _worst(rows["verdict"]) for readout, rows in qc.groupby("readout")}
+    failed = [name for name in data.readouts if worst.get(name) == "fail"]
+    warned = [name for name in data.readouts if worst.get(name) == "warn"]
+    if ranked_by in failed:
+        return "fail", f"Interpret with great care: {ranked_by}, which ranks the drugs, failed a quality check."
+    if failed:
+        others = f"The ranking is by {ranked_by}, which did not fail." if ranked_by else ""
+        return "warn", f"Do not rely on {_and(failed)}: quality checks failed. {others}".strip()
+    if warned:
+        return "warn", f"Usable with care: some quality figures of {_and(warned)} are below the usual."
+    judged = [name for name in data.readouts if worst.get(name) == "pass"]
+    if not judged:
+        return "none", "Quality was not judged: no quality figure has a limit."
+    return "pass", f"Good: every quality check of {_and(judged)} passed."
+
+
+def ranking(data: ScreenData) -> dict[str, Any] | Missing:
+    """The waterfall, and the hits in a sentence."""
+    if data.ranking_readout is None:
+        return Missing(_why_no_scores(data))
+    rows = data.ranking
+    hits = rows[is_true(rows["hit"])]
+    unscored = rows[rows["score"].isna()]
+    return {
+        "readout": data.ranking_readout,
+        "scorer": data.scorer,
+        "hits": [f"{row.drug} ({row.score:.1f})" for row in rows_of(hits)],
+        "n_scored": int(rows["score"].notna().sum()),
+        "unscored": [f"{row.drug} ({row.status})" for row in rows_of(unscored)],
+        "figure": figures.waterfall(rows, _anchors(data), threshold(data), _unit(data)),
+    }
+
+
+def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
+    """All drugs with the scores of all readouts."""
+    if not data.drugs:
+        return Missing(_why_no_scores(data))
+    notes = data["drugs"].set_index("drug") if not data["drugs"].empty else None
+    scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
+    half_doses, half_scorer = _half_doses(data)
+    rows = []
+    for rank, drug in enumerate(data.drugs, 1):
+        known = notes is not None and drug in notes.index
+        rows.append(
+            {
+                "rank": rank,
+                "drug": drug,
+                "anchor": _anchors(data)[drug],
+                "drug_class": text_of(notes.loc[drug, "drug_class"]) if known else "",  # type: ignore[union-attr]
+                "targets": text_of(notes.loc[drug, "targets"]) if known else "",  # type: ignore[union-attr]
+                "scores": [_score(scores.get((drug, readout))) for readout in data.readouts],
+                "half_dose": half_doses.get(drug, {"text": "", "sort": ""}),
+            }
+        )
+    return {"readouts": data.readouts, "rows": rows, "scorer": data.scorer, "half_scorer": half_scorer}
+
+
+def dose_response(data: ScreenData) -> dict[str, Any] | Missing:
+    """A figure a drug: wells and curves of all readouts."""
+    points = data.dosed_wells
+    if points.empty:
+        return Missing("no well with a drug and a concentration has a viability; " + _why_no_scores(data))
+    looks, lines = palette.readout_looks(data.readouts), _curve_lines(data)
+    curves = data["curves"]
+    pooled = curves[curves["replicate"] == "pooled"]
+    cards = []
+    for drug in data.drugs:
+        of_drug = pooled[pooled["drug"] == drug]
+        remarks = [
+            f"{row.readout}: {row.status}{f' ({row.reason})' if text_of(row.reason) else ''}"
+            for row in rows_of(of_drug.sort_values("readout"))
+            if row.status != "ok"
+        ]
+        own = {readout: lines[drug, readout] for readout in data.readouts if (drug, readout) in lines}
+        figure = figures.dose_response(drug, points[points["drug"] == drug], own, looks)
+        cards.append({"drug": drug, "anchor": _anchors(data)[drug][1:], "figure": figure, "remarks": remarks})
+    legend = [(name, swatch(look)) for name, look in looks.items()]
+    return {"cards": cards, "legend": legend}
+
+
+def agreement(data: ScreenData) -> dict[str, Any] | Missing:
+    """Imaging against metabolic readouts: figures, and the drugs on which they disagree, by name."""
+    from phenodose.storage.warehouse import metabolic_readouts
+
+    scored = [name for name in data.readouts if name in set(data.pooled["readout"])]
+    metabolic = [name for name in scored if name in metabolic_readouts()]
+    imaging = [name for name in scored if name not in metabolic]
+    if not metabolic or not imaging:
+        lacking = "an imaging" if metabolic else "a metabolic" if imaging else "any"
+        return Missing(f"the screen has no scores of {lacking} readout, so there is nothing to compare.")
+    pooled = data.pooled[data.pooled["score"].notna()].set_index(["readout", "drug"])
+    comparisons = []
+    for one in metabolic:
+        for other in imaging:
+            both = pooled.loc[one].add_suffix("_m").join(pooled.loc[other].add_suffix("_i"), how="inner").sort_index()
+            comparisons.append(_comparison(data, one, other, both))
+    return {"comparisons": comparisons}
+
+
+def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFrame) -> dict[str, Any]:
+    hit_m, hit_i = is_true(both["hit_m"]), is_true(both["hit_i"])
+
+    def named(chosen: pd.Series[bool]) -> list[str]:
+        return [
+            f"{row.Index} ({imaging} {row.score_i:.1f}, {metabolic} {row.score_m:.1f})"
+            for row in rows_of(both[chosen].sort_values("score_i", ascending=False))
+        ]
+
+    correlation = float(both["score_m"].corr(both["score_i"])) if len(both) >= 3 else float("nan")
+    differ = hit_m != hit_i
+    return {
+        "metabolic": metabolic,
+        "imaging": imaging,
+        "n_drugs": len(both),
+        "n_differ": int(differ.sum()),
+        "percent_differ": 100 * float(differ.mean()) if len(both) else 0.0,
+        "correlation": f"{correlation:.2f}" if correlation == correlation else "not defined",
+        "imaging_only": named(hit_i & ~hit_m),
+        "metabolic_only": named(hit_m & ~hit_i),
+        "figure": figures.agreement(
+            [(str(row.Index), row.score_m, row.score_i) for row in rows_of(both)],
+            threshold(data),
+            metabolic,
+            imaging,
+            palette.readout_looks(data.readouts)[imaging],
+        ),
+    }
+
+
+def threshold(data: ScreenData) -> float | None:
+    """Score from which the ranking scorer calls a drug a hit; None if its plugin is not installed."""
+    from phenodose.errors import PluginError
+    from phenodose.plugins import registry
+
+    try:
+        found: Any = registry().get("scorer", data.scorer) if data.scorer else None
+    except PluginError:
+        return None
+    return None if found is None else found.hit_threshold
+
+
+def _anchors(data: ScreenData) -> dict[str, str]:
+    """Drug -> address of its figure within the page, unique and without odd signs."""
+    return {
+        drug: f"#drug-{place}-{re.sub(r'[^A-Za-z0-9]+', '-', drug).strip('-').lower()}"
+        for place, drug in enumerate(data.drugs, 1)
+    }
+
+
+def _curve_lines(data: ScreenData) -> dict[tuple[str, str], figures.Line]:
+    """(drug, readout) -> the pooled fitted curve, dose in log10 nM and inhibition in percent."""
+    from phenodose.dose_response.curves import CurveBatch
+
+    curves = data["curves"]
+    pooled = curves[(curves["replicate"] == "pooled") & (curves["model"].fillna(0) > 0)]
+    lines: dict[tuple[str, str], figures.Line] = {}
+    for _, rows in pooled.groupby("fit"):
+        batch = CurveBatch.from_frame(rows)
+        grid = batch.log10_dose_grid(48)
+        inhibition = 100 * batch.inhibition_at(grid)
+        for i, key in enumerate(rows_of(batch.keys[["drug", "readout"]])):
+            lines[key.drug, key.readout] = (grid[i].tolist(), inhibition[i].tolist())
+    return lines
+
+
+def _half_doses(data: ScreenData) -> tuple[dict[str, dict[str, Any]], str]:
+    """Drug -> IC50 of the ranking readout as text with its bound, and the scorer's name."""
+    scores = data["scores"]
+    rows = scores[(scores["replicate"] == "pooled") & (scores["readout"] == data.ranking_readout)]
+    for scorer in _IC50_SCORERS:
+        found = rows[(rows["scorer"] == scorer) & rows["score"].notna()]
+        if len(found):
+            return {
+                row.drug: {
+                    "text": f"{'' if row.bound == '=' else row.bound + ' '}{_plain(row.score)} {text_of(row.unit)}".strip(),
+                    "sort": row.score,
+                }
+                for row in rows_of(found)
+            }, scorer
+    return {}, ""
+
+
+def _score(row: Any) -> dict[str, Any]:
+    if row is None:
+        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": "not made"}
+    if row.score != row.score or row.score is None:
+        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": row.status}
+    interval = f"{row.lower:.1f} to {row.upper:.1f}" if row.lower == row.lower and row.upper == row.upper else ""
+    bound = "" if row.bound == "=" else row.bound + " "
+    return {
+        "text": f"{bound}{row.score:.1f}",
+        "interval": interval,
+        "hit": row.hit is True or row.hit == 1,
+        "sort": row.score,
+        "note": "",
+    }
+
+
+def _why_no_scores(data: ScreenData) -> str:
+    if data["wells"].empty:
+        return "the screen has no layout in the store."
+    if data["viability"].empty:
+        return "no readout of this screen was made: it has neither images nor plate-reader files that were read."
+    if data["scores"].empty:
+        return "viabilities were made, but no scores; make them with `phenodose run`."
+    return "no scorer gave a score that ranks drugs."
+
+
+def _unit(data: ScreenData) -> str:
+    units = [unit for unit in data.ranking["unit"].dropna() if unit]
+    return f"{data.scorer} ({units[0]})" if units else str(data.scorer)
+
+
+def _worst(verdicts: pd.Series[str]) -> str:
+    return next((name for name in _VERDICTS if (verdicts == name).any()), "none")
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _plain(value: float) -> str:
+    """Three significant digits without exponent: 1234.5 -> '1230', 0.01234 -> '0.0123'."""
+    import numpy as np
+
+    return str(np.format_float_positional(float(f"{value:.3g}"), trim="-"))

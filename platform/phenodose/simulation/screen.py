@@ -1,0 +1,328 @@
+"""A whole simulated screen, written as the instruments leave it.
+
+Belongs here: putting plates, images, plate-reader files, layout, settings and truth together on disk.
+Does not belong here: plate design (`design`), drugs (`pharmacology`), pixels (`spheroid`), tags
+(`metaseries`).
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from phenodose.errors import InputError, PluginError
+from phenodose.files import written_aside
+from phenodose.names import check_screen_id, row_index
+from phenodose.plugins.readouts import Progress, no_progress
+from phenodose.simulation import design, metaseries, plate_reader, spheroid
+from phenodose.simulation.design import Treated
+from phenodose.simulation.pharmacology import STAUROSPORINE, Drug, drug_library
+from phenodose.simulation.truth import write_truth_drugs, write_truth_wells
+from phenodose.simulation.workbook import write_workbook
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+Kind = Literal["drug-screen", "control-experiment"]
+
+SIZE_PX = 192
+PLANES = 5
+TENSOR_PX = 64
+
+_MADE_HERE = "# Made by `phenodose simulate`; the truth is in truth_wells.csv and truth_drugs.csv."
+_SAMPLE = re.compile(r"(?P<sample>.+?)(_V\d+)?(_DS\d+|_CE)?\Z")
+_STAINING_SPREAD = 0.25  # of the log of a well's staining
+_PLATE_STAINING_SPREAD = 0.15  # of the log of a plate's staining
+_BIOLOGY_SPREAD = 0.03  # of a well's viability around the true curve
+_FIRST_DAY = datetime(2024, 1, 8, 9, 0, 0)
+_WELL_PITCH_UM = 4500.0
+_A01_UM = (12130.0, 8990.0)
+
+
+@dataclass(frozen=True)
+class SimulatedScreen:
+    """What was written.
+
+    Attributes:
+        id: screen id, also the folder's name.
+        folder: the raw screen folder.
+        kind: drug-screen or control-experiment.
+        plates: names of the plates.
+        n_drugs: drugs of the library.
+        n_wells: wells with cells.
+        n_images: image files.
+    """
+
+    id: str
+    folder: Path
+    kind: Kind
+    plates: tuple[str, ...]
+    n_drugs: int
+    n_wells: int
+    n_images: int
+
+
+def simulate_screen(
+    out: Path,
+    *,
+    screen: str | None = None,
+    kind: Kind = "drug-screen",
+    plates: int = 3,
+    drugs: int = 8,
+    seed: int = 1,
+    phase1: str | None = None,
+    control_wells: int = design.CONTROL_EXPERIMENT_WELLS,
+    size_px: int = SIZE_PX,
+    planes: int = PLANES,
+    progress: Progress = no_progress,
+) -> SimulatedScreen:
+    """Write a raw screen folder whose truth is known.
+
+    The same arguments give the same bytes. The drugs' true curves depend on `seed` alone, so that screens
+    of one seed are screens of one sample; everything else also depends on the screen id.
+
+    Args:
+        out: the screen folder to write; its name is the screen id unless `screen` is given.
+        screen: screen id; if it is not the name of `out` the screen folder is `out`/`screen`.
+        kind: a drug screen, or a control experiment of one plate with DMSO and staurosporine.
+        plates: plates of a drug screen.
+        drugs: drugs of a drug screen; 5 doses each, in duplicate.
+        seed: source of everything random.
+        phase1: control experiment that the network of this screen starts from, for screen.toml.
+        control_wells: wells of a control experiment; 7 of 15 are negative.
+        size_px: width and height of an image; divides 768. The field is always 263 um wide.
+        planes: planes of a z-stack; the stack is always 100 um high.
+        progress: told after each well.
+
+    Raises:
+        InputError: an argument is out of range, the drugs do not fit on the plates, or the folder holds
+            something that was not simulated.
+    """
+    out = Path(out)
+    folder = out if screen in (None, out.resolve().name) else out / str(screen)
+    screen_id = check_screen_id(folder.resolve().name)
+    _check_arguments(kind, plates, drugs, seed, size_px, planes)
+    _check_folder(folder)
+    rng = np.random.default_rng([seed, zlib.crc32(screen_id.encode())])
+    library = drug_library(drugs, seed) if kind == "drug-screen" else []
+    if kind == "drug-screen":
+        wells = design.drug_screen(library, plates, rng)
+    else:
+        wells = design.control_experiment(control_wells, rng)
+    treated = _treat(wells, library, rng)
+    names = tuple(dict.fromkeys(well.plate for well in wells))
+    optics = spheroid.Optics(size_px, planes)
+    with written_aside(folder) as aside:
+        aside.mkdir()
+        n_images = 0
+        for number, plate in enumerate(names):
+            on_plate = [well for well in treated if well.place.plate == plate]
+            told = (sum(well.place.plate in names[:number] for well in treated), len(treated))
+            n_images += _write_plate(aside / plate, screen_id, on_plate, optics, [seed, number], told, progress)
+            _write_plate_reader(aside / "ctg" / f"{screen_id}_{plate}.xlsx", on_plate, rng)
+        sample = _sample(screen_id)
+        _write_layout(aside / "layout.xlsx", wells, sample)
+        _write_settings(aside / "screen.toml", sample, kind, phase1, min(TENSOR_PX, size_px), library)
+        write_truth_wells(aside / "truth_wells.csv", treated)
+        write_truth_drugs(aside / "truth_drugs.csv", library)
+    (folder / "_DONE").write_text("", encoding="utf-8")
+    return SimulatedScreen(screen_id, folder, kind, names, len(library), len(treated), n_images)
+
+
+# --- arguments --------------------------------------------------------------------------------------
+
+
+def _check_arguments(kind: str, plates: int, drugs: int, seed: int, size_px: int, planes: int) -> None:
+    if kind not in ("drug-screen", "control-experiment"):
+        raise InputError(f"kind {kind!r}: a screen is a drug-screen or a control-experiment.")
+    for name, value, least in (("plates", plates, 1), ("drugs", drugs, 1), ("seed", seed, 0), ("planes", planes, 1)):
+        if value < least:
+            raise InputError(f"{name} {value}: take at least {least}.")
+    if size_px < 48 or spheroid.FIELD_CAMERA_PX % size_px:
+        sizes = [size for size in range(48, 769) if spheroid.FIELD_CAMERA_PX % size == 0]
+        raise InputError(f"image size {size_px} px: take one of {', '.join(map(str, sizes))}.")
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that holds anything but a simulated screen."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    settings = folder / "screen.toml"
+    if not (settings.is_file() and settings.read_text(encoding="utf-8").startswith(_MADE_HERE)):
+        raise InputError(f"{folder} is there already and was not simulated; name another folder or move it away.")
+
+
+def _sample(screen_id: str) -> str:
+    match = _SAMPLE.match(screen_id)
+    return match["sample"] if match else screen_id
+
+
+# --- biology ----------------------------------------------------------------------------------------
+
+
+def _treat(wells: Sequence[design.PlannedWell], library: Sequence[Drug], rng: Generator) -> list[Treated]:
+    """Every well with cells, and its viability: the true curve with a little biological noise."""
+    drugs = {drug.name: drug for drug in (*library, STAUROSPORINE)}
+    treated = []
+    for well in wells:
+        if not well.has_cells:
+            continue
+        treatment, dose = well.content.treatment, well.content.concentration_nM
+        if well.content.well_type == "BzCl":
+            treated.append(Treated(well, 0.0, "lysis"))
+            continue
+        drug = drugs.get(treatment or "")
+        true = 1.0 if drug is None else float(drug.viability(dose or 0.0))
+        noisy = max(0.0, true * (1.0 + _BIOLOGY_SPREAD * rng.normal()))
+        treated.append(Treated(well, noisy, drug.death if drug else "apoptosis"))
+    return treated
+
+
+# --- images -----------------------------------------------------------------------------------------
+
+
+def _write_plate(
+    raw: Path,
+    screen_id: str,
+    wells: Sequence[Treated],
+    optics: spheroid.Optics,
+    seeds: Sequence[int],
+    told: tuple[int, int],
+    progress: Progress,
+) -> int:
+    """Write the raw folder of one plate, well by well; returns the number of files."""
+    rng = np.random.default_rng([*seeds, zlib.crc32(screen_id.encode())])
+    light = spheroid.illumination(optics, rng)
+    plate_gain = float(np.exp(rng.normal(0.0, _PLATE_STAINING_SPREAD)))
+    start = _FIRST_DAY + timedelta(days=7 * int(rng.integers(0, 40)), seconds=int(rng.integers(0, 7200)))
+    acquisition = metaseries.Acquisition(
+        plate_name=f"{screen_id}_{raw.name}",
+        folder=f"{start:%Y-%m-%d}/{int(rng.integers(1000, 9999))}",
+        pixel_um=optics.pixel_um,
+        binning=optics.binning,
+        z_step_um=optics.z_step_um,
+    )
+    for step in range(1, optics.planes + 1):
+        (raw / acquisition.folder / f"ZStep_{step}").mkdir(parents=True)
+    done, total = told
+    for number, well in enumerate(wells):
+        own = np.random.default_rng([*seeds, zlib.crc32(f"{screen_id} {well.place.well}".encode())])
+        gain = plate_gain * float(np.exp(own.normal(0.0, _STAINING_SPREAD)))
+        stack = spheroid.render_stack(well.viability, well.death, gain, optics, light, own)
+        _write_well(raw, acquisition, well.place, stack, start + number * timedelta(seconds=9.4), own)
+        done += 1
+        progress(done, total, f"{raw.name}/{well.place.well}")
+    return len(wells) * (optics.planes + 1)
+
+
+def _write_well(
+    raw: Path,
+    acquisition: metaseries.Acquisition,
+    well: design.PlannedWell,
+    stack: NDArray[np.uint16],
+    start: datetime,
+    rng: Generator,
+) -> None:
+    """Write the planes of a well and their maximum projection."""
+    n_z = len(stack)
+    bottom = 9300.0 + rng.normal(0.0, 12.0)
+    heights = bottom + np.arange(n_z) * acquisition.z_step_um + rng.normal(0.0, 0.04, n_z)
+    offset_x, offset_y = (round(float(value), 2) for value in rng.normal(0.0, 0.03, 2))
+    stage_x = _A01_UM[0] + (well.column - 1) * _WELL_PITCH_UM + offset_x
+    stage_y = _A01_UM[1] + row_index(well.row) * _WELL_PITCH_UM + offset_y
+    focus = float(rng.uniform(40.0, 110.0))
+    exposures = [start + index * timedelta(seconds=0.29) for index in range(n_z)]
+    images: list[tuple[int | None, float, datetime, Any]] = [
+        (index + 1, float(heights[index]), exposures[index], stack[index]) for index in range(n_z)
+    ]
+    images.append((None, float(heights.mean()), exposures[0], stack.max(axis=0)))
+    for order, (z_step, z_um, exposed, pixels) in enumerate(images):
+        plane = metaseries.Plane(
+            well=well.well,
+            z_step=z_step,
+            z_um=z_um,
+            first_z_um=float(heights[0]),
+            n_z=n_z,
+            stage_x_um=stage_x,
+            stage_y_um=stage_y,
+            offset_x_um=offset_x,
+            offset_y_um=offset_y,
+            acquired_at=exposed,
+            modified_at=start + timedelta(seconds=5 + 0.14 * order),
+            file_guid=_guid(rng),
+            plane_guid=_guid(rng),
+            focus_score=focus,
+        )
+        metaseries.write_plane(raw, acquisition, plane, pixels)
+
+
+def _guid(rng: Generator) -> str:
+    return str(uuid.UUID(bytes=rng.bytes(16), version=4)).upper()
+
+
+# --- files beside the images ------------------------------------------------------------------------
+
+
+def _write_plate_reader(path: Path, wells: Sequence[Treated], rng: Generator) -> None:
+    path.parent.mkdir(exist_ok=True)
+    viability = {(row_index(well.place.row), well.place.column - 1): well.viability for well in wells}
+    plate_reader.write_matrix(path, plate_reader.luminescence(viability, rng))
+
+
+def _write_layout(path: Path, wells: Sequence[design.PlannedWell], sample: str) -> None:
+    header = (
+        *("Plate", "Row", "Column", "Sample", "WellType"),
+        *("Treatment", "Concentration", "Replicate", "AddOn", "Readout"),
+    )
+    rows = [
+        (
+            *(well.plate, well.row, well.column, sample, held.well_type),
+            *(held.treatment, held.concentration_nM, held.replicate, None, None),
+        )
+        for well in wells
+        for held in [well.content]
+    ]
+    write_workbook(path, [header, *rows])
+
+
+def _write_settings(
+    path: Path, sample: str, kind: Kind, phase1: str | None, tensor_px: int, library: Sequence[Drug]
+) -> None:
+    import tomli_w
+
+    settings: dict[str, Any] = {
+        "sample": sample,
+        "kind": kind,
+        "entity": "simulated tumour",
+        "reader": "imagexpress",
+    }
+    if phase1 is not None:
+        settings["phase1"] = check_screen_id(phase1)
+    settings["tensors"] = {"size_px": tensor_px}
+    network = _small_network()
+    if network:
+        settings["parameters"] = {"cnn": network}
+    if library:
+        settings["drugs"] = {drug.name: {"class": drug.drug_class, "targets": list(drug.targets)} for drug in library}
+    path.write_text(f"{_MADE_HERE}\n{tomli_w.dumps(settings)}", encoding="utf-8")
+
+
+def _small_network() -> dict[str, Any]:
+    """Parameters with which the network readout trains in seconds; empty if it is not installed or offers none."""
+    from phenodose.plugins import registry
+
+    try:
+        readout = registry().get("readout", "cnn")
+    except PluginError:
+        return {}
+    offered = getattr(readout, "small_parameters", None)
+    return dict(offered()) if offered is not None else {}

@@ -1,0 +1,251 @@
+"""The readout `cnn`: a convolutional network taught in three phases to tell living from killed wells.
+
+Belongs here: the phases, their parameters, and how they are put together from `phenodose.learning`.
+Does not belong here: networks, augmentation, training and inference themselves.
+
+Source: Berker et al. 2022, IEEE Trans. Med. Imaging, doi 10.1109/TMI.2022.3205554; the defaults are its.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from phenodose.plugins import Inference, Parameters, Phase, Progress, StagedReadout, TrainingRecord, no_progress
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from phenodose.learning.augment import Augmentation
+    from phenodose.learning.backbones import Architecture
+    from phenodose.learning.training import Plan
+    from phenodose.plugins import TrainingSet
+
+
+class CnnParameters(Parameters):
+    """Parameters of the network and its training; the defaults are the paper's."""
+
+    backbone: Literal[
+        "vgg19", "vgg16", "mobilenet_v3", "efficientnet_v2_b0", "convnext_tiny", "resnet50_v2", "micro"
+    ] = Field(default="vgg19", description="Network; micro is a small VGG for tests and demonstrations")
+    weights: Literal["imagenet", "none"] = Field(
+        default="imagenet", description="First convolutional weights: imagenet (fetched by Keras) or none (random)"
+    )
+    weights_file: str | None = Field(
+        default=None, description="File with the first convolutional weights, used instead of `weights`"
+    )
+    micro_widths: tuple[int, ...] = Field(
+        default=(8, 16, 32, 64), description="Filters of the blocks of micro, one convolution each"
+    )
+    micro_dense: tuple[int, ...] = Field(default=(64, 64), description="Units of the hidden dense layers of micro")
+    epochs_phase1: int = Field(default=200, ge=1, le=10_000, description="Epochs of phase I")
+    epochs_phase2: int = Field(default=200, ge=1, le=10_000, description="Epochs of phase II")
+    epochs_phase3: int = Field(default=200, ge=1, le=10_000, description="Epochs of phase III")
+    learning_rate_phase1: float = Field(default=1e-7, gt=0, le=1, description="Learning rate of Adam in phase I")
+    learning_rate_phase2: float = Field(default=3e-7, gt=0, le=1, description="Learning rate of Adam in phase II")
+    learning_rate_phase3: float = Field(default=3e-7, gt=0, le=1, description="Learning rate of Adam in phase III")
+    batch_size: int = Field(default=1, ge=1, le=1024, description="Images a training step")
+    label_smoothing: float = Field(
+        default=0.4, ge=0, lt=1, description="Controls are trained to 1 - this / 2 and this / 2"
+    )
+    flip: bool = Field(default=True, description="Augment by flips along both axes")
+    rotation_degrees: float = Field(default=30.0, ge=0, le=180, description="Largest rotation, in degrees")
+    shift_fraction: float = Field(default=0.1, ge=0, le=0.5, description="Largest shift, as a part of the image")
+    zoom_min: float = Field(default=0.9, ge=0.2, le=1, description="Smallest zoom factor")
+    zoom_max: float = Field(default=1.1, ge=1, le=5, description="Largest zoom factor")
+    intensity_min: float = Field(default=0.5, gt=0, le=1, description="Smallest factor on the signal")
+    intensity_max: float = Field(default=1.5, ge=1, le=10, description="Largest factor on the signal")
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        default="float32", description="Arithmetic of the network; weights are kept in float32"
+    )
+    inference_batch_size: int = Field(default=32, ge=1, le=4096, description="Images at once in inference")
+    resume_every_s: float = Field(
+        default=300.0, ge=0, description="Least seconds between two points a killed training can go on from"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of first weights, order and augmentation")
+
+    @field_validator("micro_widths", "micro_dense")
+    @classmethod
+    def _some_positive_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if not sizes or min(sizes) < 1:
+            raise ValueError("give at least one positive number")
+        return sizes
+
+    @model_validator(mode="after")
+    def _micro_has_no_imagenet_weights(self) -> CnnParameters:
+        if self.backbone == "micro" and self.weights == "imagenet" and self.weights_file is None:
+            raise ValueError("micro has no ImageNet weights; set weights to 'none'")
+        return self
+
+
+class CnnReadout(StagedReadout):
+    """Raw viability = softmax output of the negative-control class, about 0.2 (killed) to 0.8 (untreated)."""
+
+    name: ClassVar[str] = "cnn"
+    version: ClassVar[str] = "1"
+    description: ClassVar[str] = "Viability seen by a network taught on control wells in three phases"
+    unit: ClassVar[str] = "probability"
+    Parameters: ClassVar[type[Parameters]] = CnnParameters
+    parameters: CnnParameters
+
+    phases: ClassVar[tuple[Phase, ...]] = (
+        Phase(
+            name="phase1",
+            scope="control-experiment",
+            parent=None,
+            labels="controls",
+            validation_wells_per_class=10,
+            reads_out=False,
+            description="Phase I: learns living and killed wells of the control experiment, once for all screens.",
+        ),
+        Phase(
+            name="phase2",
+            scope="screen",
+            parent="phase1",
+            labels="controls",
+            validation_wells_per_class=3,
+            reads_out=True,
+            description="Phase II: goes on with the control wells of the screen itself.",
+        ),
+        Phase(
+            name="phase3",
+            scope="screen",
+            parent="phase2",
+            labels="duplicates",
+            validation_wells_per_class=0,
+            reads_out=True,
+            description="Phase III: adds the drug wells, each labelled with the phase-II output of its duplicate.",
+        ),
+    )
+
+    @staticmethod
+    def small_parameters() -> dict[str, Any]:
+        """Parameters for images of 64 x 64 px and minutes on two processor cores, without ImageNet.
+
+        The network starts random, so the learning rates are those of training from scratch.
+        """
+        return {
+            "backbone": "micro",
+            "weights": "none",
+            "epochs_phase1": 20,
+            "epochs_phase2": 20,
+            "epochs_phase3": 10,
+            "learning_rate_phase1": 1e-3,
+            "learning_rate_phase2": 5e-4,
+            "learning_rate_phase3": 5e-4,
+            "batch_size": 8,
+        }
+
+    def train(
+        self,
+        phase: Phase,
+        data: TrainingSet,
+        parent: Path | None,
+        out: Path,
+        progress: Progress = no_progress,
+    ) -> TrainingRecord:
+        """Train one phase; see `StagedReadout.train`.
+
+        A training killed on the way goes on from its last resume point if `out` is the same folder.
+        """
+        from phenodose.learning import checkpoint
+        from phenodose.learning.training import fit, inputs_hash
+
+        started = time.monotonic()
+        p = self.parameters
+        out.mkdir(parents=True, exist_ok=True)
+        network, architecture, parent_hash, first_weights = self._network(data.images.shape[1:], parent)
+        plan = self._plan(phase)
+        history = fit(network, data, plan, work=out, resume_every_s=p.resume_every_s, progress=progress)
+        record = TrainingRecord(
+            phase=phase.name,
+            weights_hash="",
+            parent_hash=parent_hash,
+            inputs_hash=inputs_hash(data),
+            parameters=p.model_dump(mode="json"),
+            history=history,
+            validation_auroc=_validation_auroc(network, data, p),
+            seconds=time.monotonic() - started,
+            n_train=int((~data.validation).sum()),
+            n_validation=int(data.validation.sum()),
+            extra={"first_weights": first_weights},
+        )
+        return checkpoint.save(out, network, architecture, record)
+
+    def infer(self, checkpoint: Path, tensors: xr.DataArray, progress: Progress = no_progress) -> Inference:
+        """Run a trained phase over all wells; see `StagedReadout.infer`."""
+        from phenodose.errors import CheckpointError
+        from phenodose.learning import checkpoint as checkpoints
+        from phenodose.learning.inference import infer
+
+        network, architecture, _ = checkpoints.load(checkpoint, self.parameters.precision)
+        shape = tuple(tensors.sizes[dim] for dim in ("y", "x", "channel"))
+        if shape != architecture.input_shape:
+            raise CheckpointError(
+                f"the checkpoint {checkpoint} was trained on images of {architecture.input_shape} (y, x, channel), but "
+                f"the tensors are {shape}; use the same size_px under [tensors] in screen.toml, or train again."
+            )
+        return infer(network, architecture.backbone, tensors, self.parameters.inference_batch_size, progress)
+
+    def _network(
+        self, input_shape: tuple[int, ...], parent: Path | None
+    ) -> tuple[Any, Architecture, str | None, str | None]:
+        """The network before training: the parent's, or a new one; with their hashes for the record."""
+        from phenodose.learning import backbones, checkpoint
+
+        p = self.parameters
+        y, x, channels = input_shape
+        micro = p.backbone == "micro"
+        wanted = backbones.Architecture.of(
+            p.backbone, (y, x, channels), p.micro_widths if micro else None, p.micro_dense if micro else None
+        )
+        if parent is not None:
+            network, architecture, record = checkpoint.load(parent, p.precision)
+            checkpoint.expect(architecture, wanted, parent)
+            return network, architecture, record.weights_hash, None
+        network = backbones.build(wanted, p.precision)
+        source = Path(p.weights_file) if p.weights_file else p.weights
+        return network, wanted, None, backbones.initialise(network, wanted, source, p.seed)
+
+    def _plan(self, phase: Phase) -> Plan:
+        from phenodose.learning.training import Plan
+
+        p = self.parameters
+        return Plan(
+            phase=phase.name,
+            backbone=p.backbone,
+            epochs=getattr(p, f"epochs_{phase.name}"),
+            learning_rate=getattr(p, f"learning_rate_{phase.name}"),
+            batch_size=p.batch_size,
+            label_smoothing=p.label_smoothing,
+            augmentation=self._augmentation(),
+            seed=p.seed,
+        )
+
+    def _augmentation(self) -> Augmentation:
+        from phenodose.learning.augment import Augmentation
+
+        p = self.parameters
+        return Augmentation(
+            flip=p.flip,
+            rotation_degrees=p.rotation_degrees,
+            shift_fraction=p.shift_fraction,
+            zoom_min=p.zoom_min,
+            zoom_max=p.zoom_max,
+            intensity_min=p.intensity_min,
+            intensity_max=p.intensity_max,
+        )
+
+
+def _validation_auroc(network: Any, data: TrainingSet, parameters: CnnParameters) -> float | None:
+    from phenodose.learning.inference import predict
+    from phenodose.learning.training import auroc
+
+    held_out = data.validation
+    if not held_out.any():
+        return None
+    raw = predict(network, parameters.backbone, data.images[held_out], parameters.inference_batch_size).raw
+    return auroc(raw, data.labels[held_out] > 0.5)

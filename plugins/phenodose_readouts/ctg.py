@@ -1,0 +1,21 @@
+"""CellTiter-Glo: luminescence of the plate reader, one number a well, taken as it is.
+
+Belongs here: the readout `ctg`. Does not belong here: reading the files (`phenodose.screens.matrices`) and
+viability, which are the same for every plate-reader readout.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from phenodose.plugins import PlateReaderReadout
+
+
+class CtgReadout(PlateReaderReadout):
+    """Metabolic viability by ATP luminescence; killed wells are those with benzethonium chloride."""
+
+    name: ClassVar[str] = "ctg"
+    version: ClassVar[str] = "1"
+    description: ClassVar[str] = "CellTiter-Glo luminescence from plate-reader files in the folder ctg"
+    unit: ClassVar[str] = "RLU"
+    folder: ClassVar[str] = "ctg"
