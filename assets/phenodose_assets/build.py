@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
     readout_classes = plugins.usable("readout")
     staged = {name: cls for name, cls in readout_classes.items() if issubclass(cls, StagedReadout)}
     for problem in plugins.problems():
-        log.warning("left out of the graph: %s", problem.error)
+        _tell(problem.error)
     viabilities = readouts.viability_assets(readout_classes)
     curves = scores.curve_assets(viabilities)
     scored = scores.score_assets(plugins.usable("scorer"), curves)
@@ -92,6 +93,12 @@ def build_definitions(
         },
         executor=executor or dg.multiprocess_executor.configured(_EXECUTOR),
     )
+
+
+@cache
+def _tell(problem: str) -> None:
+    """Name a plugin that cannot be used, once a process."""
+    log.warning("left out of the graph: %s", problem)
 
 
 def _drops(asset: ScreenAsset, assets: Sequence[ScreenAsset]) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: The step came to its end; fails with the error's message.
 MADE = "made"
-#: Every Parquet file that the step wrote fits its declaration; blocks what comes after.
+#: Every Parquet file that the step wrote fits its declaration; what comes after is not made if one does not.
 SCHEMA = "schema"
 
 

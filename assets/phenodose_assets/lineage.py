@@ -8,32 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import phenodose
 from phenodose.plugins import Plugin
-from phenodose.store import Store, parameters_text
+from phenodose.store import parameters_text
 from phenodose.tables import TABLES
+
+if TYPE_CHECKING:
+    from phenodose_assets.step import Step
 
 #: What a step read: name -> hash, id, or a mapping of these.
 Inputs = Mapping[str, Any]
 
 
-def record_step(
-    store: Store,
-    screen: str,
-    asset: str,
-    run_id: str,
-    started_at: datetime,
-    finished_at: datetime,
-    plugin: Plugin | None,
-    inputs: Inputs,
-) -> None:
+def record_step(step: Step, started_at: datetime, finished_at: datetime, plugin: Plugin | None, inputs: Inputs) -> None:
     """Write the step's row of the table `runs`; the row of an earlier run of the same asset is replaced."""
     row = {
-        "screen": screen,
-        "run_id": run_id,
-        "asset": asset,
+        "screen": step.screen_id,
+        "run_id": step.run_id,
+        "asset": step.asset,
         "started_at": started_at,
         "finished_at": finished_at,
         "phenodose_version": phenodose.__version__,
@@ -42,4 +36,4 @@ def record_step(
         "parameters": parameters_text(plugin.parameters.model_dump()) if plugin else None,
         "inputs": parameters_text(dict(inputs)) if inputs else None,
     }
-    store.write_table("runs", screen, asset, TABLES["runs"].frame([row]))
+    step.store.write_table("runs", step.screen_id, step.asset, TABLES["runs"].frame([row]))

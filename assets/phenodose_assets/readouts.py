@@ -222,7 +222,6 @@ def _viability_metadata(name: str, viability: pd.DataFrame, qc: pd.DataFrame, me
         for plate, rows in viability.groupby("plate", sort=False)
     }
     zprimes = qc[(qc["metric"] == "zprime_robust") & (qc["plate"] != "screen")]
-    doubtful = qc[qc["verdict"].isin(["fail", "warn"])]
     pooled = qc[qc["plate"] == "screen"].set_index("metric")["value"]
     return {
         "histogram": metadata.picture(

@@ -8,6 +8,8 @@ rules:
 - A make-function that fails turns the run red, but stops only what needs its product. Dagster abandons
   everything below a failed step, so the step `make` itself succeeds without an output and a second
   step, `failed`, raises the error. It runs in no other case.
+- A written file that does not fit its table's declaration is such a failure: the check `schema` blocks.
+  (Dagster's own `blocking` cannot be combined with a fan-in.)
 - Dagster skips a step if one upstream product is missing, save where an input is a list (a fan-in): then
   only if all are missing. `any_of` is such an input.
 
@@ -24,14 +26,14 @@ from typing import Any
 
 import dagster as dg
 
-from phenodose.errors import NotMade, PhenodoseError
+from phenodose.errors import NotMade, PhenodoseError, TableError
 from phenodose_assets.checks import MADE, SCHEMA, schema_verdict
 from phenodose_assets.config import Settings, config_class, said
 from phenodose_assets.lineage import record_step
 from phenodose_assets.metadata import figures
 from phenodose_assets.partitions import screens
 from phenodose_assets.resources import StepEvent
-from phenodose_assets.step import Make, Product, Step, Verdict
+from phenodose_assets.step import Make, Step, Verdict
 
 OWNER = "team:phenodose"
 _ANY_OF = "any_of"
@@ -85,9 +87,7 @@ class ScreenAsset:
         specs = [dg.AssetCheckSpec(MADE, asset=key, description="The step came to its end")]
         if self.tables:
             names = ", ".join(sorted({table for table, _ in self.tables}))
-            specs.append(
-                dg.AssetCheckSpec(SCHEMA, asset=key, blocking=True, description=f"Files fit their declaration: {names}")
-            )
+            specs.append(dg.AssetCheckSpec(SCHEMA, asset=key, description=f"Files fit their declaration: {names}"))
         specs += [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in self.checks.items()]
         return specs
 
@@ -190,16 +190,15 @@ class ScreenAsset:
         listener(StepEvent(self.key, "started"))
         try:
             product = self.make(step)
-            record_step(
-                step.store,
-                step.screen_id,
-                self.key,
-                step.run_id,
-                started_at,
-                datetime.now(UTC),
-                product.plugin,
-                product.inputs,
-            )
+            verdicts = list(product.verdicts)
+            if self.tables:
+                schema = schema_verdict(step.store, step.screen_id, self.tables)
+                verdicts.append(schema)
+                if not schema.passed:
+                    yield _check_result(schema)
+                    raise TableError(schema.description)
+            now = datetime.now(UTC)
+            record_step(step, started_at, now, product.plugin, product.inputs)
         except NotMade as reason:
             for table, part in drops:
                 step.store.drop_table_part(table, step.screen_id, part)
@@ -215,7 +214,10 @@ class ScreenAsset:
             listener(StepEvent(self.key, "failed", message=message, seconds=seconds, mendable=mendable))
             return
         seconds = time.monotonic() - clock
-        yield from self._made(step, product, seconds)
+        yield dg.Output(None, "result", metadata={**product.metadata, **figures({"seconds": seconds})})
+        for verdict in verdicts:
+            yield _check_result(verdict)
+        yield self._made_evaluation(step.screen_id, "made")
         listener(StepEvent(self.key, "made", seconds=seconds))
 
     def _step(self, context: dg.OpExecutionContext, config: dg.Config) -> Step:
@@ -242,28 +244,10 @@ class ScreenAsset:
             progress=progress,
         )
 
-    def _made(self, step: Step, product: Product, seconds: float) -> Iterator[Any]:
-        yield dg.Output(None, "result", metadata={**product.metadata, **figures({"seconds": seconds})})
-        verdicts = list(product.verdicts)
-        if self.tables:
-            verdicts.append(schema_verdict(step.store, step.screen_id, self.tables))
-        for verdict in verdicts:
-            yield self._check_result(verdict)
-        yield self._made_evaluation(step.screen_id, "made")
-
     def _skipped(self, context: dg.OpExecutionContext, reason: str) -> Iterator[Any]:
         context.log.warning(f"{self.key} is skipped: {reason}")
         yield dg.AssetObservation(self.asset_key, partition=context.partition_key, metadata={"skipped": reason})
         yield self._made_evaluation(context.partition_key, f"skipped: {reason}")
-
-    def _check_result(self, verdict: Verdict) -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(
-            check_name=verdict.check,
-            passed=verdict.passed,
-            severity=dg.AssetCheckSeverity.ERROR if verdict.error else dg.AssetCheckSeverity.WARN,
-            description=verdict.description,
-            metadata=dict(verdict.metadata),
-        )
 
     def _made_evaluation(self, screen: str, outcome: str) -> dg.AssetCheckEvaluation:
         # The check's own output belongs to the step `failed`, so that its passing is told as an event.
@@ -275,3 +259,13 @@ class ScreenAsset:
             metadata={},
             partition=screen,
         )
+
+
+def _check_result(verdict: Verdict) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=verdict.check,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.ERROR if verdict.error else dg.AssetCheckSeverity.WARN,
+        description=verdict.description,
+        metadata=dict(verdict.metadata),
+    )

@@ -99,6 +99,7 @@ def command(
     from phenodose.screens.layout import read_layout
     from phenodose.screens.matrices import read_matrices
 
+    places = _places(out, curves_out, qc_out)
     scorers = _scorers(scorer_names or ("dss_asym",), amin)
     scored = score_layout(
         read_layout(layout),
@@ -111,12 +112,22 @@ def command(
         seed=seed,
         reference=None if reference is None else read_reference(reference),
     )
-    tables = {out: scored.scores, curves_out: scored.curves, qc_out: scored.qc}
-    written = {path: table for path, table in tables.items() if path is not None}
-    _write_together(written)
-    for note in scored.notes:
-        click.echo(f"phenodose: note: {note}", err=True)
-    _tell(scored, list(written), as_json)
+    _write_together({place: getattr(scored, table) for table, place in places.items()})
+    _tell(scored, list(places.values()), as_json)
+
+
+def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
+    """Where each table goes, checked before anything is computed."""
+    from phenodose.errors import InputError
+
+    wanted = {"scores": out, "curves": curves, "qc": qc}
+    places = {table: path for table, path in wanted.items() if path is not None}
+    if len({path.resolve() for path in places.values()}) < len(places):
+        raise InputError("--out, --curves and --qc name the same file; give each its own.")
+    for path in places.values():
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")
+    return places
 
 
 def _scorers(names: tuple[str, ...], amin: str | float | None) -> list[Scorer]:
@@ -136,16 +147,22 @@ def _scorers(names: tuple[str, ...], amin: str | float | None) -> list[Scorer]:
 
 def _write_together(tables: dict[Path, pd.DataFrame]) -> None:
     """Write all tables aside, then move all into place."""
+    from phenodose.errors import InputError
     from phenodose.files import written_aside
 
-    with ExitStack() as stack:
-        for path, table in tables.items():
-            aside = stack.enter_context(written_aside(path))
-            table.to_csv(aside, index=False)
+    try:
+        with ExitStack() as stack:
+            for path, table in tables.items():
+                aside = stack.enter_context(written_aside(path))
+                table.to_csv(aside, index=False)
+    except OSError as error:
+        raise InputError(f"{error.filename or 'the results'}: cannot be written ({error.strerror}).") from error
 
 
 def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     scores = scored.scores
+    if "replicate" in scores:
+        scores = scores[scores["replicate"] == "pooled"]
     samples = sorted(scores["sample"].unique())
     hits = sorted(scores.loc[scores["hit"].eq(True), "drug"].unique())
     summary = {
@@ -159,5 +176,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
+    for note in scored.notes:
+        click.echo(f"phenodose: note: {note}", err=True)
     click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}")
     click.echo(f"wrote {', '.join(str(path) for path in paths)}")

@@ -17,7 +17,7 @@ from phenodose.dose_response.models import LN10
 from phenodose.dose_response.small_systems import solve_positive, total
 
 #: Residuals well below this (fraction of inhibition) count quadratically: the loss has no kink at 0.
-SMOOTHING = 0.002
+SMOOTHING = 0.01
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phenodose.dose_response.bounded_search import Problem, curve_values, penalised_loss, search, smooth_power
+from phenodose.dose_response.bounded_search import SMOOTHING, Problem, curve_values, search, smooth_power
 from phenodose.dose_response.models import FREE_PARAMETERS, LN10
 from phenodose.dose_response.small_systems import total
 
@@ -33,7 +33,7 @@ USUAL_SLOPE = 2.0
 SLOPE_PENALTY = 0.003
 ASYMMETRY_PENALTY = 0.02
 #: Mean residual (fraction of inhibition) below which a closer fit is no reason for another parameter.
-NOISE_FLOOR = 0.02
+NOISE_FLOOR = 0.01
 COST_OF_A_PARAMETER = 2.0
 #: Inhibition from which on a dose counts as lying on the plateau of complete inhibition.
 PLATEAU = 0.9
@@ -83,7 +83,7 @@ def fit_robust(x: np.ndarray, y: np.ndarray) -> RobustFit:
     n_doses = 1 + total((np.diff(x, axis=0) > 1e-9).astype(np.int64))
     model = np.zeros(x.shape[1], dtype=np.int64)
     theta, criterion = np.empty((5, x.shape[1])), np.full(x.shape[1], np.inf)
-    previous = starts[3]
+    previous = starts[3][0]
     for number in (3, 2, 4, 5):
         if number == 2:
             can = _on_plateau(previous, x)
@@ -93,7 +93,7 @@ def fit_robust(x: np.ndarray, y: np.ndarray) -> RobustFit:
         if not len(which):
             continue
         some = problem.some(which)
-        candidates = _asymmetric_starts(previous[:, which], some) if number == 5 else [starts[number][:, which]]
+        candidates = _asymmetric_starts(previous[:, which], some) if number == 5 else [start[:, which] for start in starts[number]]
         found, loss = _best_of(some, candidates, FREE_PARAMETERS[number])
         value = information_criterion(loss, len(x), number)
         better = value < criterion[which]
@@ -114,12 +114,12 @@ def information_criterion(loss: np.ndarray, n_points: int, parameters: int) -> n
 
 def constant_loss(y: np.ndarray) -> np.ndarray:
     """Smallest loss that a constant inhibition can have, float64 (g,); y is (m, g)."""
-    low, high = y.min(axis=0), y.max(axis=0)
-    for _ in range(50):  # golden section would be shorter still; the loss is convex in the constant
-        a, b = low + (high - low) / 3, high - (high - low) / 3
-        left = total(smooth_power(y - a)) < total(smooth_power(y - b))
-        low, high = np.where(left, low, a), np.where(left, b, high)
-    return total(smooth_power(y - (low + high) / 2))
+    constant = np.quantile(y, 0.5, axis=0)
+    for _ in range(20):  # reweighted means: each halves the distance to the minimum at least
+        residual = y - constant
+        weight = (residual * residual + SMOOTHING**2) ** -0.25
+        constant = total(weight * y) / total(weight)
+    return total(smooth_power(y - constant))
 
 
 def to_parameters(theta: np.ndarray) -> np.ndarray:
@@ -138,27 +138,40 @@ def _best_of(
     return best, best_loss
 
 
-def _starts(problem: Problem) -> dict[int, np.ndarray]:
-    """The best start of each symmetric model among a grid of mid doses and slopes, float64 (5, g) each."""
+def _starts(problem: Problem) -> dict[int, list[np.ndarray]]:
+    """For each symmetric model the two best starts of different slope, best first, float64 (5, g) each.
+
+    For every slope the best mid dose of a grid is taken; asymptotes follow by least squares.
+    """
     x, y = problem.x, problem.y
     low, high = x.min(axis=0), x.max(axis=0)
     least, most = problem.lower[0], problem.upper[0]
-    one = np.ones(x.shape[1])
-    best = {number: np.full(x.shape[1], np.inf) for number in (2, 3, 4)}
-    start = {number: np.zeros((5, x.shape[1])) for number in best}
+    zero, one = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    losses: dict[int, list[np.ndarray]] = {2: [], 3: [], 4: []}
+    starts: dict[int, list[np.ndarray]] = {2: [], 3: [], 4: []}
     for slope in START_SLOPES:
         penalty = 0.5 * SLOPE_PENALTY * (np.log(slope) - np.log(USUAL_SLOPE)) ** 2
+        best = {number: np.full(x.shape[1], np.inf) for number in losses}
+        start = {number: np.zeros((5, x.shape[1])) for number in losses}
         for place in START_MIDS:
             mid = low + (high - low) * place
             fraction = 1 / (1 + np.exp(np.minimum(LN10 * slope * (mid - x), 700.0)))
             bottom, top, top_from_zero = _asymptotes(fraction, y, least, most)
-            for number, (b, t) in {2: (0 * one, one), 3: (0 * one, top_from_zero), 4: (bottom, top)}.items():
+            for number, (b, t) in {2: (zero, one), 3: (zero, top_from_zero), 4: (bottom, top)}.items():
                 loss = total(smooth_power(y - b - (t - b) * fraction)) + penalty
                 better = loss < best[number]
                 best[number] = np.where(better, loss, best[number])
-                here = np.stack([b, t, mid, np.log(slope) * one, 0 * one])
-                start[number] = np.where(better, here, start[number])
-    return start
+                start[number] = np.where(better, np.stack([b, t, mid, np.log(slope) * one, zero]), start[number])
+        for number in losses:
+            losses[number].append(best[number])
+            starts[number].append(start[number])
+    return {number: _two_best(np.stack(losses[number]), np.stack(starts[number])) for number in losses}
+
+
+def _two_best(losses: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
+    """The starts (k, 5, g) with the smallest and the second smallest loss (k, g) of every curve."""
+    order = np.argsort(losses, axis=0, kind="stable")[:2]
+    return [np.take_along_axis(starts, rank[None, None], axis=0)[0] for rank in order]
 
 
 def _asymptotes(
@@ -191,13 +204,3 @@ def _on_plateau(theta: np.ndarray, x: np.ndarray) -> np.ndarray:
     second = np.where(x < x[-1:] - 1e-9, x, -np.inf).max(axis=0)
     return np.asarray(curve_values(theta, second[None])[0] >= PLATEAU)
 
-
-__all__ = [
-    "RobustFit",
-    "constant_loss",
-    "fit_robust",
-    "information_criterion",
-    "penalised_loss",
-    "robust_problem",
-    "to_parameters",
-]

@@ -79,7 +79,7 @@ def _row(readout: str, plate: str, metric: str, value: float, remark: str) -> di
 
 
 def _control_figures(kept: pd.DataFrame, plates: list[str]) -> Iterator[_Figure]:
-    add_ons = kept["add_on"].fillna("")
+    add_ons = kept["add_on"].astype(object).fillna("")
     for add_on in sorted(add_ons.unique()):
         mark = f" + {add_on}" if add_on else ""
         negative = kept[(kept["control"] == "negative") & (add_ons == add_on)]

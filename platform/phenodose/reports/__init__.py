@@ -4,6 +4,7 @@ Belongs here: choosing what a report says, its figures and its templates. Does n
 computing scores and quality figures; what was not made is said to be missing, with the reason.
 """
 
-from phenodose.reports.patient import build_report, render_report
+from phenodose.reports.cohort import build_cohort_report, cohort_report_path
+from phenodose.reports.patient import build_report
 
-__all__ = ["build_report", "render_report"]
+__all__ = ["build_cohort_report", "build_report", "cohort_report_path"]

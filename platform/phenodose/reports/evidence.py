@@ -82,7 +82,7 @@ def _masked(viability: pd.DataFrame) -> list[str]:
     reasons = masked["mask_reason"].fillna("no reason given")
     groups = masked.assign(reason=reasons).groupby(["readout", "reason"], sort=True)
     return [
-        f"{readout}: {len(rows)} wells, {reason} "
+        f"{readout}: {len(rows)} {'well' if len(rows) == 1 else 'wells'}, {reason} "
         f"({', '.join(f'{p} {w}' for p, w in list(zip(rows['plate'], rows['well'], strict=True))[:12])}"
         f"{', ...' if len(rows) > 12 else ''})"
         for (readout, reason), rows in groups

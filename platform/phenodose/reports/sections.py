@@ -29,7 +29,7 @@ def header(data: ScreenData) -> dict[str, Any]:
     about, runs = data.about, data["runs"]
     finished = None if runs.empty else runs["finished_at"].max().strftime("%Y-%m-%d %H:%M UTC")
     versions = sorted(set(runs["phenodose_version"]))
-    level, verdict = _verdict(data)
+    level, words = verdict(data)
     return {
         "sample": data.sample,
         "entity": about["entity"] or "entity not given",
@@ -39,11 +39,11 @@ def header(data: ScreenData) -> dict[str, Any]:
         "finished": finished,
         "versions": ", ".join(versions),
         "level": level,
-        "verdict": verdict,
+        "verdict": words,
     }
 
 
-def _verdict(data: ScreenData) -> tuple[str, str]:
+def verdict(data: ScreenData) -> tuple[str, str]:
     """Level (pass, warn, fail, none) and a sentence for someone who knows no quality figure."""
     qc, ranked_by = data["qc"], data.ranking_readout
     if qc.empty:
@@ -220,14 +220,13 @@ def _half_doses(data: ScreenData) -> tuple[dict[str, dict[str, Any]], str]:
     for scorer in _IC50_SCORERS:
         found = rows[(rows["scorer"] == scorer) & rows["score"].notna()]
         if len(found):
-            return {
-                row.drug: {
-                    "text": f"{'' if row.bound == '=' else row.bound + ' '}{_plain(row.score)} {text_of(row.unit)}".strip(),
-                    "sort": row.score,
-                }
-                for row in rows_of(found)
-            }, scorer
+            return {row.drug: _half_dose(row) for row in rows_of(found)}, scorer
     return {}, ""
+
+
+def _half_dose(row: Any) -> dict[str, Any]:
+    bound = "" if row.bound == "=" else f"{row.bound} "
+    return {"text": f"{bound}{_plain(row.score)} {text_of(row.unit)}".strip(), "sort": row.score}
 
 
 def _score(row: Any) -> dict[str, Any]:

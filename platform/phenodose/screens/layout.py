@@ -163,6 +163,11 @@ def _find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], f
         if meaning is None:
             continue
         if meaning in found:
+            recommended = _plain(SPELLINGS[meaning][0])
+            names = (_plain(to_text(header[found[meaning]]) or ""), _plain(name))
+            if meaning != "concentration" and names.count(recommended) == 1:
+                found[meaning] = position if names[1] == recommended else found[meaning]
+                continue
             faults.add(
                 f"columns {to_text(header[found[meaning]])!r} and {name!r} both give the {meaning.replace('_', ' ')}; "
                 "delete one of them."

@@ -1,8 +1,8 @@
 """Simulated screens: raw folders as the instruments leave them, with known truth.
 
-Belongs here: everything needed to write a realistic screen. Does not belong here: anything that reads or
-scores one; the simulation shares no code with the pipeline it tests, except the names of things and the
-score of a curve whose parameters are known.
+Belongs here: everything needed to write a realistic screen, and holding results against its truth
+(`comparison`). Does not belong here: anything that reads raw files or computes results; the writing shares
+no code with the pipeline it tests, except the names of things and the score of a curve that is known.
 """
 
 from phenodose.simulation.screen import SimulatedScreen, simulate_screen

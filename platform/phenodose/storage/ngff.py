@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,10 +64,8 @@ def own_attributes(path: Path) -> dict[str, Any]:
 
 def plate_attributes(plan: PlatePlan) -> dict[str, Any]:
     """The `ome` attributes of the plate's root group."""
-    from ome_zarr.writer import write_plate_metadata
-
     group, fmt = _memory_group()
-    write_plate_metadata(
+    _writers().write_plate_metadata(
         group,
         [names.row_label(row) for row in range(plan.rows)],
         [f"{column:02d}" for column in range(1, plan.columns + 1)],
@@ -80,17 +79,13 @@ def plate_attributes(plan: PlatePlan) -> dict[str, Any]:
 
 def well_attributes(shape: PlateShape) -> dict[str, Any]:
     """The `ome` attributes of every well's group: the list of its images."""
-    from ome_zarr.writer import write_well_metadata
-
     group, fmt = _memory_group()
-    write_well_metadata(group, [field.path for field in shape.fields], fmt=fmt)
+    _writers().write_well_metadata(group, [field.path for field in shape.fields], fmt=fmt)
     return _attributes(group)
 
 
 def image_attributes(shape: PlateShape, kind: str) -> dict[str, Any]:
     """The `ome` attributes of every image of a kind; `with_windows` sets the display windows of one well."""
-    from ome_zarr.writer import write_multiscales_metadata
-
     group, fmt = _memory_group()
     known = {"z": shape.z_step_um, "y": shape.pixel_size_um, "x": shape.pixel_size_um}
     types = {"t": "time", "c": "channel"}
@@ -98,7 +93,7 @@ def image_attributes(shape: PlateShape, kind: str) -> dict[str, Any]:
         {"name": name, "type": types.get(name, "space")} | ({"unit": "micrometer"} if known.get(name) else {})
         for name in axes(shape)
     ]
-    write_multiscales_metadata(
+    _writers().write_multiscales_metadata(
         group,
         [
             {"path": str(level), "coordinateTransformations": _transformations(shape, level)}
@@ -181,6 +176,15 @@ def _memory_group() -> tuple[zarr.Group, Any]:
     from ome_zarr.format import FormatV05
 
     return zarr.create_group(zarr.storage.MemoryStore(), zarr_format=3), FormatV05()
+
+
+def _writers() -> Any:
+    """The metadata writers of ome-zarr, which take a second to import."""
+    with warnings.catch_warnings():
+        # Importing the module makes it call a class of its own that it has deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from ome_zarr import writer
+    return writer
 
 
 def _attributes(group: zarr.Group) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def choose_controls(
         if not wells.any():
             faults.add(
                 f"the layout has no {sign} controls (viability {value}): no well is {_either(names)}; set WellType to "
-                f"{example} for these wells, or name the controls in screen.toml (well types found: {there})."
+                f"{example} for these wells (a screen may name them in screen.toml instead; well types found: {there})."
             )
     both = negative_wells & positive_wells
     if both.any():
@@ -77,7 +77,7 @@ def choose_controls(
 
 def _first(layout_frame: pd.DataFrame, names: Sequence[str]) -> tuple[str, np.ndarray]:
     well_type = layout_frame["well_type"].str.lower().to_numpy(dtype=object)
-    treatment = layout_frame["treatment"].fillna("").astype(str).str.lower().to_numpy(dtype=object)
+    treatment = layout_frame["treatment"].astype(object).fillna("").astype(str).str.lower().to_numpy(dtype=object)
     may_serve = ~np.isin(well_type.astype(str), _NEVER_CONTROL)
     is_control = np.isin(well_type.astype(str), ("neg", "pos"))
     for name in names:

@@ -65,7 +65,7 @@ def to_viability(
     viability = np.full(len(frame), np.nan)
     reason = np.full(len(frame), NOT_MEASURED, dtype=object)
     reason[measured] = None
-    add_on = layout_frame["add_on"].fillna("").to_numpy(dtype=object)
+    add_on = layout_frame["add_on"].astype(object).fillna("").to_numpy(dtype=object)
     group = _groups(layout_frame, by)
     for name in dict.fromkeys(group):
         for extra in dict.fromkeys(add_on[group == name]):
@@ -117,7 +117,9 @@ def _raw_of_wells(raw: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
 def _groups(layout_frame: pd.DataFrame, by: Grouping) -> np.ndarray:
     """Name of the group of every well, as reasons shall name it."""
     plate = ("plate " + layout_frame["plate"].astype(str)).to_numpy(dtype=object)
-    treatment = ("treatment " + layout_frame["treatment"].fillna("none").astype(str)).to_numpy(dtype=object)
+    treatment = ("treatment " + layout_frame["treatment"].astype(object).fillna("none").astype(str)).to_numpy(
+        dtype=object
+    )
     if by == "plate":
         return plate
     return treatment if by == "treatment" else treatment + " of " + plate

@@ -112,6 +112,13 @@ def test_two_concentration_columns_are_refused(tmp_path: Path) -> None:
     assert "'Concentration' and 'Concentration_uM' both give the concentration" in message
 
 
+def test_the_recommended_name_counts_before_an_older_one(tmp_path: Path) -> None:
+    for header in (["name", *HEADER], [*HEADER, "name"]):
+        first = header[0] == "name"
+        rows = [["operator", *row] if first else [*row, "operator"] for row in (NEG, POS, DRUG)]
+        assert list(read(tmp_path, rows, header).frame["treatment"]) == ["DMSO", "BzCl", "Olaparib"]
+
+
 def test_well_types_and_treatments_are_cleaned(tmp_path: Path) -> None:
     rows = [
         NEG,

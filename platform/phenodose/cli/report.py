@@ -1,0 +1,40 @@
+"""`phenodose report`: write the report of a screen, or of the cohort.
+
+Does not belong here: what a report says (`phenodose.reports`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phenodose.cli.output import json_option, print_json, store_option
+from phenodose.errors import InputError
+
+
+@click.command("report")
+@click.argument("screen", required=False)
+@click.option("--cohort", is_flag=True, help="Report on all screens together.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write; default in the store's reports/."
+)
+@store_option
+@json_option
+def command(screen: str | None, cohort: bool, out: Path | None, store: str | None, as_json: bool) -> None:
+    """Write the report of SCREEN as one HTML file that needs no network, and print its path.
+
+    \b
+    Example: phenodose report --cohort --out cohort.html
+    """
+    from phenodose.reports import build_cohort_report, build_report
+    from phenodose.store import Store
+
+    if (screen is None) != cohort:
+        raise InputError("name one screen, or give --cohort; `phenodose screen list` shows the screens.")
+    opened = Store.open(store)
+    path = build_cohort_report(opened, out) if screen is None else build_report(opened, screen, out)
+    if as_json:
+        print_json({"screen": screen, "report": str(path), "bytes": path.stat().st_size})
+    else:
+        click.echo(str(path))

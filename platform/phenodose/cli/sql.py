@@ -1,0 +1,115 @@
+"""`phenodose sql`: ask the cohort in SQL.
+
+Does not belong here: the cohort itself (`phenodose.storage.warehouse`).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from phenodose.cli.output import store_option
+from phenodose.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_WIDEST_CELL = 60
+
+
+@click.command("sql")
+@click.argument("query")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    default="table",
+    show_default=True,
+    help="How the rows come out.",
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write instead of the terminal.")
+@click.option("--limit", type=click.IntRange(min=1), default=10_000, show_default=True, help="Most rows.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Most time it may take.")
+@click.option("--rebuild", is_flag=True, help="Build the cohort anew from the store's tables first.")
+@store_option
+def command(
+    query: str, form: str, out: Path | None, limit: int, seconds: float, rebuild: bool, store: str | None
+) -> None:
+    """Ask the cohort of all screens one question in SQL, read-only.
+
+    `SHOW TABLES` lists tables and views, `DESCRIBE scores` the columns of one. More examples stand in
+    docs/sql_cookbook.md.
+
+    \b
+    Example: phenodose sql "SELECT screen, drug, score FROM hits ORDER BY score DESC"
+    """
+    from phenodose.storage import warehouse
+    from phenodose.store import Store
+
+    if form == "parquet" and out is None:
+        raise InputError("--format parquet needs a file; add `--out rows.parquet`.")
+    opened = Store.open(store)
+    if rebuild:
+        for fault in warehouse.rebuild_cohort(opened).faults:
+            click.echo(f"phenodose: {fault}", err=True)
+    result = warehouse.query(opened, query, row_limit=limit, seconds=seconds)
+    _put(result.table, form, out)
+    if result.truncated:
+        click.echo(f"phenodose: there are more than {limit} rows; raise --limit to see them.", err=True)
+
+
+def _put(table: pa.Table, form: str, out: Path | None) -> None:
+    if form == "parquet" and out is not None:
+        import pyarrow.parquet as pq
+
+        from phenodose.files import written_aside
+
+        with written_aside(out) as aside:
+            pq.write_table(table, aside)
+        return
+    text = {"table": _as_table, "csv": _as_csv, "json": _as_json}[form](table)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        from phenodose.files import write_text
+
+        write_text(out, text)
+
+
+def _as_csv(table: pa.Table) -> str:
+    return str(table.to_pandas().to_csv(index=False, lineterminator="\n"))
+
+
+def _as_json(table: pa.Table) -> str:
+    import json
+
+    return json.dumps(table.to_pylist(), indent=2, default=str, ensure_ascii=False) + "\n"
+
+
+def _as_table(table: pa.Table) -> str:
+    """Columns side by side, numbers to the right; long cells are cut."""
+    rows = [[_cell(value) for value in row.values()] for row in table.to_pylist()]
+    names = list(table.column_names)
+    right = [_is_number(str(kind)) for kind in table.schema.types]
+    widths = [max(len(line[i]) for line in [names, *rows]) for i in range(len(names))]
+
+    def line(cells: list[str]) -> str:
+        padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)]
+        return "  ".join(padded).rstrip()
+
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    return "\n".join([line(names), line(["-" * w for w in widths]), *map(line, rows), f"({count})"]) + "\n"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
+    return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
+
+
+def _is_number(kind: str) -> bool:
+    return kind.startswith(("int", "uint", "double", "float", "decimal"))

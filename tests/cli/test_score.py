@@ -1,0 +1,311 @@
+"""`phenodose score` through the command line: files in, files out, faults."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from phenodose.cli import main
+
+DOSES = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+#: Drug -> dose of half effect in nM.
+DRUGS = {"Potent": 20.0, "Weak": 3000.0, "Inert": 1e9}
+FAST = ["--bootstrap", "20"]
+
+
+def plate_of(plate: int, noise: float = 0.02) -> tuple[list[dict[str, object]], np.ndarray]:
+    """Layout rows and the matrix of one 96-well plate; every drug twice a dose."""
+    rng = np.random.default_rng(plate)
+    matrix = np.full((8, 12), 50.0)
+    rows: list[dict[str, object]] = []
+
+    def put(row: int, column: int, viability: float, well_type: str, drug: str, dose: float, replicate: int) -> None:
+        matrix[row, column] = np.round(100 + 5000 * viability * rng.normal(1, noise))
+        rows.append(
+            {
+                "Plate": f"P{plate}",
+                "Row": "ABCDEFGH"[row],
+                "Column": column + 1,
+                "Sample": "",
+                "WellType": well_type,
+                "Treatment": drug,
+                "Concentration": dose,
+                "Replicate": replicate,
+                "AddOn": "",
+                "Readout": "",
+            }
+        )
+
+    for row in range(8):
+        put(row, 0, 1.0, "neg", "DMSO", 0, 1)
+        put(row, 11, 0.0, "pos", "BzCl", 1e5, 1)
+    for row, (drug, half) in enumerate(DRUGS.items()):
+        for step, dose in enumerate(DOSES):
+            for replicate in (1, 2):
+                put(
+                    row + 3 * (replicate - 1),
+                    1 + step,
+                    1 / (1 + dose / half),
+                    "therapy",
+                    f"{drug}{plate}",
+                    dose,
+                    replicate,
+                )
+    return rows, matrix
+
+
+@pytest.fixture
+def screen(tmp_path: Path) -> Path:
+    """A folder with layout.csv (no readouts) and ctg/X_P1.csv, ctg/X_P2.csv."""
+    (tmp_path / "ctg").mkdir()
+    rows = []
+    for plate in (1, 2):
+        more, matrix = plate_of(plate)
+        rows += more
+        table = pd.DataFrame(matrix, index=list("ABCDEFGH"), columns=range(1, 13))
+        table.to_csv(tmp_path / "ctg" / f"X_P{plate}.csv")
+    pd.DataFrame(rows).to_csv(tmp_path / "layout.csv", index=False)
+    return tmp_path
+
+
+def score(folder: Path, *arguments: str, layout: str = "layout.csv", readouts: str | None = "ctg") -> int:
+    """Run the command in this process; the exit code."""
+    command = ["score", "--layout", str(folder / layout), "--out", str(folder / "scores.csv"), *FAST, *arguments]
+    if readouts:
+        command += ["--readouts", str(folder / readouts)]
+    with pytest.raises(SystemExit) as done:
+        main(command)
+    return int(done.value.code or 0)
+
+
+def test_three_files_with_the_promised_columns(screen: Path) -> None:
+    assert score(screen, "--curves", str(screen / "curves.csv"), "--qc", str(screen / "qc.csv")) == 0
+    scores = pd.read_csv(screen / "scores.csv")
+    assert list(scores.columns) == [
+        "sample",
+        "drug",
+        "scorer",
+        "score",
+        "lower",
+        "upper",
+        "bound",
+        "unit",
+        "hit",
+        "status",
+    ]
+    assert list(scores["drug"]) == sorted(f"{drug}{plate}" for drug in DRUGS for plate in (1, 2))
+    assert set(scores["sample"]) == {"X"}
+    assert set(scores["scorer"]) == {"dss_asym"}
+    by_drug = scores.set_index("drug")
+    for plate in (1, 2):
+        potent, weak, inert = (by_drug.loc[f"{drug}{plate}"] for drug in DRUGS)
+        assert potent["score"] > weak["score"] > inert["score"]
+        assert potent["score"] > 20
+        assert inert["score"] < 2
+        assert potent["hit"]
+        assert not inert["hit"]
+        assert potent["lower"] <= potent["score"] <= potent["upper"]
+    curves = pd.read_csv(screen / "curves.csv")
+    assert list(curves.columns)[:12] == [
+        "sample",
+        "drug",
+        "model",
+        "bottom",
+        "top",
+        "log10_mid",
+        "slope",
+        "asymmetry",
+        "gof",
+        "objective",
+        "min_dose_nM",
+        "max_dose_nM",
+    ]
+    assert list(curves["drug"]) == list(scores["drug"])
+    assert set(curves["n_points"]) == {10}
+    qc = pd.read_csv(screen / "qc.csv")
+    assert list(qc.columns) == ["sample", "plate", "metric", "value", "threshold", "verdict", "explanation"]
+    zprime = qc[qc["metric"] == "zprime_robust"].set_index("plate")
+    assert list(zprime.index) == ["P1", "P2", "screen"]
+    assert set(zprime["verdict"]) == {"pass"}
+
+
+def test_all_ways_to_bring_the_readings_give_the_same_scores(screen: Path) -> None:
+    assert score(screen) == 0
+    expected = (screen / "scores.csv").read_bytes()
+    with zipfile.ZipFile(screen / "ctg.zip", "w") as archive:
+        for file in (screen / "ctg").iterdir():
+            archive.write(file, f"run/{file.name}")
+    layout = pd.read_csv(screen / "layout.csv", keep_default_na=False)
+    values = {
+        (f"P{plate}", row, column + 1): matrix["ABCDEFGH".index(row), column]
+        for plate, matrix in ((plate, plate_of(plate)[1]) for plate in (1, 2))
+        for row in "ABCDEFGH"
+        for column in range(12)
+    }
+    keys = zip(layout["Plate"], layout["Row"], layout["Column"], strict=True)
+    full = layout.assign(Sample="X", Readout=[values[key] for key in keys])
+    full.sample(frac=1, random_state=1).to_excel(screen / "full.xlsx", index=False)
+    for arguments in ({"readouts": "ctg.zip"}, {"layout": "full.xlsx", "readouts": None}):
+        assert score(screen, **arguments) == 0
+        assert (screen / "scores.csv").read_bytes() == expected
+
+
+def test_the_layouts_sample_counts_before_the_files_name(screen: Path) -> None:
+    layout = pd.read_csv(screen / "layout.csv", keep_default_na=False).assign(Sample="patient-7")
+    layout.to_csv(screen / "layout.csv", index=False)
+    assert score(screen) == 0
+    assert set(pd.read_csv(screen / "scores.csv")["sample"]) == {"patient-7"}
+
+
+def test_several_samples_on_one_layout(screen: Path) -> None:
+    for plate in (1, 2):
+        (screen / "ctg" / f"Y_{plate}.csv").write_bytes((screen / "ctg" / f"X_P{plate}.csv").read_bytes())
+    assert score(screen, "--qc", str(screen / "qc.csv")) == 0
+    scores = pd.read_csv(screen / "scores.csv")
+    first, second = (scores[scores["sample"] == name].drop(columns="sample") for name in ("X", "Y"))
+    assert len(first) == 6
+    pd.testing.assert_frame_equal(first.reset_index(drop=True), second.reset_index(drop=True))
+    assert set(pd.read_csv(screen / "qc.csv")["sample"]) == {"X", "Y"}
+
+
+def test_several_scorers_and_single_replicates(screen: Path) -> None:
+    assert score(screen, "--scorer", "dss_asym", "--scorer", "auc", "--per-replicate") == 0
+    scores = pd.read_csv(screen / "scores.csv", dtype={"replicate": str})
+    assert scores.columns[-1] == "replicate"
+    assert scores.groupby(["replicate", "scorer"]).size().to_dict() == {
+        (replicate, scorer): 6 for replicate in ("pooled", "1", "2") for scorer in ("dss_asym", "auc")
+    }
+    assert list(scores["scorer"][:2]) == ["dss_asym", "auc"]
+
+
+def test_a_reference_gives_selective_scores(screen: Path) -> None:
+    reference = pd.DataFrame({"Drug.Name": ["Potent1", "potent2"], "mean_DSS": [5.5, 1.0], "mean_DSS_adj": [5.0, 1.0]})
+    reference.to_excel(screen / "reference.xlsx", index=False)
+    assert score(screen, "--reference", str(screen / "reference.xlsx")) == 0
+    scores = pd.read_csv(screen / "scores.csv").set_index(["drug", "scorer"])
+    assert len(scores) == 12
+    plain, selective = scores.loc[("Potent1", "dss_asym")], scores.loc[("Potent1", "sdss_asym")]
+    for column in ("score", "lower", "upper"):
+        assert selective[column] == pytest.approx(plain[column] - 5.5)
+    unmatched = scores.loc[("Potent2", "sdss_asym")]
+    assert unmatched[["score", "lower", "upper"]].isna().all()
+    assert unmatched["status"] == "no reference"
+    assert scores.loc[("Potent2", "dss_asym"), "status"] == "ok"
+
+
+def test_amin_reaches_the_scorer(screen: Path) -> None:
+    assert score(screen) == 0
+    before = pd.read_csv(screen / "scores.csv")["score"]
+    assert score(screen, "--amin", "40") == 0
+    after = pd.read_csv(screen / "scores.csv")["score"]
+    assert not np.allclose(before, after)
+    assert score(screen, "--amin", "auto") == 0
+    pd.testing.assert_series_equal(pd.read_csv(screen / "scores.csv")["score"], before)
+
+
+def test_a_plate_without_controls_is_told_and_the_rest_is_scored(
+    screen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = pd.read_csv(screen / "layout.csv", keep_default_na=False)
+    layout.loc[(layout["Plate"] == "P2") & (layout["WellType"] == "pos"), "WellType"] = "untreated"
+    layout.to_csv(screen / "layout.csv", index=False)
+    assert score(screen) == 0
+    assert set(pd.read_csv(screen / "scores.csv")["drug"]) == {"Potent1", "Weak1", "Inert1"}
+    assert "note: sample X: 30 therapy wells left out: plate P2 has no positive control" in capsys.readouterr().err
+
+
+def test_the_summary_for_machines(screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert score(screen, "--json") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["drugs"] == 6
+    assert {"Potent1", "Potent2"} <= set(summary["hits"])
+    assert summary["written"] == [str(screen / "scores.csv")]
+    assert summary["notes"] == []
+
+
+# --- faults: exit code 2, one message, nothing written ------------------------------------------------
+
+
+def edited(folder: Path, old: str, new: str) -> None:
+    path = folder / "layout.csv"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (",pos,", ",blank,", "layout.csv: the layout has no positive controls (viability 0): no well is 'pos'"),
+        (",pos,", ",empty,", "layout.csv: there are no positive controls; set WellType to pos"),
+        (",neg,", ",blank,", "layout.csv: there are no negative controls; set WellType to neg"),
+        (",therapy,", ",other,", "layout.csv: there are no therapy wells"),
+        ("Potent1,1.0", "Potent1,-1.0", "(plate P1, well A02): Concentration is -1"),
+        ("P2,", "P3,", "plate P3 has no plate-reader file of sample 'X'; expected X_P3.xlsx"),
+    ],
+)
+def test_a_faulty_layout_writes_nothing(
+    screen: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, words: str
+) -> None:
+    (screen / "scores.csv").write_text("kept")
+    edited(screen, old, new)
+    assert score(screen, "--curves", str(screen / "curves.csv"), "--qc", str(screen / "qc.csv")) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert "Traceback" not in printed.err
+    assert (screen / "scores.csv").read_text() == "kept"
+    assert sorted(path.name for path in screen.iterdir()) == ["ctg", "layout.csv", "scores.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--scorer", "nothing"], "scorer 'nothing' is not installed; installed are:"),
+        (["--amin", "x"], "'x' is neither 'auto' nor a number"),
+        (["--amin", "100"], "is not from 0 up to 100"),
+        (["--amin", "5", "--scorer", "auc"], "--amin 5.0: none of the scorers (auc) has it"),
+        (["--normalise", "treatment"], "no viability can be computed by treatment"),
+        (["--reference", "none.csv"], "there is no such reference file"),
+        (["--fit", "magic"], "'magic' is not one of"),
+    ],
+)
+def test_faulty_options(screen: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    assert score(screen, *arguments) == 2
+    assert words in capsys.readouterr().err
+    assert not (screen / "scores.csv").exists()
+
+
+def test_outputs_that_cannot_be(screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert score(screen, "--qc", str(screen / "scores.csv")) == 2
+    assert "name the same file" in capsys.readouterr().err
+    assert score(screen, "--qc", str(screen)) == 2
+    assert "is a folder" in capsys.readouterr().err
+    (screen / "file").touch()
+    assert score(screen, "--qc", str(screen / "file" / "qc.csv")) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert not (screen / "scores.csv").exists()
+
+
+def test_a_layout_without_readouts_says_how_to_give_them(screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert score(screen, readouts=None) == 2
+    assert "has no readouts; fill its column Readout, or give the plate-reader files" in capsys.readouterr().err
+
+
+def test_as_a_program(screen: Path) -> None:
+    command = [sys.executable, "-m", "phenodose", "score", "--layout", "layout.csv", "--readouts", "ctg"]
+    done = subprocess.run(
+        [*command, "--out", "out/s.csv", *FAST], cwd=screen, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 drugs of X; hits: " in done.stdout
+    assert len(pd.read_csv(screen / "out" / "s.csv")) == 6
+    again = subprocess.run(command, cwd=screen, capture_output=True, text=True, check=False)
+    assert again.returncode == 2
+    assert "Missing option '--out'" in again.stderr
