@@ -83,7 +83,7 @@ def build_definitions(
         description="Everything that can be made for one screen",
     )
     return dg.Definitions(
-        assets=[*(asset.definition(_drops(asset, assets)) for asset in assets), cohort.cohort_db_asset(assets)],
+        assets=[*(asset.definition(_drops(asset, assets)) for asset in assets), *cohort.cohort_assets(assets)],
         jobs=[screen_job],
         sensors=[sensors.new_screens_sensor(SCREEN_JOB), sensors.automation_sensor()],
         resources={

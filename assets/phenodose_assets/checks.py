@@ -61,5 +61,6 @@ def quality_verdict(check: str, qc: pd.DataFrame, metrics: Sequence[str]) -> Ver
         return None
     bad = rows[rows["verdict"].isin(["warn", "fail"])]
     told = bad if len(bad) else rows
-    metadata = {f"{row.metric} {row.plate}": float(row.value) for row in rows.itertuples()}
+    names = [f"{metric} {plate}" for metric, plate in zip(rows["metric"], rows["plate"], strict=True)]
+    metadata = dict(zip(names, rows["value"].astype(float).tolist(), strict=True))
     return Verdict(check, bad.empty, " ".join(dict.fromkeys(map(str, told["explanation"]))), metadata)

@@ -1,57 +1,89 @@
-"""The asset of the cohort: `cohort_db`, all screens in one database.
+"""Assets of the cohort: `cohort_db`, all screens in one database, and `cohort_report`.
 
-Belongs here: when it is rebuilt. Does not belong here: how (`phenodose.storage.warehouse`).
+Belongs here: when they are rebuilt. Does not belong here: how (`phenodose.storage.warehouse`,
+`phenodose.reports`).
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import dagster as dg
 
+from phenodose.store import Store
 from phenodose_assets.metadata import figures, path, table
 from phenodose_assets.resources import StepEvent
 from phenodose_assets.screen_asset import OWNER, ScreenAsset
 
 COHORT_DB = "cohort_db"
+COHORT_REPORT = "cohort_report"
 _POOL = "duckdb"
 
 
-def cohort_db_asset(assets: Sequence[ScreenAsset]) -> dg.AssetsDefinition:
-    """The cohort database, rebuilt after every screen; readers are never blocked.
+def cohort_assets(assets: Sequence[ScreenAsset]) -> list[dg.AssetsDefinition]:
+    """What is rebuilt after every screen."""
+    upstream = [asset.asset_key for asset in assets if asset.tables]
+    return [
+        _cohort_asset(
+            COHORT_DB,
+            "All tables of all screens in one DuckDB file, rebuilt from the Parquet files, swapped in whole.",
+            "duckdb",
+            upstream,
+            _rebuild_database,
+        ),
+        _cohort_asset(COHORT_REPORT, "One HTML file: all drug screens side by side.", "html", upstream, _build_report),
+    ]
 
-    `eager()` alone would wait until every screen has every asset, which a screen without images never has.
-    """
 
+def _cohort_asset(
+    name: str,
+    description: str,
+    kind: str,
+    upstream: Sequence[dg.AssetKey],
+    make: Callable[[Store, dg.AssetExecutionContext], dict[str, Any]],
+) -> dg.AssetsDefinition:
     @dg.asset(
-        name=COHORT_DB,
+        name=name,
         group_name="cohort",
-        deps=[asset.asset_key for asset in assets if asset.tables],
-        kinds={"duckdb"},
+        deps=upstream,
+        kinds={kind},
         owners=[OWNER],
         pool=_POOL,
         required_resource_keys={"store", "listener"},
+        # `eager()` alone would wait until every screen has every asset, which a screen without images never has.
         automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
-        description="All tables of all screens in one DuckDB file, rebuilt from the Parquet files, swapped in whole.",
+        description=description,
     )
-    def cohort_db(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        import pandas as pd
+    def cohort(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        listener, clock = context.resources.listener, time.monotonic()
+        listener(StepEvent(name, "started"))
+        shown = make(context.resources.store.open(), context)
+        seconds = time.monotonic() - clock
+        listener(StepEvent(name, "made", seconds=seconds))
+        return dg.MaterializeResult(metadata={**shown, **figures({"seconds": seconds})})
 
-        from phenodose.storage.warehouse import rebuild_cohort
+    return cohort
 
-        listener = context.resources.listener
-        listener(StepEvent(COHORT_DB, "started"))
-        store = context.resources.store.open()
-        summary = rebuild_cohort(store)
-        for fault in summary.faults:
-            context.log.warning(fault)
-        rows = pd.DataFrame({"table": list(summary.rows), "rows": list(summary.rows.values())})
-        listener(StepEvent(COHORT_DB, "made"))
-        return dg.MaterializeResult(
-            metadata={
-                "path": path(summary.path),
-                "tables": table(rows, rows=len(rows)),
-                "left out": dg.MetadataValue.md("\n".join(f"- {fault}" for fault in summary.faults) or "nothing"),
-                **figures({"screens": len(store.screens()), **{f"rows of {k}": v for k, v in summary.rows.items()}}),
-            }
-        )
 
-    return cohort_db
+def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[str, Any]:
+    import pandas as pd
+
+    from phenodose.storage.warehouse import rebuild_cohort
+
+    summary = rebuild_cohort(store)
+    for fault in summary.faults:
+        context.log.warning(fault)
+    rows = pd.DataFrame({"table": list(summary.rows), "rows": list(summary.rows.values())})
+    return {
+        "path": path(summary.path),
+        "tables": table(rows, rows=len(rows)),
+        "left out": dg.MetadataValue.md("\n".join(f"- {fault}" for fault in summary.faults) or "nothing"),
+        **figures({"screens": len(store.screens()), **{f"rows of {name}": n for name, n in summary.rows.items()}}),
+    }
+
+
+def _build_report(store: Store, context: dg.AssetExecutionContext) -> dict[str, Any]:
+    from phenodose.reports import build_cohort_report
+
+    place = build_cohort_report(store)
+    return {"path": path(place), **figures({"kilobytes": place.stat().st_size / 1000})}

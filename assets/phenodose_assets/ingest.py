@@ -86,7 +86,7 @@ def _make_layout(step: Step) -> Product:
     step.store.write_table("screens", screen.id, LAYOUT, TABLES["screens"].frame([row]))
     counts = wells.groupby(["plate", "well_type"], sort=False).size().rename("n_wells").reset_index()
     return Product(
-        metadata={
+        show=lambda: {
             "wells": metadata.table(counts, rows=24),
             "drugs": ", ".join(layout.drugs) or "none",
             "source": metadata.path(path),
@@ -156,7 +156,7 @@ def _make_plate_images(step: Step) -> Product:
     frame = TABLES["plates"].frame(rows)
     step.store.write_table("plates", step.screen_id, PLATE_IMAGES, frame)
     return Product(
-        metadata=_plate_metadata(step, frame),
+        show=lambda: _plate_metadata(step, frame),
         plugin=reader,
         inputs={row["plate"]: row["raw_hash"] for row in rows},
     )
@@ -181,7 +181,7 @@ def _kept_plates(step: Step) -> Product:
         raise NotMade(f"the screen has no images: {step.screen.folder} holds no plate folder such as P1.")
     step.log.warning("the raw images are gone; the plates in the store are used")
     return Product(
-        metadata=_plate_metadata(step, frame), inputs=dict(zip(frame["plate"], frame["raw_hash"], strict=True))
+        show=lambda: _plate_metadata(step, frame), inputs=dict(zip(frame["plate"], frame["raw_hash"], strict=True))
     )
 
 

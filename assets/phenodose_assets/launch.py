@@ -17,13 +17,18 @@ import dagster as dg
 from phenodose.errors import InputError, PluginError, StoreError
 from phenodose.store import Store
 from phenodose_assets.build import SCREEN_JOB, build_definitions, screen_assets
-from phenodose_assets.cohort import COHORT_DB
+from phenodose_assets.cohort import COHORT_DB, COHORT_REPORT
 from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import Listener, StepEvent, no_listener
 from phenodose_assets.screen_asset import ScreenAsset
 
+_COHORT = (COHORT_DB, COHORT_REPORT)
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
+
+
+class AssetBug(RuntimeError):
+    """An asset failed for a reason that the user cannot mend."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,12 @@ class StepFault:
     Attributes:
         message: the error.
         mendable: True if the user can mend it, False if it is a bug.
+        details: for a bug, the lines that say where.
     """
 
     message: str
     mendable: bool
+    details: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class RunOutcome:
 
         Raises:
             StoreError: every fault can be mended by the user.
-            RuntimeError: at least one is a bug.
+            AssetBug: at least one is a bug.
         """
         if self.success:
             return
@@ -78,7 +85,8 @@ class RunOutcome:
         message = f"{what}: {lines[0]}" if len(lines) == 1 else "\n  - ".join([f"{what}: {len(lines)} faults:", *lines])
         if all(fault.mendable for fault in self.failed.values()):
             raise StoreError(message)
-        raise RuntimeError(message)
+        details = next((fault.details for fault in self.failed.values() if fault.details), "")
+        raise AssetBug(f"{message}\n\n{details}".rstrip())
 
 
 def materialize_screen(
@@ -121,7 +129,7 @@ def materialize_screen(
 def materialize_cohort(
     store: Store, *, instance: dg.DagsterInstance | None = None, progress: Listener | None = None
 ) -> RunOutcome:
-    """Rebuild the cohort database of a store, in this process."""
+    """Rebuild the cohort database and report of a store, in this process."""
     clock = time.monotonic()
     definitions = build_definitions(store=store.root, listener=progress or no_listener)
     with _running_instance(store, instance) as running:
@@ -129,14 +137,14 @@ def materialize_cohort(
             run_config={"loggers": _QUIET},
             instance=running,
             raise_on_error=False,
-            asset_selection=[dg.AssetKey(COHORT_DB)],
+            asset_selection=[dg.AssetKey(name) for name in _COHORT],
             tags={PROCESS_TAG: this_process()},
         )
     faults = _step_failures(result)
     return RunOutcome(
         result.run_id,
         screen="",
-        made=[] if faults else [COHORT_DB],
+        made=[name for name in _COHORT if name not in faults],
         failed=faults,
         seconds=time.monotonic() - clock,
     )
@@ -243,7 +251,7 @@ def _execute(
     for asset in selected:
         event = tracker.ended.get(asset.key)
         if event is not None and event.state == "failed":
-            outcome.failed[asset.key] = StepFault(event.message, event.mendable)
+            outcome.failed[asset.key] = StepFault(event.message, event.mendable, event.details)
         elif asset.key in broken:
             outcome.failed[asset.key] = broken[asset.key]
         elif event is not None and event.state == "made":

@@ -94,7 +94,7 @@ def _train(readout: type[StagedReadout], phase: Phase, step: Step) -> Product:
     else:
         step.log.info("wells, labels, parameters and parent are unchanged; the checkpoint is kept")
     _write_row(step, plugin, phase, record)
-    return Product(metadata=_training_metadata(step, plugin, phase, record), plugin=plugin, inputs=inputs)
+    return Product(show=lambda: _training_metadata(step, plugin, phase, record), plugin=plugin, inputs=inputs)
 
 
 def _outputs(plugin: StagedReadout, checkpoint: Path, tensors: xr.DataArray) -> pd.Series:
@@ -204,7 +204,7 @@ def _adopt(readout: type[StagedReadout], phase: Phase, step: Step) -> Product:
     screen, weights = str(origin["trained_on"]), str(origin["weights_hash"])
     names = ("epochs", "train_loss", "validation_loss", "validation_auroc", "n_train", "n_validation")
     return Product(
-        metadata={
+        show=lambda: {
             "adopted from": screen,
             "weights": weights,
             "path": metadata.path(step.store.checkpoint_dir(screen, readout.name, phase.name)),

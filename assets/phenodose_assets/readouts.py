@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from phenodose.errors import NotMade
-from phenodose.files import hash_file
+from phenodose.files import hash_file, written_aside
 from phenodose.names import parse_well
 from phenodose.plugins import ImageReadout, Parameters, Phase, PlateReaderReadout, Readout, StagedReadout
 from phenodose_assets import metadata
@@ -30,6 +30,7 @@ from phenodose_assets.tensors import PSEUDO_RGB, plate_paths
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    import xarray as xr
 
 #: Robust Z' of every plate.
 ZPRIME = "robust_zprime"
@@ -132,7 +133,7 @@ def _make_viability(readout: type[Readout], name: str, measure: Callable[[Step],
     step.store.write_table("qc", step.screen_id, viability_key(name), qc)
     verdicts = [quality_verdict(ZPRIME, qc, ["zprime_robust"]), quality_verdict(REPLICATES, qc, ["replicate_pearson"])]
     return Product(
-        metadata=_viability_metadata(name, viability, qc, measured),
+        show=lambda: _viability_metadata(name, viability, qc, measured),
         verdicts=[verdict for verdict in verdicts if verdict is not None],
         plugin=measured.plugin,
         inputs={**measured.inputs, "normalise": normalise.by},
@@ -187,6 +188,16 @@ def _measure_staged(readout: type[StagedReadout], phase: Phase, step: Step) -> M
     _write_features(step, f"{readout.name}_{phase.name}", inference.features, tensors)
     raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
     return Measured(raw, plugin, {"checkpoint": checkpoint.weights_hash}, checkpoint.weights_hash, _TRUSTED_RAW)
+
+
+def _write_features(step: Step, readout: str, features: np.ndarray, tensors: xr.DataArray) -> None:
+    """Keep the network's features of every well: one Zarr group, dims well, feature."""
+    import xarray as xr
+
+    coordinates = {name: ("well", tensors[name].to_numpy()) for name in ("well", "plate", "well_name")}
+    array = xr.DataArray(features, dims=("well", "feature"), coords=coordinates, name="features")
+    with written_aside(step.store.feature_path(step.screen_id, readout)) as aside:
+        array.to_dataset().to_zarr(aside, zarr_format=3, consolidated=False)
 
 
 def _placed(wells: Iterable[Any], raw: np.ndarray, plates: Iterable[Any]) -> pd.DataFrame:

@@ -36,5 +36,5 @@ def _make_report(step: Step) -> Product:
 
     path = build_report(step.store, step.screen_id)
     return Product(
-        metadata={"path": metadata.path(path), "kilobytes": path.stat().st_size / 1000, "hash": hash_file(path)},
+        show=lambda: {"path": metadata.path(path), "kilobytes": path.stat().st_size / 1000, "hash": hash_file(path)},
     )

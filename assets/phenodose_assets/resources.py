@@ -60,6 +60,7 @@ class StepEvent:
         message: what was just done, or why it was skipped or failed.
         seconds: time the step took; 0 while it runs.
         mendable: for a failed step, whether the user can mend it.
+        details: for a failed step that is a bug, the lines that say where.
     """
 
     asset: str
@@ -69,6 +70,7 @@ class StepEvent:
     message: str = ""
     seconds: float = 0.0
     mendable: bool = True
+    details: str = ""
 
 
 #: Hears the steps of a run in the same process; the command line shows them.

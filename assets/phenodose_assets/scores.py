@@ -93,15 +93,15 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
 
 
 def _make_curves(readout: str, step: Step) -> Product:
-    from phenodose.dose_response.fit import fit_curves
-    from phenodose.dose_response.points import curve_points
-
     wells = step.wells()
     if not (wells["well_type"] == "therapy").any():
         raise NotMade(f"the layout of {step.screen_id} holds no drug wells (WellType therapy), so there are no curves.")
     viability = step.store.read_table("viability", step.screen_id, f"viability/{readout}")
     if viability.empty:
         raise NotMade(f"{step.screen_id} has no viability of {readout}; materialize `viability/{readout}` first.")
+    from phenodose.dose_response.fit import fit_curves
+    from phenodose.dose_response.points import curve_points
+
     plugin = step.create(CurveFitting)
     settings = plugin.parameters
     checkpoint = viability["checkpoint"].dropna()
@@ -115,7 +115,7 @@ def _make_curves(readout: str, step: Step) -> Product:
     rows = provenance.stamp(batch.to_frame().assign(screen=step.screen_id))
     step.store.write_table(_CURVES, step.screen_id, curves_key(readout), rows[TABLES[_CURVES].column_names])
     write_points(step.store, step.screen_id, readout, batch)
-    return Product(metadata=_curve_metadata(step, readout, rows, viability, wells), plugin=plugin)
+    return Product(show=lambda: _curve_metadata(readout, batch), plugin=plugin)
 
 
 def _points_path(store: Store, screen: str, readout: str) -> Path:
@@ -156,39 +156,38 @@ def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
     return replace(CurveBatch.from_frame(rows[[*_KEYS, *CURVE_FIT_COLUMNS]]), **arrays)
 
 
-def _curve_metadata(
-    step: Step, readout: str, rows: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFrame
-) -> dict[str, Any]:
+def _curve_metadata(readout: str, batch: CurveBatch) -> dict[str, Any]:
     from phenodose.pictures import dose_response_plot
 
-    pooled = rows[rows["replicate"] == _POOLED]
-    strongest = pooled.assign(reach=pooled["top"]).sort_values(["reach", "drug"], ascending=[False, True])
-    points = viability[~viability["masked"].astype(bool)].merge(
-        wells[["plate", "well", "well_type", "treatment", "concentration_nM"]], on=["plate", "well"]
-    )
+    rows = batch.to_frame()
+    rows = rows[rows["replicate"] == _POOLED].sort_values(["top", "drug"], ascending=[False, True])
     pngs = {
-        drug: dose_response_plot(
-            points[(points["well_type"] == "therapy") & (points["treatment"] == drug)],
-            pooled[pooled["drug"] == drug],
-            f"{drug}, {readout}",
-            width_px=280,
+        str(rows.loc[place, "drug"]): dose_response_plot(
+            _points(batch, place, readout), rows.loc[[place]], f"{rows.loc[place, 'drug']}, {readout}", width_px=280
         )
-        for drug in strongest["drug"].head(3)
+        for place in rows.index[:3]
     }
-    status = pooled["status"].value_counts()
+    shown = ["drug", "model", "bottom", "top", "log10_mid", "slope", "gof", "status", "reason"]
+    gof = rows["gof"].dropna()
     return {
         "strongest drugs": metadata.pictures(pngs),
-        "curves": metadata.table(
-            strongest, ["drug", "model", "bottom", "top", "log10_mid", "slope", "gof", "status", "reason"]
-        ),
+        "curves": metadata.table(rows, shown),
         **metadata.figures(
             {
-                "n curves": len(rows),
-                "n failed": status.get("failed", 0),
-                "median gof": pooled["gof"].median() if pooled["gof"].notna().any() else None,
+                "n curves": len(batch),
+                "n failed": (rows["status"] == "failed").sum(),
+                "median gof": gof.median() if len(gof) else None,
             }
         ),
     }
+
+
+def _points(batch: CurveBatch, place: int, readout: str) -> pd.DataFrame:
+    """The points of one curve, as the wells they come from."""
+    import pandas as pd
+
+    points = {"concentration_nM": 10 ** batch.log10_dose[place], "viability_fraction": 1 - batch.inhibition[place]}
+    return pd.DataFrame(points).dropna().assign(readout=readout)
 
 
 # --- scores ---------------------------------------------------------------------------------------
@@ -215,6 +214,7 @@ def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAss
 
 def _make_scores(scorer: type[Scorer], readouts: Sequence[str], step: Step) -> Product:
     import pandas as pd
+
     from phenodose.dose_response.scoring import score_curves
 
     plugin = step.create(scorer)
@@ -234,12 +234,13 @@ def _make_scores(scorer: type[Scorer], readouts: Sequence[str], step: Step) -> P
         raise NotMade(f"{step.screen_id} has no curves; materialize one of its assets `curves/<readout>` first.")
     scores = pd.concat(frames, ignore_index=True)[TABLES[_GROUP].column_names]
     step.store.write_table(_GROUP, step.screen_id, scores_key(scorer.name), scores)
-    return Product(metadata=_score_metadata(step, plugin, scores), plugin=plugin, inputs=inputs)
+    return Product(show=lambda: _score_metadata(step, plugin), plugin=plugin, inputs=inputs)
 
 
-def _score_metadata(step: Step, plugin: Scorer, scores: pd.DataFrame) -> dict[str, Any]:
+def _score_metadata(step: Step, plugin: Scorer) -> dict[str, Any]:
     from phenodose.pictures import ranking_bars
 
+    scores = step.store.read_table(_GROUP, step.screen_id, scores_key(plugin.name))
     pooled = scores[scores["replicate"] == _POOLED]
     readouts = list(dict.fromkeys(pooled["readout"]))
     unit = f"{plugin.name} ({plugin.unit})" if plugin.unit else plugin.name
@@ -255,7 +256,7 @@ def _score_metadata(step: Step, plugin: Scorer, scores: pd.DataFrame) -> dict[st
     }
     side_by_side = pooled.pivot_table(index="drug", columns="readout", values="score", dropna=False)[readouts]
     best = side_by_side.mean(axis=1).sort_values(ascending=not plugin.higher_is_more_sensitive).index
-    hits = pooled[pooled["hit"].fillna(False).astype(bool)].groupby("readout").size()
+    hits = pooled[pooled["hit"].eq(True)].groupby("readout").size()
     return {
         "ranking": metadata.table(side_by_side.loc[best].reset_index(), rows=15),
         "best drugs": metadata.pictures(pngs),

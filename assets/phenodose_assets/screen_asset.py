@@ -208,13 +208,14 @@ class ScreenAsset:
         except Exception as error:
             mendable = isinstance(error, PhenodoseError)
             message = str(error) if mendable else f"{type(error).__name__}: {error}"
-            context.log.error(message if mendable else traceback.format_exc())
+            details = "" if mendable else traceback.format_exc()
+            context.log.error(details or message)
             yield dg.Output({"message": message, "error": type(error).__name__, "mendable": mendable}, "failure")
             seconds = time.monotonic() - clock
-            listener(StepEvent(self.key, "failed", message=message, seconds=seconds, mendable=mendable))
+            listener(StepEvent(self.key, "failed", 0, 0, message, seconds, mendable, details))
             return
         seconds = time.monotonic() - clock
-        yield dg.Output(None, "result", metadata={**product.metadata, **figures({"seconds": seconds})})
+        yield dg.Output(None, "result", metadata={**self._shown(context, product), **figures({"seconds": seconds})})
         for verdict in verdicts:
             yield _check_result(verdict)
         yield self._made_evaluation(step.screen_id, "made")
@@ -243,6 +244,13 @@ class ScreenAsset:
             log=context.log,
             progress=progress,
         )
+
+    def _shown(self, context: dg.OpExecutionContext, product: Product) -> Mapping[str, Any]:
+        try:
+            return product.show()
+        except Exception as error:
+            context.log.error(f"{self.key} is made, but cannot be shown:\n{traceback.format_exc()}")
+            return {"cannot be shown": f"{type(error).__name__}: {error}"}
 
     def _skipped(self, context: dg.OpExecutionContext, reason: str) -> Iterator[Any]:
         context.log.warning(f"{self.key} is skipped: {reason}")

@@ -53,13 +53,13 @@ class Product:
     """What a make-function gives back beside the files and rows it wrote.
 
     Attributes:
-        metadata: what the UI shows of the materialization.
+        show: makes what the UI shows of the materialization; a fault in it does not undo the product.
         verdicts: results of the asset's checks.
         plugin: the plugin that ran, if one did.
         inputs: names and hashes of what was read.
     """
 
-    metadata: Mapping[str, Any]
+    show: Callable[[], Mapping[str, Any]]
     verdicts: Sequence[Verdict] = ()
     plugin: Plugin | None = None
     inputs: Inputs = field(default_factory=dict)

@@ -68,7 +68,7 @@ def _make_pseudo_rgb(step: Step) -> Product:
     tensors = open_tensors(out)
     hashes = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
     return Product(
-        metadata={
+        show=lambda: {
             "path": metadata.path(out),
             "dims": ", ".join(f"{dim} {size}" for dim, size in tensors.sizes.items()),
             **metadata.figures({"n wells": tensors.sizes["well"], "size px": size_px}),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from phenodose.dose_response.fit import fit_curves
+from phenodose.dose_response.curves import CurveBatch
+from phenodose.dose_response.fit import FitName, fit_curves
 from phenodose.dose_response.points import curve_points
 from phenodose.dose_response.scoring import score_curves
 from phenodose.errors import Faults, InputError, MissingInputError
@@ -30,7 +31,8 @@ from phenodose.viability.normalise import Grouping, to_viability
 READOUT = "readout"
 
 SCORE_COLUMNS = ("sample", "drug", "scorer", "score", "lower", "upper", "bound", "unit", "hit", "status")
-CURVE_COLUMNS = ("sample", "drug", *CURVE_FIT_COLUMNS)
+_FIRST = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "objective", "status")
+CURVE_COLUMNS = ("sample", "drug", *_FIRST, *(name for name in CURVE_FIT_COLUMNS if name not in _FIRST))
 QC_COLUMNS = ("sample", "plate", "metric", "value", "threshold", "verdict", "explanation")
 
 #: Scorer whose scores have a reference, and the name of the difference.
@@ -59,7 +61,7 @@ def score_layout(
     matrices: pd.DataFrame | None,
     scorers: Sequence[Scorer],
     *,
-    fit: str = "robust",
+    fit: FitName = "robust",
     by: Grouping = "plate",
     per_replicate: bool = False,
     bootstrap: int = 200,
@@ -100,12 +102,13 @@ def score_layout(
             faults.add(f"sample {sample}: {error}" if not str(error).startswith("sample ") else str(error))
             continue
         points = curve_points(viability, wells, per_replicate)
-        curves = fit_curves(points, fit=fit, bootstrap=bootstrap, seed=seed)
+        fitted = fit_curves(points, fit=fit, bootstrap=bootstrap, seed=seed)
+        curves = fitted.select(fitted.n_points > 0)
         scores = pd.concat([score_curves(curves, scorer) for scorer in scorers], ignore_index=True)
         if reference is not None:
             scores = pd.concat([scores, _selective(scores, reference)], ignore_index=True)
         qc = qc_rows(viability, wells, READOUT).assign(sample=sample)
-        parts.append(Scored(scores, curves.to_frame(), qc, _notes(sample, viability, wells)))
+        parts.append(Scored(scores, curves.to_frame(), qc, _notes(sample, viability, wells, fitted)))
     faults.raise_if_any()
     return _joined(parts, [*(scorer.name for scorer in scorers), SELECTIVE], per_replicate)
 
@@ -190,11 +193,13 @@ def _selective(scores: pd.DataFrame, reference: dict[str, float]) -> pd.DataFram
     return rows
 
 
-def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame) -> list[str]:
+def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch) -> list[str]:
     """What was left out, a sentence a reason, where it concerns wells with drugs."""
     therapy = (wells["well_type"] == "therapy").to_numpy()
     reasons = viability.loc[therapy & viability["masked"].to_numpy(), "mask_reason"].value_counts()
-    return [f"sample {sample}: {count} therapy wells left out: {reason}." for reason, count in reasons.items()]
+    notes = [f"sample {sample}: {count} therapy wells left out: {reason}." for reason, count in reasons.items()]
+    lost = sorted(curves.keys.loc[(curves.n_points == 0) & (curves.keys["replicate"] == "pooled"), "drug"])
+    return [*notes, f"sample {sample}: no well with a value for {', '.join(lost)}."] if lost else notes
 
 
 def _joined(parts: Sequence[Scored], scorer_names: Sequence[str], per_replicate: bool) -> Scored:

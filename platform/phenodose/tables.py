@@ -397,7 +397,11 @@ CURVE_FIT_COLUMNS: tuple[str, ...] = tuple(column.name for column in _CURVE_FIT)
 
 def schema_markdown() -> str:
     """The docs page of all tables, made from the declarations."""
-    parts = []
+    parts = [
+        "# Tables\n\nEvery table of the store, as `phenodose.tables` declares it; `make docs` writes this page. "
+        "The truth is Parquet\nbelow `tables/<table>/screen=<screen>/`; `cohort.duckdb` holds the same rows for SQL, "
+        "with views (sql_cookbook.md)."
+    ]
     for table in TABLES.values():
         lines = [f"## {table.name}", "", table.description, "", f"Key: {', '.join(table.key)}.", ""]
         lines += ["| column | type | unit | may be empty | meaning |", "|---|---|---|---|---|"]

@@ -113,7 +113,7 @@ def test_three_files_with_the_promised_columns(screen: Path) -> None:
         assert not inert["hit"]
         assert potent["lower"] <= potent["score"] <= potent["upper"]
     curves = pd.read_csv(screen / "curves.csv")
-    assert list(curves.columns)[:12] == [
+    assert list(curves.columns)[:11] == [
         "sample",
         "drug",
         "model",
@@ -124,8 +124,7 @@ def test_three_files_with_the_promised_columns(screen: Path) -> None:
         "asymmetry",
         "gof",
         "objective",
-        "min_dose_nM",
-        "max_dose_nM",
+        "status",
     ]
     assert list(curves["drug"]) == list(scores["drug"])
     assert set(curves["n_points"]) == {10}

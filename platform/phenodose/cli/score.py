@@ -76,7 +76,7 @@ def command(
     layout: Path,
     readouts: Path | None,
     scorer_names: tuple[str, ...],
-    fit: str,
+    fit: Any,
     by: Any,
     amin: str | float | None,
     reference: Path | None,

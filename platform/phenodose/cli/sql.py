@@ -5,6 +5,7 @@ Does not belong here: the cohort itself (`phenodose.storage.warehouse`).
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +87,13 @@ def _as_csv(table: pa.Table) -> str:
 def _as_json(table: pa.Table) -> str:
     import json
 
-    return json.dumps(table.to_pylist(), indent=2, default=str, ensure_ascii=False) + "\n"
+    rows = [{name: _json_value(value) for name, value in row.items()} for row in table.to_pylist()]
+    return json.dumps(rows, indent=2, default=str, ensure_ascii=False) + "\n"
+
+
+def _json_value(value: object) -> object:
+    """JSON knows no NaN and no infinity."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_table(table: pa.Table) -> str:

@@ -81,7 +81,7 @@ def _drug_wells(store: Store, screen: str, raw: Path) -> pd.DataFrame:
     viability = store.read_table("viability", screen)
     viability = viability[~viability["masked"].astype(bool)]
     places = _places(viability)
-    viability = viability.assign(truth=[true_of.get(place) for place in places])
+    viability = viability.assign(truth=pd.Series([true_of.get(place) for place in places], viability.index, "float64"))
     chosen = viability[[place in therapy for place in places]]
     return chosen[["readout", "viability_fraction", "truth"]].dropna()
 

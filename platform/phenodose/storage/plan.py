@@ -163,12 +163,15 @@ def make_plan(index: pd.DataFrame, plate: str, metadata: Mapping[str, Any], wher
 def _mixture_faults(index: pd.DataFrame) -> list[str]:
     """Planes whose size, pixel type or pixel size is not that of most planes; pixel types that cannot be stored."""
     columns = ["size_y_px", "size_x_px", "dtype", "pixel_size_um"]
-    usual = index.groupby(columns, dropna=False, sort=True).size().idxmax()
+    # An image that does not tell its pixel size is taken to have the usual one; 0 where none tells it.
+    usual_pixel = _usual_number(index["pixel_size_um"]) or 0.0
+    index = index.assign(pixel_size_um=index["pixel_size_um"].astype(float).fillna(usual_pixel))
+    usual = index.groupby(columns, sort=True).size().idxmax()
     found = []
     odd = index.drop_duplicates(["well", *columns])
     for plane in odd[[*columns, "well", "path"]].itertuples(index=False):
         values = tuple(getattr(plane, column) for column in columns)
-        if not _same(values, usual):
+        if values != usual:
             found.append(
                 f"well {plane.well}: {plane.path} is {_what(values)}, most images are {_what(usual)}; a plate has one "
                 "kind of image, so move it out of the folder or export it again."
@@ -182,14 +185,9 @@ def _mixture_faults(index: pd.DataFrame) -> list[str]:
     return found
 
 
-def _same(values: tuple[Any, ...], usual: Any) -> bool:
-    return all(a == b or (a != a and b != b) for a, b in zip(values, usual, strict=True))
-
-
 def _what(values: Any) -> str:
     height, width, dtype, pixel = values
-    size = "of unknown pixel size" if pixel != pixel else f"of {pixel:g} um pixels"
-    return f"{height} x {width} px {dtype} {size}"
+    return f"{height} x {width} px {dtype}" + (f" of {pixel:g} um pixels" if pixel else "")
 
 
 def _plate_format(index: pd.DataFrame, metadata: Mapping[str, Any], faults: Faults) -> tuple[int, int]:

@@ -15,7 +15,7 @@ import numpy as np
 from phenodose.errors import InputError, MissingInputError, NotMade, StoreError
 from phenodose.names import parse_well, row_index, well_sort_key
 from phenodose.storage.ngff import ROOT, own_attributes, read_document, shard_key
-from phenodose.storage.plan import MAXIMUM, PLATE_FORMAT, STACK, Channel, Field, PlateShape, well_path
+from phenodose.storage.plan import MAXIMUM, PLATE_FORMAT, STACK, Channel, PlateShape, well_path
 from phenodose.storage.pyramid import area_average, level_shapes
 
 if TYPE_CHECKING:
@@ -169,18 +169,19 @@ class Plate:
         """The stack, dims z, y, x, lowest plane first; missing planes read as 0.
 
         Raises:
-            NotMade: the well has only projections in that channel.
+            NotMade: the well has no plane of a stack in that channel.
         """
         if not self.planes(well, channel, site, time):
-            raise NotMade(f"{self.path}: well {well} has only projections in channel {channel}.")
+            raise NotMade(f"{self.path}: well {well} has no stack in channel {channel}.")
         return self._view(well, STACK, channel, level, site, time)
 
     def planes(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> list[dict[str, Any]]:
         """Records of the planes of a stack that are there, lowest first: z, z_um, path, hash, exposure_ms, ..."""
-        place = (site or self.shape.sites[0], time, channel, "")
-        found = self.metadata(well)["planes"]
+        place = self._place(channel, site, time)
         return [
-            plane for plane in found if (plane["site"], plane["time"], plane["channel"], plane["projection"]) == place
+            plane
+            for plane in self.metadata(well)["planes"]
+            if not plane["projection"] and (plane["site"], plane["time"], plane["channel"]) == place
         ]
 
     def middle_z(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> int | None:
@@ -233,23 +234,28 @@ class Plate:
 
     def _summary(self, well: str, channel: int, site: int | None, time: int) -> dict[str, Any]:
         """What is known of one site, time point and channel of a well."""
-        place = (site or self.shape.sites[0], time, channel)
+        place = self._place(channel, site, time)
         nothing = {"mean_of_stack": None, "maximum": None, "missing_z": list(range(self.shape.n_planes))}
+        summaries = self.metadata(well)["channels"]
+        return next((each for each in summaries if (each["site"], each["time"], each["channel"]) == place), nothing)
+
+    def _place(self, channel: int, site: int | None, time: int) -> tuple[int, int, int]:
+        """Site (the first by default), time point and channel, if the plate has them."""
+        site = self.shape.sites[0] if site is None else site
         if not 0 <= channel < len(self.channels):
             raise InputError(f"{self.path}: there is no channel {channel}; it has {len(self.channels)}, from 0.")
-        return next(
-            (
-                each
-                for each in self.metadata(well)["channels"]
-                if (each["site"], each["time"], each["channel"]) == place
-            ),
-            nothing,
-        )
+        if site not in self.shape.sites:
+            sites = ", ".join(map(str, self.shape.sites))
+            raise InputError(f"{self.path}: there is no site {site}; its sites are {sites}.")
+        if not 0 <= time < self.shape.n_times:
+            raise InputError(f"{self.path}: there is no time point {time}; it has {self.shape.n_times}, from 0.")
+        return site, time, channel
 
     def _view(self, well: str, kind: str, channel: int, level: int, site: int | None, time: int) -> StackView:
         import zarr
 
-        image = self._field(kind, site)
+        wanted = (self._place(channel, site, time)[0], kind)
+        image = next(image for image in self.shape.fields if (image.site, image.kind) == wanted)
         if not 0 <= level < len(self.level_shapes):
             raise InputError(
                 f"{self.path}: there is no pyramid level {level}; it has {len(self.level_shapes)}, from 0."
@@ -268,13 +274,6 @@ class Plate:
             ) from error
         lead = (time, channel) if array.ndim == 5 else (channel,)
         return StackView(array, lead, f"{folder}: well {well}")
-
-    def _field(self, kind: str, site: int | None) -> Field:
-        wanted = site or self.shape.sites[0]
-        for image in self.shape.fields:
-            if (image.site, image.kind) == (wanted, kind):
-                return image
-        raise InputError(f"{self.path}: there is no {kind} image of site {wanted}; its sites are {self.shape.sites}.")
 
 
 def _shape(stored: dict[str, Any]) -> PlateShape:

@@ -45,29 +45,26 @@ def halve(plane: np.ndarray) -> np.ndarray:
 def area_average(plane: np.ndarray, size_y: int, size_x: int) -> np.ndarray:
     """The image resampled to any size: every pixel is the mean of the area it covers, rounded half up.
 
-    The overlaps are whole numbers (in units of 1/size of a source pixel), and every sum stays below 2**53, so the
-    result does not depend on the order of summation.
+    Exact in integers: areas are counted in units of 1/size of a source pixel.
 
     Args:
-        plane: uint8 or uint16, dims y, x; at most 8192 px a side.
+        plane: uint8 or uint16, dims y, x.
         size_y: wanted height.
         size_x: wanted width.
     """
-    if plane.shape == (size_y, size_x):
-        return plane.copy()
-    rows, columns = _overlaps(plane.shape[0], size_y), _overlaps(plane.shape[1], size_x)
-    total = rows @ plane.astype(np.float64) @ columns.T
+    total = _sums_between_edges(_sums_between_edges(plane.astype(np.int64), size_y).T, size_x).T
     area = plane.shape[0] * plane.shape[1]
-    rounded = (2 * total.astype(np.int64) + area) // (2 * area)
-    average: np.ndarray = rounded.astype(plane.dtype)
+    average: np.ndarray = ((2 * total + area) // (2 * area)).astype(plane.dtype)
     return average
 
 
-def _overlaps(source: int, target: int) -> np.ndarray:
-    """Overlap of every target pixel with every source pixel, in units of 1/target; rows sum to `source`."""
-    edges_source = np.arange(source + 1, dtype=np.int64) * target
-    edges_target = np.arange(target + 1, dtype=np.int64) * source
-    low = np.maximum(edges_target[:-1, None], edges_source[None, :-1])
-    high = np.minimum(edges_target[1:, None], edges_source[None, 1:])
-    overlap: np.ndarray = np.clip(high - low, 0, None).astype(np.float64)
-    return overlap
+def _sums_between_edges(values: np.ndarray, target: int) -> np.ndarray:
+    """Cut the first axis into `target` equal parts; the sum over each part, times `target`."""
+    source = len(values)
+    whole, rest = np.divmod(np.arange(target + 1, dtype=np.int64) * source, target)
+    padded = np.zeros((source + 1, values.shape[1]), np.int64)
+    padded[:-1] = values
+    below = np.zeros_like(padded)
+    np.cumsum(values, axis=0, out=below[1:])
+    sums: np.ndarray = np.diff(below[whole] * target + padded[whole] * rest[:, None], axis=0)
+    return sums

@@ -116,7 +116,8 @@ def open_tensors(path: Path) -> xr.DataArray:
         raise MissingInputError(f"{path}: there are no tensors here; materialize `pseudo_rgb` for the screen first.")
     opened = xr.open_zarr(path, chunks=None, consolidated=False)
     tensors: xr.DataArray = opened[NAME].assign_attrs(opened.attrs)
-    plain = {name: (tensors[name].dims, tensors[name].to_numpy().astype(str)) for name in tensors.coords}
+    # Zarr gives numpy's variable-length strings, which much of the scientific Python world does not take yet.
+    plain = {name: (tensors[name].dims, np.array(tensors[name].to_numpy().tolist())) for name in tensors.coords}
     return tensors.assign_coords(plain)
 
 

@@ -47,7 +47,7 @@ def test_a_file_cut_anywhere_is_refused_at_the_door(tmp_path_factory, data):
 def test_what_is_no_tiff_is_refused(tmp_path, content):
     path = tmp_path / "a.tif"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="well C03.*copy the file again"):
+    with pytest.raises(InputError, match=r"well C03.*copy the file again"):
         check_tiff(path, "C03")
 
 

@@ -1,0 +1,222 @@
+"""Fitting whole batches of curves: the one door to both fits.
+
+Belongs here: preparing points, grouping curves of equal length, status and reason of every curve. Does
+not belong here: the two fits (`robust_fit`, `nplr_fit`) and scores.
+
+A curve that cannot be fitted gets a status and a reason; it never raises. What a curve becomes depends on
+its own points only, not on the order or the company in which it is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from phenodose.dose_response.bootstrap import bootstrap_draws
+from phenodose.dose_response.curves import CurveBatch
+from phenodose.dose_response.models import inhibition
+from phenodose.dose_response.nplr_fit import fit_nplr, power_loss
+from phenodose.dose_response.points import CurvePoints
+from phenodose.dose_response.robust_fit import (
+    SMOOTHING,
+    constant_loss,
+    fit_robust,
+    information_criterion,
+    to_parameters,
+)
+from phenodose.dose_response.small_systems import total
+from phenodose.errors import InputError
+
+FitName = Literal["robust", "nplr"]
+#: Fewest different doses of a curve.
+LEAST_DOSES = 3
+#: Most curves that are fitted side by side.
+BLOCK = 2048
+#: Doses closer than this in log10 are the same dose.
+SAME_DOSE = 1e-9
+
+
+@dataclass
+class _Result:
+    """Arrays that the fit of a batch fills."""
+
+    model: np.ndarray
+    parameters: np.ndarray
+    gof: np.ndarray
+    objective: np.ndarray
+    status: np.ndarray
+    reason: np.ndarray
+    draws: np.ndarray | None
+
+
+def fit_curves(points: CurvePoints, fit: FitName = "robust", bootstrap: int = 0, seed: int = 0) -> CurveBatch:
+    """Fit all curves together.
+
+    Args:
+        points: dose and inhibition of every curve; missing and infinite values are left out.
+        fit: 'robust' (plausible curves, as few parameters as the wells support) or 'nplr' (as published
+            tables were made).
+        bootstrap: number of bootstrap draws of each curve; 0 for none.
+        seed: makes the draws repeatable.
+
+    Returns:
+        The curves in the order of the points. Status 'flat' means that a constant explains the wells as
+        well, 'decreasing' that inhibition falls with dose, 'failed' that there is no curve.
+
+    Raises:
+        InputError: there is no fit of that name, or `bootstrap` is negative.
+    """
+    if fit not in get_args(FitName):
+        raise InputError(f"fit {fit!r}: there are {' and '.join(get_args(FitName))}.")
+    if bootstrap < 0:
+        raise InputError(f"bootstrap {bootstrap}: give a number of draws from 0.")
+    x, y, n_points = _in_order(points)
+    n_doses = _count_doses(x)
+    n = len(points)
+    result = _Result(
+        model=np.zeros(n, dtype=np.int64),
+        parameters=np.full((n, 5), np.nan),
+        gof=np.full(n, np.nan),
+        objective=np.full(n, np.nan),
+        status=np.full(n, "failed", dtype=object),
+        reason=np.array([_too_few(doses) for doses in n_doses], dtype=object),
+        draws=np.full((n, bootstrap, 5), np.nan) if bootstrap else None,
+    )
+    for which, m in _blocks(n_points, n_doses >= LEAST_DOSES):
+        columns = np.ascontiguousarray(x[which, :m].T), np.ascontiguousarray(y[which, :m].T)
+        _fit_block(*columns, fit, bootstrap, seed, which, result)
+    low, high = _extremes(x, n_points)
+    names = ("bottom", "top", "log10_mid", "slope", "asymmetry")
+    return CurveBatch(
+        keys=points.keys.reset_index(drop=True),
+        log10_dose=points.log10_dose,
+        inhibition=points.inhibition,
+        fit=fit,
+        model=result.model,
+        gof=result.gof,
+        objective=result.objective,
+        min_dose_nM=low,
+        max_dose_nM=high,
+        n_doses=n_doses,
+        n_points=n_points,
+        status=result.status,
+        reason=result.reason,
+        draws=result.draws,
+        **{name: np.ascontiguousarray(result.parameters[:, i]) for i, name in enumerate(names)},
+    )
+
+
+def _fit_block(
+    x: np.ndarray, y: np.ndarray, fit: str, bootstrap: int, seed: int, which: np.ndarray, result: _Result
+) -> None:
+    """Fit curves with m points each, x and y (m, g), and write to the rows `which` of the result."""
+    equal = y.max(axis=0) - y.min(axis=0) <= 1e-12
+    if fit == "robust":
+        found = fit_robust(x, y)
+        model, flat = found.model, found.flat | equal
+        parameters = np.where(equal, _constant(x, y), to_parameters(found.theta))
+        model = np.where(equal, 2, model)
+    else:
+        model, parameters, _ = fit_nplr(x, y)
+        model = np.where(equal, 0, model)
+        parameters = np.where(model > 0, parameters, np.nan)
+        flat = _is_flat(x, y, model, parameters)
+    fitted = inhibition(x, *parameters)
+    with np.errstate(all="ignore"):
+        deviation = y - total(y) / len(y)
+        gof = 1 - total((y - fitted) ** 2) / total(deviation**2)
+        ends = 100 * fitted[[0, -1]]
+    result.model[which], result.parameters[which] = model, parameters.T
+    result.gof[which] = np.where(np.isfinite(gof) & ~equal, gof, np.nan)
+    result.objective[which] = np.where(model > 0, power_loss(y - fitted), np.nan)
+    for i, row in enumerate(which):
+        result.status[row], result.reason[row] = _status(
+            bool(model[i]), bool(flat[i]), float(ends[0, i]), float(ends[1, i])
+        )
+    if result.draws is not None:
+        theta, drawable = _search_coordinates(x, parameters, model)
+        mirrored = np.where(parameters[3] < 0, -1.0, 1.0)
+        some = np.flatnonzero(drawable)
+        if len(some):
+            drawn = bootstrap_draws(
+                (mirrored * x)[:, some], y[:, some], model[some], theta[:, some], bootstrap, seed
+            )
+            drawn[:, :, 2:4] *= mirrored[some][:, None, None]
+            result.draws[which[some]] = drawn
+
+
+def _search_coordinates(x: np.ndarray, parameters: np.ndarray, model: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Curves in the coordinates of the bounded search, and for which these exist.
+
+    A curve with negative slope h is the curve with -h over mirrored doses; an asymmetry that is not
+    positive has no such coordinates.
+    """
+    bottom, top, mid, slope, asymmetry = parameters
+    with np.errstate(all="ignore"):
+        mirrored = np.where(slope < 0, -mid, mid)
+        theta = np.stack([bottom, top, mirrored, np.log(np.abs(slope)), np.log(asymmetry)])
+    return theta, (model > 0) & np.isfinite(theta).all(axis=0)
+
+
+def _status(fitted: bool, flat: bool, first_percent: float, last_percent: float) -> tuple[str, str]:
+    if not fitted:
+        return "failed", "the search found no curve; all inhibitions may be equal."
+    if flat:
+        level = (first_percent + last_percent) / 2
+        return "flat", f"a constant inhibition near {level:.0f} % explains the wells as well as a curve."
+    if last_percent < first_percent:
+        return "decreasing", f"inhibition falls from {first_percent:.0f} % to {last_percent:.0f} % with rising dose."
+    return "ok", ""
+
+
+def _is_flat(x: np.ndarray, y: np.ndarray, model: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+    """True where a constant has no larger information criterion than the curve."""
+    with np.errstate(all="ignore"):
+        loss = power_loss(np.hypot(y - inhibition(x, *parameters), SMOOTHING)) - len(x) * SMOOTHING**1.5
+        of_curve = information_criterion(np.maximum(loss, 0.0), len(x), 0) + 2.0 * model
+        return np.asarray(information_criterion(constant_loss(y), len(x), 1) <= of_curve)
+
+
+def _constant(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Parameters (5, g) of the constant curve at the first inhibition."""
+    one = np.ones(x.shape[1])
+    return np.stack([y[0], y[0], (x[0] + x[-1]) / 2, one, one])
+
+
+def _in_order(points: CurvePoints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points (n, m) sorted by dose, then inhibition, with missing ones (NaN) last, and their number."""
+    known = np.isfinite(points.log10_dose) & np.isfinite(points.inhibition)
+    x = np.where(known, points.log10_dose, np.inf)
+    y = np.where(known, points.inhibition, np.inf)
+    order = np.lexsort((y, x), axis=1)
+    x, y = np.take_along_axis(x, order, axis=1), np.take_along_axis(y, order, axis=1)
+    return np.where(np.isfinite(x), x, np.nan), np.where(np.isfinite(y), y, np.nan), known.sum(axis=1)
+
+
+def _count_doses(x: np.ndarray) -> np.ndarray:
+    """Different doses of every row of sorted log10 doses (n, m)."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.isfinite(x[:, :1]).sum(axis=1) + (np.diff(x, axis=1) > SAME_DOSE).sum(axis=1))
+
+
+def _extremes(x: np.ndarray, n_points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest dose in nM of sorted log10 doses; NaN without points."""
+    last = np.take_along_axis(x, np.maximum(n_points - 1, 0)[:, None], axis=1)[:, 0]
+    return 10 ** x[:, 0], 10**last
+
+
+def _blocks(n_points: np.ndarray, usable: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Positions of curves with the same number of points, in blocks, with that number."""
+    for m in np.unique(n_points[usable]):
+        which = np.flatnonzero(usable & (n_points == m))
+        for first in range(0, len(which), BLOCK):
+            yield which[first : first + BLOCK], int(m)
+
+
+def _too_few(doses: int) -> str:
+    if doses == 0:
+        return "no well with a value."
+    return f"{doses} different dose{'s' if doses > 1 else ''}; a curve needs at least {LEAST_DOSES}."

@@ -1,0 +1,46 @@
+"""Areas under and over the viability curve.
+
+Belongs here: the scorers `auc` and `aoc`. Does not belong here: areas with a minimum activity (`dss`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from phenodose.plugins import Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from phenodose.dose_response.curves import CurveBatch
+
+
+class AucScorer(Scorer):
+    """Area under the viability curve over log dose, divided by the tested range."""
+
+    name = "auc"
+    version = "1"
+    description = "Normalised area under the viability curve: 1 without effect, 0 if all die at every dose."
+    unit = "fraction"
+    higher_is_more_sensitive = False
+
+    def score(self, curves: CurveBatch) -> np.ndarray:
+        """Mean viability of every curve over the tested log-dose range."""
+        from phenodose.dose_response.score_functions import mean_inhibition
+
+        return 1.0 - mean_inhibition(curves)
+
+
+class AocScorer(Scorer):
+    """Area over the viability curve over log dose, divided by the tested range; 1 - auc."""
+
+    name = "aoc"
+    version = "1"
+    description = "Normalised area over the viability curve: 0 without effect, 1 if all die at every dose."
+    unit = "fraction"
+
+    def score(self, curves: CurveBatch) -> np.ndarray:
+        """Mean inhibition of every curve over the tested log-dose range."""
+        from phenodose.dose_response.score_functions import mean_inhibition
+
+        return mean_inhibition(curves)

@@ -1,0 +1,45 @@
+"""DSS_asym: the default drug sensitivity score.
+
+Belongs here: the scorer and the parameter that all DSS scorers share. Does not belong here: the formula
+(`phenodose.dose_response.score_functions`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from phenodose.plugins import Parameters, Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from phenodose.dose_response.curves import CurveBatch
+
+
+class DssParameters(Parameters):
+    """Parameters of all DSS scorers."""
+
+    amin: Literal["auto"] | Annotated[float, Field(ge=0, lt=100)] = Field(
+        default="auto",
+        description="Minimum activity in percent inhibition, 0 to under 100; 'auto' is a tenth of the larger "
+        "of 100 % and the upper asymptote (10 to 11 %).",
+    )
+
+
+class DssAsymScorer(Scorer):
+    """Area between the asymmetric curve and the minimum activity, as half of the largest possible, in percent."""
+
+    name = "dss_asym"
+    version = "1"
+    description = "Drug sensitivity score of the asymmetric curve: 0 (no effect) to 50 (complete at every dose)."
+    unit = "percent"
+    hit_threshold = 10.0
+    Parameters = DssParameters
+
+    def score(self, curves: CurveBatch) -> np.ndarray:
+        """DSS_asym of every curve; above 50 only where inhibition exceeds 100 %."""
+        from phenodose.dose_response.score_functions import dss_asym
+
+        return dss_asym(curves, self.parameters.amin)

@@ -1,0 +1,76 @@
+"""Doses of a given inhibition, with a bound where it is not reached within the tested range.
+
+Belongs here: the scorers `abs_ic25`, `abs_ic50`, `abs_ic75` and `rel_ic50`. Does not belong here: doses
+extrapolated beyond the tested range, which no well supports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from phenodose.plugins import Scorer, Scores
+
+if TYPE_CHECKING:
+    from phenodose.dose_response.curves import CurveBatch
+
+
+class _InhibitoryDoseScorer(Scorer):
+    """What the scorers of this module share."""
+
+    version = "1"
+    unit = "nM"
+    higher_is_more_sensitive = False
+
+
+class _AbsoluteScorer(_InhibitoryDoseScorer):
+    """Dose of a fixed inhibition."""
+
+    target: ClassVar[float]
+
+    def score(self, curves: CurveBatch) -> Scores:
+        """The dose in nM; '>' the highest tested dose if not reached, '<' the lowest if exceeded from there."""
+        import numpy as np
+
+        from phenodose.dose_response.score_functions import inhibitory_dose
+
+        return Scores(*inhibitory_dose(curves, np.full(len(curves), self.target)))
+
+
+class AbsIc25Scorer(_AbsoluteScorer):
+    """Dose of 25 % inhibition."""
+
+    name = "abs_ic25"
+    description = "Dose at which viability has fallen to 75 %."
+    target = 0.25
+
+
+class AbsIc50Scorer(_AbsoluteScorer):
+    """Dose of 50 % inhibition."""
+
+    name = "abs_ic50"
+    description = "Dose at which viability has fallen to 50 %."
+    target = 0.50
+
+
+class AbsIc75Scorer(_AbsoluteScorer):
+    """Dose of 75 % inhibition."""
+
+    name = "abs_ic75"
+    description = "Dose at which viability has fallen to 25 %."
+    target = 0.75
+
+
+class RelIc50Scorer(_InhibitoryDoseScorer):
+    """Dose half way between the asymptotes of the curve."""
+
+    name = "rel_ic50"
+    description = "Dose half way between the lower and the upper asymptote; none for a flat curve."
+
+    def score(self, curves: CurveBatch) -> Scores:
+        """The dose in nM with its bound; NaN where the curve is flat, for it has no half way."""
+        import numpy as np
+
+        from phenodose.dose_response.score_functions import inhibitory_dose, relative_target
+
+        target = np.where(curves.status == "flat", np.nan, relative_target(curves))
+        return Scores(*inhibitory_dose(curves, target))

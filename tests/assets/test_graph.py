@@ -1,0 +1,138 @@
+"""The graph: keys and groups are a contract, and it is built from the plugins that are installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from phenodose.plugins import Registry, registry
+from phenodose_assets.build import build_definitions, screen_assets
+
+GROUPS = {
+    "ingest": {"layout", "plate_images"},
+    "tensors": {"pseudo_rgb"},
+    "models": {"checkpoint/cnn/phase1", "checkpoint/cnn/phase2", "checkpoint/cnn/phase3"},
+    "readouts": {"viability/ctg", "viability/mean_of_stack", "viability/cnn_phase2", "viability/cnn_phase3"},
+    "phenotypes": {"embedding/tsne"},
+    "reports": {"patient_report"},
+    "cohort": {"cohort_db", "cohort_report"},
+}
+CURVES = {"curves/ctg", "curves/mean_of_stack", "curves/cnn_phase2", "curves/cnn_phase3"}
+
+SCORER = """
+    from phenodose.plugins import Scorer
+
+    class Top(Scorer):
+        name = "top"
+        version = "7"
+        description = "Upper asymptote"
+
+        def score(self, curves):
+            return curves.top
+"""
+
+
+def install(folder: Path, name: str, entry_points: str, module: str = "") -> None:
+    """A real installed distribution on a path."""
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(textwrap.dedent(entry_points))
+    (folder / f"{name}.py").write_text(textwrap.dedent(module))
+
+
+@pytest.fixture(scope="module")
+def graph() -> dg.AssetGraph:
+    return build_definitions().resolve_asset_graph()
+
+
+def keys_of(graph: dg.AssetGraph, group: str) -> set[str]:
+    return {
+        key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).group_name == group
+    }
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_keys_of_a_group(graph: dg.AssetGraph, group: str) -> None:
+    assert keys_of(graph, group) == GROUPS[group]
+
+
+def test_scores_are_curves_of_every_readout_and_every_installed_scorer(graph: dg.AssetGraph) -> None:
+    scorers = {f"scores/{name}" for name in registry().names("scorer")}
+    assert "scores/dss_asym" in scorers
+    assert keys_of(graph, "scores") == CURVES | scorers
+
+
+def test_every_asset_has_one_partition_a_screen_save_the_cohort(graph: dg.AssetGraph) -> None:
+    for key in graph.materializable_asset_keys:
+        partitions = graph.get(key).partitions_def
+        if graph.get(key).group_name == "cohort":
+            assert partitions is None
+        else:
+            assert isinstance(partitions, dg.DynamicPartitionsDefinition)
+            assert partitions.name == "screen"
+
+
+def test_lineage_edges(graph: dg.AssetGraph) -> None:
+    def parents(key: str) -> set[str]:
+        return {parent.to_user_string() for parent in graph.get(dg.AssetKey(key.split("/"))).parent_keys}
+
+    assert parents("viability/ctg") == {"layout"}
+    assert parents("viability/mean_of_stack") == {"layout", "plate_images"}
+    assert parents("checkpoint/cnn/phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase2"}
+    assert parents("viability/cnn_phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase3"}
+    assert parents("curves/ctg") == {"layout", "viability/ctg"}
+    assert parents("scores/dss_asym") == {"layout"} | CURVES
+    assert {"scores/dss_asym", "curves/ctg", "viability/ctg", "embedding/tsne"} <= parents("patient_report")
+    assert {"scores/dss_asym", "checkpoint/cnn/phase1", "layout", "plate_images"} <= parents("cohort_db")
+
+
+def test_every_asset_says_what_it_is_and_who_owns_it(graph: dg.AssetGraph) -> None:
+    for key in graph.materializable_asset_keys:
+        node = graph.get(key)
+        assert node.description, key
+        assert node.owners, key
+        assert node.kinds, key
+
+
+def test_a_third_party_scorer_becomes_an_asset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "toppings", "[phenodose.scorers]\ntop = toppings:Top\n", SCORER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = {asset.key: asset for asset in screen_assets(Registry())}
+    assert found["scores/top"].code_version == "7"
+    assert set(found["scores/top"].any_of) == CURVES
+
+
+def test_a_broken_plugin_is_named_and_the_others_make_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    install(tmp_path, "shambles", "[phenodose.scorers]\nshambles = shambles:Missing\n", "1 / 0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    keys = {asset.key for asset in screen_assets(Registry())}
+    assert "scores/shambles" not in keys
+    assert "scores/dss_asym" in keys
+    assert "shambles" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_the_code_location_loads_without_heavy_libraries() -> None:
+    code = (
+        "import sys, json; from phenodose_assets.definitions import defs; "
+        "print(json.dumps([m for m in ('tensorflow', 'keras', 'pandas', 'zarr', 'matplotlib', 'sklearn') "
+        "if m in sys.modules]))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(told.stdout) == []
+    assert told.stderr == ""
+
+
+def test_sensors_are_on_from_the_start() -> None:
+    definitions = build_definitions()
+    for name in ("new_screens", "cohort_follows_screens"):
+        assert definitions.resolve_sensor_def(name).default_status is dg.DefaultSensorStatus.RUNNING

@@ -1,0 +1,243 @@
+"""The patient report says what the tables say, says what is missing, escapes all, and needs no network."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from phenodose.errors import StoreError
+from phenodose.reports import build_report
+from phenodose.reports.data import ScreenData
+from phenodose.reports.patient import render_report
+from phenodose.store import Store
+from phenodose.tables import TABLES
+
+FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags, texts by section, addresses and ids of a page; fails on tags that do not match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.section = ""
+        self.texts: dict[str, str] = {}
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+        assert self.open == [], f"left open: {self.open}"
+
+    def handle_starttag(self, tag, attrs) -> None:
+        found = dict(attrs)
+        assert len(found) == len(attrs), f"an attribute stands twice in <{tag}>"
+        self.attributes.append((tag, found))
+        if tag == "section":
+            self.section = found["id"] or ""
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs) -> None:
+        self.attributes.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts[self.section] = self.texts.get(self.section, "") + data
+
+    def values(self, name: str) -> list[str]:
+        return [found[name] or "" for _, found in self.attributes if name in found]
+
+    def text(self, section: str) -> str:
+        return " ".join(self.texts[section].split())
+
+
+@pytest.fixture(scope="module")
+def full_page(made_up_root) -> Page:
+    return Page(render_report(Store.open(made_up_root), FULL))
+
+
+@pytest.fixture(scope="module")
+def metabolic_page(made_up_root) -> Page:
+    return Page(render_report(Store.open(made_up_root), METABOLIC_ONLY))
+
+
+def test_the_header_names_sample_entity_and_verdict(full_page: Page, metabolic_page: Page) -> None:
+    head = full_page.text("")
+    assert "BT-40" in head
+    assert "Pleomorphic xanthoastrocytoma" in head
+    assert (
+        "Do not rely on mean_of_stack: quality checks failed. The ranking is by cnn_phase3, which did not fail." in head
+    )
+    assert "Good: every quality check of ctg passed." in metabolic_page.text("")
+
+
+def test_the_ranking_lists_the_hits_of_the_preferred_readout(full_page: Page, made_up_root) -> None:
+    scores = Store.open(made_up_root).read_table("scores", FULL)
+    chosen = (scores["readout"] == "cnn_phase3") & (scores["replicate"] == "pooled") & (scores["scorer"] == "dss_asym")
+    hits = scores[chosen & scores["hit"].eq(True)].sort_values("score", ascending=False)
+    said = ", ".join(f"{drug} ({score:.1f})" for drug, score in zip(hits["drug"], hits["score"], strict=True))
+    assert f"{len(hits)} of 6 drugs are hits by dss_asym of the readout cnn_phase3: {said}." in full_page.text(
+        "ranking"
+    )
+    bars = [found for tag, found in full_page.attributes if tag == "rect"]
+    assert [bar["class"] for bar in bars].count("bar hit") == len(hits)
+    assert len(bars) == 6
+
+
+def test_every_drug_stands_in_the_table_and_has_its_curves(full_page: Page) -> None:
+    drugs = ["Trametinib", "Vemurafenib", "Panobinostat", "Lorlatinib", "Venetoclax", 'A"B <i>&']
+    for drug in drugs:
+        assert drug in full_page.text("drugs")
+        assert f"Dose-response curves of {drug}" in full_page.values("aria-label")
+    assert "> 10000 nM" in full_page.text("drugs"), "a bound is shown as a bound"
+    assert "mean_of_stack: failed (fewer than three doses have a value)" in full_page.text("curves")
+
+
+def test_every_link_leads_somewhere(full_page: Page, metabolic_page: Page) -> None:
+    for page in (full_page, metabolic_page):
+        ids = page.values("id")
+        assert len(ids) == len(set(ids))
+        for link in page.values("href"):
+            assert link.startswith("#")
+            assert link[1:] in ids
+
+
+def test_points_of_every_unmasked_dosed_well_are_drawn(full_page: Page, made_up_root) -> None:
+    data = ScreenData.load(Store.open(made_up_root), FULL)
+    viability = data["viability"]
+    n_dosed = int((data["wells"]["well_type"] == "therapy").sum())
+    assert len(data.dosed_wells) == 4 * (n_dosed - 1), "all therapy wells of four readouts but the masked one"
+    assert int(viability["masked"].sum()) == 4
+    drawn = sum(1 for tag, _ in full_page.attributes if tag == "use")
+    n_legend, n_agreement, n_map = 4 + 8, 6 + 6 + 5, len(data["embeddings"])
+    assert drawn == len(data.dosed_wells) + n_legend + n_agreement + n_map
+
+
+def test_disagreement_is_named(full_page: Page, metabolic_page: Page) -> None:
+    said = full_page.text("agreement")
+    assert re.search(r"Hit for imaging only: Vemurafenib \(cnn_phase3 25\.8, ctg 0\.0\)\.", said)
+    assert "Hit for metabolism only: none." in said
+    assert "They disagree on 1 of 6 drugs (17 %)" in said
+    missing = metabolic_page.text("agreement")
+    assert "Not shown: the screen has no scores of an imaging readout" in missing
+
+
+def test_missing_sections_say_why(metabolic_page: Page) -> None:
+    assert "Not shown: the screen has no images in the store." in metabolic_page.text("phenotypes")
+    assert "Not shown: no network was trained or adopted" in metabolic_page.text("lineage")
+    assert "Not shown: the store holds no images" in metabolic_page.text("lineage")
+
+
+def test_quality_shows_figures_plates_and_masked_wells(full_page: Page) -> None:
+    said = full_page.text("quality")
+    assert "Controls of P2 are poorly separated." in said
+    assert "ctg: 1 well, out of focus (P1 B06)" in said
+    alts = full_page.values("alt")
+    for readout in ("ctg", "cnn_phase2", "cnn_phase3", "mean_of_stack"):
+        for plate in ("P1", "P2"):
+            assert f"Heat map of viability, {readout}, plate {plate}" in alts
+        assert f"Replicate 1 against replicate 2 of {readout}" in alts
+
+
+def test_lineage_names_runs_plugins_and_weights(full_page: Page) -> None:
+    said = full_page.text("lineage")
+    for part in ("run-1", "viability/ctg", '{"amin":"auto"}', "phase3-weights", "VGG19", "0123456789abcdef"):
+        assert part in said
+
+
+def test_the_page_needs_no_network(made_up_root) -> None:
+    html = render_report(Store.open(made_up_root), FULL)
+    page = Page(html)
+    assert all(source.startswith("data:image/png;base64,") for source in page.values("src"))
+    assert "http" not in re.sub(r'data:image/png;base64,[^"]*|http-equiv', "", html)
+    policies = [found.get("content") for tag, found in page.attributes if tag == "meta" and "http-equiv" in found]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"]
+    assert len(html) < 2_000_000
+
+
+def test_names_cannot_inject_markup(made_up_store: Store) -> None:
+    evil = "<script>alert(1)</script>\"'&"
+    screens = made_up_store.read_table("screens", FULL)
+    made_up_store.write_table("screens", FULL, "layout", screens.assign(sample=evil, entity=evil))
+    qc = made_up_store.read_table("qc", FULL, "ctg")
+    made_up_store.write_table("qc", FULL, "ctg", qc.assign(explanation=evil))
+    part = "dss_asym.cnn_phase3"
+    scores = made_up_store.read_table("scores", FULL, part)
+    made_up_store.write_table("scores", FULL, part, scores.assign(drug=scores["drug"].replace("Trametinib", evil)))
+    html = render_report(made_up_store, FULL)
+    page = Page(html)
+    assert evil not in html
+    assert [tag for tag, _ in page.attributes].count("script") == 1
+    assert evil in page.text("drugs")
+    assert evil in page.text("")
+
+
+def test_the_same_tables_give_the_same_bytes(made_up_root) -> None:
+    store = Store.open(made_up_root)
+    assert render_report(store, METABOLIC_ONLY) == render_report(store, METABOLIC_ONLY)
+
+
+def test_build_report_writes_in_the_store_or_where_told(made_up_store: Store, tmp_path) -> None:
+    path = build_report(made_up_store, METABOLIC_ONLY)
+    assert path == made_up_store.report_path(METABOLIC_ONLY)
+    other = build_report(made_up_store, METABOLIC_ONLY, tmp_path / "new" / "mine.html")
+    assert other.read_bytes() == path.read_bytes()
+    assert [p.name for p in path.parent.iterdir()] == [path.name], "nothing is left aside"
+
+
+def test_an_unknown_screen_is_refused_with_the_known_ones(made_up_store: Store) -> None:
+    with pytest.raises(StoreError, match=f"screens with results: {FULL}, {METABOLIC_ONLY}"):
+        build_report(made_up_store, "NOPE")
+    assert not made_up_store.report_path("NOPE").exists()
+
+
+@pytest.mark.parametrize("table", list(TABLES))
+def test_a_screen_without_one_table_still_has_a_report(made_up_store: Store, table: str) -> None:
+    for file in (made_up_store.root / "tables" / table / f"screen={METABOLIC_ONLY}").glob("*.parquet"):
+        file.unlink()
+    page = Page(render_report(made_up_store, METABOLIC_ONLY))
+    said = {
+        "scores": ("ranking", "Not shown: viabilities were made, but no scores"),
+        "viability": ("curves", "Not shown: no well with a drug and a concentration has a viability"),
+        "qc": ("", "Quality was not judged"),
+        "runs": ("lineage", "no record of the steps"),
+    }
+    section, words = said.get(table, ("lineage", "Methods and lineage"))
+    assert words in page.text(section)
+
+
+def test_a_screen_with_a_layout_only_says_that_nothing_was_read(made_up_store: Store) -> None:
+    for table in set(TABLES) - {"screens", "wells"}:
+        for file in (made_up_store.root / "tables" / table / f"screen={METABOLIC_ONLY}").glob("*.parquet"):
+            file.unlink()
+    page = Page(render_report(made_up_store, METABOLIC_ONLY))
+    assert "Not shown: no readout of this screen was made" in page.text("ranking")
+    assert "Not shown: the store holds neither viabilities nor quality figures" in page.text("quality")
+
+
+def test_verdicts_follow_the_ranking_readout(made_up_store: Store) -> None:
+    qc = made_up_store.read_table("qc", FULL, "cnn_phase3")
+    made_up_store.write_table("qc", FULL, "cnn_phase3", qc.assign(verdict="fail"))
+    assert "Interpret with great care: cnn_phase3, which ranks the drugs, failed" in Page(
+        render_report(made_up_store, FULL)
+    ).text("")
+    qc = made_up_store.read_table("qc", METABOLIC_ONLY, "ctg")
+    made_up_store.write_table("qc", METABOLIC_ONLY, "ctg", qc.assign(verdict="warn"))
+    assert "Usable with care: some quality figures of ctg" in Page(render_report(made_up_store, METABOLIC_ONLY)).text(
+        ""
+    )
+
+
+def test_replicate_pairs_are_means_of_the_two_replicates(made_up_root) -> None:
+    data = ScreenData.load(Store.open(made_up_root), METABOLIC_ONLY)
+    pairs = data.replicate_pairs.set_index(["drug", "concentration_nM"])
+    wells = data.dosed_wells
+    assert len(pairs) == 29
+    one = wells[(wells["drug"] == "Venetoclax") & (wells["concentration_nM"] == 100.0)].set_index("replicate")
+    found = pairs.loc[("Venetoclax", 100.0)]
+    assert found["first"] == pytest.approx(100 * one.loc[1, "viability_fraction"])
+    assert found["second"] == pytest.approx(100 * one.loc[2, "viability_fraction"])
