@@ -33,7 +33,7 @@ from phenodose_assets.lineage import record_step
 from phenodose_assets.metadata import figures
 from phenodose_assets.partitions import screens
 from phenodose_assets.resources import StepEvent
-from phenodose_assets.step import Make, Step, Verdict
+from phenodose_assets.step import Make, Product, Step, Verdict
 
 OWNER = "team:phenodose"
 _ANY_OF = "any_of"

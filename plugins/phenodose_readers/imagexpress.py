@@ -5,8 +5,9 @@ projections in the folder above the ZStep folders. Export: `<name>_Plate_<id>/[T
 <plate>_<WELL>[_s1][_w1].TIF` with an .HTD file, projections in ZStep_0. `_s` and `_w` are left out for a single site
 or wave. Whether an image is a projection is told by its own MetaSeries tags; folders only count without them.
 
-Belongs here: file names, MetaSeries tags, HTD files. Does not belong here: what any TIFF file must satisfy
-(`phenodose.storage.tiff`) and what spans the plate (`phenodose.storage.plan`).
+Belongs here: names of files and folders, and what makes a plane of them. Does not belong here: the instrument's texts
+(`metaseries`), what any TIFF file must satisfy (`phenodose.storage.tiff`), what spans the plate
+(`phenodose.storage.plan`).
 """
 
 from __future__ import annotations
@@ -14,18 +15,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose import names
 from phenodose.errors import Faults, InputError
 from phenodose.plugins import PLANES, Reader
+from phenodose_readers.metaseries import milliseconds, number, parse_htd, parse_tags, pixel_size_um, selected_wells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +38,7 @@ _GUID_LENGTH = 36
 _STEM = re.compile(r".*?_([A-Za-z]{1,2}[0-9]{1,2})(?:_s([0-9]+))?(?:_w([0-9]+))?(_thumb)?\Z", re.DOTALL)
 _TIME_FOLDER = re.compile(r"TimePoint_([0-9]+)\Z", re.IGNORECASE)
 _Z_FOLDER = re.compile(r"ZStep_([0-9]+)\Z", re.IGNORECASE)
-_PROP = re.compile(r'<(?:custom-)?prop id="([^"]*)" type="([^"]*)" value="([^"]*)"')
 _STAGE_LABEL = re.compile(r"([A-Za-z]{1,2}[0-9]{1,2})\s*:\s*Site\s*([0-9]+)")
-_HTD_LINE = re.compile(r'^"([^"]+)",\s*(.*?)\s*$', re.MULTILINE)
 _SOFTWARE = "MetaSeries"
 # Tags that become columns of the index, or that describe how the instrument's own viewer shows the image.
 _NOT_KEPT = re.compile(
@@ -79,23 +77,6 @@ def parse_name(name: str) -> ImageName | None:
     return ImageName(well, int(site) if site else None, int(wave) if wave else None, thumb is not None)
 
 
-def parse_tags(description: str) -> dict[str, Any]:
-    """MetaSeries tags of an image description by name, numbers as numbers; {} if there are none."""
-    tags: dict[str, Any] = {}
-    for key, kind, text in _PROP.findall(description):
-        value = unescape(text) if "&" in text else text
-        # Most keys and texts are the same in thousands of files.
-        tags[sys.intern(unescape(key))] = _converted(kind, sys.intern(value))
-    return tags
-
-
-def parse_htd(path: Path) -> dict[str, str]:
-    """Keys and values of an .HTD file; values as written, without quotes."""
-    # Not UTF-8: line breaks inside values are single bytes outside ASCII.
-    text = path.read_bytes().decode("latin-1")
-    return {key: value.strip('"') for key, value in _HTD_LINE.findall(text)}
-
-
 @dataclass
 class _Image:
     """One image file on its way to a row of the index."""
@@ -128,7 +109,7 @@ class _Image:
     def z_um(self) -> float | None:
         if self.projection:
             return None
-        return _number(self.tags.get("ImageXpress Micro Z", self.tags.get("z-position")))
+        return number(self.tags.get("ImageXpress Micro Z", self.tags.get("z-position")))
 
     @property
     def exposure(self) -> tuple[Any, Any] | None:
@@ -189,7 +170,7 @@ class ImageXpressReader(Reader):
         except (KeyError, ValueError):
             return found
         there = {image.name.well.upper() for image in images}
-        found["wells_without_images"] = [well for well in _selected_wells(htd) if well not in there]
+        found["wells_without_images"] = [well for well in selected_wells(htd) if well not in there]
         return found
 
 
@@ -303,7 +284,7 @@ def _without_copies(images: Sequence[_Image], faults: Faults) -> list[_Image]:
                 continue
             if exposure is not None:
                 seen.setdefault(exposure, image)
-            image.z = 0 if image.projection else image.z_step or int(_number(image.tags.get("Z Step")) or 1)
+            image.z = 0 if image.projection else image.z_step or int(number(image.tags.get("Z Step")) or 1)
             kept.append(image)
     claims: dict[tuple[Any, ...], _Image] = {}
     for image in kept:
@@ -348,14 +329,14 @@ def _row(image: _Image, channel: int, time: int, z_step_um: float | None) -> dic
         "size_y_px": header.size_y_px,
         "size_x_px": header.size_x_px,
         "dtype": header.dtype,
-        "pixel_size_um": _pixel_size(tags),
+        "pixel_size_um": pixel_size_um(tags),
         "z_um": image.z_um,
         "z_step_um": z_step_um,
         "channel_name": tags.get("_IllumSetting_") or tags.get("image-name"),
-        "wavelength_nm": _number(tags.get("wavelength")),
-        "exposure_ms": _milliseconds(tags.get("Exposure Time")),
-        "stage_x_um": _number(tags.get("stage-position-x")),
-        "stage_y_um": _number(tags.get("stage-position-y")),
+        "wavelength_nm": number(tags.get("wavelength")),
+        "exposure_ms": milliseconds(tags.get("Exposure Time")),
+        "stage_x_um": number(tags.get("stage-position-x")),
+        "stage_y_um": number(tags.get("stage-position-y")),
         "acquired_at": tags.get("acquisition-time-local"),
         "metadata": json.dumps({k: v for k, v in tags.items() if not _NOT_KEPT.match(k)}) if tags else None,
     }
@@ -375,7 +356,7 @@ def _nominal_step(images: Sequence[_Image]) -> float | None:
     """Distance of planes: what the projections say, else the median of the measured ones to 0.1 um."""
     from statistics import median, mode
 
-    said = [_number(image.tags.get("Z Projection Step Size")) for image in images]
+    said = [number(image.tags.get("Z Projection Step Size")) for image in images]
     nominal = [value for value in said if value]
     if nominal:
         return mode(nominal)
@@ -391,13 +372,6 @@ def _nominal_step(images: Sequence[_Image]) -> float | None:
     return round(median(measured), 1) or None if measured else None
 
 
-def _pixel_size(tags: dict[str, Any]) -> float | None:
-    units = str(tags.get("spatial-calibration-units", "")).lower()
-    if units not in ("um", "µm", "μm", "micron", "microns") or tags.get("spatial-calibration-state") == "off":
-        return None
-    return _number(tags.get("spatial-calibration-x"))
-
-
 def _htd_file(folder: Path, acquisition: str) -> Path | None:
     """The HTD file of the acquisition: in its folder, or copied into the folders of its time points."""
     root = folder / acquisition
@@ -407,40 +381,3 @@ def _htd_file(folder: Path, acquisition: str) -> Path | None:
             if path.suffix.lower() == ".htd":
                 return path
     return None
-
-
-def _selected_wells(htd: dict[str, str]) -> list[str]:
-    """Wells that the HTD file says were imaged."""
-    return [
-        names.well_name(names.row_label(row), column)
-        for row in range(int(htd["YWells"]))
-        for column, taken in enumerate(htd.get(f"WellsSelection{row + 1}", "").split(","), start=1)
-        if taken.strip().upper() == "TRUE"
-    ]
-
-
-def _converted(kind: str, value: str) -> Any:
-    try:
-        if kind == "int":
-            return int(value)
-        if kind == "float":
-            return float(value)
-    except ValueError:
-        return value
-    return value
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _milliseconds(text: Any) -> float | None:
-    """'15 ms' -> 15, '1.5 s' -> 1500, '800 us' -> 0.8."""
-    match = re.match(r"\s*([0-9.]+)\s*(ms|s|us)\s*\Z", str(text or ""))
-    if match is None:
-        return None
-    value = _number(match.group(1))
-    return None if value is None else value * {"ms": 1.0, "s": 1000.0, "us": 0.001}[match.group(2)]

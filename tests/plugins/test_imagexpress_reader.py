@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from phenodose import names
 from phenodose.errors import InputError
 from phenodose.plugins import PLANES
-from phenodose_readers.imagexpress import ImageXpressReader, parse_htd, parse_name, parse_tags
+from phenodose_readers.imagexpress import ImageXpressReader, parse_name
+from phenodose_readers.metaseries import parse_htd, parse_tags
 
 GUID = "401562CF-1A2B-4C3D-8E9F-001122334455"
 
@@ -92,8 +93,13 @@ def test_tags_are_typed_and_unescaped():
         '<prop id="wavelength" type="float" value="447"/>'
         '<prop id="Description" type="string" value="a&#13;&#10;b &#38; c"/>'
         '<custom-prop id="SiteX" type="int" value="2"/><prop id="odd" type="float" value="none"/>'
+        '<prop id="score" type="float" value="nan"/><prop id="count" type="int" value="many"/>'
     )
-    assert parse_tags(text) == {"wavelength": 447.0, "Description": "a\r\nb & c", "SiteX": 2, "odd": "none"}
+    assert parse_tags(text) == {"wavelength": 447.0, "Description": "a\r\nb & c", "SiteX": 2} | {
+        "odd": "none",
+        "score": "nan",
+        "count": "many",
+    }
     assert parse_tags("no tags") == {}
 
 

@@ -54,7 +54,8 @@ def curve_values(theta: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def penalised_loss(theta: np.ndarray, problem: Problem) -> np.ndarray:
     """Smoothed sum of |residual|^1.5 plus penalty, float64 (g,)."""
-    return total(smooth_power(problem.y - curve_values(theta, problem.x))) + _penalty(theta, problem)
+    loss = total(smooth_power(problem.y - curve_values(theta, problem.x)))
+    return np.asarray(loss + _penalty(theta, problem))
 
 
 def search(

@@ -80,15 +80,15 @@ class Curve:
         """Inhibition (fraction) of the curve at each log10 dose [log10 nM]."""
         return inhibition(
             np.asarray(log10_dose, dtype=np.float64),
-            np.float64(self.bottom),
-            np.float64(self.top),
-            np.float64(self.log10_mid),
-            np.float64(self.slope),
-            np.float64(self.asymmetry),
+            self.bottom,
+            self.top,
+            self.log10_mid,
+            self.slope,
+            self.asymmetry,
         )
 
     def log10_dose_grid(self, k: int = 200) -> np.ndarray:
-        """k equally spaced log10 doses (k,) from the lowest to the highest tested dose."""
+        """Equally spaced log10 doses (k,) from the lowest to the highest tested dose."""
         return np.asarray(np.linspace(np.log10(self.min_dose_nM), np.log10(self.max_dose_nM), k))
 
 
@@ -178,24 +178,20 @@ class CurveBatch:
         return inhibition(doses, *(column[:, None] for column in self.parameters.T))
 
     def log10_dose_grid(self, k: int = 200) -> np.ndarray:
-        """k equally spaced log10 doses (n, k) from the lowest to the highest tested dose of each curve."""
+        """Equally spaced log10 doses (n, k) from the lowest to the highest tested dose of each curve."""
         low, high = self.log10_dose_range
         return np.asarray(np.linspace(low, high, k, axis=1))
 
     def select(self, which: np.ndarray) -> CurveBatch:
         """The curves at these positions (or where this bool mask is True), in that order."""
         index = np.flatnonzero(which) if np.asarray(which).dtype == bool else np.asarray(which)
-        arrays = {
-            f.name: getattr(self, f.name)[index]
-            for f in fields(self)
-            if f.name not in ("keys", "fit", "draws")
-        }
+        arrays = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in ("keys", "fit", "draws")}
         draws = None if self.draws is None else self.draws[index]
         return replace(self, keys=self.keys.iloc[index].reset_index(drop=True), draws=draws, **arrays)
 
     def with_parameters(self, parameters: np.ndarray) -> CurveBatch:
         """The same curves with other parameters (n, 5), and without draws."""
-        columns = {name: np.ascontiguousarray(parameters[:, i]) for i, name in enumerate(PARAMETERS)}
+        columns: dict[str, Any] = {name: np.ascontiguousarray(parameters[:, i]) for i, name in enumerate(PARAMETERS)}
         return replace(self, draws=None, **columns)
 
     def drawn(self, first: int, last: int) -> CurveBatch:

@@ -16,12 +16,12 @@ from typing import Literal, get_args
 import numpy as np
 
 from phenodose.dose_response.bootstrap import bootstrap_draws
+from phenodose.dose_response.bounded_search import smooth_power
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.models import inhibition
 from phenodose.dose_response.nplr_fit import fit_nplr, power_loss
 from phenodose.dose_response.points import CurvePoints
 from phenodose.dose_response.robust_fit import (
-    SMOOTHING,
     constant_loss,
     fit_robust,
     information_criterion,
@@ -141,9 +141,7 @@ def _fit_block(
         mirrored = np.where(parameters[3] < 0, -1.0, 1.0)
         some = np.flatnonzero(drawable)
         if len(some):
-            drawn = bootstrap_draws(
-                (mirrored * x)[:, some], y[:, some], model[some], theta[:, some], bootstrap, seed
-            )
+            drawn = bootstrap_draws((mirrored * x)[:, some], y[:, some], model[some], theta[:, some], bootstrap, seed)
             drawn[:, :, 2:4] *= mirrored[some][:, None, None]
             result.draws[which[some]] = drawn
 
@@ -175,8 +173,8 @@ def _status(fitted: bool, flat: bool, first_percent: float, last_percent: float)
 def _is_flat(x: np.ndarray, y: np.ndarray, model: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     """True where a constant has no larger information criterion than the curve."""
     with np.errstate(all="ignore"):
-        loss = power_loss(np.hypot(y - inhibition(x, *parameters), SMOOTHING)) - len(x) * SMOOTHING**1.5
-        of_curve = information_criterion(np.maximum(loss, 0.0), len(x), 0) + 2.0 * model
+        loss = total(smooth_power(y - inhibition(x, *parameters)))
+        of_curve = information_criterion(loss, len(x), model)
         return np.asarray(information_criterion(constant_loss(y), len(x), 1) <= of_curve)
 
 
@@ -205,7 +203,12 @@ def _count_doses(x: np.ndarray) -> np.ndarray:
 def _extremes(x: np.ndarray, n_points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest dose in nM of sorted log10 doses; NaN without points."""
     last = np.take_along_axis(x, np.maximum(n_points - 1, 0)[:, None], axis=1)[:, 0]
-    return 10 ** x[:, 0], 10**last
+    return _dose(x[:, 0]), _dose(last)
+
+
+def _dose(log10_dose: np.ndarray) -> np.ndarray:
+    """10^x without the last digits, which the logarithm has spoilt: 4.999999999999999 was 5."""
+    return np.array([float(f"{10**x:.12g}") for x in log10_dose.tolist()], dtype=np.float64)
 
 
 def _blocks(n_points: np.ndarray, usable: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:

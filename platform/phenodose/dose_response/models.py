@@ -22,27 +22,29 @@ FIXED_VALUES: tuple[float, ...] = (0.0, 1.0, np.nan, np.nan, 1.0)
 FREE_PARAMETERS: dict[int, tuple[int, ...]] = {2: (2, 3), 3: (1, 2, 3), 4: (0, 1, 2, 3), 5: (0, 1, 2, 3, 4)}
 LN10 = float(np.log(10.0))
 
+#: What the formulas take: arrays that broadcast, or numbers.
+Values = np.ndarray | float
+
 
 def log_one_plus_exp(e: np.ndarray) -> np.ndarray:
     """ln(1 + exp(e)) without overflow."""
     return np.asarray(np.maximum(e, 0.0) + np.log1p(np.exp(-np.abs(e))))
 
 
-def effect_fraction(
-    log10_dose: np.ndarray, log10_mid: np.ndarray, slope: np.ndarray, asymmetry: np.ndarray
-) -> np.ndarray:
+def effect_fraction(log10_dose: Values, log10_mid: Values, slope: Values, asymmetry: Values) -> np.ndarray:
     """How far the curve has gone from bottom (0) to top (1) at each dose."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray(np.exp(-asymmetry * log_one_plus_exp(LN10 * (log10_mid - log10_dose) * slope)))
+        exponent = np.asarray(LN10 * (log10_mid - log10_dose) * slope)
+        return np.asarray(np.exp(-asymmetry * log_one_plus_exp(exponent)))
 
 
 def inhibition(
-    log10_dose: np.ndarray,
-    bottom: np.ndarray,
-    top: np.ndarray,
-    log10_mid: np.ndarray,
-    slope: np.ndarray,
-    asymmetry: np.ndarray,
+    log10_dose: Values,
+    bottom: Values,
+    top: Values,
+    log10_mid: Values,
+    slope: Values,
+    asymmetry: Values,
 ) -> np.ndarray:
     """Inhibition of the curve at each dose, as a fraction; all arguments broadcast.
 
@@ -62,12 +64,12 @@ def inhibition(
 
 
 def log10_dose_at(
-    target: np.ndarray,
-    bottom: np.ndarray,
-    top: np.ndarray,
-    log10_mid: np.ndarray,
-    slope: np.ndarray,
-    asymmetry: np.ndarray,
+    target: Values,
+    bottom: Values,
+    top: Values,
+    log10_mid: Values,
+    slope: Values,
+    asymmetry: Values,
 ) -> np.ndarray:
     """log10 of the dose at which the curve has the inhibition `target`; all arguments broadcast.
 

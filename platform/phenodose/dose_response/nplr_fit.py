@@ -101,4 +101,4 @@ def _slope_of_dose_means(x: np.ndarray, z: np.ndarray) -> np.ndarray:
     mean = total(same * z[None], axis=1) / count
     weight = 1 / count  # the points of one dose count as one
     spread = weight * (x - total(weight * x) / total(weight))
-    return total(spread * mean) / total(spread * x)
+    return np.asarray(total(spread * mean) / total(spread * x))

@@ -51,16 +51,21 @@ class CurvePoints:
 
 
 def points_from_long(
-    frame: pd.DataFrame, keys: Sequence[str], dose: str = "concentration_nM", inhibition: str = "inhibition"
+    frame: pd.DataFrame,
+    keys: Sequence[str],
+    dose: str = "concentration_nM",
+    inhibition: str = "inhibition",
+    sort: bool = True,
 ) -> CurvePoints:
     """Gather the points of a long table.
 
     Args:
         frame: one row a point.
-        keys: columns that identify a curve; curves come in their sorted order.
+        keys: columns that identify a curve.
         dose: column of the dose in nM; a dose that is not above 0 has no place on a log axis and counts as
             missing.
         inhibition: column of the inhibition as a fraction.
+        sort: curves come in the sorted order of their keys, else in the order in which they first appear.
 
     Returns:
         The points; a curve whose values are all missing is there, without points.
@@ -69,8 +74,8 @@ def points_from_long(
 
     names = list(keys)
     frame = frame.reset_index(drop=True)
-    curve = frame.groupby(names, sort=True, dropna=False).ngroup().to_numpy()
-    place = frame.groupby(names, sort=True, dropna=False).cumcount().to_numpy()
+    groups = frame.groupby(names, sort=sort, dropna=False)
+    curve, place = groups.ngroup().to_numpy(), groups.cumcount().to_numpy()
     n, m = (int(curve.max()) + 1, int(place.max()) + 1) if len(frame) else (0, 1)
     doses = pd.to_numeric(frame[dose]).to_numpy(dtype=np.float64, na_value=np.nan)
     values = pd.to_numeric(frame[inhibition]).to_numpy(dtype=np.float64, na_value=np.nan)
@@ -132,7 +137,7 @@ def curve_points(
     fraction = points["viability_fraction"].to_numpy(dtype=np.float64, na_value=np.nan)
     points = points.assign(inhibition=np.where(usable, 1.0 - fraction, np.nan), number=points["replicate"])
     parts = [points.assign(replicate=POOLED)]
-    if per_replicate and points["number"].nunique() > 1:
+    if per_replicate and len(points["number"].dropna().unique()) > 1:
         numbered = points[points["number"].notna().to_numpy()]
         parts.append(numbered.assign(replicate=numbered["number"].astype("Int64").astype(str)))
     return points_from_long(pd.concat(parts, ignore_index=True), CURVE_KEYS)

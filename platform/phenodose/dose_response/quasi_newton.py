@@ -87,9 +87,7 @@ def _iterate(loss: Loss, state: _State, problems: np.ndarray, stepmax: np.ndarra
         some = problems[again]
         state.g[:, again] = _gradient(loss, state.x[:, again], state.f[again], some, state.central[again])
         step = solve_positive(state.hessian[:, :, again], -state.g[:, again])
-        found = _line_search(
-            loss, state.x[:, again], state.f[again], state.g[:, again], step, some, stepmax[again]
-        )
+        found = _line_search(loss, state.x[:, again], state.f[again], state.g[:, again], step, some, stepmax[again])
         new_x[:, again], new_f[again], failed[again] = found
     new_g = _gradient(loss, new_x, new_f, problems, state.central)
     still = np.max(np.abs(new_x - state.x) / np.maximum(np.abs(new_x), 1.0), axis=0) <= STEP_TOLERANCE
@@ -98,7 +96,7 @@ def _iterate(loss: Loss, state: _State, problems: np.ndarray, stepmax: np.ndarra
     _update_hessian(state, new_x, new_g, moving)
     ok = ~failed
     state.x[:, ok], state.f[ok], state.g[:, ok] = new_x[:, ok], new_f[ok], new_g[:, ok]
-    return stopped
+    return np.asarray(stopped)
 
 
 def _line_search(

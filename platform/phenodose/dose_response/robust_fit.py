@@ -85,15 +85,16 @@ def fit_robust(x: np.ndarray, y: np.ndarray) -> RobustFit:
     theta, criterion = np.empty((5, x.shape[1])), np.full(x.shape[1], np.inf)
     previous = starts[3][0]
     for number in (3, 2, 4, 5):
-        if number == 2:
-            can = _on_plateau(previous, x)
-        else:
-            can = n_doses >= number
+        can = _on_plateau(previous, x) if number == 2 else n_doses >= number
         which = np.flatnonzero(can)
         if not len(which):
             continue
         some = problem.some(which)
-        candidates = _asymmetric_starts(previous[:, which], some) if number == 5 else [start[:, which] for start in starts[number]]
+        candidates = (
+            _asymmetric_starts(previous[:, which], some)
+            if number == 5
+            else [start[:, which] for start in starts[number]]
+        )
         found, loss = _best_of(some, candidates, FREE_PARAMETERS[number])
         value = information_criterion(loss, len(x), number)
         better = value < criterion[which]
@@ -106,7 +107,7 @@ def fit_robust(x: np.ndarray, y: np.ndarray) -> RobustFit:
     return RobustFit(model, theta, flat)
 
 
-def information_criterion(loss: np.ndarray, n_points: int, parameters: int) -> np.ndarray:
+def information_criterion(loss: np.ndarray, n_points: int, parameters: np.ndarray | int) -> np.ndarray:
     """Akaike's criterion where residuals have density ~ exp(-|r|^1.5); losses under the noise count alike."""
     fit = 2 / 1.5 * n_points * np.log(loss / n_points + NOISE_FLOOR**1.5)
     return np.asarray(fit + COST_OF_A_PARAMETER * parameters)
@@ -127,9 +128,7 @@ def to_parameters(theta: np.ndarray) -> np.ndarray:
     return np.concatenate([theta[:3], np.exp(theta[3:])])
 
 
-def _best_of(
-    problem: Problem, starts: list[np.ndarray], free: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
+def _best_of(problem: Problem, starts: list[np.ndarray], free: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     best, best_loss = search(problem, starts[0], free, ITERATIONS)
     for start in starts[1:]:
         found, loss = search(problem, start, free, ITERATIONS)
@@ -203,4 +202,3 @@ def _on_plateau(theta: np.ndarray, x: np.ndarray) -> np.ndarray:
     """True where the curve lies on the plateau of complete inhibition at the two highest doses."""
     second = np.where(x < x[-1:] - 1e-9, x, -np.inf).max(axis=0)
     return np.asarray(curve_values(theta, second[None])[0] >= PLATEAU)
-

@@ -9,12 +9,13 @@ Imaging) for DSS_asym. Inhibition is a fraction in the parameters and percent in
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from phenodose.dose_response.curves import CurveBatch
-from phenodose.dose_response.models import LN10, inhibition, log10_dose_at
+from phenodose.dose_response.models import LN10, log10_dose_at, log_one_plus_exp
 
 #: Points of the grid on which scores are integrated, from the lowest to the highest tested dose.
 GRID_POINTS = 200
@@ -105,6 +106,19 @@ def dss_asym(curves: CurveBatch, amin: Amin = "auto") -> np.ndarray:
     return np.asarray(dss(curves, "dss1", amin) / 2)
 
 
+def dss_above_bottom(curves: CurveBatch, kind: ScoreType = "dss1", amin: float = 10.0) -> np.ndarray:
+    """Drug sensitivity score of what the curve adds to its bottom, in percent, float64 (n,).
+
+    Bottom is subtracted from the curve and from top. The score is 0 where inhibition falls with dose, the mid
+    dose is not below the highest tested dose, or nothing rises above the minimum activity.
+    """
+    raised = replace(curves, bottom=np.zeros(len(curves)), top=curves.top - curves.bottom, draws=None)
+    shape = shape_of(curves)
+    none = (curves.log10_mid >= curves.log10_dose_range[1]) | (shape.slope < 0) | (100 * raised.top <= amin)
+    score = dss(raised, kind, amin)
+    return np.where(none & np.isfinite(score), 0.0, score)
+
+
 def activity_start(curves: CurveBatch, activity: np.ndarray) -> np.ndarray:
     """log10 dose at which the curve reaches the activity (percent), clipped to the tested range."""
     low, high = curves.log10_dose_range
@@ -142,16 +156,16 @@ def classic_dss(
     with np.errstate(all="ignore"):
         reach = c - np.log((a - y) / y) / (b * LN10) if y > 0 else log10_min_dose
         x1 = np.clip(reach, log10_min_dose, x2)
-        area = a * (_log1p_exp(b * (c - x2)) - _log1p_exp(b * (c - x1))) / (b * LN10) + (a - y) * (x2 - x1)
+        area = a * (log_one_plus_exp(LN10 * b * (c - x2)) - log_one_plus_exp(LN10 * b * (c - x1))) / (b * LN10) + (
+            a - y
+        ) * (x2 - x1)
         span = x2 - log10_min_dose
         dss1 = 100 * area / (span * (100.0 - y))
         dss2 = dss1 / np.log10(a)
         dss3 = dss1 * 2 / np.log10(a) * (x2 - x1) / span
     dss2 = np.where(dss2 > 50, 0.0, dss2)
     scores = (np.where((score < 0) | (score > 100), 0.0, score) for score in (dss1, dss2, dss3))
-    first, second, third = (
-        np.where(missing, np.nan, np.round(np.where(none, 0.0, score), 4)) for score in scores
-    )
+    first, second, third = (np.where(missing, np.nan, np.round(np.where(none, 0.0, score), 4)) for score in scores)
     return first, second, third
 
 
@@ -231,31 +245,3 @@ def _row_extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest finite value of each row; inf and -inf for a row without any."""
     finite = np.isfinite(values)
     return np.where(finite, values, np.inf).min(axis=1), np.where(finite, values, -np.inf).max(axis=1)
-
-
-def _log1p_exp(log10_value: np.ndarray) -> np.ndarray:
-    """ln(1 + 10^value) without overflow."""
-    e = LN10 * log10_value
-    return np.asarray(np.maximum(e, 0.0) + np.log1p(np.exp(-np.abs(e))))
-
-
-__all__ = [
-    "GRID_POINTS",
-    "Amin",
-    "ScoreType",
-    "Shape",
-    "activity_area",
-    "activity_start",
-    "classic_dss",
-    "dss",
-    "dss_asym",
-    "inhibition",
-    "inhibitory_dose",
-    "largest_inhibition",
-    "mean_inhibition",
-    "minimum_activity",
-    "printed_asymptotes",
-    "published_inhibitory_dose",
-    "relative_target",
-    "shape_of",
-]

@@ -53,7 +53,10 @@ def score_curves(curves: CurveBatch, scorer: Scorer) -> pd.DataFrame:
         "unit": scorer.unit,
         "hit": _hits(scorer, value, known),
         "status": np.array(
-            [_status(ok, status, reason) for ok, status, reason in zip(known, curves.status, curves.reason, strict=True)],
+            [
+                _status(ok, status, reason)
+                for ok, status, reason in zip(known, curves.status, curves.reason, strict=True)
+            ],
             dtype=object,
         ),
     }
@@ -91,15 +94,13 @@ def _interval(curves: CurveBatch, scorer: Scorer, value: np.ndarray) -> tuple[np
     return np.minimum(ends[0], value), np.maximum(ends[1], value)
 
 
-def _hits(scorer: Scorer, value: np.ndarray, known: np.ndarray) -> pd.arrays.BooleanArray:
+def _hits(scorer: Scorer, value: np.ndarray, known: np.ndarray) -> pd.api.extensions.ExtensionArray:
     import pandas as pd
 
     if scorer.hit_threshold is None:
         return pd.array([None] * len(value), dtype="boolean")
     beyond = value >= scorer.hit_threshold if scorer.higher_is_more_sensitive else value <= scorer.hit_threshold
-    hits = pd.array(beyond & known, dtype="boolean")
-    hits[~known] = pd.NA
-    return hits
+    return pd.array([bool(hit) if ok else None for hit, ok in zip(beyond, known, strict=True)], dtype="boolean")
 
 
 def _status(known: bool, status: str, reason: str) -> str:

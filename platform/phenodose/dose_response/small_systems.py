@@ -12,10 +12,11 @@ import numpy as np
 def total(values: np.ndarray, axis: int = 0) -> np.ndarray:
     """Sum over an axis that is not the last, term after term.
 
-    numpy adds a lone column in another order than columns side by side; this does not.
+    numpy adds in another order where the terms lie side by side in memory, as those of a lone column or of a
+    transposed array do; this does not.
     """
     if values.shape[-1] > 1:
-        return np.asarray(values.sum(axis=axis))
+        return np.asarray(np.ascontiguousarray(values).sum(axis=axis))
     return np.asarray(np.take(np.cumsum(values, axis=axis), -1, axis=axis))
 
 

@@ -1,4 +1,4 @@
-"""Pictures of whole plates: the mosaic of its images, and the heat map of a number a well.
+"""Pictures of plates: the mosaic of all images, one image of a well, the heat map of a number a well.
 
 Does not belong here: reading a plate (`phenodose.storage.plate`).
 """
@@ -53,6 +53,23 @@ def _few_greys(full: Image, width: int) -> Image:
     height = max(1, round(full.height * width / full.width))
     small = full if width == full.width else full.resize((width, height), Image.Resampling.BOX)
     return small.quantize(_GREY_LEVELS, dither=Image.Dither.NONE)
+
+
+def well_picture(pixels: np.ndarray, window: tuple[float, float], size_px: int = 96) -> bytes:
+    """One image of a well as a small grey PNG; it is not stretched.
+
+    Args:
+        pixels: array (y, x) of any number type.
+        window: values shown as black and as white.
+        size_px: longest side of the picture.
+    """
+    import numpy as np
+    from PIL import Image
+
+    start, end = window
+    shown = np.clip((pixels.astype(np.float64) - start) / max(end - start, 1e-12), 0, 1)
+    full = Image.fromarray(np.round(255 * shown).astype(np.uint8))
+    return image_png(_few_greys(full, max(1, round(full.width * min(1.0, size_px / max(full.size))))))
 
 
 def plate_heatmap(

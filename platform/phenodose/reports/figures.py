@@ -32,8 +32,10 @@ def waterfall(ranking: pd.DataFrame, links: Mapping[str, str], threshold: float 
         unit: name of the score on the axis.
     """
     rows = ranking[ranking["score"].notna()]
-    step = min(48.0, 940 / max(len(rows), 1))
-    left, top, height, foot = 46, 12, 220, 110
+    step = min(48.0, 1060 / max(len(rows), 1))
+    angle, shift = (-55, 3.0) if step >= 24 else (-90, 3.5)
+    left, top, height = 46, 12, 220
+    foot = 20 + 7 * max((len(_short(row.drug)) for row in rows_of(rows)), default=0)
     highs = [row.upper if _known(row.upper) else row.score for row in rows_of(rows)]
     lows = [row.lower if _known(row.lower) else row.score for row in rows_of(rows)]
     ticks = nice_ticks(min([0.0, *lows]), max([threshold or 0.0, 1.0, *highs]), 5)
@@ -58,7 +60,7 @@ def waterfall(ranking: pd.DataFrame, links: Mapping[str, str], threshold: float 
         canvas.rectangle(x - step * 0.36, start, step * 0.72, end - start, css, title, links.get(row.drug, ""))
         if _known(row.lower, row.upper):
             canvas.line(x, y(row.lower), x, y(row.upper), "whisker")
-        canvas.text(x + 3, top + height + 10, _short(row.drug), "end", -55, "hit" if hit else "")
+        canvas.text(x + shift, top + height + 10, _short(row.drug), "end", angle, "hit" if hit else "")
     if threshold is not None:
         canvas.line(left, y(threshold), canvas.width - 8, y(threshold), "limit")
         canvas.text(canvas.width - 8, y(threshold) - 4, f"hit from {threshold:g}", "end")

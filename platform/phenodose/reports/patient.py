@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phenodose.files import write_text
-from phenodose.reports import evidence, sections
+from phenodose.reports import evidence, images, sections
 from phenodose.reports.data import ScreenData
 from phenodose.reports.svg import marker_definitions
 
@@ -54,6 +54,7 @@ def render_report(store: Store, screen: str) -> str:
         ranking=sections.ranking(data),
         table=sections.drug_table(data),
         curves=sections.dose_response(data),
+        images=images.images(data),
         agreement=sections.agreement(data),
         quality=evidence.quality(data),
         phenotypes=evidence.phenotypes(data),

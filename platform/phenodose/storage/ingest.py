@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,15 +35,17 @@ from phenodose.plugins import Progress, Reader, Registry, no_progress
 from phenodose.storage.ngff import (
     OWN,
     ROOT,
+    attributes_hash,
     document_hash,
     encoded,
     group_document,
+    is_intact,
     own_attributes,
     plate_attributes,
-    read_document,
 )
 from phenodose.storage.plan import PLATE_FORMAT, PlatePlan, WellPlan, make_plan
 from phenodose.storage.plate_writer import WellWriter, plane_hash, plane_key
+from phenodose.storage.seen_files import SeenFiles
 
 INGESTING, COMPLETE = "ingesting", "complete"
 
@@ -147,7 +149,8 @@ def _check_target(out: Path, metadata: dict[str, Any]) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     own = own_attributes(out)
-    if "status" not in own:
+    # With the root's attributes damaged, the wells still tell whose plate it is.
+    if "status" not in own and not any(own_attributes(file.parent) for file in out.glob(f"*/*/{ROOT}")):
         raise InputError(
             f"{out} is already there and is no plate that phenodose made; choose another name or move it away."
         )
@@ -192,7 +195,7 @@ class _Ingest:
 
     def __post_init__(self) -> None:
         self._before = own_attributes(self.out)
-        self._seen = _SeenFiles(self.raw, self.aside / "sources.jsonl")
+        self._seen = SeenFiles(self.raw, self.aside / "sources.jsonl")
 
     def run(self, progress: Progress, workers: int) -> PlateRecord:
         """Bring every well up to date, then the plate."""
@@ -282,6 +285,8 @@ class _Ingest:
         """Before the first change: the plate says that it is being ingested, and all groups above the wells exist."""
         if self._begun:
             return
+        for leftover in (*self.out.glob(".*.partial"), *self.out.glob("*/.*.partial")):
+            leftover.unlink()
         self._write_root(self._static_attributes() | {"status": INGESTING, "wells": {}})
         for row in sorted({well.path.split("/")[0] for well in self.plan.wells}):
             write_text(self.out / row / ROOT, encoded(group_document({})).decode())
@@ -300,7 +305,7 @@ class _Ingest:
 
     def _write_root(self, attributes: dict[str, Any]) -> None:
         ome = plate_attributes(self.plan)
-        own = attributes | {"attributes_hash": _attributes_hash(ome["ome"], attributes)}
+        own = attributes | {"attributes_hash": attributes_hash(ome["ome"], attributes)}
         write_text(self.out / ROOT, encoded(group_document(ome | {OWN: own})).decode())
 
     def _surplus(self) -> list[Path]:
@@ -377,20 +382,6 @@ class _Ingest:
         return shape.size_y_px * shape.size_x_px * (1 if shape.dtype == "uint8" else 2)
 
 
-def is_intact(plate: Path, attributes: dict[str, Any] | None = None) -> bool:
-    """Whether the root attributes of a plate are as they were written (and are `attributes`, if given)."""
-    stored = read_document(plate / ROOT).get("attributes", {})
-    own = dict(stored.get(OWN, {}))
-    digest = own.pop("attributes_hash", "")
-    if attributes is not None and own != attributes:
-        return False
-    return bool(digest == _attributes_hash(stored.get("ome"), own))
-
-
-def _attributes_hash(ome: Any, own: dict[str, Any]) -> str:
-    return hash_json([ome, own])
-
-
 def _as_json(value: dict[str, Any]) -> dict[str, Any]:
     """The value as it reads back from JSON: tuples become lists."""
     same: dict[str, Any] = json.loads(json.dumps(value))
@@ -402,47 +393,6 @@ def _is_row(name: str) -> bool:
         return row_label(row_index(name)) == name
     except InputError:
         return False
-
-
-class _SeenFiles:
-    """Sizes and times of the raw files behind every finished well, so that unchanged ones are not read again.
-
-    Only a shortcut: without it the pixels are hashed. A line a well is appended; the last one counts.
-    """
-
-    def __init__(self, raw: Path, path: Path) -> None:
-        self._raw = raw
-        self._path = path
-        self._known: dict[str, Any] = {}
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError):  # a line cut off by an interruption
-                    well, stats = json.loads(line)
-                    self._known[well] = stats
-
-    def stats(self, well: WellPlan) -> dict[str, list[int]]:
-        """Size and modification time of each of the well's raw files."""
-        found = {}
-        for path in sorted({plane.path for plane in well.planes}):
-            try:
-                stat = (self._raw / path).stat()
-            except OSError as error:
-                raise InputError(
-                    f"{self._raw / path}: well {well.name}: the file cannot be read ({error.strerror})."
-                ) from error
-            found[path] = [stat.st_size, stat.st_mtime_ns]
-        return found
-
-    def unchanged(self, well: WellPlan, stats: dict[str, list[int]]) -> bool:
-        """Whether the files are those that the finished well was made from."""
-        return bool(self._known.get(well.name) == {"raw": str(self._raw), "files": stats})
-
-    def remember(self, well: WellPlan, stats: dict[str, list[int]]) -> None:
-        """Note the files of a finished well."""
-        self._known[well.name] = {"raw": str(self._raw), "files": stats}
-        with self._path.open("a", encoding="utf-8") as handle:
-            # The line break comes first: a line cut off by an interruption does not spoil this one.
-            handle.write("\n" + json.dumps([well.name, self._known[well.name]]))
 
 
 def _plate_windows(wells: list[list[list[int]]]) -> list[list[int]]:

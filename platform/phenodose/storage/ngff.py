@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose import names
-from phenodose.files import hash_bytes
+from phenodose.files import hash_bytes, hash_json
 from phenodose.storage.plan import PlatePlan, PlateShape
 from phenodose.storage.pyramid import level_shapes
 from phenodose.storage.shard import array_metadata, chunk_side
@@ -139,6 +139,21 @@ def document_hash(path: Path) -> str:
     """xxh3-128 of the `zarr.json` in a folder; '' if there is none."""
     file = path / ROOT
     return hash_bytes(file.read_bytes()) if file.is_file() else ""
+
+
+def is_intact(plate: Path, attributes: dict[str, Any] | None = None) -> bool:
+    """Whether the root attributes of a plate are as they were written (and are `attributes`, if given)."""
+    stored = read_document(plate / ROOT).get("attributes", {})
+    own = dict(stored.get(OWN, {}))
+    digest = own.pop("attributes_hash", "")
+    if attributes is not None and own != attributes:
+        return False
+    return bool(digest == attributes_hash(stored.get("ome"), own))
+
+
+def attributes_hash(ome: Any, own: Mapping[str, Any]) -> str:
+    """Hash of a plate's root attributes, which they hold themselves."""
+    return hash_json([ome, own])
 
 
 def _transformations(shape: PlateShape, level: int) -> list[dict[str, Any]]:

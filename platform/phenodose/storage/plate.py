@@ -95,7 +95,10 @@ class Plate:
             raise MissingInputError(f"{path}: there is no such plate; make it with `phenodose ingest`.")
         own = own_attributes(path)
         if not own:
-            raise StoreError(f"{path} is no plate that phenodose made; ingest the raw images with `phenodose ingest`.")
+            raise StoreError(
+                f"{path} is no plate that phenodose made, or its attributes are damaged; make or mend it from the raw "
+                "images with `phenodose ingest`."
+            )
         if own.get("format") != PLATE_FORMAT:
             raise StoreError(
                 f"{path} has plate format {own.get('format')}, this phenodose reads {PLATE_FORMAT}; ingest it again."

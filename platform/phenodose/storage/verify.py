@@ -21,8 +21,7 @@ from typing import Any
 from phenodose.errors import InputError, PhenodoseError
 from phenodose.files import hash_file
 from phenodose.plugins import Progress, Reader, no_progress
-from phenodose.storage.ingest import is_intact
-from phenodose.storage.ngff import document_hash, own_attributes
+from phenodose.storage.ngff import document_hash, is_intact, own_attributes
 from phenodose.storage.plan import well_path
 from phenodose.storage.plate import Plate
 from phenodose.storage.plate_writer import plane_hash, plane_key

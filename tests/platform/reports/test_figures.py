@@ -64,7 +64,7 @@ def test_negative_scores_hang_below_zero() -> None:
 
 def test_seventy_five_drugs_fit_the_width() -> None:
     svg = ET.fromstring(str(figures.waterfall(ranking([float(i) for i in range(75, 0, -1)]), {}, 10, "dss")))
-    assert float(svg.attrib["width"]) <= 1010
+    assert float(svg.attrib["width"]) <= 1130
     assert sum(1 for element in svg.iter("rect")) == 75
 
 

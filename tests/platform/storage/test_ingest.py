@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 from pathlib import Path
 
 import filelock
@@ -311,6 +312,36 @@ def test_the_same_raw_images_give_the_same_bytes(raw_plate, tmp_path, contents):
     ingest(first, tmp_path / "1.ome.zarr", workers=1)
     ingest(second, tmp_path / "2.ome.zarr", workers=3)
     assert contents(tmp_path / "1.ome.zarr") == contents(tmp_path / "2.ome.zarr")
+
+
+def test_every_raw_image_is_read_once_and_memory_does_not_grow_with_the_stack(raw_plate, tmp_path):
+    raw = raw_plate(wells=["B02"], planes=24, size=(512, 512))
+    read = []
+
+    class Counting(ImageXpressReader):
+        def read_plane(self, folder, plane):
+            read.append(plane.path)
+            return super().read_plane(folder, plane)
+
+    ingest(raw_plate("small", wells=["B02"]), tmp_path / "small.ome.zarr")  # what is imported once
+    tracemalloc.start()
+    record = ingest_plate(raw, tmp_path / "P1.ome.zarr", Counting(), "P1", workers=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(read) == len(set(read)) == record.n_planes == 25
+    assert peak < 10 * 512 * 512 * 2
+
+
+def test_damaged_root_attributes_are_mended(raw_plate, tmp_path, contents):
+    raw, out = raw_plate(), tmp_path / "P1.ome.zarr"
+    ingest(raw, out)
+    whole = contents(out)
+    (out / "zarr.json").write_bytes(b"\0" * 100)
+    (out / ".zarr.json.0123.partial").touch()
+    with pytest.raises(StoreError, match="its attributes are damaged"):
+        Plate.open(out)
+    assert ingest(raw, out).wells_written == []
+    assert contents(out) == whole
 
 
 def test_progress_is_told_for_every_well(raw_plate, tmp_path):

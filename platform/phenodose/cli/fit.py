@@ -1,0 +1,56 @@
+"""`phenodose fit`: dose-response points in, one fitted curve a row out.
+
+Belongs here: options, the file, the summary. Does not belong here: reading points and fitting
+(`phenodose.dose_response`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from phenodose.cli.output import json_option, print_json
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("curves", type=_FILE)
+@click.option("--out", required=True, type=_FILE, help="Fitted curves, CSV.")
+@click.option("--fit", type=click.Choice(["robust", "nplr"]), default="robust", show_default=True, help="Curve fit.")
+@click.option("--percent", is_flag=True, help="Inhibition is in percent, not a fraction.")
+@json_option
+def command(curves: Path, out: Path, fit: Any, percent: bool, as_json: bool) -> None:
+    """Fit dose-response curves from a table.
+
+    CURVES has one row a point: curve_id (or set_id), dose in nM, inhibition as a fraction (0 no effect, 1 all
+    dead). Every other column is kept.
+
+    \b
+    Example: phenodose fit curves.csv --out fits.csv
+    """
+    from phenodose.dose_response.curve_file import fits_frame, read_curve_file
+    from phenodose.dose_response.fit import fit_curves
+    from phenodose.errors import InputError
+    from phenodose.files import written_aside
+
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; give the name of a CSV file in it.")
+    content = read_curve_file(curves, percent)
+    fitted = fit_curves(content.points, fit=fit)
+    table = fits_frame(fitted, content.kept)
+    try:
+        with written_aside(out) as aside:
+            table.to_csv(aside, index=False)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another place.") from error
+    counts = {str(status): int(n) for status, n in table["status"].value_counts().items()}
+    if as_json:
+        print_json({"curves": len(table), "status": counts, "notes": content.notes, "written": str(out)})
+        return
+    for note in content.notes:
+        click.echo(f"phenodose: note: {note}", err=True)
+    told = ", ".join(f"{n} {status}" for status, n in counts.items())
+    click.echo(f"{len(table)} curves: {told}\nwrote {out}")

@@ -1,0 +1,181 @@
+"""Both fits: recovery, statuses, invariances, and that nothing raises."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phenodose.dose_response.curves import CurveBatch
+from phenodose.dose_response.fit import fit_curves
+from phenodose.dose_response.models import inhibition
+from phenodose.dose_response.points import CurvePoints
+from phenodose.dose_response.score_functions import dss_asym
+from phenodose.errors import InputError
+
+FITS = ("robust", "nplr")
+DOSES = np.repeat(np.arange(5.0), 2)
+
+
+def points_of(*curves: tuple[np.ndarray, np.ndarray]) -> CurvePoints:
+    most = max(len(x) for x, _ in curves)
+    pad = [np.pad(np.asarray(v, dtype=float), (0, most - len(v)), constant_values=np.nan) for c in curves for v in c]
+    return CurvePoints(pd.DataFrame({"curve": range(len(curves))}), np.stack(pad[::2]), np.stack(pad[1::2]))
+
+
+def noisy_curves(n: int, seed: int = 0, sd: float = 0.05) -> CurvePoints:
+    rng = np.random.default_rng(seed)
+    x = np.tile(DOSES, (n, 1))
+    top, mid, slope = rng.uniform(0.1, 1.0, (n, 1)), rng.uniform(0, 4, (n, 1)), rng.uniform(0.6, 3, (n, 1))
+    y = inhibition(x, 0.0, top, mid, slope, 1.0) + rng.normal(0, sd, x.shape)
+    return CurvePoints(pd.DataFrame({"curve": range(n)}), x, y)
+
+
+def numbers(curves: CurveBatch) -> np.ndarray:
+    return np.column_stack([curves.model, curves.parameters, curves.gof, curves.objective])
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_noiseless_curve_is_found_again(fit):
+    y = inhibition(DOSES, 0.0, 0.8, 2.2, 1.1, 1.0)
+    curve = next(iter(fit_curves(points_of((DOSES, y)), fit)))
+    assert curve.status == "ok"
+    assert curve.model == 3 if fit == "robust" else curve.model in (3, 4, 5)
+    np.testing.assert_allclose(curve.inhibition_at(DOSES), y, atol=0.005)
+    assert curve.gof > 0.999
+    assert (curve.min_dose_nM, curve.max_dose_nM, curve.n_doses, curve.n_points) == (1.0, 10000.0, 5, 10)
+
+
+def test_robust_fit_shrugs_off_one_bad_well():
+    y = inhibition(DOSES, 0.0, 1.0, 2.0, 1.0, 1.0)
+    spoilt = y.copy()
+    spoilt[3] += 0.6
+    clean, bad = dss_asym(fit_curves(points_of((DOSES, y), (DOSES, spoilt))))
+    assert abs(clean - bad) < 1.5
+
+
+def test_robust_parameters_stay_plausible_where_the_wells_tell_little():
+    steps = [(DOSES, np.where(DOSES >= k, 0.9, 0.0) + 0.01 * np.sin(np.arange(10.0) + k)) for k in range(1, 5)]
+    curves = fit_curves(points_of(*steps))
+    assert ((curves.slope >= 0.2) & (curves.slope <= 6)).all()
+    assert ((curves.top <= 1.5) & (curves.bottom >= -0.3)).all()
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0, -0.2])
+def test_constant_data_are_flat_in_the_robust_fit_and_fail_in_the_published_one(level):
+    points = points_of((DOSES, np.full(10, level)))
+    flat = next(iter(fit_curves(points)))
+    assert flat.status == "flat"
+    np.testing.assert_allclose(flat.inhibition_at(DOSES), level, atol=1e-12)
+    failed = next(iter(fit_curves(points, "nplr")))
+    assert (failed.status, failed.model) == ("failed", 0)
+    assert np.isnan(failed.top)
+    assert failed.reason
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_noise_without_effect_is_flat_and_falling_data_are_decreasing(fit):
+    noise = np.array([0.02, -0.03, 0.01, 0.03, -0.02, 0.0, 0.02, -0.01, -0.03, 0.02])
+    falling = inhibition(DOSES, 0.9, 0.1, 2.0, 1.0, 1.0) + 0.3 * noise
+    curves = fit_curves(points_of((DOSES, noise), (DOSES, falling)), fit)
+    assert list(curves.status) == ["flat", "decreasing"]
+    assert all(curves.reason)
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_three_doses_and_single_replicates_are_fitted_and_fewer_doses_fail_with_their_reason(fit):
+    three = (np.array([0.0, 1, 2]), np.array([0.02, 0.4, 0.9]))
+    single = (np.arange(5.0), np.array([0.0, 0.05, 0.5, 0.9, 1.0]))
+    two = (np.array([0.0, 0, 1, 1]), np.array([0.0, 0.1, 0.9, 1.0]))
+    none = (np.array([0.0, 1, 2]), np.array([np.nan, np.inf, np.nan]))
+    curves = fit_curves(points_of(three, single, two, none), fit)
+    assert list(curves.status) == ["ok", "ok", "failed", "failed"]
+    assert "2 different doses" in curves.reason[2]
+    assert curves.reason[3] == "no well with a value."
+    assert list(curves.n_points) == [3, 5, 4, 0]
+    assert np.isnan(curves.max_dose_nM[3])
+    assert not np.isnan(dss_asym(curves)[:2]).any()
+
+
+def test_missing_values_are_as_if_the_wells_were_not_there():
+    points = noisy_curves(3)
+    holes = points.inhibition.copy()
+    holes[:, 4] = np.nan
+    without = CurvePoints(points.keys, np.delete(points.log10_dose, 4, 1), np.delete(points.inhibition, 4, 1))
+    with_holes = CurvePoints(points.keys, points.log10_dose, holes)
+    for fit in FITS:
+        np.testing.assert_array_equal(numbers(fit_curves(with_holes, fit)), numbers(fit_curves(without, fit)))
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_a_curve_does_not_depend_on_its_company_its_place_or_the_order_of_its_wells(fit):
+    points = noisy_curves(25)
+    together = fit_curves(points, fit, bootstrap=5, seed=3)
+    order = np.random.default_rng(1).permutation(25)
+    wells = np.random.default_rng(2).permutation(10)
+    shuffled = fit_curves(
+        CurvePoints(points.keys.iloc[order], points.log10_dose[order][:, wells], points.inhibition[order][:, wells]),
+        fit,
+        bootstrap=5,
+        seed=3,
+    )
+    np.testing.assert_array_equal(numbers(shuffled), numbers(together)[order])
+    np.testing.assert_array_equal(shuffled.draws, together.draws[order])
+    for i in (0, 7, 24):
+        alone = fit_curves(
+            CurvePoints(points.keys.iloc[[i]], points.log10_dose[[i]], points.inhibition[[i]]), fit, bootstrap=5, seed=3
+        )
+        np.testing.assert_array_equal(numbers(alone), numbers(together)[[i]])
+        np.testing.assert_array_equal(alone.draws, together.draws[[i]])
+
+
+@given(st.integers(0, 10**6), st.integers(-9, 9))
+@settings(max_examples=25, deadline=None)
+def test_the_unit_of_the_dose_moves_the_mid_dose_and_nothing_else(seed, decades):
+    points = noisy_curves(3, seed)
+    moved = CurvePoints(points.keys, points.log10_dose + decades, points.inhibition)
+    one, other = fit_curves(points), fit_curves(moved)
+    np.testing.assert_allclose(other.log10_mid, one.log10_mid + decades, atol=1e-3)
+    np.testing.assert_allclose(dss_asym(other), dss_asym(one), atol=1e-3)
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=5, max_size=5).map(sorted).filter(lambda y: y[-1] - y[0] > 0.3),
+    st.integers(1, 3),
+    st.sampled_from(FITS),
+)
+@settings(max_examples=60, deadline=None)
+def test_rising_inhibition_is_ok_and_its_curve_rises(levels, replicates, fit):
+    curve = next(iter(fit_curves(points_of((np.repeat(np.arange(5.0), replicates), np.repeat(levels, replicates))), fit)))
+    assert curve.status == "ok"
+    assert np.all(np.diff(curve.inhibition_at(curve.log10_dose_grid(50))) >= -1e-12)
+
+
+anything = st.floats(width=64) | st.sampled_from([0.0, 1.0, 0.5, 1e300, -1e300, np.nan, np.inf])
+
+
+@given(st.lists(st.tuples(st.floats(-30, 30) | st.sampled_from([0.0, 1, 2, np.nan, np.inf]), anything), max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_no_data_raise(pairs):
+    x, y = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+    for fit in FITS:
+        curves = fit_curves(points_of((x, y), (DOSES, DOSES / 4)), fit, bootstrap=3)
+        assert curves.status[0] in ("ok", "flat", "decreasing", "failed")
+        assert curves.status[1] == "ok"
+        assert bool(curves.reason[0]) == (curves.status[0] != "ok")
+        assert np.isfinite(curves.parameters[0]).all() == bool(curves.fitted[0])
+
+
+def test_wrong_arguments_are_told():
+    points = noisy_curves(1)
+    with pytest.raises(InputError, match="robust and nplr"):
+        fit_curves(points, "lasso")
+    with pytest.raises(InputError, match="bootstrap -1"):
+        fit_curves(points, bootstrap=-1)
+    with pytest.raises(InputError, match="both must be"):
+        CurvePoints(points.keys, points.log10_dose, points.inhibition[:, 1:])
+
+
+def test_no_curves_are_no_trouble():
+    empty = CurvePoints(pd.DataFrame({"curve": []}), np.empty((0, 1)), np.empty((0, 1)))
+    assert len(fit_curves(empty, bootstrap=2)) == 0
