@@ -194,7 +194,7 @@ def _write_features(step: Step, readout: str, features: np.ndarray, tensors: xr.
     """Keep the network's features of every well: one Zarr group, dims well, feature."""
     import xarray as xr
 
-    coordinates = {name: ("well", tensors[name].to_numpy()) for name in ("well", "plate", "well_name")}
+    coordinates = {name: ("well", tensors[name].to_numpy().astype(object)) for name in ("well", "plate", "well_name")}
     array = xr.DataArray(features, dims=("well", "feature"), coords=coordinates, name="features")
     with written_aside(step.store.feature_path(step.screen_id, readout)) as aside:
         array.to_dataset().to_zarr(aside, zarr_format=3, consolidated=False)

@@ -150,7 +150,10 @@ def test_scores_of_the_metabolic_screen(tmp_path: Path, fit: str) -> None:
     published = pd.read_excel(REFERENCE / PUBLISHED, engine="calamine").set_index("Drug.Name")["DSS_asym"]
     both = pd.concat([plain["score"], published], axis=1)
     assert len(both.dropna()) == 75
-    assert both.corr(method="spearman").iloc[0, 1] > (0.99 if fit == "nplr" else 0.97)
+    difference = (both["score"] - both["DSS_asym"]).abs()
+    assert both.corr(method="spearman").iloc[0, 1] > (0.999 if fit == "nplr" else 0.99)
+    # Repeated runs of the published fit differ by 0.003 (median) among themselves; robust curves differ by design.
+    assert difference.median() < (0.01 if fit == "nplr" else 0.5)
     selective = scores[scores["scorer"] == "sdss_asym"].set_index("drug")["score"]
     controls = pd.read_excel(REFERENCE / CONTROLS, engine="calamine").set_index("Drug.Name")["mean_DSS"]
     expected = (plain["score"] - controls).reindex(selective.index)
@@ -169,7 +172,7 @@ def test_scores_with_missing_values(tmp_path: Path) -> None:
     scores = pd.read_csv(folder / "scores.csv")
     assert set(scores["sample"]) == {"BT-40_V1_DS1_NA"}
     assert len(scores) == 73
-    assert (scores["status"] != "failed").sum() == 72
+    assert list(scores.loc[scores["status"] != "ok", "status"].str[:6]) == ["failed"]
     assert scores["score"].notna().sum() == 72
 
 

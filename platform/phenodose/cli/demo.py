@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from phenodose.cli.output import json_option, print_json, progress_display, store_option
-from phenodose.cli.steps import print_products, products, steps_display
+from phenodose.cli.steps import how_to_see, print_products, products, steps_display
 from phenodose.errors import InputError
 from phenodose.files import write_json
 from phenodose.store import Store
@@ -46,12 +46,10 @@ def command(store: str | None, seed: int, as_json: bool) -> None:
     clock = time.monotonic()
     opened = Store.open(store)
     folders = _simulate(opened, seed)
-    outcomes = []
     for folder in folders:
         screen = register_screen(opened, folder)
         with steps_display(screen.id) as progress:
-            outcomes.append(materialize_screen(opened, screen.id, progress=progress))
-            outcomes[-1].raise_if_failed()
+            materialize_screen(opened, screen.id, progress=progress).raise_if_failed()
     with steps_display("cohort") as progress:
         materialize_cohort(opened, progress=progress).raise_if_failed()
     comparison = compare_with_truth(opened, SCREEN, folders[-1])
@@ -131,9 +129,10 @@ def _print(store: Store, comparison: Comparison) -> None:
         _row(click.echo, width, str(row["drug"]), [_number(row[name], 1) for name in ("truth", *readouts)])
     click.echo("\nAgreement with the truth of the simulation\n")
     for row in comparison.agreement.to_dict("records"):
+        pearson, spearman = _number(row["viability_pearson"], 3), _number(row["score_spearman"], 3)
         click.echo(
-            f"  {row['readout']:<14} viability of {row['n_wells']} drug wells: Pearson {_number(row['viability_pearson'], 3)}; "
-            f"scores of {row['n_drugs']} drugs: Spearman {_number(row['score_spearman'], 3)}"
+            f"  {row['readout']:<14} viability of {row['n_wells']} drug wells: Pearson {pearson}; "
+            f"scores of {row['n_drugs']} drugs: Spearman {spearman}"
         )
     click.echo("\nQuality\n")
     for line in _quality(store):

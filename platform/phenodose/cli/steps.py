@@ -5,11 +5,14 @@ Belongs here: presentation of a run of the asset graph. Does not belong here: th
 
 from __future__ import annotations
 
+import os
+import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
 _SIGNS = {"made": "made   ", "skipped": "skipped", "failed": "FAILED "}
 _QUIET_SECONDS = 5.0
+_STDERR = 2
+_NATIVE_NOISE = re.compile(
+    rb"WARNING: All log messages before absl|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] |To enable the following instructions:"
+)
 
 
 @contextmanager
@@ -31,33 +38,73 @@ def steps_display(title: str) -> Iterator[Listener]:
 
     On a terminal the running step has a bar; elsewhere a plain line every few seconds.
     """
-    if not sys.stderr.isatty():
-        yield _PlainLines(title)
+    is_terminal = sys.stderr.isatty()
+    with _own_stderr() as stream:
+        if not is_terminal:
+            yield _PlainLines(title, stream)
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(file=stream, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TextColumn("{task.fields[message]}"), console=console, transient=True) as bars:
+            task = bars.add_task(title, total=None, message="")
+
+            def listen(event: StepEvent) -> None:
+                if event.state in _SIGNS:
+                    console.print(f"{title}: {_line(event)}", soft_wrap=True, markup=False)
+                else:
+                    label, total = f"{title}: {event.asset}", event.total or None
+                    bars.update(task, description=label, completed=event.done, total=total, message=event.message)
+
+            yield listen
+
+
+@contextmanager
+def _own_stderr() -> Iterator[TextIO]:
+    """A stream to stderr for the display alone.
+
+    Dagster sends what steps write to stderr through a file, and TensorFlow writes lines of its own there
+    which no setting silences: meanwhile stderr goes through a filter.
+    """
+    try:
+        is_plain = sys.stderr.fileno() == _STDERR
+    except (OSError, ValueError):
+        is_plain = False
+    if not is_plain:
+        yield sys.stderr
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    sys.stderr.flush()
+    real = os.dup(_STDERR)
+    reading, writing = os.pipe()
+    os.dup2(writing, _STDERR)
+    os.close(writing)
+    pump = threading.Thread(target=_pass_on, args=(reading, real), daemon=True)
+    pump.start()
+    try:
+        with os.fdopen(os.dup(real), "w", buffering=1, encoding="utf-8") as stream:
+            yield stream
+    finally:
+        sys.stderr.flush()
+        os.dup2(real, _STDERR)
+        pump.join(timeout=2)
 
-    console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[message]}"), console=console, transient=True) as bars:
-        task = bars.add_task(title, total=None, message="")
 
-        def listen(event: StepEvent) -> None:
-            if event.state in _SIGNS:
-                console.print(f"{title}: {_line(event)}", soft_wrap=True)
-            else:
-                total = event.total or None
-                label = f"{title}: {event.asset}"
-                bars.update(task, description=label, completed=event.done, total=total, message=event.message)
-
-        yield listen
+def _pass_on(reading: int, real: int) -> None:
+    """Copy lines from one file descriptor to another, without TensorFlow's start-up lines."""
+    with os.fdopen(reading, "rb") as lines, os.fdopen(real, "wb", buffering=0) as out:
+        for line in lines:
+            if not _NATIVE_NOISE.match(line):
+                out.write(line)
 
 
 class _PlainLines:
     """Prints finished steps, and how far a step is if nothing was printed for a while."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, stream: TextIO) -> None:
         self.title = title
+        self.stream = stream
         self.told_at = time.monotonic()
 
     def __call__(self, event: StepEvent) -> None:
@@ -68,7 +115,7 @@ class _PlainLines:
             self._tell(f"{event.asset} {event.done}/{event.total} {event.message}".rstrip(), now)
 
     def _tell(self, line: str, now: float) -> None:
-        click.echo(f"{self.title}: {line}", err=True)
+        click.echo(f"{self.title}: {line}", file=self.stream)
         self.told_at = now
 
 
@@ -107,3 +154,13 @@ def print_products(store: Store, screen: str) -> None:
     """Print where every product lies and how to look at the run."""
     for name, place in products(store, screen).items():
         click.echo(f"  {name:<12} {place}")
+
+
+def how_to_see(store: Store) -> str:
+    """A sentence on how to look at the runs in the UI."""
+    own = store.root / ".dagster"
+    if own.is_dir():
+        return (
+            f"See the runs: DAGSTER_HOME={own} PHENODOSE_STORE={store.root} dagster dev -m phenodose_assets.definitions"
+        )
+    return f"See the runs: PHENODOSE_STORE={store.root} dagster dev"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: The readout that ranks the drugs: the first of these that has scores, else the first by name.
 PREFERRED_READOUTS = ("cnn_phase3", "cnn_phase2", "mean_of_stack", "ctg")
 PREFERRED_SCORER = "dss_asym"
+#: Verdicts on a quality figure, the worst first.
+VERDICTS = ("fail", "warn", "pass", "none")
 
 
 @dataclass(frozen=True)
@@ -155,9 +157,19 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def number_of(value: float, digits: int) -> str:
-    """The number with that many digits after the point, or '' for an empty cell."""
-    return "" if value is None or value != value else f"{value:.{digits}f}"
+def number_of(value: float, digits: int = 4) -> str:
+    """The number with that many significant digits and no exponent, or '' for an empty cell.
+
+    >>> number_of(20378.7), number_of(0.012345), number_of(float("nan"))
+    ('20379', '0.01235', '')
+    """
+    import numpy as np
+
+    if value is None or value != value:
+        return ""
+    if abs(value) >= 10**digits:
+        return f"{value:.0f}"
+    return str(np.format_float_positional(float(f"{value:.{digits}g}"), trim="-"))
 
 
 def _place(name: str, order: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.names import plate_sort_key
 from phenodose.pictures import data_uri, palette, plate_heatmap, replicate_scatter, viability_histogram
 from phenodose.reports import figures
-from phenodose.reports.data import Missing, number_of, rows_of, text_of
+from phenodose.reports.data import VERDICTS, Missing, number_of, rows_of, text_of
 from phenodose.reports.svg import swatch
 
 if TYPE_CHECKING:
@@ -23,32 +23,53 @@ _MOST_GROUPS = 24
 
 
 def quality(data: ScreenData) -> dict[str, Any] | Missing:
-    """Quality figures with their verdicts, plates as heat maps, controls, replicates, masked wells."""
+    """What stands out, all quality figures, plates as heat maps, controls, replicates, masked wells."""
     if data["viability"].empty and data["qc"].empty:
         return Missing("the store holds neither viabilities nor quality figures of this screen.")
+    qc = data["qc"]
+    complaints = [row for verdict in ("fail", "warn") for row in rows_of(qc[qc["verdict"] == verdict])]
     return {
-        "figures": _quality_rows(data["qc"]),
-        "readouts": [_readout_pictures(data, readout) for readout in data.readouts],
+        "judged": not qc.empty,
+        "complaints": [
+            {
+                "readout": row.readout,
+                "plate": row.plate,
+                "metric": row.metric,
+                "value": number_of(row.value),
+                "threshold": number_of(row.threshold),
+                "verdict": row.verdict,
+                "explanation": row.explanation,
+            }
+            for row in complaints
+        ],
+        "readouts": [
+            {"figures": _figures(qc[qc["readout"] == readout])} | _readout_pictures(data, readout)
+            for readout in data.readouts
+        ],
         "masked": _masked(data["viability"]),
     }
 
 
-def _quality_rows(qc: pd.DataFrame) -> list[dict[str, Any]]:
-    def order(row: Any) -> tuple[Any, ...]:
-        return row.readout, row.metric, row.plate == "screen", plate_sort_key(row.plate)
-
-    return [
-        {
-            "readout": row.readout,
-            "plate": row.plate,
-            "metric": row.metric,
-            "value": number_of(row.value, 3),
-            "threshold": number_of(row.threshold, 3),
-            "verdict": row.verdict,
-            "explanation": row.explanation,
-        }
-        for row in sorted(rows_of(qc), key=order)
-    ]
+def _figures(qc: pd.DataFrame) -> dict[str, Any]:
+    """The quality figures of one readout: a row a figure, a column a plate, the whole screen last."""
+    plates = sorted(set(qc["plate"]), key=lambda name: (name == "screen", plate_sort_key(name)))
+    cells = {(row.metric, row.plate): row for row in rows_of(qc)}
+    rows = []
+    for metric in sorted(set(qc["metric"])):
+        own = [cells.get((metric, plate)) for plate in plates]
+        told = min(
+            (row for row in own if row is not None),
+            key=lambda row: (VERDICTS.index(row.verdict), row.plate != "screen"),
+        )
+        rows.append(
+            {
+                "metric": metric,
+                "cells": [("", "none") if row is None else (number_of(row.value), row.verdict) for row in own],
+                "limit": number_of(told.threshold),
+                "words": told.explanation,
+            }
+        )
+    return {"plates": plates, "rows": rows}
 
 
 def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
@@ -139,7 +160,7 @@ def lineage(data: ScreenData) -> dict[str, Any]:
                 "trained_on": row.trained_on,
                 "wells": f"{row.n_train} + {row.n_validation}",
                 "epochs": row.epochs,
-                "loss": f"{number_of(row.train_loss, 4)} / {number_of(row.validation_loss, 4)}",
+                "loss": f"{number_of(row.train_loss)} / {number_of(row.validation_loss)}",
                 "auroc": number_of(row.validation_auroc, 3),
                 "plugin": f"{row.plugin} {row.plugin_version}",
                 "parameters": row.parameters,

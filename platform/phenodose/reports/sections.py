@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.pictures import palette
 from phenodose.reports import figures
-from phenodose.reports.data import Missing, is_true, rows_of, text_of
+from phenodose.reports.data import VERDICTS, Missing, is_true, number_of, rows_of, text_of
 from phenodose.reports.svg import swatch
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from phenodose.reports.data import ScreenData
 
-_VERDICTS = ("fail", "warn", "pass", "none")
 _IC50_SCORERS = ("rel_ic50", "abs_ic50")
 
 
@@ -226,7 +225,7 @@ def _half_doses(data: ScreenData) -> tuple[dict[str, dict[str, Any]], str]:
 
 def _half_dose(row: Any) -> dict[str, Any]:
     bound = "" if row.bound == "=" else f"{row.bound} "
-    return {"text": f"{bound}{_plain(row.score)} {text_of(row.unit)}".strip(), "sort": row.score}
+    return {"text": f"{bound}{number_of(row.score, 3)} {text_of(row.unit)}".strip(), "sort": row.score}
 
 
 def _score(row: Any) -> dict[str, Any]:
@@ -261,15 +260,8 @@ def _unit(data: ScreenData) -> str:
 
 
 def _worst(verdicts: pd.Series[str]) -> str:
-    return next((name for name in _VERDICTS if (verdicts == name).any()), "none")
+    return next((name for name in VERDICTS if (verdicts == name).any()), "none")
 
 
 def _and(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _plain(value: float) -> str:
-    """Three significant digits without exponent: 1234.5 -> '1230', 0.01234 -> '0.0123'."""
-    import numpy as np
-
-    return str(np.format_float_positional(float(f"{value:.3g}"), trim="-"))
