@@ -257,10 +257,7 @@ def _execute(
         elif event is not None and event.state == "made":
             outcome.made.append(asset.key)
         else:
-            reason = event.message if event is not None else _missing_upstream(asset, outcome)
-            outcome.skipped[asset.key] = reason
-            if event is None:
-                tracker(StepEvent(asset.key, "skipped", message=reason))
+            outcome.skipped[asset.key] = event.message if event is not None else _missing_upstream(asset, outcome)
     return outcome
 
 

@@ -57,16 +57,7 @@ def command(store: str | None, seed: int, as_json: bool) -> None:
         print_json(_as_json(opened, comparison, time.monotonic() - clock))
         return
     _print(opened, comparison)
-    for outcome in outcomes:
-        for asset, reason in outcome.skipped.items():
-            click.echo(f"Not made for {outcome.screen}: {asset} ({reason})")
-    click.echo(
-        f"\nDone in {time.monotonic() - clock:.0f} s. See the runs with `dagster dev` in this folder, if it has a"
-    )
-    click.echo(f"dagster.yaml, else with `DAGSTER_HOME={opened.root / '.dagster'} dagster dev -m {_LOCATION}`.")
-
-
-_LOCATION = "phenodose_assets.definitions"
+    click.echo(f"\nDone in {time.monotonic() - clock:.0f} s. {how_to_see(opened)}")
 
 
 def _simulate(store: Store, seed: int) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from phenodose.cli.output import json_option, print_json, store_option
-from phenodose.cli.steps import outcome_json, print_products, products, steps_display
+from phenodose.cli.steps import how_to_see, outcome_json, print_outcome, print_products, products, steps_display
 from phenodose.errors import InputError, MissingInputError
 from phenodose.names import SCREEN_ID
 from phenodose.store import Store
@@ -48,11 +48,9 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
     if as_json:
         print_json(outcome_json(outcome) | {"products": products(opened, screen.id)})
     else:
-        click.echo(
-            f"{screen.id}: {len(outcome.made)} assets made, {len(outcome.skipped)} skipped, "
-            f"{len(outcome.failed)} failed in {outcome.seconds:.0f} s (run {outcome.run_id})."
-        )
+        print_outcome(outcome)
         print_products(opened, screen.id)
+        click.echo(how_to_see(opened))
     outcome.raise_if_failed()
     cohort.raise_if_failed()
 

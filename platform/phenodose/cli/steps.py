@@ -150,8 +150,18 @@ def outcome_json(outcome: RunOutcome) -> dict[str, Any]:
     }
 
 
+def print_outcome(outcome: RunOutcome) -> None:
+    """Print what was not made and why, and the sum."""
+    for asset, reason in outcome.skipped.items():
+        click.echo(f"  not made: {asset} ({reason})")
+    click.echo(
+        f"{outcome.screen}: {len(outcome.made)} assets made, {len(outcome.skipped)} skipped, "
+        f"{len(outcome.failed)} failed in {outcome.seconds:.0f} s (run {outcome.run_id})."
+    )
+
+
 def print_products(store: Store, screen: str) -> None:
-    """Print where every product lies and how to look at the run."""
+    """Print where every product lies."""
     for name, place in products(store, screen).items():
         click.echo(f"  {name:<12} {place}")
 

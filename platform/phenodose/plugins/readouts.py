@@ -2,7 +2,7 @@
 
 Belongs here: the three bases (`PlateReaderReadout`, `ImageReadout`, `StagedReadout`) and how a staged
 readout declares its phases as data. Does not belong here: normalisation to viability, which is the
-same for all readouts (`phenodose.quality.normalise`), and the built-in readouts (plugins).
+same for all readouts (`phenodose.viability.normalise`), and the built-in readouts (plugins).
 """
 
 from __future__ import annotations
