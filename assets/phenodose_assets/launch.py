@@ -170,7 +170,7 @@ def _select(assets: Sequence[ScreenAsset], definitions: dg.Definitions, select: 
         try:
             selection = dg.AssetSelection.groups(item) if item in groups else dg.AssetSelection.from_string(item)
             found = {key.to_user_string() for key in selection.resolve(graph)} & keys
-        except (dg.DagsterInvalidSubsetError, dg.DagsterInvariantViolationError, ValueError):
+        except dg.DagsterError:
             found = set()
         if not found:
             raise InputError(

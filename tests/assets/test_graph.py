@@ -53,9 +53,7 @@ def graph() -> dg.AssetGraph:
 
 
 def keys_of(graph: dg.AssetGraph, group: str) -> set[str]:
-    return {
-        key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).group_name == group
-    }
+    return {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).group_name == group}
 
 
 @pytest.mark.parametrize("group", GROUPS)

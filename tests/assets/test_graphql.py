@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from phenodose.store import Store
+
 ROOT = Path(__file__).parents[2]
 SCREEN = "UI_V1_DS1"
 LOCATION = {"repositoryName": "__repository__", "repositoryLocationName": "phenodose"}
@@ -70,6 +72,10 @@ query($key: AssetKeyInput!) {
     } assetObservations(limit: 1) { metadataEntries { label ... on TextMetadataEntry { text } } } }
   }
 }
+"""
+ASSETS = "{ assetNodes { assetKey { path } groupName } }"
+LOCATIONS = """
+{ workspaceOrError { ... on Workspace { locationEntries { loadStatus locationOrLoadError { __typename } } } } }
 """
 CHECKS = """
 query($key: AssetKeyInput!) {
@@ -141,8 +147,7 @@ class Server:
         return (self.home / "server.log").read_text()[-6000:]
 
     def location_is_loaded(self) -> bool:
-        query = "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus locationOrLoadError { __typename } } } } }"
-        entries = self.ask(query)["workspaceOrError"]["locationEntries"]
+        entries = self.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
         return [entry["loadStatus"] for entry in entries] == ["LOADED"] and [
             entry["locationOrLoadError"]["__typename"] for entry in entries
         ] == ["RepositoryLocation"]
@@ -195,3 +200,60 @@ def test_new_folder_becomes_a_screen_and_its_run_succeeds(server: Server) -> Non
     runs = server.ask(RUNS)["runsOrError"]["results"]
     assert not [tag for run in runs for tag in run["tags"] if tag["value"] == "not a screen"]
     server.wait_until(lambda: (server.store / "cohort.duckdb").is_file(), 180, "the cohort after the screen")
+
+
+@pytest.mark.slow
+def test_materialize_all_for_a_new_partition_as_the_button_does(server: Server) -> None:
+    raw = _raw_screen(server.home / "raw" / SCREEN)
+    Store.open(server.store).register(SCREEN, raw)
+    added = server.ask(ADD_PARTITION, selector=LOCATION, key=SCREEN)["addDynamicPartition"]
+    assert added["__typename"] == "AddDynamicPartitionSuccess", added
+    params = {
+        "selector": {**LOCATION, "pipelineName": "__ASSET_JOB", "assetSelection": _asset_paths(server)},
+        "mode": "default",
+        "runConfigData": {"ops": {"curves__ctg": {"config": {"bootstrap": 20}}}},
+        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": SCREEN}]},
+    }
+    launched = server.ask(LAUNCH, params=params)["launchPipelineExecution"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run = server.wait_until(lambda: server.finished_run(**{"dagster/partition": SCREEN}), 240, "the button's run")
+    assert run["status"] == "SUCCESS", server.told()
+
+    histogram = entries(server, "viability", "ctg")["histogram"]["mdStr"]
+    assert histogram.startswith("![histogram of ctg](data:image/png;base64,")
+    assert entries(server, "viability", "ctg")["robust Z' P1"]["floatValue"] > 0.5
+    assert "| drug |" in entries(server, "scores", "dss_asym")["ranking"]["mdStr"]
+    assert Path(entries(server, "patient_report")["path"]["path"]).is_file()
+    assert entries(server, "curves", "ctg")["n curves"]["floatValue"] == 9
+    rows = Store.open(server.store).read_table("curves", SCREEN)
+    assert {json.loads(text)["bootstrap"] for text in rows["parameters"]} == {20}
+    skipped = server.ask(MATERIALIZATION, key={"path": ["plate_images"]})["assetOrError"]["assetObservations"]
+    assert "no images" in skipped[0]["metadataEntries"][0]["text"]
+
+
+@pytest.mark.slow
+def test_backfill_of_one_asset_as_the_partition_page_does(server: Server) -> None:
+    asked = server.ask(
+        BACKFILL,
+        params={
+            "assetSelection": [{"path": ["viability", "ctg"]}],
+            "partitionNames": [SCREEN],
+            "title": "again",
+        },
+    )["launchPartitionBackfill"]
+    assert asked["__typename"] == "LaunchBackfillSuccess", asked
+
+    def ended() -> str | None:
+        status: str = server.ask(BACKFILL_STATUS, id=asked["backfillId"])["partitionBackfillOrError"]["status"]
+        return status if status.startswith("COMPLETED") or status == "FAILED" else None
+
+    assert server.wait_until(ended, 240, "the backfill") == "COMPLETED_SUCCESS", server.told()
+    checks = server.ask(CHECKS, key={"path": ["viability", "ctg"]})["assetNodeOrError"]["assetChecksOrError"]["checks"]
+    results = {check["name"]: check["executionForLatestMaterialization"] for check in checks}
+    assert set(results) == {"made", "schema", "robust_zprime", "replicate_agreement"}
+    assert all(result["evaluation"]["success"] for result in results.values()), results
+
+
+def _asset_paths(server: Server) -> list[dict[str, Any]]:
+    nodes = server.ask(ASSETS)["assetNodes"]
+    return [node["assetKey"] for node in nodes if node["groupName"] != "cohort"]

@@ -1,10 +1,12 @@
-"""`phenodose plugins`: list what is installed, and check one plugin.
+"""`phenodose plugins`: list what is installed, check one plugin, begin a new one.
 
-Does not belong here: finding plugins (`phenodose.plugins.registry`).
+Does not belong here: finding plugins (`phenodose.plugins.registry`) and the files of a new one
+(`phenodose.plugins.scaffold`).
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +18,7 @@ from phenodose.plugins import CONTRACT, KINDS, Found, Kind, Plugin, StagedReadou
 
 @click.group("plugins")
 def command() -> None:
-    """List and check readers, readouts, scorers and embedders.
+    """List, check and begin readers, readouts, scorers and embedders.
 
     \b
     Example: phenodose plugins list
@@ -68,6 +70,22 @@ def check(name: str, kind: Kind | None, as_json: bool) -> None:
         print_json(told)
     else:
         _print(told)
+
+
+@command.command("new")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(["scorer"]), default="scorer", show_default=True, help="What it is.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder to make it in.")
+def new(name: str, kind: str, out: Path) -> None:
+    """Write a distribution with a scorer NAME that installs, works and has a test.
+
+    \b
+    Example: phenodose plugins new mean_inhibition --kind scorer
+    """
+    from phenodose.plugins.scaffold import new_scorer
+
+    folder = new_scorer(name, out)
+    click.echo(f"{folder}\nInstall it with `pip install -e {folder}`, then `phenodose plugins check {name}`.")
 
 
 def _print(told: dict[str, Any]) -> None:

@@ -152,8 +152,11 @@ def outcome_json(outcome: RunOutcome) -> dict[str, Any]:
 
 def print_outcome(outcome: RunOutcome) -> None:
     """Print what was not made and why, and the sum."""
+    by_reason: dict[str, list[str]] = {}
     for asset, reason in outcome.skipped.items():
-        click.echo(f"  not made: {asset} ({reason})")
+        by_reason.setdefault(reason, []).append(asset)
+    for reason, assets in by_reason.items():
+        click.echo(f"  not made: {', '.join(assets)} ({reason.rstrip('.')})")
     click.echo(
         f"{outcome.screen}: {len(outcome.made)} assets made, {len(outcome.skipped)} skipped, "
         f"{len(outcome.failed)} failed in {outcome.seconds:.0f} s (run {outcome.run_id})."

@@ -35,6 +35,10 @@ FitName = Literal["robust", "nplr"]
 LEAST_DOSES = 3
 #: Most curves that are fitted side by side.
 BLOCK = 2048
+#: Inhibitions beyond this are broken readings (100 million percent); a curve with one is not fitted.
+LARGEST_INHIBITION = 1e6
+#: log10 doses beyond this, in either direction, count as missing.
+LARGEST_LOG10_DOSE = 100.0
 #: Doses closer than this in log10 are the same dose.
 SAME_DOSE = 1e-9
 
@@ -76,16 +80,17 @@ def fit_curves(points: CurvePoints, fit: FitName = "robust", bootstrap: int = 0,
     x, y, n_points = _in_order(points)
     n_doses = _count_doses(x)
     n = len(points)
+    largest = np.abs(np.nan_to_num(y)).max(axis=1)
     result = _Result(
         model=np.zeros(n, dtype=np.int64),
         parameters=np.full((n, 5), np.nan),
         gof=np.full(n, np.nan),
         objective=np.full(n, np.nan),
         status=np.full(n, "failed", dtype=object),
-        reason=np.array([_too_few(doses) for doses in n_doses], dtype=object),
+        reason=np.array([_why_not(doses, size) for doses, size in zip(n_doses, largest, strict=True)], dtype=object),
         draws=np.full((n, bootstrap, 5), np.nan) if bootstrap else None,
     )
-    for which, m in _blocks(n_points, n_doses >= LEAST_DOSES):
+    for which, m in _blocks(n_points, (n_doses >= LEAST_DOSES) & (largest <= LARGEST_INHIBITION)):
         columns = np.ascontiguousarray(x[which, :m].T), np.ascontiguousarray(y[which, :m].T)
         _fit_block(*columns, fit, bootstrap, seed, which, result)
     low, high = _extremes(x, n_points)
@@ -186,7 +191,7 @@ def _constant(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _in_order(points: CurvePoints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (n, m) sorted by dose, then inhibition, with missing ones (NaN) last, and their number."""
-    known = np.isfinite(points.log10_dose) & np.isfinite(points.inhibition)
+    known = (np.abs(points.log10_dose) <= LARGEST_LOG10_DOSE) & np.isfinite(points.inhibition)
     x = np.where(known, points.log10_dose, np.inf)
     y = np.where(known, points.inhibition, np.inf)
     order = np.lexsort((y, x), axis=1)
@@ -219,7 +224,9 @@ def _blocks(n_points: np.ndarray, usable: np.ndarray) -> Iterator[tuple[np.ndarr
             yield which[first : first + BLOCK], int(m)
 
 
-def _too_few(doses: int) -> str:
+def _why_not(doses: int, largest: float) -> str:
     if doses == 0:
         return "no well with a value."
+    if largest > LARGEST_INHIBITION:
+        return f"an inhibition of {largest:.1g} is a broken reading; mask the well."
     return f"{doses} different dose{'s' if doses > 1 else ''}; a curve needs at least {LEAST_DOSES}."

@@ -78,7 +78,7 @@ def log10_dose_at(
         curve is constant.
     """
     with np.errstate(all="ignore"):
-        fraction = (target - bottom) / (top - bottom)
+        fraction = np.divide(target - bottom, top - bottom)
         inside = (fraction > 0) & (fraction < 1)
         power = -np.log(np.where(inside, fraction, 0.5)) / asymmetry
         # ln(exp(p) - 1), written so that neither a large nor a small p loses digits

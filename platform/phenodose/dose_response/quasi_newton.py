@@ -68,7 +68,8 @@ def minimise(loss: Loss, start: np.ndarray, iterations: int = 100) -> tuple[np.n
     for _ in range(iterations):
         if not len(active):
             break
-        stopped = _iterate(loss, state, active, stepmax[active])
+        with np.errstate(all="ignore"):
+            stopped = _iterate(loss, state, active, stepmax[active])
         x[:, active], f[active] = state.x, state.f
         if stopped.any():
             keep = ~stopped
@@ -124,7 +125,7 @@ def _line_search(
         trial = _finite(loss(trial_x, problems[todo]))
         good = trial <= f[todo] + SUFFICIENT_DECREASE * lam[todo] * slope[todo]
         new_x[:, todo[good]], new_f[todo[good]] = trial_x[:, good], trial[good]
-        lost = ~good & (lam[todo] < smallest[todo])
+        lost = ~good & ~(lam[todo] >= smallest[todo])  # also where the step is not a number
         failed[todo[lost]] = True
         left = ~good & ~lost
         todo, trial = todo[left], trial[left]

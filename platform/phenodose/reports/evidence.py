@@ -189,5 +189,5 @@ def _groups(shown: pd.DataFrame) -> list[str]:
 
 
 def _well_title(row: Any) -> str:
-    dose = f" {row.concentration_nM:g} nM" if row.concentration_nM == row.concentration_nM else ""
+    dose = f" {row.concentration_nM:g} nM" if row.concentration_nM > 0 else ""
     return f"{row.plate} {row.well}: {text_of(row.treatment) or text_of(row.well_type)}{dose}"

@@ -91,7 +91,7 @@ def _tiles(wells: pd.DataFrame, plates: dict[str, Plate]) -> list[dict[str, str]
     for row in rows_of(wells):
         plate = plates[row.plate]
         pixels = plate.mip(row.well, level=plate.level_for(_SIZE_PX))
-        dose = f"{row.concentration_nM:g} nM" if row.concentration_nM == row.concentration_nM else ""
+        dose = f"{row.concentration_nM:g} nM" if row.concentration_nM > 0 else ""
         tiles.append(
             {
                 "uri": data_uri(well_picture(pixels, plate.windows[0], _SIZE_PX)),

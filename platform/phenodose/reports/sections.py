@@ -50,14 +50,15 @@ def verdict(data: ScreenData) -> tuple[str, str]:
     worst = {readout: _worst(rows["verdict"]) for readout, rows in qc.groupby("readout")}
     failed = [name for name in data.readouts if worst.get(name) == "fail"]
     warned = [name for name in data.readouts if worst.get(name) == "warn"]
+    judged = [name for name in data.readouts if worst.get(name) == "pass"]
     if ranked_by in failed:
-        return "fail", f"Interpret with great care: {ranked_by}, which ranks the drugs, failed a quality check."
+        passed = f"; {_and(judged)} passed" if judged else ""
+        return "fail", f"Interpret with great care: {ranked_by}, which ranks the drugs, failed a quality check{passed}."
     if failed:
         others = f"The ranking is by {ranked_by}, which did not fail." if ranked_by else ""
         return "warn", f"Do not rely on {_and(failed)}: quality checks failed. {others}".strip()
     if warned:
         return "warn", f"Usable with care: some quality figures of {_and(warned)} are below the usual."
-    judged = [name for name in data.readouts if worst.get(name) == "pass"]
     if not judged:
         return "none", "Quality was not judged: no quality figure has a limit."
     return "pass", f"Good: every quality check of {_and(judged)} passed."

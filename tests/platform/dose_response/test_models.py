@@ -34,7 +34,12 @@ def test_curve_stays_between_its_asymptotes_whatever_the_parameters(x, bottom, t
 
 
 @given(
-    st.floats(0.02, 0.98), st.floats(-0.3, 0.4), st.floats(0.6, 1.5), st.floats(-2, 6), st.floats(0.2, 6), st.floats(0.2, 5)
+    st.floats(0.02, 0.98),
+    st.floats(-0.3, 0.4),
+    st.floats(0.6, 1.5),
+    st.floats(-2, 6),
+    st.floats(0.2, 6),
+    st.floats(0.2, 5),
 )
 def test_inverse_undoes_the_curve(share, bottom, top, mid, slope, asymmetry):
     target = bottom + share * (top - bottom)

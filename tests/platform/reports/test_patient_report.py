@@ -229,7 +229,10 @@ def test_verdicts_follow_the_ranking_readout(made_up_store: Store) -> None:
     made_up_store.write_table("qc", FULL, "cnn_phase3", qc.assign(verdict="fail"))
     level, words = verdict(ScreenData.load(made_up_store, FULL))
     assert level == "fail"
-    assert words.startswith("Interpret with great care: cnn_phase3, which ranks the drugs, failed")
+    assert words == (
+        "Interpret with great care: cnn_phase3, which ranks the drugs, failed a quality check; "
+        "cnn_phase2 and ctg passed."
+    )
     qc = made_up_store.read_table("qc", METABOLIC_ONLY, "ctg")
     made_up_store.write_table("qc", METABOLIC_ONLY, "ctg", qc.assign(verdict="warn"))
     level, words = verdict(ScreenData.load(made_up_store, METABOLIC_ONLY))

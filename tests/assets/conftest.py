@@ -1,0 +1,87 @@
+"""Runs that several tests of the graph look at; each is made once."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import dagster as dg
+import pytest
+
+from phenodose.store import Store
+from phenodose_assets.launch import RunOutcome, materialize_screen
+from phenodose_assets.registration import register_screen
+
+
+def _shared() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("shared_fixtures", Path(__file__).parents[1] / "conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def write_ctg_screen() -> Callable[[Path], Path]:
+    """Writes a raw screen folder without images; its name is the screen id."""
+    writer: Callable[[Path], Path] = _shared().write_ctg_screen
+    return writer
+
+
+@pytest.fixture(scope="session")
+def instance() -> Iterator[dg.DagsterInstance]:
+    """A Dagster instance in memory."""
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run and where its products lie."""
+
+    store: Store
+    outcome: RunOutcome
+    instance: dg.DagsterInstance
+
+    def materialization(self, key: str) -> dg.AssetMaterialization:
+        """The newest materialization of an asset of the run's screen."""
+        events = self.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=dg.AssetKey(key.split("/")), asset_partitions=[self.outcome.screen]),
+            limit=1,
+        )
+        found = events.records[0].asset_materialization
+        assert found is not None
+        return found
+
+    def checks(self, key: str) -> dict[str, dg.AssetCheckEvaluation]:
+        """Evaluations of an asset's checks in the run, by name."""
+        events = self.instance.all_logs(self.outcome.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        found = [event.get_dagster_event().asset_check_evaluation_data for event in events]
+        return {one.check_name: one for one in found if one.asset_key == dg.AssetKey(key.split("/"))}
+
+    def observations(self, key: str) -> list[dg.AssetObservation]:
+        """Observations of an asset in the run."""
+        events = self.instance.all_logs(self.outcome.run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION)
+        found = [event.get_dagster_event().asset_observation_data.asset_observation for event in events]
+        return [one for one in found if one.asset_key == dg.AssetKey(key.split("/"))]
+
+
+@pytest.fixture(scope="session")
+def look_at() -> Callable[[Store, RunOutcome, dg.DagsterInstance], Finished]:
+    """Makes a `Finished` of a run."""
+    return Finished
+
+
+@pytest.fixture(scope="session")
+def ctg_run(
+    tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path], instance: dg.DagsterInstance
+) -> Finished:
+    """A screen that holds only plate-reader files, in a store without a control experiment."""
+    root = tmp_path_factory.mktemp("ctg")
+    store = Store.open(root / "store")
+    screen = register_screen(store, write_ctg_screen(root / "raw" / "TST_V1_DS1"))
+    return Finished(store, materialize_screen(store, screen.id, instance=instance), instance)

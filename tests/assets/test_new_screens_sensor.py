@@ -1,0 +1,101 @@
+"""The sensor over the inbox: a done folder becomes a partition and a run; a bad one stops no other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from phenodose.store import Store
+from phenodose_assets.build import SCREEN_JOB
+from phenodose_assets.resources import StoreResource
+from phenodose_assets.sensors import new_screens_sensor
+
+
+class Tick:
+    """One evaluation of the sensor."""
+
+    def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
+        sensor = new_screens_sensor(SCREEN_JOB)
+        resource = StoreResource.here(root / "store", root / "inbox")
+        context = dg.build_sensor_context(instance=instance, resources={"store": resource}, sensor_name="new_screens")
+        with context:
+            self.result = sensor(context)
+
+    @property
+    def run_keys(self) -> dict[str, str]:
+        assert isinstance(self.result, dg.SensorResult)
+        return {str(request.partition_key): str(request.run_key) for request in self.result.run_requests or []}
+
+    @property
+    def added(self) -> list[str]:
+        assert isinstance(self.result, dg.SensorResult)
+        return [key for request in self.result.dynamic_partitions_requests or [] for key in request.partition_keys]
+
+
+@pytest.fixture
+def own_instance() -> dg.DagsterInstance:
+    return dg.DagsterInstance.ephemeral()
+
+
+def test_a_done_folder_becomes_a_partition_and_a_run(
+    tmp_path: Path, own_instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
+) -> None:
+    folder = write_ctg_screen(tmp_path / "inbox" / "NEW_V1_DS1")
+    tick = Tick(tmp_path, own_instance)
+    assert tick.added == ["NEW_V1_DS1"]
+    assert list(tick.run_keys) == ["NEW_V1_DS1"]
+    assert Store.open(tmp_path / "store").source_of("NEW_V1_DS1") == folder.resolve()
+
+
+def test_a_folder_without_the_done_mark_is_left_alone(
+    tmp_path: Path, own_instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
+) -> None:
+    folder = write_ctg_screen(tmp_path / "inbox" / "NEW_V1_DS1")
+    (folder / "_DONE").unlink()
+    assert Tick(tmp_path, own_instance).run_keys == {}
+    assert Store.open(tmp_path / "store").screens() == []
+
+
+def test_the_same_mark_asks_for_the_same_run_and_a_new_one_for_another(
+    tmp_path: Path, own_instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
+) -> None:
+    folder = write_ctg_screen(tmp_path / "inbox" / "NEW_V1_DS1")
+    first = Tick(tmp_path, own_instance).run_keys
+    own_instance.add_dynamic_partitions("screen", ["NEW_V1_DS1"])
+    again = Tick(tmp_path, own_instance)
+    assert again.run_keys == first
+    assert again.added == []
+    os.utime(folder / "_DONE", (1, 1))
+    assert Tick(tmp_path, own_instance).run_keys != first
+
+
+@pytest.mark.parametrize("fault", ["bad name!", "wrong settings", "taken id"])
+def test_a_bad_folder_is_told_and_stops_no_other(
+    tmp_path: Path,
+    own_instance: dg.DagsterInstance,
+    write_ctg_screen: Callable[[Path], Path],
+    fault: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_ctg_screen(tmp_path / "inbox" / "GOOD_V1_DS1")
+    if fault == "bad name!":
+        write_ctg_screen(tmp_path / "inbox" / "A bad name")
+    elif fault == "wrong settings":
+        (write_ctg_screen(tmp_path / "inbox" / "BAD_V1_DS1") / "screen.toml").write_text("sampel = 'X'\n")
+    else:
+        write_ctg_screen(tmp_path / "inbox" / "BAD_V1_DS1")
+        Store.open(tmp_path / "store").register("BAD_V1_DS1", write_ctg_screen(tmp_path / "old" / "BAD_V1_DS1"))
+    tick = Tick(tmp_path, own_instance)
+    assert tick.added == ["GOOD_V1_DS1"]
+    assert list(tick.run_keys) == ["GOOD_V1_DS1"]
+    assert "is not taken in" in capsys.readouterr().err
+
+
+def test_a_missing_inbox_is_told(tmp_path: Path, own_instance: dg.DagsterInstance) -> None:
+    result = Tick(tmp_path, own_instance).result
+    assert isinstance(result, dg.SkipReason)
+    assert "PHENODOSE_INBOX" in str(result.skip_message)

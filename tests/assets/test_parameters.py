@@ -1,0 +1,127 @@
+"""Parameters: the launchpad wins over screen.toml, screen.toml over the plugin's default."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+import pytest
+from pydantic import Field
+
+from phenodose.errors import InputError, PluginError
+from phenodose.plugins import Parameters
+from phenodose.store import Store
+from phenodose_assets.build import build_definitions
+from phenodose_assets.config import config_class, said
+from phenodose_assets.launch import materialize_screen
+from phenodose_assets.registration import register_screen
+
+
+class Every(Parameters):
+    """One field of every kind that a plugin may use."""
+
+    number: int = Field(3, ge=1, description="A number.")
+    fraction: float | None = None
+    choice: Literal["a", "b"] = "a"
+    level: Literal[1, 2] = 1
+    widths: tuple[int, ...] = (8, 16)
+    switch: bool = False
+    either: int | str = "auto"
+    needed: str
+
+
+def test_every_kind_of_field_can_be_left_empty_or_filled() -> None:
+    form = config_class((("every", Every),))
+    assert said(form()) == {}
+    values = {"number": 5, "fraction": 0.5, "choice": "b", "level": 2, "widths": [1, 2], "switch": False, "either": 7}
+    seen: dict[str, Any] = {}
+
+    def look(context: dg.OpExecutionContext, config: Any) -> None:
+        seen.update(said(config))
+
+    look.__annotations__.update(context=dg.OpExecutionContext, config=form)
+    look_op = dg.op(look)
+
+    @dg.job
+    def job() -> None:
+        look_op()
+
+    assert job.execute_in_process(run_config={"ops": {"look": {"config": values}}}).success
+    assert seen == values
+
+
+def test_the_form_tells_the_default() -> None:
+    fields = config_class((("every", Every),)).model_fields
+    assert fields["number"].description == "A number; 3 if left empty and not set in screen.toml"
+
+
+@pytest.mark.parametrize(
+    ("in_toml", "in_launchpad", "draws"), [(None, None, 200), (7, None, 7), (None, 5, 5), (7, 5, 5)]
+)
+def test_precedence(
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    write_ctg_screen: Callable[[Path], Path],
+    in_toml: int | None,
+    in_launchpad: int | None,
+    draws: int,
+) -> None:
+    store = Store.open(tmp_path / "store")
+    folder = write_ctg_screen(tmp_path / "raw" / "PAR_V1_DS1")
+    if in_toml is not None:
+        (folder / "screen.toml").write_text(f"[parameters.curves]\nbootstrap = {in_toml}\n")
+    register_screen(store, folder)
+    materialize_screen(
+        store,
+        "PAR_V1_DS1",
+        select="layout,viability/ctg,curves/ctg",
+        parameters={"curves": {"bootstrap": in_launchpad}} if in_launchpad is not None else None,
+        instance=instance,
+    ).raise_if_failed()
+    rows = store.read_table("curves", "PAR_V1_DS1")
+    assert {json.loads(text)["bootstrap"] for text in rows["parameters"]} == {draws}
+
+
+def test_a_value_out_of_range_is_a_sentence(
+    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
+) -> None:
+    store = Store.open(tmp_path / "store")
+    register_screen(store, write_ctg_screen(tmp_path / "raw" / "PAR_V1_DS1"))
+    outcome = materialize_screen(
+        store,
+        "PAR_V1_DS1",
+        select="layout,viability/ctg,curves/ctg",
+        parameters={"curves": {"bootstrap": -1}},
+        instance=instance,
+    )
+    assert outcome.failed["curves/ctg"].mendable
+    assert "bootstrap" in outcome.failed["curves/ctg"].message
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [({"nonsense": {"x": 1}}, "nonsense"), ({"curves": {"boots": 1}}, "curves.boots.*bootstrap")],
+)
+def test_unknown_parameters_are_refused_at_the_door(
+    ctg_run: Any, parameters: dict[str, dict[str, Any]], told: str
+) -> None:
+    with pytest.raises(PluginError, match=told):
+        materialize_screen(ctg_run.store, "TST_V1_DS1", parameters=parameters, instance=ctg_run.instance)
+
+
+@pytest.mark.parametrize("select", ["nonsense", "key:nothing", "!!", "cohort_db"])
+def test_a_selection_of_nothing_is_refused_at_the_door(ctg_run: Any, select: str) -> None:
+    with pytest.raises(InputError, match="names no asset of a screen"):
+        materialize_screen(ctg_run.store, "TST_V1_DS1", select=select, instance=ctg_run.instance)
+
+
+def test_the_network_has_a_form_in_the_launchpad() -> None:
+    job = build_definitions().resolve_job_def("screen")
+    schema = job.graph.node_dict["checkpoint__cnn__phase2"].definition.config_mapping
+    assert schema is not None
+    fields = schema.config_schema.config_type.fields
+    assert {"epochs_phase2", "backbone", "learning_rate_phase2"} <= set(fields)
+    assert not any(field.is_required for field in fields.values())

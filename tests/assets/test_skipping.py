@@ -1,0 +1,127 @@
+"""What cannot be made is skipped with its reason; what fails stops only what needs it; the rest is made."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from phenodose.plugins import registry
+from phenodose.store import Store
+from phenodose_assets.launch import AssetBug, materialize_screen
+from phenodose_assets.registration import register_screen
+
+SCORERS = """
+    from phenodose.errors import InputError
+    from phenodose.plugins import Scorer
+
+    class Bug(Scorer):
+        name, version, description = "bug", "1", "Divides by zero"
+
+        def score(self, curves):
+            return 1 / 0
+
+    class Picky(Scorer):
+        name, version, description = "picky", "1", "Refuses"
+
+        def score(self, curves):
+            raise InputError("the reference file is missing; copy it to the screen folder.")
+"""
+
+
+@pytest.fixture
+def failing_scorers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed distribution with two scorers that fail."""
+    info = tmp_path / "site" / "failing-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: failing\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[phenodose.scorers]\nbug = failing:Bug\npicky = failing:Picky\n")
+    (tmp_path / "site" / "failing.py").write_text(textwrap.dedent(SCORERS))
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
+
+
+def test_a_screen_without_images_gets_everything_else(ctg_run: Any) -> None:
+    outcome = ctg_run.outcome
+    assert outcome.success
+    assert {"layout", "viability/ctg", "curves/ctg", "scores/dss_asym", "patient_report"} <= set(outcome.made)
+    assert "no images" in outcome.skipped["plate_images"]
+    assert outcome.skipped["pseudo_rgb"] == "needs plate_images"
+    for key in ("viability/mean_of_stack", "checkpoint/cnn/phase1", "viability/cnn_phase3", "embedding/tsne"):
+        assert key in outcome.skipped
+    assert set(ctg_run.store.read_table("scores", "TST_V1_DS1")["readout"]) == {"ctg"}
+    assert ctg_run.store.report_path("TST_V1_DS1").is_file()
+
+
+def test_the_reason_stands_in_the_event_log(ctg_run: Any) -> None:
+    (observation,) = ctg_run.observations("plate_images")
+    assert observation.partition == "TST_V1_DS1"
+    assert "no images" in str(observation.metadata["skipped"].value)
+    assert ctg_run.checks("plate_images")["made"].passed
+    assert ctg_run.instance.get_latest_materialization_event(dg.AssetKey("plate_images")) is None
+
+
+def test_a_failing_scorer_stops_neither_the_others_nor_the_report(
+    tmp_path: Path,
+    failing_scorers: None,
+    write_ctg_screen: Callable[[Path], Path],
+    look_at: Callable[..., Any],
+) -> None:
+    store = Store.open(tmp_path / "store")
+    screen = register_screen(store, write_ctg_screen(tmp_path / "raw" / "FAIL_V1_DS1"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        outcome = materialize_screen(store, screen.id, instance=instance)
+        run = instance.get_run_by_id(outcome.run_id)
+        assert run is not None
+        assert run.status is dg.DagsterRunStatus.FAILURE
+        finished = look_at(store, outcome, instance)
+        assert not finished.checks("scores/bug")["made"].passed
+        assert finished.checks("scores/dss_asym")["made"].passed
+        assert "copy it to the screen folder" in str(finished.checks("scores/picky")["made"].description)
+    assert set(outcome.failed) == {"scores/bug", "scores/picky"}
+    assert {"scores/dss_asym", "scores/emax", "patient_report"} <= set(outcome.made)
+    assert not outcome.failed["scores/bug"].mendable
+    assert "ZeroDivisionError" in outcome.failed["scores/bug"].message
+    assert outcome.failed["scores/picky"].mendable
+    with pytest.raises(AssetBug, match="ZeroDivisionError"):
+        outcome.raise_if_failed()
+
+
+def test_rows_of_what_can_no_longer_be_made_are_removed(
+    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
+) -> None:
+    store = Store.open(tmp_path / "store")
+    folder = write_ctg_screen(tmp_path / "raw" / "GONE_V1_DS1")
+    register_screen(store, folder)
+    wanted = "layout,viability/ctg,curves/ctg"
+    materialize_screen(store, "GONE_V1_DS1", select=wanted, instance=instance)
+    assert len(store.read_table("viability", "GONE_V1_DS1"))
+    assert len(store.read_table("curves", "GONE_V1_DS1"))
+    for file in (folder / "ctg").iterdir():
+        file.unlink()
+    outcome = materialize_screen(store, "GONE_V1_DS1", select=wanted, instance=instance)
+    assert "no ctg files" in outcome.skipped["viability/ctg"]
+    for table in ("viability", "qc", "curves"):
+        assert store.read_table(table, "GONE_V1_DS1").empty, table
+    assert len(store.read_table("wells", "GONE_V1_DS1"))
+
+
+def test_a_wrong_layout_fails_with_its_sentence_and_makes_nothing(
+    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
+) -> None:
+    store = Store.open(tmp_path / "store")
+    folder = write_ctg_screen(tmp_path / "raw" / "BAD_V1_DS1")
+    layout = folder / "layout.csv"
+    layout.write_text(layout.read_text().replace("Concentration", "Amount"))
+    register_screen(store, folder)
+    outcome = materialize_screen(store, "BAD_V1_DS1", instance=instance)
+    assert list(outcome.failed) == ["layout"]
+    assert outcome.failed["layout"].mendable
+    assert "Concentration" in outcome.failed["layout"].message
+    assert outcome.made == []

@@ -1,0 +1,108 @@
+"""`phenodose fit` from the shell's side."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from phenodose.cli import main
+from phenodose.dose_response.models import inhibition
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return stop.value.code
+
+
+@pytest.fixture
+def curves_csv(tmp_path):
+    doses = np.repeat([1.0, 10, 100, 1000, 10000], 2)
+    parts = [
+        pd.DataFrame(
+            {
+                "curve_id": name,
+                "dose": doses,
+                "inhibition": inhibition(np.log10(doses), 0.0, top, 2.0, 1.0, 1.0),
+                "replicate": [1, 2] * 5,
+                "note": "kept",
+            }
+        )
+        for name, top in (("z", 0.9), ("a", 0.5), ("007", 0.0))
+    ]
+    path = tmp_path / "curves.csv"
+    pd.concat(parts).to_csv(path, index=False)
+    return path
+
+
+def test_one_row_a_curve_in_order_of_appearance(curves_csv, tmp_path, capsys):
+    assert run("fit", curves_csv, "--out", tmp_path / "fits.csv") == 0
+    fits = pd.read_csv(tmp_path / "fits.csv", dtype={"curve_id": str})
+    assert fits["curve_id"].tolist() == ["z", "a", "007"]
+    columns = ["curve_id", "replicate", "note", "model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof"]
+    assert fits.columns.tolist()[:12] == [*columns, "objective", "status"]
+    assert fits["status"].tolist() == ["ok", "ok", "flat"]
+    assert fits["replicate"].tolist() == ["1;2"] * 3
+    np.testing.assert_allclose(fits["top"][:2], [0.9, 0.5], atol=0.02)
+    assert "3 curves: 2 ok, 1 flat" in capsys.readouterr().out
+
+
+def test_json_summary_and_the_published_fit(curves_csv, tmp_path, capsys):
+    assert run("fit", curves_csv, "--out", tmp_path / "fits.csv", "--fit", "nplr", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["status"] == {"ok": 2, "failed": 1}
+    assert pd.read_csv(tmp_path / "fits.csv")["fit"].unique().tolist() == ["nplr"]
+
+
+def test_percent_is_refused_with_its_remedy_and_taken_when_told(curves_csv, tmp_path, capsys):
+    table = pd.read_csv(curves_csv, dtype={"curve_id": str})
+    table.assign(inhibition=100 * table["inhibition"]).to_csv(curves_csv, index=False)
+    assert run("fit", curves_csv, "--out", tmp_path / "fits.csv") == 2
+    told = capsys.readouterr().err
+    assert "looks like percent" in told
+    assert "--percent" in told
+    assert not (tmp_path / "fits.csv").exists()
+    assert run("fit", curves_csv, "--out", tmp_path / "fits.csv", "--percent") == 0
+    assert pd.read_csv(tmp_path / "fits.csv")["top"].max() == pytest.approx(0.9, abs=0.02)
+
+
+def test_all_faults_of_a_file_are_told_at_once(tmp_path, capsys):
+    path = tmp_path / "bad.csv"
+    path.write_text("set_id,dose,inhibition\nA,1,0.1\n,10,0.2\nA,-3,0.3\nA,ten,0.4\nA,,0.4\nA,5,high\n")
+    assert run("fit", path, "--out", tmp_path / "fits.csv") == 2
+    told = capsys.readouterr().err
+    for sentence in ("row 3: set_id is empty", "row 4: dose is -3", "row 5: dose is 'ten'", "row 6: dose is empty"):
+        assert sentence in told
+    assert "row 7: inhibition is 'high'" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("dose,inhibition\n1,0.5\n", "column curve_id (or set_id) is missing"),
+        ("curve_id,dose,inhibition\n", "no points"),
+        ("", "column dose is missing"),
+        ("curve_id,dose,inhibition,status\nA,1,0.5,x\n", "column status is also a column of the result"),
+        ("curve_id,dose,dose,inhibition\nA,1,1,0.5\n", "column dose stands in the header twice"),
+    ],
+)
+def test_unusable_tables_are_refused(content, sentence, tmp_path, capsys):
+    path = tmp_path / "bad.csv"
+    path.write_text(content)
+    assert run("fit", path, "--out", tmp_path / "fits.csv") == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_missing_file_and_folder_as_output(curves_csv, tmp_path, capsys):
+    assert run("fit", tmp_path / "none.csv", "--out", tmp_path / "fits.csv") == 2
+    assert "there is no such file" in capsys.readouterr().err
+    assert run("fit", curves_csv, "--out", tmp_path) == 2
+    assert "is a folder" in capsys.readouterr().err
+
+
+def test_points_at_dose_zero_are_left_out_and_told(tmp_path, capsys):
+    path = tmp_path / "zero.csv"
+    path.write_text("curve_id;dose;inhibition\nA;0;0,0\nA;1;0,1\nA;10;0,5\nA;100;0,9\n")
+    assert run("fit", path, "--out", tmp_path / "fits.csv") == 0
+    assert "1 points at dose 0 are left out" in capsys.readouterr().err
+    assert pd.read_csv(tmp_path / "fits.csv")["n_points"].tolist() == [3]

@@ -1,0 +1,158 @@
+"""`phenodose run`: a folder is checked at the door, then made as far as it can be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from phenodose.cli import main
+from phenodose.cli.run import parse_settings
+from phenodose.errors import InputError
+from phenodose.simulation import simulate_screen
+from phenodose.store import Store
+
+
+@pytest.fixture(scope="module")
+def image_screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A raw screen with few, small images."""
+    folder = tmp_path_factory.mktemp("raw") / "IMG_V1_DS1"
+    return simulate_screen(folder, plates=1, drugs=1, size_px=48, planes=2).folder
+
+
+@pytest.fixture
+def phenodose(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command in an empty folder; gives exit code, stdout and stderr."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.delenv("PHENODOSE_STORE", raising=False)
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        told = capsys.readouterr()
+        return int(ended.value.code or 0), told.out, told.err
+
+    return run
+
+
+def test_a_screen_is_made_and_its_products_are_named(
+    phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
+) -> None:
+    code, out, err = phenodose("run", small_ctg_screen, "--store", "st")
+    assert code == 0, err
+    assert "made    viability/ctg" in err
+    assert "not made: plate_images" in out
+    store = Store.open(tmp_path / "here" / "st")
+    assert str(store.cohort_path) in out
+    assert store.cohort_path.is_file()
+    assert store.report_path("TST_V1_DS1").is_file()
+    assert (store.root / ".dagster" / "dagster.yaml").is_file()
+
+    code, out, err = phenodose("run", "TST_V1_DS1", "--store", "st", "--select", "curves/ctg", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["made"] == ["curves/ctg"]
+    assert told["failed"] == {}
+
+
+def test_runs_are_kept_where_the_folder_says(
+    phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    source = Path(__file__).parents[2] / "dagster.yaml"
+    (here / "dagster.yaml").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    code, _, err = phenodose("run", small_ctg_screen, "--store", "st", "--select", "layout")
+    assert code == 0, err
+    assert (here / ".dagster" / "history").is_dir()
+    assert not (here / "st" / ".dagster").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("no folder", "there is no such folder"),
+        ("no layout", "there is no layout"),
+        ("duplicate well", "list a well once"),
+        ("missing plate file", "plate P2 has no plate-reader file"),
+        ("unknown setting", "there is no such setting"),
+    ],
+)
+def test_a_wrong_folder_is_told_in_a_sentence_and_leaves_the_store_alone(
+    phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path, fault: str, told: str
+) -> None:
+    layout = small_ctg_screen / "layout.csv"
+    target: Path = small_ctg_screen
+    match fault:
+        case "no folder":
+            target = tmp_path / "nowhere"
+        case "no layout":
+            layout.unlink()
+        case "duplicate well":
+            lines = layout.read_text().splitlines()
+            layout.write_text("\n".join([*lines, lines[-1]]) + "\n")
+        case "missing plate file":
+            (small_ctg_screen / "ctg" / "TST_V1_DS1_P2.xlsx").unlink()
+        case "unknown setting":
+            (small_ctg_screen / "screen.toml").write_text("sampel = 'X'\n")
+    code, _, err = phenodose("run", target, "--store", "st")
+    assert code == 2, err
+    assert told in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "here" / "st").exists()
+
+
+@pytest.mark.parametrize("fault", ["truncated image", "missing plate folder", "unknown reader"])
+def test_wrong_images_are_told_before_anything_is_made(
+    phenodose: Callable[..., tuple[int, str, str]], image_screen: Path, tmp_path: Path, fault: str
+) -> None:
+    import shutil
+
+    folder = tmp_path / image_screen.name
+    shutil.copytree(image_screen, folder)
+    match fault:
+        case "truncated image":
+            image = sorted(file for file in (folder / "P1").rglob("*.tif"))[5]
+            image.write_bytes(image.read_bytes()[:200])
+            told = image.name
+        case "missing plate folder":
+            (folder / "P1").rename(folder / "P7")
+            told = "plate P1 of the layout has no image folder"
+        case _:
+            settings = folder / "screen.toml"
+            settings.write_text(settings.read_text().replace("imagexpress", "telescope"))
+            told = "telescope"
+    code, _, err = phenodose("run", folder, "--store", "st")
+    assert code == 2, err
+    assert told in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "here" / "st").exists()
+
+
+def test_an_id_that_is_taken_by_another_folder_is_refused(
+    phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    other = tmp_path / "other" / small_ctg_screen.name
+    shutil.copytree(small_ctg_screen, other)
+    assert phenodose("run", small_ctg_screen, "--store", "st", "--select", "layout")[0] == 0
+    code, _, err = phenodose("run", other, "--store", "st", "--select", "layout")
+    assert code == 2
+    assert str(small_ctg_screen) in err
+
+
+def test_settings_are_read_like_toml() -> None:
+    found = parse_settings(["cnn.epochs_phase1=20", "cnn.backbone=micro", "cnn.flip=false", "curves.fit = 'nplr'"])
+    assert found == {"cnn": {"epochs_phase1": 20, "backbone": "micro", "flip": False}, "curves": {"fit": "nplr"}}
+
+
+@pytest.mark.parametrize("wrong", ["cnn", "cnn.epochs", "=3", "epochs=3", ".x=1"])
+def test_a_setting_of_another_form_is_refused(wrong: str) -> None:
+    with pytest.raises(InputError, match=r"PLUGIN\.NAME=VALUE"):
+        parse_settings([wrong])
