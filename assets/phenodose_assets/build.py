@@ -45,7 +45,7 @@ def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
     curves = scores.curve_assets(viabilities)
     scored = scores.score_assets(plugins.usable("scorer"), curves)
     maps = phenotypes.embedding_assets(plugins.usable("embedder"), staged)
-    return [
+    return _distinct(
         *ingest.ingest_assets(),
         *tensors.tensor_assets(),
         *models.checkpoint_assets(staged),
@@ -54,7 +54,7 @@ def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
         *scored,
         *maps,
         *reports.report_assets([*viabilities, *curves, *scored, *maps]),
-    ]
+    )
 
 
 def build_definitions(
@@ -93,6 +93,15 @@ def build_definitions(
         },
         executor=executor or dg.multiprocess_executor.configured(_EXECUTOR),
     )
+
+
+def _distinct(*assets: ScreenAsset) -> list[ScreenAsset]:
+    """The assets without those whose node another asset has already, which would break the whole graph."""
+    by_node: dict[str, ScreenAsset] = {}
+    for asset in assets:
+        if by_node.setdefault(asset.node_name, asset) is not asset:
+            _tell(f"a second asset {asset.key!r}: another plugin gives one of that name; rename one of the two.")
+    return list(by_node.values())
 
 
 @cache

@@ -5,11 +5,12 @@ Belongs here: when they are rebuilt. Does not belong here: how (`phenodose.stora
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
+from phenodose.errors import NotMade
 from phenodose.store import Store
 from phenodose_assets.metadata import figures, path, table
 from phenodose_assets.resources import StepEvent
@@ -50,17 +51,23 @@ def _cohort_asset(
         owners=[OWNER],
         pool=_POOL,
         required_resource_keys={"store", "listener"},
+        output_required=False,
         # `eager()` alone would wait until every screen has every asset, which a screen without images never has.
         automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
         description=description,
     )
-    def cohort(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def cohort(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
         listener, clock = context.resources.listener, time.monotonic()
         listener(StepEvent(name, "started"))
-        shown = make(context.resources.store.open(), context)
+        try:
+            shown = make(context.resources.store.open(), context)
+        except NotMade as reason:
+            context.log.warning(f"{name} is skipped: {reason}")
+            listener(StepEvent(name, "skipped", message=str(reason)))
+            return
         seconds = time.monotonic() - clock
+        yield dg.Output(None, metadata={**shown, **figures({"seconds": seconds})})
         listener(StepEvent(name, "made", seconds=seconds))
-        return dg.MaterializeResult(metadata={**shown, **figures({"seconds": seconds})})
 
     return cohort
 
@@ -85,5 +92,7 @@ def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[s
 def _build_report(store: Store, context: dg.AssetExecutionContext) -> dict[str, Any]:
     from phenodose.reports import build_cohort_report
 
+    if store.read_table("screens").empty:
+        raise NotMade("no screen of the store has a layout yet.")
     place = build_cohort_report(store)
     return {"path": path(place), **figures({"kilobytes": place.stat().st_size / 1000})}

@@ -130,7 +130,7 @@ def _make_plate_images(step: Step) -> Product:
     folders = step.screen.match_plates(list(dict.fromkeys(step.wells()["plate"])))
     if not folders:
         return _kept_plates(step)
-    parameters = IngestParameters.model_validate(step.parameters(_GROUP))
+    parameters = step.settings_of(_GROUP, IngestParameters)
     rows: list[dict[str, Any]] = []
     reader: Reader | None = None
     for number, (plate, folder) in enumerate(folders.items()):

@@ -113,6 +113,7 @@ def materialize_screen(
         InputError: the selection names no asset.
         PluginError: a parameter belongs to nothing in the graph.
         StoreError: the screen is not registered.
+        KeyboardInterrupt: the user ended the run; what was made is kept.
     """
     store.source_of(screen_id)
     assets = screen_assets()
@@ -252,8 +253,8 @@ def _execute(
         event = tracker.ended.get(asset.key)
         if event is not None and event.state == "failed":
             outcome.failed[asset.key] = StepFault(event.message, event.mendable, event.details)
-        elif asset.key in broken:
-            outcome.failed[asset.key] = broken[asset.key]
+        elif asset.node_name in broken:
+            outcome.failed[asset.key] = broken[asset.node_name]
         elif event is not None and event.state == "made":
             outcome.made.append(asset.key)
         else:
@@ -262,9 +263,16 @@ def _execute(
 
 
 def _step_failures(result: dg.ExecuteInProcessResult) -> dict[str, StepFault]:
-    """Every failed step, by asset; what failed outside a make-function is a bug."""
+    """Every failed step, by the asset's node; what failed outside a make-function is a bug.
+
+    Raises:
+        KeyboardInterrupt: the user ended the run.
+    """
+    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    if any(error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in errors):
+        raise KeyboardInterrupt
     return {
-        str(event.step_key).split(".")[0].replace("__", "/"): StepFault(
+        str(event.step_key).split(".")[0]: StepFault(
             event.step_failure_data.error_display_string.strip(), mendable=False
         )
         for event in result.all_events

@@ -39,13 +39,15 @@ REPLICATES = "replicate_agreement"
 #: Outputs of a network taught with the paper's label smoothing stay between these; others are suspicious.
 _TRUSTED_RAW = (0.2, 0.8)
 _GROUP = "readouts"
-_NORMALISE = "normalise"
+_VIABILITY = "viability"
 
 
-class NormaliseParameters(Parameters):
+class ViabilityParameters(Parameters):
     """How raw numbers become viability."""
 
-    by: Literal["plate", "treatment", "both"] = Field("plate", description="Group in which controls are taken")
+    normalise_by: Literal["plate", "treatment", "both"] = Field(
+        "plate", description="Group in which the medians of the controls are taken"
+    )
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def _asset(
         description=f"{readout.description}; scaled so that DMSO is 1 and the killing control is 0.",
         make=partial(_make_viability, readout, name, measure),
         needs=needs,
-        settings=((readout.name, readout.Parameters), (_NORMALISE, NormaliseParameters)),
+        settings=((readout.name, readout.Parameters), (_VIABILITY, ViabilityParameters)),
         kinds=frozenset({kind, "parquet"}),
         checks={
             ZPRIME: "The controls of every plate are well separated (robust Z')",
@@ -123,9 +125,9 @@ def _make_viability(readout: type[Readout], name: str, measure: Callable[[Step],
 
     wells = step.wells()
     measured = measure(step)
-    normalise = NormaliseParameters.model_validate(step.parameters(_NORMALISE))
+    normalise_by = step.settings_of(_VIABILITY, ViabilityParameters).normalise_by
     controls = step.controls(readout, name, wells)
-    viability = to_viability(measured.raw, wells, controls, by=normalise.by)
+    viability = to_viability(measured.raw, wells, controls, by=normalise_by)
     provenance = step.provenance(measured.plugin, measured.checkpoint)
     rows = provenance.stamp(viability.assign(screen=step.screen_id, readout=name))
     qc = provenance.stamp(qc_rows(viability, wells, name).assign(screen=step.screen_id))
@@ -136,7 +138,7 @@ def _make_viability(readout: type[Readout], name: str, measure: Callable[[Step],
         show=lambda: _viability_metadata(name, viability, qc, measured),
         verdicts=[verdict for verdict in verdicts if verdict is not None],
         plugin=measured.plugin,
-        inputs={**measured.inputs, "normalise": normalise.by},
+        inputs={**measured.inputs, "normalise_by": normalise_by},
     )
 
 

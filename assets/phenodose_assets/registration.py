@@ -25,7 +25,9 @@ def register_screen(store: Store, folder: Path) -> Screen:
     screen = Screen.load(folder)
     if screen.id in store.screens():
         known = store.source_of(screen.id)
-        if known != screen.folder and known.is_dir():
+        if known == screen.folder:
+            return screen
+        if known.is_dir():
             raise InputError(
                 f"{screen.folder}: the store {store.root} already holds a screen {screen.id}, made from {known}; "
                 "rename the folder, or remove the other one."

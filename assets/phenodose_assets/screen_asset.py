@@ -17,8 +17,10 @@ Does not belong here: any product's own work (the modules named after the asset 
 """
 
 import inspect
+import re
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -79,17 +81,21 @@ class ScreenAsset:
     @property
     def node_name(self) -> str:
         """Name of the asset in a run's configuration: `ops.<node_name>.config`."""
-        return self.key.replace("/", "__")
+        return re.sub(r"\W", "_", self.key.replace("/", "__"), flags=re.ASCII)
 
     def check_specs(self) -> list[dg.AssetCheckSpec]:
-        """The asset's checks: it was made, its tables fit, and its own."""
-        key = self.asset_key
-        specs = [dg.AssetCheckSpec(MADE, asset=key, description="The step came to its end")]
+        """The asset's checks, one result a screen: it was made, its tables fit, and its own."""
+        checks = {MADE: "The step came to its end"}
         if self.tables:
             names = ", ".join(sorted({table for table, _ in self.tables}))
-            specs.append(dg.AssetCheckSpec(SCHEMA, asset=key, description=f"Files fit their declaration: {names}"))
-        specs += [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in self.checks.items()]
-        return specs
+            checks[SCHEMA] = f"Files fit their declaration: {names}"
+        with warnings.catch_warnings():
+            # Dagster calls checks with partitions a preview.
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            return [
+                dg.AssetCheckSpec(name, asset=self.asset_key, description=text, partitions_def=screens)
+                for name, text in {**checks, **self.checks}.items()
+            ]
 
     def definition(self, drops: tuple[tuple[str, str], ...] = ()) -> dg.AssetsDefinition:
         """The Dagster asset.

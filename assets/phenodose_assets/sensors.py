@@ -14,7 +14,7 @@ from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.registration import register_screen
 from phenodose_assets.resources import StoreResource
 
-_INTERVAL_SECONDS = 30
+_INTERVAL_SECONDS = 15
 
 
 def new_screens_sensor(job_name: str) -> dg.SensorDefinition:

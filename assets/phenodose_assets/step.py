@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from phenodose.errors import NotMade
-from phenodose.plugins import Plugin, Progress, Readout
+from pydantic import ValidationError
+
+from phenodose.errors import Faults, NotMade
+from phenodose.plugins import Parameters, Plugin, Progress, Readout
 from phenodose.provenance import Provenance
 from phenodose.screens.screen import Screen
 from phenodose.store import Store
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from phenodose_assets.lineage import Inputs
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+AnyParameters = TypeVar("AnyParameters", bound=Parameters)
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,21 @@ class Step:
         """The parameters of one table, the launchpad's over those of screen.toml's [parameters.<name>]."""
         said = {key: value for key, value in self.launchpad.items() if key in self.settings[name]}
         return {**self.screen.parameters.get(name, {}), **said}
+
+    def settings_of(self, name: str, model: type[AnyParameters]) -> AnyParameters:
+        """The parameters of one of the graph's own tables, checked.
+
+        Raises:
+            InputError: a parameter is unknown, of the wrong type or out of range.
+        """
+        try:
+            return model.model_validate(self.parameters(name))
+        except ValidationError as error:
+            faults = Faults(f"parameters of {name}")
+            for fault in error.errors():
+                faults.add(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}.")
+            faults.raise_if_any()
+            raise
 
     def create(self, plugin: type[AnyPlugin]) -> AnyPlugin:
         """The plugin with the step's parameters."""

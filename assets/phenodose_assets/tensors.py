@@ -57,7 +57,7 @@ def _make_pseudo_rgb(step: Step) -> Product:
     from phenodose.storage.plate import Plate
     from phenodose.storage.tensors import build_tensors, open_tensors
 
-    parameters = TensorParameters.model_validate(step.parameters(_GROUP))
+    parameters = step.settings_of(_GROUP, TensorParameters)
     size_px = parameters.size_px or step.screen.size_px
     channel = step.screen.channel if parameters.channel is None else parameters.channel
     plates = {

@@ -58,10 +58,22 @@ class CnnParameters(Parameters):
     zoom_max: float = Field(default=1.1, ge=1, le=5, description="Largest zoom factor")
     intensity_min: float = Field(default=0.5, gt=0, le=1, description="Smallest factor on the signal")
     intensity_max: float = Field(default=1.5, ge=1, le=10, description="Largest factor on the signal")
+    mixup_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Part of the controls trained on as blends with a control of the other class; the paper has none",
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         default="float32", description="Arithmetic of the network; weights are kept in float32"
     )
     inference_batch_size: int = Field(default=32, ge=1, le=4096, description="Images at once in inference")
+    inference_copies: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Augmented copies of an image over which its answer is averaged; 0 asks about the image itself",
+    )
     resume_every_s: float = Field(
         default=300.0, ge=0, description="Least seconds between two points a killed training can go on from"
     )
@@ -125,7 +137,9 @@ class CnnReadout(StagedReadout):
     def small_parameters() -> dict[str, Any]:
         """Parameters for images of 64 x 64 px and minutes on two processor cores, without ImageNet.
 
-        The network starts random, so the learning rates are those of training from scratch.
+        The network starts random, so the learning rates are those of training from scratch; blends of
+        controls teach it the scale between alive and dead, and it is asked about augmented copies because
+        it has seen no other images.
         """
         return {
             "backbone": "micro",
@@ -137,6 +151,8 @@ class CnnReadout(StagedReadout):
             "learning_rate_phase2": 5e-4,
             "learning_rate_phase3": 5e-4,
             "batch_size": 8,
+            "mixup_fraction": 0.5,
+            "inference_copies": 16,
         }
 
     def train(
@@ -179,7 +195,7 @@ class CnnReadout(StagedReadout):
         """Run a trained phase over all wells; see `StagedReadout.infer`."""
         from phenodose.errors import CheckpointError
         from phenodose.learning import checkpoint as checkpoints
-        from phenodose.learning.inference import infer
+        from phenodose.learning.inference import Copies, infer
 
         network, architecture, _ = checkpoints.load(checkpoint, self.parameters.precision)
         shape = tuple(tensors.sizes[dim] for dim in ("y", "x", "channel"))
@@ -188,7 +204,9 @@ class CnnReadout(StagedReadout):
                 f"the checkpoint {checkpoint} was trained on images of {architecture.input_shape} (y, x, channel), but "
                 f"the tensors are {shape}; use the same size_px under [tensors] in screen.toml, or train again."
             )
-        return infer(network, architecture.backbone, tensors, self.parameters.inference_batch_size, progress)
+        p = self.parameters
+        copies = Copies(p.inference_copies, self._augmentation(), p.seed) if p.inference_copies else None
+        return infer(network, architecture.backbone, tensors, p.inference_batch_size, copies, progress)
 
     def _network(
         self, input_shape: tuple[int, ...], parent: Path | None
@@ -222,6 +240,7 @@ class CnnReadout(StagedReadout):
             batch_size=p.batch_size,
             label_smoothing=p.label_smoothing,
             augmentation=self._augmentation(),
+            mixup_fraction=p.mixup_fraction,
             seed=p.seed,
         )
 

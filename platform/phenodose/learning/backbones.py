@@ -27,6 +27,8 @@ CLASSES = ("pos", "neg")
 LOGITS = "dense_logits"
 
 Pooling = Literal["flatten", "average"]
+#: Preprocessing that brings every channel of an image to mean 0 and standard deviation 1.
+STANDARDISE = "standardise"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Backbone:
     Attributes:
         name: name in parameters and records.
         application: 'module.Class' within `keras.applications`; None if there are no ImageNet weights.
-        preprocessing: module of `keras.applications` whose `preprocess_input` the backbone expects.
+        preprocessing: module of `keras.applications` whose `preprocess_input` the backbone expects, or
+            STANDARDISE for a network that starts random and has no natural images to be like.
         blocks: (convolutions, filters) of every VGG block; empty for networks of another shape.
         pooling: how the last feature maps enter the dense top.
         dense: units of the hidden dense layers.
@@ -68,7 +71,7 @@ BACKBONES: dict[str, Backbone] = {
         _modern("efficientnet_v2_b0", "efficientnet_v2.EfficientNetV2B0"),
         _modern("convnext_tiny", "convnext.ConvNeXtTiny"),
         _modern("resnet50_v2", "resnet_v2.ResNet50V2"),
-        Backbone("micro", None, "vgg19", ((1, 8), (1, 16), (1, 32), (1, 64)), "flatten", (64, 64)),
+        Backbone("micro", None, STANDARDISE, ((1, 8), (1, 16), (1, 32), (1, 64)), "flatten", (64, 64)),
     )
 }
 # keras.applications spells MobileNetV3Large as an attribute of the package, not of its module.

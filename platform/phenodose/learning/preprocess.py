@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from phenodose.learning.backbones import BACKBONES
+from phenodose.learning.backbones import BACKBONES, STANDARDISE
 
 #: Added to the signal in [0, 1].
 SHIFT = 0.5
+#: Keeps an empty image finite; a tenth of a count.
+_LEAST_DEVIATION = 0.1 / 65535
 
 
 def to_signal(counts: np.ndarray) -> np.ndarray:
@@ -26,7 +28,11 @@ def to_signal(counts: np.ndarray) -> np.ndarray:
 
 
 def network_input(signal: Any, backbone: str) -> Any:
-    """Signal to the backbone's input: shifted, scaled to 255, then the backbone's own preprocessing.
+    """Signal to the backbone's input.
+
+    Networks that start from natural images get the signal shifted, scaled to 255, then their own
+    preprocessing. A network that starts random gets every channel of every image standardised, which
+    takes out how strongly a well was stained.
 
     Args:
         signal: float32 tensor or array (well, y, x, channel), 1 is the largest count.
@@ -37,6 +43,10 @@ def network_input(signal: Any, backbone: str) -> Any:
     """
     from keras import ops
 
+    if BACKBONES[backbone].preprocessing == STANDARDISE:
+        images = ops.convert_to_tensor(signal, dtype="float32")
+        centred = images - ops.mean(images, axis=(1, 2), keepdims=True)
+        return centred / (ops.std(images, axis=(1, 2), keepdims=True) + _LEAST_DEVIATION)
     scaled = (ops.convert_to_tensor(signal, dtype="float32") + SHIFT) * 255.0
     module = importlib.import_module(f"keras.applications.{BACKBONES[backbone].preprocessing}")
     return module.preprocess_input(scaled, data_format="channels_last")

@@ -22,6 +22,7 @@ import numpy as np
 from phenodose.files import hash_json, written_aside
 from phenodose.learning import augment
 from phenodose.learning.augment import Augmentation
+from phenodose.learning.mixup import blend_controls
 from phenodose.learning.preprocess import network_input
 from phenodose.plugins.readouts import Progress, no_progress
 
@@ -45,7 +46,8 @@ class Plan:
         batch_size: images a step.
         label_smoothing: alpha; controls are trained to 1 - alpha / 2 and alpha / 2.
         augmentation: ranges of the augmentation.
-        seed: seed of order and augmentation.
+        mixup_fraction: part of the controls that are blended with a control of the other class.
+        seed: seed of order, augmentation and blends.
     """
 
     phase: str
@@ -55,6 +57,7 @@ class Plan:
     batch_size: int
     label_smoothing: float
     augmentation: Augmentation
+    mixup_fraction: float
     seed: int
 
 
@@ -128,7 +131,7 @@ def fit(
     training, held_out = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
     saved_at = time.monotonic()
     for epoch in range(len(history), plan.epochs):
-        entry = _epoch(network, data.images, wanted, training, plan, epoch)
+        entry = _epoch(network, data, wanted, training, plan, epoch)
         if len(held_out):
             entry |= _validate(network, data.images, wanted, held_out, plan)
         history.append(entry)
@@ -150,9 +153,11 @@ def inputs_hash(data: TrainingSet) -> str:
 
 
 def _epoch(
-    network: Any, images: np.ndarray, wanted: np.ndarray, wells: np.ndarray, plan: Plan, epoch: int
+    network: Any, data: TrainingSet, wanted: np.ndarray, wells: np.ndarray, plan: Plan, epoch: int
 ) -> dict[str, float]:
-    order = np.random.default_rng([plan.seed, zlib.crc32(plan.phase.encode()), epoch, 1]).permutation(wells)
+    images = data.images
+    generator = np.random.default_rng([plan.seed, zlib.crc32(plan.phase.encode()), epoch, 1])
+    order = generator.permutation(wells)
     size_px = (images.shape[1], images.shape[2])
     drawn = augment.draw(plan.augmentation, len(images), size_px, seed=plan.seed, phase=plan.phase, epoch=epoch)
     chunk = max(1, _CHUNK // plan.batch_size) * plan.batch_size
@@ -160,12 +165,22 @@ def _epoch(
     for start in range(0, len(order), chunk):
         members = order[start : start + chunk]
         inputs = network_input(augment.apply(images[members], drawn[members]), plan.backbone)
+        goals = wanted[members]
+        if plan.mixup_fraction:
+            controls = data.is_control[members]
+            inputs, goals = blend_controls(_array(inputs), goals, controls, plan.mixup_fraction, generator)
         for first in range(0, len(members), plan.batch_size):
             batch = slice(first, first + plan.batch_size)
-            logs = network.train_on_batch(inputs[batch], wanted[members[batch]], return_dict=True)
+            logs = network.train_on_batch(inputs[batch], goals[batch], return_dict=True)
             for name in sums:
                 sums[name] += float(logs[name]) * len(members[batch])
     return {name: total / len(order) for name, total in sums.items()}
+
+
+def _array(tensor: Any) -> np.ndarray:
+    from keras import ops
+
+    return np.asarray(ops.convert_to_numpy(tensor))
 
 
 def _validate(network: Any, images: np.ndarray, wanted: np.ndarray, wells: np.ndarray, plan: Plan) -> dict[str, float]:

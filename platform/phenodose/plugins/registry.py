@@ -64,6 +64,8 @@ class Registry:
                 # The same distribution can stand on the path twice (an editable install); it is one offer.
                 if all(_distribution(point) != _distribution(other) or point.value != other.value for other in points):
                     points.append(point)
+        for points in offered.values():
+            points.sort(key=_distribution)
         self._points = dict(sorted(offered.items()))
         self._classes: dict[tuple[Kind, str], type[Plugin]] = {}
         self._found: dict[tuple[Kind, str], Found] = {key: _found(*key, points) for key, points in self._points.items()}

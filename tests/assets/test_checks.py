@@ -1,0 +1,144 @@
+"""Asset checks: quality figures as flags, and tables that must fit their declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from phenodose.store import Store
+from phenodose_assets import readouts, scores
+from phenodose_assets.checks import quality_verdict, schema_faults, schema_verdict
+from phenodose_assets.launch import materialize_screen
+from phenodose_assets.registration import register_screen
+
+KEY = "viability/ctg"
+
+
+def qc(*rows: tuple[str, str, float, str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["plate", "metric", "value", "verdict"])
+    return frame.assign(explanation=[f"Told of {plate}." for plate in frame["plate"]])
+
+
+def test_one_poor_plate_raises_the_flag_and_is_told() -> None:
+    rows = qc(("P1", "zprime_robust", 0.7, "pass"), ("P2", "zprime_robust", -0.2, "fail"), ("P1", "ssmd", 1, "fail"))
+    verdict = quality_verdict("robust_zprime", rows, ["zprime_robust"])
+    assert verdict is not None
+    assert not verdict.passed
+    assert not verdict.error
+    assert verdict.description == "Told of P2."
+    assert verdict.metadata == {"zprime_robust P1": 0.7, "zprime_robust P2": -0.2}
+
+
+def test_good_figures_pass_and_missing_ones_say_nothing() -> None:
+    rows = qc(("P1", "zprime_robust", 0.7, "pass"), ("screen", "replicate_pearson", float("nan"), "none"))
+    good = quality_verdict("robust_zprime", rows, ["zprime_robust"])
+    assert good is not None
+    assert good.passed
+    assert quality_verdict("replicate_agreement", rows, ["replicate_pearson"]) is None
+
+
+def test_checks_of_a_good_readout(ctg_run: Any) -> None:
+    checks = ctg_run.checks(KEY)
+    assert set(checks) == {"made", "schema", "robust_zprime", "replicate_agreement"}
+    assert all(check.passed for check in checks.values()), checks
+    assert checks["robust_zprime"].severity is dg.AssetCheckSeverity.WARN
+    assert checks["schema"].severity is dg.AssetCheckSeverity.ERROR
+    assert set(ctg_run.store.read_table("qc", "TST_V1_DS1", KEY)["readout"]) == {"ctg"}
+
+
+def test_poor_controls_raise_the_flag_but_stop_nothing(
+    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path], look_at: Callable[..., Any]
+) -> None:
+    store = Store.open(tmp_path / "store")
+    folder = write_ctg_screen(tmp_path / "raw" / "POOR_V1_DS1")
+    layout = pd.read_csv(folder / "layout.csv")
+    # The killing control is a dose that does not kill.
+    layout = layout[~layout["WellType"].isin(["pos", "BzCl"])]
+    layout.loc[layout["Treatment"].isin(["Weak", "Inert"]) & (layout["Concentration"] <= 10), "WellType"] = "pos"
+    layout.to_csv(folder / "layout.csv", index=False)
+    register_screen(store, folder)
+    outcome = materialize_screen(store, "POOR_V1_DS1", select=f"layout,{KEY},curves/ctg", instance=instance)
+    assert outcome.success, outcome.failed
+    assert "curves/ctg" in outcome.made
+    check = look_at(store, outcome, instance).checks(KEY)["robust_zprime"]
+    assert not check.passed
+    assert "P1" in str(check.metadata)
+
+
+def test_every_table_of_a_run_fits_its_declaration(ctg_run: Any) -> None:
+    for key in ("layout", KEY, "curves/ctg", "scores/dss_asym"):
+        assert ctg_run.checks(key)["schema"].passed
+    assert schema_verdict(ctg_run.store, "TST_V1_DS1", [("viability", KEY)]).passed
+
+
+def test_a_file_that_departs_from_its_declaration_is_told(ctg_run: Any, tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    path = store.table_part("viability", "TST_V1_DS1", KEY)
+    assert "was not written" in schema_faults(store, "TST_V1_DS1", "viability", KEY)[0]
+    path.parent.mkdir(parents=True)
+    good = pq.read_table(ctg_run.store.table_part("viability", "TST_V1_DS1", KEY), partitioning=None)
+    pq.write_table(good.drop_columns(["raw"]), path)
+    assert "declared is" in schema_faults(store, "TST_V1_DS1", "viability", KEY)[0]
+    pq.write_table(good, path)
+    assert schema_faults(store, "TST_V1_DS1", "viability", KEY) == []
+
+
+def test_a_file_that_does_not_fit_blocks_what_needs_it(
+    tmp_path: Path,
+    write_ctg_screen: Callable[[Path], Path],
+    look_at: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store.open(tmp_path / "store")
+    register_screen(store, write_ctg_screen(tmp_path / "raw" / "TORN_V1_DS1"))
+    write = Store.write_table
+
+    def write_torn(self: Store, table: str, screen: str, part: str, frame: pd.DataFrame) -> Path:
+        path = write(self, table, screen, part, frame)
+        if table == "viability":
+            pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["raw"]), path)
+        return path
+
+    monkeypatch.setattr(Store, "write_table", write_torn)
+    with dg.DagsterInstance.ephemeral() as instance:
+        outcome = materialize_screen(store, "TORN_V1_DS1", select=f"layout,{KEY},curves/ctg", instance=instance)
+        assert not look_at(store, outcome, instance).checks(KEY)["schema"].passed
+    assert list(outcome.failed) == [KEY]
+    assert outcome.skipped == {"curves/ctg": f"needs {KEY}"}
+
+
+def test_what_cannot_be_shown_is_made_all_the_same(
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    write_ctg_screen: Callable[[Path], Path],
+    look_at: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> dict[str, Any]:
+        raise ZeroDivisionError("no such colour")
+
+    monkeypatch.setattr(readouts, "_viability_metadata", broken)
+    store = Store.open(tmp_path / "store")
+    register_screen(store, write_ctg_screen(tmp_path / "raw" / "PALE_V1_DS1"))
+    outcome = materialize_screen(store, "PALE_V1_DS1", select=f"layout,{KEY},curves/ctg", instance=instance)
+    assert outcome.made == ["layout", KEY, "curves/ctg"]
+    shown = look_at(store, outcome, instance).materialization(KEY).metadata
+    assert "no such colour" in str(shown["cannot be shown"].value)
+
+
+def test_scores_rest_on_the_stored_fit_and_its_draws(ctg_run: Any) -> None:
+    batch = scores.read_curves(ctg_run.store, "TST_V1_DS1", "ctg")
+    assert batch is not None
+    assert batch.draws is not None
+    assert batch.draws.shape[:2] == (len(batch), 200)
+    rows = ctg_run.store.read_table("scores", "TST_V1_DS1", "scores/dss_asym")
+    known = rows[rows["drug"] == "Potent"]
+    assert (known["lower"] <= known["score"]).all()
+    assert (known["score"] <= known["upper"]).all()
+    assert (known["lower"] < known["upper"]).all()
