@@ -7,6 +7,7 @@ with resources, sensors and the executor. Does not belong here: any asset's work
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ log = logging.getLogger("phenodose_assets")
 
 #: Job of everything that is made for one screen.
 SCREEN_JOB = "screen"
+
+_KEY = re.compile(r"[A-Za-z0-9_/-]+")
 
 #: A step needs about a second to start when forked from a process that has the definitions loaded.
 _EXECUTOR = {
@@ -41,20 +44,20 @@ def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
     staged = {name: cls for name, cls in readout_classes.items() if issubclass(cls, StagedReadout)}
     for problem in plugins.problems():
         _tell(problem.error)
-    viabilities = readouts.viability_assets(readout_classes)
+    viabilities = _usable(readouts.viability_assets(readout_classes))
     curves = scores.curve_assets(viabilities)
-    scored = scores.score_assets(plugins.usable("scorer"), curves)
-    maps = phenotypes.embedding_assets(plugins.usable("embedder"), staged)
-    return _distinct(
+    scored = _usable(scores.score_assets(plugins.usable("scorer"), curves))
+    maps = _usable(phenotypes.embedding_assets(plugins.usable("embedder"), staged))
+    return [
         *ingest.ingest_assets(),
         *tensors.tensor_assets(),
-        *models.checkpoint_assets(staged),
+        *_usable(models.checkpoint_assets(staged)),
         *viabilities,
         *curves,
         *scored,
         *maps,
         *reports.report_assets([*viabilities, *curves, *scored, *maps]),
-    )
+    ]
 
 
 def build_definitions(
@@ -95,11 +98,13 @@ def build_definitions(
     )
 
 
-def _distinct(*assets: ScreenAsset) -> list[ScreenAsset]:
-    """The assets without those whose node another asset has already, which would break the whole graph."""
+def _usable(assets: Sequence[ScreenAsset]) -> list[ScreenAsset]:
+    """The assets without those whose plugin has a name that would break the whole graph."""
     by_node: dict[str, ScreenAsset] = {}
     for asset in assets:
-        if by_node.setdefault(asset.node_name, asset) is not asset:
+        if not _KEY.fullmatch(asset.key):
+            _tell(f"asset {asset.key!r}: a plugin's name may hold letters, digits, '_' and '-'; rename the plugin.")
+        elif by_node.setdefault(asset.node_name, asset) is not asset:
             _tell(f"a second asset {asset.key!r}: another plugin gives one of that name; rename one of the two.")
     return list(by_node.values())
 

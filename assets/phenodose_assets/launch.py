@@ -10,9 +10,11 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import dagster as dg
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from phenodose.errors import InputError, PluginError, StoreError
 from phenodose.store import Store
@@ -188,7 +190,7 @@ def _op_config(
     """The run configuration that gives every selected asset the parameters of its plugin.
 
     Raises:
-        PluginError: a name is no plugin of the graph, or a plugin has no such parameter.
+        PluginError: a name is no plugin of the graph, or a plugin has no such parameter or refuses the value.
     """
     known = {name: model for asset in assets for name, model in asset.settings}
     for name, values in parameters.items():
@@ -197,16 +199,25 @@ def _op_config(
             raise PluginError(
                 f"parameters of {name!r}: there is no such plugin in the graph; there are {', '.join(known)}."
             )
-        for key in values:
+        for key, value in values.items():
             if key not in model.model_fields:
                 names = ", ".join(model.model_fields) or "none"
                 raise PluginError(f"{name}.{key}: {name} has no such parameter; its parameters are: {names}.")
+            _check_value(f"{name}.{key}", model.model_fields[key], value)
     ops = {}
     for asset in selected:
         config = {key: value for name, _ in asset.settings for key, value in parameters.get(name, {}).items()}
         if config:
             ops[asset.node_name] = {"config": config}
     return ops
+
+
+def _check_value(name: str, field: FieldInfo, value: Any) -> None:
+    """Raise PluginError unless the value is one that the parameter may have."""
+    try:
+        TypeAdapter(Annotated[(field.annotation, field)]).validate_python(value)
+    except ValidationError as error:
+        raise PluginError(f"{name}={value}: {error.errors()[0]['msg']} ({field.description}).") from error
 
 
 @contextlib.contextmanager

@@ -112,29 +112,17 @@ def test_a_wrong_value_in_screen_toml_is_a_sentence(
     assert name in outcome.failed[asset].message
 
 
-def test_a_wrong_value_of_the_command_line_is_a_sentence(
-    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
-) -> None:
-    store = Store.open(tmp_path / "store")
-    register_screen(store, write_ctg_screen(tmp_path / "raw" / "PAR_V1_DS1"))
-    for parameters in ({"curves": {"bootstrap": "many"}}, {"curves": {"fit": "freehand"}}):
-        with pytest.raises(PluginError, match="curves"):
-            materialize_screen(store, "PAR_V1_DS1", select="layout", parameters=parameters, instance=instance)
-    outcome = materialize_screen(
-        store,
-        "PAR_V1_DS1",
-        select="layout,viability/ctg,curves/ctg",
-        parameters={"curves": {"bootstrap": -1}},
-        instance=instance,
-    )
-    assert outcome.failed["curves/ctg"].mendable
-
-
 @pytest.mark.parametrize(
     ("parameters", "told"),
-    [({"nonsense": {"x": 1}}, "nonsense"), ({"curves": {"boots": 1}}, "curves.boots.*bootstrap")],
+    [
+        ({"nonsense": {"x": 1}}, "nonsense"),
+        ({"curves": {"boots": 1}}, "curves.boots.*bootstrap"),
+        ({"curves": {"bootstrap": "many"}}, "curves.bootstrap=many"),
+        ({"curves": {"bootstrap": -1}}, "curves.bootstrap=-1.*greater than or equal to 0"),
+        ({"cnn": {"backbone": "alexnet"}}, "cnn.backbone=alexnet.*vgg19"),
+    ],
 )
-def test_unknown_parameters_are_refused_at_the_door(
+def test_wrong_parameters_are_refused_at_the_door(
     ctg_run: Any, parameters: dict[str, dict[str, Any]], told: str
 ) -> None:
     with pytest.raises(PluginError, match=told):

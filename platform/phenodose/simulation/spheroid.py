@@ -107,7 +107,7 @@ class Dying:
 #: The ways of dying of `pharmacology.Death`.
 DEATHS: dict[Death, Dying] = {
     "apoptosis": Dying(0.50, 0.32, 0.10, 0.08, lost=0.38, shrink=0.18, loosen=0.20, ragged=0.20),
-    "shrinkage": Dying(0.82, 0.10, 0.03, 0.05, lost=0.40, shrink=0.34, loosen=0.10, ragged=0.10),
+    "shrinkage": Dying(0.80, 0.12, 0.03, 0.05, lost=0.34, shrink=0.26, loosen=0.20, ragged=0.16),
     "fragmentation": Dying(0.22, 0.70, 0.04, 0.04, lost=0.28, shrink=0.10, loosen=0.36, ragged=0.28),
     "swelling": Dying(0.46, 0.20, 0.30, 0.04, lost=0.28, shrink=0.04, loosen=0.18, ragged=0.18),
     "mitotic": Dying(0.34, 0.14, 0.04, 0.48, lost=0.34, shrink=0.14, loosen=0.20, ragged=0.24),

@@ -1,0 +1,109 @@
+"""The registry of backbones and their first weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from phenodose.errors import CheckpointError, InputError
+from phenodose.learning.backbones import BACKBONES, Architecture, _vgg_blocks, build, initialise
+
+MICRO = Architecture.of("micro", (32, 32, 3), widths=(4, 8), dense=(6,))
+
+
+def weights_of(network: Any) -> list[np.ndarray]:
+    return [np.asarray(value) for value in network.get_weights()]
+
+
+def test_vgg19_is_the_network_of_the_paper_made_by_the_builder_of_micro() -> None:
+    network = build(Architecture.of("vgg19", (224, 224, 3)))
+    assert network.count_params() == 139_578_434
+    assert [layer.name for layer in network.layers[-4:]] == ["flatten", "fc1", "fc2", "dense_logits"]
+    assert network.layers[-1].activation.__name__ == "linear"
+    micro = build(MICRO)
+    named = {layer.name for layer in network.layers}
+    assert {layer.name for layer in micro.layers} - {"image"} <= named
+
+
+def test_vgg16_has_three_convolutions_less() -> None:
+    sixteen, nineteen = (sum(n for n, _ in BACKBONES[name].blocks) for name in ("vgg16", "vgg19"))
+    assert (sixteen, nineteen) == (13, 16)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v3", "resnet50_v2"])
+def test_batches_do_not_change_what_a_backbone_with_normalisation_says(backbone: str) -> None:
+    architecture = Architecture.of(backbone, (32, 32, 3), dense=(8,))
+    network = build(architecture)
+    initialise(network, architecture, "none", seed=0)
+    images = np.random.default_rng(0).normal(0, 1, (4, 32, 32, 3)).astype(np.float32)
+    training, prediction = np.asarray(network(images, training=True)), np.asarray(network(images, training=False))
+    np.testing.assert_array_equal(training, prediction)
+    assert prediction.shape == (4, 2)
+
+
+def test_first_weights_follow_from_the_seed_alone() -> None:
+    drawn = []
+    for seed in (0, 0, 1):
+        network = build(MICRO)
+        assert initialise(network, MICRO, "none", seed) == "none"
+        drawn.append(weights_of(network))
+    for first, again, other in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(first, again)
+        assert first.ndim == 1 or not np.array_equal(first, other)
+
+
+def test_weights_of_a_file_reach_the_convolutions_and_leave_the_top_random(tmp_path: Path) -> None:
+    import keras
+
+    inputs = keras.Input((32, 32, 3))
+    donor = keras.Model(inputs, _vgg_blocks(inputs, MICRO.blocks))
+    donor.set_weights([np.full(value.shape, 0.25, np.float32) for value in donor.get_weights()])
+    donor.save_weights(tmp_path / "donor.weights.h5")
+    plain, filled = build(MICRO), build(MICRO)
+    initialise(plain, MICRO, "none", seed=3)
+    source = initialise(filled, MICRO, tmp_path / "donor.weights.h5", seed=3)
+    assert source.startswith("donor.weights.h5:")
+    before, after = weights_of(plain), weights_of(filled)
+    assert all(np.all(value == 0.25) for value in after[:4])
+    for mine, other in zip(before[4:], after[4:], strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_a_file_of_another_network_is_refused(tmp_path: Path) -> None:
+    import keras
+
+    wider = Architecture.of("micro", (32, 32, 3), widths=(5, 8))
+    inputs = keras.Input((32, 32, 3))
+    keras.Model(inputs, _vgg_blocks(inputs, wider.blocks)).save_weights(tmp_path / "wide.weights.h5")
+    with pytest.raises(InputError, match=r"wide\.weights\.h5 does not fit micro at 32 x 32 px"):
+        initialise(build(MICRO), MICRO, tmp_path / "wide.weights.h5", seed=0)
+    with pytest.raises(InputError, match=r"gone\.h5 is not there"):
+        initialise(build(MICRO), MICRO, tmp_path / "gone.h5", seed=0)
+    with pytest.raises(InputError, match="no ImageNet weights for micro"):
+        initialise(build(MICRO), MICRO, "imagenet", seed=0)
+
+
+def test_a_network_that_cannot_be_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'alexnet' is unknown; there are: vgg19"):
+        Architecture.of("alexnet", (64, 64, 3))
+    with pytest.raises(InputError, match="needs at least 32 px"):
+        Architecture.of("vgg19", (16, 16, 3))
+
+
+def test_an_architecture_survives_json() -> None:
+    assert Architecture.from_json(MICRO.as_json()) == MICRO
+    with pytest.raises(CheckpointError, match="no network that this version knows"):
+        Architecture.from_json(MICRO.as_json() | {"backbone": "other"})
+
+
+def test_mixed_precision_keeps_weights_and_logits_in_float32() -> None:
+    import keras
+
+    network = build(MICRO, "mixed_bfloat16")
+    assert network.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    assert {str(weight.dtype) for weight in network.weights} == {"float32"}
+    assert network.get_layer("dense_logits").compute_dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"

@@ -1,0 +1,106 @@
+"""Checkpoints: what is kept, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from phenodose.errors import CheckpointError
+from phenodose.learning import checkpoint
+from phenodose.learning.backbones import Architecture, build, initialise
+from phenodose.plugins import TrainingRecord
+
+MICRO = Architecture.of("micro", (16, 16, 3), widths=(4, 4), dense=(4,))
+
+
+def saved(folder: Path, seed: int = 0) -> tuple[Any, TrainingRecord]:
+    network = build(MICRO)
+    initialise(network, MICRO, "none", seed)
+    network.compile(optimizer="adam", loss="mse")
+    network.train_on_batch(np.ones((2, 16, 16, 3), np.float32), np.zeros((2, 2), np.float32))
+    record = TrainingRecord(
+        phase="phase1",
+        weights_hash="",
+        parent_hash=None,
+        inputs_hash="i",
+        parameters={"seed": seed},
+        history=[{"loss": 0.6}],
+        validation_auroc=1.0,
+        seconds=1.5,
+        n_train=2,
+        n_validation=0,
+        extra={"first_weights": "none"},
+    )
+    return network, checkpoint.save(folder, network, MICRO, record)
+
+
+def test_a_checkpoint_gives_back_network_and_record(tmp_path: Path) -> None:
+    network, record = saved(tmp_path)
+    loaded, architecture, read = checkpoint.load(tmp_path)
+    assert architecture == MICRO
+    assert read == record == checkpoint.read_record(tmp_path)
+    assert read.extra["versions"]["keras"]
+    assert read.extra["first_weights"] == "none"
+    for mine, other in zip(network.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network.weights.h5", "record.json"]
+
+
+def test_the_same_weights_have_the_same_hash(tmp_path: Path) -> None:
+    hashes = [saved(tmp_path / str(n), seed)[1].weights_hash for n, seed in enumerate((0, 0, 1))]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_the_state_of_the_optimiser_is_not_kept(tmp_path: Path) -> None:
+    network, _ = saved(tmp_path)
+    with h5py.File(tmp_path / "network.weights.h5") as file:
+        sizes: list[int] = []
+        file.visititems(lambda _, node: sizes.append(node.size) if isinstance(node, h5py.Dataset) else None)
+    assert sum(sizes) == network.count_params()
+
+
+def test_one_changed_byte_is_noticed(tmp_path: Path) -> None:
+    saved(tmp_path)
+    weights = tmp_path / "network.weights.h5"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(bytes(data))
+    with pytest.raises(CheckpointError, match="was changed or damaged"):
+        checkpoint.load(tmp_path)
+
+
+def test_weights_of_another_network_are_refused_though_their_hash_fits(tmp_path: Path) -> None:
+    saved(tmp_path)
+    record = json.loads((tmp_path / "record.json").read_text())
+    record["extra"]["architecture"]["dense"] = [5]
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    with pytest.raises(CheckpointError, match="does not fit micro at 16 x 16 px with dense layers 5"):
+        checkpoint.load(tmp_path)
+
+
+def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"record\.json is missing"):
+        checkpoint.load(tmp_path)
+    saved(tmp_path)
+    (tmp_path / "network.weights.h5").unlink()
+    with pytest.raises(CheckpointError, match=r"network\.weights\.h5"):
+        checkpoint.load(tmp_path)
+    for text in ("{", "[]", '{"format": 1}'):
+        (tmp_path / "record.json").write_text(text)
+        with pytest.raises(CheckpointError, match="is damaged"):
+            checkpoint.load(tmp_path)
+    (tmp_path / "record.json").write_text('{"format": 99}')
+    with pytest.raises(CheckpointError, match="another version"):
+        checkpoint.load(tmp_path)
+
+
+def test_a_parent_of_another_shape_is_refused() -> None:
+    checkpoint.expect(MICRO, MICRO, Path("phase1"))
+    other = Architecture.of("micro", (32, 32, 3), widths=(4, 4), dense=(4,))
+    with pytest.raises(CheckpointError, match=r"holds micro at 16 x 16 px .* micro at 32 x 32 px .* is wanted"):
+        checkpoint.expect(MICRO, other, Path("phase1"))

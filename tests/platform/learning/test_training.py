@@ -1,0 +1,147 @@
+"""The training loop: targets, figures, sameness from run to run, and going on after a kill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phenodose.learning.augment import Augmentation
+from phenodose.learning.backbones import Architecture, build, initialise
+from phenodose.learning.training import Plan, auroc, fit, inputs_hash, least_loss, targets
+from phenodose.plugins import TrainingSet
+
+MICRO = Architecture.of("micro", (16, 16, 3), widths=(4, 4), dense=(4,))
+PLAN = Plan(
+    phase="phase1",
+    backbone="micro",
+    epochs=4,
+    learning_rate=1e-3,
+    batch_size=4,
+    label_smoothing=0.4,
+    augmentation=Augmentation(),
+    mixup_fraction=0.5,
+    seed=0,
+)
+
+
+def wells(n: int = 14, seed: int = 0) -> TrainingSet:
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(n) % 2).astype(np.float32)
+    validation = np.zeros(n, dtype=bool)
+    validation[:2] = True
+    images = rng.random((n, 16, 16, 3), dtype=np.float32) * (0.2 + 0.2 * labels[:, None, None, None])
+    return TrainingSet(images, labels, np.ones(n, dtype=bool), validation, tuple(f"P1/B{i:02d}" for i in range(n)))
+
+
+def new_network() -> Any:
+    network = build(MICRO)
+    initialise(network, MICRO, "none", seed=0)
+    return network
+
+
+def trained(plan: Plan = PLAN, data: TrainingSet | None = None, **more: Any) -> tuple[list[np.ndarray], Any]:
+    network = new_network()
+    history = fit(network, wells() if data is None else data, plan, **more)
+    return network.get_weights(), history
+
+
+def test_controls_are_trained_to_0_8_and_0_2_so_that_no_loss_is_below_0_50040() -> None:
+    wanted = targets(wells(), 0.4)
+    np.testing.assert_allclose(np.unique(wanted), [0.2, 0.8], rtol=1e-6)
+    assert wanted[1].tolist() == pytest.approx([0.2, 0.8])  # a negative control: (pos, neg)
+    assert least_loss(wanted) == pytest.approx(0.50040, abs=5e-6)
+
+
+def test_labels_of_drug_wells_are_not_smoothed_again() -> None:
+    data = replace(wells(2), labels=np.array([1.0, 0.7], np.float32), is_control=np.array([True, False]))
+    np.testing.assert_allclose(targets(data, 0.4)[:, 1], [0.8, 0.7], rtol=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=30))
+def test_auroc_is_the_chance_that_a_negative_control_lies_above_a_positive_one(pairs: list[tuple[int, bool]]) -> None:
+    viability = np.array([value for value, _ in pairs], dtype=np.float64)
+    negative = np.array([is_negative for _, is_negative in pairs])
+    area = auroc(viability, negative)
+    if negative.all() or not negative.any():
+        assert area is None
+        return
+    above = viability[negative][:, None] - viability[~negative][None, :]
+    assert area == pytest.approx(np.mean((above > 0) + 0.5 * (above == 0)))
+
+
+def test_the_same_training_gives_the_same_bits() -> None:
+    first, history = trained()
+    again, history_again = trained()
+    assert history == history_again
+    for mine, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert set(history[0]) == {"loss", "accuracy", "validation_loss", "validation_accuracy"}
+    other_seed, _ = trained(replace(PLAN, seed=1))
+    assert not all(np.array_equal(mine, other) for mine, other in zip(first, other_seed, strict=True))
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole, history = trained()
+
+    class Killed(Exception):
+        pass
+
+    def kill_after_the_third_epoch(done: int, total: int, message: str) -> None:
+        if done == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        trained(work=tmp_path, resume_every_s=0, progress=kill_after_the_third_epoch)
+    told: list[int] = []
+    resumed, resumed_history = trained(
+        work=tmp_path, resume_every_s=0, progress=lambda done, total, message: told.append(done)
+    )
+    assert told == [4]
+    assert resumed_history == history
+    for mine, other in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("changed", ["plan", "data"])
+def test_a_resume_point_of_another_training_is_not_gone_on_from(tmp_path: Path, changed: str) -> None:
+    def kill(done: int, total: int, message: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(work=tmp_path, resume_every_s=0, progress=kill)
+    plan = replace(PLAN, learning_rate=2e-3) if changed == "plan" else PLAN
+    data = wells(seed=1) if changed == "data" else wells()
+    told: list[int] = []
+    trained(plan, data, work=tmp_path, resume_every_s=0, progress=lambda done, total, message: told.append(done))
+    assert told == [1, 2, 3, 4]
+
+
+def test_held_out_wells_do_not_change_the_weights() -> None:
+    data = wells()
+    images = data.images.copy()
+    images[data.validation] = 0.9
+    first, _ = trained()
+    other, _ = trained(data=replace(data, images=images))
+    for mine, theirs in zip(first, other, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_the_hash_of_the_inputs_knows_images_labels_split_and_names() -> None:
+    data = wells()
+    hashes = {
+        inputs_hash(data),
+        inputs_hash(replace(data, images=data.images + np.float32(1e-6))),
+        inputs_hash(replace(data, labels=1 - data.labels)),
+        inputs_hash(replace(data, validation=~data.validation)),
+        inputs_hash(replace(data, wells=data.wells[::-1])),
+    }
+    assert len(hashes) == 5
+    assert inputs_hash(wells()) == inputs_hash(data)
