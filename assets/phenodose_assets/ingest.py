@@ -6,14 +6,14 @@ layouts (`phenodose.screens.layout`) and writing plates (`phenodose.storage.inge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.files import hash_file
+from phenodose.names import parse_well, row_index
 from phenodose.plugins import Parameters, Reader, registry
 from phenodose.screens.screen import Screen
 from phenodose.tables import TABLES
@@ -22,7 +22,10 @@ from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+    from phenodose.storage.plate import Plate
 
 LAYOUT = "layout"
 PLATE_IMAGES = "plate_images"
@@ -189,18 +192,32 @@ def _plate_metadata(step: Step, plates: pd.DataFrame) -> dict[str, Any]:
     from phenodose.pictures import plate_picture
     from phenodose.storage.plate import Plate
 
-    pngs = {
-        plate: plate_picture(Plate.open(_place(step, path)).mosaic(_TILE_PX), width_px=288, most_bytes=12_000)
+    opened = {
+        str(plate): Plate.open(step.store.root / path)
         for plate, path in zip(plates["plate"], plates["path"], strict=True)
     }
+    mosaics = {name: plate.mosaic(_TILE_PX) for name, plate in opened.items()}
     columns = ["plate", "n_wells", "n_planes", "size_x_px", "n_z", "pixel_size_um", "z_step_um", "plugin"]
     return {
-        "plates": metadata.pictures(pngs),
+        **metadata.thumbnails(_brightness(opened, mosaics), "brightness"),
+        "images": metadata.pictures(
+            {name: plate_picture(mosaic, width_px=288, most_bytes=12_000) for name, mosaic in mosaics.items()}
+        ),
         "table": metadata.table(plates, columns),
         "path": metadata.path(step.store.screen_dir(step.screen_id) / "plates"),
         **metadata.figures({"n wells": plates["n_wells"].sum(), "n planes": plates["n_planes"].sum()}),
     }
 
 
-def _place(step: Step, path: str) -> Path:
-    return step.store.root / path
+def _brightness(plates: Mapping[str, Plate], mosaics: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Mean grey value of every imaged well in its plate's mosaic: columns plate, row, column, brightness."""
+    import pandas as pd
+
+    rows = []
+    for name, plate in plates.items():
+        for well in plate.wells:
+            row, column = parse_well(well)
+            y, x = row_index(row) * _TILE_PX, (column - 1) * _TILE_PX
+            tile = mosaics[name][y : y + _TILE_PX, x : x + _TILE_PX]
+            rows.append({"plate": name, "row": row, "column": column, "brightness": float(tile.mean())})
+    return pd.DataFrame(rows)

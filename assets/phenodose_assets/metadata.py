@@ -36,6 +36,27 @@ def pictures(pngs: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md("\n\n".join(parts))
 
 
+def thumbnails(wells: pd.DataFrame, value: str, limits: tuple[float, float] | None = None) -> dict[str, Any]:
+    """A tiny picture of every plate, which the UI shows at once: 'plate P1' and so on.
+
+    Args:
+        wells: columns plate, row, column and `value`; one row a well.
+        value: the column to show.
+        limits: values at the ends of the colour scale; those of all plates together by default.
+    """
+    from phenodose.pictures import plate_thumbnail
+
+    shown = wells[["plate", "row", "column"]].assign(value=wells[value])
+    if limits is None and shown["value"].notna().any():
+        limits = float(shown["value"].min()), float(shown["value"].max())
+    if limits is None or limits[0] == limits[1]:
+        return {}
+    return {
+        f"plate {plate}": picture(plate_thumbnail(rows, limits), f"plate {plate}")
+        for plate, rows in shown.groupby("plate", sort=False)
+    }
+
+
 def table(frame: pd.DataFrame, columns: Sequence[str] | None = None, rows: int = 12) -> dg.MarkdownMetadataValue:
     """The first rows of a frame as a Markdown table."""
     shown = frame[list(columns)] if columns is not None else frame

@@ -38,6 +38,8 @@ ZPRIME = "robust_zprime"
 REPLICATES = "replicate_agreement"
 #: Outputs of a network taught with the paper's label smoothing stay between these; others are suspicious.
 _TRUSTED_RAW = (0.2, 0.8)
+#: Ends of the colour scale of viability.
+_VIABILITY_LIMITS = (0.0, 1.2)
 _GROUP = "readouts"
 _VIABILITY = "viability"
 
@@ -229,7 +231,7 @@ def _viability_metadata(name: str, viability: pd.DataFrame, qc: pd.DataFrame, me
             rows[["row", "column", "viability_fraction"]].rename(columns={"viability_fraction": "value"}),
             f"{name}, {plate}",
             unit="viability",
-            limits=(0.0, 1.2),
+            limits=_VIABILITY_LIMITS,
             width_px=300,
         )
         for plate, rows in viability.groupby("plate", sort=False)
@@ -237,6 +239,7 @@ def _viability_metadata(name: str, viability: pd.DataFrame, qc: pd.DataFrame, me
     zprimes = qc[(qc["metric"] == "zprime_robust") & (qc["plate"] != "screen")]
     pooled = qc[qc["plate"] == "screen"].set_index("metric")["value"]
     return {
+        **metadata.thumbnails(viability, "viability_fraction", _VIABILITY_LIMITS),
         "histogram": metadata.picture(
             viability_histogram(viability, raw_title, limits=measured.trusted, width_px=360), f"histogram of {name}"
         ),

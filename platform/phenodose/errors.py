@@ -76,12 +76,14 @@ class Faults:
         self.messages: list[str] = []
 
     def add(self, message: str) -> None:
-        """Note one fault: a sentence that names the place and the remedy."""
-        self.messages.append(message)
+        """Note one fault, once: a sentence that names the place and the remedy."""
+        if message not in self.messages:
+            self.messages.append(message)
 
     def extend(self, messages: Iterable[str]) -> None:
         """Note several faults."""
-        self.messages.extend(messages)
+        for message in messages:
+            self.add(message)
 
     def __bool__(self) -> bool:
         return bool(self.messages)

@@ -105,9 +105,13 @@ def test_rows_name_the_checkpoint_they_come_from(drug_screen: Any, store: Store)
 
 
 def test_plates_and_quality_are_shown(drug_screen: Any) -> None:
-    plates = str(drug_screen.materialization("plate_images").metadata["plates"].value)
-    assert plates.count("data:image/png;base64,") == 2
-    assert len(plates) < 60_000
+    shown = drug_screen.materialization("plate_images").metadata
+    assert str(shown["images"].value).count("data:image/png;base64,") == 2
+    assert len(str(shown["images"].value)) < 60_000
+    for label in ("plate P1", "plate P2"):
+        # The UI shows Markdown of less than 1000 characters at once, more behind a link.
+        assert str(shown[label].value).startswith("![plate P")
+        assert len(str(shown[label].value)) < 1000
     assert {"robust_zprime", "replicate_agreement", "schema", "made"} == set(drug_screen.checks("viability/cnn_phase3"))
     assert drug_screen.checks("plate_images")["schema"].passed
 

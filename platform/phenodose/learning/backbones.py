@@ -11,6 +11,7 @@ inference only, gives the raw viability as its second value.
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -76,6 +77,7 @@ BACKBONES: dict[str, Backbone] = {
 }
 # keras.applications spells MobileNetV3Large as an attribute of the package, not of its module.
 _PACKAGE_LEVEL = {"mobilenet_v3.MobileNetV3Large"}
+_NESTED = "backbone"
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,9 @@ class Architecture:
         return cls(backbone, input_shape, blocks, entry.pooling, dense or entry.dense)
 
     def as_json(self) -> dict[str, Any]:
-        """JSON-able values that `from_json` reads back."""
-        return asdict(self)
+        """What JSON would give back of it; `from_json` reads it."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Architecture:
@@ -174,7 +177,7 @@ def build(architecture: Architecture, precision: str = "float32") -> Any:
         if architecture.blocks:
             x = _vgg_blocks(inputs, architecture.blocks)
         else:
-            x = _application(architecture, weights=None)(inputs, training=False)
+            x = _in_inference_mode(_application(architecture, weights=None))(inputs)
         x = _pool(x, architecture.pooling)
         for number, units in enumerate(architecture.dense, start=1):
             x = keras.layers.Dense(units, activation="relu", name=f"fc{number}")(x)
@@ -221,6 +224,24 @@ def _vgg_blocks(x: Any, blocks: tuple[tuple[int, int], ...]) -> Any:
             x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=name)(x)
         x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
     return x
+
+
+def _in_inference_mode(model: Any) -> Any:
+    """A layer that calls `model` in inference mode, also within a network that is being trained.
+
+    An argument `training=False` at the call would not do: Keras overrides it in nested models.
+    """
+    import keras
+
+    class InferenceMode(keras.layers.Layer):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(name=_NESTED)
+            self.model = model
+
+        def call(self, images: Any) -> Any:
+            return self.model(images, training=False)
+
+    return InferenceMode()
 
 
 def _pool(x: Any, pooling: Pooling) -> Any:
@@ -278,8 +299,7 @@ def _convolutional_part(network: Any, architecture: Architecture, values: list[A
         for position, layer in enumerate(layers):
             layer.set_weights(values[2 * position : 2 * position + 2])
     else:
-        nested = next(layer for layer in network.layers if hasattr(layer, "layers"))
-        nested.set_weights(values)
+        network.get_layer(_NESTED).model.set_weights(values)
 
 
 def _draw_weights(network: Any, seed: int) -> None:

@@ -37,8 +37,9 @@ def save(folder: Path, network: Any, architecture: Architecture, record: Trainin
     import keras
 
     folder.mkdir(parents=True, exist_ok=True)
-    # A compiled model would write its optimiser state too, three times the size; this wrapper has none.
-    keras.Model(network.inputs, network.outputs).save_weights(folder / WEIGHTS)
+    # A compiled model would write its optimiser state too, three times the size; this wrapper has none. It is named
+    # because Keras would number it, and the file would differ from run to run.
+    keras.Model(network.inputs, network.outputs, name=network.name).save_weights(folder / WEIGHTS)
     stored = replace(
         record,
         weights_hash=hash_file(folder / WEIGHTS),

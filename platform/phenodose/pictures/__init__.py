@@ -8,7 +8,7 @@ here: computing what is shown, and the HTML report (`phenodose.reports`).
 
 from phenodose.pictures.drugs import dose_response_plot, ranking_bars
 from phenodose.pictures.maps import embedding_map
-from phenodose.pictures.plates import plate_heatmap, plate_picture, well_picture
+from phenodose.pictures.plates import plate_heatmap, plate_picture, plate_thumbnail, well_picture
 from phenodose.pictures.png import data_uri, markdown_image
 from phenodose.pictures.training import training_curve
 from phenodose.pictures.wells import replicate_scatter, viability_histogram
@@ -20,6 +20,7 @@ __all__ = [
     "markdown_image",
     "plate_heatmap",
     "plate_picture",
+    "plate_thumbnail",
     "ranking_bars",
     "replicate_scatter",
     "training_curve",

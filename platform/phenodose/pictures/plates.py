@@ -1,4 +1,4 @@
-"""Pictures of plates: the mosaic of all images, one image of a well, the heat map of a number a well.
+"""Pictures of plates: the mosaic of all images, one image of a well, a number a well large and small.
 
 Does not belong here: reading a plate (`phenodose.storage.plate`).
 """
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _GREY_LEVELS = 32
+_THUMBNAIL_WELL_PX = 4
+#: So small that the Dagster UI shows the picture at once and not behind a link.
+MOST_THUMBNAIL_BYTES = 680
 
 
 def plate_picture(mosaic: np.ndarray, width_px: int = 640, most_bytes: int = MOST_BYTES) -> bytes:
@@ -110,6 +113,36 @@ def plate_heatmap(
     bar.ax.tick_params(labelsize=6.5)
     bar.set_label(unit, fontsize=7.5)
     return figure_png(figure)
+
+
+def plate_thumbnail(
+    frame: pd.DataFrame, limits: tuple[float, float] | None = None, most_bytes: int = MOST_THUMBNAIL_BYTES
+) -> bytes:
+    """A number a well as a tiny coloured square, without axes: dark is low, bright is high, pale is no number.
+
+    Args:
+        frame: columns row (letters), column (from 1), value; one row a well.
+        limits: values at the ends of the colour scale; the smallest and largest value by default.
+        most_bytes: fewer colours are used until the PNG has at most this size.
+    """
+    import numpy as np
+    from matplotlib import colormaps
+    from PIL import Image
+
+    values, _ = _grid(frame)
+    known = np.isfinite(values)
+    low, high = limits if limits else _limits(values[known])
+    part = np.clip((np.where(known, values, low) - low) / (high - low), 0, 1)
+    png = b""
+    for colours in (16, 8, 4, 2):
+        steps = np.where(known, 1 + np.minimum(part * colours, colours - 1).astype(np.uint8), 0).astype(np.uint8)
+        image = Image.fromarray(np.kron(steps, np.ones((_THUMBNAIL_WELL_PX, _THUMBNAIL_WELL_PX), np.uint8)))
+        shades = colormaps["viridis"](np.linspace(0, 1, colours), bytes=True)[:, :3]
+        image.putpalette([0xF4, 0xF4, 0xF4, *shades.ravel().tolist()])
+        png = image_png(image)
+        if len(png) <= most_bytes:
+            break
+    return png
 
 
 def _grid(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from phenodose import pictures
 from phenodose.errors import InputError
+from phenodose.names import PLATE_FORMATS, row_label
 from phenodose.pictures import palette
 from phenodose.pictures.png import MOST_BYTES
 from phenodose.tables import CURVE_FIT_COLUMNS
@@ -226,3 +227,24 @@ def test_embedding_in_html_and_markdown() -> None:
     uri = pictures.data_uri(png)
     assert base64.b64decode(uri.removeprefix("data:image/png;base64,")) == png
     assert pictures.markdown_image(png, "plate [P1]") == f"![plate (P1)]({uri})"
+
+
+@pytest.mark.parametrize("wells", [96, 384, 1536])
+def test_a_thumbnail_of_any_plate_is_tiny_and_shows_what_is_missing(wells: int) -> None:
+    n_rows, n_columns = PLATE_FORMATS[wells]
+    rng = np.random.default_rng(0)
+    places = [(row_label(row), column) for row in range(n_rows) for column in range(1, n_columns + 1)]
+    frame = pd.DataFrame(places, columns=["row", "column"]).assign(value=rng.random(wells))
+    frame.loc[0, "value"] = np.nan
+    png = pictures.plate_thumbnail(frame)
+    assert len(png) <= 680
+    shown = pixels(png)
+    assert shown.shape[:2] == (4 * n_rows, 4 * n_columns)
+    assert tuple(shown[0, 0]) == (0xF4, 0xF4, 0xF4)
+    assert (shown[:4, 4:8] == shown[0, 4]).all()
+
+
+def test_a_thumbnail_is_brighter_where_the_value_is_higher() -> None:
+    frame = pd.DataFrame({"row": ["A", "A"], "column": [1, 2], "value": [0.1, 0.9]})
+    shown = pixels(pictures.plate_thumbnail(frame, limits=(0.0, 1.0))).astype(int)
+    assert shown[0, 4].sum() > shown[0, 0].sum()

@@ -1,0 +1,82 @@
+"""Inference: raw viability and features, whatever the batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.special import softmax
+
+from phenodose.learning.augment import Augmentation
+from phenodose.learning.backbones import Architecture, build, initialise
+from phenodose.learning.inference import Copies, infer, predict, viability_of
+from phenodose.learning.preprocess import network_input, to_signal
+
+MICRO = Architecture.of("micro", (16, 16, 3), widths=(4, 4), dense=(5, 6))
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    made = build(MICRO)
+    initialise(made, MICRO, "none", seed=0)
+    return made
+
+
+def tensors(n: int = 7) -> xr.DataArray:
+    counts = np.random.default_rng(0).integers(0, 5000, (n, 16, 16, 3)).astype(np.uint16)
+    return xr.DataArray(counts, dims=("well", "y", "x", "channel"), coords={"well": [f"P1/B{i:02d}" for i in range(n)]})
+
+
+def test_the_raw_viability_is_the_softmax_of_the_second_logit() -> None:
+    logits = np.random.default_rng(0).normal(0, 30, (50, 2))
+    np.testing.assert_allclose(viability_of(logits), softmax(logits, axis=1)[:, 1])
+
+
+def test_output_and_features_are_those_of_the_network(network: Any) -> None:
+    images = tensors()
+    found = infer(network, "micro", images, batch_size=4)
+    assert found.raw.dtype == np.float64
+    assert found.features.dtype == np.float32
+    assert found.features.shape == (7, 6)
+    inputs = network_input(to_signal(images.to_numpy()), "micro")
+    np.testing.assert_allclose(found.raw, viability_of(np.asarray(network(inputs))), rtol=1e-5)
+    kernel, bias = network.get_layer("dense_logits").get_weights()
+    np.testing.assert_allclose(viability_of(found.features @ kernel + bias), found.raw, rtol=1e-5)
+
+
+def test_what_is_said_of_a_well_does_not_depend_on_the_wells_beside_it(network: Any) -> None:
+    images = tensors()
+    whole = infer(network, "micro", images, batch_size=4)
+    alone = infer(network, "micro", images.isel(well=[6]), batch_size=4)
+    np.testing.assert_array_equal(alone.raw, whole.raw[6:])
+    np.testing.assert_array_equal(alone.features, whole.features[6:])
+
+
+def test_images_in_memory_are_seen_like_tensors(network: Any) -> None:
+    images = tensors()
+    stored = infer(network, "micro", images, batch_size=4)
+    np.testing.assert_array_equal(predict(network, "micro", to_signal(images.to_numpy()), 4).raw, stored.raw)
+
+
+def test_copies_that_change_nothing_change_nothing(network: Any) -> None:
+    plain = infer(network, "micro", tensors(), batch_size=4)
+    copied = infer(network, "micro", tensors(), batch_size=4, copies=Copies(3, Augmentation.none(), seed=0))
+    np.testing.assert_allclose(copied.raw, plain.raw, rtol=1e-4)
+    np.testing.assert_allclose(copied.features, plain.features, atol=1e-4)
+
+
+def test_copies_are_the_same_in_every_run_and_steadier_than_one(network: Any) -> None:
+    def found(number: int, seed: int) -> np.ndarray:
+        return infer(network, "micro", tensors(), batch_size=4, copies=Copies(number, Augmentation(), seed)).raw
+
+    np.testing.assert_array_equal(found(2, 1), found(2, 1))
+    one, many = (np.std([found(number, seed) for seed in range(6)], axis=0).mean() for number in (1, 12))
+    assert 0 < many < one
+
+
+def test_progress_is_told_after_every_batch(network: Any) -> None:
+    told: list[tuple[int, int]] = []
+    infer(network, "micro", tensors(), batch_size=4, progress=lambda done, total, message: told.append((done, total)))
+    assert told == [(4, 7), (7, 7)]
