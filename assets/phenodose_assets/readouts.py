@@ -40,6 +40,7 @@ REPLICATES = "replicate_agreement"
 _TRUSTED_RAW = (0.2, 0.8)
 #: Ends of the colour scale of viability.
 _VIABILITY_LIMITS = (0.0, 1.2)
+_QUALITY_COLUMNS = ("plate", "metric", "value", "explanation")
 _GROUP = "readouts"
 _VIABILITY = "viability"
 
@@ -237,6 +238,7 @@ def _viability_metadata(name: str, viability: pd.DataFrame, qc: pd.DataFrame, me
         for plate, rows in viability.groupby("plate", sort=False)
     }
     zprimes = qc[(qc["metric"] == "zprime_robust") & (qc["plate"] != "screen")]
+    doubtful = qc[qc["verdict"].isin(["fail", "warn"])]
     pooled = qc[qc["plate"] == "screen"].set_index("metric")["value"]
     return {
         **metadata.thumbnails(viability, "viability_fraction", _VIABILITY_LIMITS),
@@ -244,9 +246,7 @@ def _viability_metadata(name: str, viability: pd.DataFrame, qc: pd.DataFrame, me
             viability_histogram(viability, raw_title, limits=measured.trusted, width_px=360), f"histogram of {name}"
         ),
         "plates": metadata.pictures(maps),
-        "quality": metadata.table(
-            qc[qc["verdict"].isin(["fail", "warn"])], ["plate", "metric", "value", "explanation"]
-        ),
+        "quality": metadata.table(doubtful, _QUALITY_COLUMNS) if len(doubtful) else "every figure passes",
         **metadata.figures(
             {
                 **{

@@ -17,7 +17,9 @@ FILES = re.compile(r"^### `([^`]+)`\n+```\w+\n(.*?)^```$", re.MULTILINE | re.DOT
 
 
 def run(*command: str, env: dict[str, str]) -> str:
-    result = subprocess.run(command, capture_output=True, text=True, env=env, check=False, timeout=300)
+    # Away from the checkout, so that the runs are kept beside the test's store.
+    place = Path(env["PHENODOSE_STORE"]).parent
+    result = subprocess.run(command, capture_output=True, text=True, env=env, cwd=place, check=False, timeout=300)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
     return result.stdout
 

@@ -184,3 +184,23 @@ def test_listing_the_plugin_imports_no_keras() -> None:
     code = f"import sys, phenodose_readouts.cnn as m; m.CnnReadout(); print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_killed_training_goes_on_and_leaves_the_same_checkpoint(
+    phase1: Path, control_experiment: TrainingSet, tmp_path: Path
+) -> None:
+    readout = CnnReadout({**SMALL, "resume_every_s": 0.0})
+    phase = readout.phase("phase1")
+
+    def kill(done: int, total: int, message: str) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        readout.train(phase, control_experiment, None, tmp_path, kill)
+    told: list[int] = []
+    record = readout.train(phase, control_experiment, None, tmp_path, lambda n, *_: told.append(n))
+    assert told == list(range(6, 13))
+    assert len(record.history) == 12
+    assert (tmp_path / "network.weights.h5").read_bytes() == (phase1 / "network.weights.h5").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network.weights.h5", "record.json"]

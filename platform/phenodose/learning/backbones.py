@@ -259,7 +259,11 @@ def _application(architecture: Architecture, weights: str | None) -> Any:
     module, _, name = path.partition(".")
     place = "keras.applications" if path in _PACKAGE_LEVEL else f"keras.applications.{module}"
     builder = getattr(importlib.import_module(place), name)
-    return builder(include_top=False, weights=weights, input_shape=architecture.input_shape)
+    model = builder(include_top=False, weights=weights, input_shape=architecture.input_shape)
+    # Keras numbers unnamed layers from run to run, and names go into the weights file and so into its hash.
+    for number, layer in enumerate(model.layers):
+        layer.name = f"layer{number}"
+    return model
 
 
 def _donor(architecture: Architecture, weights: str | Path) -> Any:

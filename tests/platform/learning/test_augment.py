@@ -99,3 +99,34 @@ def test_intensity_multiplies_the_signal(factor: float) -> None:
     signal = images()
     only = Augmentation(False, 0, 0, 1, 1, factor, factor)
     np.testing.assert_allclose(augmented(signal, only), factor * signal, rtol=1e-5)
+
+
+@given(largest=st.floats(0, 180), epoch=st.integers(0, 500))
+def test_rotations_are_rigid_about_the_centre_and_within_their_range(largest: float, epoch: int) -> None:
+    turns = Augmentation(False, largest, 0, 1, 1, 1, 1)
+    transform = draw(turns, 20, SIZE, seed=4, phase="phase1", epoch=epoch).transform.astype(np.float64)
+    linear = transform[:, [0, 1, 3, 4]].reshape(-1, 2, 2)  # on (x, y)
+    np.testing.assert_allclose(linear @ linear.transpose(0, 2, 1), np.broadcast_to(np.eye(2), (20, 2, 2)), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.det(linear), 1, atol=1e-5)
+    angle = np.rad2deg(np.arctan2(linear[:, 1, 0], linear[:, 0, 0]))
+    assert np.abs(angle).max() <= largest + 1e-3
+    centre = (np.array(SIZE[::-1]) - 1) / 2
+    np.testing.assert_allclose(linear @ centre + transform[:, [2, 5]], np.tile(centre, (20, 1)), atol=1e-3)
+
+
+def test_a_round_picture_stays_as_it_is_when_turned_and_mirrored() -> None:
+    y, x = (np.arange(size) - (size - 1) / 2 for size in SIZE)
+    squared_radius = y[:, None] ** 2 + x[None, :] ** 2
+    round_picture = np.exp(-squared_radius / 30).astype(np.float32)
+    signal = np.repeat(np.repeat(round_picture[None, ..., None], 3, axis=-1), 8, axis=0)
+    turned = augmented(signal, Augmentation(True, 180, 0, 1, 1, 1, 1))
+    inside = squared_radius <= ((min(SIZE) - 1) / 2) ** 2  # further out, a turned picture shows reflections
+    np.testing.assert_allclose(turned[:, inside], signal[:, inside], atol=0.02)  # what one resampling costs
+
+
+@given(least=st.floats(0.01, 1), more=st.floats(0, 5), epoch=st.integers(0, 500))
+def test_any_range_of_intensity_is_kept(least: float, more: float, epoch: int) -> None:
+    ranges = Augmentation(intensity_min=least, intensity_max=least + more)
+    intensity = draw(ranges, 30, SIZE, seed=0, phase="phase1", epoch=epoch).intensity
+    assert intensity.min() >= np.float32(least) * (1 - 1e-6)
+    assert intensity.max() <= np.float32(least + more) * (1 + 1e-6)

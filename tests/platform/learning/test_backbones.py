@@ -107,3 +107,27 @@ def test_mixed_precision_keeps_weights_and_logits_in_float32() -> None:
     assert {str(weight.dtype) for weight in network.weights} == {"float32"}
     assert network.get_layer("dense_logits").compute_dtype == "float32"
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_file_of_keras_applications_reaches_the_layers_of_the_same_name(tmp_path: Path) -> None:
+    import keras
+
+    donor = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
+    donor.save_weights(tmp_path / "vgg16.weights.h5")
+    architecture = Architecture.of("vgg16", (32, 32, 3), dense=(4,))
+    network = build(architecture)
+    initialise(network, architecture, tmp_path / "vgg16.weights.h5", seed=0)
+    convolutions = [layer for layer in donor.layers if layer.weights]
+    assert len(convolutions) == 13
+    for layer in convolutions:
+        for mine, other in zip(network.get_layer(layer.name).get_weights(), layer.get_weights(), strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
+def test_a_file_that_does_not_fit_the_paper_s_network_is_named_in_one_sentence(tmp_path: Path) -> None:
+    build(MICRO).save_weights(tmp_path / "other.weights.h5")
+    architecture = Architecture.of("vgg16", (32, 32, 3), dense=(4,))
+    with pytest.raises(InputError, match=r"other\.weights\.h5 does not fit vgg16 at 32 x 32 px") as caught:
+        initialise(build(architecture), architecture, tmp_path / "other.weights.h5", seed=0)
+    assert "\n" not in str(caught.value)
+    assert "convolutional weights of vgg16 without top" in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from phenodose.errors import CheckpointError
+from phenodose.files import hash_file
 from phenodose.learning import checkpoint
 from phenodose.learning.backbones import Architecture, build, initialise
 from phenodose.plugins import TrainingRecord
@@ -65,13 +67,14 @@ def test_the_state_of_the_optimiser_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_one_changed_byte_is_noticed(tmp_path: Path) -> None:
-    saved(tmp_path)
+    _, record = saved(tmp_path)
     weights = tmp_path / "network.weights.h5"
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(bytes(data))
-    with pytest.raises(CheckpointError, match="was changed or damaged"):
+    with pytest.raises(CheckpointError, match="was changed or damaged") as caught:
         checkpoint.load(tmp_path)
+    assert f"the hash {hash_file(weights)}, but {record.weights_hash} was recorded" in str(caught.value)
 
 
 def test_weights_of_another_network_are_refused_though_their_hash_fits(tmp_path: Path) -> None:
@@ -104,3 +107,46 @@ def test_a_parent_of_another_shape_is_refused() -> None:
     other = Architecture.of("micro", (32, 32, 3), widths=(4, 4), dense=(4,))
     with pytest.raises(CheckpointError, match=r"holds micro at 16 x 16 px .* micro at 32 x 32 px .* is wanted"):
         checkpoint.expect(MICRO, other, Path("phase1"))
+
+
+def test_a_loaded_network_says_what_the_trained_one_said(tmp_path: Path) -> None:
+    network, _ = saved(tmp_path)
+    loaded, *_ = checkpoint.load(tmp_path)
+    images = np.random.default_rng(0).normal(0, 1, (3, 16, 16, 3)).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(loaded(images)), np.asarray(network(images)))
+
+
+class _Trap:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.mark,)
+
+
+def test_loading_runs_no_code_of_the_weights_file(tmp_path: Path) -> None:
+    saved(tmp_path)
+    weights, mark = tmp_path / "network.weights.h5", tmp_path / "code_ran"
+    weights.write_bytes(pickle.dumps(_Trap(mark)))
+    pickle.loads(weights.read_bytes())
+    assert mark.exists()  # the trap works
+    mark.unlink()
+    record = json.loads((tmp_path / "record.json").read_text())
+    (tmp_path / "record.json").write_text(json.dumps(record | {"weights_hash": hash_file(weights)}))
+    with pytest.raises(CheckpointError, match="does not fit micro"):
+        checkpoint.load(tmp_path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("backbone", ["micro", "resnet50_v2"])
+def test_the_hash_does_not_depend_on_what_was_built_before(tmp_path: Path, backbone: str) -> None:
+    architecture = Architecture.of(backbone, (32, 32, 3), dense=(4,))
+    record = TrainingRecord("phase1", "", None, "", {}, [], None, 0.0, 1, 0)
+    hashes = set()
+    for number in range(2):
+        network = build(architecture)
+        initialise(network, architecture, "none", seed=0)
+        hashes.add(checkpoint.save(tmp_path / str(number), network, architecture, record).weights_hash)
+    assert len(hashes) == 1

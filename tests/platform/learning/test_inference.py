@@ -80,3 +80,16 @@ def test_progress_is_told_after_every_batch(network: Any) -> None:
     told: list[tuple[int, int]] = []
     infer(network, "micro", tensors(), batch_size=4, progress=lambda done, total, message: told.append((done, total)))
     assert told == [(4, 7), (7, 7)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 32])
+def test_what_is_said_does_not_depend_on_the_size_of_batches(network: Any, batch_size: int) -> None:
+    images = tensors()
+    copies = Copies(2, Augmentation(), seed=3)
+    for asked in (None, copies):
+        usual = infer(network, "micro", images, batch_size=4, copies=asked)
+        other = infer(network, "micro", images, batch_size=batch_size, copies=asked)
+        assert other.raw.shape == (7,)
+        assert np.all((other.raw > 0) & (other.raw < 1))
+        np.testing.assert_allclose(other.raw, usual.raw, atol=1e-5)
+        np.testing.assert_allclose(other.features, usual.features, atol=1e-5)

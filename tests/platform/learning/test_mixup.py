@@ -43,3 +43,11 @@ def test_one_class_alone_cannot_be_blended() -> None:
     blended, goals = blend_controls(*one, 1.0, np.random.default_rng(0))
     np.testing.assert_array_equal(blended, one[0])
     np.testing.assert_array_equal(goals, one[1])
+
+
+def test_the_same_generator_gives_the_same_blends() -> None:
+    images, wanted, is_control = chunk(20)
+    first, again, other = (blend_controls(images, wanted, is_control, 0.7, np.random.default_rng(s)) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert not np.array_equal(first[0], other[0])

@@ -44,3 +44,9 @@ def test_how_strongly_a_well_was_stained_does_not_reach_a_network_without_first_
 
 def test_an_empty_image_stays_finite() -> None:
     assert np.isfinite(np.asarray(network_input(np.zeros((1, 8, 8, 3), np.float32), "micro"))).all()
+
+
+def test_channels_of_a_vgg_network_are_reversed_as_its_weights_want() -> None:
+    signal = np.random.default_rng(0).random((2, 4, 4, 3), dtype=np.float32)
+    wanted = ((signal + 0.5) * 255)[..., ::-1] - np.array([103.939, 116.779, 123.68], np.float32)
+    np.testing.assert_allclose(np.asarray(network_input(signal, "vgg19")), wanted, atol=1e-3)

@@ -164,3 +164,22 @@ def test_plates_that_are_spelled_in_two_ways_are_the_same() -> None:
     respelled = wells.assign(plate=[f"Plate {plate[1:]}" for plate in wells["plate"]])
     data = training_set(CONTROLS, tensors, respelled, controls_of(wells))
     assert set(data.wells) == set(chosen(CONTROLS, wells).wells)
+
+
+def test_the_54_controls_of_a_screen_are_split_into_48_and_6() -> None:
+    rows = [
+        {"plate": f"P{plate}", "row": "BCDEFGHIJKLMNO"[n], "column": column, "well_type": kind, "treatment": kind}
+        for plate in (1, 2, 3)
+        for kind, column, wells in (("neg", 5, 10), ("pos", 16, 8))
+        for n in range(wells)
+    ]
+    frame = pd.DataFrame(rows).assign(concentration_nM=None, replicate=None, sample="S", add_on=None)
+    frame["well"] = [f"{row}{column:02d}" for row, column in zip(frame["row"], frame["column"], strict=True)]
+    data = chosen(CONTROLS, frame)
+    negative = data.labels == 1
+    assert (len(data.wells), int(negative.sum()), int((~negative).sum())) == (54, 30, 24)
+    assert int((negative & ~data.validation).sum()) == 27
+    assert int((~negative & ~data.validation).sum()) == 21
+    assert {well for well, out in zip(data.wells, data.validation, strict=True) if out} == {
+        f"P{plate}/{well}" for plate in (1, 2, 3) for well in ("B05", "B16")
+    }

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import log_softmax
 
 from phenodose.learning.augment import Augmentation
 from phenodose.learning.backbones import Architecture, build, initialise
+from phenodose.learning.preprocess import network_input
 from phenodose.learning.training import Plan, auroc, fit, inputs_hash, least_loss, targets
 from phenodose.plugins import TrainingSet
 
@@ -145,3 +147,23 @@ def test_the_hash_of_the_inputs_knows_images_labels_split_and_names() -> None:
     }
     assert len(hashes) == 5
     assert inputs_hash(wells()) == inputs_hash(data)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_the_loss_of_an_epoch_is_the_mean_over_its_wells(batch_size: int) -> None:
+    data = wells()
+    plan = replace(
+        PLAN,
+        epochs=1,
+        learning_rate=1e-12,  # the weights stay, so that the loss is that of the first weights
+        batch_size=batch_size,
+        augmentation=Augmentation.none(),
+        mixup_fraction=0.0,
+    )
+    _, (entry,) = trained(plan, data)
+    logits = np.asarray(new_network()(network_input(data.images, "micro")), dtype=np.float64)
+    loss = -(targets(data, 0.4) * log_softmax(logits, axis=1)).sum(axis=1)
+    right = (logits[:, 1] > logits[:, 0]) == (data.labels > 0.5)
+    for name, members in (("", ~data.validation), ("validation_", data.validation)):
+        assert entry[f"{name}loss"] == pytest.approx(loss[members].mean(), rel=1e-4)
+        assert entry[f"{name}accuracy"] == pytest.approx(right[members].mean())
