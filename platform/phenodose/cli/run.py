@@ -33,9 +33,11 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
     Example: phenodose run inbox/BT-40_V1_DS1 --store ./store
              phenodose run BT-40_V1_DS1 --select scores --set cnn.epochs_phase2=100
     """
+    from phenodose.plugins import registry
     from phenodose_assets.launch import materialize_cohort, materialize_screen, selected_keys
     from phenodose_assets.registration import check_screen, register_screen
 
+    registry().refuse_clashes()
     opened = Store.open(store)
     parameters = parse_settings(settings)
     folder = _folder(opened, target)

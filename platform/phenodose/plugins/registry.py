@@ -12,7 +12,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any, Literal
 
-from phenodose.errors import PluginError
+from phenodose.errors import Faults, PluginError
 from phenodose.plugins.base import CONTRACT, Plugin
 from phenodose.plugins.embedders import Embedder
 from phenodose.plugins.readers import Reader
@@ -109,6 +109,12 @@ class Registry:
     def problems(self) -> list[Found]:
         """Every plugin that cannot be used, with the reason; loads all plugins."""
         return [found for found in self.report(load=True) if found.error]
+
+    def refuse_clashes(self) -> None:
+        """Raise PluginError if a name is offered by two distributions; one message names them all."""
+        faults = Faults("plugins")
+        faults.extend(found.error for found in self._found.values() if found.status == "clash")
+        faults.raise_if_any(PluginError)
 
     def report(self, load: bool = False) -> list[Found]:
         """Every plugin found, by kind and name; with `load` each is imported to learn its status."""

@@ -115,6 +115,8 @@ def test_two_distributions_with_one_name_are_an_error_that_names_both(installed:
     found = look()
     with pytest.raises(PluginError, match=r"twin-one 1\.2 .* and twin-two 1\.2"):
         found.get("scorer", "twin")
+    with pytest.raises(PluginError, match=r"scorer 'twin' is offered by 2 distributions"):
+        found.refuse_clashes()
     assert "twin" not in found.usable("scorer")
     assert "dss_asym" in found.usable("scorer")
 
