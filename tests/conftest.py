@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,10 @@ import pytest
 
 from phenodose.storage.warehouse import rebuild_cohort
 from phenodose.store import Store
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and `dagster dev` then ends by
+# neither INT nor TERM; with Python's own handler, children start with the default again.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROWS = "ABCDEFGHIJKLMNOP"
 DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)

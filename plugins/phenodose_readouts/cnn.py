@@ -144,6 +144,7 @@ class CnnReadout(StagedReadout):
         return {
             "backbone": "micro",
             "weights": "none",
+            "micro_widths": [16, 32, 64, 128],
             "epochs_phase1": 20,
             "epochs_phase2": 20,
             "epochs_phase3": 10,
@@ -151,7 +152,7 @@ class CnnReadout(StagedReadout):
             "learning_rate_phase2": 5e-4,
             "learning_rate_phase3": 5e-4,
             "batch_size": 8,
-            "mixup_fraction": 0.5,
+            "mixup_fraction": 0.8,
             "inference_copies": 16,
         }
 

@@ -119,6 +119,7 @@ class Server:
             env=environment,
             stdout=self.log,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
     def ask(self, query: str, **variables: Any) -> Any:
@@ -164,7 +165,8 @@ class Server:
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            # All of its processes, so that none outlives the test.
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
         self.log.close()
 
