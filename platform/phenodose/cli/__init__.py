@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import traceback
 
@@ -81,13 +82,22 @@ def main(arguments: list[str] | None = None) -> None:
     except PhenodoseError as error:
         _complain(str(error), wanted)
         sys.exit(2)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            sys.exit(0)
         traceback.print_exc()
         _complain("this is a bug in phenodose; the lines above say where.", wanted)
         sys.exit(1)
+
+
+def _nobody_reads() -> bool:
+    """Whether the reader of standard output has gone, as in `phenodose sql ... | head`; then it is silenced."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _complain(message: str, arguments: list[str]) -> None:
