@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,18 @@ LAYOUT_COLUMNS = ["Plate", "Row", "Column", "Sample", "WellType", "Treatment", "
 LAYOUT_COLUMNS += ["Replicate", "AddOn", "Readout"]
 #: Drug -> dose of half effect; 'Inert' does nothing.
 DRUGS = {"Potent": 20.0, "Weak": 4000.0, "Inert": np.inf}
+
+
+@pytest.fixture(autouse=True)
+def tensorflow_leaves_captured_streams_open() -> Iterator[None]:
+    """TensorFlow's log handler closes the stream it was made with when Dagster sets up logging anew.
+
+    It spares the real stderr; pytest's stand-in for it would be closed under the next test.
+    """
+    yield
+    absl = sys.modules.get("absl.logging")
+    if absl is not None:
+        absl.get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 def write_ctg_screen(folder: Path, plates: int = 2, seed: int = 7) -> Path:
