@@ -110,8 +110,8 @@ def test_three_phases_learn_textures_whatever_the_staining(phase1: Path, tmp_pat
     said3 = readout.infer(tmp_path / "phase3", tensors)
     assert separation(said3.raw, controls) == 1.0
     drugs = ~(controls.negative | controls.positive)
-    # 14 discs a field draw their fate by chance, so even a perfect reader stays near 0.95; seeds give 0.90 to 0.92.
-    assert np.corrcoef(said3.raw[drugs], truth[drugs])[0, 1] > 0.85
+    # 14 discs a field draw their fate by chance, so even a perfect reader stays near 0.95.
+    assert np.corrcoef(said3.raw[drugs], truth[drugs])[0, 1] > 0.9
     assert said3.features.shape == (len(layout), 8)
 
 
