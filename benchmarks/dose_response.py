@@ -1,68 +1,134 @@
-"""Curve fits a second: the batch engine against scipy, one call a curve, on the same made-up screen.
+"""Curve fits a second and memory: the batch engine against scipy, one call a curve, on the same curves.
 
-Both fit the four-parameter curve's family by bounded least squares from several starts; the batch engine
-also chooses between two and five parameters. Prints the median of the ratio over the rounds.
+Belongs here: timing of `fit_curves`. Does not belong here: how near the truth a fit comes (`fit_accuracy`).
+
+All times are CPU seconds of one process on one core, both sides in turn. scipy is timed on a sample of the
+curves. Prints one table: who fits what, fits a CPU-second, how many times the yardstick beside it, and the
+memory that fitting takes.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import resource
 import time
+import tracemalloc
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import least_squares
+from scipy.optimize import OptimizeWarning, curve_fit
 
 from phenodose.dose_response.fit import fit_curves
-from phenodose.dose_response.points import CurvePoints, points_from_long
+from phenodose.dose_response.points import CurvePoints
+from phenodose.simulation.curves import simulate_curves
+
+#: Fits a CPU-second of the R package nplr (all models and its refit) on the 75 curves of a screen: measured once
+#: in R, not here.
+NPLR_IN_R = 33.0
+LN10 = np.log(10.0)
+DIFFICULTIES = ("clean", "noisy", "partial", "outlier")
 
 
-def made_up_screen(curves: int, seed: int) -> pd.DataFrame:
-    """Ten wells a curve: five doses in a tenfold series, twice, 5 % noise."""
-    rng = np.random.default_rng(seed)
-    dose = np.repeat(10.0 ** np.arange(5), 2)
-    mid, slope, top = rng.uniform(0, 4.5, curves), rng.uniform(0.5, 2, curves), rng.uniform(0.1, 1.05, curves)
-    truth = top[:, None] / (1 + 10 ** ((mid[:, None] - np.log10(dose)) * slope[:, None]))
-    inhibition = truth + rng.normal(0, 0.05, truth.shape)
-    return pd.DataFrame(
-        {
-            "curve_id": np.repeat(np.arange(curves), len(dose)),
-            "concentration_nM": np.tile(dose, curves),
-            "inhibition": inhibition.ravel(),
-        }
-    )
+def many_curves(curves: int, seed: int) -> CurvePoints:
+    """Ten wells a curve, four difficulties in equal parts."""
+    parts = [simulate_curves(kind, curves // len(DIFFICULTIES), seed).points for kind in DIFFICULTIES]
+    doses, values = (np.vstack([getattr(part, name) for part in parts]) for name in ("log10_dose", "inhibition"))
+    return CurvePoints(pd.DataFrame({"curve_id": np.arange(len(doses))}), doses, values)
 
 
-def scipy_one_by_one(points: CurvePoints) -> None:
-    """Four parameters, three starts a curve, bounds, as a careful script would do it."""
-    for x, y in zip(points.log10_dose, points.inhibition, strict=True):
+def some_curves(points: CurvePoints, number: int) -> CurvePoints:
+    """An evenly spread sample."""
+    which = np.linspace(0, len(points) - 1, number).astype(int)
+    return CurvePoints(points.keys.iloc[which], points.log10_dose[which], points.inhibition[which])
 
-        def residual(p: np.ndarray, x: np.ndarray = x, y: np.ndarray = y) -> np.ndarray:
-            return p[0] + (p[1] - p[0]) / (1 + 10 ** ((p[2] - x) * p[3])) - y
 
-        for mid in np.quantile(x, (0.25, 0.5, 0.75)):
-            least_squares(residual, (0.0, 0.9, mid, 1.0), bounds=((-0.3, -0.3, -2, 0.2), (1.5, 1.5, 8, 6)))
+def five(x: np.ndarray, bottom: float, top: float, mid: float, slope: float, log_asymmetry: float) -> np.ndarray:
+    """The five-parameter curve."""
+    rise = np.exp(-np.exp(log_asymmetry) * np.logaddexp(0, LN10 * slope * (mid - x)))
+    return np.asarray(bottom + (top - bottom) * rise)
+
+
+#: Curve and start (bottom, top, mid, slope, asymmetry) of every number of parameters; None takes the place of the mid.
+MODELS: dict[int, tuple[Callable[..., np.ndarray], tuple[float | None, ...]]] = {
+    5: (five, (0.0, 0.9, None, 1.0, 0.0)),
+    4: (lambda x, b, t, m, h: five(x, b, t, m, h, 0.0), (0.0, 0.9, None, 1.0)),
+    3: (lambda x, t, m, h: five(x, 0.0, t, m, h, 0.0), (0.9, None, 1.0)),
+    2: (lambda x, m, h: five(x, 0.0, 1.0, m, h, 0.0), (None, 1.0)),
+}
+
+
+def scipy_one_by_one(points: CurvePoints, models: tuple[int, ...], starts: tuple[float, ...]) -> np.ndarray:
+    """Least sum of squares of every curve over models and starts (quantiles of the tested range), by `curve_fit`."""
+    least = np.full(len(points), np.inf)
+    for i, (x, y) in enumerate(zip(points.log10_dose, points.inhibition, strict=True)):
+        for model in models:
+            curve, start = MODELS[model]
+            for mid in np.quantile(x, starts):
+                try:
+                    found, _ = curve_fit(curve, x, y, [mid if v is None else v for v in start], method="lm")
+                except RuntimeError:
+                    continue  # it has not converged
+                least[i] = min(least[i], float(np.sum((curve(x, *found) - y) ** 2)))
+    return least
+
+
+def cpu_seconds(work: Callable[..., object], *arguments: object, **named: object) -> float:
+    """CPU seconds that one call takes."""
+    start = time.process_time()
+    work(*arguments, **named)
+    return time.process_time() - start
 
 
 def main() -> None:
-    """Time both, in turn."""
+    """Time all in turn and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--curves", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--curves", type=int, default=100_000)
+    parser.add_argument("--sample", type=int, default=500, help="curves that scipy fits")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--memory", action="store_true", help="measure memory too; slows everything down")
     arguments = parser.parse_args()
-    points = points_from_long(made_up_screen(arguments.curves, seed=1), ["curve_id"])
-    fit_curves(points)
-    ratios, ours = [], []
-    for _ in range(arguments.rounds):
-        start = time.process_time()
-        fit_curves(points)
-        middle = time.process_time()
-        scipy_one_by_one(points)
-        ours.append(middle - start)
-        ratios.append((time.process_time() - middle) / (middle - start))
-    print(f"batch engine: {arguments.curves / statistics.median(ours):.0f} curves/s (CPU)")  # noqa: T201
-    print(f"scipy one by one needs {statistics.median(ratios):.1f} times the CPU time")  # noqa: T201
+    warnings.simplefilter("ignore", OptimizeWarning)
+    points = many_curves(arguments.curves, arguments.seed)
+    sample = some_curves(points, arguments.sample)
+    few = some_curves(points, max(arguments.sample // 5, 1))
+    fit_curves(few)
+    scipy_five = len(sample) / cpu_seconds(scipy_one_by_one, sample, (5,), (0.5,))
+    ours_five = len(points) / cpu_seconds(fit_curves, points, model=5)
+    scipy_all = len(few) / cpu_seconds(scipy_one_by_one, few, (2, 3, 4, 5), (0.25, 0.5, 0.75))
+    ours_all = len(points) / cpu_seconds(fit_curves, points)
+    nplr = len(sample) / cpu_seconds(fit_curves, sample, "nplr")
+    rows = [
+        ("scipy curve_fit, 5 parameters, one start", scipy_five, ""),
+        ("fit_curves(model=5), one start", ours_five, f"{ours_five / scipy_five:.0f} x the line above"),
+        ("scipy curve_fit, 2 to 5 parameters, three starts", scipy_all, ""),
+        ("nplr in R, all models (stated, not measured here)", NPLR_IN_R, ""),
+        (
+            "fit_curves(), robust, all models, several starts",
+            ours_all,
+            f"{ours_all / scipy_all:.0f} x scipy, {ours_all / NPLR_IN_R:.0f} x nplr in R",
+        ),
+        ("fit_curves('nplr')", nplr, f"{nplr / NPLR_IN_R:.1f} x nplr in R"),
+    ]
+    print(f"{len(points)} curves of 10 wells, scipy and nplr on a sample; one core")  # noqa: T201
+    for name, rate, ratio in rows:
+        print(f"{name:52s} {rate:8.0f} fits/CPU-second  {ratio}")  # noqa: T201
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"largest memory of the whole process: {peak:.0f} MiB")  # noqa: T201
+    if arguments.memory:
+        print_memory(points)
+
+
+def print_memory(points: CurvePoints) -> None:
+    """Peak of what fitting allocates, for a quarter, a half and all of the curves."""
+    for part in (4, 2, 1):
+        some = some_curves(points, len(points) // part)
+        tracemalloc.start()
+        fit_curves(some)
+        peak = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        print(f"{len(some):7d} curves: {peak:6.0f} MiB at the peak, {2**20 * peak / len(some):.0f} bytes a curve")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -2,14 +2,20 @@
 
 from pathlib import Path
 
+from phenodose.plugins.scores_page import with_scorers
+from phenodose.quality.guide import renewed
 from phenodose.tables import schema_markdown
 
 DOCS = Path(__file__).parent
 
 
 def main() -> None:
-    """Write docs/tables.md from the table declarations."""
+    """Write docs/tables.md, and the tables made from declarations in docs/quality.md and docs/scores.md."""
     (DOCS / "tables.md").write_text(schema_markdown(), encoding="utf-8")
+    quality = DOCS / "quality.md"
+    quality.write_text(renewed(quality.read_text(encoding="utf-8")), encoding="utf-8")
+    scores = DOCS / "scores.md"
+    scores.write_text(with_scorers(scores.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
 """Asset checks: what is looked at in every product.
 
-Belongs here: the names of the checks, the schema check of written tables, and quality figures as checks.
-Does not belong here: computing quality figures or their thresholds (`phenodose.quality`).
+Belongs here: the names of the checks, the schema check of written tables, quality figures as checks, and
+whether a figure stops what comes after. Does not belong here: computing quality figures
+(`phenodose.quality`) or their limits (`phenodose.quality.limits`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
+from phenodose.quality.thresholds import Metric, metrics_of
+from phenodose.quality.thresholds import Step as QualityStep
 from phenodose.store import Store
 from phenodose.tables import TABLES
-from phenodose_assets.step import Verdict
+from phenodose_assets.step import Step, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from phenodose.quality.limits import Limits
 
 #: The step came to its end; fails with the error's message.
 MADE = "made"
@@ -48,19 +53,74 @@ def schema_faults(store: Store, screen: str, table: str, part: str) -> list[str]
     return [f"{path.name}: {fault}" for fault in TABLES[table].faults(store.read_table(table, screen, part))]
 
 
-def quality_verdict(check: str, qc: pd.DataFrame, metrics: Sequence[str]) -> Verdict | None:
-    """Quality figures as one check; None if there is no such figure.
+# --- quality ----------------------------------------------------------------------------------------
+
+
+def quality_checks(step: QualityStep) -> dict[str, str]:
+    """A check for every quality figure that a step tells: name -> description with its default limit."""
+    return {name: _description(metric) for name, metric in metrics_of(step).items()}
+
+
+def _description(metric: Metric) -> str:
+    verbs = {"good": "passes", "poor": "fails"}
+    parts = [f"{verbs[side]} {words}" for side, words in metric.limit_words.items()]
+    judged = f"By default it {' and '.join(parts)}." if parts else "It has no limit by default."
+    return f"{metric.title}: {metric.meaning} {judged}"
+
+
+def quality_verdicts(qc: pd.DataFrame, limits: Limits) -> list[Verdict]:
+    """One verdict a quality figure that has a value; one without a limit passes and is told.
+
+    A figure that is beyond its limit anywhere raises its flag: a warning, or an error where it blocks.
 
     Args:
-        check: name of the check.
-        qc: rows of the table `qc`.
-        metrics: the figures that the check is about.
+        qc: rows of the table `qc` of one step.
+        limits: the limits that judged them.
     """
-    rows = qc[qc["metric"].isin(metrics) & qc["value"].notna()]
-    if rows.empty:
-        return None
+    told = qc[qc["value"].notna()]
+    return [_quality_verdict(str(metric), rows, limits) for metric, rows in told.groupby("metric", sort=False)]
+
+
+def _quality_verdict(metric: str, rows: pd.DataFrame, limits: Limits) -> Verdict:
     bad = rows[rows["verdict"].isin(["warn", "fail"])]
-    told = bad if len(bad) else rows
-    names = [f"{metric} {plate}" for metric, plate in zip(rows["metric"], rows["plate"], strict=True)]
-    metadata = dict(zip(names, rows["value"].astype(float).tolist(), strict=True))
-    return Verdict(check, bad.empty, " ".join(dict.fromkeys(map(str, told["explanation"]))), metadata)
+    limit = limits.of[metric]
+    described = [f"{plate}: {text}" for plate, text in zip(bad["plate"], bad["explanation"], strict=True)]
+    metadata: dict[str, object] = {str(p): float(v) for p, v in zip(rows["plate"], rows["value"], strict=True)}
+    metadata["limits"] = f"good {limit.good}, poor {limit.poor} ({limit.origin})"
+    error = limit.block and bool((rows["verdict"] == "fail").any())
+    text = " ".join(described) or " ".join(dict.fromkeys(rows["explanation"].astype(str)))
+    return Verdict(metric, bad.empty, text, metadata, error)
+
+
+def quality_block(qc: pd.DataFrame, limits: Limits) -> str:
+    """Why the quality of a product stops what needs it; '' if it does not.
+
+    Args:
+        qc: rows of the table `qc`: readout, plate, metric, value.
+        limits: the limits that hold now, which may be others than those that judged the rows.
+    """
+    from phenodose.quality.limits import judge
+
+    told = []
+    rows: Iterable[Any] = qc[qc["metric"].isin(limits.blocking) & qc["value"].notna()].itertuples()
+    for row in rows:
+        judgement = judge(row.metric, row.value, limits)
+        if judgement.verdict == "fail":
+            limit = limits.of[row.metric]
+            told.append(
+                f"{row.readout}, {row.plate}: {row.metric} is {row.value:.3g}, {judgement.words} (limit {limit.poor:g})"
+            )
+    if not told:
+        return ""
+    origins = " and ".join(sorted({limits.of[metric].origin for metric in limits.blocking}))
+    return (
+        f"blocked by quality ({origins}): {'; '.join(told)}. Mend the data, mask the wells, or set block = false for "
+        "the figure."
+    )
+
+
+def stored_block(step: Step, part: str) -> str:
+    """Why the quality of a stored product stops what needs it; '' if it does not."""
+    if not step.limits.blocking:
+        return ""
+    return quality_block(step.store.read_table("qc", step.screen_id, part), step.limits)

@@ -11,6 +11,8 @@ from typing import Any
 import dagster as dg
 
 from phenodose.errors import NotMade
+from phenodose.quality.thresholds import metrics_of
+from phenodose.site import read_site
 from phenodose.store import Store
 from phenodose_assets.metadata import figures, path, table
 from phenodose_assets.resources import StepEvent
@@ -18,6 +20,8 @@ from phenodose_assets.screen_asset import OWNER, ScreenAsset
 
 COHORT_DB = "cohort_db"
 COHORT_REPORT = "cohort_report"
+#: The controls of every screen are as in the screens made before it.
+CONTROL_DRIFT = "control_drift"
 _POOL = "duckdb"
 
 
@@ -31,6 +35,16 @@ def cohort_assets(assets: Sequence[ScreenAsset]) -> list[dg.AssetsDefinition]:
             "duckdb",
             upstream,
             _rebuild_database,
+            checks=(
+                dg.AssetCheckSpec(
+                    CONTROL_DRIFT,
+                    asset=dg.AssetKey(COHORT_DB),
+                    description=" ".join(
+                        f"{metric.title}: {metric.meaning}" for metric in metrics_of("cohort").values()
+                    ),
+                ),
+            ),
+            verdicts=_control_drift,
         ),
         _cohort_asset(COHORT_REPORT, "One HTML file: all drug screens side by side.", "html", upstream, _build_report),
     ]
@@ -42,6 +56,8 @@ def _cohort_asset(
     kind: str,
     upstream: Sequence[dg.AssetKey],
     make: Callable[[Store, dg.AssetExecutionContext], dict[str, Any]],
+    checks: Sequence[dg.AssetCheckSpec] = (),
+    verdicts: Callable[[Store], Sequence[dg.AssetCheckResult]] = lambda store: (),
 ) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
@@ -52,21 +68,24 @@ def _cohort_asset(
         pool=_POOL,
         required_resource_keys={"store", "listener"},
         output_required=False,
+        check_specs=checks,
         # `eager()` alone would wait until every screen has every asset, which a screen without images never has.
         automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
         description=description,
     )
-    def cohort(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
+    def cohort(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
         listener, clock = context.resources.listener, time.monotonic()
         listener(StepEvent(name, "started"))
         try:
-            shown = make(context.resources.store.open(), context)
+            store = context.resources.store.open()
+            shown = make(store, context)
         except NotMade as reason:
             context.log.warning(f"{name} is skipped: {reason}")
             listener(StepEvent(name, "skipped", message=str(reason)))
             return
         seconds = time.monotonic() - clock
         yield dg.Output(None, metadata={**shown, **figures({"seconds": seconds})})
+        yield from verdicts(store)
         listener(StepEvent(name, "made", seconds=seconds))
 
     return cohort
@@ -87,6 +106,32 @@ def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[s
         "left out": dg.MetadataValue.md("\n".join(f"- {fault}" for fault in summary.faults) or "nothing"),
         **figures({"screens": len(store.screens()), **{f"rows of {name}": n for name, n in summary.rows.items()}}),
     }
+
+
+def _control_drift(store: Store) -> list[dg.AssetCheckResult]:
+    """Screens whose controls are not as in the screens before them."""
+    from phenodose.storage.warehouse import query
+
+    rows = query(
+        store, "SELECT * FROM control_drift WHERE verdict IN ('warn', 'fail')", row_limit=None
+    ).table.to_pylist()
+    told = [
+        f"{row['screen']}, {row['readout']}: window {2 ** row['cohort_window_drift']:.2g} times and spread "
+        f"{2 ** row['cohort_spread_drift']:.2g} times that of {row['n_earlier']} earlier screens."
+        for row in rows
+    ]
+    site = read_site(store.root)
+    blocks = any(site.quality[name].block for name in metrics_of("cohort") if name in site.quality)
+    fails = any(row["verdict"] == "fail" for row in rows)
+    return [
+        dg.AssetCheckResult(
+            check_name=CONTROL_DRIFT,
+            passed=not rows,
+            severity=dg.AssetCheckSeverity.ERROR if blocks and fails else dg.AssetCheckSeverity.WARN,
+            description=" ".join(told) or "the controls of every screen are as in the screens made before it",
+            metadata={f"{row['screen']} {row['readout']}": float(row["cohort_window_drift"]) for row in rows},
+        )
+    ]
 
 
 def _build_report(store: Store, context: dg.AssetExecutionContext) -> dict[str, Any]:

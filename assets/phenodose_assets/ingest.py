@@ -14,17 +14,20 @@ from pydantic import Field
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.files import hash_file
 from phenodose.names import parse_well, row_index
-from phenodose.plugins import Parameters, Reader, registry
+from phenodose.plugins import Parameters, Progress, Reader, choose_reader, registry
 from phenodose.screens.screen import Screen
 from phenodose.tables import TABLES
 from phenodose_assets import metadata
 from phenodose_assets.screen_asset import ScreenAsset
-from phenodose_assets.step import Product, Step
+from phenodose_assets.step import Parts, Product, Step
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import pandas as pd
 
+    from phenodose.storage.ingest import PlateRecord
     from phenodose.storage.plate import Plate
 
 LAYOUT = "layout"
@@ -60,6 +63,7 @@ def ingest_assets() -> list[ScreenAsset]:
             settings=((_GROUP, IngestParameters),),
             kinds=frozenset({"zarr", "parquet"}),
             tables=(("plates", PLATE_IMAGES),),
+            parts=Parts(_plate_names, _ingest_plate),
         ),
     ]
 
@@ -117,39 +121,65 @@ def _drug_rows(step: Step, drugs: Sequence[str]) -> list[dict[str, Any]]:
 
 def _reader_name(screen: Screen) -> str | None:
     """Name of the reader that will read the screen's images; None without images."""
-    from phenodose.storage.ingest import choose_reader
-
     if not screen.plate_folders:
         return None
     try:
-        return choose_reader(next(iter(screen.plate_folders.values())), registry(), screen.reader).name
+        folder = next(iter(screen.plate_folders.values()))
+        return choose_reader(folder, registry(), screen.reader, screen.parameters).name
     except PhenodoseError:
         return screen.reader
 
 
-def _make_plate_images(step: Step) -> Product:
-    from phenodose.storage.ingest import choose_reader, ingest_plate
+def _plate_folders(step: Step) -> dict[str, Path]:
+    """The raw folder of every plate of the layout."""
+    return step.screen.match_plates(list(dict.fromkeys(step.wells()["plate"])))
 
-    folders = step.screen.match_plates(list(dict.fromkeys(step.wells()["plate"])))
+
+def _plate_names(step: Step) -> list[str]:
+    return list(_plate_folders(step))
+
+
+def _reader_of(step: Step, folder: Path) -> Reader:
+    parameters = step.settings_of(_GROUP, IngestParameters)
+    return choose_reader(folder, registry(), parameters.reader or step.screen.reader, step.screen.parameters)
+
+
+def _ingest_plate(step: Step, plate: str, progress: Progress | None = None) -> PlateRecord:
+    """Bring one plate up to date."""
+    from phenodose.storage.ingest import ingest_plate
+
+    folder = _plate_folders(step)[plate]
+    reader, out = _reader_of(step, folder), step.store.plate_path(step.screen_id, plate)
+    workers = step.settings_of(_GROUP, IngestParameters).workers
+
+    def told(done: int, total: int, message: str) -> None:
+        step.progress(done, total, f"{plate} {message}")
+
+    record = ingest_plate(folder, out, reader, plate, progress or told, workers)
+    step.log.info(f"plate {plate}: {len(record.wells_written)} of {record.n_wells} wells written")
+    for text in record.notes:
+        step.log.warning(f"plate {plate}: {text}")
+    return record
+
+
+def _make_plate_images(step: Step) -> Product:
+    folders = _plate_folders(step)
     if not folders:
         return _kept_plates(step)
-    parameters = step.settings_of(_GROUP, IngestParameters)
     rows: list[dict[str, Any]] = []
     reader: Reader | None = None
     for number, (plate, folder) in enumerate(folders.items()):
-        reader = choose_reader(folder, registry(), parameters.reader or step.screen.reader)
 
         def progress(done: int, total: int, message: str, number: int = number, plate: str = plate) -> None:
             step.progress(number * total + done, len(folders) * total, f"{plate} {message}")
 
-        out = step.store.plate_path(step.screen_id, plate)
-        record = ingest_plate(folder, out, reader, plate, progress, parameters.workers)
-        step.log.info(f"plate {plate}: {len(record.wells_written)} of {record.n_wells} wells written")
+        reader, out = _reader_of(step, folder), step.store.plate_path(step.screen_id, plate)
+        record = step.parts.get(plate) or _ingest_plate(step, plate, progress)
         rows.append(
             {
                 "screen": step.screen_id,
                 "plate": plate,
-                "path": str(out.relative_to(step.store.root)),
+                "path": step.store.plate_text(out),
                 **{name: getattr(record, name) for name in _RECORD_COLUMNS},
                 "run_id": step.run_id,
                 "plugin": reader.name,
@@ -193,7 +223,7 @@ def _plate_metadata(step: Step, plates: pd.DataFrame) -> dict[str, Any]:
     from phenodose.storage.plate import Plate
 
     opened = {
-        str(plate): Plate.open(step.store.root / path)
+        str(plate): Plate.open(step.store.plate_at(path))
         for plate, path in zip(plates["plate"], plates["path"], strict=True)
     }
     mosaics = {name: plate.mosaic(_TILE_PX) for name, plate in opened.items()}

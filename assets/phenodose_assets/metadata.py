@@ -67,6 +67,11 @@ def table(frame: pd.DataFrame, columns: Sequence[str] | None = None, rows: int =
     return dg.MetadataValue.md("\n".join(lines))
 
 
+def markdown(text: str) -> dg.MarkdownMetadataValue:
+    """A text in Markdown."""
+    return dg.MetadataValue.md(text)
+
+
 def figures(values: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers as floats, which the UI plots over screens; what is no finite number is left out."""
     return {

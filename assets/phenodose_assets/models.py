@@ -6,6 +6,7 @@ is unchanged. Does not belong here: choosing wells (`phenodose.learning.staging`
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,7 @@ def _make_checkpoint(readout: type[StagedReadout], phase: Phase, step: Step) -> 
 
 
 def _train(readout: type[StagedReadout], phase: Phase, step: Step) -> Product:
-    from phenodose.learning.staging import training_set
+    from phenodose.learning.staging import sparse_controls, training_set
     from phenodose.learning.training import inputs_hash
     from phenodose.storage.tensors import open_tensors
 
@@ -86,6 +87,8 @@ def _train(readout: type[StagedReadout], phase: Phase, step: Step) -> Product:
         outputs = _outputs(plugin, parent.folder, tensors)
     controls = step.controls(readout, readout.name, wells)
     data = training_set(phase, tensors, wells, controls, outputs)
+    for sentence in sparse_controls(data):
+        step.log.warning(sentence)
     inputs = {"training_set": inputs_hash(data), "parent": parent.weights_hash if parent else None}
     record = _unchanged(step, plugin, phase, inputs)
     if record is None:
@@ -94,6 +97,7 @@ def _train(readout: type[StagedReadout], phase: Phase, step: Step) -> Product:
     else:
         step.log.info("wells, labels, parameters and parent are unchanged; the checkpoint is kept")
     _write_row(step, plugin, phase, record)
+    _forget_work(step, plugin, phase)
     return Product(show=lambda: _training_metadata(step, plugin, phase, record), plugin=plugin, inputs=inputs)
 
 
@@ -118,30 +122,62 @@ def _unchanged(step: Step, plugin: StagedReadout, phase: Phase, inputs: Mapping[
     same = (
         record.inputs_hash == inputs["training_set"]
         and record.parent_hash == inputs["parent"]
-        and record.parameters == plugin.parameters.model_dump(mode="json")
+        and _completed(plugin, record.parameters) == plugin.parameters.model_dump(mode="json")
     )
     return record if same else None
+
+
+def _completed(plugin: StagedReadout, recorded: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Recorded parameters with the defaults of those that came since; None if they are no parameters any more."""
+    from pydantic import ValidationError
+
+    try:
+        return plugin.Parameters(**recorded).model_dump(mode="json")
+    except ValidationError:
+        return None
 
 
 def _train_into_place(
     step: Step, plugin: StagedReadout, phase: Phase, data: TrainingSet, parent: Checkpoint | None
 ) -> TrainingRecord:
-    """Train in a folder that a later run finds again if this one is killed; then move it into place."""
+    """Train in a folder that a later run finds again if this one is killed; then copy it into place.
+
+    The folder stays until the checkpoint's row is written (`_forget_work`): a kill on the way costs no training.
+    """
     import filelock
 
     place = step.store.checkpoint_dir(step.screen_id, plugin.name, phase.name)
-    work = place.with_name(f".{phase.name}.training")
+    work = _work_folder(place)
     work.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(place.with_name(f".{phase.name}.lock"), timeout=0):
+        with filelock.FileLock(_lock_file(place), timeout=0):
             record = plugin.train(phase, data, parent.folder if parent else None, work, step.progress)
             with written_aside(place) as aside:
-                work.rename(aside)
+                shutil.copytree(work, aside)
     except filelock.Timeout:
         raise BusyError(
             f"{phase.name} of {step.screen_id} is being trained by another process; wait until it is done."
         ) from None
     return record
+
+
+def _work_folder(place: Path) -> Path:
+    return place.with_name(f".{place.name}.training")
+
+
+def _lock_file(place: Path) -> Path:
+    return place.with_name(f".{place.name}.lock")
+
+
+def _forget_work(step: Step, plugin: StagedReadout, phase: Phase) -> None:
+    import filelock
+
+    place = step.store.checkpoint_dir(step.screen_id, plugin.name, phase.name)
+    try:
+        with filelock.FileLock(_lock_file(place), timeout=0):
+            shutil.rmtree(_work_folder(place), ignore_errors=True)
+    except filelock.Timeout:
+        return  # another process trains there by now
 
 
 def _write_row(step: Step, plugin: StagedReadout, phase: Phase, record: TrainingRecord) -> None:

@@ -17,10 +17,10 @@ from pydantic import Field
 from phenodose.errors import NotMade
 from phenodose.files import hash_file, written_aside
 from phenodose.names import parse_well
-from phenodose.plugins import ImageReadout, Parameters, Phase, PlateReaderReadout, Readout, StagedReadout
+from phenodose.plugins import ImageReadout, Inference, Parameters, Phase, PlateReaderReadout, Readout, StagedReadout
 from phenodose_assets import metadata
 from phenodose_assets.checkpoints import checkpoint_key, checkpoint_of
-from phenodose_assets.checks import quality_verdict
+from phenodose_assets.checks import quality_block, quality_checks, quality_verdicts
 from phenodose_assets.ingest import LAYOUT, PLATE_IMAGES
 from phenodose_assets.models import POOL
 from phenodose_assets.screen_asset import ScreenAsset
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-#: Robust Z' of every plate.
-ZPRIME = "robust_zprime"
-#: Agreement of the wells of a drug and dose.
-REPLICATES = "replicate_agreement"
 #: Outputs of a network taught with the paper's label smoothing stay between these; others are suspicious.
 _TRUSTED_RAW = (0.2, 0.8)
 #: Ends of the colour scale of viability.
@@ -112,10 +108,7 @@ def _asset(
         needs=needs,
         settings=((readout.name, readout.Parameters), (_VIABILITY, ViabilityParameters)),
         kinds=frozenset({kind, "parquet"}),
-        checks={
-            ZPRIME: "The controls of every plate are well separated (robust Z')",
-            REPLICATES: "Replicate wells of a drug and dose agree (Pearson)",
-        },
+        checks=quality_checks("viability"),
         tables=(("viability", key), ("qc", key)),
         code_version=readout.version,
         pool=pool,
@@ -124,24 +117,27 @@ def _asset(
 
 def _make_viability(readout: type[Readout], name: str, measure: Callable[[Step], Measured], step: Step) -> Product:
     from phenodose.quality.report import qc_rows
-    from phenodose.viability.normalise import to_viability
+    from phenodose.quality.wells import checked_viability
 
     wells = step.wells()
     measured = measure(step)
     normalise_by = step.settings_of(_VIABILITY, ViabilityParameters).normalise_by
     controls = step.controls(readout, name, wells)
-    viability = to_viability(measured.raw, wells, controls, by=normalise_by)
+    rises_with = step.rises_with(readout, name)
+    viability = checked_viability(
+        measured.raw, wells, controls, normalise_by, step.limits, measured.trusted, rises_with
+    )
     provenance = step.provenance(measured.plugin, measured.checkpoint)
     rows = provenance.stamp(viability.assign(screen=step.screen_id, readout=name))
-    qc = provenance.stamp(qc_rows(viability, wells, name).assign(screen=step.screen_id))
+    qc = provenance.stamp(qc_rows(viability, wells, name, step.limits).assign(screen=step.screen_id))
     step.store.write_table("viability", step.screen_id, viability_key(name), rows)
     step.store.write_table("qc", step.screen_id, viability_key(name), qc)
-    verdicts = [quality_verdict(ZPRIME, qc, ["zprime_robust"]), quality_verdict(REPLICATES, qc, ["replicate_pearson"])]
     return Product(
-        show=lambda: _viability_metadata(name, viability, qc, measured),
-        verdicts=[verdict for verdict in verdicts if verdict is not None],
+        show=lambda: _viability_metadata(name, viability, wells, qc, measured),
+        verdicts=quality_verdicts(qc, step.limits),
+        blocked=quality_block(qc, step.limits),
         plugin=measured.plugin,
-        inputs={**measured.inputs, "normalise_by": normalise_by},
+        inputs={**measured.inputs, "normalise_by": normalise_by, "rises_with": rises_with or "as the controls say"},
     )
 
 
@@ -174,7 +170,7 @@ def _measure_images(readout: type[ImageReadout], step: Step) -> Measured:
     plates = plate_paths(step.store, step.screen_id)
     frames = []
     for number, (plate, path) in enumerate(plates.items(), 1):
-        measured = plugin.measure(Plate.open(step.store.root / path))
+        measured = plugin.measure(Plate.open(step.store.plate_at(path)))
         frames.append(_placed(measured["well"], measured["raw"].to_numpy(), [plate] * len(measured)))
         step.progress(number, len(plates), plate)
     hashes = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
@@ -190,19 +186,24 @@ def _measure_staged(readout: type[StagedReadout], phase: Phase, step: Step) -> M
     checkpoint = checkpoint_of(step.store, step.screen_id, readout.name, phase.name)
     tensors = open_tensors(step.store.tensor_path(step.screen_id))
     inference = plugin.infer(checkpoint.folder, tensors, step.progress)
-    _write_features(step, f"{readout.name}_{phase.name}", inference.features, tensors)
+    _write_features(step, f"{readout.name}_{phase.name}", inference, tensors)
     raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
     return Measured(raw, plugin, {"checkpoint": checkpoint.weights_hash}, checkpoint.weights_hash, _TRUSTED_RAW)
 
 
-def _write_features(step: Step, readout: str, features: np.ndarray, tensors: xr.DataArray) -> None:
-    """Keep the network's features of every well: one Zarr group, dims well, feature."""
+def _write_features(step: Step, readout: str, inference: Inference, tensors: xr.DataArray) -> None:
+    """Keep what the network says of every well: one Zarr group with features (well, feature) and raw (well,).
+
+    If augmented copies were asked about, raw_sd (well,) is the standard deviation of their answers.
+    """
     import xarray as xr
 
     coordinates = {name: ("well", tensors[name].to_numpy().astype(object)) for name in ("well", "plate", "well_name")}
-    array = xr.DataArray(features, dims=("well", "feature"), coords=coordinates, name="features")
+    variables: dict[str, Any] = {"features": (("well", "feature"), inference.features), "raw": ("well", inference.raw)}
+    if inference.raw_sd is not None:
+        variables["raw_sd"] = ("well", inference.raw_sd)
     with written_aside(step.store.feature_path(step.screen_id, readout)) as aside:
-        array.to_dataset().to_zarr(aside, zarr_format=3, consolidated=False)
+        xr.Dataset(variables, coords=coordinates).to_zarr(aside, zarr_format=3, consolidated=False)
 
 
 def _placed(wells: Iterable[Any], raw: np.ndarray, plates: Iterable[Any]) -> pd.DataFrame:
@@ -223,13 +224,16 @@ def _placed(wells: Iterable[Any], raw: np.ndarray, plates: Iterable[Any]) -> pd.
 # --- what the UI shows ----------------------------------------------------------------------------
 
 
-def _viability_metadata(name: str, viability: pd.DataFrame, qc: pd.DataFrame, measured: Measured) -> dict[str, Any]:
+def _viability_metadata(
+    name: str, viability: pd.DataFrame, wells: pd.DataFrame, qc: pd.DataFrame, measured: Measured
+) -> dict[str, Any]:
     from phenodose.pictures import plate_heatmap, viability_histogram
+    from phenodose.quality.report import masked_by_reason
 
     raw_title = f"{name}, raw ({measured.plugin.unit})" if measured.plugin.unit else f"{name}, raw"
     maps = {
         str(plate): plate_heatmap(
-            rows[["row", "column", "viability_fraction"]].rename(columns={"viability_fraction": "value"}),
+            rows[["row", "column", "viability_fraction", "flag"]].rename(columns={"viability_fraction": "value"}),
             f"{name}, {plate}",
             unit="viability",
             limits=_VIABILITY_LIMITS,
@@ -240,6 +244,12 @@ def _viability_metadata(name: str, viability: pd.DataFrame, qc: pd.DataFrame, me
     zprimes = qc[(qc["metric"] == "zprime_robust") & (qc["plate"] != "screen")]
     doubtful = qc[qc["verdict"].isin(["fail", "warn"])]
     pooled = qc[qc["plate"] == "screen"].set_index("metric")["value"]
+    # a layout names every well of a plate, most of which may hold no cells and are not read at all
+    counted = viability[(wells["well_type"] == "therapy").to_numpy() | viability["control"].notna().to_numpy()]
+    flagged = counted[counted["flag"].notna()]
+    reasons = [f"- {count} masked: {reason}" for reason, count in masked_by_reason(counted).items()]
+    reasons += [f"- {row.plate} {row.well} {row.flag}: {row.flag_reason}" for row in flagged.head(12).itertuples()]
+    reasons += [f"- {len(flagged) - 12} more flagged wells in the store"] if len(flagged) > 12 else []
     return {
         **metadata.thumbnails(viability, "viability_fraction", _VIABILITY_LIMITS),
         "histogram": metadata.picture(
@@ -247,14 +257,16 @@ def _viability_metadata(name: str, viability: pd.DataFrame, qc: pd.DataFrame, me
         ),
         "plates": metadata.pictures(maps),
         "quality": metadata.table(doubtful, _QUALITY_COLUMNS) if len(doubtful) else "every figure passes",
+        "masked and flagged wells": metadata.markdown("\n".join(reasons) or "none"),
         **metadata.figures(
             {
                 **{
                     f"robust Z' {plate}": value for plate, value in zip(zprimes["plate"], zprimes["value"], strict=True)
                 },
                 "replicate r": pooled.get("replicate_pearson"),
-                "n wells": (~viability["masked"]).sum(),
-                "n masked": viability["masked"].sum(),
+                "n wells": (~counted["masked"]).sum(),
+                "n masked": counted["masked"].sum(),
+                "n flagged": len(flagged),
             }
         ),
     }

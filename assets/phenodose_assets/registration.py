@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from phenodose.errors import Faults, InputError, PhenodoseError
-from phenodose.plugins import Registry, registry
+from phenodose.plugins import Registry, choose_reader, registry
 from phenodose.screens.screen import Screen
 from phenodose.store import Store
 
@@ -49,7 +49,6 @@ def check_screen(folder: Path, images: bool = True, plugins: Registry | None = N
     """
     from phenodose.screens.layout import read_layout
     from phenodose.screens.matrices import match_to_layout, read_matrices
-    from phenodose.storage.ingest import choose_reader
 
     plugins = plugins or registry()
     screen = Screen.load(folder)
@@ -65,7 +64,9 @@ def check_screen(folder: Path, images: bool = True, plugins: Registry | None = N
     note(lambda: screen.match_plates(layout.plates))
     if images:
         for plate in screen.plate_folders.values():
-            note(lambda plate=plate: choose_reader(plate, plugins, screen.reader).index(plate))  # type: ignore[misc]
+            note(
+                lambda plate=plate: choose_reader(plate, plugins, screen.reader, screen.parameters).index(plate)  # type: ignore[misc]
+            )
     for matrices in screen.readout_folders.values():
         if any(path.is_file() for path in matrices.iterdir()):
             note(lambda matrices=matrices: match_to_layout(read_matrices(matrices), layout))  # type: ignore[misc]

@@ -1,9 +1,10 @@
 """Assets of the group `scores`: `curves/<readout>` and `scores/<scorer>`.
 
-Belongs here: which wells become curves, where fits and their bootstrap draws are kept, and which curves a
-scorer sees. Does not belong here: fitting, intervals (`phenodose.dose_response`) and scores (plugins).
+Belongs here: which wells become curves, where fits and their draws are kept, which curves a scorer
+sees, and where its reference samples lie. Does not belong here: fitting, intervals
+(`phenodose.dose_response`) and scores (plugins).
 
-Curves are fitted once, with their bootstrap draws; every scorer reads these, so that all scores of a curve
+Curves are fitted once, with their draws; every scorer reads these, so that all scores of a curve
 rest on the same fit.
 """
 
@@ -18,10 +19,11 @@ from pydantic import Field
 
 from phenodose.errors import NotMade, StoreError
 from phenodose.files import hash_file, written_aside
-from phenodose.plugins import Parameters, Plugin, Scorer
+from phenodose.plugins import REFERENCE, Parameters, Plugin, Scorer, SelectiveScorer
 from phenodose.store import Store
 from phenodose.tables import CURVE_FIT_COLUMNS, TABLES
 from phenodose_assets import metadata
+from phenodose_assets.checks import quality_block, quality_checks, quality_verdicts, stored_block
 from phenodose_assets.ingest import LAYOUT
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
@@ -37,14 +39,16 @@ _GROUP = "scores"
 _CURVES = "curves"
 _KEYS = ("sample", "readout", "replicate", "drug")
 _POOLED = "pooled"
+#: Reference samples of all screens of a store, the first that is there.
+REFERENCE_NAMES = ("reference_samples.csv", "reference_samples.xlsx", "reference_samples.tsv")
 
 
 class CurveParameters(Parameters):
     """How viabilities become curves."""
 
     fit: Literal["robust", "nplr"] = Field("robust", description="Fit: robust, or the weighted one of the literature")
-    bootstrap: int = Field(200, ge=0, le=10_000, description="Bootstrap draws a curve, for the scores' 95 % intervals")
-    seed: int = Field(0, ge=0, description="Seed of the bootstrap")
+    bootstrap: int = Field(200, ge=0, le=10_000, description="Draws of each curve, for the scores' 95 % intervals")
+    seed: int = Field(0, ge=0, description="Seed of the draws")
 
 
 class CurveFitting(Plugin):
@@ -85,7 +89,8 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
                 needs=(LAYOUT, viability.key),
                 settings=((_CURVES, CurveParameters),),
                 kinds=frozenset({"parquet"}),
-                tables=((_CURVES, key),),
+                checks=quality_checks("curves"),
+                tables=((_CURVES, key), ("qc", key)),
                 code_version=CurveFitting.version,
             )
         )
@@ -99,8 +104,11 @@ def _make_curves(readout: str, step: Step) -> Product:
     viability = step.store.read_table("viability", step.screen_id, f"viability/{readout}")
     if viability.empty:
         raise NotMade(f"{step.screen_id} has no viability of {readout}; materialize `viability/{readout}` first.")
+    if blocked := stored_block(step, f"viability/{readout}"):
+        raise NotMade(blocked)
     from phenodose.dose_response.fit import fit_curves
     from phenodose.dose_response.points import curve_points
+    from phenodose.quality.report import curve_qc_rows
 
     plugin = step.create(CurveFitting)
     settings = plugin.parameters
@@ -111,11 +119,20 @@ def _make_curves(readout: str, step: Step) -> Product:
         fit=settings.fit,
         bootstrap=settings.bootstrap,
         seed=settings.seed,
+        noise="batch",
     )
     rows = provenance.stamp(batch.to_frame().assign(screen=step.screen_id))
     step.store.write_table(_CURVES, step.screen_id, curves_key(readout), rows[TABLES[_CURVES].column_names])
     write_points(step.store, step.screen_id, readout, batch)
-    return Product(show=lambda: _curve_metadata(readout, batch), plugin=plugin)
+    qc = curve_qc_rows(viability, wells, batch, readout, step.limits).assign(screen=step.screen_id)
+    qc = provenance.stamp(qc)
+    step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
+    return Product(
+        show=lambda: _curve_metadata(readout, batch, viability, wells),
+        verdicts=quality_verdicts(qc, step.limits),
+        plugin=plugin,
+        blocked=quality_block(qc, step.limits),
+    )
 
 
 def _points_path(store: Store, screen: str, readout: str) -> Path:
@@ -123,12 +140,13 @@ def _points_path(store: Store, screen: str, readout: str) -> Path:
 
 
 def write_points(store: Store, screen: str, readout: str, batch: CurveBatch) -> None:
-    """Keep the points and the bootstrap draws of fitted curves beside their rows."""
+    """Keep the points and the draws of fitted curves beside their rows."""
     import numpy as np
 
     arrays = {"log10_dose": batch.log10_dose, "inhibition": batch.inhibition}
-    if batch.draws is not None:
-        arrays["draws"] = batch.draws
+    for name in ("draws", "doublings"):
+        if getattr(batch, name) is not None:
+            arrays[name] = getattr(batch, name)
     with written_aside(_points_path(store, screen, readout)) as aside, aside.open("wb") as handle:
         np.savez_compressed(handle, allow_pickle=False, **arrays)
 
@@ -156,8 +174,9 @@ def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
     return replace(CurveBatch.from_frame(rows[[*_KEYS, *CURVE_FIT_COLUMNS]]), **arrays)
 
 
-def _curve_metadata(readout: str, batch: CurveBatch) -> dict[str, Any]:
+def _curve_metadata(readout: str, batch: CurveBatch, viability: pd.DataFrame, wells: pd.DataFrame) -> dict[str, Any]:
     from phenodose.pictures import dose_response_plot
+    from phenodose.quality.report import masked_by_reason
 
     rows = batch.to_frame()
     rows = rows[rows["replicate"] == _POOLED].sort_values(["top", "drug"], ascending=[False, True])
@@ -167,11 +186,26 @@ def _curve_metadata(readout: str, batch: CurveBatch) -> dict[str, Any]:
         )
         for place in rows.index[:3]
     }
-    shown = ["drug", "model", "bottom", "top", "log10_mid", "slope", "gof", "status", "reason"]
+    shown = [
+        "drug",
+        "n_points",
+        "model",
+        "bottom",
+        "top",
+        "log10_mid",
+        "slope",
+        "gof",
+        "status",
+        "reason",
+        "identifiable",
+    ]
     gof = rows["gof"].dropna()
+    therapy = wells.loc[wells["well_type"] == "therapy", ["plate", "well"]]
+    masked = masked_by_reason(viability.merge(therapy, on=["plate", "well"]))
     return {
         "strongest drugs": metadata.pictures(pngs),
         "curves": metadata.table(rows, shown),
+        "wells left out": metadata.markdown("\n".join(f"- {n}: {reason}" for reason, n in masked.items()) or "none"),
         **metadata.figures(
             {
                 "n curves": len(batch),
@@ -199,7 +233,7 @@ def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAss
         ScreenAsset(
             key=scores_key(name),
             group=_GROUP,
-            description=f"{scorer.description}, for every readout and drug, with 95 % intervals.",
+            description=f"{scorer.description.rstrip('.')}, for every readout and drug, with 95 % intervals.",
             make=partial(_make_scores, scorer, [asset.key.removeprefix("curves/") for asset in curves]),
             needs=(LAYOUT,),
             any_of=tuple(asset.key for asset in curves),
@@ -213,28 +247,61 @@ def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAss
 
 
 def _make_scores(scorer: type[Scorer], readouts: Sequence[str], step: Step) -> Product:
+    plugin, inputs = _scorer(scorer, step)
     import pandas as pd
 
     from phenodose.dose_response.scoring import score_curves
 
-    plugin = step.create(scorer)
     frames = []
-    inputs = {}
+    reasons = []
     for number, readout in enumerate(readouts, 1):
         batch = read_curves(step.store, step.screen_id, readout)
-        if batch is None:
+        if batch is None or stored_block(step, curves_key(readout)) or stored_block(step, f"viability/{readout}"):
             continue
         path = step.store.table_part(_CURVES, step.screen_id, curves_key(readout))
         inputs[curves_key(readout)] = hash_file(path)
         checkpoint = step.store.read_table(_CURVES, step.screen_id, curves_key(readout))["checkpoint"].iloc[0]
+        reason = _why_no_scores(batch, plugin)
+        if reason:
+            reasons.append(reason)
+            continue
         rows = score_curves(batch, plugin).assign(screen=step.screen_id)
         frames.append(step.provenance(plugin, checkpoint).stamp(rows))
         step.progress(number, len(readouts), readout)
+    if not frames and reasons:
+        raise NotMade(f"{plugin.name} scores no curve of {step.screen_id}: {'; '.join(dict.fromkeys(reasons))}.")
     if not frames:
         raise NotMade(f"{step.screen_id} has no curves; materialize one of its assets `curves/<readout>` first.")
     scores = pd.concat(frames, ignore_index=True)[TABLES[_GROUP].column_names]
     step.store.write_table(_GROUP, step.screen_id, scores_key(scorer.name), scores)
     return Product(show=lambda: _score_metadata(step, plugin), plugin=plugin, inputs=inputs)
+
+
+def _scorer(scorer: type[Scorer], step: Step) -> tuple[Scorer, dict[str, str]]:
+    """The scorer with its parameters, and the hash of its reference samples if it compares with some.
+
+    Raises:
+        NotMade: it compares with reference samples, and there are none that it can use.
+    """
+    parameters = step.parameters(scorer.name)
+    if REFERENCE not in scorer.Parameters.model_fields:
+        return scorer(parameters), {}
+    named = parameters.get(REFERENCE)
+    of_store = (step.store.root / name for name in REFERENCE_NAMES)
+    path = step.screen.folder / named if named else next((path for path in of_store if path.is_file()), None)
+    plugin = scorer({**parameters, REFERENCE: None if path is None else str(path)})
+    if isinstance(plugin, SelectiveScorer):
+        _ = plugin.samples
+    return plugin, {} if path is None or not path.is_file() else {path.name: hash_file(path)}
+
+
+def _why_no_scores(batch: CurveBatch, plugin: Scorer) -> str:
+    """Why the scorer scores none of the curves, if it says so of each; else ''."""
+    reasons = getattr(plugin.score(batch), "reason", None)
+    if reasons is None or not batch.fitted.any():
+        return ""
+    told = [str(reason) for reason in reasons[batch.fitted]]
+    return "; ".join(dict.fromkeys(told)) if all(told) else ""
 
 
 def _score_metadata(step: Step, plugin: Scorer) -> dict[str, Any]:

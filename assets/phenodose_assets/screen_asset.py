@@ -8,6 +8,8 @@ rules:
 - A make-function that fails turns the run red, but stops only what needs its product. Dagster abandons
   everything below a failed step, so the step `make` itself succeeds without an output and a second
   step, `failed`, raises the error. It runs in no other case.
+- A product whose quality blocks (`Product.blocked`) is such a failure too: its own files stay to be looked at,
+  those of what needs it are removed.
 - A written file that does not fit its table's declaration is such a failure: the check `schema` blocks.
   (Dagster's own `blocking` cannot be combined with a fan-in.)
 - Dagster skips a step if one upstream product is missing, save where an input is a list (a fan-in): then
@@ -22,7 +24,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,8 +36,9 @@ from phenodose_assets.config import Settings, config_class, said
 from phenodose_assets.lineage import record_step
 from phenodose_assets.metadata import figures
 from phenodose_assets.partitions import screens
+from phenodose_assets.parts import PARTS, part_ops
 from phenodose_assets.resources import StepEvent
-from phenodose_assets.step import Make, Product, Step, Verdict
+from phenodose_assets.step import Make, Parts, Product, Step, Verdict
 
 OWNER = "team:phenodose"
 _ANY_OF = "any_of"
@@ -58,6 +61,7 @@ class ScreenAsset:
         tables: (table, part) of every Parquet file that it writes; each is checked against its declaration.
         code_version: version of the plugin; the UI shows what an older one made.
         pool: pool of which a run takes one slot; None for unlimited.
+        parts: how it is made in parts, each a step; None for one step.
     """
 
     key: str
@@ -72,6 +76,7 @@ class ScreenAsset:
     tables: tuple[tuple[str, str], ...] = ()
     code_version: str | None = None
     pool: str | None = None
+    parts: Parts | None = None
 
     @property
     def asset_key(self) -> dg.AssetKey:
@@ -108,12 +113,16 @@ class ScreenAsset:
         inputs = {f"need_{i}": key for i, key in enumerate(self.needs)}
         inputs |= {f"{_ANY_OF}_{i}": key for i, key in enumerate(self.any_of)}
         make, failed = self._make_op(specs, drops), self._failed_op()
+        steps = ["make"] if self.parts is None else ["make", "parts", "part"]
         check_outputs = {spec.name: spec.get_python_identifier() for spec in specs}
 
         def compose(**upstream: Any) -> dict[str, Any]:
             arguments: dict[str, Any] = {name: value for name, value in upstream.items() if name.startswith("need_")}
             if self.any_of:
                 arguments[_ANY_OF] = [value for name, value in upstream.items() if name.startswith(_ANY_OF)]
+            if self.parts is not None:
+                names, part = part_ops(self.node_name, self.parts, list(arguments), self._config(), self._step)
+                arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
             made = make.alias("make")(**arguments)
             outputs = {name: getattr(made, name) for name in ("result", *check_outputs.values()) if hasattr(made, name)}
             return {**outputs, check_outputs[MADE]: failed.alias("failed")(made.failure)}
@@ -126,7 +135,7 @@ class ScreenAsset:
             ins={name: dg.GraphIn() for name in inputs},
             out={name: dg.GraphOut() for name in ("result", *check_outputs.values())},
             config=dg.ConfigMapping(
-                config_fn=lambda config: {"make": {"config": dict(config)}},
+                config_fn=lambda config: {step: {"config": dict(config)} for step in steps},
                 config_schema=self._config().to_config_schema(),
             ),
         )(compose)
@@ -155,9 +164,16 @@ class ScreenAsset:
             if spec.name != MADE:
                 outputs[spec.get_python_identifier()] = dg.Out(dg.Nothing, is_required=False)
 
-        def run(context: dg.OpExecutionContext, config: Any) -> Iterator[Any]:
-            yield from self._run(context, config, drops)
+        def alone(context: dg.OpExecutionContext, config: Any) -> Iterator[Any]:
+            yield from self._run(self._step(context, config), context, drops)
 
+        def of_parts(context: dg.OpExecutionContext, config: Any, parts: list[dict[str, Any]]) -> Iterator[Any]:
+            results = {part["name"]: part["result"] for part in parts if part["result"] is not None}
+            yield from self._run(replace(self._step(context, config), parts=results), context, drops)
+
+        run: Any = alone
+        if self.parts is not None:
+            inputs[PARTS], run = dg.In(list), of_parts
         # Dagster makes the launchpad form of the annotation.
         run.__annotations__["config"] = self._config()
         return dg.op(
@@ -187,10 +203,7 @@ class ScreenAsset:
 
         return failed
 
-    def _run(
-        self, context: dg.OpExecutionContext, config: dg.Config, drops: tuple[tuple[str, str], ...]
-    ) -> Iterator[Any]:
-        step = self._step(context, config)
+    def _run(self, step: Step, context: dg.OpExecutionContext, drops: tuple[tuple[str, str], ...]) -> Iterator[Any]:
         listener = context.resources.listener
         started_at, clock = datetime.now(UTC), time.monotonic()
         listener(StepEvent(self.key, "started"))
@@ -221,6 +234,15 @@ class ScreenAsset:
             listener(StepEvent(self.key, "failed", 0, 0, message, seconds, mendable, details))
             return
         seconds = time.monotonic() - clock
+        if product.blocked:
+            for table, part in set(drops) - set(self.tables):
+                step.store.drop_table_part(table, step.screen_id, part)
+            for verdict in verdicts:
+                yield _check_result(verdict)
+            context.log.error(product.blocked)
+            yield dg.Output({"message": product.blocked, "error": "QualityBlock", "mendable": True}, "failure")
+            listener(StepEvent(self.key, "failed", 0, 0, product.blocked, seconds, True))
+            return
         yield dg.Output(None, "result", metadata={**self._shown(context, product), **figures({"seconds": seconds})})
         for verdict in verdicts:
             yield _check_result(verdict)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from phenodose.quality.limits import Limits
     from phenodose.viability.controls import Controls
+    from phenodose.viability.normalise import RisesWith
     from phenodose_assets.lineage import Inputs
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
@@ -60,12 +62,14 @@ class Product:
         verdicts: results of the asset's checks.
         plugin: the plugin that ran, if one did.
         inputs: names and hashes of what was read.
+        blocked: why nothing that needs the product may be made, though it is there; '' if all may.
     """
 
     show: Callable[[], Mapping[str, Any]]
     verdicts: Sequence[Verdict] = ()
     plugin: Plugin | None = None
     inputs: Inputs = field(default_factory=dict)
+    blocked: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Step:
         settings: fields of each table of parameters that the step has, by the table's name.
         log: the step's log.
         progress: told after every finished part of long work.
+        parts: what the asset's parts gave, by their names; parts that failed are missing.
     """
 
     asset: str
@@ -93,11 +98,25 @@ class Step:
     settings: Mapping[str, frozenset[str]]
     log: logging.Logger
     progress: Progress
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def screen(self) -> Screen:
         """The raw screen folder, looked at afresh."""
         return Screen.load(self.source())
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Limits of quality figures: those of screen.toml over those of the store's site.toml over the defaults.
+
+        Raises:
+            InputError: a file names an unknown figure, or limits that contradict each other.
+        """
+        from phenodose.quality.limits import Limits
+        from phenodose.site import read_site
+
+        site, own = read_site(self.store.root), self.screen.settings
+        return Limits.resolve(site.quality, own.quality, site.wells, own.wells)
 
     def parameters(self, name: str) -> dict[str, Any]:
         """The parameters of one table, the launchpad's over those of screen.toml's [parameters.<name>]."""
@@ -152,6 +171,25 @@ class Step:
         negative = named.negative if named and named.negative else readout.negative_controls
         positive = named.positive if named and named.positive else readout.positive_controls
         return choose_controls(wells, negative, positive, f"screen {self.screen_id}, readout {name}")
+
+    def rises_with(self, readout: type[Readout], name: str) -> RisesWith | None:
+        """What a larger raw value of a readout means: as screen.toml says, else as the plugin does."""
+        named = self.screen.controls.get(name) or self.screen.controls.get(readout.name)
+        return (named.rises_with if named else None) or readout.rises_with
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How an asset is made in parts, each a step of its own, so that they may run on different machines.
+
+    Attributes:
+        names: names the parts of a screen.
+        make: makes one part and returns what the asset's make-function needs to know of it (`Step.parts`). It may
+            fail: the make-function then makes the part itself and tells the fault.
+    """
+
+    names: Callable[[Step], Sequence[str]]
+    make: Callable[[Step, str], Any]
 
 
 #: Makes one asset of one screen.

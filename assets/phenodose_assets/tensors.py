@@ -42,7 +42,7 @@ def tensor_assets() -> list[ScreenAsset]:
 
 
 def plate_paths(store: Store, screen: str) -> dict[str, str]:
-    """Place of every OME-Zarr plate of a screen, relative to the store, by plate name.
+    """Place of every OME-Zarr plate of a screen by plate name, as text for `Store.plate_at`.
 
     Raises:
         NotMade: the screen has no plates in the store.
@@ -61,7 +61,7 @@ def _make_pseudo_rgb(step: Step) -> Product:
     size_px = parameters.size_px or step.screen.size_px
     channel = step.screen.channel if parameters.channel is None else parameters.channel
     plates = {
-        plate: Plate.open(step.store.root / path) for plate, path in plate_paths(step.store, step.screen_id).items()
+        plate: Plate.open(step.store.plate_at(path)) for plate, path in plate_paths(step.store, step.screen_id).items()
     }
     out = step.store.tensor_path(step.screen_id)
     build_tensors(plates, out, size_px, channel, progress=step.progress)

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from phenodose.places import is_remote, upload_tree
 
 
 def sync_folder(folder: Path) -> None:
@@ -30,8 +33,13 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is synced and moved into place.
 
     If the block raises, the temporary file or folder is removed and `path` stays as it was. A folder
-    already at `path` is replaced whole.
+    already at `path` is replaced whole. In an object store the temporary place is a local one, which is uploaded
+    when the block ends well; a folder's own `zarr.json` goes last.
     """
+    if is_remote(path):
+        with _uploaded(path) as aside:
+            yield aside
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
@@ -50,6 +58,17 @@ def written_aside(path: Path) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
         else:
             aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _uploaded(path: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="phenodose-") as folder:
+        aside = Path(folder) / path.name
+        yield aside
+        if aside.is_dir():
+            upload_tree(aside, path)
+        else:
+            path.write_bytes(aside.read_bytes())
 
 
 def write_text(path: Path, text: str) -> None:

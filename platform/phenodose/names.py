@@ -12,7 +12,7 @@ from phenodose.errors import InputError
 
 SCREEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9][0-9]?)\Z")
-_NUMBERED_PLATE = re.compile(r"(?:p|plate)?[ _-]?0*([0-9]+)\Z", re.IGNORECASE)
+_NUMBERED_PLATE = re.compile(r"(?:p|plate)?[ _-]?0*([0-9]{1,15})\Z", re.IGNORECASE)
 
 #: Rows and columns of the usual microplates, by number of wells.
 PLATE_FORMATS: dict[int, tuple[int, int]] = {
@@ -88,10 +88,10 @@ def plate_key(label: str) -> str:
     """
     text = label.strip()
     match = _NUMBERED_PLATE.match(text)
-    return str(int(match.group(1))) if match else text.upper()
+    return match.group(1) if match else text.upper()
 
 
 def plate_sort_key(label: str) -> tuple[int, int, str]:
     """Sort key of a plate label: numbered plates by number first, then the others by text."""
     key = plate_key(label)
-    return (0, int(key), "") if key.isdigit() else (1, 0, key)
+    return (0, int(key), "") if _NUMBERED_PLATE.match(key) else (1, 0, key)

@@ -7,36 +7,66 @@ asset graph (which calls the same steps one by one).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 
+from phenodose.dose_response.combination import PREFIX, combination_differences
 from phenodose.dose_response.curves import CurveBatch
-from phenodose.dose_response.fit import FitName, fit_curves
+from phenodose.dose_response.fit import FitName, IntervalName, fit_curves
 from phenodose.dose_response.points import curve_points
-from phenodose.dose_response.scoring import score_curves
-from phenodose.errors import Faults, InputError, MissingInputError
-from phenodose.plugins import Scorer
-from phenodose.quality.report import qc_rows
-from phenodose.screens.cells import SPREADSHEETS, Sheet, read_delimited, read_spreadsheet, to_number, to_text
+from phenodose.dose_response.scoring import score_with_all
+from phenodose.errors import Faults, InputError, NotMade
+from phenodose.plugins import Scorer, registry
+from phenodose.plugins.readouts import Progress
+from phenodose.processes import in_processes, usable_cores
+from phenodose.quality.report import curve_qc_rows, qc_rows
+from phenodose.quality.wells import checked_viability
 from phenodose.screens.layout import Layout
 from phenodose.screens.matrices import match_to_layout
 from phenodose.tables import CURVE_FIT_COLUMNS
 from phenodose.viability.controls import choose_controls
-from phenodose.viability.normalise import Grouping, to_viability
+from phenodose.viability.normalise import Grouping, RisesWith, falls_with_viability, refuse_lost_drugs
 
-#: Stands in the column readout: a layout or a set of matrices does not say what was measured.
+#: Stands in the column readout where nothing says what was measured.
 READOUT = "readout"
 
-SCORE_COLUMNS = ("sample", "drug", "scorer", "score", "lower", "upper", "bound", "unit", "hit", "status")
+#: From so many samples on (every readout counts) processes are worth their start, and progress is told.
+MANY_TASKS = 8
+
+SCORE_COLUMNS = (
+    *("sample", "drug", "scorer", "score", "lower", "upper", "bound", "unit", "hit", "status"),
+    *("lower_bound", "upper_bound", "published_value"),
+)
 _FIRST = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "objective", "status")
 CURVE_COLUMNS = ("sample", "drug", *_FIRST, *(name for name in CURVE_FIT_COLUMNS if name not in _FIRST))
 QC_COLUMNS = ("sample", "plate", "metric", "value", "threshold", "verdict", "explanation")
 
-#: Scorer whose scores have a reference, and the name of the difference.
-SELECTIVE_OF, SELECTIVE = "dss_asym", "sdss_asym"
+_FALLS = (
+    "sample {sample}: the positive controls have the larger raw values, so these were taken to rise with cell death; "
+    "say so with --rises-with death, or look for swapped controls in the layout."
+)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """How raw values become viability.
+
+    Attributes:
+        by: group whose controls viability is relative to.
+        negative: names of the control of viability 1, by well type or treatment, most wanted first.
+        positive: names of the control of viability 0, likewise.
+        rises_with: what a larger raw value means; None takes what the controls say.
+        mask_uncontrolled: leave out the wells of groups without usable controls, instead of refusing.
+    """
+
+    by: Grouping = "plate"
+    negative: Sequence[str] = ("neg",)
+    positive: Sequence[str] = ("pos",)
+    rises_with: RisesWith | None = None
+    mask_uncontrolled: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,9 +74,10 @@ class Scored:
     """What a layout gives.
 
     Attributes:
-        scores: one row a sample, drug and scorer with `SCORE_COLUMNS`; with replicates a column more.
-        curves: one row a sample and drug with `CURVE_COLUMNS`; with replicates a column more.
-        qc: one row a figure with `QC_COLUMNS`.
+        scores: one row a sample, drug and scorer with `SCORE_COLUMNS`; with named readouts and with replicates
+            a column more each.
+        curves: one row a sample and drug with `CURVE_COLUMNS`; more columns likewise.
+        qc: one row a figure with `QC_COLUMNS`; with named readouts a column more.
         notes: a sentence on each thing that was left out.
     """
 
@@ -56,101 +87,155 @@ class Scored:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What one sample has of one readout."""
+
+    sample: str
+    readout: str
+    wells: pd.DataFrame
+    viability: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What is the same for all tasks; see `score_layout`."""
+
+    fit: FitName
+    per_replicate: bool
+    bootstrap: int
+    intervals: IntervalName
+    seed: int
+    tell_falling: bool
+    scorers: Sequence[Scorer]
+    optional: Sequence[Scorer]
+
+
 def score_layout(
     layout: Layout,
-    matrices: pd.DataFrame | None,
+    matrices: pd.DataFrame | Mapping[str, pd.DataFrame] | None,
     scorers: Sequence[Scorer],
     *,
     fit: FitName = "robust",
-    by: Grouping = "plate",
+    normalisation: Normalisation = Normalisation(),
     per_replicate: bool = False,
     bootstrap: int = 200,
+    intervals: IntervalName = "posterior",
     seed: int = 0,
-    reference: dict[str, float] | None = None,
+    optional: Sequence[Scorer] = (),
+    workers: int | None = 1,
+    listener: Progress | None = None,
 ) -> Scored:
-    """Normalise, fit and score every sample of a layout; the controls are the wells of type neg and pos.
+    """Normalise, fit and score every sample and readout of a layout.
+
+    Where a drug was given alone and with an add-on, rows of the scorers 'dc<scorer>' give the difference.
 
     Args:
         layout: the wells.
-        matrices: from `read_matrices`; None takes the readouts of the layout itself.
+        matrices: from `read_matrices`, or several of these by name of the readout; None takes the readouts of
+            the layout itself.
         scorers: what to score with.
         fit: 'robust' or 'nplr'.
-        by: group in which viability is normalised.
+        normalisation: the controls, and what viability is relative to.
         per_replicate: add rows for each replicate by itself.
         bootstrap: draws for the intervals of the scores; 0 for none.
+        intervals: what the draws are, 'posterior' or 'bootstrap' (`fit_curves`).
         seed: seed of the draws.
-        reference: mean dss_asym of reference samples by drug; adds the scores `sdss_asym`.
+        optional: more scorers; one that lacks what it needs is left out with a note.
+        workers: processes that score; the result is the same whatever their number. None takes all cores where
+            there are samples enough. Scorers that are not installed as plugins stay in this process.
+        listener: is told the samples done (every readout counts), and their number, where these are many.
 
     Raises:
-        InputError: there are no readouts, no controls or no therapy wells, or the files do not fit.
+        InputError: there are no readouts, no controls or no therapy wells, drug wells lack usable controls
+            (unless they may be masked), or the files do not fit.
     """
     if not (layout.frame["well_type"] == "therapy").any():
         raise InputError(
             f"{layout.path}: there are no therapy wells; set WellType to therapy for the wells with drugs."
         )
-    if reference is not None and SELECTIVE_OF not in [scorer.name for scorer in scorers]:
-        raise InputError(f"a reference is subtracted from {SELECTIVE_OF}; add the scorer {SELECTIVE_OF}.")
     controls_of = str(layout.path)
-    choose_controls(layout.frame, ("neg",), ("pos",), controls_of)
+    n = normalisation
+    choose_controls(layout.frame, n.negative, n.positive, controls_of)
     faults = Faults(controls_of)
+    named = isinstance(matrices, Mapping)
+    by_readout = matrices if isinstance(matrices, Mapping) else {READOUT: matrices}
+    tasks: list[_Task] = []
+    for readout, values in by_readout.items():
+        for sample, wells, raw in _samples(layout, values):
+            try:
+                controls = choose_controls(wells, n.negative, n.positive, f"sample {sample}")
+                viability = checked_viability(raw, wells, controls, n.by, rises_with=n.rises_with)
+                viability = viability.assign(readout=readout)
+                if not n.mask_uncontrolled:
+                    refuse_lost_drugs(viability, wells, controls, n.by)
+            except InputError as error:
+                told = str(error) if str(error).startswith("sample ") else f"sample {sample}: {error}"
+                faults.add(f"readout {readout}, {told}" if named else told)
+                continue
+            tasks.append(_Task(sample, readout, wells, viability))
+    faults.raise_if_any()
+    settings = _Settings(
+        fit, per_replicate, bootstrap, intervals, seed, n.rises_with is None, tuple(scorers), tuple(optional)
+    )
     parts: list[Scored] = []
-    for sample, wells, raw in _samples(layout, matrices):
-        try:
-            controls = choose_controls(wells, ("neg",), ("pos",), f"sample {sample}")
-            viability = to_viability(raw, wells, controls, by).assign(readout=READOUT)
-        except InputError as error:
-            faults.add(f"sample {sample}: {error}" if not str(error).startswith("sample ") else str(error))
-            continue
-        points = curve_points(viability, wells, per_replicate)
-        fitted = fit_curves(points, fit=fit, bootstrap=bootstrap, seed=seed)
-        curves = fitted.select(fitted.n_points > 0)
-        scores = pd.concat([score_curves(curves, scorer) for scorer in scorers], ignore_index=True)
-        if reference is not None:
-            scores = pd.concat([scores, _selective(scores, reference)], ignore_index=True)
-        qc = qc_rows(viability, wells, READOUT).assign(sample=sample)
-        parts.append(Scored(scores, curves.to_frame(), qc, _notes(sample, viability, wells, fitted)))
-    faults.raise_if_any()
-    return _joined(parts, [*(scorer.name for scorer in scorers), SELECTIVE], per_replicate)
+    many = len(tasks) >= MANY_TASKS
+    if workers is None:
+        workers = usable_cores() if many else 1
+    for part in _score_tasks(tasks, settings, workers):
+        parts.append(part)
+        if listener is not None and many:
+            listener(len(parts), len(tasks), tasks[len(parts) - 1].sample)
+    if named:
+        parts = [
+            replace(part, notes=[f"readout {task.readout}, {note}" for note in part.notes])
+            for part, task in zip(parts, tasks, strict=True)
+        ]
+    names = [scorer.name for scorer in (*scorers, *optional)]
+    last = [*(["readout"] if named else []), *(["replicate"] if per_replicate else [])]
+    return _joined(parts, [*names, *(PREFIX + name for name in names)], list(by_readout), last)
 
 
-def read_reference(path: Path) -> dict[str, float]:
-    """Mean dss_asym of reference samples by drug, from a table with the columns Drug.Name and mean_DSS.
-
-    Raises:
-        InputError: the file is missing or no such table; all faults in one message.
-    """
-    sheet = _reference_sheet(Path(path))
-    rows = [row for row in sheet.rows if any(cell is not None for cell in row)]
-    header = [to_text(cell) for cell in rows[0]] if rows else []
-    faults = Faults(sheet.place)
-    for name in ("Drug.Name", "mean_DSS"):
-        if name not in header:
-            faults.add(
-                f"column {name} is missing; the header row holds {', '.join(filter(None, header)) or 'nothing'}."
-            )
-    faults.raise_if_any()
-    name_at, mean_at = header.index("Drug.Name"), header.index("mean_DSS")
-    means: dict[str, float] = {}
-    for number, row in enumerate(rows[1:], 2):
-        drug = to_text(row[name_at]) if name_at < len(row) else None
-        try:
-            mean = to_number(row[mean_at]) if mean_at < len(row) else None
-        except ValueError:
-            faults.add(f"row {number}: mean_DSS is {row[mean_at]!r}; write a number.")
-            continue
-        if drug is not None and drug in means:
-            faults.add(f"row {number}: {drug} stands in the table twice; keep one row.")
-        if drug is not None and mean is not None:
-            means[drug] = mean
-    faults.raise_if_any()
-    return means
+def _score_tasks(tasks: Sequence[_Task], settings: _Settings, workers: int) -> Iterator[Scored]:
+    """What every task gives, in order."""
+    known = registry().usable("scorer") if workers > 1 else {}
+    everyone = (settings.scorers, settings.optional)
+    if any(known.get(scorer.name) is not type(scorer) for some in everyone for scorer in some):
+        yield from (_score_task(task, settings) for task in tasks)
+        return
+    recipes = [[(scorer.name, scorer.parameters.model_dump()) for scorer in some] for some in everyone]
+    plain = replace(settings, scorers=(), optional=())
+    yield from in_processes(_score_elsewhere, [(task, plain, recipes) for task in tasks], workers)
 
 
-def _reference_sheet(path: Path) -> Sheet:
-    if not path.is_file():
-        raise MissingInputError(f"{path}: there is no such reference file; check the path.")
-    read = read_spreadsheet if path.suffix.lower() in SPREADSHEETS else read_delimited
-    return read(path.read_bytes(), str(path))
+def _score_elsewhere(work: tuple[_Task, _Settings, list[list[tuple[str, dict[str, Any]]]]]) -> Scored:
+    """`_score_task` in another process, with scorers made there."""
+    task, settings, recipes = work
+    scorers, optional = ([registry().create("scorer", *recipe) for recipe in some] for some in recipes)
+    return _score_task(task, replace(settings, scorers=scorers, optional=optional))
+
+
+def _score_task(task: _Task, settings: _Settings) -> Scored:
+    """Fit and score one readout of one sample."""
+    wells, viability = task.wells, task.viability
+    fitted = fit_curves(
+        curve_points(viability, wells, settings.per_replicate),
+        fit=settings.fit,
+        bootstrap=settings.bootstrap,
+        seed=settings.seed,
+        intervals=settings.intervals,
+        noise="batch",
+    )
+    curves = fitted.select(fitted.n_points > 0)
+    scores, left_out = _score(curves, settings.scorers, settings.optional)
+    scores = pd.concat([scores, combination_differences(scores, wells)], ignore_index=True)
+    singly = fitted if settings.per_replicate else fit_curves(curve_points(viability, wells), fit=settings.fit)
+    figures = [qc_rows(viability, wells, task.readout), curve_qc_rows(viability, wells, singly, task.readout)]
+    qc = pd.concat(figures, ignore_index=True).assign(sample=task.sample)
+    notes = [*_notes(task.sample, viability, wells, fitted), *left_out]
+    if settings.tell_falling and falls_with_viability(viability):
+        notes.append(_FALLS.format(sample=task.sample))
+    return Scored(scores, curves.to_frame(), qc, notes)
 
 
 def _samples(layout: Layout, matrices: pd.DataFrame | None) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
@@ -180,17 +265,17 @@ def _samples(layout: Layout, matrices: pd.DataFrame | None) -> list[tuple[str, p
     return [(name, frame.assign(sample=name), matched[matched["sample"] == name]) for name in names]
 
 
-def _selective(scores: pd.DataFrame, reference: dict[str, float]) -> pd.DataFrame:
-    """Scores minus the mean of the reference, by exact name of the drug; empty where it has none."""
-    rows = scores[scores["scorer"] == SELECTIVE_OF].copy()
-    mean = rows["drug"].map(reference).astype("float64")
-    for name in ("score", "lower", "upper"):
-        rows[name] = rows[name] - mean
-    rows["scorer"] = SELECTIVE
-    rows["hit"] = None
-    unmatched = mean.isna() & (rows["status"] == "ok")
-    rows.loc[unmatched, "status"] = "no reference"
-    return rows
+def _score(curves: CurveBatch, scorers: Sequence[Scorer], optional: Sequence[Scorer]) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of all scorers, and a note on each optional one that cannot score."""
+    able, notes = list(scorers), []
+    for scorer in optional:
+        try:
+            scorer.score(curves)
+        except NotMade as reason:
+            notes.append(f"no scores {scorer.name}: {reason}")
+        else:
+            able.append(scorer)
+    return pd.concat(score_with_all(curves, able), ignore_index=True), notes
 
 
 def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch) -> list[str]:
@@ -198,25 +283,36 @@ def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame, curves: Cu
     therapy = (wells["well_type"] == "therapy").to_numpy()
     reasons = viability.loc[therapy & viability["masked"].to_numpy(), "mask_reason"].value_counts()
     notes = [f"sample {sample}: {count} therapy wells left out: {reason}." for reason, count in reasons.items()]
+    flags = viability.loc[therapy, "flag"].value_counts()
+    if len(flags):
+        told = ", ".join(f"{count} {flag}" for flag, count in flags.items())
+        notes.append(f"sample {sample}: {flags.sum()} therapy wells look doubtful ({told}); they count all the same.")
     lost = sorted(curves.keys.loc[(curves.n_points == 0) & (curves.keys["replicate"] == "pooled"), "drug"])
     return [*notes, f"sample {sample}: no well with a value for {', '.join(lost)}."] if lost else notes
 
 
-def _joined(parts: Sequence[Scored], scorer_names: Sequence[str], per_replicate: bool) -> Scored:
-    """The parts as whole tables, in order of sample, drug and scorer (pooled before single replicates)."""
-    last = ["replicate"] if per_replicate else []
+def _joined(
+    parts: Sequence[Scored], scorer_names: Sequence[str], readouts: Sequence[str], last: Sequence[str]
+) -> Scored:
+    """The parts as whole tables, in order of sample, readout, drug and scorer (pooled before single replicates).
+
+    `last` are further columns at the end: readout, replicate.
+    """
     order = {name: position for position, name in enumerate(scorer_names)}
+    place = {name: position for position, name in enumerate(readouts)}
     scores = pd.concat([part.scores for part in parts], ignore_index=True)
     curves = pd.concat([part.curves for part in parts], ignore_index=True)
-    scores = scores.assign(_scorer=scores["scorer"].map(order), _single=scores["replicate"] != "pooled").sort_values(
-        ["sample", "_single", "replicate", "drug", "_scorer"], kind="stable"
+    by = ["sample", "_readout", "_single", "replicate", "drug"]
+    scores, curves = (
+        table.assign(_readout=table["readout"].map(place), _single=table["replicate"] != "pooled")
+        for table in (scores, curves)
     )
-    curves = curves.assign(_single=curves["replicate"] != "pooled").sort_values(
-        ["sample", "_single", "replicate", "drug"], kind="stable"
-    )
+    scores = scores.assign(_scorer=scores["scorer"].map(order)).sort_values([*by, "_scorer"], kind="stable")
+    curves = curves.sort_values(by, kind="stable")
+    qc = pd.concat([part.qc for part in parts], ignore_index=True)
     return Scored(
         scores[[*SCORE_COLUMNS, *last]].reset_index(drop=True),
         curves[[*CURVE_COLUMNS, *last]].reset_index(drop=True),
-        pd.concat([part.qc for part in parts], ignore_index=True)[list(QC_COLUMNS)],
-        [note for part in parts for note in part.notes],
+        qc[[*QC_COLUMNS, *(name for name in last if name == "readout")]],
+        list(dict.fromkeys(note for part in parts for note in part.notes)),
     )

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import InputError, StoreError
 from phenodose.files import write_json, written_aside
 from phenodose.names import SCREEN_ID, check_screen_id
+from phenodose.places import folders, is_remote, place
 from phenodose.tables import TABLES, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_STORE = "store"
+#: The environment variable with another place for the plates, the one large product: a folder or s3://....
+PLATES = "PHENODOSE_PLATES"
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ class Store:
         text = str(location or os.environ.get("PHENODOSE_STORE") or DEFAULT_STORE)
         if "://" in text:
             raise InputError(
-                f"store {text!r}: this version keeps its store in a folder; give a path, or mount the bucket."
+                f"store {text!r}: tables, checkpoints and reports lie in a folder; give a path, and for the plates set "
+                f"{PLATES}={text} (docs/storage.md)."
             )
         return cls(Path(text).expanduser().resolve())
 
@@ -47,12 +51,26 @@ class Store:
         return self.root / "screens" / check_screen_id(screen)
 
     def plate_path(self, screen: str, plate: str) -> Path:
-        """The OME-Zarr plate of one microplate."""
-        return self.screen_dir(screen) / "plates" / f"{check_screen_id(plate)}.ome.zarr"
+        """The OME-Zarr plate of one microplate: in the store, or below $PHENODOSE_PLATES if that is set."""
+        return self._plates_dir(screen) / f"{check_screen_id(plate)}.ome.zarr"
+
+    def plate_text(self, path: Path) -> str:
+        """A plate's place as the table `plates` holds it: relative to the store, or its address."""
+        inside = not is_remote(path) and path.is_relative_to(self.root)
+        return str(path.relative_to(self.root)) if inside else str(path)
+
+    def plate_at(self, text: str) -> Path:
+        """The place that `plate_text` has written down."""
+        return place(text) if "://" in text else self.root / text
 
     def plates(self, screen: str) -> list[Path]:
         """Every OME-Zarr plate of a screen, in order of name."""
-        return sorted((self.screen_dir(screen) / "plates").glob("*.ome.zarr"))
+        return [folder for folder in folders(self._plates_dir(screen)) if folder.name.endswith(".ome.zarr")]
+
+    def _plates_dir(self, screen: str) -> Path:
+        elsewhere = os.environ.get(PLATES)
+        root = place(elsewhere) if elsewhere else self.root
+        return root / "screens" / check_screen_id(screen) / "plates"
 
     def tensor_path(self, screen: str) -> Path:
         """The pseudo-RGB tensors of a screen: one Zarr group, dims well, y, x, channel."""

@@ -234,6 +234,8 @@ VIABILITY = Table(
         _text("control", "negative or positive where the well served as control of this readout", required=False),
         Column("masked", "boolean", "True where the well is left out of curves and controls"),
         _text("mask_reason", "Why the well is masked", required=False),
+        _text("flag", "Gravest doubt about the reading: empty, saturated, contaminated, ...", required=False),
+        _text("flag_reason", "Why the well is flagged; a flag alone changes no score", required=False),
         *PROVENANCE,
     ),
     ("screen", "plate", "well", "readout"),
@@ -255,6 +257,13 @@ _CURVE_FIT: tuple[Column, ...] = (
     _text("fit", "Name of the fit: robust or nplr"),
     _text("status", "ok, flat, decreasing, or failed"),
     _text("reason", "Why the status is not ok", required=False),
+    Column(
+        "identifiable",
+        "boolean",
+        "True if the 95 % interval of the half-effect dose lies within the tested range; empty without intervals",
+        required=False,
+    ),
+    _text("not_identifiable_because", "Where else the half-effect dose may lie", required=False),
 )
 
 CURVES = Table(
@@ -281,6 +290,9 @@ SCORES = Table(
         _text("unit", "Unit of the score", required=False),
         Column("hit", "boolean", "True where the score reaches the scorer's hit threshold", required=False),
         _text("status", "ok, or why there is no score"),
+        _text("lower_bound", "'=', or '<' where the interval may reach below its lower end", required=False),
+        _text("upper_bound", "'=', or '>' where the interval may reach above its upper end", required=False),
+        _number("published_value", "What published tables print for the score; empty where that is the score itself"),
         *PROVENANCE,
     ),
     ("screen", "sample", "readout", "replicate", "drug", "scorer"),
@@ -296,6 +308,7 @@ QC = Table(
         _text("metric", "Name of the figure: zprime_robust, replicate_pearson, ..."),
         _number("value", "The figure"),
         _number("threshold", "Limit that the verdict uses"),
+        _text("threshold_from", "Where the limit comes from: default, site.toml or screen.toml", required=False),
         _text("verdict", "pass, warn, fail, or none where there is no limit"),
         _text("explanation", "The verdict in plain words"),
         *PROVENANCE,

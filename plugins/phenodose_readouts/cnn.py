@@ -9,6 +9,7 @@ Source: Berker et al. 2022, IEEE Trans. Med. Imaging, doi 10.1109/TMI.2022.32055
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from phenodose.learning.augment import Augmentation
     from phenodose.learning.backbones import Architecture
+    from phenodose.learning.inference import Copies
     from phenodose.learning.training import Plan
     from phenodose.plugins import TrainingSet
 
@@ -36,6 +38,11 @@ class CnnParameters(Parameters):
     )
     weights_file: str | None = Field(
         default=None, description="File with the first convolutional weights, used instead of `weights`"
+    )
+    weights_file_sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-fA-F]{64}$",
+        description="SHA-256 that weights_file must have; empty takes it as it is",
     )
     micro_widths: tuple[int, ...] = Field(
         default=(8, 16, 32, 64), description="Filters of the blocks of micro, one convolution each"
@@ -58,6 +65,13 @@ class CnnParameters(Parameters):
     zoom_max: float = Field(default=1.1, ge=1, le=5, description="Largest zoom factor")
     intensity_min: float = Field(default=0.5, gt=0, le=1, description="Smallest factor on the signal")
     intensity_max: float = Field(default=1.5, ge=1, le=10, description="Largest factor on the signal")
+    intensity_mode: Literal["raw", "tf28", "keras29"] = Field(
+        default="raw",
+        description=(
+            "What the factor is applied to: raw (the signal, the paper's text), tf28 or keras29 (what its program did "
+            "to training images under two versions of its library)"
+        ),
+    )
     mixup_fraction: float = Field(
         default=0.0,
         ge=0,
@@ -85,6 +99,21 @@ class CnnParameters(Parameters):
         if not sizes or min(sizes) < 1:
             raise ValueError("give at least one positive number")
         return sizes
+
+    @model_validator(mode="after")
+    def _a_hash_belongs_to_a_file(self) -> CnnParameters:
+        if self.weights_file_sha256 and not self.weights_file:
+            raise ValueError("weights_file_sha256 is given without weights_file; name the file too")
+        return self
+
+    @model_validator(mode="after")
+    def _modes_of_the_reference_program_need_its_preprocessing(self) -> CnnParameters:
+        if self.backbone == "micro" and self.intensity_mode != "raw":
+            raise ValueError(
+                f"intensity_mode {self.intensity_mode} changes images preprocessed for networks of natural images, "
+                "micro standardises its own; set intensity_mode to 'raw', or take another backbone"
+            )
+        return self
 
     @model_validator(mode="after")
     def _micro_has_no_imagenet_weights(self) -> CnnParameters:
@@ -166,48 +195,52 @@ class CnnReadout(StagedReadout):
     ) -> TrainingRecord:
         """Train one phase; see `StagedReadout.train`.
 
-        A training killed on the way goes on from its last resume point if `out` is the same folder.
+        A training killed on the way goes on from its last resume point if `out` is the same folder; the point is
+        kept until the checkpoint is complete, and a checkpoint of this very training is not made again.
+
+        Raises:
+            CheckpointError: also if the training diverged, so that its weights are no numbers.
         """
         from phenodose.learning import checkpoint
-        from phenodose.learning.training import fit, inputs_hash
+        from phenodose.learning.training import drop_resume_point, fit, inputs_hash
 
         started = time.monotonic()
         p = self.parameters
         out.mkdir(parents=True, exist_ok=True)
         network, architecture, parent_hash, first_weights = self._network(data.images.shape[1:], parent)
-        plan = self._plan(phase)
-        history = fit(network, data, plan, work=out, resume_every_s=p.resume_every_s, progress=progress)
         record = TrainingRecord(
             phase=phase.name,
             weights_hash="",
             parent_hash=parent_hash,
             inputs_hash=inputs_hash(data),
             parameters=p.model_dump(mode="json"),
-            history=history,
-            validation_auroc=_validation_auroc(network, data, p),
-            seconds=time.monotonic() - started,
+            history=[],
+            validation_auroc=None,
+            seconds=0.0,
             n_train=int((~data.validation).sum()),
             n_validation=int(data.validation.sum()),
-            extra={"first_weights": first_weights},
+            extra={"first_weights": first_weights, "plugin_version": self.version},
         )
-        return checkpoint.save(out, network, architecture, record)
+        finished = checkpoint.finished(out, record)
+        if finished is None:
+            history = fit(
+                network, data, self._plan(phase), work=out, resume_every_s=p.resume_every_s, progress=progress
+            )
+            auroc = self._validation_auroc(network, data)
+            record = replace(record, history=history, validation_auroc=auroc, seconds=time.monotonic() - started)
+            finished = checkpoint.save(out, network, architecture, record)
+        drop_resume_point(out)
+        return finished
 
     def infer(self, checkpoint: Path, tensors: xr.DataArray, progress: Progress = no_progress) -> Inference:
         """Run a trained phase over all wells; see `StagedReadout.infer`."""
-        from phenodose.errors import CheckpointError
         from phenodose.learning import checkpoint as checkpoints
-        from phenodose.learning.inference import Copies, infer
+        from phenodose.learning.inference import infer
 
         network, architecture, _ = checkpoints.load(checkpoint, self.parameters.precision)
-        shape = tuple(tensors.sizes[dim] for dim in ("y", "x", "channel"))
-        if shape != architecture.input_shape:
-            raise CheckpointError(
-                f"the checkpoint {checkpoint} was trained on images of {architecture.input_shape} (y, x, channel), but "
-                f"the tensors are {shape}; use the same size_px under [tensors] in screen.toml, or train again."
-            )
+        checkpoints.expect_shape(architecture, tensors, checkpoint)
         p = self.parameters
-        copies = Copies(p.inference_copies, self._augmentation(), p.seed) if p.inference_copies else None
-        return infer(network, architecture.backbone, tensors, p.inference_batch_size, copies, progress)
+        return infer(network, architecture.backbone, tensors, p.inference_batch_size, self._copies(), progress)
 
     def _network(
         self, input_shape: tuple[int, ...], parent: Path | None
@@ -227,6 +260,8 @@ class CnnReadout(StagedReadout):
             return network, architecture, record.weights_hash, None
         network = backbones.build(wanted, p.precision)
         source = Path(p.weights_file) if p.weights_file else p.weights
+        if isinstance(source, Path) and p.weights_file_sha256:
+            backbones.expect_file(source, p.weights_file_sha256)
         return network, wanted, None, backbones.initialise(network, wanted, source, p.seed)
 
     def _plan(self, phase: Phase) -> Plan:
@@ -243,6 +278,7 @@ class CnnReadout(StagedReadout):
             augmentation=self._augmentation(),
             mixup_fraction=p.mixup_fraction,
             seed=p.seed,
+            intensity_mode=p.intensity_mode,
         )
 
     def _augmentation(self) -> Augmentation:
@@ -259,13 +295,21 @@ class CnnReadout(StagedReadout):
             intensity_max=p.intensity_max,
         )
 
+    def _copies(self) -> Copies | None:
+        """The augmented copies that every question about a well is averaged over; None asks about the image itself."""
+        from phenodose.learning.inference import Copies
 
-def _validation_auroc(network: Any, data: TrainingSet, parameters: CnnParameters) -> float | None:
-    from phenodose.learning.inference import predict
-    from phenodose.learning.training import auroc
+        p = self.parameters
+        return Copies(p.inference_copies, self._augmentation(), p.seed) if p.inference_copies else None
 
-    held_out = data.validation
-    if not held_out.any():
-        return None
-    raw = predict(network, parameters.backbone, data.images[held_out], parameters.inference_batch_size).raw
-    return auroc(raw, data.labels[held_out] > 0.5)
+    def _validation_auroc(self, network: Any, data: TrainingSet) -> float | None:
+        """Held-out wells are asked about as all wells will be."""
+        from phenodose.learning.inference import predict
+        from phenodose.learning.training import auroc
+
+        held_out = data.validation
+        if not held_out.any():
+            return None
+        p = self.parameters
+        found = predict(network, p.backbone, data.images[held_out], p.inference_batch_size, self._copies())
+        return auroc(found.raw, data.labels[held_out] > 0.5)

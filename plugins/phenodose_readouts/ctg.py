@@ -18,4 +18,5 @@ class CtgReadout(PlateReaderReadout):
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "CellTiter-Glo luminescence from plate-reader files in the folder ctg"
     unit: ClassVar[str] = "RLU"
+    rises_with = "viability"
     folder: ClassVar[str] = "ctg"

@@ -23,6 +23,9 @@ class AucScorer(Scorer):
     description = "Normalised area under the viability curve: 1 without effect, 0 if all die at every dose."
     unit = "fraction"
     higher_is_more_sensitive = False
+    formula = "1 - mean inhibition over the tested log-dose range"
+    source = "trapezoid rule on the fitted curve; Fallahi-Sichani et al. 2013, Nat. Chem. Biol. 9:708"
+    span = "0 to 1 (beyond where inhibition leaves 0 to 100 %)"
 
     def score(self, curves: CurveBatch) -> np.ndarray:
         """Mean viability of every curve over the tested log-dose range."""
@@ -38,6 +41,9 @@ class AocScorer(Scorer):
     version = "1"
     description = "Normalised area over the viability curve: 0 without effect, 1 if all die at every dose."
     unit = "fraction"
+    formula = "mean inhibition over the tested log-dose range; 1 - auc"
+    source = "as auc"
+    span = "0 to 1 (beyond where inhibition leaves 0 to 100 %)"
 
     def score(self, curves: CurveBatch) -> np.ndarray:
         """Mean inhibition of every curve over the tested log-dose range."""

@@ -22,6 +22,7 @@ class _DssScorer(Scorer):
 
     version = "1"
     unit = "percent"
+    source = "Yadav et al. 2014, Sci. Rep. 4:5193, of the asymmetric curve of Berker et al. 2022"
     Parameters = DssParameters
     kind: ClassVar[Literal["dss1", "dss2", "dss3"]]
 
@@ -37,6 +38,8 @@ class Dss1Scorer(_DssScorer):
 
     name = "dss1"
     description = "Area of the curve above the minimum activity, in percent of the largest possible."
+    formula = "100 * area of the curve above Amin / ((100 - Amin) * decades tested); 2 * dss_asym"
+    span = "0 to 100 (above where inhibition exceeds 100 %)"
     kind = "dss1"
 
 
@@ -45,6 +48,8 @@ class Dss2Scorer(_DssScorer):
 
     name = "dss2"
     description = "DSS1 / log10 of the upper asymptote in percent: toxic drugs count less."
+    formula = "dss1 / log10(top), top in percent"
+    span = "0 to 50 (above where inhibition exceeds 100 %)"
     kind = "dss2"
 
 
@@ -53,4 +58,6 @@ class Dss3Scorer(_DssScorer):
 
     name = "dss3"
     description = "Twice DSS2 times the share of the tested range above the dose of minimum activity."
+    formula = "2 * dss2 * (log10 highest dose - log10 dose at Amin) / decades tested"
+    span = "0 to 100 (above where inhibition exceeds 100 %)"
     kind = "dss3"

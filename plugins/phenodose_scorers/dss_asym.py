@@ -1,6 +1,6 @@
-"""DSS_asym: the default drug sensitivity score.
+"""DSS_asym: the default drug sensitivity score, as it is and adjusted by the goodness of fit.
 
-Belongs here: the scorer and the parameter that all DSS scorers share. Does not belong here: the formula
+Belongs here: the scorers and the parameter that all DSS scorers share. Does not belong here: the formula
 (`phenodose.dose_response.score_functions`).
 """
 
@@ -36,6 +36,9 @@ class DssAsymScorer(Scorer):
     description = "Drug sensitivity score of the asymmetric curve: 0 (no effect) to 50 (complete at every dose)."
     unit = "percent"
     hit_threshold = 10.0
+    formula = "50 * area of the curve above Amin / ((100 - Amin) * decades tested)"
+    source = "Berker et al. 2022, IEEE Trans. Med. Imaging"
+    span = "0 to 50 (above where inhibition exceeds 100 %)"
     Parameters = DssParameters
 
     def score(self, curves: CurveBatch) -> np.ndarray:
@@ -43,3 +46,24 @@ class DssAsymScorer(Scorer):
         from phenodose.dose_response.score_functions import dss_asym
 
         return dss_asym(curves, self.parameters.amin)
+
+
+class DssAsymAdjustedScorer(Scorer):
+    """DSS_asym times the goodness of fit: a poorly fitted curve counts less."""
+
+    name = "dss_asym_adj"
+    version = "1"
+    description = "DSS_asym times the goodness of fit of the curve, which counts 0 if negative"
+    unit = "percent"
+    formula = "dss_asym * max(0, GOF); GOF = 1 - SSE / SST"
+    source = "Berker et al. 2022, IEEE Trans. Med. Imaging"
+    span = "0 to 50 (above where inhibition exceeds 100 %)"
+    Parameters = DssParameters
+
+    def score(self, curves: CurveBatch) -> np.ndarray:
+        """The score of every curve; 0 where all inhibitions are equal, for a curve explains nothing there."""
+        import numpy as np
+
+        from phenodose.dose_response.score_functions import dss_asym
+
+        return np.asarray(dss_asym(curves, self.parameters.amin) * np.maximum(np.nan_to_num(curves.gof), 0.0))

@@ -23,6 +23,9 @@ class EmaxScorer(Scorer):
     version = "1"
     description = "Largest fitted inhibition within the tested range."
     unit = "percent"
+    formula = "100 * largest fitted inhibition from the lowest to the highest dose"
+    source = "usual definition, read from the fitted curve"
+    span = "any number, mostly 0 to 100"
 
     def score(self, curves: CurveBatch) -> np.ndarray:
         """Largest inhibition of every curve in percent."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 from phenodose.plugins import Scorer, Scores
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from phenodose.dose_response.curves import CurveBatch
 
 
@@ -20,6 +22,8 @@ class _InhibitoryDoseScorer(Scorer):
     version = "1"
     unit = "nM"
     higher_is_more_sensitive = False
+    source = "usual definition, read from the fitted curve"
+    span = "the tested doses; < or > where it lies outside"
 
 
 class _AbsoluteScorer(_InhibitoryDoseScorer):
@@ -31,9 +35,18 @@ class _AbsoluteScorer(_InhibitoryDoseScorer):
         """The dose in nM; '>' the highest tested dose if not reached, '<' the lowest if exceeded from there."""
         import numpy as np
 
-        from phenodose.dose_response.score_functions import inhibitory_dose
+        return _scores(curves, np.full(len(curves), self.target))
 
-        return Scores(*inhibitory_dose(curves, np.full(len(curves), self.target)))
+
+def _scores(curves: CurveBatch, target: np.ndarray, published_target: np.ndarray | None = None) -> Scores:
+    """Doses with their bounds and what published tables print; draws are never printed."""
+    from phenodose.dose_response.score_functions import inhibitory_dose, published_inhibitory_dose
+
+    dose, bound = inhibitory_dose(curves, target)
+    if curves.drawn_from is not None:
+        return Scores(dose, bound)
+    published = published_inhibitory_dose(curves, target if published_target is None else published_target)
+    return Scores(dose, bound, published=published)
 
 
 class AbsIc25Scorer(_AbsoluteScorer):
@@ -41,6 +54,7 @@ class AbsIc25Scorer(_AbsoluteScorer):
 
     name = "abs_ic25"
     description = "Dose at which viability has fallen to 75 %."
+    formula = "dose where inhibition = 25 %"
     target = 0.25
 
 
@@ -49,6 +63,7 @@ class AbsIc50Scorer(_AbsoluteScorer):
 
     name = "abs_ic50"
     description = "Dose at which viability has fallen to 50 %."
+    formula = "dose where inhibition = 50 %"
     target = 0.50
 
 
@@ -57,6 +72,7 @@ class AbsIc75Scorer(_AbsoluteScorer):
 
     name = "abs_ic75"
     description = "Dose at which viability has fallen to 25 %."
+    formula = "dose where inhibition = 75 %"
     target = 0.75
 
 
@@ -65,12 +81,13 @@ class RelIc50Scorer(_InhibitoryDoseScorer):
 
     name = "rel_ic50"
     description = "Dose half way between the lower and the upper asymptote; none for a flat curve."
+    formula = "dose where inhibition = (max(bottom, -10 %) + min(top, 110 %)) / 2"
 
     def score(self, curves: CurveBatch) -> Scores:
         """The dose in nM with its bound; NaN where the curve is flat, for it has no half way."""
         import numpy as np
 
-        from phenodose.dose_response.score_functions import inhibitory_dose, relative_target
+        from phenodose.dose_response.score_functions import relative_target
 
         target = np.where(curves.status == "flat", np.nan, relative_target(curves))
-        return Scores(*inhibitory_dose(curves, target))
+        return _scores(curves, target, relative_target(curves))

@@ -11,43 +11,62 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from phenodose.quality.limits import Limits, QualitySetting, judge
+from phenodose.quality.thresholds import metrics_of
 from phenodose.store import Store
 from phenodose_assets import readouts, scores
-from phenodose_assets.checks import quality_verdict, schema_faults, schema_verdict
+from phenodose_assets.checks import quality_block, quality_verdicts, schema_faults, schema_verdict
 from phenodose_assets.launch import materialize_screen
 from phenodose_assets.registration import register_screen
 
 KEY = "viability/ctg"
 
 
-def qc(*rows: tuple[str, str, float, str]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=["plate", "metric", "value", "verdict"])
-    return frame.assign(explanation=[f"Told of {plate}." for plate in frame["plate"]])
+def qc(*rows: tuple[str, str, float]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["plate", "metric", "value"])
+    verdicts = [judge(metric, value).verdict for metric, value in zip(frame["metric"], frame["value"], strict=True)]
+    return frame.assign(readout="ctg", verdict=verdicts, explanation=[f"Told of {plate}." for plate in frame["plate"]])
 
 
-def test_one_poor_plate_raises_the_flag_and_is_told() -> None:
-    rows = qc(("P1", "zprime_robust", 0.7, "pass"), ("P2", "zprime_robust", -0.2, "fail"), ("P1", "ssmd", 1, "fail"))
-    verdict = quality_verdict("robust_zprime", rows, ["zprime_robust"])
-    assert verdict is not None
+def blocking(metric: str, **said: float) -> Limits:
+    return Limits.resolve(screen={metric: QualitySetting(block=True, **said)})
+
+
+def test_every_figure_is_one_check_and_one_poor_plate_raises_its_flag() -> None:
+    rows = qc(("P1", "zprime_robust", 0.7), ("P2", "zprime_robust", -0.2), ("P1", "ssmd", 5.0))
+    robust, ssmd = quality_verdicts(rows, Limits())
+    assert (robust.check, robust.passed, robust.error) == ("zprime_robust", False, False)
+    assert robust.description == "P2: Told of P2."
+    assert robust.metadata == {"P1": 0.7, "P2": -0.2, "limits": "good 0.5, poor 0.0 (default)"}
+    assert (ssmd.check, ssmd.passed) == ("ssmd", True)
+
+
+def test_figures_without_value_say_nothing_and_those_without_limit_pass() -> None:
+    rows = qc(("screen", "replicate_pearson", float("nan")), ("P1", "negative_mean", 1.0))
+    (verdict,) = quality_verdicts(rows, Limits())
+    assert (verdict.check, verdict.passed) == ("negative_mean", True)
+    assert quality_block(rows, blocking("replicate_pearson")) == ""
+
+
+def test_a_fail_blocks_where_the_configuration_says_so() -> None:
+    rows = qc(("P1", "zprime_robust", 0.7), ("P2", "zprime_robust", -0.2))
+    assert quality_block(rows, Limits()) == ""
+    assert quality_block(rows, blocking("zprime_robust", poor=-0.5)) == ""
+    message = quality_block(rows, blocking("zprime_robust"))
+    assert "ctg, P2: zprime_robust is -0.2" in message
+    assert "screen.toml" in message
+    assert "block = false" in message
+    (verdict,) = quality_verdicts(rows, blocking("zprime_robust"))
+    assert verdict.error
     assert not verdict.passed
-    assert not verdict.error
-    assert verdict.description == "Told of P2."
-    assert verdict.metadata == {"zprime_robust P1": 0.7, "zprime_robust P2": -0.2}
-
-
-def test_good_figures_pass_and_missing_ones_say_nothing() -> None:
-    rows = qc(("P1", "zprime_robust", 0.7, "pass"), ("screen", "replicate_pearson", float("nan"), "none"))
-    good = quality_verdict("robust_zprime", rows, ["zprime_robust"])
-    assert good is not None
-    assert good.passed
-    assert quality_verdict("replicate_agreement", rows, ["replicate_pearson"]) is None
 
 
 def test_checks_of_a_good_readout(ctg_run: Any) -> None:
     checks = ctg_run.checks(KEY)
-    assert set(checks) == {"made", "schema", "robust_zprime", "replicate_agreement"}
+    assert {"made", "schema", "zprime_robust", "replicate_pearson", "negative_drift", "flagged_percent"} <= set(checks)
+    assert set(checks) - {"made", "schema"} <= set(metrics_of("viability"))
     assert all(check.passed for check in checks.values()), checks
-    assert checks["robust_zprime"].severity is dg.AssetCheckSeverity.WARN
+    assert checks["zprime_robust"].severity is dg.AssetCheckSeverity.WARN
     assert checks["schema"].severity is dg.AssetCheckSeverity.ERROR
     assert set(ctg_run.store.read_table("qc", "TST_V1_DS1", KEY)["readout"]) == {"ctg"}
 
@@ -60,13 +79,13 @@ def test_poor_controls_raise_the_flag_but_stop_nothing(
     layout = pd.read_csv(folder / "layout.csv")
     # The killing control is a dose that does not kill.
     layout = layout[~layout["WellType"].isin(["pos", "BzCl"])]
-    layout.loc[layout["Treatment"].isin(["Weak", "Inert"]) & (layout["Concentration"] <= 10), "WellType"] = "pos"
+    layout.loc[(layout["Treatment"] == "Weak") & layout["Concentration"].isin([100, 1000]), "WellType"] = "pos"
     layout.to_csv(folder / "layout.csv", index=False)
     register_screen(store, folder)
     outcome = materialize_screen(store, "POOR_V1_DS1", select=f"layout,{KEY},curves/ctg", instance=instance)
     assert outcome.success, outcome.failed
     assert "curves/ctg" in outcome.made
-    check = look_at(store, outcome, instance).checks(KEY)["robust_zprime"]
+    check = look_at(store, outcome, instance).checks(KEY)["zprime_robust"]
     assert not check.passed
     assert "P1" in str(check.metadata)
 

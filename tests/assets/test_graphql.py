@@ -251,8 +251,10 @@ def test_backfill_of_one_asset_as_the_partition_page_does(server: Server) -> Non
 
     assert server.wait_until(ended, 240, "the backfill") == "COMPLETED_SUCCESS", server.told()
     checks = server.ask(CHECKS, key={"path": ["viability", "ctg"]})["assetNodeOrError"]["assetChecksOrError"]["checks"]
-    results = {check["name"]: check["executionForLatestMaterialization"] for check in checks}
-    assert set(results) == {"made", "schema", "robust_zprime", "replicate_agreement"}
+    told = {check["name"]: check["executionForLatestMaterialization"] for check in checks}
+    # a figure that this screen does not have, such as of a series that it lacks, is never evaluated
+    results = {name: result for name, result in told.items() if result is not None}
+    assert {"made", "schema", "zprime_robust", "replicate_pearson"} <= set(results)
     assert all(result["evaluation"]["success"] for result in results.values()), results
 
 

@@ -11,7 +11,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from phenodose.errors import StoreError
+from phenodose.errors import InputError, StoreError
 from phenodose.simulation import simulate_screen
 from phenodose.store import Store
 from phenodose_assets.launch import materialize_screen
@@ -112,7 +112,7 @@ def test_plates_and_quality_are_shown(drug_screen: Any) -> None:
         # The UI shows Markdown of less than 1000 characters at once, more behind a link.
         assert str(shown[label].value).startswith("![plate P")
         assert len(str(shown[label].value)) < 1000
-    assert {"robust_zprime", "replicate_agreement", "schema", "made"} == set(drug_screen.checks("viability/cnn_phase3"))
+    assert {"zprime_robust", "replicate_pearson", "schema", "made"} <= set(drug_screen.checks("viability/cnn_phase3"))
     assert drug_screen.checks("plate_images")["schema"].passed
 
 
@@ -149,3 +149,65 @@ def test_tensors_of_another_size_do_not_fit_the_adopted_network(
     assert outcome.skipped == {"checkpoint/cnn/phase3": "needs checkpoint/cnn/phase2"}
     with pytest.raises(StoreError, match=r"size_px|image size"):
         outcome.raise_if_failed()
+
+
+def test_what_the_network_says_is_kept_with_its_spread(drug_screen: Any, store: Store) -> None:
+    """`small_parameters` ask about 16 augmented copies, which lie apart."""
+    import xarray as xr
+
+    said = xr.open_zarr(store.feature_path(DS, "cnn_phase2"), consolidated=False)
+    assert said["raw"].dims == said["raw_sd"].dims == ("well",)
+    assert (said["raw_sd"] > 0).all()
+    rows = store.read_table("viability", DS)
+    rows = rows[rows["readout"] == "cnn_phase2"].dropna(subset="raw").set_index(["plate", "well"])
+    by_well = dict(zip(said["well"].to_numpy(), said["raw"].to_numpy(), strict=True))
+    assert by_well == {f"{plate}/{well}": raw for (plate, well), raw in rows["raw"].items()}
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "score-cam"])
+def test_wells_are_explained_by_the_command_line(drug_screen: Any, store: Store, method: str) -> None:
+    import xarray as xr
+    from click.testing import CliRunner
+
+    from phenodose.cli.cam import command
+
+    rows = store.read_table("viability", DS)
+    wells = [
+        f"{row.plate}/{row.well}" for row in rows[rows["readout"] == "cnn_phase3"].dropna(subset="raw").itertuples()
+    ]
+    asked = [DS, wells[0], wells[-1], "--method", method, "--class", "pos", "--store", str(store.root)]
+    told = CliRunner().invoke(command, asked, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    folder = Path(told.output.strip().splitlines()[-1])
+    assert folder == store.screen_dir(DS) / "activation_maps" / f"cnn_phase3_pos_{method}"
+    maps = xr.open_zarr(folder / "maps.zarr", consolidated=False)
+    assert maps["activation"].shape == (2, 48, 48)
+    assert [str(well) for well in maps["well"].to_numpy()] == [wells[0], wells[-1]]
+    assert maps.attrs["checkpoint"] == checkpoint(store, DS, "phase3")["weights_hash"]
+    np.testing.assert_array_equal(maps["flat"], ~maps["activation"].to_numpy().any(axis=(1, 2)))
+    pictures = {path.name for path in folder.glob("*.png")}
+    assert pictures == {f"{well.replace('/', '_')}.png" for well in (wells[0], wells[-1])}
+    with pytest.raises(InputError, match="well P9/Z99 has no image"):
+        CliRunner().invoke(command, [DS, "P9/Z99", "--store", str(store.root)], catch_exceptions=False)
+
+
+def test_a_training_that_ends_before_its_row_is_written_is_not_lost(
+    drug_screen: Any, store: Store, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phenodose_assets import models
+
+    def fail(*_: Any) -> None:
+        raise StoreError("the disk is full.")
+
+    other = {"cnn": {**QUICK["cnn"], "seed": 5}}
+    place = store.checkpoint_dir(DS, "cnn", "phase2")
+    with monkeypatch.context() as broken:
+        broken.setattr(models, "_write_row", fail)
+        outcome = materialize_screen(store, DS, select="checkpoint/cnn/phase2", parameters=other, instance=instance)
+    assert list(outcome.failed) == ["checkpoint/cnn/phase2"]
+    trained = (place / "record.json").read_bytes()
+    outcome = materialize_screen(store, DS, select="checkpoint/cnn/phase2", parameters=other, instance=instance)
+    assert outcome.made == ["checkpoint/cnn/phase2"]
+    # The record tells the seconds of the training, so the same bytes mean that it was not done again.
+    assert (place / "record.json").read_bytes() == trained
+    assert [path.name for path in place.parent.iterdir() if path.name.endswith((".training", ".partial"))] == []

@@ -99,6 +99,9 @@ def test_three_files_with_the_promised_columns(screen: Path) -> None:
         "unit",
         "hit",
         "status",
+        "lower_bound",
+        "upper_bound",
+        "published_value",
     ]
     assert list(scores["drug"]) == sorted(f"{drug}{plate}" for drug in DRUGS for plate in (1, 2))
     assert set(scores["sample"]) == {"X"}
@@ -189,7 +192,8 @@ def test_a_reference_gives_selective_scores(screen: Path) -> None:
     reference.to_excel(screen / "reference.xlsx", index=False)
     assert score(screen, "--reference", str(screen / "reference.xlsx")) == 0
     scores = pd.read_csv(screen / "scores.csv").set_index(["drug", "scorer"])
-    assert len(scores) == 12
+    assert len(scores) == 18
+    assert scores.index.get_level_values("scorer").unique().tolist() == ["dss_asym", "sdss_asym", "sdss_asym_adj"]
     plain, selective = scores.loc[("Potent1", "dss_asym")], scores.loc[("Potent1", "sdss_asym")]
     for column in ("score", "lower", "upper"):
         assert selective[column] == pytest.approx(plain[column] - 5.5)
@@ -197,6 +201,68 @@ def test_a_reference_gives_selective_scores(screen: Path) -> None:
     assert unmatched[["score", "lower", "upper"]].isna().all()
     assert unmatched["status"] == "no reference"
     assert scores.loc[("Potent2", "dss_asym"), "status"] == "ok"
+
+
+def test_scores_of_other_samples_are_a_reference_for_all_selective_scores(screen: Path) -> None:
+    rng = np.random.default_rng(4)
+    for sample in ("H1", "H2", "H3"):
+        for plate in (1, 2):
+            table = pd.read_csv(screen / "ctg" / f"X_P{plate}.csv", index_col=0)
+            (table * rng.normal(1, 0.05, table.shape)).to_csv(screen / "ctg" / f"{sample}_P{plate}.csv")
+    assert score(screen, "--scorer", "dss_asym", "--scorer", "dss_asym_adj", "--per-replicate") == 0
+    everything = pd.read_csv(screen / "scores.csv")
+    everything[everything["sample"] != "X"].to_csv(screen / "healthy.csv", index=False)
+    for sample in ("H1", "H2", "H3"):
+        for plate in (1, 2):
+            (screen / "ctg" / f"{sample}_P{plate}.csv").unlink()
+    assert score(screen, "--reference", str(screen / "healthy.csv")) == 0
+    found = pd.read_csv(screen / "scores.csv").pivot_table("score", "drug", "scorer")
+    assert set(found.columns) == {"dss_asym", "sdss_asym", "sdss_asym_adj", "zdss", "rdss"}
+    pooled = everything[(everything["replicate"] == "pooled") & (everything["scorer"] == "dss_asym")]
+    healthy = pooled[pooled["sample"] != "X"].groupby("drug")["score"]
+    np.testing.assert_allclose(found["sdss_asym"], found["dss_asym"] - healthy.mean(), atol=1e-9)
+    np.testing.assert_allclose(found["zdss"], (found["dss_asym"] - healthy.mean()) / (healthy.std() + 1), atol=1e-9)
+
+
+def test_what_a_reference_does_not_support_is_noted(screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (screen / "reference.csv").write_text("Drug.Name,mean_DSS\nPotent1,5\n")
+    assert score(screen, "--reference", str(screen / "reference.csv")) == 0
+    assert set(pd.read_csv(screen / "scores.csv")["scorer"]) == {"dss_asym", "sdss_asym"}
+    assert "note: no scores zdss: zdss needs mean and sd of dss_asym" in capsys.readouterr().err
+
+
+def test_growth_rates_of_given_doublings(screen: Path) -> None:
+    names = ["--scorer", "gr50", "--scorer", "gr_max", "--scorer", "abs_ic50"]
+    assert score(screen, *names, "--doublings", "1") == 0
+    found = pd.read_csv(screen / "scores.csv").pivot_table("score", "drug", "scorer")
+    # after one doubling GR is 0.5 at viability 0.75
+    assert found.loc["Potent1", "gr50"] == pytest.approx(20 / 3, rel=0.3)
+    assert found.loc["Potent1", "gr_max"] == pytest.approx(-1, abs=0.1)
+    assert score(screen, *names) == 0
+    unknown = pd.read_csv(screen / "scores.csv").set_index("scorer").loc[["gr50", "gr_max"]]
+    assert set(unknown["status"]) == {"no time-zero wells or doubling count"}
+
+
+def test_growth_rates_of_time_zero_wells(screen: Path) -> None:
+    layout = pd.read_csv(screen / "layout.csv", keep_default_na=False, dtype=str)
+    extra = []
+    for plate in (1, 2):
+        matrix = pd.read_csv(screen / "ctg" / f"X_P{plate}.csv", index_col=0)
+        for column in (9, 10):
+            matrix.loc["H", str(column)] = 100 + 5000 / 2
+            extra.append([f"P{plate}", "H", str(column), "", "Time zero", "", "", "", "", ""])
+        matrix.to_csv(screen / "ctg" / f"X_P{plate}.csv")
+    layout = pd.concat([layout, pd.DataFrame(extra, columns=layout.columns)])
+    layout.to_csv(screen / "layout.csv", index=False)
+    names = ["--scorer", "gr_aoc", "--scorer", "gr50", "--doublings", "40"]
+    assert score(screen, *names) == 0
+    of_wells = pd.read_csv(screen / "scores.csv")
+    assert set(of_wells["status"]) == {"ok"}
+    layout[layout["WellType"] != "Time zero"].to_csv(screen / "layout.csv", index=False)
+    assert score(screen, *names[:-1], "1") == 0
+    given = pd.read_csv(screen / "scores.csv")
+    aoc = of_wells["scorer"] == "gr_aoc"
+    np.testing.assert_allclose(of_wells.loc[aoc, "score"], given.loc[aoc, "score"], atol=0.03)
 
 
 def test_amin_reaches_the_scorer(screen: Path) -> None:
@@ -209,15 +275,70 @@ def test_amin_reaches_the_scorer(screen: Path) -> None:
     pd.testing.assert_series_equal(pd.read_csv(screen / "scores.csv")["score"], before)
 
 
-def test_a_plate_without_controls_is_told_and_the_rest_is_scored(
+def test_a_plate_without_controls_is_refused_by_name_unless_its_wells_may_be_left_out(
     screen: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     layout = pd.read_csv(screen / "layout.csv", keep_default_na=False)
     layout.loc[(layout["Plate"] == "P2") & (layout["WellType"] == "pos"), "WellType"] = "untreated"
     layout.to_csv(screen / "layout.csv", index=False)
-    assert score(screen) == 0
+    assert score(screen) == 2
+    message = capsys.readouterr().err
+    assert "sample X: plate P2 has no positive control with a value (30 drug wells)" in message
+    assert "--mask-uncontrolled" in message
+    assert not (screen / "scores.csv").exists()
+    assert score(screen, "--mask-uncontrolled") == 0
     assert set(pd.read_csv(screen / "scores.csv")["drug"]) == {"Potent1", "Weak1", "Inert1"}
     assert "note: sample X: 30 therapy wells left out: plate P2 has no positive control" in capsys.readouterr().err
+
+
+def test_the_controls_may_be_named_by_well_type_or_treatment(screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert score(screen) == 0
+    expected = (screen / "scores.csv").read_bytes()
+    edited(screen, ",pos,BzCl", ",BzCl,BzCl")
+    assert score(screen, "--negative", "dmso", "--positive", "STS", "--positive", "BzCl") == 0
+    assert (screen / "scores.csv").read_bytes() == expected
+    assert score(screen, "--positive", "STS") == 2
+    assert "no well is 'STS'" in capsys.readouterr().err
+
+
+def test_a_readout_of_death_is_scored_as_it_is_and_refused_where_the_controls_contradict(
+    screen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert score(screen, "--rises-with", "viability") == 0
+    expected = pd.read_csv(screen / "scores.csv")
+    assert score(screen, "--rises-with", "death") == 2
+    message = capsys.readouterr().err
+    assert "the controls of plate P1 contradict a readout that rises with death: the median of the negative" in message
+    assert "Look for swapped controls in the layout" in message
+    for path in (screen / "ctg").iterdir():
+        table = pd.read_csv(path, index_col=0)
+        (20000 - table).to_csv(path)
+    assert score(screen, "--rises-with", "death") == 0
+    assert "note" not in capsys.readouterr().err
+    pd.testing.assert_frame_equal(pd.read_csv(screen / "scores.csv"), expected, rtol=0, atol=1e-6)
+    assert score(screen) == 0
+    assert "taken to rise with cell death; say so with --rises-with death" in capsys.readouterr().err
+    pd.testing.assert_frame_equal(pd.read_csv(screen / "scores.csv"), expected, rtol=0, atol=1e-6)
+
+
+def test_an_add_on_is_told_as_the_difference_to_the_drug_alone(screen: Path) -> None:
+    """Plate 2 as plate 1 with an add-on that halves all cells: relative to it alone the drugs do the same."""
+    layout = pd.read_csv(screen / "layout.csv", keep_default_na=False)
+    layout["Treatment"] = layout["Treatment"].str.replace("2", "1")
+    layout.loc[(layout["Plate"] == "P2") & (layout["WellType"] != "pos"), "AddOn"] = "Temo"
+    layout.to_csv(screen / "layout.csv", index=False)
+    table = pd.read_csv(screen / "ctg" / "X_P1.csv", index_col=0)
+    dead = table["12"].median()
+    ((table - dead) / 2 + dead).to_csv(screen / "ctg" / "X_P2.csv")
+    assert score(screen) == 0
+    scores = pd.read_csv(screen / "scores.csv").set_index(["drug", "scorer"])
+    for drug in ("Potent1", "Weak1", "Inert1"):
+        alone, combined = scores.loc[(drug, "dss_asym")], scores.loc[(f"{drug} + Temo", "dss_asym")]
+        difference = scores.loc[(f"{drug} + Temo", "dcdss_asym")]
+        assert difference["score"] == pytest.approx(combined["score"] - alone["score"], abs=1e-12)
+        assert difference["score"] == pytest.approx(0, abs=1e-6)
+        assert difference["lower"] <= difference["score"] <= difference["upper"]
+        assert difference["status"] == "ok"
 
 
 def test_the_summary_for_machines(screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,6 +348,48 @@ def test_the_summary_for_machines(screen: Path, capsys: pytest.CaptureFixture[st
     assert {"Potent1", "Potent2"} <= set(summary["hits"])
     assert summary["written"] == [str(screen / "scores.csv")]
     assert summary["notes"] == []
+
+
+def test_several_readouts_of_several_samples_whatever_the_number_of_processes(screen: Path) -> None:
+    """Two readouts, four samples each: enough for processes and progress."""
+    for name, noise in (("ctg", 0.02), ("cnn", 0.05)):
+        for sample in "XYZW":
+            for plate in (1, 2):
+                table = pd.DataFrame(plate_of(plate, noise)[1], index=list("ABCDEFGH"), columns=range(1, 13))
+                (screen / name).mkdir(exist_ok=True)
+                table.to_csv(screen / name / f"{sample}_P{plate}.csv")
+    named = [f"--readouts=ctg={screen / 'ctg'}", f"--readouts=cnn={screen / 'cnn'}", "--per-replicate"]
+    outputs = ["--curves", str(screen / "curves.csv"), "--qc", str(screen / "qc.csv")]
+    assert score(screen, *named, *outputs, "--workers", "2", readouts=None) == 0
+    scores = pd.read_csv(screen / "scores.csv")
+    assert list(scores.columns[:6]) == ["sample", "drug", "scorer", "score", "lower", "upper"]
+    assert list(scores.columns[-2:]) == ["readout", "replicate"]
+    assert scores.groupby(["sample", "readout", "replicate"]).size().tolist() == [6] * 24
+    assert list(dict.fromkeys(scores["readout"])) == ["ctg", "cnn"]
+    curves, qc = (pd.read_csv(screen / f"{name}.csv") for name in ("curves", "qc"))
+    assert curves["identifiable"].notna().all()
+    assert set(curves["readout"]) == set(qc["readout"]) == {"ctg", "cnn"}
+    before = {path.name: path.read_bytes() for path in screen.glob("*.csv")}
+    assert score(screen, *named, *outputs, "--workers", "1", readouts=None) == 0
+    assert {path.name: path.read_bytes() for path in screen.glob("*.csv")} == before
+    # one readout alone gives the same rows
+    assert score(screen, "--per-replicate", readouts="cnn") == 0
+    alone = pd.read_csv(screen / "scores.csv")
+    same = scores[scores["readout"] == "cnn"].drop(columns="readout").reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, same)
+
+
+def test_intervals_of_either_kind(screen: Path) -> None:
+    found = {}
+    for kind in ("posterior", "bootstrap"):
+        assert score(screen, "--intervals", kind, "--scorer", "abs_ic50") == 0
+        found[kind] = pd.read_csv(screen / "scores.csv").set_index("drug")
+    assert found["posterior"]["score"].equals(found["bootstrap"]["score"])
+    assert not found["posterior"]["lower"].equals(found["bootstrap"]["lower"])
+    inert = found["posterior"].loc["Inert1"]
+    assert inert[["bound", "upper_bound", "score", "upper"]].tolist() == [">", ">", 10000, 10000]
+    potent = found["posterior"].loc["Potent1"]
+    assert potent["published_value"] == pytest.approx(potent["score"], rel=1e-9)
 
 
 # --- faults: exit code 2, one message, nothing written ------------------------------------------------
@@ -272,13 +435,34 @@ def test_a_faulty_layout_writes_nothing(
         (["--amin", "5", "--scorer", "auc"], "--amin 5.0: none of the scorers (auc) has it"),
         (["--normalise", "treatment"], "no viability can be computed by treatment"),
         (["--reference", "none.csv"], "there is no such reference file"),
+        (["--scorer", "zdss"], "zdss compares with reference samples and there are none"),
+        (["--doublings", "2"], "--doublings 2.0: none of the scorers (dss_asym) has it"),
+        (["--doublings", "0"], "0 is not in the range"),
         (["--fit", "magic"], "'magic' is not one of"),
+        (["--readouts", "more"], "of several readouts each needs its name; write NAME="),
     ],
 )
 def test_faulty_options(screen: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
     assert score(screen, *arguments) == 2
     assert words in capsys.readouterr().err
     assert not (screen / "scores.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["a=ctg", "a=ctg"], "a is named twice (ctg before)"),
+        (["a b=ctg"], "'a b' cannot name a readout"),
+        (["a=none"], "none: there is no such file or folder with readouts"),
+        (["a=ctg", "ctg"], "of several readouts each needs its name; write NAME=ctg"),
+    ],
+)
+def test_faulty_names_of_readouts(
+    screen: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, given: list[str], words: str
+) -> None:
+    monkeypatch.chdir(screen)
+    assert score(screen, *(f"--readouts={text}" for text in given), readouts=None) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_outputs_that_cannot_be(screen: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 
 from phenodose.cli import main
-from phenodose.quality.report import qc_rows
+from phenodose.dose_response.fit import fit_curves
+from phenodose.dose_response.points import curve_points
+from phenodose.quality.report import curve_qc_rows, qc_rows
+from phenodose.quality.wells import checked_viability
 from phenodose.screens.layout import Layout, read_layout
 from phenodose.screens.matrices import match_to_layout, read_matrices
 from phenodose.viability.controls import choose_controls
@@ -152,12 +155,16 @@ def test_scores_of_the_metabolic_screen(tmp_path: Path, fit: str) -> None:
     assert len(both.dropna()) == 75
     difference = (both["score"] - both["DSS_asym"]).abs()
     assert both.corr(method="spearman").iloc[0, 1] > (0.999 if fit == "nplr" else 0.99)
-    # Repeated runs of the published fit differ by 0.003 (median) among themselves; robust curves differ by design.
-    assert difference.median() < (0.01 if fit == "nplr" else 0.5)
+    # The published fit often stops before the minimum, where `nplr` goes on; robust curves differ by design.
+    assert difference.median() < (0.1 if fit == "nplr" else 0.5)
     selective = scores[scores["scorer"] == "sdss_asym"].set_index("drug")["score"]
     controls = pd.read_excel(REFERENCE / CONTROLS, engine="calamine").set_index("Drug.Name")["mean_DSS"]
     expected = (plain["score"] - controls).reindex(selective.index)
     np.testing.assert_allclose(selective, expected, atol=1e-9)
+    adjusted = scores[scores["scorer"] == "sdss_asym_adj"].set_index("drug")["score"]
+    printed = pd.read_excel(REFERENCE / PUBLISHED, engine="calamine").set_index("Drug.Name")["sDSS_asym_adj"]
+    assert adjusted.corr(printed, method="spearman") > 0.99
+    assert (adjusted - printed).abs().median() < (0.1 if fit == "nplr" else 0.5)
     curves = pd.read_csv(folder / "curves.csv")
     assert list(curves["drug"]) == list(plain.index)
     assert set(curves["n_points"]) == {10}
@@ -184,3 +191,19 @@ def test_scores_of_two_screens_and_of_an_image_readout(tmp_path: Path) -> None:
     }
     folder = score(tmp_path, f"--layout={REFERENCE / IMAGING_ONE_PLATE}", f"--readouts={REFERENCE / IMAGE_READOUT}")
     assert len(pd.read_csv(folder / "scores.csv")) == 26
+
+
+def test_a_good_screen_of_the_real_kind_passes_the_figures_of_its_curves() -> None:
+    layout = layout_of(WITH_READOUTS)
+    controls = choose_controls(layout.frame, ("neg",), ("pos",), layout.path.name)
+    raw = layout.frame[["plate", "row", "column"]].assign(raw=layout.frame["readout"])
+    viability = checked_viability(raw, layout.frame, controls).assign(readout="ctg")
+    assert viability["flag"].isna().all()
+    curves = fit_curves(curve_points(viability, layout.frame))
+    qc = pd.concat([qc_rows(viability, layout.frame, "ctg"), curve_qc_rows(viability, layout.frame, curves, "ctg")])
+    assert figures(qc, "replicate_dss_pearson")["screen"] == pytest.approx(0.98, abs=0.015)
+    # Wells scatter around their curves about as much as untreated wells do.
+    for plate in layout.plates:
+        assert 0.9 < figures(qc, "fit_residual_ratio")[plate] < 1.4
+    judged = qc[qc["metric"].str.contains("fit_|nrfe|dss|drift|spread|flagged|masked")]
+    assert set(judged["verdict"]) == {"pass"}

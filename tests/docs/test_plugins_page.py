@@ -8,12 +8,30 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "plugins.md"
+SNIPPETS = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILES = re.compile(r"^### `([^`]+)`\n+```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_scorers_written_in_passing_keep_the_contract(tmp_path: Path) -> None:
+    """The short forms of the page, on the example curve: by hand 99 % at the highest dose."""
+    from phenodose.plugins.scores_page import example_curve
+
+    inline = [text for text in SNIPPETS.findall(PAGE.read_text(encoding="utf-8")) if text.startswith("from phenodose")]
+    names: dict[str, Any] = {}
+    for text in inline:
+        exec(text, names)
+    reference = tmp_path / "reference_samples.csv"
+    reference.write_text("drug,s1,s2\nExample,20,40\n")
+    (last,) = names["emax_at_top_dose"]().score(example_curve())
+    (selective,) = names["SelectiveEmaxScorer"]({"reference": str(reference)}).score(example_curve()).value
+    assert last == pytest.approx(100 / 1.01)
+    assert selective == pytest.approx(100 / 1.01 - 30)
 
 
 def run(*command: str, env: dict[str, str]) -> str:

@@ -150,6 +150,24 @@ def test_the_same_training_gives_the_same_weights(
     assert again.parameters["seed"] == 0
 
 
+def test_held_out_wells_are_asked_about_as_all_wells_will_be(
+    phase1: Path, control_experiment: TrainingSet, tmp_path: Path
+) -> None:
+    """Mislabelled held-out wells make an area between 0 and 1, which tells the two ways of asking apart."""
+    readout = CnnReadout({**SMALL, "epochs_phase2": 1, "learning_rate_phase2": 1e-9, "inference_copies": 3})
+    labels = control_experiment.labels.copy()
+    held_out = np.flatnonzero(control_experiment.validation)
+    labels[held_out] = np.arange(len(held_out)) % 2
+    data = replace(control_experiment, labels=labels)
+    record = readout.train(readout.phase("phase2"), data, phase1, tmp_path)
+    counts = np.round(data.images[held_out] * 65535).astype(np.uint16)
+    tensors = xr.DataArray(counts, dims=("well", "y", "x", "channel"))
+    asked = readout.infer(tmp_path, tensors)
+    assert record.validation_auroc == auroc(asked.raw, labels[held_out] > 0.5)
+    assert asked.raw_sd is not None
+    assert asked.raw_sd.shape == (len(held_out),)
+
+
 def test_a_parent_of_another_network_is_refused(phase1: Path, control_experiment: TrainingSet, tmp_path: Path) -> None:
     wider = CnnReadout({**SMALL, "micro_widths": (4, 9)})
     with pytest.raises(CheckpointError, match="same backbone parameters and image size"):
@@ -185,6 +203,7 @@ def test_the_readouts_are_phase_two_and_three() -> None:
         ({"label_smoothing": 1.0}, "label_smoothing"),
         ({"micro_dense": ()}, "at least one positive number"),
         ({"epochs_phase1": 0}, "epochs_phase1"),
+        ({"backbone": "micro", "weights": "none", "intensity_mode": "tf28"}, "set intensity_mode to 'raw'"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused(parameters: dict[str, Any], fault: str) -> None:

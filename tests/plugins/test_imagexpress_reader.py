@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from phenodose import names
 from phenodose.errors import InputError
 from phenodose.plugins import PLANES
-from phenodose_readers.imagexpress import ImageXpressReader, parse_name
+from phenodose_readers.imagexpress import ImageXpressReader
+from phenodose_readers.imagexpress_files import parse_name
 from phenodose_readers.metaseries import parse_htd, parse_tags
 
 GUID = "401562CF-1A2B-4C3D-8E9F-001122334455"
@@ -189,7 +190,7 @@ def test_without_tags_folders_tell_projections(tmp_path):
     assert table(tmp_path, "projection", "z") == [("", 0), ("", 1), ("maximum", 0)]
 
 
-def test_every_column_that_the_tags_know_is_filled_and_the_rest_is_kept(tmp_path):
+def test_every_column_that_the_tags_know_is_filled_and_all_tags_are_kept(tmp_path):
     image(
         tmp_path / f"x_B02_s2{GUID}.tif",
         **exposure(9318.24, "20230221 10:41:56.561"),
@@ -213,7 +214,8 @@ def test_every_column_that_the_tags_know_is_filled_and_the_rest_is_kept(tmp_path
     assert (row.stage_x_um, row.stage_y_um, row.acquired_at) == (1.5, 2.5, "20230221 10:41:56.561")
     kept = json.loads(row.metadata)
     assert kept["_MagSetting_"] == "20X Plan Apo Lambda"
-    assert "scale-max" not in kept
+    assert kept["scale-max"] == 1437
+    assert kept["stage-label"] == "B02 : Site 2"
 
 
 @pytest.mark.parametrize(("text", "expected"), [("15 ms", 15.0), ("1.5 s", 1500.0), ("800 us", 0.8), ("long", None)])
@@ -270,7 +272,9 @@ def test_damaged_files_are_all_named_with_well_and_remedy(tmp_path):
 def test_two_acquisitions_are_a_fault(tmp_path):
     for acquisition in ("12", "13"):
         image(tmp_path / "2026-01-01" / acquisition / f"x_B02{GUID}.tif", **exposure(1.0))
-    with pytest.raises(InputError, match=r"2 acquisitions \('2026-01-01/12', '2026-01-01/13'\).*move all but the one"):
+    with pytest.raises(
+        InputError, match=r"2 acquisitions \('2026-01-01/12' .*, '2026-01-01/13' .*\).*move all but the one"
+    ):
         index(tmp_path)
 
 
@@ -308,7 +312,7 @@ def test_the_htd_file_tells_the_plate(tmp_path):
     path = tmp_path / "9987_Plate_1" / "TimePoint_1" / "9987.HTD"
     path.write_bytes(HTD)
     assert parse_htd(path)["WaveName1"] == "DAPI"
-    metadata = ImageXpressReader().plate_metadata(tmp_path)
+    metadata = ImageXpressReader().plate_metadata(tmp_path, index(tmp_path))
     assert metadata["acquisition"] == "9987_Plate_1"
     assert metadata["plate_format"] == [2, 3]
     assert metadata["wells_without_images"] == ["A03", "B03"]

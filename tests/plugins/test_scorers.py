@@ -11,7 +11,13 @@ from phenodose.dose_response.points import CurvePoints
 from phenodose.errors import PluginError
 from phenodose.plugins import registry
 
-NAMES = ["abs_ic25", "abs_ic50", "abs_ic75", "aoc", "auc", "dss1", "dss2", "dss3", "dss_asym", "emax", "rel_ic50"]
+#: The scorers that score any curves.
+ALWAYS = ["abs_ic25", "abs_ic50", "abs_ic75", "aoc", "auc", "dss1", "dss2", "dss3", "dss_asym", "dss_asym_adj", "emax"]
+ALWAYS += ["rel_ic50", "yadav_dss1", "yadav_dss2", "yadav_dss3"]
+#: Those that need reference samples, and those that need doublings.
+SELECTIVE = ["rdss", "sdss_asym", "sdss_asym_adj", "zdss"]
+GROWTH = ["gr50", "gr_aoc", "gr_max"]
+NAMES = sorted(ALWAYS + SELECTIVE + GROWTH)
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +28,17 @@ def curves() -> CurveBatch:
         [inhibition(x[0], 0.0, top, mid, 1.0, 1.0) for top, mid in ((1.0, 1.0), (0.4, 2.0), (0.3, 3.5), (0, 2))]
     )
     return fit_curves(CurvePoints(pd.DataFrame({"drug": list("abcde")}), x, np.vstack([y, np.full(5, np.nan)])))
+
+
+@pytest.fixture(scope="module")
+def needed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    """Parameters without which a scorer scores nothing."""
+    path = tmp_path_factory.mktemp("reference") / "reference_samples.csv"
+    scores = [
+        f"s{s},{drug},{scorer},{s}" for s in (1, 2) for drug in "abcde" for scorer in ("dss_asym", "dss_asym_adj")
+    ]
+    path.write_text("\n".join(["sample,drug,scorer,score", *scores]))
+    return {name: {"reference": str(path)} for name in SELECTIVE} | {name: {"doublings": 2.0} for name in GROWTH}
 
 
 def scores(curves: CurveBatch, name: str, **parameters: object) -> tuple[np.ndarray, np.ndarray]:
@@ -36,20 +53,31 @@ def test_all_are_registered_and_load():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_failed_curves_have_no_score_and_the_others_do_not_depend_on_company(name, curves):
-    value, _ = scores(curves, name)
+def test_failed_curves_have_no_score_and_the_others_do_not_depend_on_company(name, curves, needed):
+    value, _ = scores(curves, name, **needed.get(name, {}))
     assert value.shape == (5,)
     assert np.isnan(value[4])
-    alone = np.array([scores(curves.select(np.array([i])), name)[0][0] for i in range(5)])
+    alone = np.array([scores(curves.select(np.array([i])), name, **needed.get(name, {}))[0][0] for i in range(5)])
     np.testing.assert_array_equal(value, alone)
 
 
-def test_stronger_drugs_score_as_more_sensitive(curves):
-    for name in ("dss_asym", "dss1", "dss2", "dss3", "aoc", "emax"):
-        value = scores(curves, name)[0][:4]
-        assert registry().get("scorer", name).higher_is_more_sensitive
+@pytest.mark.parametrize("name", NAMES)
+def test_every_scorer_says_what_it_is(name):
+    scorer = registry().get("scorer", name)
+    assert scorer.unit in ("", "percent", "fraction", "nM")
+    assert all([scorer.version, scorer.description, scorer.formula, scorer.source, scorer.span])
+    assert (scorer.hit_threshold is not None) == (name == "dss_asym")
+
+
+def test_stronger_drugs_score_as_more_sensitive(curves, needed):
+    rising = [name for name in NAMES if registry().get("scorer", name).higher_is_more_sensitive]
+    assert {"dss_asym", "dss_asym_adj", "yadav_dss2", "zdss", "gr_aoc", "aoc", "emax"} <= set(rising)
+    for name in rising:
+        value = scores(curves, name, **needed.get(name, {}))[0][:4]
         assert np.all(np.diff(value) <= 0)
         assert value[0] > value[3]
+    falling = scores(curves, "gr_max", **needed["gr_max"])[0][:4]
+    assert np.all(np.diff(falling) >= 0)
     auc, aoc = scores(curves, "auc")[0], scores(curves, "aoc")[0]
     np.testing.assert_allclose(auc[:4] + aoc[:4], 1)
     assert not registry().get("scorer", "auc").higher_is_more_sensitive
@@ -60,6 +88,8 @@ def test_relations_between_the_scores(curves):
     np.testing.assert_allclose(one, 2 * asym)
     np.testing.assert_allclose(two[:3], one[:3] / np.log10(100 * curves.top[:3]))
     assert registry().get("scorer", "dss_asym").hit_threshold == 10
+    adjusted = scores(curves, "dss_asym_adj")[0][:4]
+    np.testing.assert_allclose(adjusted, asym * np.maximum(np.nan_to_num(curves.gof[:4]), 0))
 
 
 def test_minimum_activity_is_a_parameter(curves):

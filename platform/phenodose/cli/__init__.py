@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "simulate": "Write a raw screen folder with known truth.",
     "ingest": "Turn one raw plate folder into an OME-Zarr plate.",
     "verify": "Check every byte of an OME-Zarr plate against its own hashes and the raw files.",
+    "export": "Write an OME-Zarr plate as NGFF 0.4 for older programs.",
     "screen": "Prepare, list and show screens.",
     "run": "Register a screen and materialize its assets.",
     "score": "Score a layout with readouts, without a store.",
@@ -31,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "sql": "Ask the cohort in SQL, read-only.",
     "plugins": "List and check plugins.",
     "report": "Write the report of a screen.",
+    "cam": "Show what in a well's image the network goes by.",
 }
 
 

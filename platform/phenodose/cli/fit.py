@@ -20,9 +20,16 @@ _FILE = click.Path(path_type=Path)
 @click.argument("curves", type=_FILE)
 @click.option("--out", required=True, type=_FILE, help="Fitted curves, CSV.")
 @click.option("--fit", type=click.Choice(["robust", "nplr"]), default="robust", show_default=True, help="Curve fit.")
+@click.option(
+    "--draws",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Draws of each curve, which tell whether it is identifiable; 0 for none.",
+)
 @click.option("--percent", is_flag=True, help="Inhibition is in percent, not a fraction.")
 @json_option
-def command(curves: Path, out: Path, fit: Any, percent: bool, as_json: bool) -> None:
+def command(curves: Path, out: Path, fit: Any, draws: int, percent: bool, as_json: bool) -> None:
     """Fit dose-response curves from a table.
 
     CURVES has one row a point: curve_id (or set_id), dose in nM, inhibition as a fraction (0 no effect, 1 all
@@ -39,7 +46,7 @@ def command(curves: Path, out: Path, fit: Any, percent: bool, as_json: bool) -> 
     if out.is_dir():
         raise InputError(f"{out}: is a folder; give the name of a CSV file in it.")
     content = read_curve_file(curves, percent)
-    fitted = fit_curves(content.points, fit=fit)
+    fitted = fit_curves(content.points, fit=fit, bootstrap=draws, noise="batch")
     table = fits_frame(fitted, content.kept)
     try:
         with written_aside(out) as aside:

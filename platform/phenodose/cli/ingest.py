@@ -9,38 +9,49 @@ from pathlib import Path
 import click
 
 from phenodose.cli.output import json_option, print_json, progress_display
+from phenodose.cli.reader_options import reader_of, reader_options
 
 
 @click.command()
 @click.argument("raw", metavar="RAW", type=click.Path(path_type=Path))
-@click.argument("out", metavar="OUT.ome.zarr", type=click.Path(path_type=Path))
-@click.option("--reader", "reader_name", metavar="NAME", help="Reader plugin; by default the one that knows the files.")
+@click.argument("out", metavar="OUT.ome.zarr")
+@reader_options
 @click.option("--plate", metavar="NAME", help="Name of the plate; by default OUT without its ending.")
 @click.option("--workers", type=click.IntRange(min=1), help="Wells at the same time; default the number of processors.")
 @json_option
 def command(
-    raw: Path, out: Path, reader_name: str | None, plate: str | None, workers: int | None, as_json: bool
+    raw: Path,
+    out: str,
+    reader_name: str | None,
+    param: tuple[str, ...],
+    plate: str | None,
+    workers: int | None,
+    as_json: bool,
 ) -> None:
-    """Turn the raw images of one plate (RAW) into an OME-Zarr plate (OUT.ome.zarr).
+    """Turn the raw images of one plate (RAW) into an OME-Zarr plate (OUT.ome.zarr, a path or s3://...).
 
     Running it again on a plate that was interrupted goes on; on a finished plate it writes only the wells whose raw
     images have changed.
 
     \b
     Example: phenodose ingest ./INF_R_153_V1_DS1/P1 ./P1.ome.zarr
+             phenodose ingest ./P1 s3://screens/P1.ome.zarr
+             phenodose ingest ./P1 ./P1.ome.zarr --reader pattern --param 'expression=(?P<well>[A-P]..)_z(?P<z>[0-9]+)'
     """
-    from phenodose.plugins import registry
-    from phenodose.storage.ingest import choose_reader, ingest_plate
+    from phenodose.places import place
+    from phenodose.storage.ingest import ingest_plate
 
     start = time.monotonic()
-    reader = choose_reader(raw, registry(), reader_name)
-    name = plate or out.name.removesuffix(".zarr").removesuffix(".ome")
+    reader = reader_of(raw, reader_name, param)
+    name = plate or place(out).name.removesuffix(".zarr").removesuffix(".ome")
     with progress_display(f"ingest {name}") as progress:
         record = ingest_plate(raw, out, reader, name, progress, workers)
     seconds = time.monotonic() - start
     if as_json:
         print_json(asdict(record) | {"out": str(out), "reader": reader.name, "seconds": round(seconds, 3)})
         return
+    for note in record.notes:
+        click.echo(f"note: {note}", err=True)
     what = (
         f"{record.n_wells} wells, {record.n_planes} images of {record.size_y_px} x {record.size_x_px} px, "
         f"{record.n_z} planes a stack"

@@ -6,13 +6,14 @@ Belongs here: options, files written together, the summary. Does not belong here
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from phenodose.cli.output import json_option, print_json
+from phenodose.cli.output import json_option, print_json, progress_display
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +36,18 @@ def _amin(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
 
 
 _FILE = click.Path(path_type=Path)
+_READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @click.command()
 @click.option("--layout", required=True, type=_FILE, help="Layout: xlsx, csv, tsv or txt.")
 @click.option(
-    "--readouts", type=_FILE, help="Plate-reader files: file, folder or zip of <sample>_<plate>.xlsx|csv|txt."
+    "--readouts",
+    "readouts",
+    multiple=True,
+    metavar="[NAME=]PATH",
+    help="Plate-reader files: file, folder or zip of <sample>_<plate>.xlsx|csv|txt. NAME=PATH names the readout and "
+    "may be repeated for several (column readout at the end).",
 )
 @click.option(
     "--scorer", "scorer_names", multiple=True, metavar="NAME", help="Scorer; may be repeated; default dss_asym."
@@ -55,17 +62,57 @@ _FILE = click.Path(path_type=Path)
     help="Group whose controls viability is relative to.",
 )
 @click.option(
+    "--negative",
+    multiple=True,
+    metavar="NAME",
+    help="Control of viability 1, by well type or treatment; may be repeated, most wanted first; default neg.",
+)
+@click.option(
+    "--positive", multiple=True, metavar="NAME", help="Control of viability 0, likewise (STS, BzCl); default pos."
+)
+@click.option(
+    "--rises-with",
+    type=click.Choice(["viability", "death"]),
+    help="What a larger raw value means; refused where the controls contradict. Default: what the controls say.",
+)
+@click.option(
+    "--mask-uncontrolled",
+    is_flag=True,
+    help="Leave out the drug wells of plates (or treatments) without usable controls, instead of refusing.",
+)
+@click.option(
     "--amin",
     metavar="auto|NUMBER",
     callback=_amin,
     help="Least inhibition that counts [percent], for scorers that know it.",
 )
-@click.option("--reference", type=_FILE, help="Table with Drug.Name and mean_DSS: adds the scores sdss_asym.")
+@click.option("--reference", type=_FILE, help="Table of reference samples: adds the selective scores.")
+@click.option(
+    "--doublings",
+    type=click.FloatRange(0, 50, min_open=True),
+    help="Doublings of untreated cells during the treatment, for growth-rate scorers without time-zero wells.",
+)
 @click.option(
     "--per-replicate", is_flag=True, help="Add rows for each replicate by itself (column replicate at the end)."
 )
 @click.option(
-    "--bootstrap", type=click.IntRange(0), default=200, show_default=True, help="Draws for intervals; 0 for none."
+    "--draws",
+    "--bootstrap",
+    "bootstrap",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    help="Draws of each curve, for intervals; 0 for none.",
+)
+@click.option(
+    "--intervals",
+    type=click.Choice(["posterior", "bootstrap"]),
+    default="posterior",
+    show_default=True,
+    help="What is drawn: curves as probable as the wells make them, or refits of wells drawn again.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), help="Processes; default all cores. The result does not depend on it."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
 @click.option("--out", required=True, type=_FILE, help="Scores, CSV.")
@@ -74,14 +121,21 @@ _FILE = click.Path(path_type=Path)
 @json_option
 def command(
     layout: Path,
-    readouts: Path | None,
+    readouts: tuple[str, ...],
     scorer_names: tuple[str, ...],
     fit: Any,
     by: Any,
+    negative: tuple[str, ...],
+    positive: tuple[str, ...],
+    rises_with: Any,
+    mask_uncontrolled: bool,
     amin: str | float | None,
     reference: Path | None,
+    doublings: float | None,
     per_replicate: bool,
     bootstrap: int,
+    intervals: Any,
+    workers: int | None,
     seed: int,
     out: Path,
     curves_out: Path | None,
@@ -90,30 +144,62 @@ def command(
 ) -> None:
     """Score a layout with readouts, without a store.
 
-    Controls are the wells of type neg (viability 1) and pos (viability 0).
+    Controls are the wells of type neg (viability 1) and pos (viability 0), unless named otherwise. Wells with an
+    add-on are relative to the add-on alone; the scorers dc<scorer> tell what it changes.
 
     \b
-    Example: phenodose score --layout layout.xlsx --readouts ctg/ --out scores.csv --qc qc.csv
+    Examples: phenodose score --layout layout.xlsx --readouts ctg/ --out scores.csv --qc qc.csv
+      phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
-    from phenodose.scoring_pipeline import read_reference, score_layout
+    from phenodose.scoring_pipeline import Normalisation, score_layout
     from phenodose.screens.layout import read_layout
-    from phenodose.screens.matrices import read_matrices
 
     places = _places(out, curves_out, qc_out)
-    scorers = _scorers(scorer_names or ("dss_asym",), amin)
-    scored = score_layout(
-        read_layout(layout),
-        None if readouts is None else read_matrices(readouts),
-        scorers,
-        fit=fit,
-        by=by,
-        per_replicate=per_replicate,
-        bootstrap=bootstrap,
-        seed=seed,
-        reference=None if reference is None else read_reference(reference),
+    place = None if reference is None else str(reference)
+    scorers, selective = _scorers(
+        scorer_names or ("dss_asym",), {"amin": amin, "reference": place, "doublings": doublings}
     )
+    with progress_display("samples scored") as listener:
+        scored = score_layout(
+            read_layout(layout),
+            _matrices(readouts),
+            scorers,
+            fit=fit,
+            normalisation=Normalisation(
+                by, negative or ("neg",), positive or ("pos",), rises_with, mask_uncontrolled=mask_uncontrolled
+            ),
+            per_replicate=per_replicate,
+            bootstrap=bootstrap,
+            intervals=intervals,
+            seed=seed,
+            optional=selective,
+            workers=workers,
+            listener=listener,
+        )
     _write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)
+
+
+def _matrices(given: tuple[str, ...]) -> pd.DataFrame | dict[str, pd.DataFrame] | None:
+    """The plate-reader files; by name of the readout if it is given."""
+    from phenodose.errors import InputError
+    from phenodose.screens.matrices import read_matrices
+
+    named: dict[str, Path] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals or Path(text).exists():
+            if len(given) > 1:
+                raise InputError(f"--readouts {text}: of several readouts each needs its name; write NAME={text}.")
+            return read_matrices(Path(text))
+        if not _READOUT_NAME.fullmatch(name):
+            raise InputError(
+                f"--readouts {text}: {name!r} cannot name a readout; take letters, digits, dots, hyphens, underscores."
+            )
+        if name in named:
+            raise InputError(f"--readouts {text}: {name} is named twice ({named[name]} before); name each once.")
+        named[name] = Path(path)
+    return {name: read_matrices(path) for name, path in named.items()} or None
 
 
 def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
@@ -130,19 +216,31 @@ def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
     return places
 
 
-def _scorers(names: tuple[str, ...], amin: str | float | None) -> list[Scorer]:
-    """The scorers of these names; `amin` goes to those that have such a parameter."""
-    from phenodose.errors import InputError
-    from phenodose.plugins import registry
+def _scorers(names: tuple[str, ...], given: dict[str, Any]) -> tuple[list[Scorer], list[Scorer]]:
+    """The scorers of these names, and those that reference samples make possible.
 
-    found = {name: registry().get("scorer", name) for name in dict.fromkeys(names)}
-    knowing = [name for name, scorer in found.items() if "amin" in scorer.Parameters.model_fields]
-    if amin is not None and not knowing:
-        raise InputError(f"--amin {amin}: none of the scorers ({', '.join(found)}) has it; leave it out.")
-    return [
-        registry().create("scorer", name, {"amin": amin} if amin is not None and name in knowing else None)
-        for name in found
-    ]
+    What is given goes to the scorers that have such a parameter.
+    """
+    from phenodose.dose_response.reference_samples import read_reference
+    from phenodose.errors import InputError
+    from phenodose.plugins import REFERENCE, registry
+
+    named = {name: registry().get("scorer", name) for name in dict.fromkeys(names)}
+    added = {}
+    if given[REFERENCE] is not None:
+        read_reference(given[REFERENCE])  # a faulty table is told before anything is computed
+        usable = registry().usable("scorer")
+        added = {n: s for n, s in usable.items() if REFERENCE in s.Parameters.model_fields and n not in named}
+    fields = {name: scorer.Parameters.model_fields for name, scorer in (named | added).items()}
+    for option, value in given.items():
+        if value is not None and not any(option in known for known in fields.values()):
+            raise InputError(f"--{option} {value}: none of the scorers ({', '.join(fields)}) has it; leave it out.")
+    values = {
+        name: {option: value for option, value in given.items() if value is not None and option in known}
+        for name, known in fields.items()
+    }
+    made = {name: registry().create("scorer", name, values[name]) for name in fields}
+    return [made[name] for name in named], [made[name] for name in added]
 
 
 def _write_together(tables: dict[Path, pd.DataFrame]) -> None:

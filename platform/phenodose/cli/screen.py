@@ -15,6 +15,7 @@ def command() -> None:
 
     \b
     Example: phenodose screen init ./BT-40_V1_DS1
+             phenodose screen import ./iTRADE-Data ./screens
              phenodose screen list
              phenodose screen show BT-40_V1_DS1
     """
@@ -32,6 +33,37 @@ def init(folder: Path, overwrite: bool) -> None:
     from phenodose.screens.screen import init_screen
 
     click.echo(init_screen(folder, overwrite))
+
+
+@command.command(name="import")
+@click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--screen", "screens", metavar="ID", multiple=True, help="Only this screen; may be given several times.")
+@json_option
+def import_(data: Path, out: Path, screens: tuple[str, ...], as_json: bool) -> None:
+    """Arrange the public iTRADE data set in DATA as screen folders below OUT.
+
+    Images and matrices are linked, not copied, where the disk allows it. Screens that are there already are left as
+    they are.
+
+    \b
+    Example: phenodose screen import ./iTRADE-Data ./screens --screen BT-40_V1_DS1
+    """
+    from dataclasses import asdict
+
+    from phenodose.screens.itrade import arrange
+
+    arranged = arrange(data, out, screens)
+    if as_json:
+        print_json([asdict(each) for each in arranged])
+        return
+    for each in arranged:
+        matrices = ", ".join(
+            name
+            for name, there in (("metabolic", each.has_metabolic), ("mean of stack", each.has_mean_of_stack))
+            if there
+        )
+        click.echo(f"{each.folder}: {len(each.plates)} plates, {each.n_images} images; matrices: {matrices or 'none'}.")
 
 
 @command.command(name="list")

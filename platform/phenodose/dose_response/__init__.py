@@ -1,5 +1,5 @@
 """Dose response: points become curves, curves become scores with intervals.
 
-Belongs here: the curve family, both fits, bootstrap, score formulas. Does not belong here: viability
+Belongs here: the curve family, both fits, draws for intervals, score formulas. Does not belong here: viability
 (`phenodose.viability`), the built-in scorers (plugins) and any plotting.
 """

@@ -30,6 +30,7 @@ class Problem:
         lower, upper: float64 (5, g), the box, in search coordinates.
         centre: float64 (5, g), where the penalty is zero.
         weight: float64 (5, g), curvature of the penalty, in units of the loss.
+        smoothing: residuals well below this count quadratically.
     """
 
     x: np.ndarray
@@ -38,10 +39,15 @@ class Problem:
     upper: np.ndarray
     centre: np.ndarray
     weight: np.ndarray
+    smoothing: float = SMOOTHING
 
     def some(self, which: np.ndarray) -> Problem:
         """The problem of these curves."""
-        return Problem(*(np.ascontiguousarray(value[:, which]) for value in vars(self).values()))
+        x, y, lower, upper, centre, weight = (
+            np.ascontiguousarray(value[:, which])
+            for value in (self.x, self.y, self.lower, self.upper, self.centre, self.weight)
+        )
+        return Problem(x, y, lower, upper, centre, weight, self.smoothing)
 
 
 def curve_values(theta: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -54,7 +60,7 @@ def curve_values(theta: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def penalised_loss(theta: np.ndarray, problem: Problem) -> np.ndarray:
     """Smoothed sum of |residual|^1.5 plus penalty, float64 (g,)."""
-    loss = total(smooth_power(problem.y - curve_values(theta, problem.x)))
+    loss = total(smooth_power(problem.y - curve_values(theta, problem.x), problem.smoothing))
     return np.asarray(loss + _penalty(theta, problem))
 
 
@@ -102,10 +108,10 @@ def search(
     return best, best_loss
 
 
-def smooth_power(residual: np.ndarray) -> np.ndarray:
+def smooth_power(residual: np.ndarray, smoothing: float = SMOOTHING) -> np.ndarray:
     """(r^2 + eps^2)^(3/4) - eps^(3/2): |r|^1.5 without the kink at 0."""
-    root = np.sqrt(residual * residual + SMOOTHING**2)
-    return np.asarray(root * np.sqrt(root) - SMOOTHING**1.5)
+    root = np.sqrt(residual * residual + smoothing**2)
+    return np.asarray(root * np.sqrt(root) - smoothing**1.5)
 
 
 def _penalty(theta: np.ndarray, problem: Problem) -> np.ndarray:
@@ -132,10 +138,10 @@ def _step(theta: np.ndarray, problem: Problem, free: tuple[int, ...], damping: n
         4: lambda: -(top - bottom) * s * fraction * softplus,
     }
     jacobian = [derivatives[i]() for i in free]
-    square = residual * residual + SMOOTHING**2
+    square = residual * residual + problem.smoothing**2
     fourth = np.sqrt(np.sqrt(square))
     pull = 1.5 * residual / fourth
-    bend = 1.5 * (0.5 * residual * residual + SMOOTHING**2) / (square * fourth)
+    bend = 1.5 * (0.5 * residual * residual + problem.smoothing**2) / (square * fourth)
     p, g = len(free), theta.shape[1]
     matrix, right = np.empty((p, p, g)), np.empty((p, g))
     for a, i in enumerate(free):

@@ -6,12 +6,13 @@ Belongs here: what a fitted curve is, its values and its table form. Does not be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from phenodose.dose_response.identifiability import identifiable
 from phenodose.dose_response.models import PARAMETERS, inhibition
 from phenodose.errors import InputError
 from phenodose.tables import CURVE_FIT_COLUMNS
@@ -19,6 +20,7 @@ from phenodose.tables import CURVE_FIT_COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
+Value = TypeVar("Value")
 #: Array attributes of a batch with one value a curve, in the order of the curves table.
 _PER_CURVE = (
     "model",
@@ -50,6 +52,7 @@ class Curve:
         fit: 'robust' or 'nplr'.
         status: 'ok', 'flat', 'decreasing' or 'failed'.
         reason: why the status is not ok; '' if it is.
+        doublings: how often untreated cells doubled during the treatment; NaN if it is not known.
     """
 
     key: dict[str, Any]
@@ -70,6 +73,7 @@ class Curve:
     fit: str
     status: str
     reason: str
+    doublings: float = float("nan")
 
     @property
     def fitted(self) -> bool:
@@ -108,8 +112,12 @@ class CurveBatch:
         n_doses, n_points: int64 (n,).
         status: text (n,): 'ok', 'flat', 'decreasing' or 'failed'.
         reason: text (n,): why the status is not ok; '' if it is.
-        draws: float64 (n, b, 5), parameters of the bootstrap draws in the order of `models.PARAMETERS`,
-            NaN where the fit failed; None without a bootstrap.
+        draws: float64 (n, b, 5), parameters of curves drawn for the intervals, in the order of
+            `models.PARAMETERS`, NaN where the fit failed; None without intervals.
+        doublings: float64 (n,), how often untreated cells doubled during the treatment, NaN where it is not
+            known; None if it is known of no curve.
+        drawn_from: float64 (n, 5), parameters of the curves of the wells themselves, where these curves are
+            draws of them; else None.
     """
 
     keys: pd.DataFrame
@@ -131,6 +139,8 @@ class CurveBatch:
     status: np.ndarray
     reason: np.ndarray
     draws: np.ndarray | None = field(default=None, repr=False)
+    doublings: np.ndarray | None = field(default=None, repr=False)
+    drawn_from: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.model)
@@ -147,6 +157,7 @@ class CurveBatch:
                 fit=self.fit,
                 status=str(self.status[i]),
                 reason=str(self.reason[i]),
+                doublings=float("nan") if self.doublings is None else float(self.doublings[i]),
                 **values,
             )
 
@@ -177,17 +188,31 @@ class CurveBatch:
         doses = np.atleast_2d(np.asarray(log10_dose, dtype=np.float64))
         return inhibition(doses, *(column[:, None] for column in self.parameters.T))
 
+    def once(self, name: Hashable, compute: Callable[[], Value]) -> Value:
+        """What `compute` gives, computed once for this batch: scorers that need the same share it under a name.
+
+        Example:
+            middle = curves.once("middle", lambda: curves.inhibition_at(curves.log10_mid[:, None]))
+        """
+        known: dict[Hashable, Any] = self.__dict__.setdefault("_once", {})
+        if name not in known:
+            known[name] = compute()
+        value: Value = known[name]
+        return value
+
     def log10_dose_grid(self, k: int = 200) -> np.ndarray:
         """Equally spaced log10 doses (n, k) from the lowest to the highest tested dose of each curve."""
         low, high = self.log10_dose_range
-        return np.asarray(np.linspace(low, high, k, axis=1))
+        grid = np.arange(k) * ((high - low) / max(k - 1, 1))[:, None] + low[:, None]
+        grid[:, -1] = high
+        return np.asarray(grid)
 
     def select(self, which: np.ndarray) -> CurveBatch:
         """The curves at these positions (or where this bool mask is True), in that order."""
         index = np.flatnonzero(which) if np.asarray(which).dtype == bool else np.asarray(which)
-        arrays = {f.name: getattr(self, f.name)[index] for f in fields(self) if f.name not in ("keys", "fit", "draws")}
-        draws = None if self.draws is None else self.draws[index]
-        return replace(self, keys=self.keys.iloc[index].reset_index(drop=True), draws=draws, **arrays)
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("keys", "fit")}
+        arrays: dict[str, Any] = {name: None if value is None else value[index] for name, value in values.items()}
+        return replace(self, keys=self.keys.iloc[index].reset_index(drop=True), **arrays)
 
     def with_parameters(self, parameters: np.ndarray) -> CurveBatch:
         """The same curves with other parameters (n, 5), and without draws."""
@@ -197,16 +222,17 @@ class CurveBatch:
     def drawn(self, first: int, last: int) -> CurveBatch:
         """Draws `first` to `last` (excluded) of all curves as a batch of n * (last - first) curves.
 
-        The draws of one curve stand together, in order.
+        The draws of one curve stand together, in order, each with the points of that curve.
 
         Raises:
             InputError: the batch has no draws.
         """
         if self.draws is None:
-            raise InputError("these curves have no bootstrap draws; fit them with bootstrap > 0.")
+            raise InputError("these curves have no draws; fit them with bootstrap > 0.")
         some = self.draws[:, first:last]
         repeated = replace(self, draws=None).select(np.repeat(np.arange(len(self)), some.shape[1]))
-        return repeated.with_parameters(some.reshape(-1, len(PARAMETERS)))
+        drawn = repeated.with_parameters(some.reshape(-1, len(PARAMETERS)))
+        return replace(drawn, drawn_from=repeated.parameters)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a curve: the key columns and the fit columns of the curves table (not the points)."""
@@ -217,6 +243,9 @@ class CurveBatch:
         columns["model"][~self.fitted] = pd.NA
         columns["fit"] = np.full(len(self), self.fit, dtype=object)
         columns["reason"] = np.array([text or None for text in self.reason], dtype=object)
+        flag, why_not = identifiable(self)
+        columns["identifiable"] = pd.array(flag, dtype="boolean")
+        columns["not_identifiable_because"] = why_not
         fit_columns = pd.DataFrame({name: columns[name] for name in CURVE_FIT_COLUMNS}, index=self.keys.index)
         return pd.concat([self.keys, fit_columns], axis=1)
 

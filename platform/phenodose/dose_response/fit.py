@@ -10,27 +10,24 @@ its own points only, not on the order or the company in which it is fitted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 
 from phenodose.dose_response.bootstrap import bootstrap_draws
-from phenodose.dose_response.bounded_search import smooth_power
+from phenodose.dose_response.curve_prior import UNKNOWN_NOISE, Noise
 from phenodose.dose_response.curves import CurveBatch
-from phenodose.dose_response.models import inhibition
+from phenodose.dose_response.models import FREE_PARAMETERS, inhibition
 from phenodose.dose_response.nplr_fit import fit_nplr, power_loss
 from phenodose.dose_response.points import CurvePoints
-from phenodose.dose_response.robust_fit import (
-    constant_loss,
-    fit_robust,
-    information_criterion,
-    to_parameters,
-)
+from phenodose.dose_response.posterior import posterior_draws
+from phenodose.dose_response.robust_fit import fit_robust, to_parameters
 from phenodose.dose_response.small_systems import total
 from phenodose.errors import InputError
 
 FitName = Literal["robust", "nplr"]
+IntervalName = Literal["posterior", "bootstrap"]
 #: Fewest different doses of a curve.
 LEAST_DOSES = 3
 #: Most curves that are fitted side by side.
@@ -56,25 +53,43 @@ class _Result:
     draws: np.ndarray | None
 
 
-def fit_curves(points: CurvePoints, fit: FitName = "robust", bootstrap: int = 0, seed: int = 0) -> CurveBatch:
+def fit_curves(
+    points: CurvePoints,
+    fit: FitName = "robust",
+    bootstrap: int = 0,
+    seed: int = 0,
+    *,
+    intervals: IntervalName = "posterior",
+    noise: Noise | Literal["batch"] = UNKNOWN_NOISE,
+    model: int | None = None,
+) -> CurveBatch:
     """Fit all curves together.
 
     Args:
         points: dose and inhibition of every curve; missing and infinite values are left out.
         fit: 'robust' (plausible curves, as few parameters as the wells support) or 'nplr' (as published
             tables were made).
-        bootstrap: number of bootstrap draws of each curve; 0 for none.
+        bootstrap: number of draws of each curve, for intervals; 0 for none.
         seed: makes the draws repeatable.
+        intervals: what the draws are: 'posterior' (curves as probable as the wells make them) or 'bootstrap'
+            (refits of wells drawn again; narrower than the truth is uncertain, see docs/uncertainty.md).
+        noise: of wells, for the posterior: 'batch' learns it from all curves of the same sample and readout. Then
+            and only then the draws of a curve depend on the others (its parameters never do).
+        model: number of parameters (2 to 5) that every curve gets, for comparisons; None lets the fit choose.
 
     Returns:
         The curves in the order of the points. Status 'flat' means that a constant explains the wells as
         well, 'decreasing' that inhibition falls with dose, 'failed' that there is no curve.
 
     Raises:
-        InputError: there is no fit of that name, or `bootstrap` is negative.
+        InputError: there is no fit, model or kind of intervals of that name, or `bootstrap` is negative.
     """
     if fit not in get_args(FitName):
         raise InputError(f"fit {fit!r}: there are {' and '.join(get_args(FitName))}.")
+    if intervals not in get_args(IntervalName):
+        raise InputError(f"intervals {intervals!r}: there are {' and '.join(get_args(IntervalName))}.")
+    if model is not None and model not in FREE_PARAMETERS:
+        raise InputError(f"model {model!r}: there are models with {', '.join(map(str, FREE_PARAMETERS))} parameters.")
     if bootstrap < 0:
         raise InputError(f"bootstrap {bootstrap}: give a number of draws from 0.")
     x, y, n_points = _in_order(points)
@@ -88,14 +103,14 @@ def fit_curves(points: CurvePoints, fit: FitName = "robust", bootstrap: int = 0,
         objective=np.full(n, np.nan),
         status=np.full(n, "failed", dtype=object),
         reason=np.array([_why_not(doses, size) for doses, size in zip(n_doses, largest, strict=True)], dtype=object),
-        draws=np.full((n, bootstrap, 5), np.nan) if bootstrap else None,
+        draws=np.full((n, bootstrap, 5), np.nan) if bootstrap and intervals == "bootstrap" else None,
     )
     for which, m in _blocks(n_points, (n_doses >= LEAST_DOSES) & (largest <= LARGEST_INHIBITION)):
         columns = np.ascontiguousarray(x[which, :m].T), np.ascontiguousarray(y[which, :m].T)
-        _fit_block(*columns, fit, bootstrap, seed, which, result)
+        _fit_block(*columns, fit, model, bootstrap, seed, which, result)
     low, high = _extremes(x, n_points)
     names = ("bottom", "top", "log10_mid", "slope", "asymmetry")
-    return CurveBatch(
+    curves = CurveBatch(
         keys=points.keys.reset_index(drop=True),
         log10_dose=points.log10_dose,
         inhibition=points.inhibition,
@@ -110,25 +125,36 @@ def fit_curves(points: CurvePoints, fit: FitName = "robust", bootstrap: int = 0,
         status=result.status,
         reason=result.reason,
         draws=result.draws,
+        doublings=points.doublings,
         **{name: np.ascontiguousarray(result.parameters[:, i]) for i, name in enumerate(names)},
     )
+    if not bootstrap or intervals == "bootstrap":
+        return curves
+    return replace(curves, draws=posterior_draws(curves, bootstrap, seed, noise))
 
 
 def _fit_block(
-    x: np.ndarray, y: np.ndarray, fit: str, bootstrap: int, seed: int, which: np.ndarray, result: _Result
+    x: np.ndarray,
+    y: np.ndarray,
+    fit: str,
+    only: int | None,
+    bootstrap: int,
+    seed: int,
+    which: np.ndarray,
+    result: _Result,
 ) -> None:
     """Fit curves with m points each, x and y (m, g), and write to the rows `which` of the result."""
     equal = y.max(axis=0) - y.min(axis=0) <= 1e-12
     if fit == "robust":
-        found = fit_robust(x, y)
+        found = fit_robust(x, y, only)
         model, flat = found.model, found.flat | equal
         parameters = np.where(equal, _constant(x, y), to_parameters(found.theta))
         model = np.where(equal, 2, model)
     else:
-        model, parameters, _ = fit_nplr(x, y)
+        model, parameters, _ = fit_nplr(x, y, only)
         model = np.where(equal, 0, model)
         parameters = np.where(model > 0, parameters, np.nan)
-        flat = _is_flat(x, y, model, parameters)
+        flat = fit_robust(x, y).flat  # what the wells tell does not depend on the fit
     fitted = inhibition(x, *parameters)
     with np.errstate(all="ignore"):
         deviation = y - total(y) / len(y)
@@ -173,14 +199,6 @@ def _status(fitted: bool, flat: bool, first_percent: float, last_percent: float)
     if last_percent < first_percent:
         return "decreasing", f"inhibition falls from {first_percent:.0f} % to {last_percent:.0f} % with rising dose."
     return "ok", ""
-
-
-def _is_flat(x: np.ndarray, y: np.ndarray, model: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-    """True where a constant has no larger information criterion than the curve."""
-    with np.errstate(all="ignore"):
-        loss = total(smooth_power(y - inhibition(x, *parameters)))
-        of_curve = information_criterion(loss, len(x), model)
-        return np.asarray(information_criterion(constant_loss(y), len(x), 1) <= of_curve)
 
 
 def _constant(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -4,21 +4,42 @@ Belongs here: everything that makes the fit `nplr` comparable with published tab
 here: the default fit (`robust_fit`).
 
 The loss is the sum of |residual|^1.5, unbounded; every model from two to five parameters starts from one
-point made of quantiles and is stopped early; the smallest loss wins without a penalty for
-parameters. What is known to be bad about it (degenerate parameters, dependence on rounding) stays.
+point made of quantiles; the smallest loss wins without a penalty for parameters.
+
+The reference gives up after 100 iterations, often in a long flat valley, and where it gives up depends on
+rounding. This fit goes to the same place by the same search and on from there to the minimum, also from the
+minimum of the model with one parameter less. Far along the valley it goes only for a loss that is lower by
+`REALLY_LOWER`: curves of equal loss can have different scores, and the published one lies near the place
+where the reference stops. What is known to be bad about the loss (degenerate parameters, curves that no
+well determines) stays.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from phenodose.dose_response.bounded_search import Problem, search
 from phenodose.dose_response.models import FREE_PARAMETERS, inhibition
 from phenodose.dose_response.quasi_newton import minimise
 from phenodose.dose_response.small_systems import total
 
-#: Ten more than the published fit takes. Chosen on the golden curves and BT-40: with 100, 8 of 36 losses lay
-#: above the published ones by more than 1e-6, with 110 one; with 150 and more, scores drift from the tables.
-ITERATIONS = 110
+#: Iterations after which the reference stops.
+PUBLISHED_ITERATIONS = 100
+#: Part by which a loss must be lower to be another answer; losses closer than this count as equal.
+REALLY_LOWER = 1e-7
+#: How far a curve may move for a loss that counts as equal: asymptotes, decades, ln slope, ln asymmetry.
+NEAR = 0.1
+#: The box of the search beyond: it only keeps numbers finite. Asymptotes, decades from the tested range, and
+#: ln of slope and of asymmetry.
+FARTHEST = (1e3, 1e3, 30.0, 8.0, 8.0)
+#: Most steps on from where the reference stops, the part of the loss that a step must gain, and the smoothing
+#: of the loss at 0.
+STEPS = 300
+GAIN = 1e-12
+SMOOTHING = 1e-6
+
+#: Curves (5, n) in the order of `models.PARAMETERS`, and their losses (n,), infinite where there is none.
+Found = tuple[np.ndarray, np.ndarray]
 
 
 def power_loss(residual: np.ndarray) -> np.ndarray:
@@ -55,44 +76,110 @@ def starting_values(x: np.ndarray, y: np.ndarray, model: int) -> np.ndarray:
     )
 
 
-def fit_nplr(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def fit_nplr(
+    x: np.ndarray, y: np.ndarray, model: int | None = None, converge: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit curves that all have m points.
 
     Args:
         x: float64 (m, n), log10 dose, ascending in every column.
         y: float64 (m, n), inhibition as a fraction.
+        model: number of parameters; None chooses among all.
+        converge: False stops where the reference stops.
 
     Returns:
         model int64 (n,), 0 where no model could be fitted; parameters float64 (5, n); loss float64 (n,).
     """
-    n = x.shape[1]
-    best_loss, best = np.full(n, np.inf), np.full((5, n), np.nan)
-    model = np.zeros(n, dtype=np.int64)
-    for number, free in FREE_PARAMETERS.items():
-        start = starting_values(x, y, number)
-        usable = np.flatnonzero(np.isfinite(start).all(axis=0))
-        found, loss = _minimise_model(x[:, usable], y[:, usable], start[:, usable], free)
-        better = loss < best_loss[usable]
-        which = usable[better]
-        model[which], best_loss[which], best[:, which] = number, loss[better], found[:, better]
-    return model, best, np.where(model > 0, best_loss, np.nan)
+    found: list[Found] = []
+    numbers = list(FREE_PARAMETERS) if model is None else [model]
+    for number in numbers:
+        free = FREE_PARAMETERS[number]
+        here = _published_search(x, y, number)
+        if converge:
+            here = _settled(x, y, here, free)
+            if found:
+                simpler = found[-1]
+                here = _really_lower(_descend(x, y, simpler, free, None), here, np.minimum(here[1], simpler[1]))
+        found.append(here)
+    losses = np.stack([loss for _, loss in found])
+    least = losses.min(axis=0)
+    if converge:  # the richest of equals: its search ended there by itself
+        best = len(found) - 1 - np.argmax((losses <= least * (1 + REALLY_LOWER))[::-1], axis=0)
+    else:
+        best = np.argmin(losses, axis=0)
+    chosen = np.take_along_axis(np.stack([curve for curve, _ in found]), best[None, None], axis=0)[0]
+    loss = np.take_along_axis(losses, best[None], axis=0)[0]
+    fitted = np.isfinite(loss)
+    return (
+        np.where(fitted, np.array(numbers)[best], 0),
+        np.where(fitted, chosen, np.nan),
+        np.where(fitted, loss, np.nan),
+    )
 
 
-def _minimise_model(
-    x: np.ndarray, y: np.ndarray, start: np.ndarray, free: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    rows = list(free)
+def _published_search(x: np.ndarray, y: np.ndarray, model: int) -> Found:
+    """Where the search of the reference stops."""
+    curve, losses = starting_values(x, y, model), np.full(x.shape[1], np.inf)
+    rows = list(FREE_PARAMETERS[model])
+    usable = np.flatnonzero(np.isfinite(curve).all(axis=0))
+    start, x, y = curve[:, usable], x[:, usable], y[:, usable]
 
     def loss(values: np.ndarray, problems: np.ndarray) -> np.ndarray:
         whole = start[:, problems]
         whole[rows] = values
-        with np.errstate(all="ignore"):
-            return power_loss(y[:, problems] - inhibition(x[:, problems], *whole))
+        return _loss_of(x[:, problems], y[:, problems], whole)
 
-    values, losses = minimise(loss, start[rows], ITERATIONS)
-    found = start.copy()
-    found[rows] = values
-    return found, losses
+    values, reached = minimise(loss, start[rows], PUBLISHED_ITERATIONS)
+    curve[np.ix_(np.array(rows), usable)] = values
+    losses[usable] = np.where(np.isfinite(reached), reached, np.inf)
+    return curve, losses
+
+
+def _settled(x: np.ndarray, y: np.ndarray, stop: Found, free: tuple[int, ...]) -> Found:
+    """The minimum beyond a stop if it is really lower, else the lowest curve near the stop."""
+    near = _descend(x, y, stop, free, NEAR)
+    return _really_lower(_descend(x, y, stop, free, None), near, near[1])
+
+
+def _really_lower(candidate: Found, otherwise: Found, than: np.ndarray) -> Found:
+    lower = candidate[1] < than * (1 - REALLY_LOWER)
+    return np.where(lower, candidate[0], otherwise[0]), np.where(lower, candidate[1], otherwise[1])
+
+
+def _descend(x: np.ndarray, y: np.ndarray, start: Found, free: tuple[int, ...], reach: float | None) -> Found:
+    """Search on from a curve, at most `reach` away in every search coordinate; never ends higher.
+
+    The coordinates are those of the bounded search: a falling curve is a rising one over mirrored doses. A
+    curve without such coordinates (an asymmetry that is not positive) stays as it is.
+    """
+    curve, loss = start[0].copy(), start[1].copy()
+    mirror = np.where(curve[3] < 0, -1.0, 1.0)
+    with np.errstate(all="ignore"):
+        theta = np.concatenate([curve[:2], [mirror * curve[2]], np.log([mirror * curve[3], curve[4]])])
+    some = np.flatnonzero(np.isfinite(loss) & np.isfinite(theta).all(axis=0))
+    if not len(some):
+        return curve, loss
+    mirror, theta = mirror[some], np.ascontiguousarray(theta[:, some])
+    mirrored, inhibitions = np.ascontiguousarray(mirror * x[:, some]), np.ascontiguousarray(y[:, some])
+    if reach is None:
+        far = np.array(FARTHEST)[:, None]
+        centre = np.where(np.arange(5)[:, None] == 2, (mirrored[0] + mirrored[-1]) / 2, 0.0)
+        lower, upper = np.minimum(centre - far, theta), np.maximum(centre + far, theta)
+    else:
+        lower, upper = theta - reach, theta + reach
+    none = np.zeros_like(theta)
+    problem = Problem(mirrored, inhibitions, lower, upper, none, none, SMOOTHING)
+    theta, _ = search(problem, theta, free, STEPS, GAIN)
+    moved = np.concatenate([theta[:2], [mirror * theta[2], mirror * np.exp(theta[3]), np.exp(theta[4])]])
+    reached = _loss_of(x[:, some], y[:, some], moved)
+    better = reached < loss[some]
+    curve[:, some[better]], loss[some[better]] = moved[:, better], reached[better]
+    return curve, loss
+
+
+def _loss_of(x: np.ndarray, y: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return power_loss(y - inhibition(x, *curve))
 
 
 def _slope_of_dose_means(x: np.ndarray, z: np.ndarray) -> np.ndarray:

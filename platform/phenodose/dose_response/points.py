@@ -7,11 +7,12 @@ Belongs here: grouping wells into curves. Does not belong here: how wells became
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phenodose.dose_response.growth_rate import doublings_of
 from phenodose.errors import Faults, InputError
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ class CurvePoints:
         keys: n rows, the columns that identify a curve.
         log10_dose: float64 (n, m), log10 nM; NaN where a curve has fewer points.
         inhibition: float64 (n, m), fraction; NaN where a value is missing.
+        doublings: float64 (n,), how often untreated cells doubled during the treatment, NaN where it is not
+            known; None if it is known of no curve.
     """
 
     keys: pd.DataFrame
     log10_dose: np.ndarray
     inhibition: np.ndarray
+    doublings: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.log10_dose.shape != self.inhibition.shape or self.log10_dose.ndim != 2:
@@ -100,7 +104,8 @@ def curve_points(
     'drug + second treatment'.
 
     Args:
-        viability: plate, well, readout, viability_fraction, masked.
+        viability: plate, well, readout, viability_fraction, masked (and raw and control, from which and the
+            wells of type t0 the doublings are computed).
         wells: plate, well, sample, well_type, treatment, concentration_nM, replicate (and add_on).
         per_replicate: also a curve of every replicate by itself, where there are several.
         well_types: which wells are gathered: 'therapy' for drugs, 'trc' for the control series.
@@ -126,18 +131,29 @@ def curve_points(
     treated = wells[wanted.fillna(False).to_numpy(dtype=bool) & wells["treatment"].notna().to_numpy()]
     add_on = treated["add_on"] if "add_on" in treated.columns else pd.Series(pd.NA, index=treated.index, dtype=object)
     treated = treated[["plate", "well", "sample", "treatment", "concentration_nM", "replicate"]].assign(
+        add_on=add_on.fillna(""),
         drug=[
             str(drug) if pd.isna(second) or not str(second).strip() else f"{drug} + {second}"
             for drug, second in zip(treated["treatment"], add_on, strict=True)
-        ]
+        ],
     )
     values = viability[["plate", "well", "readout", "viability_fraction", "masked"]]
     points = treated.merge(values, on=["plate", "well"], how="inner")
     usable = ~points["masked"].fillna(True).to_numpy(dtype=bool)
     fraction = points["viability_fraction"].to_numpy(dtype=np.float64, na_value=np.nan)
-    points = points.assign(inhibition=np.where(usable, 1.0 - fraction, np.nan), number=points["replicate"])
+    doublings = doublings_of(points[["plate", "sample", "readout", "add_on"]], viability, wells)
+    points = points.assign(
+        inhibition=np.where(usable, 1.0 - fraction, np.nan),
+        number=points["replicate"],
+        doublings=np.nan if doublings is None else np.where(usable, doublings, np.nan),
+    )
     parts = [points.assign(replicate=POOLED)]
     if per_replicate and len(points["number"].dropna().unique()) > 1:
         numbered = points[points["number"].notna().to_numpy()]
         parts.append(numbered.assign(replicate=numbered["number"].astype("Int64").astype(str)))
-    return points_from_long(pd.concat(parts, ignore_index=True), CURVE_KEYS)
+    gathered = pd.concat(parts, ignore_index=True)
+    of_curves = points_from_long(gathered, CURVE_KEYS)
+    if doublings is None:
+        return of_curves
+    mean = gathered.groupby(list(CURVE_KEYS), dropna=False)["doublings"].mean()
+    return replace(of_curves, doublings=mean.to_numpy())

@@ -4,18 +4,22 @@ Belongs here: box and penalty, starts, and the choice of a model. Does not belon
 (`bounded_search`) and the fit of published tables (`nplr_fit`).
 
 Loss: sum of |residual|^1.5, as in published tables, so that one bad well does not decide a curve. With
-five doses a decade apart the slope is often not determined by the wells; a mild penalty then takes it to
-`USUAL_SLOPE`, and the box keeps asymptotes near what viability can be. A model with one more parameter is
-taken where it lowers Akaike's criterion for residuals of that loss (density ~ exp(-|r|^1.5)). The top is
-fixed at complete inhibition only where the wells show that plateau at two doses.
+five doses a decade apart slope and asymmetry are often not determined by the wells; a mild penalty then takes
+them to usual values. It is that of a normal prior, so it counts for more where the wells are noisy. The box
+keeps asymptotes near what viability can be. A model with one more parameter is taken where it lowers Akaike's
+criterion for residuals of that loss (density ~ exp(-|r|^1.5)). The top is fixed at complete inhibition only
+where the wells show that plateau at two doses. Where a constant explains the wells as well, the curve is that
+constant, drawn a little to no effect by what the wells leave open.
 
-`USUAL_SLOPE`, the penalties, `NOISE_FLOOR` and the plateau rule were chosen by comparing settings on BT-40
-(published scores), on a second, noisier screen of it (scores of the fit `nplr`) and on simulated curves of
-known truth; agreement with BT-40 is therefore not an independent test.
+`NOISE_FLOOR` and the plateau rule were chosen by comparing settings on BT-40 (published scores), on a second,
+noisier screen of it (scores of the fit `nplr`) and on simulated curves of known truth, the spreads of the
+penalty on simulated curves of several kinds; agreement with BT-40 is therefore not an independent test.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,21 +34,30 @@ ASYMMETRY_RANGE = (0.2, 5.0)
 ASYMPTOTE_RANGE = (-0.3, 1.5)
 #: Decades by which the mid dose may leave the tested range.
 MID_MARGIN = 1.0
-#: Slope to which a curve goes whose wells do not tell.
-USUAL_SLOPE = 2.0
-#: Curvature of the penalty on ln slope and ln asymmetry, in units of the loss: a factor e away costs
-#: half of it, about what one residual of 0.01 (slope) or 0.05 (asymmetry) costs.
-SLOPE_PENALTY = 0.003
-ASYMMETRY_PENALTY = 0.02
+#: Slope to which a curve goes whose wells do not tell; asymmetry goes to 1.
+USUAL_SLOPE = 1.5
+#: Standard deviations of ln slope and ln asymmetry among curves.
+LOG_SLOPE_SPREAD = 1.0
+LOG_ASYMMETRY_SPREAD = 0.7
+#: Standard deviation of a well about its curve before the wells are seen, and for how many wells that counts.
+USUAL_NOISE = 0.05
+USUAL_NOISE_WEIGHT = 2.0
+#: Mean of |residual|^1.5 where residuals are normal with standard deviation 1.
+NORMAL_POWER = 0.86004
 #: Mean residual (fraction of inhibition) below which a closer fit is no reason for another parameter.
 NOISE_FLOOR = 0.01
 COST_OF_A_PARAMETER = 2.0
 #: Inhibition from which on a dose counts as lying on the plateau of complete inhibition.
 PLATEAU = 0.9
+#: Level of curves without trend: share, mean and standard deviation of those without effect and of all others.
+LEVELS = ((0.9, 0.0, 0.1), (0.1, 0.5, 0.5))
 #: Starts: mid doses over the tested range, and slopes; asymptotes follow by least squares.
 START_MIDS = np.arange(-1, 10) / 8
-START_SLOPES = (0.6, 1.2, 3.0)
+START_SLOPES = (0.5, 1.0, 2.0, 4.0)
 START_ASYMMETRIES = (0.4, 1.0, 2.5)
+#: Starts of a symmetric model that are searched, and rounds of reweighting at each place of the grid.
+SEARCHES = 3
+REWEIGHTINGS = 3
 ITERATIONS = 40
 
 
@@ -71,35 +84,52 @@ def robust_problem(x: np.ndarray, y: np.ndarray) -> Problem:
     lower = [least, least, low - MID_MARGIN, np.log(SLOPE_RANGE[0]) * one, np.log(ASYMMETRY_RANGE[0]) * one]
     upper = [most, most, high + MID_MARGIN, np.log(SLOPE_RANGE[1]) * one, np.log(ASYMMETRY_RANGE[1]) * one]
     centre = [0 * one, one, (low + high) / 2, np.log(USUAL_SLOPE) * one, 0 * one]
-    weight = [0 * one, 0 * one, 0 * one, SLOPE_PENALTY * one, ASYMMETRY_PENALTY * one]
-    return Problem(x, y, np.stack(lower), np.stack(upper), np.stack(centre), np.stack(weight))
+    weight = _penalty_weight(1.5 * NORMAL_POWER * USUAL_NOISE**1.5 * one)
+    return Problem(x, y, np.stack(lower), np.stack(upper), np.stack(centre), weight)
 
 
-def fit_robust(x: np.ndarray, y: np.ndarray) -> RobustFit:
+def fit_robust(x: np.ndarray, y: np.ndarray, model: int | None = None) -> RobustFit:
     """Fit curves that all have m points at three doses or more.
 
     Args:
         x: float64 (m, g), log10 dose, ascending in every column.
         y: float64 (m, g), inhibition as a fraction.
+        model: number of parameters, fitted from one start; None chooses among all, from several starts.
     """
     problem = robust_problem(x, y)
-    starts = _starts(problem)
+    flat_loss, level = constant_loss(y), plausible_level(y)
+    if model is None:
+        number, theta, criterion = _best_model(problem)
+    else:
+        start = _starts(problem, min(model, 4), START_SLOPES[1:2])[0]
+        theta, loss = search(problem, start, FREE_PARAMETERS[model], ITERATIONS)
+        number, criterion = np.full(x.shape[1], model), information_criterion(loss, len(x), model)
+    flat = information_criterion(flat_loss, len(x), 1) <= criterion
+    if model is None:
+        theta[:2] = np.where(flat, level, theta[:2])
+    return RobustFit(number, theta, flat)
+
+
+def _best_model(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number of parameters (g,), theta (5, g) and criterion (g,) of the best model of every curve."""
+    x = problem.x
+    symmetric = _starts(problem, 4)
+    problem = replace(problem, weight=_penalty_weight(_loss_scale(problem, symmetric[0])))
     n_doses = 1 + total((np.diff(x, axis=0) > 1e-9).astype(np.int64))
     model = np.zeros(x.shape[1], dtype=np.int64)
     theta, criterion = np.empty((5, x.shape[1])), np.full(x.shape[1], np.inf)
-    previous = starts[3][0]
+    previous = np.zeros((5, x.shape[1]))
     for number in (3, 2, 4, 5):
         can = _on_plateau(previous, x) if number == 2 else n_doses >= number
         which = np.flatnonzero(can)
         if not len(which):
             continue
         some = problem.some(which)
-        candidates = (
-            _asymmetric_starts(previous[:, which], some)
-            if number == 5
-            else [start[:, which] for start in starts[number]]
-        )
-        found, loss = _best_of(some, candidates, FREE_PARAMETERS[number])
+        if number == 5:
+            starts = _asymmetric_starts(previous[:, which], some)
+        else:
+            starts = [start[:, which] for start in symmetric] if number == 4 else _starts(some, number)
+        found, loss = _best_of(some, starts, FREE_PARAMETERS[number])
         value = information_criterion(loss, len(x), number)
         better = value < criterion[which]
         chosen = which[better]
@@ -107,8 +137,7 @@ def fit_robust(x: np.ndarray, y: np.ndarray) -> RobustFit:
         if number in (3, 4):
             previous = previous.copy()
             previous[:, which] = found
-    flat = information_criterion(constant_loss(y), len(x), 1) <= criterion
-    return RobustFit(model, theta, flat)
+    return model, theta, criterion
 
 
 def information_criterion(loss: np.ndarray, n_points: int, parameters: np.ndarray | int) -> np.ndarray:
@@ -119,12 +148,47 @@ def information_criterion(loss: np.ndarray, n_points: int, parameters: np.ndarra
 
 def constant_loss(y: np.ndarray) -> np.ndarray:
     """Smallest loss that a constant inhibition can have, float64 (g,); y is (m, g)."""
+    return total(smooth_power(y - _centre(y)))
+
+
+def plausible_level(y: np.ndarray) -> np.ndarray:
+    """Inhibition (g,) of wells (m, g) without trend: what nine curves in ten, those without effect, make of it.
+
+    Posterior mean of the level of smallest loss, with a mixture of two normal priors (`LEVELS`).
+    """
+    centre = _centre(y)
+    squares = total((y - centre) ** 2) + USUAL_NOISE_WEIGHT * USUAL_NOISE**2
+    variance = squares / (len(y) - 1 + USUAL_NOISE_WEIGHT) / len(y)
+    evidence, levels = [], []
+    for share, mean, spread in LEVELS:
+        whole = variance + spread**2
+        evidence.append(np.log(share) - 0.5 * np.log(whole) - 0.5 * (centre - mean) ** 2 / whole)
+        levels.append((centre * spread**2 + mean * variance) / whole)
+    weights = np.exp(np.stack(evidence) - np.max(evidence, axis=0))
+    return np.asarray(total(weights * np.stack(levels)) / total(weights))
+
+
+def _centre(y: np.ndarray) -> np.ndarray:
+    """The constant (g,) of smallest loss."""
     constant = np.quantile(y, 0.5, axis=0)
     for _ in range(20):  # reweighted means: each halves the distance to the minimum at least
         residual = y - constant
         weight = (residual * residual + SMOOTHING**2) ** -0.25
         constant = total(weight * y) / total(weight)
-    return total(smooth_power(y - constant))
+    return np.asarray(constant)
+
+
+def _loss_scale(problem: Problem, theta: np.ndarray) -> np.ndarray:
+    """Scale a (g,) of the density ~ exp(-|r|^1.5 / a) of residuals, from four-parameter curves near the wells."""
+    loss = total(np.abs(problem.y - curve_values(theta, problem.x)) ** 1.5)
+    known = USUAL_NOISE_WEIGHT * NORMAL_POWER * USUAL_NOISE**1.5
+    return np.asarray(1.5 * (loss + known) / (max(len(problem.x) - 4, 0) + USUAL_NOISE_WEIGHT))
+
+
+def _penalty_weight(scale: np.ndarray) -> np.ndarray:
+    """Curvature (5, g) of the penalty that a normal prior of slope and asymmetry is, for residuals of that scale."""
+    none = np.zeros_like(scale)
+    return np.stack([none, none, none, scale / LOG_SLOPE_SPREAD**2, scale / LOG_ASYMMETRY_SPREAD**2])
 
 
 def to_parameters(theta: np.ndarray) -> np.ndarray:
@@ -141,54 +205,51 @@ def _best_of(problem: Problem, starts: list[np.ndarray], free: tuple[int, ...]) 
     return best, best_loss
 
 
-def _starts(problem: Problem) -> dict[int, list[np.ndarray]]:
-    """For each symmetric model the two best starts of different slope, best first, float64 (5, g) each.
+def _starts(problem: Problem, number: int, slopes: Sequence[float] = START_SLOPES) -> list[np.ndarray]:
+    """Starts of a symmetric model: for each slope of a grid the best mid dose, of these the lowest few.
 
-    For every slope the best mid dose of a grid is taken; asymptotes follow by least squares.
+    At each place of the grid the best asymptotes are taken: given mid dose and slope the loss has one minimum
+    only, so that a bad well misleads no start.
     """
     x, y = problem.x, problem.y
+    everyone = np.arange(x.shape[1])
     low, high = x.min(axis=0), x.max(axis=0)
+    mids = low + (high - low) * START_MIDS[:, None]
+    losses, starts = [], []
+    for slope in slopes:
+        fraction = 1 / (1 + np.exp(np.minimum(LN10 * slope * (mids[:, None] - x), 700.0)))
+        bottom, top = _best_asymptotes(fraction, y, problem, number)
+        loss = total(smooth_power(y - bottom[:, None] - (top - bottom)[:, None] * fraction), axis=1)
+        best = np.argmin(loss, axis=0), everyone
+        losses.append(loss[best] + 0.5 * problem.weight[3] * (np.log(slope) - np.log(USUAL_SLOPE)) ** 2)
+        log_slope = np.full(len(everyone), np.log(slope))
+        starts.append(np.stack([bottom[best], top[best], mids[best], log_slope, np.zeros(len(everyone))]))
+    order = np.argsort(np.stack(losses), axis=0, kind="stable")[:SEARCHES]
+    return [np.take_along_axis(np.stack(starts), rank[None, None], axis=0)[0] for rank in order]
+
+
+def _best_asymptotes(
+    fraction: np.ndarray, y: np.ndarray, problem: Problem, number: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bottom and top (k, g) of smallest loss within the box, for effect fractions (k, m, g), by reweighting."""
+    k, _, g = fraction.shape
+    bottom, top = np.zeros((k, g)), np.ones((k, g))
+    if number == 2:
+        return bottom, top
     least, most = problem.lower[0], problem.upper[0]
-    zero, one = np.zeros(x.shape[1]), np.ones(x.shape[1])
-    losses: dict[int, list[np.ndarray]] = {2: [], 3: [], 4: []}
-    starts: dict[int, list[np.ndarray]] = {2: [], 3: [], 4: []}
-    for slope in START_SLOPES:
-        penalty = 0.5 * SLOPE_PENALTY * (np.log(slope) - np.log(USUAL_SLOPE)) ** 2
-        best = {number: np.full(x.shape[1], np.inf) for number in losses}
-        start = {number: np.zeros((5, x.shape[1])) for number in losses}
-        for place in START_MIDS:
-            mid = low + (high - low) * place
-            fraction = 1 / (1 + np.exp(np.minimum(LN10 * slope * (mid - x), 700.0)))
-            bottom, top, top_from_zero = _asymptotes(fraction, y, least, most)
-            for number, (b, t) in {2: (zero, one), 3: (zero, top_from_zero), 4: (bottom, top)}.items():
-                loss = total(smooth_power(y - b - (t - b) * fraction)) + penalty
-                better = loss < best[number]
-                best[number] = np.where(better, loss, best[number])
-                start[number] = np.where(better, np.stack([b, t, mid, np.log(slope) * one, zero]), start[number])
-        for number in losses:
-            losses[number].append(best[number])
-            starts[number].append(start[number])
-    return {number: _two_best(np.stack(losses[number]), np.stack(starts[number])) for number in losses}
-
-
-def _two_best(losses: np.ndarray, starts: np.ndarray) -> list[np.ndarray]:
-    """The starts (k, 5, g) with the smallest and the second smallest loss (k, g) of every curve."""
-    order = np.argsort(losses, axis=0, kind="stable")[:2]
-    return [np.take_along_axis(starts, rank[None, None], axis=0)[0] for rank in order]
-
-
-def _asymptotes(
-    fraction: np.ndarray, y: np.ndarray, least: np.ndarray, most: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Least-squares bottom and top within the box, and the top if the bottom is 0."""
-    rest = 1 - fraction
-    aa, bb, ab = total(rest * rest), total(fraction * fraction), total(rest * fraction)
-    ay, by = total(rest * y), total(fraction * y)
-    tiny = 1e-9
-    bottom = np.clip((ay * bb - by * ab) / (aa * bb - ab * ab + tiny), least, most)
-    top = np.clip((by - bottom * ab) / (bb + tiny), least, most)
-    bottom = np.clip((ay - top * ab) / (aa + tiny), least, most)
-    return bottom, top, np.clip(by / (bb + tiny), least, most)
+    rest, weight, tiny = 1 - fraction, np.ones_like(fraction), 1e-9
+    for _ in range(REWEIGHTINGS):
+        of_rest, of_fraction = weight * rest, weight * fraction
+        aa, bb = total(of_rest * rest, axis=1), total(of_fraction * fraction, axis=1)
+        ab, ay, by = (total(value, axis=1) for value in (of_rest * fraction, of_rest * y, of_fraction * y))
+        if number == 4:
+            bottom = np.clip((ay * bb - by * ab) / (aa * bb - ab * ab + tiny), least, most)
+        top = np.clip((by - bottom * ab) / (bb + tiny), least, most)
+        if number == 4:
+            bottom = np.clip((ay - top * ab) / (aa + tiny), least, most)
+        residual = y - bottom[:, None] - (top - bottom)[:, None] * fraction
+        weight = 1 / np.sqrt(np.sqrt(residual * residual + SMOOTHING**2))
+    return bottom, top
 
 
 def _asymmetric_starts(symmetric: np.ndarray, problem: Problem) -> list[np.ndarray]:

@@ -61,11 +61,13 @@ def activity_area(curves: CurveBatch, activity: np.ndarray) -> np.ndarray:
 
     A curve that falls with dose counts as high as it is at the highest dose, everywhere.
     """
-    x = curves.log10_dose_grid(GRID_POINTS)
-    g = 100 * curves.inhibition_at(x)
+    x, inhibitions = on_grid(curves)
     falls = shape_of(curves).slope < 0
-    g = np.where(falls[:, None], g[:, -1:], g)
-    return _integral(np.maximum(g - activity[:, None], 0.0), x)
+    above = 100 * inhibitions
+    above[falls] = above[falls, -1:]
+    above -= activity[:, None]
+    np.maximum(above, 0.0, out=above)
+    return _integral(above, x)
 
 
 def dss(curves: CurveBatch, kind: ScoreType = "dss1", amin: Amin = "auto") -> np.ndarray:
@@ -83,7 +85,7 @@ def dss(curves: CurveBatch, kind: ScoreType = "dss1", amin: Amin = "auto") -> np
     """
     shape = shape_of(curves)
     activity = minimum_activity(shape, amin)
-    area = activity_area(curves, activity)
+    area = curves.once(("activity area", amin), lambda: activity_area(curves, activity))
     if kind == "area":
         return area
     low, high = curves.log10_dose_range
@@ -171,16 +173,15 @@ def classic_dss(
 
 def mean_inhibition(curves: CurveBatch) -> np.ndarray:
     """Mean inhibition (fraction) of the curve over the tested log-dose range, float64 (n,)."""
-    x = curves.log10_dose_grid(GRID_POINTS)
+    x, inhibitions = on_grid(curves)
     low, high = curves.log10_dose_range
     with np.errstate(all="ignore"):
-        return np.asarray(_integral(curves.inhibition_at(x), x) / (high - low))
+        return curves.once("mean inhibition", lambda: np.asarray(_integral(inhibitions, x) / (high - low)))
 
 
 def largest_inhibition(curves: CurveBatch) -> np.ndarray:
     """Largest inhibition (fraction) of the curve within the tested range, float64 (n,)."""
-    ends = curves.inhibition_at(np.stack(curves.log10_dose_range, axis=1))
-    return np.asarray(ends.max(axis=1))
+    return np.asarray(_at_ends(curves).max(axis=1))
 
 
 def inhibitory_dose(curves: CurveBatch, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -197,7 +198,7 @@ def inhibitory_dose(curves: CurveBatch, target: np.ndarray) -> tuple[np.ndarray,
         bound: text (n,): '=' for a value, '<' and '>' where the dose is only a bound.
     """
     goal = np.broadcast_to(np.asarray(target, dtype=np.float64), (len(curves),))
-    ends = curves.inhibition_at(np.stack(curves.log10_dose_range, axis=1))
+    ends = _at_ends(curves)
     with np.errstate(all="ignore"):
         dose = 10 ** log10_dose_at(goal, *curves.parameters.T)
         never = ends.max(axis=1) < goal
@@ -234,10 +235,10 @@ def published_inhibitory_dose(curves: CurveBatch, target: np.ndarray) -> np.ndar
     reachable = np.where(goal <= shape.low / 100, smallest, np.where(goal >= shape.high / 100, largest, goal))
     with np.errstate(all="ignore"):
         dose = 10 ** log10_dose_at(reachable, *curves.parameters.T)
-        grid = curves.log10_dose_grid(GRID_POINTS)
-        nearest = np.argmin(np.abs(np.nan_to_num(curves.inhibition_at(grid), nan=np.inf) - goal[:, None]), axis=1)
-    on_grid = 10 ** np.take_along_axis(grid, nearest[:, None], axis=1)[:, 0]
-    dose = np.where(curves.top < curves.bottom, on_grid, dose)
+        grid, inhibitions = on_grid(curves)
+        nearest = np.argmin(np.abs(np.nan_to_num(inhibitions, nan=np.inf) - goal[:, None]), axis=1)
+    falling = 10 ** np.take_along_axis(grid, nearest[:, None], axis=1)[:, 0]
+    dose = np.where(curves.top < curves.bottom, falling, dose)
     return np.where((shape.slope < 0) | ~curves.fitted, np.nan, dose)
 
 
@@ -247,7 +248,22 @@ def _row_extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(finite, values, np.inf).min(axis=1), np.where(finite, values, -np.inf).max(axis=1)
 
 
+def on_grid(curves: CurveBatch) -> tuple[np.ndarray, np.ndarray]:
+    """log10 doses and inhibitions (n, GRID_POINTS) from the lowest to the highest tested dose."""
+
+    def compute() -> tuple[np.ndarray, np.ndarray]:
+        x = curves.log10_dose_grid(GRID_POINTS)
+        return x, curves.inhibition_at(x)
+
+    return curves.once("grid", compute)
+
+
+def _at_ends(curves: CurveBatch) -> np.ndarray:
+    """Inhibitions (n, 2) at the lowest and the highest tested dose."""
+    return curves.once("ends", lambda: curves.inhibition_at(np.stack(curves.log10_dose_range, axis=1)))
+
+
 def _integral(values: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Trapezoid rule along each row; rows lie whole in memory, so that their sum does not depend on others."""
-    areas = np.diff(x, axis=1) * (values[:, 1:] + values[:, :-1]) / 2
-    return np.asarray(np.ascontiguousarray(areas).sum(axis=1))
+    """Trapezoid rule along each row of equally spaced x; rows lie whole in memory, so that none depends on others."""
+    inner = np.ascontiguousarray(values).sum(axis=1) - (values[:, 0] + values[:, -1]) / 2
+    return np.asarray(inner * (x[:, -1] - x[:, 0]) / (x.shape[1] - 1))

@@ -1,16 +1,18 @@
 """Scores of fitted curves with their intervals, as a table.
 
-Belongs here: applying a scorer to curves and to their bootstrap draws. Does not belong here: formulas
+Belongs here: applying a scorer to curves and to their draws. Does not belong here: formulas
 (`score_functions`) and which scorers there are (plugins).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from phenodose.dose_response.curves import CurveBatch
+from phenodose.dose_response.intervals import SHARES, interval_ends
 from phenodose.errors import PluginError
 
 if TYPE_CHECKING:
@@ -18,80 +20,156 @@ if TYPE_CHECKING:
 
     from phenodose.plugins.scorers import Scorer
 
-#: Ends of the 95 % interval, percent.
-INTERVAL_PERCENTILES = (2.5, 97.5)
-#: Most curves that are scored at once.
-BLOCK = 8192
+#: Most draws that are scored at once: their curves on the grid of the scores should fit the cache.
+BLOCK = 2048
+
+
+class _Applied(NamedTuple):
+    """What a scorer says of n curves: (n,) each; None where it says nothing."""
+
+    value: np.ndarray
+    bound: np.ndarray | None
+    reason: np.ndarray | None
+    published: np.ndarray | None
+
+
+class _Interval(NamedTuple):
+    """Ends of the interval of n scores, and whether they are bounds: (n,) each."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+    lower_bound: np.ndarray
+    upper_bound: np.ndarray
 
 
 def score_curves(curves: CurveBatch, scorer: Scorer) -> pd.DataFrame:
-    """Score every curve.
+    """Score every curve; see `score_with_all`."""
+    return score_with_all(curves, [scorer])[0]
+
+
+def score_with_all(
+    curves: CurveBatch, scorers: Sequence[Scorer], listener: Callable[[int, int], None] | None = None
+) -> list[pd.DataFrame]:
+    """Score every curve with several scorers, which share what they need of each draw.
 
     Args:
-        curves: fitted curves; with bootstrap draws every score has an interval.
-        scorer: the scorer.
+        curves: fitted curves; with draws every score has an interval.
+        scorers: the scorers.
+        listener: is told the curves done and the number of curves.
 
     Returns:
-        One row a curve: the key columns, scorer, score, lower, upper (percentiles of the draws' scores;
-        they always include the score), bound, unit, hit (missing if the scorer names no hits or there is
-        no score), status ('ok', or why there is no score).
+        One table a scorer, with one row a curve: the key columns, scorer, score, lower, upper (of the draws'
+        scores; they always include the score), bound, unit, hit (missing if the scorer names no hits or there
+        is no score), status ('ok', or why there is no score), lower_bound and upper_bound ('=', or '<' and '>'
+        where the interval may reach beyond its end; missing without an interval), published_value.
 
     Raises:
-        PluginError: the scorer returned something of another length.
+        PluginError: a scorer returned something of another length.
     """
+    applied = [_checked(curves, scorer) for scorer in scorers]
+    intervals = _intervals(curves, scorers, applied, listener)
+    return [
+        _table(curves, scorer, scores, interval)
+        for scorer, scores, interval in zip(scorers, applied, intervals, strict=True)
+    ]
+
+
+def _table(curves: CurveBatch, scorer: Scorer, scores: _Applied, interval: _Interval) -> pd.DataFrame:
     import pandas as pd
 
-    value, bound = apply_scorer(curves, scorer)
-    lower, upper = _interval(curves, scorer, value)
-    known = np.isfinite(value)
+    known = np.isfinite(scores.value)
+    bound = "=" if scores.bound is None else np.where(known, scores.bound, "=")
+    said = np.full(len(curves), "", dtype=object) if scores.reason is None else scores.reason
     columns: dict[str, object] = {
         "scorer": scorer.name,
-        "score": np.where(known, value, np.nan),
-        "lower": lower,
-        "upper": upper,
-        "bound": np.where(known, bound, "="),
+        "score": np.where(known, scores.value, np.nan),
+        "lower": interval.lower,
+        "upper": interval.upper,
+        "bound": bound,
         "unit": scorer.unit,
-        "hit": _hits(scorer, value, known),
+        "hit": _hits(scorer, scores.value, known),
         "status": np.array(
             [
-                _status(ok, status, reason)
-                for ok, status, reason in zip(known, curves.status, curves.reason, strict=True)
+                _status(ok, status, reason, why_not if fitted else "")
+                for ok, status, reason, why_not, fitted in zip(
+                    known, curves.status, curves.reason, said, curves.fitted, strict=True
+                )
             ],
             dtype=object,
         ),
+        "lower_bound": interval.lower_bound,
+        "upper_bound": interval.upper_bound,
+        "published_value": np.nan if scores.published is None else scores.published,
     }
     return pd.concat([curves.keys, pd.DataFrame(columns, index=curves.keys.index)], axis=1)
 
 
 def apply_scorer(curves: CurveBatch, scorer: Scorer) -> tuple[np.ndarray, np.ndarray]:
     """The scores (n,) and their bounds (n,); NaN where there is no curve."""
+    applied = _checked(curves, scorer)
+    return applied.value, np.full(len(curves), "=", dtype=object) if applied.bound is None else applied.bound
+
+
+def _checked(curves: CurveBatch, scorer: Scorer) -> _Applied:
     result = scorer.score(curves)
-    value = np.asarray(getattr(result, "value", result), dtype=np.float64)
-    bound = getattr(result, "bound", None)
-    bound = np.full(len(curves), "=", dtype=object) if bound is None else np.asarray(bound, dtype=object)
-    if value.shape != (len(curves),) or bound.shape != (len(curves),):
-        raise PluginError(
-            f"scorer {scorer.name!r} gave {value.shape} scores and {bound.shape} bounds for {len(curves)} curves; "
-            "it must give one of each a curve."
-        )
-    return np.where(curves.fitted, value, np.nan), bound
-
-
-def _interval(curves: CurveBatch, scorer: Scorer, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = len(curves)
-    if curves.draws is None or n == 0:
-        return np.full(n, np.nan), np.full(n, np.nan)
-    draws = curves.draws.shape[1]
-    scores = np.empty((n, draws))
-    step = max(1, BLOCK // n)
-    for first in range(0, draws, step):
-        last = min(first + step, draws)
-        scores[:, first:last] = apply_scorer(curves.drawn(first, last), scorer)[0].reshape(n, -1)
+    value = np.asarray(getattr(result, "value", result), dtype=np.float64)
+    others = {
+        name: None if given is None else np.asarray(given, dtype=kind)
+        for name, kind in (("bound", object), ("reason", object), ("published", np.float64))
+        for given in [getattr(result, name, None)]
+    }
+    for name, given in {"scores": value, **others}.items():
+        if given is not None and given.shape != (n,):
+            raise PluginError(
+                f"scorer {scorer.name!r} gave {given.shape} {name} for {n} curves; it must give one of each a curve."
+            )
+    return _Applied(np.where(curves.fitted, value, np.nan), **others)
+
+
+def _intervals(
+    curves: CurveBatch,
+    scorers: Sequence[Scorer],
+    applied: Sequence[_Applied],
+    listener: Callable[[int, int], None] | None,
+) -> list[_Interval]:
+    n = len(curves)
+    found = [_Interval(np.full(n, np.nan), np.full(n, np.nan), *np.full((2, n), None, dtype=object)) for _ in scorers]
+    if curves.draws is None or not n:
+        return found
+    step = max(1, BLOCK // curves.draws.shape[1])
+    for first in range(0, n, step):
+        which = np.arange(first, min(first + step, n))
+        drawn = curves.select(which).drawn(0, curves.draws.shape[1])
+        for scorer, scores, interval in zip(scorers, applied, found, strict=True):
+            _read_off(_checked(drawn, scorer), scores, which, interval)
+        if listener is not None:
+            listener(int(which[-1]) + 1, n)
+    return found
+
+
+def _read_off(drawn: _Applied, scores: _Applied, which: np.ndarray, interval: _Interval) -> None:
+    """Write the ends of the interval of these curves; they always include the score."""
+    values, score = drawn.value.reshape(len(which), -1), scores.value[which]
     # an interval of fewer than half of the draws would tell of the draws, not of the curve
-    enough = np.isfinite(value) & (np.isfinite(scores).sum(axis=1) >= draws / 2)
-    ends = np.full((2, n), np.nan)
-    ends[:, enough] = np.nanpercentile(scores[enough], INTERVAL_PERCENTILES, axis=1)
-    return np.minimum(ends[0], value), np.maximum(ends[1], value)
+    enough = np.isfinite(score) & (np.isfinite(values).sum(axis=1) >= values.shape[1] / 2)
+    if not enough.any():
+        return
+    at, value = which[enough], score[enough]
+    lower, upper = interval_ends(values[enough])
+    interval.lower[at], interval.upper[at] = np.minimum(lower, value), np.maximum(upper, value)
+    interval.lower_bound[at], interval.upper_bound[at] = "=", "="
+    if drawn.bound is None or scores.bound is None:
+        return
+    bound = drawn.bound.reshape(len(which), -1)[enough]
+    for ends, bounds, sign, outermost in (
+        (interval.lower, interval.lower_bound, "<", np.nanmin),
+        (interval.upper, interval.upper_bound, ">", np.nanmax),
+    ):
+        # draws that are bounds lie beyond all others, wherever that is
+        beyond = ((bound == sign).mean(axis=1) >= SHARES[0]) | (scores.bound[at] == sign)
+        ends[at] = np.where(beyond, outermost([outermost(values[enough], axis=1), value], axis=0), ends[at])
+        bounds[at] = np.where(beyond, sign, "=")
 
 
 def _hits(scorer: Scorer, value: np.ndarray, known: np.ndarray) -> pd.api.extensions.ExtensionArray:
@@ -103,7 +181,10 @@ def _hits(scorer: Scorer, value: np.ndarray, known: np.ndarray) -> pd.api.extens
     return pd.array([bool(hit) if ok else None for hit, ok in zip(beyond, known, strict=True)], dtype="boolean")
 
 
-def _status(known: bool, status: str, reason: str) -> str:
+def _status(known: bool, status: str, reason: str, why_not: str) -> str:
+    """Why a curve has no score, the scorer's own words first; 'ok' if it has one."""
     if known:
         return "ok"
+    if why_not:
+        return why_not
     return f"{status}: {reason}" if reason else "the scorer has no value for this curve"

@@ -2,7 +2,7 @@
 
 Belongs here: drawing the parameters (keyed by seed, phase, epoch and well, so that they depend neither
 on the batch nor on the Keras backend) and applying them to a batch. Does not belong here: scaling to
-network input (`preprocess`).
+network input (`preprocess`) and other ways to change the intensity (`intensity`).
 
 Flip, rotation, shift and zoom are composed to one matrix about the image's centre, so that an image is
 interpolated once; beyond its borders it is reflected.
@@ -84,8 +84,29 @@ def draw(augmentation: Augmentation, n: int, size_px: tuple[int, int], *, seed: 
     return Draw(_matrices(angle, shift, zoom, sign, (size - 1) / 2), factor.astype(np.float32))
 
 
+def move(signal: np.ndarray, drawn: Draw) -> Any:
+    """Turn, shift, zoom and flip a batch; its intensity stays.
+
+    Args:
+        signal: float32 array (n, y, x, channel), raw signal in [0, 1].
+        drawn: parameters of these n images.
+
+    Returns:
+        float32 tensor of the same shape.
+    """
+    from keras import ops
+
+    return ops.image.affine_transform(
+        ops.convert_to_tensor(signal),
+        ops.convert_to_tensor(drawn.transform),
+        interpolation="bilinear",
+        fill_mode="reflect",
+        data_format="channels_last",
+    )
+
+
 def apply(signal: np.ndarray, drawn: Draw) -> Any:
-    """Apply drawn parameters to a batch.
+    """Apply all drawn parameters to a batch: `move`, then the factor on the raw signal.
 
     Args:
         signal: float32 array (n, y, x, channel), raw signal in [0, 1].
@@ -96,14 +117,7 @@ def apply(signal: np.ndarray, drawn: Draw) -> Any:
     """
     from keras import ops
 
-    moved = ops.image.affine_transform(
-        ops.convert_to_tensor(signal),
-        ops.convert_to_tensor(drawn.transform),
-        interpolation="bilinear",
-        fill_mode="reflect",
-        data_format="channels_last",
-    )
-    return moved * ops.convert_to_tensor(drawn.intensity[:, None, None, None])
+    return move(signal, drawn) * ops.convert_to_tensor(drawn.intensity[:, None, None, None])
 
 
 def _matrices(

@@ -10,6 +10,7 @@ inference only, gives the raw viability as its second value.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from collections.abc import Iterator
@@ -77,7 +78,8 @@ BACKBONES: dict[str, Backbone] = {
 }
 # keras.applications spells MobileNetV3Large as an attribute of the package, not of its module.
 _PACKAGE_LEVEL = {"mobilenet_v3.MobileNetV3Large"}
-_NESTED = "backbone"
+#: Name of the layer that holds a network of keras.applications.
+NESTED = "backbone"
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,10 @@ class Architecture:
 
     def __str__(self) -> str:
         y, x, _ = self.input_shape
-        return f"{self.backbone} at {y} x {x} px with dense layers {' and '.join(map(str, self.dense))}"
+        text = f"{self.backbone} at {y} x {x} px with dense layers {' and '.join(map(str, self.dense))}"
+        if self.blocks == BACKBONES[self.backbone].blocks:
+            return text
+        return f"{text}, and blocks of {' and '.join(str(filters) for _, filters in self.blocks)} filters"
 
 
 def build(architecture: Architecture, precision: str = "float32") -> Any:
@@ -215,6 +220,23 @@ def initialise(network: Any, architecture: Architecture, weights: str | Path, se
     return f"{Path(weights).name}:{hash_bytes(*(np.ascontiguousarray(v).tobytes() for v in values))}"
 
 
+def expect_file(file: Path, sha256: str) -> None:
+    """Raise InputError unless a weights file has the wanted hash."""
+    _expect_there(file)
+    with file.open("rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    if found != sha256.lower():
+        raise InputError(
+            f"weights file {file} has the SHA-256 {found}, but {sha256.lower()} is wanted (weights_file_sha256): it is "
+            "another file or a damaged one; fetch it again or correct the hash."
+        )
+
+
+def _expect_there(file: Path) -> None:
+    if not file.is_file():
+        raise InputError(f"weights file {file} is not there; give its full path, or set weights to 'none'.")
+
+
 def _vgg_blocks(x: Any, blocks: tuple[tuple[int, int], ...]) -> Any:
     from keras import layers
 
@@ -235,7 +257,7 @@ def _in_inference_mode(model: Any) -> Any:
 
     class InferenceMode(keras.layers.Layer):  # type: ignore[misc]
         def __init__(self) -> None:
-            super().__init__(name=_NESTED)
+            super().__init__(name=NESTED)
             self.model = model
 
         def call(self, images: Any) -> Any:
@@ -270,8 +292,8 @@ def _donor(architecture: Architecture, weights: str | Path) -> Any:
     """A network without dense top that holds the wanted convolutional weights."""
     name = architecture.backbone
     file = None if str(weights) == "imagenet" else Path(weights)
-    if file is not None and not file.is_file():
-        raise InputError(f"weights file {file} is not there; give its full path, or set weights to 'none'.")
+    if file is not None:
+        _expect_there(file)
     try:
         if BACKBONES[name].application is not None:
             return _application(architecture, str(weights))
@@ -303,7 +325,7 @@ def _convolutional_part(network: Any, architecture: Architecture, values: list[A
         for position, layer in enumerate(layers):
             layer.set_weights(values[2 * position : 2 * position + 2])
     else:
-        network.get_layer(_NESTED).model.set_weights(values)
+        network.get_layer(NESTED).model.set_weights(values)
 
 
 def _draw_weights(network: Any, seed: int) -> None:

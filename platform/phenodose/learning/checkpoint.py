@@ -10,12 +10,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import CheckpointError
 from phenodose.files import hash_file, write_json
 from phenodose.learning.backbones import Architecture, build
 from phenodose.plugins.readouts import TrainingRecord
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 WEIGHTS = "network.weights.h5"
 RECORD = "record.json"
@@ -67,6 +70,25 @@ def read_record(folder: Path) -> TrainingRecord:
         raise CheckpointError(f"{path} is damaged ({error}); train that phase again.") from error
 
 
+def finished(folder: Path, wanted: TrainingRecord) -> TrainingRecord | None:
+    """The record in `folder` if it holds a complete checkpoint of the same training; None if there is none.
+
+    Args:
+        folder: where a training killed at its very end may have left its checkpoint.
+        wanted: record of the training to be done; its phase, parent, inputs, parameters and `extra` count.
+    """
+    try:
+        record = read_record(folder)
+    except CheckpointError:
+        return None
+    same = all(
+        getattr(record, name) == getattr(wanted, name) for name in ("phase", "parent_hash", "inputs_hash", "parameters")
+    )
+    known = all(record.extra.get(name) == value for name, value in (wanted.extra | {"versions": versions()}).items())
+    weights = folder / WEIGHTS
+    return record if same and known and weights.is_file() and hash_file(weights) == record.weights_hash else None
+
+
 def load(folder: Path, precision: str = "float32") -> tuple[Any, Architecture, TrainingRecord]:
     """The trained network of a checkpoint, uncompiled, with its shapes and record.
 
@@ -75,8 +97,8 @@ def load(folder: Path, precision: str = "float32") -> tuple[Any, Architecture, T
         precision: Keras dtype policy to rebuild the network with.
 
     Raises:
-        CheckpointError: the folder is incomplete, its weights are not those that were recorded, or they
-            do not fit the recorded network.
+        CheckpointError: the folder is incomplete, its weights are not those that were recorded, they do not fit
+            the recorded network, or they are no numbers.
     """
     record = read_record(folder)
     architecture = Architecture.from_json(record.extra.get("architecture", {}))
@@ -91,6 +113,7 @@ def load(folder: Path, precision: str = "float32") -> tuple[Any, Architecture, T
         )
     network = build(architecture, precision)
     _read_weights(network, weights, architecture)
+    _expect_numbers(network, weights)
     return network, architecture, record
 
 
@@ -103,6 +126,16 @@ def expect(architecture: Architecture, wanted: Architecture, folder: Path) -> No
         )
 
 
+def expect_shape(architecture: Architecture, tensors: xr.DataArray, folder: Path) -> None:
+    """Raise CheckpointError unless tensors (dims well, y, x, channel) have the size a network was trained on."""
+    shape = tuple(tensors.sizes[dim] for dim in ("y", "x", "channel"))
+    if shape != architecture.input_shape:
+        raise CheckpointError(
+            f"the checkpoint {folder} was trained on images of {architecture.input_shape} (y, x, channel), but "
+            f"the tensors are {shape}; use the same size_px under [tensors] in screen.toml, or train again."
+        )
+
+
 def versions() -> dict[str, str]:
     """Versions of the libraries that decide a network's numbers."""
     from importlib.metadata import PackageNotFoundError, version
@@ -110,7 +143,7 @@ def versions() -> dict[str, str]:
     import keras
 
     found = {"keras": keras.__version__, "backend": keras.backend.backend()}
-    for package in ("phenodose", "numpy", "tensorflow"):
+    for package in ("phenodose", "numpy", keras.backend.backend()):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -125,3 +158,18 @@ def _read_weights(network: Any, weights: Path, architecture: Architecture) -> No
         keras.Model(network.inputs, network.outputs).load_weights(weights)
     except Exception as error:
         raise CheckpointError(f"{weights} does not fit {architecture} ({error}); train that phase again.") from error
+
+
+def _expect_numbers(network: Any, weights: Path) -> None:
+    import numpy as np
+
+    broken = [
+        weight.path
+        for weight, value in zip(network.weights, network.get_weights(), strict=True)
+        if not np.isfinite(value).all()
+    ]
+    if broken:
+        raise CheckpointError(
+            f"{weights} holds weights that are no numbers ({len(broken)} arrays, first {broken[0]}): its training "
+            "diverged; train that phase again with a smaller learning rate."
+        )

@@ -2,13 +2,16 @@
 
 Belongs here: prediction in batches, of the images as they are or of augmented copies of them. Augmented
 copies were resampled like the images of the training, so a network that has learned from scratch is asked
-about what it knows, and the mean over several copies is steadier than one answer. Does not belong here:
+about what it knows, and the mean over several copies is steadier than one answer; how far the answers lie
+apart tells how sure the network is of a well. The factor of intensity always acts on the raw signal here:
+the modes of `intensity` are about training images. Does not belong here:
 normalisation to the plate's controls (`phenodose.viability`) and the map of features
 (`phenodose.phenotypes`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,26 +59,20 @@ def infer(
         copies: augmented copies to average over; None asks once about the image as it is.
         progress: told after each batch.
     """
-    predictor = Predictor(network, backbone, batch_size)
-    n = tensors.sizes["well"]
-    size_px = (tensors.sizes["y"], tensors.sizes["x"])
-    drawn = [] if copies is None else _draws(copies, n, size_px)
-    parts = []
-    for start in range(0, n, batch_size):
-        signal = to_signal(tensors.isel(well=slice(start, start + batch_size)).to_numpy())
-        members = np.arange(start, start + len(signal))
-        if drawn:
-            parts.append(_mean([predictor(np.asarray(apply(signal, draw[members]))) for draw in drawn]))
-        else:
-            parts.append(predictor(signal))
-        progress(min(start + batch_size, n), n, "inference")
-    return _joined(parts)
+    shape = tuple(tensors.sizes[dim] for dim in ("well", "y", "x", "channel"))
+
+    def read(batch: slice) -> np.ndarray:
+        return to_signal(tensors.isel(well=batch).to_numpy())
+
+    return _in_batches(Predictor(network, backbone, batch_size), read, shape, copies, progress)
 
 
-def predict(network: Any, backbone: str, signal: np.ndarray, batch_size: int) -> Inference:
-    """Raw viability and features of images already in memory: float32 signal (well, y, x, channel)."""
+def predict(
+    network: Any, backbone: str, signal: np.ndarray, batch_size: int, copies: Copies | None = None
+) -> Inference:
+    """What `infer` says of images already in memory: float32 signal (well, y, x, channel)."""
     predictor = Predictor(network, backbone, batch_size)
-    return _joined([predictor(signal[i : i + batch_size]) for i in range(0, len(signal), batch_size)])
+    return _in_batches(predictor, signal.__getitem__, signal.shape, copies, no_progress)
 
 
 class Predictor:
@@ -106,6 +103,33 @@ def viability_of(logits: np.ndarray) -> np.ndarray:
     return np.asarray(expit(difference), dtype=np.float64)
 
 
+def _in_batches(
+    predictor: Predictor,
+    read: Callable[[slice], np.ndarray],
+    shape: tuple[int, ...],
+    copies: Copies | None,
+    progress: Progress,
+) -> Inference:
+    n, size_px = shape[0], (shape[1], shape[2])
+    drawn = [] if copies is None else _draws(copies, n, size_px)
+    parts = []
+    for start in range(0, n, predictor.batch_size):
+        signal = read(slice(start, start + predictor.batch_size))
+        members = np.arange(start, start + len(signal))
+        if drawn:
+            parts.append(_mean([predictor(_moved(signal, draw[members])) for draw in drawn]))
+        else:
+            parts.append(predictor(signal))
+        progress(start + len(signal), n, "inference")
+    return _joined(parts)
+
+
+def _moved(signal: np.ndarray, drawn: Draw) -> np.ndarray:
+    from keras import ops
+
+    return np.asarray(ops.convert_to_numpy(apply(signal, drawn)))
+
+
 def _draws(copies: Copies, n: int, size_px: tuple[int, int]) -> list[Draw]:
     """One draw a copy; the parameters of a well depend on its place among the wells alone."""
     return [
@@ -115,14 +139,19 @@ def _draws(copies: Copies, n: int, size_px: tuple[int, int]) -> list[Draw]:
 
 
 def _mean(answers: list[Inference]) -> Inference:
+    """The mean answer, and how far the answers to copies of one image lie apart."""
+    raw = np.stack([answer.raw for answer in answers])
     return Inference(
-        raw=np.mean([answer.raw for answer in answers], axis=0),
+        raw=raw.mean(axis=0),
         features=np.asarray(np.mean([answer.features for answer in answers], axis=0), dtype=np.float32),
+        raw_sd=raw.std(axis=0, ddof=1) if len(answers) > 1 else None,
     )
 
 
 def _joined(parts: list[Inference]) -> Inference:
+    spreads = [part.raw_sd for part in parts if part.raw_sd is not None]
     return Inference(
         raw=np.concatenate([part.raw for part in parts]),
         features=np.concatenate([part.features for part in parts]),
+        raw_sd=np.concatenate(spreads) if spreads else None,
     )

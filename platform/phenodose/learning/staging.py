@@ -46,14 +46,15 @@ def training_set(
         parent_raw: output of the parent phase by well name; needed for phases labelled by duplicates.
 
     Raises:
-        NotMade: no imaged control of a class, or no duplicates for a phase that needs them.
+        NotMade: fewer than two imaged controls of a class, no duplicates for a phase that needs them, or images
+            that are all black.
     """
     layout = _imaged(wells, controls, tensors)
     for kind, n in (("negative", int(layout.negative.sum())), ("positive", int(layout.positive.sum()))):
-        if not n:
+        if n < 2:
             raise NotMade(
-                f"{phase.name} cannot be trained: no {kind} control well has an image; check well types and "
-                "treatments of the layout, and [controls] in screen.toml."
+                f"{phase.name} cannot be trained: {f'only {n}' if n else 'no'} {kind} control well has an image, 2 are "
+                "the least; check well types and treatments of the layout, and [controls] in screen.toml."
             )
     chosen = layout[layout.negative | layout.positive]
     labels = chosen.negative.to_numpy(dtype=np.float32)
@@ -64,13 +65,34 @@ def training_set(
         chosen = pd.concat([chosen, layout.loc[others.index]])
         labels = np.concatenate([labels, others.to_numpy(dtype=np.float32)])
     is_control = (chosen.negative | chosen.positive).to_numpy(dtype=bool)
+    images = to_signal(tensors.isel(well=chosen.position.to_numpy()).to_numpy())
+    if not images.any():
+        raise NotMade(
+            f"{phase.name} cannot be trained: the images of all its {len(images)} wells are black; check the channel "
+            "under [channels] in screen.toml, and the raw images."
+        )
     return TrainingSet(
-        images=to_signal(tensors.isel(well=chosen.position.to_numpy()).to_numpy()),
+        images=images,
         labels=labels,
         is_control=is_control,
         validation=_validation(chosen, phase.validation_wells_per_class),
         wells=tuple(chosen.index),
     )
+
+
+def sparse_controls(data: TrainingSet) -> list[str]:
+    """One sentence for every plate of a training set with fewer than 2 controls of a class."""
+    sentences = []
+    plate_of = np.array([well.split("/", 1)[0] for well in data.wells])
+    for plate in sorted(set(plate_of), key=plate_sort_key):
+        for kind, label in (("negative", 1), ("positive", 0)):
+            n = int((data.is_control & (data.labels == label) & (plate_of == plate)).sum())
+            if n < 2:
+                sentences.append(
+                    f"plate {plate} has {n or 'no'} {kind} control well{'' if n == 1 else 's'} with an image (2 are "
+                    "wanted): the network learns that class from the other plates."
+                )
+    return sentences
 
 
 def _imaged(wells: pd.DataFrame, controls: Controls, tensors: xr.DataArray) -> pd.DataFrame:

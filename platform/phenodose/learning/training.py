@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.files import hash_json, written_aside
+from phenodose.errors import CheckpointError
+from phenodose.files import hash_bytes, hash_json, written_aside
 from phenodose.learning import augment
 from phenodose.learning.augment import Augmentation
+from phenodose.learning.intensity import IntensityMode, training_input
 from phenodose.learning.mixup import blend_controls
 from phenodose.learning.preprocess import network_input
 from phenodose.plugins.readouts import Progress, no_progress
@@ -48,6 +50,7 @@ class Plan:
         augmentation: ranges of the augmentation.
         mixup_fraction: part of the controls that are blended with a control of the other class.
         seed: seed of order, augmentation and blends.
+        intensity_mode: what the factor of intensity is applied to.
     """
 
     phase: str
@@ -59,6 +62,7 @@ class Plan:
     augmentation: Augmentation
     mixup_fraction: float
     seed: int
+    intensity_mode: IntensityMode = "raw"
 
 
 def targets(data: TrainingSet, label_smoothing: float) -> np.ndarray:
@@ -109,13 +113,17 @@ def fit(
         network: uncompiled model that ends in two logits; it is compiled here with a fresh Adam.
         data: images, labels and split.
         plan: how to train.
-        work: folder in which a resume point is kept while training; a point left there by an
-            interrupted training of the same plan and data is gone on from. None keeps none.
+        work: folder in which a resume point is kept; a point left there by an interrupted training of the same
+            plan and data is gone on from. It stays until `drop_resume_point`, so that nothing is lost before the
+            weights are stored. None keeps none.
         resume_every_s: least seconds between two resume points.
         progress: told after each epoch.
 
     Returns:
         One entry an epoch: loss, accuracy and, with held-out wells, validation_loss, validation_accuracy.
+
+    Raises:
+        CheckpointError: the loss is no number any more.
     """
     import keras
 
@@ -126,7 +134,7 @@ def fit(
     )
     network.optimizer.build(network.trainable_variables)
     wanted = targets(data, plan.label_smoothing)
-    point = None if work is None else _ResumePoint(work / _RESUME, hash_json([asdict(plan), inputs_hash(data)]))
+    point = None if work is None else _ResumePoint(work / _RESUME, _key(network, plan, data))
     history = point.restore(network) if point else []
     training, held_out = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
     saved_at = time.monotonic()
@@ -134,20 +142,34 @@ def fit(
         entry = _epoch(network, data, wanted, training, plan, epoch)
         if len(held_out):
             entry |= _validate(network, data.images, wanted, held_out, plan)
+        if not np.isfinite(entry["loss"]):
+            raise CheckpointError(
+                f"{plan.phase} diverged: the loss of epoch {epoch + 1} of {plan.epochs} is {entry['loss']}; set a "
+                f"learning_rate_{plan.phase} below {plan.learning_rate:g}, and check the weights it starts from."
+            )
         history.append(entry)
         if point and epoch + 1 < plan.epochs and time.monotonic() - saved_at >= resume_every_s:
             point.save(network, history)
             saved_at = time.monotonic()
         progress(epoch + 1, plan.epochs, f"{plan.phase}: loss {entry['loss']:.4f}, accuracy {entry['accuracy']:.3f}")
-    if point:
-        point.remove()
     return history
+
+
+def _key(network: Any, plan: Plan, data: TrainingSet) -> str:
+    """What a resume point must agree in to be gone on from: everything that decides the weights to come."""
+    from phenodose.learning.checkpoint import versions
+
+    first_weights = hash_bytes(*(np.ascontiguousarray(value).tobytes() for value in network.get_weights()))
+    return hash_json([asdict(plan), inputs_hash(data), first_weights, versions()])
+
+
+def drop_resume_point(work: Path) -> None:
+    """Remove the resume point of a training whose weights are stored: the optimiser's state is not kept."""
+    shutil.rmtree(work / _RESUME, ignore_errors=True)
 
 
 def inputs_hash(data: TrainingSet) -> str:
     """Hash of images, labels, split and names of a training set."""
-    from phenodose.files import hash_bytes
-
     arrays = (data.images, data.labels, data.is_control, data.validation)
     return hash_bytes(*(np.ascontiguousarray(array).tobytes() for array in arrays), "\n".join(data.wells).encode())
 
@@ -164,7 +186,8 @@ def _epoch(
     sums = {"loss": 0.0, "accuracy": 0.0}
     for start in range(0, len(order), chunk):
         members = order[start : start + chunk]
-        inputs = network_input(augment.apply(images[members], drawn[members]), plan.backbone)
+        moved = augment.move(images[members], drawn[members])
+        inputs = training_input(moved, drawn[members].intensity, plan.backbone, plan.intensity_mode)
         goals = wanted[members]
         if plan.mixup_fraction:
             controls = data.is_control[members]
@@ -217,6 +240,3 @@ class _ResumePoint:
             aside.mkdir()
             network.save_weights(aside / "state.weights.h5")
             (aside / "history.json").write_text(json.dumps({"key": self.key, "history": history}), encoding="utf-8")
-
-    def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)

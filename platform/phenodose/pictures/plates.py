@@ -85,7 +85,8 @@ def plate_heatmap(
     """A number a well, as colours on the plate; wells without a number are pale with a cross.
 
     Args:
-        frame: columns row (letters), column (from 1), value; one row a well.
+        frame: columns row (letters), column (from 1), value; one row a well. With a column flag, wells that have
+            one are ringed.
         title: what is shown, of which plate.
         unit: unit of the value, beside the scale.
         limits: values at the ends of the colour scale; the smallest and largest value by default.
@@ -104,6 +105,11 @@ def plate_heatmap(
     if len(empty_x):
         axes.scatter(empty_x, empty_y, marker="x", s=8, linewidths=0.6, color=palette.GREY, label="left out")
         legend(axes, loc="upper right", bbox_to_anchor=(1.0, 1.12))
+    doubtful = frame[frame["flag"].notna()] if "flag" in frame else frame.iloc[:0]
+    if len(doubtful):
+        x, y = doubtful["column"].to_numpy() - 1, [row_index(str(label)) for label in doubtful["row"]]
+        axes.scatter(x, y, marker="o", s=22, facecolors="none", edgecolors="#D55E00", linewidths=1.1, label="doubtful")
+        legend(axes, loc="upper right", bbox_to_anchor=(1.0, 1.12), ncols=2)
     tidy(axes, title)
     axes.spines[:].set_visible(False)
     axes.set_xticks(range(n_columns), [str(c + 1) if n_columns <= 12 or c % 2 == 0 else "" for c in range(n_columns)])

@@ -7,7 +7,8 @@ Readers, readouts, scorers and embedders are found by the entry-point groups `ph
 
 from phenodose.plugins.base import CONTRACT, Parameters, Plugin
 from phenodose.plugins.embedders import Embedder
-from phenodose.plugins.readers import PLANES, Reader
+from phenodose.plugins.plane_index import PLANES, missing_images, planes_frame
+from phenodose.plugins.readers import Reader, choose_reader
 from phenodose.plugins.readouts import (
     ImageReadout,
     Inference,
@@ -22,11 +23,13 @@ from phenodose.plugins.readouts import (
 )
 from phenodose.plugins.registry import KINDS, Found, Kind, Registry, group_of, registry
 from phenodose.plugins.scorers import Scorer, Scores, scorer
+from phenodose.plugins.selective import REFERENCE, ReferenceParameters, SelectiveScorer
 
 __all__ = [
     "CONTRACT",
     "KINDS",
     "PLANES",
+    "REFERENCE",
     "Embedder",
     "Found",
     "ImageReadout",
@@ -39,14 +42,19 @@ __all__ = [
     "Progress",
     "Reader",
     "Readout",
+    "ReferenceParameters",
     "Registry",
     "Scorer",
     "Scores",
+    "SelectiveScorer",
     "StagedReadout",
     "TrainingRecord",
     "TrainingSet",
+    "choose_reader",
     "group_of",
+    "missing_images",
     "no_progress",
+    "planes_frame",
     "registry",
     "scorer",
 ]

@@ -1,53 +1,24 @@
 """The reader contract: a raw folder of one microplate becomes an index of planes.
 
-Belongs here: the columns of the index and the base class. Does not belong here: any microscope's file
-names (those are plugins) and writing plates (`phenodose.storage`).
+Belongs here: the base class, and which reader reads a folder. Does not belong here: the columns of the index
+(`plane_index`), any microscope's file names (those are plugins) and writing plates (`phenodose.storage`).
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phenodose.errors import InputError
 from phenodose.plugins.base import Plugin
-from phenodose.tables import Column, Table
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: The index of planes: what every reader returns, a row per 2-D image, sorted by the key.
-PLANES = Table(
-    "planes",
-    "One row a 2-D image of a raw plate folder.",
-    (
-        Column("well", "text", "Row letter(s) and two-digit column, such as B07"),
-        Column("row", "text", "Row letter(s), A to AF"),
-        Column("column", "integer", "Column number from 1"),
-        Column("site", "integer", "Field of view within the well, from 1"),
-        Column("time", "integer", "Time point, from 0"),
-        Column("channel", "integer", "Channel, from 0"),
-        Column("projection", "text", "'' for a plane of the stack, else maximum, best-focus, ..."),
-        Column("z", "integer", "Place in the stack from 0, lowest z first; 0 for a projection"),
-        Column("path", "text", "File, relative to the raw folder, with / as separator"),
-        Column("page", "integer", "Page within the file, from 0"),
-        Column("size_y_px", "integer", "Height", "px"),
-        Column("size_x_px", "integer", "Width", "px"),
-        Column("dtype", "text", "numpy name of the pixel type, such as uint16"),
-        Column("pixel_size_um", "number", "Width of a pixel in the sample, binning included", "um", required=False),
-        Column("z_um", "number", "Stage height of the plane", "um", required=False),
-        Column("z_step_um", "number", "Nominal distance of planes", "um", required=False),
-        Column("channel_name", "text", "Name of the illumination setting", required=False),
-        Column("wavelength_nm", "number", "Emission wavelength", "nm", required=False),
-        Column("exposure_ms", "number", "Exposure time", "ms", required=False),
-        Column("stage_x_um", "number", "Stage position across", "um", required=False),
-        Column("stage_y_um", "number", "Stage position along", "um", required=False),
-        Column("acquired_at", "text", "Local acquisition time as the instrument wrote it", required=False),
-        Column("metadata", "text", "Everything else the instrument wrote, as JSON", required=False),
-    ),
-    ("well", "site", "time", "channel", "projection", "z"),
-)
+    from phenodose.plugins.registry import Registry
 
 
 class Reader(Plugin):
@@ -55,13 +26,18 @@ class Reader(Plugin):
 
     @abstractmethod
     def sniff(self, folder: Path) -> float:
-        """How sure the reader is that `folder` is its own: 0 (no) to 1 (certain). Never raises."""
+        """How sure the reader is that `folder` is its own: 0 (no) to 1 (certain). Never raises.
+
+        1 if the files say so themselves, about 0.5 if only their names look like it. Opens a few files at most.
+        """
 
     @abstractmethod
     def index(self, folder: Path) -> pd.DataFrame:
-        """All planes of the folder with the columns of `PLANES`, sorted by its key.
+        """All planes of the folder with the columns of `PLANES`, sorted by its key (`planes_frame` does both).
 
-        Checks every file at the door without decoding pixels: headers, sizes, truncation.
+        Checks every file at the door without decoding pixels: headers, sizes, truncation. The same files give the
+        same index, in whatever order the file system lists them. The checksums stay empty: the ingest makes them
+        in its one pass over the pixels.
 
         Raises:
             InputError: all faults of the folder in one message, each naming the file, the well and the
@@ -74,6 +50,80 @@ class Reader(Plugin):
 
         return read_page(folder / plane.path, plane.page, plane.well)
 
-    def plate_metadata(self, folder: Path) -> dict[str, Any]:
-        """What the instrument says of the whole plate, as JSON-able values; empty if nothing."""
+    def in_place(self, folder: Path) -> Path | None:
+        """The OME-Zarr plate in the folder that is to be used where it lies; None if the images are to be ingested."""
+        return None
+
+    def plate_metadata(self, folder: Path, index: pd.DataFrame) -> dict[str, Any]:
+        """What the instrument says of the whole plate, as JSON-able values; empty if nothing.
+
+        Some keys mean something to the platform: `plate_format`, the [rows, columns] of the microplate; `notes`,
+        a list of sentences on what a person should know of the folder (files passed over, images promised and not
+        there), which the ingest shows and keeps with the plate; `acquisition`, a name that another acquisition of
+        the same plate does not have; `mean_of_stack`, the means by well where the folder holds less than the stacks
+        ({} if nobody measured them).
+
+        Args:
+            folder: the raw folder.
+            index: what `index` gave for it.
+        """
         return {}
+
+
+def choose_reader(
+    folder: Path,
+    registry: Registry,
+    name: str | None = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Reader:
+    """The reader of a raw plate folder: the one named, else the one that is surest of the folder.
+
+    Args:
+        folder: the raw folder of one plate.
+        registry: the installed plugins.
+        name: the reader to take; None to ask all.
+        parameters: parameters by reader.
+
+    Raises:
+        PluginError: no reader of that name can be used, or its parameters are wrong.
+        InputError: the folder is not there, no reader knows it, or several are equally sure of it.
+    """
+    given = parameters or {}
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; give the folder that holds the plate's raw images.")
+    if name is not None:
+        reader: Reader = registry.create("reader", name, given.get(name))
+        return reader
+    readers: list[Reader] = [registry.create("reader", known, given.get(known)) for known in registry.usable("reader")]
+    failed: list[str] = []
+    sure = {reader.name: _confidence(reader, folder, failed) for reader in readers}
+    best = max(sure.values(), default=0.0)
+    surest = [reader for reader in readers if sure[reader.name] == best]
+    if best <= 0:
+        known = ", ".join(sure) or "none"
+        more = f"; {'; '.join(failed)}" if failed else ""
+        raise InputError(
+            f"{folder}: no installed reader knows these files (readers: {known}{more}); check that this is the folder "
+            "of one plate's raw images, describe the file names to the reader `pattern` (docs/readers.md), or install "
+            "a reader plugin for the microscope."
+        )
+    if len(surest) > 1:
+        named = " and ".join(reader.name for reader in surest)
+        raise InputError(
+            f"{folder}: the readers {named} are equally sure of these files ({best:g}); say which with "
+            f'`reader = "{surest[0].name}"` in screen.toml or `--reader {surest[0].name}`.'
+        )
+    return surest[0]
+
+
+def _confidence(reader: Reader, folder: Path, failed: list[str]) -> float:
+    """What the reader says; 0 if it fails or says no number from 0 to 1, which is noted."""
+    try:
+        confidence = float(reader.sniff(folder))
+    except Exception as error:  # a plugin that breaks must not stop the others
+        failed.append(f"{reader.name} failed: {type(error).__name__}: {error}")
+        return 0.0
+    if not 0 <= confidence <= 1:
+        failed.append(f"{reader.name} said {confidence:g} where 0 to 1 is meant")
+        return 0.0
+    return confidence

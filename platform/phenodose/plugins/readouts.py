@@ -43,6 +43,9 @@ class Readout(Plugin):
     negative_controls: ClassVar[tuple[str, ...]] = ("neg",)
     #: Wells that stand for viability 0.
     positive_controls: ClassVar[tuple[str, ...]] = ("pos",)
+    #: What a larger raw number means; None if that differs between assays: then the controls say it.
+    #: Viability is the same either way; plates whose controls contradict are masked.
+    rises_with: ClassVar[Literal["viability", "death"] | None] = None
 
 
 class PlateReaderReadout(Readout):
@@ -163,16 +166,20 @@ class Inference:
     Attributes:
         raw: float64 array (well,): network output of the negative-control class.
         features: float32 array (well, feature): activations of the last dense layer before the output.
+        raw_sd: float64 array (well,): standard deviation of the output over augmented copies of the image;
+            None if it was asked about once.
     """
 
     raw: np.ndarray
     features: np.ndarray
+    raw_sd: np.ndarray | None = None
 
 
 class StagedReadout(Readout):
     """A network trained in phases; every phase with `reads_out` gives the readout `<name>_<phase>`."""
 
     positive_controls: ClassVar[tuple[str, ...]] = ("STS", "Staurosporine", "pos")
+    rises_with = "viability"
     #: The phases in order of training.
     phases: ClassVar[tuple[Phase, ...]]
 

@@ -27,17 +27,25 @@ class Scores:
         value: float64 array (curve,); NaN where the curve has no score.
         bound: text array (curve,): '=' for a value, '<' or '>' where the value is only a bound (an
             IC50 that lies above the highest tested dose is '>' that dose). None means all '='.
+        reason: text array (curve,): why a fitted curve has no score ('no reference'), '' where it has one;
+            it becomes the status of the row. None means no reasons.
+        published: float64 array (curve,): what published tables print for this score, where that is another
+            number than the value (for a dose that is not reached, say); NaN where they print none. None if
+            they print the value.
     """
 
     value: np.ndarray
     bound: np.ndarray | None = None
+    reason: np.ndarray | None = None
+    published: np.ndarray | None = None
 
 
 class Scorer(Plugin):
     """One score, computed for whole batches of curves at once.
 
-    The platform calls `score` again on bootstrap draws of the same curves to give every score its
-    interval, so it must not depend on the order or number of curves.
+    The platform calls `score` again on draws of the same curves to give every score its
+    interval, so it must not depend on the order or number of curves. A scorer that lacks what it needs for
+    any score at all (reference samples, say) raises `NotMade` with the way out: its asset is then skipped.
     """
 
     #: Unit of the score; '' if it has none.
@@ -46,6 +54,12 @@ class Scorer(Plugin):
     hit_threshold: ClassVar[float | None] = None
     #: True if a larger score means a more sensitive sample.
     higher_is_more_sensitive: ClassVar[bool] = True
+    #: The formula in one line, for the docs.
+    formula: ClassVar[str] = ""
+    #: Where the formula comes from: paper and section.
+    source: ClassVar[str] = ""
+    #: What values it takes, such as '0 to 100'.
+    span: ClassVar[str] = ""
 
     @abstractmethod
     def score(self, curves: CurveBatch) -> Scores | np.ndarray:

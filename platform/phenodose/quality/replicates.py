@@ -1,10 +1,13 @@
 """How well the replicates of a screen agree.
 
-Belongs here: pairing the replicate wells and their correlations. Does not belong here: agreement of scores
-between replicates (a query on the scores table), limits and words (`thresholds`).
+Belongs here: pairing the replicates' wells and scores, and their correlations. Does not belong here: computing
+scores (`phenodose.dose_response`), limits and words (`thresholds`).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -48,3 +51,44 @@ def log10_raw_pearson(pairs: pd.DataFrame) -> tuple[float, int]:
     first, second = pairs["raw_1"].to_numpy(), pairs["raw_2"].to_numpy()
     both = (first > 0) & (second > 0)
     return pearson(np.log10(first[both]), np.log10(second[both])), int(both.sum())
+
+
+@dataclass(frozen=True)
+class ScoreAgreement:
+    """How well the scores of single replicates agree.
+
+    Attributes:
+        pearson: Pearson correlation over drugs; with more than two replicates the mean over their pairs.
+        spearman: the same of the ranks.
+        n_drugs: drugs with a score in every replicate of the pair; of the smallest pair.
+        weakest: with more than two replicates the pair of lowest Pearson correlation in words; else ''.
+    """
+
+    pearson: float
+    spearman: float
+    n_drugs: int
+    weakest: str
+
+
+def score_agreement(scores: pd.DataFrame) -> ScoreAgreement | None:
+    """Agreement of the replicates' scores; None without two replicates.
+
+    Args:
+        scores: sample, drug, replicate (number as text; pooled scores left out), score.
+    """
+    wide = scores.pivot_table(index=["sample", "drug"], columns="replicate", values="score", dropna=False)
+    if wide.shape[1] < 2:
+        return None
+    found = []
+    for first, second in combinations(sorted(wide.columns, key=lambda name: (len(name), name)), 2):
+        both = wide[[first, second]].dropna().to_numpy()
+        found.append((pearson(*both.T), spearman(*both.T), len(both), f"{first} and {second}"))
+    told = [one for one in found if not np.isnan(one[0])]
+    fewest = min(one[2] for one in found)
+    if not told:
+        return ScoreAgreement(float("nan"), float("nan"), fewest, "")
+    weakest = min(told, key=lambda one: one[0])
+    named = f"weakest are replicates {weakest[3]} with {weakest[0]:.2f}" if len(found) > 1 else ""
+    return ScoreAgreement(
+        float(np.mean([one[0] for one in told])), float(np.nanmean([one[1] for one in told])), fewest, named
+    )

@@ -6,20 +6,23 @@ formulas (the modules beside this one) and provenance (the caller stamps it).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
-from phenodose.quality import controls, edges, replicates, series, zprime
-from phenodose.quality.thresholds import judge
+from phenodose.dose_response.curves import CurveBatch
+from phenodose.quality import controls, drift, edges, fit_residuals, replicates, series, zprime
+from phenodose.quality.limits import Limits, judge
+from phenodose.quality.wells import spread_of
 
 #: Columns of `qc_rows`: those of the table `qc` without screen and provenance.
-QC_COLUMNS = ("plate", "readout", "metric", "value", "threshold", "verdict", "explanation")
+QC_COLUMNS = ("plate", "readout", "metric", "value", "threshold", "threshold_from", "verdict", "explanation")
 
 #: Stands in column plate for figures of all plates together.
 SCREEN = "screen"
 
+_POOLED = "pooled"
 _WELL_COLUMNS = [
     "plate",
     "well",
@@ -37,35 +40,63 @@ _WELL_COLUMNS = [
 _Figure = tuple[str, str, float, str]
 
 
-def qc_rows(viability: pd.DataFrame, wells: pd.DataFrame, readout: str) -> pd.DataFrame:
-    """All quality figures of one readout of one screen.
+def qc_rows(viability: pd.DataFrame, wells: pd.DataFrame, readout: str, limits: Limits | None = None) -> pd.DataFrame:
+    """The quality figures of one readout of one screen that need no curves.
 
     Figures of 'screen' pool the wells of all plates. Control figures are of raw values; those of a
     combination's own controls stand under '<plate> + <add-on>'.
 
     Args:
-        viability: from `to_viability`: plate, well, raw, viability_fraction, control, masked, mask_reason.
+        viability: from `checked_viability` or `to_viability`: plate, well, raw, viability_fraction, control,
+            masked, mask_reason (and flag).
         wells: `Layout.frame` (or the table `wells`) of the same screen.
         readout: name of the readout.
+        limits: limits that hold for the screen; the defaults if None.
 
     Returns:
         One row a figure with the columns `QC_COLUMNS`.
     """
     measured = viability[["plate", "well", "raw", "viability_fraction", "control", "masked", "mask_reason"]]
+    measured = measured.assign(flag=viability.get("flag"))
     frame = measured.merge(wells[_WELL_COLUMNS], on=["plate", "well"], how="inner", validate="one_to_one")
     kept = frame[~frame["masked"].astype(bool)]
     figures = [
         *_control_figures(kept, list(dict.fromkeys(frame["plate"]))),
+        *_drift_figures(kept),
         *_replicate_figures(kept),
         *_series_figures(kept),
         *_place_figures(kept),
+        *_flag_figures(frame),
         *_masked_figures(frame),
     ]
-    return pd.DataFrame([_row(readout, *figure) for figure in figures], columns=list(QC_COLUMNS))
+    return _rows(figures, readout, limits)
 
 
-def _row(readout: str, plate: str, metric: str, value: float, remark: str) -> dict[str, object]:
-    judgement = judge(metric, value)
+def curve_qc_rows(
+    viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch, readout: str, limits: Limits | None = None
+) -> pd.DataFrame:
+    """The quality figures of one readout of one screen that rest on its fitted curves.
+
+    Args:
+        viability: as for `qc_rows`.
+        wells: as for `qc_rows`.
+        curves: the pooled curves, and those of single replicates, with the keys sample, replicate and drug.
+        readout: name of the readout.
+        limits: limits that hold for the screen; the defaults if None.
+
+    Returns:
+        One row a figure with the columns `QC_COLUMNS`.
+    """
+    return _rows([*_score_figures(curves), *_residual_figures(viability, wells, curves)], readout, limits)
+
+
+def _rows(figures: Iterable[_Figure], readout: str, limits: Limits | None) -> pd.DataFrame:
+    limits = limits or Limits()
+    return pd.DataFrame([_row(readout, limits, *figure) for figure in figures], columns=list(QC_COLUMNS))
+
+
+def _row(readout: str, limits: Limits, plate: str, metric: str, value: float, remark: str) -> dict[str, object]:
+    judgement = judge(metric, value, limits)
     explanation = "; ".join(part for part in (judgement.words, remark) if part)
     return {
         "plate": plate,
@@ -73,6 +104,7 @@ def _row(readout: str, plate: str, metric: str, value: float, remark: str) -> di
         "metric": metric,
         "value": value,
         "threshold": np.nan if judgement.threshold is None else judgement.threshold,
+        "threshold_from": judgement.origin,
         "verdict": judgement.verdict,
         "explanation": explanation[:1].upper() + explanation[1:] + ".",
     }
@@ -106,6 +138,26 @@ def _figures_of_controls(negative: np.ndarray, positive: np.ndarray) -> Iterator
         yield f"{name}_mean", controls.mean(values), f"mean raw value of {len(values)} {name} control wells"
         yield f"{name}_sd", controls.sd(values), f"standard deviation of {len(values)} {name} control wells"
         yield f"{name}_cv_percent", controls.cv_percent(values), f"100 SD / mean of {len(values)} {name} control wells"
+
+
+def _drift_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
+    plain = kept[kept["control"].notna() & (kept["add_on"].astype(object).fillna("") == "")]
+    found = drift.plate_drift(plain)
+    for control in dict.fromkeys(one.control for one in found):
+        own = [one for one in found if one.control == control]
+        farthest = max(own, key=lambda one: abs(one.shift))
+        for one in own:
+            remark = f"{one.shift:+.0%} of the window of the controls against the other plates"
+            yield one.plate, f"{control}_drift", one.shift, remark
+        trend = f"the level {farthest.trend}" if "steadily" in farthest.trend else farthest.trend
+        remark = "; ".join(part for part in (f"farthest is plate {farthest.plate}", trend) if part)
+        yield SCREEN, f"{control}_drift", farthest.shift, remark
+        told = [one for one in own if not np.isnan(one.spread_ratio)]
+        for one in told:
+            yield one.plate, f"{control}_spread_ratio", one.spread_ratio, "spread over that of the other plates"
+        if told:
+            widest = max(told, key=lambda one: one.spread_ratio)
+            yield SCREEN, f"{control}_spread_ratio", widest.spread_ratio, f"widest is plate {widest.plate}"
 
 
 def _replicate_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
@@ -143,12 +195,66 @@ def _place_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
             yield str(plate), f"{along}_effect", value, remark
 
 
+def _flag_figures(frame: pd.DataFrame) -> Iterator[_Figure]:
+    """Shares of flagged wells; those masked for their flag count, they had a value."""
+    wells = frame[((frame["well_type"] == "therapy") | frame["control"].notna()) & frame["raw"].notna()]
+    if wells.empty:
+        return
+    for plate, rows in [*wells.groupby("plate", sort=False), (SCREEN, wells)]:
+        flagged = rows[rows["flag"].notna()]
+        flags = "; ".join(f"{count} x {flag}" for flag, count in flagged["flag"].value_counts().items())
+        remark = f"{len(flagged)} of {len(rows)} therapy and control wells are doubtful{': ' if flags else ''}{flags}"
+        yield str(plate), "flagged_percent", 100 * len(flagged) / len(rows), remark
+
+
 def _masked_figures(frame: pd.DataFrame) -> Iterator[_Figure]:
     therapy = frame[frame["well_type"] == "therapy"]
     if therapy.empty:
         return
     for plate, rows in [*therapy.groupby("plate", sort=False), (SCREEN, therapy)]:
-        masked = rows[rows["masked"].astype(bool)]
-        reasons = "; ".join(f"{count} x {reason}" for reason, count in masked["mask_reason"].value_counts().items())
-        remark = f"{len(masked)} of {len(rows)} therapy wells are left out{': ' if reasons else ''}{reasons}"
-        yield str(plate), "masked_therapy_percent", 100 * len(masked) / len(rows), remark
+        remark = f"{int(rows['masked'].astype(bool).sum())} of {len(rows)} therapy wells are left out"
+        reasons = masked_by_reason(rows)
+        told = "; ".join(f"{count} x {reason}" for reason, count in reasons.items())
+        value = 100 * sum(reasons.values()) / len(rows)
+        yield str(plate), "masked_therapy_percent", value, f"{remark}{': ' if told else ''}{told}"
+
+
+def masked_by_reason(viability: pd.DataFrame) -> dict[str, int]:
+    """How many wells are masked, by reason, most first; wells masked for a flag count by the flag alone.
+
+    Args:
+        viability: masked, mask_reason.
+    """
+    masked = viability[viability["masked"].astype(bool)]
+    reasons = masked["mask_reason"].fillna("no reason given").astype(str)
+    # 'flagged empty: the reading is 0' tells of one well; counted is 'flagged empty'
+    short = reasons.str.replace(r"^(flagged [a-z_]+):.*$", r"\1", regex=True)
+    return {str(reason): int(count) for reason, count in short.value_counts().items()}
+
+
+def _score_figures(curves: CurveBatch) -> Iterator[_Figure]:
+    from phenodose.dose_response.score_functions import dss_asym
+
+    single = (curves.keys["replicate"] != _POOLED).to_numpy() & curves.fitted
+    if not single.any():
+        return
+    batch = curves.select(single)
+    scores = batch.keys[["sample", "drug", "replicate"]].assign(score=dss_asym(batch))
+    agreement = replicates.score_agreement(scores)
+    if agreement is None:
+        return
+    remark = "; ".join(part for part in (f"DSS_asym of {agreement.n_drugs} drugs", agreement.weakest) if part)
+    yield SCREEN, "replicate_dss_pearson", agreement.pearson, remark
+    yield SCREEN, "replicate_dss_spearman", agreement.spearman, remark
+
+
+def _residual_figures(viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch) -> Iterator[_Figure]:
+    residuals = fit_residuals.residuals_to_curves(viability, wells, curves)
+    kept = viability[~viability["masked"].astype(bool)]
+    spreads = spread_of(kept, "negative"), spread_of(kept, "positive")
+    for one in fit_residuals.plate_residuals(residuals, curves, *spreads):
+        of = f"{one.n_wells} therapy wells around their curves"
+        yield one.plate, "nrfe_percent", one.nrfe_percent, f"mean distance of {of}, percent"
+        yield one.plate, "fit_residual_ratio", one.ratio, f"distance of {of}, in units of noise"
+        yield one.plate, "fit_residual_pattern", one.pattern, f"neighbours among {of}, standard deviations"
+        yield one.plate, "fit_residual_offset", one.offset, f"median of {of}, fraction of viability"

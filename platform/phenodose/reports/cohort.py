@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import StoreError
 from phenodose.files import write_text
 from phenodose.reports import sections
-from phenodose.reports.data import Missing, ScreenData, is_true, rows_of
+from phenodose.reports.data import Missing, ScreenData, is_true, number_of, rows_of, text_of
 from phenodose.reports.patient import render
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def render_cohort_report(store: Store, linked: bool = False) -> str:
         screens=[_screen_row(data, linked) for data in screens],
         matrix=_matrix(scored) if scored else Missing("no screen has scores."),
         mismatches=_mismatches(scored),
+        drift=_control_drift(screens, store),
     )
 
 
@@ -118,6 +119,35 @@ def _cell(row: Any) -> dict[str, Any]:
         "ink": "#ffffff" if part > 0.55 else "#222222",
         "sort": row.score,
     }
+
+
+def _control_drift(screens: list[ScreenData], store: Store) -> list[dict[str, Any]]:
+    """The controls of every screen and readout against the screens made before it: the view of that name."""
+    import duckdb
+    import pandas as pd
+
+    from phenodose.quality.limits import Limits
+    from phenodose.site import read_site
+    from phenodose.storage.cohort_views import cohort_views
+
+    views = {view.name: view for view in cohort_views([], [], Limits.resolve(read_site(store.root).quality))}
+    with duckdb.connect() as con:
+        for table in ("screens", "runs", "wells", "viability"):
+            frames = [data[table] for data in screens if len(data[table])]
+            con.register(table, pd.concat(frames, ignore_index=True) if frames else screens[0][table])
+        rows = con.sql(f"SELECT * EXCLUDE (made_at) FROM ({views['control_drift'].sql})").df()
+    return [
+        {
+            "screen": row.screen,
+            "readout": row.readout,
+            "n_earlier": row.n_earlier,
+            "levels": f"{number_of(row.negative_median)} / {number_of(row.positive_median)}",
+            "window": number_of(row.cohort_window_drift, 2),
+            "spread": number_of(row.cohort_spread_drift, 2),
+            "verdict": text_of(row.verdict),
+        }
+        for row in rows_of(rows)
+    ]
 
 
 def _mismatches(screens: list[ScreenData]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.names import plate_sort_key
 from phenodose.pictures import data_uri, palette, plate_heatmap, replicate_scatter, viability_histogram
+from phenodose.quality.thresholds import METRICS
 from phenodose.reports import figures
 from phenodose.reports.data import VERDICTS, Missing, number_of, rows_of, text_of
 from phenodose.reports.svg import swatch
@@ -20,23 +21,25 @@ if TYPE_CHECKING:
     from phenodose.reports.data import ScreenData
 
 _MOST_GROUPS = 24
+_WITHOUT_CELLS = ("empty", "exclude")
 
 
 def quality(data: ScreenData) -> dict[str, Any] | Missing:
-    """What stands out, all quality figures, plates as heat maps, controls, replicates, masked wells."""
+    """What stands out, all quality figures, plates as heat maps, controls, replicates, doubtful and masked wells."""
     if data["viability"].empty and data["qc"].empty:
         return Missing("the store holds neither viabilities nor quality figures of this screen.")
     qc = data["qc"]
     complaints = [row for verdict in ("fail", "warn") for row in rows_of(qc[qc["verdict"] == verdict])]
+    wells = _with_cells(data)
     return {
         "judged": not qc.empty,
         "complaints": [
             {
                 "readout": row.readout,
                 "plate": row.plate,
-                "metric": row.metric,
+                "metric": _title(row.metric),
                 "value": number_of(row.value),
-                "threshold": number_of(row.threshold),
+                "threshold": _limit(row),
                 "verdict": row.verdict,
                 "explanation": row.explanation,
             }
@@ -46,8 +49,27 @@ def quality(data: ScreenData) -> dict[str, Any] | Missing:
             {"figures": _figures(qc[qc["readout"] == readout])} | _readout_pictures(data, readout)
             for readout in data.readouts
         ],
-        "masked": _masked(data["viability"]),
+        "masked": _listed(wells[wells["masked"].astype(bool)], "mask_reason"),
+        "flagged": _listed(wells[wells["flag"].notna()], "flag"),
     }
+
+
+def _with_cells(data: ScreenData) -> pd.DataFrame:
+    """Viabilities without the wells that hold no cells: that these have no value says nothing."""
+    wells = data["wells"]
+    empty = wells.loc[wells["well_type"].isin(_WITHOUT_CELLS), ["plate", "well"]].assign(empty=True)
+    viability = data["viability"].merge(empty, on=["plate", "well"], how="left")
+    return viability[viability["empty"].isna()]
+
+
+def _title(metric: str) -> str:
+    return METRICS[metric].title if metric in METRICS else metric
+
+
+def _limit(row: Any) -> str:
+    """The limit of a figure, with the file that set it."""
+    origin = text_of(row.threshold_from)
+    return number_of(row.threshold) + (f" ({origin})" if origin not in ("", "default") else "")
 
 
 def _figures(qc: pd.DataFrame) -> dict[str, Any]:
@@ -55,7 +77,10 @@ def _figures(qc: pd.DataFrame) -> dict[str, Any]:
     plates = sorted(set(qc["plate"]), key=lambda name: (name == "screen", plate_sort_key(name)))
     cells = {(row.metric, row.plate): row for row in rows_of(qc)}
     rows = []
-    for metric in sorted(set(qc["metric"])):
+    order = list(METRICS)
+    for metric in sorted(
+        set(qc["metric"]), key=lambda name: (order.index(name) if name in order else len(order), name)
+    ):
         own = [cells.get((metric, plate)) for plate in plates]
         told = min(
             (row for row in own if row is not None),
@@ -64,8 +89,10 @@ def _figures(qc: pd.DataFrame) -> dict[str, Any]:
         rows.append(
             {
                 "metric": metric,
+                "title": _title(metric),
+                "meaning": METRICS[metric].meaning if metric in METRICS else "",
                 "cells": [("", "none") if row is None else (number_of(row.value), row.verdict) for row in own],
-                "limit": number_of(told.threshold),
+                "limit": _limit(told),
                 "words": told.explanation,
             }
         )
@@ -98,10 +125,10 @@ def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
     return {"readout": readout, "maps": maps, "pictures": pictures, "remark": remark}
 
 
-def _masked(viability: pd.DataFrame) -> list[str]:
-    masked = viability[viability["masked"].astype(bool)]
-    reasons = masked["mask_reason"].fillna("no reason given")
-    groups = masked.assign(reason=reasons).groupby(["readout", "reason"], sort=True)
+def _listed(chosen: pd.DataFrame, column: str) -> list[str]:
+    """A line a readout and reason (or flag): how many wells, and which."""
+    reasons = chosen[column].fillna("no reason given")
+    groups = chosen.assign(reason=reasons).groupby(["readout", "reason"], sort=True)
     return [
         f"{readout}: {len(rows)} {'well' if len(rows) == 1 else 'wells'}, {reason} "
         f"({', '.join(f'{p} {w}' for p, w in list(zip(rows['plate'], rows['well'], strict=True))[:12])}"

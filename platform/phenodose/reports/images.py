@@ -55,7 +55,7 @@ def _open(data: ScreenData) -> dict[str, Plate]:
     plates = {}
     for row in rows_of(data["plates"]):
         try:
-            plates[row.plate] = Plate.open(data.store.root / row.path)
+            plates[row.plate] = Plate.open(data.store.plate_at(row.path))
         except MissingInputError as error:
             raise StoreError(str(error)) from error
     return plates

@@ -17,13 +17,13 @@ from itertools import pairwise
 
 from phenodose.errors import Faults, InputError
 from phenodose.names import MAX_COLUMNS, MAX_ROWS, row_index, row_label, well_name
-from phenodose.screens.cells import Cell, to_cell, to_number
+from phenodose.screens.cells import Cell, has_decimal_comma, no_number, to_cell, to_number
 
 LEAST_COLUMNS = 6
 LEAST_ROWS = 3
 
 _ROW_LABEL = re.compile(r"([A-Za-z]|[Aa][A-Fa-f]):?\Z")
-_GLUED_LABEL = re.compile(r"\s*(<>|[A-Za-z]|[Aa][A-Fa-f]):?[ ]+(?=[\d+.-])")
+_GLUED_LABEL = re.compile(r"\s*(<>|[A-Za-z]|[Aa][A-Fa-f])(?::[ ]*|[ ]+)(?=[\d+.-]|NA)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def block_of_sheet(rows: Sequence[Sequence[Cell]], place: str) -> Block:
         InputError: there is none, or some of its cells are not numbers; all faults in one message.
     """
     first = min((i for row in rows for i, cell in enumerate(row) if cell is not None), default=0)
-    block = _find([list(row[first:]) for row in rows], place)
+    block = _find([list(row[first:]) if any(cell is not None for cell in row) else [] for row in rows], place)
     return _required(block, place)
 
 
@@ -72,14 +72,18 @@ def _required(block: Block | None, place: str) -> Block:
     if block is None:
         raise InputError(
             f"{place}: there is no plate in it; a plate is a line of column numbers 1, 2, 3, ... (at least "
-            f"{LEAST_COLUMNS}) and below it at least {LEAST_ROWS} lines of a row letter and one number a column."
+            f"{LEAST_COLUMNS}) and below it at least {LEAST_ROWS} lines of a row letter and one number a column. "
+            "Take a file that holds no plate away."
         )
     return block
 
 
 def _split(text: str, separator: str | None) -> list[list[Cell]]:
-    lines = []
+    lines: list[list[Cell]] = []
     for line in text.splitlines():
+        if not line.strip(" \t;,"):
+            lines.append([])
+            continue
         if separator is not None:
             line = _GLUED_LABEL.sub(lambda label: label.group(1) + separator, line, count=1)
         parts = (part.strip().strip('"') for part in line.split(separator))
@@ -118,7 +122,7 @@ def _rows_below(
         label = line[0] if line else None
         if isinstance(label, str) and _ROW_LABEL.match(label):
             yield number, label.rstrip(":").upper(), _fitted(line[1:], width)
-        elif _is_row_of_numbers(cells := _fitted(line, width), width):
+        elif _is_row_without_letter(cells := _fitted(line, width), width):
             yield number, None, cells
         else:
             return
@@ -129,6 +133,9 @@ def _read(columns: list[int], rows: list[tuple[int, str | None, list[Cell]]], pl
     letters: list[str] = []
     values: list[list[float | None]] = []
     lettered = any(letter is not None for _, letter, _ in rows)
+    if any(has_decimal_comma(cell) for _, _, cells in rows for cell in cells):
+        # One comma that must be decimal tells how to read '1,234' elsewhere in the plate.
+        rows = [(number, letter, [_with_point(cell) for cell in cells]) for number, letter, cells in rows]
     if not lettered and len(rows) > MAX_ROWS:
         raise InputError(f"{place}: {len(rows)} rows below the column numbers; a plate has at most {MAX_ROWS}.")
     for order, (number, given, cells) in enumerate(rows):
@@ -157,13 +164,21 @@ def _numbers(letter: str, columns: list[int], cells: list[Cell], number: int, fa
         except ValueError:
             values.append(None)
             well = well_name(letter, column)
-            faults.add(f"well {well} (line {number}) is {cell!r}; write a number like 1000 or 0.5, or NA.")
+            faults.add(f"well {well} (line {number}) is {no_number(cell)}, or NA.")
     return values
 
 
-def _is_row_of_numbers(cells: list[Cell], width: int) -> bool:
-    numbers = [cell for cell in cells if cell is not None]
-    return len(cells) == width and bool(numbers) and all(_is_number(cell) for cell in numbers)
+def _is_row_without_letter(cells: list[Cell], width: int) -> bool:
+    """Whether a line is a row of the plate: one cell a column, most of them a number, NA or nothing.
+
+    A stray word, such as OVER, leaves it a row, so that the well can be told.
+    """
+    words = sum(cell is not None and not _is_number(cell) for cell in cells)
+    return len(cells) == width and 2 * words < width
+
+
+def _with_point(cell: Cell) -> Cell:
+    return cell.replace(",", ".") if isinstance(cell, str) and cell.count(",") == 1 and "." not in cell else cell
 
 
 def _is_number(cell: Cell) -> bool:

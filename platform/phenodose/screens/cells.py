@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import math
 import re
 from dataclasses import dataclass
 
@@ -22,7 +23,8 @@ TEXT_TABLES = (".csv", ".tsv", ".txt")
 ACCEPTED = (*SPREADSHEETS, *TEXT_TABLES)
 
 _EMPTY = {"", "na", "nan", "n/a", "#n/a"}
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
+_SEPARATOR_LINE = re.compile(r"\A\"?sep=.\"?(?=\r|\n)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z")
 #: '1,234' may be one thousand or one point two: it is refused rather than guessed.
 _AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\Z")
 
@@ -56,7 +58,8 @@ def read_spreadsheet(content: bytes, name: str) -> Sheet:
         raise InputError(f"{name}: cannot be opened as a workbook ({error}); save it again as .xlsx.") from error
     if not sheets:
         raise InputError(f"{name}: the workbook has no sheet; put the table on the first sheet.")
-    return Sheet(f"{name}, sheet {sheets[0]!r}", [[to_cell(value) for value in row] for row in rows])
+    more = f" (the first of {len(sheets)}; only the first is read)" if len(sheets) > 1 else ""
+    return Sheet(f"{name}, sheet {sheets[0]!r}{more}", [[to_cell(value) for value in row] for row in rows])
 
 
 def read_text(content: bytes, name: str) -> str:
@@ -80,9 +83,14 @@ def read_text(content: bytes, name: str) -> str:
 
 
 def read_delimited(content: bytes, name: str) -> Sheet:
-    """A text table with one header line, separated by tab, semicolon or comma (whichever the header uses)."""
-    text = read_text(content, name)
-    header = next((line for line in text.splitlines() if line.strip()), "")
+    """A text table with one header line, separated by tab, semicolon or comma (whichever the header uses).
+
+    A first line such as `sep=;`, as spreadsheet programs write it, is left empty. Of titles above the header the
+    separator is not taken.
+    """
+    text = _SEPARATOR_LINE.sub("", read_text(content, name), count=1)
+    lines_with_text = [line for line in text.splitlines() if line.strip()] or [""]
+    header = next((line for line in lines_with_text[:20] if max(map(line.count, "\t;,")) >= 3), lines_with_text[0])
     delimiter = max("\t;,", key=header.count)
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
@@ -107,16 +115,33 @@ def to_number(cell: Cell) -> float | None:
     """The number a cell holds, decimal comma accepted; None if it is empty.
 
     Raises:
-        ValueError: the cell holds something else, or '1,234', which may be a thousand or a decimal.
+        ValueError: the cell holds something else, a number too large to keep, or '1,234', which may be a
+            thousand or a decimal.
     """
-    if cell is None or isinstance(cell, float):
-        return cell
-    if _AMBIGUOUS.match(cell):
+    if cell is None:
+        return None
+    if isinstance(cell, str):
+        text = cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
+        if _AMBIGUOUS.match(cell) or not _NUMBER.match(text):
+            raise ValueError(cell)
+        cell = float(text)
+    if not math.isfinite(cell):
         raise ValueError(cell)
-    text = cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
-    if not _NUMBER.match(text):
-        raise ValueError(cell)
-    return float(text)
+    return cell
+
+
+def has_decimal_comma(cell: Cell) -> bool:
+    """Whether a cell is a number whose comma can only be a decimal comma, such as '0,123' or '12,5'."""
+    if not isinstance(cell, str) or cell.count(",") != 1 or "." in cell or _AMBIGUOUS.match(cell):
+        return False
+    return bool(_NUMBER.match(cell.replace(",", ".")))
+
+
+def no_number(cell: Cell) -> str:
+    """What is wrong with a cell that `to_number` refuses, and what to write instead."""
+    if isinstance(cell, str) and _AMBIGUOUS.match(cell):
+        return f"{cell!r}, which may be {cell.replace(',', '')} or {cell.replace(',', '.')}; write it without comma"
+    return f"{cell!r}; write a number like 1000 or 0.5"
 
 
 def to_text(cell: Cell) -> str | None:

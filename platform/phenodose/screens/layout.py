@@ -1,8 +1,8 @@
 """The layout: which treatment, concentration, control and replicate every well of a screen holds.
 
 Belongs here: reading a layout file (xlsx, csv, tsv, txt), the spellings it accepts, cleaning, and the
-checks that make every later step safe. Does not belong here: numbers of the plate reader (`matrices`),
-which wells serve as controls of a readout (`phenodose.viability.controls`).
+checks that make every later step safe. Does not belong here: the header (`layout_columns`), numbers of the plate
+reader (`matrices`), which wells serve as controls of a readout (`phenodose.viability.controls`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from phenodose.screens.cells import (
     TEXT_TABLES,
     Cell,
     Sheet,
+    no_number,
     read_delimited,
     read_spreadsheet,
     to_number,
     to_text,
 )
+from phenodose.screens.layout_columns import SPELLINGS, find_columns, header_row, headline, plain
 
 #: Columns of `Layout.frame`.
 LAYOUT_COLUMNS = (
@@ -43,23 +45,7 @@ LAYOUT_COLUMNS = (
     "readout",
 )
 
-#: Accepted column names by meaning, the recommended one first; case, spaces, '_' and '-' do not matter.
-SPELLINGS: dict[str, tuple[str, ...]] = {
-    "plate": ("Plate", "fileName"),
-    "row": ("Row", "rowID"),
-    "column": ("Column", "Col", "colID"),
-    "well": ("Well", "wellID"),
-    "sample": ("Sample", "sampleID"),
-    "well_type": ("WellType",),
-    "treatment": ("Treatment", "name"),
-    "concentration": ("Concentration", "Concentration_nM", "Concentration_uM"),
-    "replicate": ("Replicate", "batch"),
-    "add_on": ("AddOn",),
-    "readout": ("Readout", "value"),
-}
-
-#: What a concentration column of another unit is multiplied with to give nM.
-_TO_NANOMOLAR = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}
+_COUNT = re.compile(r"[0-9]{1,6}\Z")
 
 #: Well types with a meaning of their own, by every accepted spelling in lower case; others stay as written.
 _WELL_TYPES = {
@@ -75,10 +61,15 @@ _WELL_TYPES = {
     "untreated": "untreated",
     "empty": "empty",
     "exclude": "exclude",
+    "t0": "t0",
+    "timezero": "t0",
+    "time0": "t0",
+    "tzero": "t0",
+    "day0": "t0",
 }
 
 #: Well types that can never stand for viability 0.
-_NEVER_POSITIVE = {"neg", "therapy", "trc", "untreated", "empty", "exclude"}
+_NEVER_POSITIVE = {"neg", "therapy", "trc", "untreated", "empty", "exclude", "t0"}
 
 
 @dataclass(frozen=True)
@@ -89,8 +80,9 @@ class Layout:
         path: the file it was read from.
         frame: one row a well, sorted by plate, row and column, with the columns `LAYOUT_COLUMNS`:
             text plate, row, well (such as B07), sample, well_type (neg, pos, therapy, trc, untreated,
-            empty, exclude or a free name), treatment, add_on; integer column; nullable integer
-            replicate; float concentration_nM [nM] and readout (as in the file). Empty is missing.
+            t0 for cells read when treatment began, empty, exclude or a free name), treatment, add_on;
+            integer column; nullable integer replicate; float concentration_nM [nM] and readout (as in the
+            file). Empty is missing.
     """
 
     path: Path
@@ -148,61 +140,16 @@ def _open(path: Path) -> Sheet:
     raise InputError(f"{path}: a layout is one of {', '.join(ACCEPTED)}; save it as .xlsx or .csv.")
 
 
-# --- columns -------------------------------------------------------------------------------------
-
-
-def _find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], float]:
-    """Position of every known column, and the factor that turns its concentrations into nM."""
-    meaning_of = {_plain(spelling): meaning for meaning, names in SPELLINGS.items() for spelling in names}
-    found: dict[str, int] = {}
-    factor = 1.0
-    for position, cell in enumerate(header):
-        name = to_text(cell) or ""
-        unit = re.fullmatch(r"conc(?:entration)?(?:in)?([pnuµμm]?)m", re.sub(r"[\s_()\[\]./-]", "", name.lower()))
-        meaning = "concentration" if unit else meaning_of.get(_plain(name))
-        if meaning is None:
-            continue
-        if meaning in found:
-            recommended = _plain(SPELLINGS[meaning][0])
-            names = (_plain(to_text(header[found[meaning]]) or ""), _plain(name))
-            if meaning != "concentration" and names.count(recommended) == 1:
-                found[meaning] = position if names[1] == recommended else found[meaning]
-                continue
-            faults.add(
-                f"columns {to_text(header[found[meaning]])!r} and {name!r} both give the {meaning.replace('_', ' ')}; "
-                "delete one of them."
-            )
-            continue
-        found[meaning] = position
-        if unit:
-            factor = _TO_NANOMOLAR[unit.group(1).replace("µ", "u").replace("μ", "u")]
-    needed = ["plate", "row", "column", "well_type", "treatment", "concentration"]
-    if "well" in found and "row" not in found and "column" not in found:
-        needed = [name for name in needed if name not in ("row", "column")]
-    there = ", ".join(repr(to_text(cell)) for cell in header if cell is not None) or "nothing"
-    for meaning in needed:
-        if meaning not in found:
-            faults.add(
-                f"column {SPELLINGS[meaning][0]} is missing (accepted: {', '.join(SPELLINGS[meaning])}); "
-                f"the header row holds {there}."
-            )
-    return found, factor
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name.lower())
-
-
 # --- rows ----------------------------------------------------------------------------------------
 
 
 def _parse(sheet: Sheet) -> tuple[list[dict[str, object]], Faults]:
     """One record a well of the sheet; what cannot be read is told in the faults."""
     faults = Faults(sheet.place)
-    start = next((i for i, row in enumerate(sheet.rows) if any(cell is not None for cell in row)), None)
+    start = header_row(sheet)
     if start is None:
-        raise InputError(f"{sheet.place}: is empty; write one row a well below the header {', '.join(_headline())}.")
-    columns, factor = _find_columns(sheet.rows[start], faults)
+        raise InputError(f"{sheet.place}: is empty; write one row a well below the header {', '.join(headline())}.")
+    columns, factor = find_columns(sheet.rows[start], faults)
     if faults:
         return [], faults
     records: list[dict[str, object]] = []
@@ -214,10 +161,6 @@ def _parse(sheet: Sheet) -> tuple[list[dict[str, object]], Faults]:
     if not records:
         faults.add("there is a header but no well; write one row a well below it.")
     return records, faults
-
-
-def _headline() -> list[str]:
-    return [names[0] for meaning, names in SPELLINGS.items() if meaning != "well"]
 
 
 def _parse_well(cells: Mapping[str, Cell], factor: float, number: int, faults: Faults) -> dict[str, object]:
@@ -238,7 +181,8 @@ def _parse_well(cells: Mapping[str, Cell], factor: float, number: int, faults: F
         treatment = re.sub(r"_(?:control|drug)\Z", "", treatment)
     if well_type in ("empty", "untreated"):
         treatment, concentration = None, None
-    if concentration is not None and factor != 1.0:
+    if concentration is not None:
+        # A spreadsheet's 0.1 * 3 and 0.3 are one dose: what differs beyond 12 digits is arithmetic.
         concentration = float(f"{concentration * factor:.12g}")
     if well_type in ("therapy", "trc"):
         faults.extend(f"{place}: {fault}" for fault in _dose_faults(well_type, treatment, concentration))
@@ -268,7 +212,7 @@ def _place_on_plate(cells: Mapping[str, Cell]) -> tuple[str, int]:
     if letters is None:
         raise InputError("Row is empty; write a letter A to Z, or AA to AF.")
     row = row_label(row_index(letters))
-    if column is None or not column.isdigit() or not 1 <= int(column) <= MAX_COLUMNS:
+    if column is None or not _COUNT.match(column) or not 1 <= int(column) <= MAX_COLUMNS:
         raise InputError(f"Column is {column or 'empty'!r}; write a whole number from 1 to {MAX_COLUMNS}.")
     return row, int(column)
 
@@ -277,10 +221,8 @@ def _number(cells: Mapping[str, Cell], meaning: str, place: str, faults: Faults)
     try:
         return to_number(cells.get(meaning))
     except ValueError:
-        faults.add(
-            f"{place}: {SPELLINGS[meaning][0]} is {cells[meaning]!r}; "
-            "write a number like 1000 or 0.5, or leave it empty."
-        )
+        hint = " (a unit stands in the column's name: Concentration_uM)" if meaning == "concentration" else ""
+        faults.add(f"{place}: {SPELLINGS[meaning][0]} is {no_number(cells[meaning])}{hint}, or leave it empty.")
         return None
 
 
@@ -288,7 +230,7 @@ def _replicate(cells: Mapping[str, Cell], place: str, faults: Faults) -> int | N
     text = to_text(cells.get("replicate"))
     if text is None:
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not _COUNT.match(text) or int(text) < 1:
         faults.add(f"{place}: Replicate is {text!r}; number the replicates 1, 2, 3.")
         return None
     return int(text)
@@ -299,7 +241,7 @@ def _well_type(text: str | None, treatment: str | None, place: str, faults: Faul
         if treatment is not None:
             faults.add(f"{place}: WellType is empty but the well holds {treatment!r}; write neg, pos or therapy.")
         return "empty"
-    return _WELL_TYPES.get(_plain(text), text)
+    return _WELL_TYPES.get(plain(text), text)
 
 
 def _dose_faults(well_type: str, treatment: str | None, concentration: float | None) -> list[str]:
@@ -308,8 +250,10 @@ def _dose_faults(well_type: str, treatment: str | None, concentration: float | N
         found.append(f"a {well_type} well without Treatment; write the drug's name.")
     if concentration is None:
         found.append(f"a {well_type} well without Concentration; write it in nM.")
-    elif not concentration > 0:
-        found.append(f"Concentration is {concentration:g}; a {well_type} well needs one above 0 (in nM).")
+    elif not 0 < concentration < float("inf"):
+        found.append(
+            f"Concentration is {concentration:g}; a {well_type} well needs one above 0 (in nM, not its logarithm)."
+        )
     return found
 
 

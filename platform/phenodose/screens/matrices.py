@@ -74,7 +74,7 @@ def read_matrices(source: Path) -> pd.DataFrame:
         try:
             frames.append(_frame(_block(file), sample, plate, file.name))
         except InputError as error:
-            faults.add(str(error))
+            faults.add(str(error).removeprefix(f"{file.name}: ") if source.name == file.name else str(error))
     if not frames and not faults:
         raise InputError(
             f"{source}: there is no plate-reader file in it; name the files <sample>_<plate>.xlsx "
@@ -122,8 +122,16 @@ def _match_sample(sample: str, files: dict[str, str], layout: Layout, faults: Fa
     for file, label in files.items():
         key = plate_key(label)
         key = key if key in label_of else plate_key(label.upper().removeprefix("N"))
-        if key in label_of:
+        other = next((name for name, plate in matched.items() if plate == label_of.get(key)), None)
+        if other is not None:
+            faults.add(f"files {other} and {file} are both plate {label_of[key]} of sample {sample!r}; keep one.")
+        elif key in label_of:
             matched[file] = label_of[key]
+        elif not label:
+            faults.add(
+                f"file {file} does not say which plate it is (the layout has {', '.join(layout.plates)}); "
+                "name the file <sample>_<plate>."
+            )
         else:
             faults.add(
                 f"file {file} is plate {label!r}, which the layout does not have (it has {', '.join(layout.plates)}); "
@@ -143,9 +151,13 @@ def _shape_faults(file: str, rows: pd.DataFrame, layout: Layout) -> list[str]:
     wells = layout.frame[layout.frame["plate"] == plate]
     n_rows, n_columns = _extent(rows)
     wanted_rows, wanted_columns = _extent(wells)
-    complete = (wanted_rows, wanted_columns) in PLATE_FORMATS.values() and len(wells) == wanted_rows * wanted_columns
-    too_small = n_rows < wanted_rows or n_columns < wanted_columns
-    too_large = complete and (n_rows > wanted_rows or n_columns > wanted_columns)
+    full_rows, full_columns = _plate_of(wanted_rows, wanted_columns, len(wells))
+    # A few wells may lie on a plate of any size; a plate filled by half or more is one of its own size.
+    told = 2 * len(wells) >= full_rows * full_columns
+    # A reader may skip the rim: wells that hold nothing need no value.
+    needed_rows, needed_columns = _extent(wells[~wells["well_type"].isin(("empty", "exclude"))])
+    too_small = n_rows < needed_rows or n_columns < needed_columns
+    too_large = told and (n_rows > full_rows or n_columns > full_columns)
     if not (too_small or too_large):
         return []
     return [
@@ -154,7 +166,18 @@ def _shape_faults(file: str, rows: pd.DataFrame, layout: Layout) -> list[str]:
     ]
 
 
+def _plate_of(n_rows: int, n_columns: int, n_wells: int) -> tuple[int, int]:
+    """Rows and columns of the plate that a layout of this extent is for: 96 wells or more, unless it is complete."""
+    if (n_rows, n_columns) in PLATE_FORMATS.values() and n_wells == n_rows * n_columns:
+        return n_rows, n_columns
+    sizes = (size for wells, size in PLATE_FORMATS.items() if wells >= 96)
+    return next((size for size in sizes if size[0] >= n_rows and size[1] >= n_columns), (n_rows, n_columns))
+
+
 def _extent(wells: pd.DataFrame) -> tuple[int, int]:
+    """Number of rows and columns up to the outermost well."""
+    if wells.empty:
+        return 0, 0
     return max(row_index(row) for row in wells["row"].unique()) + 1, int(wells["column"].max())
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from phenodose.errors import Faults, InputError, MissingInputError
 from phenodose.files import write_text
 from phenodose.names import check_screen_id, plate_key, plate_sort_key
+from phenodose.quality.limits import QualitySettings, WellSettings
 
 Kind = Literal["drug-screen", "control-experiment"]
 
@@ -31,10 +32,11 @@ class _Section(BaseModel):
 
 
 class ControlNames(_Section):
-    """Which wells are the controls of one readout, by well type or treatment, most wanted first."""
+    """What the numbers of one readout mean: its controls, by well type or treatment, most wanted first."""
 
     negative: tuple[str, ...] = Field((), description="Wells that stand for viability 1")
     positive: tuple[str, ...] = Field((), description="Wells that stand for viability 0")
+    rises_with: Literal["viability", "death"] | None = Field(None, description="What a larger raw value means")
 
 
 class DrugAnnotation(_Section):
@@ -70,6 +72,8 @@ class Settings(_Section):
     parameters: dict[str, dict[str, Any]] = Field({}, description="Parameters by plugin")
     controls: dict[str, ControlNames] = Field({}, description="Controls by readout")
     drugs: dict[str, DrugAnnotation] = Field({}, description="Annotations by drug")
+    quality: QualitySettings = Field({}, description="Limits of quality figures, by figure")
+    wells: WellSettings = Field(WellSettings(), description="What is done with doubtful wells")
 
 
 @dataclass(frozen=True)
@@ -260,7 +264,7 @@ def read_settings(path: Path) -> Settings:
             if fault["type"] == "extra_forbidden":
                 faults.add(f"{place}: there is no such setting; known are {', '.join(Settings.model_fields)}.")
             else:
-                faults.add(f"{place}: {fault['msg']}.")
+                faults.add(f"{place}: {fault['msg'].removeprefix('Value error, ')}.")
         faults.raise_if_any()
         raise
 
@@ -276,8 +280,8 @@ def settings_toml(screen: Screen) -> str:
             values[name] = value
     values["tensors"] = screen.settings.tensors.model_dump()
     values["channels"] = screen.settings.channels.model_dump()
-    for name in ("parameters", "controls", "drugs"):
-        section = screen.settings.model_dump(mode="json", by_alias=True)[name]
+    for name in ("parameters", "controls", "drugs", "quality", "wells"):
+        section = screen.settings.model_dump(mode="json", by_alias=True, exclude_none=True)[name]
         if section:
             values[name] = section
     return tomli_w.dumps(values)

@@ -20,11 +20,11 @@ from phenodose.dose_response.models import inhibition
 from phenodose.dose_response.points import CurvePoints
 from phenodose.errors import InputError
 
-#: clean: noise 0.02. noisy: 0.10. partial: 0.05, and half effect or less at the highest dose. flat: 0.05, a
-#: constant near no effect. outlier: 0.03, and one well is off by 0.4 to 0.9.
+#: clean: noise 0.02. noisy: 0.10. partial: 0.05, and half effect or less at the highest dose. flat: 0.10, a
+#: constant between no effect and 10 %. outlier: 0.03, and one well is off by 0.4 to 0.9.
 Difficulty = Literal["clean", "noisy", "partial", "flat", "outlier"]
 
-_NOISE = {"clean": 0.02, "noisy": 0.10, "partial": 0.05, "flat": 0.05, "outlier": 0.03}
+_NOISE = {"clean": 0.02, "noisy": 0.10, "partial": 0.05, "flat": 0.10, "outlier": 0.03}
 _LOWEST_LOG10_NM = (-1.0, 0.0, 1.0)
 
 
@@ -81,7 +81,8 @@ def _true_parameters(
     slope = np.exp(rng.normal(np.log(1.2), 0.4, n))
     asymmetry = np.where(rng.random(n) < 0.5, 1.0, np.exp(rng.normal(0.0, 0.4, n)))
     if difficulty == "flat":
-        return np.stack([bottom, bottom, lowest + span / 2, slope, np.ones(n)])
+        level = rng.uniform(0.0, 0.1, n)
+        return np.stack([level, level, lowest + span / 2, slope, np.ones(n)])
     if difficulty == "partial":
         late = rng.random(n) < 0.5
         top = np.where(late, rng.uniform(0.7, 1.05, n), rng.uniform(0.15, 0.5, n))

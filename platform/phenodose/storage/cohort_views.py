@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from phenodose.quality.limits import Limits
+
 
 @dataclass(frozen=True)
 class View:
@@ -19,20 +21,29 @@ class View:
     sql: str
 
 
-def cohort_views(readouts: Sequence[str], metabolic: Sequence[str]) -> list[View]:
+#: With fewer earlier screens of a readout, drift over screens is told but not judged.
+LEAST_EARLIER_SCREENS = 3
+
+
+def cohort_views(readouts: Sequence[str], metabolic: Sequence[str], limits: Limits | None = None) -> list[View]:
     """All views for a cohort.
 
     Args:
         readouts: readouts that the cohort holds; `scores_wide` has a column for each.
         metabolic: readouts that come from a plate reader; all others are imaging readouts.
+        limits: limits of quality figures that hold for the site; the defaults if None.
     """
     return [
         _scores_wide(readouts),
         HITS,
+        SELECTIVE_SCORES,
+        DRUG_COMBINATIONS,
         _imaging_vs_metabolic(metabolic),
         DOSE_POINTS,
         REPLICATE_PAIRS,
         QC_SUMMARY,
+        DOUBTFUL_WELLS,
+        _control_drift(limits or Limits()),
         LATEST_RUNS,
     ]
 
@@ -47,6 +58,47 @@ HITS = View(
     LEFT JOIN screens c USING (screen)
     LEFT JOIN drugs d ON d.screen = s.screen AND d.drug = s.drug
     WHERE s.hit AND s.replicate = 'pooled'
+    """,
+)
+
+SELECTIVE_SCORES = View(
+    "selective_scores",
+    "One row a screen, drug and readout that was compared with reference samples: DSS_asym and the pooled comparisons.",
+    """
+    SELECT screen, sample, readout, drug,
+           max(score) FILTER (scorer = 'dss_asym') AS dss_asym,
+           max(score) FILTER (scorer = 'sdss_asym') AS sdss_asym,
+           max(lower) FILTER (scorer = 'sdss_asym') AS sdss_asym_lower,
+           max(upper) FILTER (scorer = 'sdss_asym') AS sdss_asym_upper,
+           max(score) FILTER (scorer = 'sdss_asym_adj') AS sdss_asym_adj,
+           max(score) FILTER (scorer = 'zdss') AS zdss,
+           max(score) FILTER (scorer = 'rdss') AS rdss
+    FROM scores
+    WHERE replicate = 'pooled' AND scorer IN ('dss_asym', 'sdss_asym', 'sdss_asym_adj', 'zdss', 'rdss')
+    GROUP BY screen, sample, readout, drug
+    HAVING count(score) FILTER (scorer <> 'dss_asym') > 0
+    """,
+)
+
+#: The interval is that of `phenodose.dose_response.combination`.
+DRUG_COMBINATIONS = View(
+    "drug_combinations",
+    "One row a drug given with an add-on, readout and scorer: the pooled score with it, alone, and the difference.",
+    """
+    WITH combinations AS (
+        SELECT DISTINCT screen, sample, treatment AS drug, add_on
+        FROM wells
+        WHERE well_type = 'therapy' AND trim(coalesce(add_on, '')) <> ''
+    )
+    SELECT w.screen, w.sample, w.drug, w.add_on, c.readout, c.scorer, c.score AS combined_score,
+           m.score AS alone_score, c.score - m.score AS difference,
+           c.score - m.score - sqrt((c.score - c.lower) ** 2 + (m.upper - m.score) ** 2) AS lower,
+           c.score - m.score + sqrt((c.upper - c.score) ** 2 + (m.score - m.lower) ** 2) AS upper, c.unit
+    FROM combinations w
+    JOIN scores c ON c.screen = w.screen AND c.drug = w.drug || ' + ' || w.add_on
+    LEFT JOIN scores m ON m.screen = c.screen AND m.sample = c.sample AND m.readout = c.readout
+        AND m.replicate = c.replicate AND m.scorer = c.scorer AND m.drug = w.drug
+    WHERE c.replicate = 'pooled' AND c.sample = w.sample AND coalesce(c.unit, '') <> 'nM'
     """,
 )
 
@@ -104,6 +156,18 @@ QC_SUMMARY = View(
     """,
 )
 
+DOUBTFUL_WELLS = View(
+    "doubtful_wells",
+    "One row a well and readout that is flagged or masked, with the reason; wells without cells are left out.",
+    """
+    SELECT v.screen, w.sample, v.readout, v.plate, v.well, w.well_type, w.treatment AS drug, w.concentration_nM,
+           w.replicate, w.add_on, v.raw, v.viability_fraction, v.control, v.flag, v.flag_reason, v.masked, v.mask_reason
+    FROM viability v
+    JOIN wells w ON w.screen = v.screen AND w.plate = v.plate AND w.well = v.well
+    WHERE (v.flag IS NOT NULL OR v.masked) AND w.well_type NOT IN ('empty', 'exclude')
+    """,
+)
+
 LATEST_RUNS = View(
     "latest_runs",
     "One row a screen and asset: the step that wrote the rows now in the tables, newest first.",
@@ -150,6 +214,59 @@ def _imaging_vs_metabolic(metabolic: Sequence[str]) -> View:
     WHERE i.replicate = 'pooled' AND m.replicate = 'pooled'
         AND i.hit IS NOT NULL AND m.hit IS NOT NULL
         AND m.readout IN ({names}) AND i.readout NOT IN ({names})
+    """,
+    )
+
+
+def _control_drift(limits: Limits) -> View:
+    """Drift over screens lives here and not in `qc`: a screen's own quality must not depend on its company."""
+    figures = ("cohort_window_drift", "cohort_spread_drift")
+
+    def beyond(side: str) -> str:
+        told = [(name, getattr(limits.of[name], side)) for name in figures]
+        return " OR ".join(f"abs({name}) > {value!r}" for name, value in told if value is not None) or "false"
+
+    return View(
+        "control_drift",
+        "One row a screen and readout: its controls against those of the screens that the store made before.",
+        f"""
+    WITH made AS (
+        SELECT screen, min(started_at) AS made_at FROM runs WHERE asset = 'layout' GROUP BY screen
+    ), levels AS (
+        SELECT v.screen, v.readout,
+               median(v.raw) FILTER (v.control = 'negative') AS negative_median,
+               median(v.raw) FILTER (v.control = 'positive') AS positive_median,
+               greatest(0.02, 1.4826 * mad(v.viability_fraction) FILTER (v.control = 'negative')) AS negative_spread
+        FROM viability v
+        JOIN wells w ON w.screen = v.screen AND w.plate = v.plate AND w.well = v.well
+        WHERE NOT v.masked AND v.control IS NOT NULL AND coalesce(w.add_on, '') = ''
+        GROUP BY v.screen, v.readout
+    ), ordered AS (
+        SELECT l.*, abs(negative_median - positive_median) AS control_window, m.made_at,
+               row_number() OVER (PARTITION BY l.readout ORDER BY m.made_at NULLS LAST, l.screen) AS place
+        FROM levels l
+        LEFT JOIN made m USING (screen)
+        WHERE negative_median <> positive_median
+    ), figures AS (
+        SELECT a.screen, a.readout, a.place, any_value(a.made_at) AS made_at, count(b.screen) AS n_earlier,
+               any_value(a.negative_median) AS negative_median, any_value(a.positive_median) AS positive_median,
+               any_value(a.control_window) AS control_window, any_value(a.negative_spread) AS negative_spread,
+               log2(any_value(a.control_window) / median(b.control_window)) AS cohort_window_drift,
+               greatest(0.0, log2(any_value(a.negative_spread) / median(b.negative_spread))) AS cohort_spread_drift
+        FROM ordered a
+        LEFT JOIN ordered b ON b.readout = a.readout AND b.place < a.place
+        GROUP BY a.screen, a.readout, a.place
+    )
+    SELECT f.screen, s.sample, f.readout, f.made_at, f.n_earlier, f.negative_median, f.positive_median,
+           f.control_window, f.negative_spread, f.cohort_window_drift,
+           CASE WHEN f.n_earlier > 0 THEN f.cohort_spread_drift END AS cohort_spread_drift,
+           CASE WHEN f.n_earlier < {LEAST_EARLIER_SCREENS} THEN 'none'
+                WHEN {beyond("poor")} THEN 'fail'
+                WHEN {beyond("good")} THEN 'warn'
+                ELSE 'pass' END AS verdict
+    FROM figures f
+    LEFT JOIN screens s USING (screen)
+    ORDER BY f.readout, f.place
     """,
     )
 

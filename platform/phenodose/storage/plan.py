@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 from phenodose import names
 from phenodose.errors import Faults, PluginError
 from phenodose.files import hash_json
-from phenodose.plugins.readers import PLANES
+from phenodose.plugins.plane_index import PLANES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Version of the plate's own layout and metadata; another one re-ingests every well.
-PLATE_FORMAT = 1
+PLATE_FORMAT = 2
 STACK, MAXIMUM = "stack", "maximum"
 _PIXEL_TYPES = ("uint8", "uint16")
 
@@ -80,6 +80,11 @@ class PlateShape:
     kinds: tuple[str, ...]
 
     @property
+    def plane_bytes(self) -> int:
+        """Number of bytes of one image."""
+        return self.size_y_px * self.size_x_px * (1 if self.dtype == "uint8" else 2)
+
+    @property
     def fields(self) -> list[Field]:
         """The images of every well, in the order of their paths."""
         places = [(site, kind) for kind in self.kinds for site in self.sites]
@@ -121,6 +126,11 @@ class PlatePlan:
     wells: tuple[WellPlan, ...]
 
     @property
+    def rows_used(self) -> list[str]:
+        """Rows that have wells, in order of name."""
+        return sorted({well.path.split("/")[0] for well in self.wells})
+
+    @property
     def n_planes(self) -> int:
         """Number of 2-D images, projections included."""
         return sum(len(well.planes) for well in self.wells)
@@ -153,15 +163,17 @@ def make_plan(index: pd.DataFrame, plate: str, metadata: Mapping[str, Any], wher
         faults.add("there is no image; give the folder that holds the plate's images.")
         faults.raise_if_any()
     index = index.sort_values(list(PLANES.key), kind="stable", ignore_index=True)
-    faults.extend(_mixture_faults(index))
+    faults.extend(mixture_faults(index))
     rows, columns = _plate_format(index, metadata, faults)
     faults.raise_if_any()
     shape = _shape(index)
     return PlatePlan(plate, shape, rows, columns, tuple(_wells(index, shape)))
 
 
-def _mixture_faults(index: pd.DataFrame) -> list[str]:
+def mixture_faults(index: pd.DataFrame) -> list[str]:
     """Planes whose size, pixel type or pixel size is not that of most planes; pixel types that cannot be stored."""
+    if index.empty:
+        return []
     columns = ["size_y_px", "size_x_px", "dtype", "pixel_size_um"]
     # An image that does not tell its pixel size is taken to have the usual one; 0 where none tells it.
     usual_pixel = _usual_number(index["pixel_size_um"]) or 0.0

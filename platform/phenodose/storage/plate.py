@@ -14,6 +14,8 @@ import numpy as np
 
 from phenodose.errors import InputError, MissingInputError, NotMade, StoreError
 from phenodose.names import parse_well, row_index, well_sort_key
+from phenodose.places import place, told, zarr_store
+from phenodose.storage.foreign_ngff import is_foreign
 from phenodose.storage.ngff import ROOT, own_attributes, read_document, shard_key
 from phenodose.storage.plan import MAXIMUM, PLATE_FORMAT, STACK, Channel, PlateShape, well_path
 from phenodose.storage.pyramid import area_average, level_shapes
@@ -46,7 +48,7 @@ class StackView:
         place = place if isinstance(place, tuple) else (place,)
         try:
             return np.asarray(self._array[(*self._lead, *place)])
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             raise StoreError(
                 f"{self._where}: the pixels are damaged ({error}); delete the folder and {_INGEST_AGAIN}."
             ) from error
@@ -84,16 +86,27 @@ class Plate:
 
     @classmethod
     def open(cls, path: Path | str) -> Plate:
-        """Open a complete plate.
+        """Open a complete plate at a path or an address such as `s3://bucket/P1.ome.zarr`.
+
+        A reference to a plate that is used in place opens that plate, and so does its own folder (`foreign_plate`).
 
         Raises:
             MissingInputError: there is nothing at `path`.
             StoreError: it is not a plate of this project, is of another version, or is not complete.
         """
-        path = Path(path)
+        path = place(path)
+        with told(path, "the plate cannot be read; mend the connection or the permissions"):
+            return cls._opened(path)
+
+    @classmethod
+    def _opened(cls, path: Path) -> Plate:
         if not path.exists():
             raise MissingInputError(f"{path}: there is no such plate; make it with `phenodose ingest`.")
         own = own_attributes(path)
+        if not own and is_foreign(path):
+            from phenodose.storage.foreign_plate import open_foreign
+
+            return open_foreign(path)
         if not own:
             raise StoreError(
                 f"{path} is no plate that phenodose made, or its attributes are damaged; make or mend it from the raw "
@@ -105,18 +118,25 @@ class Plate:
             )
         if own.get("status") != "complete":
             raise StoreError(f"{path} is not complete (its ingest was interrupted); {_INGEST_AGAIN}.")
-        grid = read_document(path / ROOT)["attributes"]["ome"]["plate"]
-        return cls(
-            path=path,
-            name=own["plate"],
-            wells=sorted(own["wells"], key=well_sort_key),
-            shape=_shape(own["shape"]),
-            n_rows=len(grid["rows"]),
-            n_columns=len(grid["columns"]),
-            windows=[(start, end) for start, end in own["windows"]],
-            raw_hash=own["raw_hash"],
-            instrument=own["instrument"],
-        )
+        try:
+            if "in_place" in own:
+                from phenodose.storage.foreign_plate import open_reference
+
+                return open_reference(path, own)
+            grid = read_document(path / ROOT)["attributes"]["ome"]["plate"]
+            return cls(
+                path=path,
+                name=own["plate"],
+                wells=sorted(own["wells"], key=well_sort_key),
+                shape=_shape(own["shape"]),
+                n_rows=len(grid["rows"]),
+                n_columns=len(grid["columns"]),
+                windows=[(start, end) for start, end in own["windows"]],
+                raw_hash=own["raw_hash"],
+                instrument=own["instrument"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
+            raise StoreError(f"{path}: the plate's attributes are damaged ({error!r}); {_INGEST_AGAIN}.") from error
 
     @property
     def pixel_size_um(self) -> float | None:
@@ -150,7 +170,16 @@ class Plate:
         return self._known[well]
 
     def mean_of_stack(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> float | None:
-        """Mean intensity over all planes of the stack; None for a well that has only projections."""
+        """Mean intensity over all planes of the stack; None for a well that has only projections.
+
+        Where the raw folder holds less than the stack, the reader says the means that were measured elsewhere, or
+        that there are none (`mean_of_stack` of its plate metadata).
+        """
+        told = self.instrument.get("mean_of_stack")
+        if told is not None:
+            self._place(channel, site, time)
+            known: float | None = told.get(well)
+            return known
         mean: float | None = self._summary(well, channel, site, time)["mean_of_stack"]
         return mean
 
@@ -209,6 +238,52 @@ class Plate:
             return self.mip(well, channel, level, site, time)
         return self._view(well, STACK, channel, level, site, time)[z]
 
+    def plane(
+        self, well: str, z: int, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0
+    ) -> np.ndarray:
+        """One focus plane, dims y, x; `z` is its place in the stack from 0, lowest first.
+
+        Raises:
+            InputError: the stack has no such plane, or it was not imaged.
+            NotMade: the well has no stack in that channel.
+        """
+        stack = self.stack(well, channel, level, site, time)
+        there = [plane["z"] for plane in self.planes(well, channel, site, time)]
+        if z not in there:
+            raise InputError(
+                f"{self.path}: well {well} has no plane {z} in channel {channel}; it has "
+                f"{', '.join(map(str, there)) or 'none'} of 0 to {self.shape.n_planes - 1}."
+            )
+        return stack[z]
+
+    def nearest_z(self, well: str, z_um: float, channel: int = 0, site: int | None = None, time: int = 0) -> int | None:
+        """Place in the stack of the plane nearest to a stage height in um; None if no height is known."""
+        known = [plane for plane in self.planes(well, channel, site, time) if plane["z_um"] is not None]
+        nearest = min(known, key=lambda plane: round(abs(plane["z_um"] - z_um), 6), default=None)
+        return None if nearest is None else int(nearest["z"])
+
+    def has_image(self, well: str, kind: str, channel: int = 0, site: int | None = None, time: int = 0) -> bool:
+        """Whether a well has an image of a kind: the stack, the maximum or another projection."""
+        if kind == STACK:
+            return bool(self.planes(well, channel, site, time))
+        if kind == MAXIMUM:
+            return self.has_mip(well, channel, site, time)
+        place = (*self._place(channel, site, time), kind)
+        planes = self.metadata(well)["planes"]
+        return any((each["site"], each["time"], each["channel"], each["projection"]) == place for each in planes)
+
+    def image(
+        self, well: str, kind: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0
+    ) -> StackView:
+        """An image of a kind (see `PlateShape.kinds`), dims z, y, x; a projection has one plane.
+
+        Raises:
+            NotMade: the well has no such image.
+        """
+        if kind not in self.shape.kinds or not self.has_image(well, kind, channel, site, time):
+            raise NotMade(f"{self.path}: well {well} has no image {kind!r} in channel {channel}.")
+        return self._view(well, kind, channel, level, site, time)
+
     def level_for(self, size_px: int) -> int:
         """The smallest pyramid level whose both sides have at least `size_px` pixels; 0 if none has."""
         enough = [level for level, shape in enumerate(self.level_shapes) if min(shape) >= size_px]
@@ -222,11 +297,10 @@ class Plate:
             channel: channel shown, in the plate's display window.
         """
         start, end = self.windows[channel]
-        level = len(self.level_shapes) - 1
         picture = np.zeros((self.n_rows * tile_px, self.n_columns * tile_px), np.uint8)
         for well in self.wells:
             try:
-                tile = area_average(self.mip(well, channel, level), tile_px, tile_px)
+                tile = area_average(self._overview(well, channel), tile_px, tile_px)
             except NotMade:
                 continue
             row, column = parse_well(well)
@@ -234,6 +308,10 @@ class Plate:
             shown = (tile.astype(np.int64) - start) * 255 // (end - start)
             picture[y : y + tile_px, x : x + tile_px] = np.clip(shown, 0, 255)
         return picture
+
+    def _overview(self, well: str, channel: int) -> np.ndarray:
+        """The MIP of a well at the smallest level, dims y, x."""
+        return self.mip(well, channel, len(self.level_shapes) - 1)
 
     def _summary(self, well: str, channel: int, site: int | None, time: int) -> dict[str, Any]:
         """What is known of one site, time point and channel of a well."""
@@ -264,12 +342,14 @@ class Plate:
                 f"{self.path}: there is no pyramid level {level}; it has {len(self.level_shapes)}, from 0."
             )
         folder = self.path / well_path(well)
+        remedy = "the pixels cannot be read; mend the connection or the permissions"
         key = f"{image.path}/{shard_key(self.shape, level, time, channel)}"
         if not (folder / key).is_file():
             # Zarr would give zeros for a shard that has been lost.
             raise StoreError(f"{folder / key}: well {well}: the pixels are missing; {_INGEST_AGAIN}.")
         try:
-            array = zarr.open_array(folder / image.path / str(level), mode="r")
+            with told(folder, remedy):
+                array = zarr.open_array(zarr_store(folder / image.path / str(level)), mode="r", zarr_format=3)
         except (FileNotFoundError, ValueError, KeyError) as error:
             raise StoreError(
                 f"{folder / image.path / str(level)}: well {well}: the array is damaged ({error}); delete the folder "

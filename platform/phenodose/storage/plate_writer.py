@@ -10,7 +10,6 @@ Belongs here: one well. Does not belong here: which wells to write and moving th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from phenodose.errors import InputError
-from phenodose.files import hash_bytes, sync_folder
+from phenodose.files import hash_bytes
 from phenodose.storage.ngff import (
     OWN,
     ROOT,
@@ -87,7 +86,7 @@ class WellWriter:
         self._well = well_attributes(self.shape)
 
     def write(self, well: WellPlan, folder: Path) -> dict[str, Any]:
-        """Write one well into a new folder, synced.
+        """Write one well into a new folder; the caller syncs it.
 
         Returns:
             The well's own attributes, as written.
@@ -111,7 +110,6 @@ class WellWriter:
             "files": dict(sorted(written.files.items())),
         }
         _write(folder / ROOT, encoded(group_document(self._well | {OWN: own})))
-        _sync(folder)
         return own
 
     def _write_documents(self, written: _WellPass) -> None:
@@ -190,6 +188,8 @@ class _WellPass:
                 total += int(pixels.sum(dtype=np.uint64))
                 highest = pixels.copy() if highest is None else np.maximum(highest, pixels, out=highest)
                 yield plane.z, pixels
+                # Not kept while the next one is read.
+                del pixels
 
         self._write_image(site, time, channel, STACK, planes())
         return total, highest
@@ -214,6 +214,7 @@ class _WellPass:
                 for level, (_, writer, sides) in enumerate(writers):
                     smallest = halve(smallest) if level else smallest
                     _add_chunks(writer, z, smallest, sides)
+                del pixels
             for key, writer, _ in writers:
                 self.files[key] = list(writer.close())
         except BaseException:
@@ -274,12 +275,3 @@ def _split_tags(
 def _write(path: Path, payload: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(payload)
-
-
-def _sync(folder: Path) -> None:
-    """Make everything in a folder lasting; all at the end, so that the disk has to be waited for about once."""
-    for place, _, files in os.walk(folder, topdown=False):
-        for file in files:
-            with (Path(place) / file).open("rb") as handle:
-                os.fsync(handle.fileno())
-        sync_folder(Path(place))

@@ -10,6 +10,7 @@ import numpy as np
 
 #: The pyramid ends at the first level whose longer side is at most this.
 SMALLEST_PX = 256
+_STRIP_ROWS = 64
 
 
 def level_shapes(size_y: int, size_x: int) -> list[tuple[int, int]]:
@@ -32,13 +33,22 @@ def halve(plane: np.ndarray) -> np.ndarray:
     y, x = plane.shape
     if y % 2 or x % 2:
         plane = np.pad(plane, ((0, y % 2), (0, x % 2)), mode="edge")
-    total = plane[0::2, 0::2].astype(np.uint32)
-    total += plane[0::2, 1::2]
-    total += plane[1::2, 0::2]
-    total += plane[1::2, 1::2]
-    total += 2
-    total >>= 2
-    half: np.ndarray = total.astype(plane.dtype)
+    # The sums of two rows and then of two neighbours, in the narrowest type that holds them; neighbours are the two
+    # halves of an integer twice as wide. In strips that stay in the processor's cache.
+    narrow = 4 * int(plane.max()) + 2 <= np.iinfo(np.uint16).max
+    lane, pair = (np.dtype("uint16"), np.dtype("uint32")) if narrow else (np.dtype("uint32"), np.dtype("uint64"))
+    half = np.empty((plane.shape[0] // 2, plane.shape[1] // 2), plane.dtype)
+    two_rows = np.empty((_STRIP_ROWS, plane.shape[1]), lane)
+    for top in range(0, len(half), _STRIP_ROWS):
+        rows = half[top : top + _STRIP_ROWS]
+        strip = plane[2 * top : 2 * (top + len(rows))]
+        pairs = np.add(strip[0::2], strip[1::2], out=two_rows[: len(rows)], dtype=lane).view(pair)
+        total = pairs >> 8 * lane.itemsize
+        total += pairs
+        total += 2
+        total &= np.iinfo(lane).max
+        total >>= 2
+        rows[:] = total
     return half
 
 

@@ -143,23 +143,12 @@ class ShardWriter:
         self.path.unlink(missing_ok=True)
 
     def _encoded(self, values: np.ndarray) -> bytes:
-        import imagecodecs
-
         if values.shape != self._chunk:
             whole = np.zeros(self._chunk, self._dtype)
             whole[tuple(slice(0, n) for n in values.shape)] = values
             values = whole
-        # One thread: blosc's own threads put blocks into the output in the order in which they finish.
-        payload: bytes | bytearray = imagecodecs.blosc_encode(
-            values.astype(self._dtype, copy=False).tobytes(),
-            level=_LEVEL,
-            compressor="zstd",
-            shuffle="shuffle",
-            typesize=self._dtype.itemsize,
-            blocksize=_BLOCK_BYTES,
-            numthreads=1,
-        )
-        return bytes(payload) + _crc32c(bytes(payload))
+        payload = _codec().encode(np.ascontiguousarray(values, self._dtype))
+        return bytes(payload) + _crc32c(payload)
 
     def _append(self, payload: bytes) -> None:
         self._file.write(payload)
@@ -167,7 +156,17 @@ class ShardWriter:
         self._bytes += len(payload)
 
 
-def _crc32c(payload: bytes) -> bytes:
+def _codec() -> Any:
+    """The blosc codec; it takes the size of the items from the array."""
+    import numcodecs
+
+    # Blosc's own threads put blocks into the output in the order in which they finish; zarr-python switches them
+    # off, too.
+    numcodecs.blosc.use_threads = False
+    return numcodecs.Blosc(cname="zstd", clevel=_LEVEL, shuffle=numcodecs.Blosc.SHUFFLE, blocksize=_BLOCK_BYTES)
+
+
+def _crc32c(payload: Any) -> bytes:
     import google_crc32c
 
-    return int(google_crc32c.value(payload)).to_bytes(4, "little")
+    return int(google_crc32c.value(bytes(payload))).to_bytes(4, "little")

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, MissingInputError
+from phenodose.files import hash_bytes
 
 if TYPE_CHECKING:
     import numpy as np
 
 _REMEDY = "copy the file again from the microscope"
 _UNCOMPRESSED = 1
+_SAMPLE_BYTES = 4096
 _SOFTWARE, _DESCRIPTION = 305, 270
 
 
@@ -33,6 +35,7 @@ class TiffHeader:
         dtype: numpy name of the pixel type, such as uint16.
         description: the image description, '' if there is none.
         software: the program that wrote the file, '' if it does not say.
+        sample: hash of some stored bytes from the middle of the image: files of the same image share it.
     """
 
     size_y_px: int
@@ -40,6 +43,7 @@ class TiffHeader:
     dtype: str
     description: str
     software: str
+    sample: str
 
 
 def check_tiff(path: Path, well: str, page: int = 0) -> TiffHeader:
@@ -59,22 +63,40 @@ def check_tiff(path: Path, well: str, page: int = 0) -> TiffHeader:
     """
     size = _size(path, well)
     with _opened(path, well) as tiff:
-        first = _page(tiff, path, well, page)
-        if first.ndim != 2 or first.dtype is None:
+        return _checked(tiff, path, well, page, size)
+
+
+def check_pages(path: Path, well: str) -> list[TiffHeader]:
+    """Check that all pages of a TIFF file are whole, without decoding them; see `check_tiff`."""
+    size = _size(path, well)
+    with _opened(path, well) as tiff:
+        try:
+            n_pages = len(tiff.pages)
+        except Exception as error:  # the chain of pages may lead anywhere
             raise InputError(
-                f"{path}: well {well}: page {page} has the shape {first.shape}; a plane is one grey image, "
-                "so export the channels as single grey TIFF files."
-            )
-        fault = _segments_fault(first, size)
-        if fault:
-            raise InputError(f"{path}: well {well}: the file is truncated ({fault}); {_REMEDY}.")
-        return TiffHeader(
-            int(first.shape[0]),
-            int(first.shape[1]),
-            str(first.dtype.name),
-            _text_tag(first, _DESCRIPTION),
-            _text_tag(first, _SOFTWARE),
+                f"{path}: well {well}: its pages cannot be counted ({_reason(error)}); {_REMEDY}."
+            ) from error
+        return [_checked(tiff, path, well, page, size) for page in range(n_pages)]
+
+
+def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHeader:
+    found = _page(tiff, path, well, page)
+    if found.ndim != 2 or found.dtype is None:
+        raise InputError(
+            f"{path}: well {well}: page {page} has the shape {found.shape}; a plane is one grey image, "
+            "so export the channels as single grey TIFF files."
         )
+    fault = _segments_fault(found, size)
+    if fault:
+        raise InputError(f"{path}: well {well}: the file is truncated ({fault}); {_REMEDY}.")
+    return TiffHeader(
+        int(found.shape[0]),
+        int(found.shape[1]),
+        str(found.dtype.name),
+        _text_tag(found, _DESCRIPTION),
+        _text_tag(found, _SOFTWARE),
+        _sample(tiff, found),
+    )
 
 
 def read_page(path: Path, page: int, well: str) -> np.ndarray:
@@ -120,6 +142,11 @@ def _opened(path: Path, well: str) -> Iterator[Any]:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     try:
         tiff = tifffile.TiffFile(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: well {well}: the file cannot be read ({error.strerror or error}); check its permissions and the "
+            f"connection to the disk, or {_REMEDY}."
+        ) from error
     except Exception as error:  # as above: the header may hold anything
         raise InputError(
             f"{path}: well {well}: the file is no TIFF image or its header is damaged ({_reason(error)}); {_REMEDY}."
@@ -147,6 +174,14 @@ def _segments_fault(page: Any, file_size: int) -> str:
     if page.compression == _UNCOMPRESSED and sum(counts) < wanted:
         return f"{sum(counts)} of {wanted} bytes of pixels are there"
     return ""
+
+
+def _sample(tiff: Any, page: Any) -> str:
+    """Hash of a few stored bytes in the middle of the middle strip: photon noise makes it the image's own."""
+    middle = len(page.dataoffsets) // 2
+    offset, count = page.dataoffsets[middle], page.databytecounts[middle]
+    tiff.filehandle.seek(offset + max(count - _SAMPLE_BYTES, 0) // 2)
+    return hash_bytes(tiff.filehandle.read(min(count, _SAMPLE_BYTES)))
 
 
 def _text_tag(page: Any, code: int) -> str:

@@ -10,7 +10,7 @@ Belongs here: finding faults. Does not belong here: mending them (`ingest` does,
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +20,11 @@ from typing import Any
 
 from phenodose.errors import InputError, PhenodoseError
 from phenodose.files import hash_file
+from phenodose.names import parse_well
+from phenodose.places import place, read_bytes, sizes, told
 from phenodose.plugins import Progress, Reader, no_progress
-from phenodose.storage.ngff import document_hash, is_intact, own_attributes
+from phenodose.storage.foreign_plate import ForeignPlate, verify_foreign
+from phenodose.storage.ngff import ROOT, document_hash, encoded, group_document, is_intact, own_attributes
 from phenodose.storage.plan import well_path
 from phenodose.storage.plate import Plate
 from phenodose.storage.plate_writer import plane_hash, plane_key
@@ -36,32 +39,58 @@ class Verification:
         n_files: files whose bytes were compared.
         n_raw: raw images whose pixels were compared.
         faults: a sentence for each fault, with the remedy; empty if the plate is whole.
+        in_place: folder of a plate that was made elsewhere; '' for a plate of this project. Such a plate has no hashes:
+            `n_files` counts the chunks that were read.
     """
 
     n_wells: int
     n_files: int
     n_raw: int
     faults: list[str]
+    in_place: str = ""
 
 
 def verify_plate(
-    path: Path, raw: Path | None = None, reader: Reader | None = None, progress: Progress = no_progress
+    path: Path | str, raw: Path | None = None, reader: Reader | None = None, progress: Progress = no_progress
 ) -> Verification:
     """Check every file of a plate, and with `raw` every raw image it was made from.
 
     Args:
-        path: the OME-Zarr plate.
+        path: the OME-Zarr plate; a path or an address.
         raw: the folder the plate was ingested from.
         reader: knows the raw folder; needed with `raw`.
         progress: told after every well.
 
     Raises:
-        StoreError: `path` is no complete plate at all.
+        StoreError: `path` is no complete plate at all, or cannot be read.
     """
-    plate = Plate.open(path)
+    path = place(path)
+    with told(path, "the plate cannot be checked; mend the connection or the permissions and verify again"):
+        plate = Plate.open(path)
+        if isinstance(plate, ForeignPlate):
+            return _foreign_verified(plate, progress)
+        return _verified(plate, raw, reader, progress)
+
+
+def _foreign_verified(plate: ForeignPlate, progress: Progress) -> Verification:
+    """Of a plate made elsewhere every chunk is read; whether its pixels changed cannot be told."""
+    faults: list[str] = []
+    n_chunks = 0
+    for done, (well, chunks, found) in enumerate(verify_foreign(plate), start=1):
+        n_chunks += chunks
+        faults += found
+        progress(done, len(plate.wells), f"wells, {well}")
+    return Verification(len(plate.wells), n_chunks, 0, faults, str(plate.folder))
+
+
+def _verified(plate: Plate, raw: Path | None, reader: Reader | None, progress: Progress) -> Verification:
+    path = plate.path
     faults: list[str] = []
     if not is_intact(path):
-        faults.append(f"{path}/zarr.json: the plate's attributes are damaged; run `phenodose ingest` again.")
+        faults.append(f"{path}/{ROOT}: the plate's attributes are damaged; run `phenodose ingest` again.")
+    for row in sorted({parse_well(well)[0] for well in plate.wells}):
+        if read_bytes(path / row / ROOT) != encoded(group_document({})):
+            faults.append(f"{path / row / ROOT}: row {row}: missing or damaged; run `phenodose ingest` again.")
     expected: dict[str, str] = own_attributes(path)["wells"]
     n_files = n_raw = 0
     if raw is not None and reader is not None:
@@ -83,12 +112,17 @@ def _check_well(
     """Faults of one well, and the numbers of files and raw images compared."""
     folder = plate.path / well_path(well)
     remedy = f"delete the folder {folder} and run `phenodose ingest` again"
-    if not folder.is_dir():
+    there = sizes(folder)
+    if not there:
         return [f"{folder}: well {well} is missing; run `phenodose ingest` again."], 0, 0
     own = own_attributes(folder)
     if not own or document_hash(folder) != expected[well]:
-        return [f"{folder}/zarr.json: well {well}: the well's attributes are damaged; {remedy}."], 1, 0
-    faults = [fault for fault in _file_faults(folder, own["files"], well, remedy) if fault]
+        return [f"{folder / ROOT}: well {well}: the well's attributes are damaged; {remedy}."], 1, 0
+    faults = [
+        f"{folder / name}: well {well}: {fault}; {remedy}."
+        for name, (size, digest) in own["files"].items()
+        if (fault := _file_fault(folder / name, there.get(name), size, digest))
+    ]
     n_raw = 0
     if raw is not None and reader is not None:
         faults += _each(_raw_fault, own["planes"], raw, reader, well)
@@ -96,15 +130,13 @@ def _check_well(
     return faults, 1 + len(own["files"]), n_raw
 
 
-def _file_faults(folder: Path, files: dict[str, list[Any]], well: str, remedy: str) -> Iterator[str]:
-    for name, (size, digest) in files.items():
-        file = folder / name
-        if not file.is_file():
-            yield f"{file}: well {well}: the file is missing; {remedy}."
-        elif file.stat().st_size != size:
-            yield f"{file}: well {well}: the file has {file.stat().st_size} of {size} bytes; {remedy}."
-        elif hash_file(file) != digest:
-            yield f"{file}: well {well}: the file's bytes have changed; {remedy}."
+def _file_fault(file: Path, found: int | None, size: int, digest: str) -> str:
+    """In what a file is not as it was written, or '' if in nothing."""
+    if found is None:
+        return "the file is missing"
+    if found != size:
+        return f"the file has {found} of {size} bytes"
+    return "" if hash_file(file) == digest else "the file's bytes have changed"
 
 
 def _each(check: Callable[..., str], planes: Iterable[dict[str, Any]], *more: Any) -> list[str]:

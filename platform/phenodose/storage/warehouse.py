@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import BusyError, InputError, MissingInputError, StoreError, TableError
 from phenodose.files import written_aside
+from phenodose.quality.limits import Limits
+from phenodose.site import read_site
 from phenodose.storage.cohort_views import cohort_views, identifier, literal
 from phenodose.store import Store
 from phenodose.tables import TABLES, Table
@@ -113,7 +115,7 @@ def _rebuild(store: Store) -> CohortSummary:
                 files = sorted((store.root / "tables" / table.name).glob("screen=*/*.parquet"))
                 faults += _fill(con, table, files)
                 faults += _double_keys(con, table)
-            _create_views(con)
+            _create_views(con, store)
             rows = {name: _number(con, f"SELECT count(*) FROM {identifier(name)}") for name in TABLES}
             con.execute("CHECKPOINT")
         finally:
@@ -178,9 +180,10 @@ def _double_keys(con: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
     return [f"table {table.name}: {len(found)} keys stand in more than one file of the store, such as {example}."]
 
 
-def _create_views(con: duckdb.DuckDBPyConnection) -> None:
+def _create_views(con: duckdb.DuckDBPyConnection, store: Store) -> None:
+    site = read_site(store.root)
     readouts = [row[0] for row in con.execute("SELECT DISTINCT readout FROM scores ORDER BY readout").fetchall()]
-    for view in cohort_views(readouts, metabolic_readouts()):
+    for view in cohort_views(readouts, metabolic_readouts(), Limits.resolve(site.quality)):
         con.execute(f"CREATE VIEW {identifier(view.name)} AS {view.sql}")
         con.execute(f"COMMENT ON VIEW {identifier(view.name)} IS {literal(view.description)}")
 

@@ -6,8 +6,10 @@ the controls (`controls`), judging them (`phenodose.quality`).
 What the numbers mean is fixed by the controls, not by a switch: the negative control (untreated cells) is
 viability 1 and the positive control (killed cells) is viability 0, as a fraction. The formula is the same
 under any affine map of R, a change of sign included, so a readout that grows with cell death gives viability
-too, and nothing may be subtracted from 1 afterwards: that would turn it round a second time. Nothing is
-clamped. Inhibition is 1 - viability, computed where curves are made. Percentages have columns that say so.
+too, and nothing may be subtracted from 1 afterwards: that would turn it round a second time. What a readout
+is said to rise with is therefore only compared with the controls: where they contradict it, the controls are
+swapped or the plate is spoilt, and its wells are masked. Nothing is clamped. Inhibition is 1 - viability,
+computed where curves are made. Percentages have columns that say so.
 
 A combination (wells with an add-on) is measured against its own negative control, the add-on alone, and
 against all positive controls of the group.
@@ -15,6 +17,7 @@ against all positive controls of the group.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -28,14 +31,22 @@ from phenodose.viability.controls import Controls
 Grouping = Literal["plate", "treatment", "both"]
 GROUPINGS: tuple[Grouping, ...] = ("plate", "treatment", "both")
 
+#: What a larger raw value means: more living cells, or more dead ones.
+RisesWith = Literal["viability", "death"]
+
 #: Columns of `to_viability`.
 VIABILITY_COLUMNS = ("plate", "well", "row", "column", "raw", "viability_fraction", "control", "masked", "mask_reason")
 
 NOT_MEASURED = "no value in the readout"
+_CONTRADICTION = "contradict"
 
 
 def to_viability(
-    raw: pd.DataFrame, layout_frame: pd.DataFrame, controls: Controls, by: Grouping = "plate"
+    raw: pd.DataFrame,
+    layout_frame: pd.DataFrame,
+    controls: Controls,
+    by: Grouping = "plate",
+    rises_with: RisesWith | None = None,
 ) -> pd.DataFrame:
     """Scale one readout of one screen to viability.
 
@@ -46,6 +57,8 @@ def to_viability(
         controls: from `choose_controls` on the same frame.
         by: group in which the medians of the controls are taken. 'treatment' and 'both' need control wells
             that carry the same treatment name as the wells they serve.
+        rises_with: what a larger raw value means; None takes what most of the controls say. The wells of a
+            group whose controls say otherwise are masked.
 
     Returns:
         One row a well of the layout, in its order, with `VIABILITY_COLUMNS`: float raw and
@@ -67,18 +80,22 @@ def to_viability(
     reason[measured] = None
     add_on = layout_frame["add_on"].astype(object).fillna("").to_numpy(dtype=object)
     group = _groups(layout_frame, by)
+    sets: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
     for name in dict.fromkeys(group):
         for extra in dict.fromkeys(add_on[group == name]):
             wells = (group == name) & (add_on == extra) & measured
             top = values[negative & wells]
             # A combination is measured against all positive controls, with and without the add-on.
             bottom = values[positive & (group == name) & ((add_on == extra) | (extra != ""))]
-            fault = _control_fault(top, bottom, f"{name}{f' with {extra}' if extra else ''}")
-            if fault:
-                reason[wells] = fault
-            else:
-                low = np.median(bottom)
-                viability[wells] = (values[wells] - low) / (np.median(top) - low)
+            sets.append((f"{name}{f' with {extra}' if extra else ''}", wells, top, bottom))
+    wanted = rises_with or _most_rise_with([(top, bottom) for _, _, top, bottom in sets])
+    for name, wells, top, bottom in sets:
+        fault = _control_fault(top, bottom, name, wanted, rises_with is not None)
+        if fault:
+            reason[wells] = fault
+        else:
+            low = np.median(bottom)
+            viability[wells] = (values[wells] - low) / (np.median(top) - low)
     frame["viability_fraction"] = viability
     control = np.full(len(frame), None, dtype=object)
     control[controls.negative], control[controls.positive] = "negative", "positive"
@@ -86,13 +103,45 @@ def to_viability(
     frame["masked"] = np.array([text is not None for text in reason], dtype=bool)
     frame["mask_reason"] = reason
     if bool(frame["masked"].all()):
-        told = list(dict.fromkeys(str(text) for text in reason if text != NOT_MEASURED)) or ["no well has a value"]
-        more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+        drugs = _drug_wells(layout_frame)
+        told = [text for text in dict.fromkeys(reason[drugs]) or dict.fromkeys(reason) if text != NOT_MEASURED]
         raise InputError(
-            f"no viability can be computed by {by}: {'; '.join(told[:3])}{more}. Give every {_unit(by)} its own "
-            f"negative ({controls.negative_name}) and positive ({controls.positive_name}) control wells with values."
+            f"no viability can be computed by {by}: {_listed(told or ['no well has a value'])}. "
+            f"{_way_out(told, controls, by)}"
         )
     return frame[list(VIABILITY_COLUMNS)]
+
+
+def refuse_lost_drugs(
+    viability: pd.DataFrame, layout_frame: pd.DataFrame, controls: Controls, by: Grouping = "plate"
+) -> None:
+    """Refuse a readout of which drug wells with a value have no viability, for want of usable controls.
+
+    Args:
+        viability: from `to_viability` on the same frame.
+        layout_frame: `Layout.frame`.
+        controls: as given to `to_viability`.
+        by: as given to `to_viability`.
+
+    Raises:
+        InputError: every group that could not be scaled, with the number of drug wells it would cost.
+    """
+    lost = viability["mask_reason"][_drug_wells(layout_frame) & viability["masked"].to_numpy(dtype=bool)]
+    counts = lost[lost != NOT_MEASURED].value_counts(sort=False)
+    if counts.empty:
+        return
+    told = [f"{reason} ({count} drug wells)" for reason, count in counts.items()]
+    raise InputError(
+        f"{_listed(told)}. {_way_out(told, controls, by)} To score the rest alone, leave these wells out "
+        "(--mask-uncontrolled)."
+    )
+
+
+def falls_with_viability(viability: pd.DataFrame) -> bool:
+    """Whether the raw values of `to_viability` are lower in the negative controls than in the positive ones."""
+    used = viability[~viability["masked"].astype(bool)]
+    negative = used.loc[used["control"] == "negative", "raw"].median()
+    return bool(negative < used.loc[used["control"] == "positive", "raw"].median())
 
 
 def _raw_of_wells(raw: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
@@ -129,11 +178,45 @@ def _unit(by: Grouping) -> str:
     return "treatment on every plate" if by == "both" else by
 
 
-def _control_fault(top: np.ndarray, bottom: np.ndarray, name: str) -> str | None:
+def _most_rise_with(sets: Sequence[tuple[np.ndarray, np.ndarray]]) -> RisesWith:
+    """What the controls of all groups together say; well separated ones weigh more."""
+    distances = [np.median(top) - np.median(bottom) for top, bottom in sets if len(top) and len(bottom)]
+    return "death" if sum(distances) < 0 else "viability"
+
+
+def _drug_wells(layout_frame: pd.DataFrame) -> np.ndarray:
+    return layout_frame["well_type"].eq("therapy").to_numpy(dtype=bool)
+
+
+def _listed(reasons: Sequence[str]) -> str:
+    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return "; ".join(reasons[:3]) + more
+
+
+def _way_out(reasons: Sequence[str], controls: Controls, by: Grouping) -> str:
+    if any(_CONTRADICTION in reason for reason in reasons):
+        return (
+            "Look for swapped controls in the layout, or say what a larger raw value means (--rises-with, or "
+            "rises_with in screen.toml)."
+        )
+    return (
+        f"Give every {_unit(by)} its own negative ({controls.negative_name}) and positive "
+        f"({controls.positive_name}) control wells with values, or take the layout that belongs to the readout."
+    )
+
+
+def _control_fault(top: np.ndarray, bottom: np.ndarray, name: str, rises_with: RisesWith, is_said: bool) -> str | None:
     """Why a group cannot be scaled, or None if it can."""
     lacking = [sign for sign, wells in (("negative", top), ("positive", bottom)) if len(wells) == 0]
     if lacking:
         return f"{name} has no {' and no '.join(lacking)} control with a value"
-    if np.median(top) == np.median(bottom):
+    high, low = np.median(top), np.median(bottom)
+    if high == low:
         return f"negative and positive controls of {name} have the same median"
+    if (high > low) != (rises_with == "viability"):
+        against = f"a readout that rises with {rises_with}" if is_said else "the controls of the other groups"
+        return (
+            f"the controls of {name} {_CONTRADICTION} {against}: the median of the negative ones is {high:g}, "
+            f"that of the positive ones {low:g}"
+        )
     return None

@@ -1,17 +1,22 @@
 """Both fits: recovery, statuses, invariances, and that nothing raises."""
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phenodose.dose_response.bounded_search import search
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import fit_curves
-from phenodose.dose_response.models import inhibition
-from phenodose.dose_response.points import CurvePoints
+from phenodose.dose_response.models import FIXED_VALUES, FREE_PARAMETERS, inhibition
+from phenodose.dose_response.points import CurvePoints, points_from_long
+from phenodose.dose_response.robust_fit import _best_of, _starts, robust_problem
 from phenodose.dose_response.score_functions import dss_asym
 from phenodose.errors import InputError
+from phenodose.simulation.curves import Difficulty, simulate_curves
 
 FITS = ("robust", "nplr")
 DOSES = np.repeat(np.arange(5.0), 2)
@@ -191,3 +196,73 @@ def test_wrong_arguments_are_told():
 def test_no_curves_are_no_trouble():
     empty = CurvePoints(pd.DataFrame({"curve": []}), np.empty((0, 1)), np.empty((0, 1)))
     assert len(fit_curves(empty, bootstrap=2)) == 0
+
+
+def test_a_search_meets_the_same_minimum_wherever_the_bad_well_lies():
+    """A bad well pulls least-squares starts to itself; the search must not stay in the hollow it makes."""
+    points = noisy_curves(60, seed=8)
+    y = points.inhibition.copy()
+    y[np.arange(60), np.arange(60) % 10] += np.where(np.arange(60) % 2, 0.7, -0.7)
+    x, y = np.ascontiguousarray(points.log10_dose.T), np.ascontiguousarray(y.T)
+    problem = robust_problem(x, y)
+    starts = _starts(problem, 4)
+    _, reached = _best_of(problem, starts, FREE_PARAMETERS[4])
+    lowest = reached.copy()
+    rng = np.random.default_rng(3)
+    for _ in range(25):
+        mid, log_slope = rng.uniform(-0.5, 4.5, 60), rng.normal(0.4, 0.7, 60)
+        other = np.stack([rng.uniform(-0.2, 1, 60), rng.uniform(0, 1.2, 60), mid, log_slope, np.zeros(60)])
+        _, loss = search(problem, np.clip(other, problem.lower, problem.upper), FREE_PARAMETERS[4], 100)
+        lowest = np.minimum(lowest, loss)
+    assert (reached <= lowest + 1e-3).mean() >= 0.98
+
+
+@pytest.mark.parametrize("kind", get_args(Difficulty))
+def test_the_default_fit_comes_nearer_to_the_truth_than_the_published_one(kind):
+    drawn = simulate_curves(kind, 150, seed=77)
+    truth = dss_asym(drawn.truth)
+    error = {fit: np.abs(dss_asym(fit_curves(drawn.points, fit)) - truth).mean() for fit in FITS}
+    assert error["robust"] < error["nplr"]
+
+
+def test_wells_without_trend_give_a_constant_curve_drawn_to_no_effect():
+    noise = np.array([0.02, -0.02, -0.03, 0.03, 0.01, -0.01, -0.02, 0.02, 0.03, -0.03])
+    curves = fit_curves(points_of((DOSES, 0.08 + 3 * noise), (DOSES, 0.95 + noise)))
+    assert list(curves.status) == ["flat", "flat"]
+    np.testing.assert_array_equal(curves.bottom, curves.top)
+    assert 0.06 < curves.top[0] < 0.08 - 1e-3
+    assert curves.top[1] == pytest.approx(0.95, abs=0.005)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("model", FREE_PARAMETERS)
+def test_one_model_can_be_asked_for(fit, model):
+    curves = fit_curves(noisy_curves(8), fit, model=model)
+    assert (curves.model == model).all()
+    fixed = [i for i in range(5) if i not in FREE_PARAMETERS[model]]
+    np.testing.assert_allclose(curves.parameters[:, fixed], np.tile([FIXED_VALUES[i] for i in fixed], (8, 1)))
+    with pytest.raises(InputError, match="2, 3, 4, 5"):
+        fit_curves(noisy_curves(1), fit, model=6)
+
+
+def test_a_richer_published_model_never_ends_above_a_simpler_one():
+    points = simulate_curves("noisy", 40, seed=5).points
+    losses = np.stack([fit_curves(points, "nplr", model=model).objective for model in FREE_PARAMETERS])
+    chosen = fit_curves(points, "nplr").objective
+    assert (chosen <= losses.min(axis=0) * (1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_unequal_numbers_of_replicates_are_fitted(fit):
+    x = np.array([0.0, 0, 0, 1, 2, 2, 3, 4])
+    curve = next(iter(fit_curves(points_of((x, inhibition(x, 0.0, 1.0, 2.0, 1.2, 1.0))), fit)))
+    assert (curve.status, curve.n_doses, curve.n_points) == ("ok", 5, 8)
+    assert curve.log10_mid == pytest.approx(2.0, abs=0.05)
+
+
+def test_dose_zero_counts_as_missing():
+    y = inhibition(np.arange(5.0), 0.0, 1.0, 2.0, 1.0, 1.0)
+    frame = pd.DataFrame({"curve": 1, "dose": [0.0, 1, 10, 100, 1000, 10000], "inhibition": [0.5, *y]})
+    curve = next(iter(fit_curves(points_from_long(frame, ["curve"], "dose"))))
+    assert (curve.n_points, curve.min_dose_nM) == (5, 1.0)
+    assert curve.log10_mid == pytest.approx(2.0, abs=0.05)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phenodose.errors import CheckpointError, InputError
-from phenodose.learning.backbones import BACKBONES, Architecture, _vgg_blocks, build, initialise
+from phenodose.learning.backbones import BACKBONES, Architecture, _vgg_blocks, build, expect_file, initialise
 
 MICRO = Architecture.of("micro", (32, 32, 3), widths=(4, 8), dense=(6,))
 
@@ -18,14 +18,31 @@ def weights_of(network: Any) -> list[np.ndarray]:
     return [np.asarray(value) for value in network.get_weights()]
 
 
-def test_vgg19_is_the_network_of_the_paper_made_by_the_builder_of_micro() -> None:
+def published_vgg19() -> list[tuple[str, tuple[int, int, int] | tuple[int]]]:
+    """Name and shape of output of every layer of Simonyan and Zisserman 2015, table 1, column E, with two classes."""
+    layers: list[tuple[str, tuple[int, int, int] | tuple[int]]] = [("image", (224, 224, 3))]
+    size = 224
+    for block, (convolutions, filters) in enumerate(((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)), start=1):
+        layers += [(f"block{block}_conv{n}", (size, size, filters)) for n in range(1, convolutions + 1)]
+        size //= 2
+        layers.append((f"block{block}_pool", (size, size, filters)))
+    return [*layers, ("flatten", (7 * 7 * 512,)), ("fc1", (4096,)), ("fc2", (4096,)), ("dense_logits", (2,))]
+
+
+def test_vgg19_is_the_published_network_made_by_the_builder_of_micro() -> None:
     network = build(Architecture.of("vgg19", (224, 224, 3)))
-    assert network.count_params() == 139_578_434
-    assert [layer.name for layer in network.layers[-4:]] == ["flatten", "fc1", "fc2", "dense_logits"]
+    assert [(layer.name, layer.output.shape[1:]) for layer in network.layers] == published_vgg19()
+    convolutions = [layer for layer in network.layers if "_conv" in layer.name]
+    assert {(layer.kernel_size, layer.strides, layer.padding) for layer in convolutions} == {((3, 3), (1, 1), "same")}
+    assert {layer.activation.__name__ for layer in [*convolutions, *network.layers[-3:-1]]} == {"relu"}
     assert network.layers[-1].activation.__name__ == "linear"
-    micro = build(MICRO)
+    dense = [layer.count_params() for layer in network.layers[-3:]]
+    assert dense == [25_088 * 4096 + 4096, 4096 * 4096 + 4096, 4096 * 2 + 2]
+    assert sum(layer.count_params() for layer in convolutions) == 20_024_384
+    assert network.count_params() == 139_578_434
+    assert network.output_shape == (None, 2)
     named = {layer.name for layer in network.layers}
-    assert {layer.name for layer in micro.layers} - {"image"} <= named
+    assert {layer.name for layer in build(MICRO).layers} <= named
 
 
 def test_vgg16_has_three_convolutions_less() -> None:
@@ -131,3 +148,15 @@ def test_a_file_that_does_not_fit_the_paper_s_network_is_named_in_one_sentence(t
         initialise(build(architecture), architecture, tmp_path / "other.weights.h5", seed=0)
     assert "\n" not in str(caught.value)
     assert "convolutional weights of vgg16 without top" in str(caught.value)
+
+
+def test_a_weights_file_must_have_the_hash_it_shall_have(tmp_path: Path) -> None:
+    file = tmp_path / "vgg.weights.h5"
+    file.write_bytes(b"abc")
+    known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
+    expect_file(file, known.upper())
+    file.write_bytes(b"abd")
+    with pytest.raises(InputError, match=rf"vgg\.weights\.h5 has the SHA-256 \w{{64}}, but {known} is wanted"):
+        expect_file(file, known)
+    with pytest.raises(InputError, match=r"gone\.h5 is not there"):
+        expect_file(tmp_path / "gone.h5", known)

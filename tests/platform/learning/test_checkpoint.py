@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,41 @@ def test_a_parent_of_another_shape_is_refused() -> None:
     other = Architecture.of("micro", (32, 32, 3), widths=(4, 4), dense=(4,))
     with pytest.raises(CheckpointError, match=r"holds micro at 16 x 16 px .* micro at 32 x 32 px .* is wanted"):
         checkpoint.expect(MICRO, other, Path("phase1"))
+
+
+def test_both_sides_are_told_apart_where_only_the_filters_differ() -> None:
+    other = Architecture.of("micro", (16, 16, 3), widths=(4, 6), dense=(4,))
+    with pytest.raises(CheckpointError, match=r"blocks of 4 and 4 filters, but .* blocks of 4 and 6 filters is wanted"):
+        checkpoint.expect(MICRO, other, Path("phase1"))
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    network, record = saved(tmp_path)
+    kernel, bias = network.get_layer("fc1").get_weights()
+    kernel[0, 0] = np.nan
+    network.get_layer("fc1").set_weights([kernel, bias])
+    checkpoint.save(tmp_path, network, MICRO, record)
+    with pytest.raises(
+        CheckpointError, match=r"no numbers \(1 arrays, first fc1/kernel\).* smaller learning rate"
+    ) as caught:
+        checkpoint.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("what", ["phase", "parent_hash", "inputs_hash", "parameters", "extra"])
+def test_a_checkpoint_of_another_training_is_not_taken_for_finished(tmp_path: Path, what: str) -> None:
+    _, record = saved(tmp_path)
+    assert checkpoint.finished(tmp_path, record) == record
+    other = {"parameters": {"seed": 9}, "extra": {"first_weights": "other"}}.get(what, "other")
+    assert checkpoint.finished(tmp_path, replace(record, **{what: other})) is None
+    assert checkpoint.finished(tmp_path / "elsewhere", record) is None
+
+
+def test_a_checkpoint_with_damaged_weights_is_not_taken_for_finished(tmp_path: Path) -> None:
+    _, record = saved(tmp_path)
+    with (tmp_path / "network.weights.h5").open("ab") as file:
+        file.write(b"x")
+    assert checkpoint.finished(tmp_path, record) is None
 
 
 def test_a_loaded_network_says_what_the_trained_one_said(tmp_path: Path) -> None:

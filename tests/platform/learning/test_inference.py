@@ -76,6 +76,27 @@ def test_copies_are_the_same_in_every_run_and_steadier_than_one(network: Any) ->
     assert 0 < many < one
 
 
+def test_how_far_copies_lie_apart_is_the_standard_deviation_of_their_answers(network: Any) -> None:
+    images = tensors()
+    alone = [infer(network, "micro", images, 4, Copies(number, Augmentation(), seed=5)).raw for number in (1, 2, 3)]
+    # Copies are numbered, so that the first n of more copies are the n copies of fewer.
+    answers = np.stack([alone[0], 2 * alone[1] - alone[0], 3 * alone[2] - 2 * alone[1]])
+    found = infer(network, "micro", images, 4, Copies(3, Augmentation(), seed=5))
+    assert found.raw_sd is not None
+    np.testing.assert_allclose(found.raw_sd, answers.std(axis=0, ddof=1), atol=1e-6)
+    assert (found.raw_sd > 0).all()
+    assert infer(network, "micro", images, 4).raw_sd is None
+    assert infer(network, "micro", images, 4, Copies(1, Augmentation(), seed=5)).raw_sd is None
+
+
+def test_copies_of_images_in_memory_are_those_of_tensors(network: Any) -> None:
+    images, copies = tensors(), Copies(3, Augmentation(), seed=2)
+    stored = infer(network, "micro", images, 4, copies)
+    held = predict(network, "micro", to_signal(images.to_numpy()), 4, copies)
+    np.testing.assert_array_equal(held.raw, stored.raw)
+    np.testing.assert_array_equal(held.features, stored.features)
+
+
 def test_progress_is_told_after_every_batch(network: Any) -> None:
     told: list[tuple[int, int]] = []
     infer(network, "micro", tensors(), batch_size=4, progress=lambda done, total, message: told.append((done, total)))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phenodose.errors import NotMade
-from phenodose.learning.staging import training_set
+from phenodose.learning.staging import sparse_controls, training_set
 from phenodose.plugins import Phase, TrainingSet
 from phenodose.viability.controls import Controls
 
@@ -184,3 +184,71 @@ def test_the_54_controls_of_a_screen_are_split_into_48_and_6() -> None:
     assert {well for well, out in zip(data.wells, data.validation, strict=True) if out} == {
         f"P{plate}/{well}" for plate in (1, 2, 3) for well in ("B05", "B16")
     }
+
+
+def test_the_210_wells_of_a_control_experiment_are_split_into_190_and_20() -> None:
+    """98 negative and 112 positive wells of one plate: 88 and 102 are trained on, as in the paper."""
+    phase1 = Phase("phase1", "control-experiment", None, "controls", 10, False, "")
+    places = [(row, column) for column in range(2, 17) for row in "BCDEFGHIJKLMNO"]
+    kinds = ["pos"] * 112 + ["neg"] * 98
+    frame = pd.DataFrame(
+        [
+            {"plate": "P1", "row": row, "column": column, "well_type": kind, "treatment": kind}
+            for (row, column), kind in zip(places, kinds, strict=True)
+        ]
+    ).assign(concentration_nM=None, replicate=None, sample="S", add_on=None)
+    frame["well"] = [f"{row}{column:02d}" for row, column in places]
+    data = chosen(phase1, frame)
+    negative = data.labels == 1
+    assert (int((negative & ~data.validation).sum()), int((~negative & ~data.validation).sum())) == (88, 102)
+    held_out = [well for well, out in zip(data.wells, data.validation, strict=True) if out]
+    # Down column 2 for the positive wells; the negative ones start at the top of column 10.
+    assert set(held_out) == {f"P1/{row}{column}" for row in "BCDEFGHIJK" for column in ("02", "10")}
+
+
+def test_the_first_wells_of_the_published_layout_are_m04_and_d05() -> None:
+    """Places of the controls on every plate of the layout that iTReX publishes as its example."""
+    negative = ("B09", "C12", "C20", "D05", "E15", "H19", "I08", "L17", "N07", "O13")
+    positive = ("B16", "F10", "G06", "J14", "K21", "M04", "N11", "O18")
+    frame = pd.DataFrame(
+        [
+            {"plate": plate, "row": well[0], "column": int(well[1:]), "well_type": kind, "treatment": kind}
+            for plate in ("P1", "P2", "P3")
+            for kind, wells in (("neg", negative), ("pos", positive))
+            for well in wells
+        ]
+    ).assign(concentration_nM=None, replicate=None, sample="S", add_on=None)
+    frame["well"] = [f"{row}{column:02d}" for row, column in zip(frame["row"], frame["column"], strict=True)]
+    data = chosen(CONTROLS, frame)
+    held_out = {well for well, out in zip(data.wells, data.validation, strict=True) if out}
+    assert held_out == {f"P{plate}/{well}" for plate in (1, 2, 3) for well in ("M04", "D05")}
+
+
+def test_one_control_of_a_class_is_too_few() -> None:
+    wells = layout()
+    tensors = tensors_of(wells)
+    names = tensors["well"].to_numpy()
+    one_dead = tensors.isel(well=[name == "P1/M04" or name.endswith(("D05", "B09")) for name in names])
+    with pytest.raises(NotMade, match="only 1 positive control well has an image, 2 are the least"):
+        training_set(CONTROLS, one_dead, wells, controls_of(wells))
+
+
+def test_black_images_are_named_in_one_sentence() -> None:
+    wells = layout()
+    with pytest.raises(NotMade, match="the images of all its 21 wells are black; check the channel") as caught:
+        training_set(CONTROLS, tensors_of(wells) * 0, wells, controls_of(wells))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_plate_with_few_controls_of_a_class_is_named_and_the_phase_still_trains() -> None:
+    wells = layout()
+    few = wells[~((wells["plate"] == "P2") & wells["well"].isin(["M04", "B16", "G06"]))]
+    few = few[~((few["plate"] == "P3") & few["well"].isin(["D05", "B09", "C12"]))].reset_index(drop=True)
+    data = chosen(CONTROLS, few)
+    assert sparse_controls(data) == [
+        "plate P2 has no positive control wells with an image (2 are wanted): the network learns that class from the "
+        "other plates.",
+        "plate P3 has 1 negative control well with an image (2 are wanted): the network learns that class from the "
+        "other plates.",
+    ]
+    assert sparse_controls(chosen(CONTROLS, wells)) == []

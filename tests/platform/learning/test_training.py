@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
+from phenodose.errors import CheckpointError
 from phenodose.learning.augment import Augmentation
-from phenodose.learning.backbones import Architecture, build, initialise
+from phenodose.learning.backbones import BACKBONES, Architecture, build, initialise
+from phenodose.learning.intensity import IntensityMode
 from phenodose.learning.preprocess import network_input
-from phenodose.learning.training import Plan, auroc, fit, inputs_hash, least_loss, targets
+from phenodose.learning.training import Plan, auroc, drop_resume_point, fit, inputs_hash, least_loss, targets
 from phenodose.plugins import TrainingSet
 
 MICRO = Architecture.of("micro", (16, 16, 3), widths=(4, 4), dense=(4,))
@@ -41,9 +43,9 @@ def wells(n: int = 14, seed: int = 0) -> TrainingSet:
     return TrainingSet(images, labels, np.ones(n, dtype=bool), validation, tuple(f"P1/B{i:02d}" for i in range(n)))
 
 
-def new_network() -> Any:
+def new_network(seed: int = 0) -> Any:
     network = build(MICRO)
-    initialise(network, MICRO, "none", seed=0)
+    initialise(network, MICRO, "none", seed)
     return network
 
 
@@ -58,6 +60,15 @@ def test_controls_are_trained_to_0_8_and_0_2_so_that_no_loss_is_below_0_50040() 
     np.testing.assert_allclose(np.unique(wanted), [0.2, 0.8], rtol=1e-6)
     assert wanted[1].tolist() == pytest.approx([0.2, 0.8])  # a negative control: (pos, neg)
     assert least_loss(wanted) == pytest.approx(0.50040, abs=5e-6)
+
+
+def test_the_least_loss_of_the_paper_follows_from_its_labels_alone() -> None:
+    """Whatever the number of wells of each class: the entropy of (0.8, 0.2) in nats."""
+    for negative, positive in ((88, 102), (27, 21), (1, 0)):
+        labels = np.repeat(np.array([1, 0], np.float32), (negative, positive))
+        n = len(labels)
+        data = TrainingSet(np.zeros((n, 1, 1, 3), np.float32), labels, np.ones(n, bool), np.zeros(n, bool), ("",) * n)
+        assert least_loss(targets(data, 0.4)) == pytest.approx(0.5004024, abs=5e-8)
 
 
 def test_labels_of_drug_wells_are_not_smoothed_again() -> None:
@@ -109,10 +120,11 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -
     assert resumed_history == history
     for mine, other in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(mine, other)
+    drop_resume_point(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("changed", ["plan", "data"])
+@pytest.mark.parametrize("changed", ["plan", "data", "parent"])
 def test_a_resume_point_of_another_training_is_not_gone_on_from(tmp_path: Path, changed: str) -> None:
     def kill(done: int, total: int, message: str) -> None:
         if done == 2:
@@ -122,8 +134,9 @@ def test_a_resume_point_of_another_training_is_not_gone_on_from(tmp_path: Path, 
         trained(work=tmp_path, resume_every_s=0, progress=kill)
     plan = replace(PLAN, learning_rate=2e-3) if changed == "plan" else PLAN
     data = wells(seed=1) if changed == "data" else wells()
+    network = new_network(seed=1 if changed == "parent" else 0)
     told: list[int] = []
-    trained(plan, data, work=tmp_path, resume_every_s=0, progress=lambda done, total, message: told.append(done))
+    fit(network, data, plan, tmp_path, 0, lambda done, total, message: told.append(done))
     assert told == [1, 2, 3, 4]
 
 
@@ -168,3 +181,21 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_wells(batch_size: int) -> Non
     for name, members in (("", ~data.validation), ("validation_", data.validation)):
         assert entry[f"{name}loss"] == pytest.approx(loss[members].mean(), rel=1e-4)
         assert entry[f"{name}accuracy"] == pytest.approx(right[members].mean())
+
+
+def test_a_training_that_diverges_is_stopped_with_its_epoch_and_a_remedy() -> None:
+    network = new_network()
+    kernel, bias = network.get_layer("dense_logits").get_weights()
+    network.get_layer("dense_logits").set_weights([kernel * np.nan, bias])
+    with pytest.raises(CheckpointError, match=r"loss of epoch 1 of 4 is nan; set a learning_rate_phase1 below 0\.001"):
+        fit(network, wells(), PLAN)
+
+
+def test_every_intensity_mode_trains_on_other_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small network as if it started from natural images, so that every mode has a meaning for it."""
+    monkeypatch.setitem(BACKBONES, "micro", replace(BACKBONES["micro"], preprocessing="vgg19"))
+    modes: tuple[IntensityMode, ...] = ("raw", "tf28", "keras29")
+    histories = [trained(replace(PLAN, epochs=1, intensity_mode=mode))[1] for mode in modes]
+    losses = {history[0]["loss"] for history in histories}
+    assert len(losses) == 3
+    assert np.isfinite(list(losses)).all()

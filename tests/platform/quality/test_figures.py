@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from phenodose.names import row_label
 from phenodose.quality import controls, edges, replicates, series, zprime
-from phenodose.quality.thresholds import LIMITS, judge
+from phenodose.quality.limits import judge
+from phenodose.quality.thresholds import METRICS
 
 NEGATIVE = np.array([90.0, 100.0, 110.0])
 POSITIVE = np.array([8.0, 10.0, 12.0])
@@ -190,10 +191,44 @@ def test_verdicts(metric: str, value: float, verdict: str) -> None:
     assert judge(metric, value).verdict == verdict
 
 
-def test_every_limit_has_words_and_a_source() -> None:
-    for metric, limit in LIMITS.items():
-        assert limit.source
-        verdicts = 3 if limit.poor is not None else 2
-        assert all(limit.words[:verdicts]), metric
-        if limit.poor is not None:
-            assert (limit.good > limit.poor) == limit.higher_is_better, metric
+def test_every_figure_has_a_meaning_and_every_limit_words_and_a_source() -> None:
+    for name, metric in METRICS.items():
+        assert metric.title, name
+        assert metric.meaning.endswith("."), name
+        assert metric.formula, name
+        assert metric.source, name
+        verdicts = 3 if metric.poor is not None else 2
+        assert all(metric.words[:verdicts]), name
+        if metric.poor is not None:
+            assert metric.good is not None, name
+            assert (metric.good > metric.poor) == metric.higher_is_better, name
+
+
+def test_scores_of_replicates_agree_or_not_for_two_and_more() -> None:
+    rng = np.random.default_rng(3)
+    drugs = [f"D{i}" for i in range(40)]
+    truth = rng.uniform(0, 40, 40)
+    columns = {"1": truth, "2": truth + rng.normal(0, 1, 40), "3": rng.permutation(truth)}
+
+    def scores(*replicates: str) -> pd.DataFrame:
+        parts = [
+            pd.DataFrame({"sample": "S", "drug": drugs, "replicate": name, "score": columns[name]})
+            for name in replicates
+        ]
+        return pd.concat(parts)
+
+    assert replicates.score_agreement(scores("1")) is None
+    two = replicates.score_agreement(scores("1", "2"))
+    assert two is not None
+    assert two.pearson == pytest.approx(np.corrcoef(columns["1"], columns["2"])[0, 1])
+    assert (two.n_drugs, two.weakest) == (40, "")
+    three = replicates.score_agreement(scores("1", "2", "3"))
+    assert three is not None
+    pairs = [np.corrcoef(columns[a], columns[b])[0, 1] for a, b in (("1", "2"), ("1", "3"), ("2", "3"))]
+    assert three.pearson == pytest.approx(np.mean(pairs))
+    assert "3" in three.weakest
+    lost = scores("1", "2")
+    lost.loc[lost.index[:5], "score"] = np.nan
+    fewer = replicates.score_agreement(lost)
+    assert fewer is not None
+    assert fewer.n_drugs == 35

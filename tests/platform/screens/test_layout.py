@@ -98,12 +98,65 @@ def test_a_well_column_stands_for_row_and_column(tmp_path: Path) -> None:
         ("Concentration_mM", 300000.0),
         ("Concentration_M", 3e8),
         ("conc_pM", 0.0003),
+        ("Dose (nmol/L)", 0.3),
+        ("dose in µM", 300.0),
     ],
 )
 def test_the_columns_name_tells_the_unit(tmp_path: Path, name: str, nanomolar: float) -> None:
     header = [name if column == "Concentration" else column for column in HEADER]
     frame = read(tmp_path, [NEG, POS, changed(DRUG, Concentration="0.3")], header).frame
     assert frame["concentration_nM"].iloc[2] == nanomolar
+
+
+@pytest.mark.parametrize("name", ["Concentration (ug/ml)", "dose [%]", "Conc_mg_per_L", "Concentration uM or nM"])
+def test_a_unit_that_is_not_molar_is_refused(tmp_path: Path, name: str) -> None:
+    header = [name if column == "Concentration" else column for column in HEADER]
+    message = faults_of(tmp_path, [NEG, POS, DRUG], header)
+    assert f"column {name!r} is in a unit that cannot be turned into nM" in message
+    assert "Concentration_pM, _nM, _uM, _mM or _M" in message
+
+
+def test_a_title_may_stand_above_the_header_and_rows_keep_their_numbers(tmp_path: Path) -> None:
+    text = "Layout of the screen, plates 1 and 2\n\n"
+    path = write_csv(tmp_path / "layout.csv", [NEG, POS, changed(DRUG, Column=99)])
+    path.write_text(text + path.read_text())
+    with pytest.raises(InputError, match=r"row 6: Column is '99'"):
+        read_layout(path)
+
+
+def test_a_line_that_names_the_separator_is_passed_over(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "layout.csv", [NEG, POS, DRUG], delimiter=";")
+    path.write_text("sep=;\n" + path.read_text())
+    assert len(read_layout(path).frame) == 3
+
+
+def test_a_workbook_whose_first_sheet_is_another_says_so(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    book.active.append(["Read me first"])
+    sheet = book.create_sheet("Layout")
+    for row in [HEADER, NEG, POS, DRUG]:
+        sheet.append(row)
+    book.save(tmp_path / "two.xlsx")
+    with pytest.raises(InputError, match=r"sheet 'Sheet' \(the first of 2; only the first is read\)"):
+        read_layout(tmp_path / "two.xlsx")
+
+
+@pytest.mark.parametrize(("column", "text"), [("Column", "²"), ("Column", "9" * 5000), ("Replicate", "9" * 5000)])
+def test_odd_digits_are_no_numbers(tmp_path: Path, column: str, text: str) -> None:
+    assert f"{column} is {text!r}" in faults_of(tmp_path, [NEG, POS, changed(DRUG, **{column: text})])
+
+
+def test_a_number_beyond_all_measure_is_refused(tmp_path: Path) -> None:
+    assert "Concentration is '1e999'" in faults_of(tmp_path, [NEG, POS, changed(DRUG, Concentration="1e999")])
+
+
+def test_doses_that_differ_by_arithmetic_alone_are_one_dose(tmp_path: Path) -> None:
+    rows = [NEG, POS, changed(DRUG, Concentration="0.3", Replicate=""), changed(DRUG, Column=8, Replicate="")]
+    rows[-1] = changed(rows[-1], Concentration=repr(0.1 * 3))
+    frame = read(tmp_path, rows).frame.iloc[2:]
+    assert frame["concentration_nM"].tolist() == [0.3, 0.3]
+    assert frame["replicate"].tolist() == [1, 2]
 
 
 def test_two_concentration_columns_are_refused(tmp_path: Path) -> None:
@@ -117,6 +170,13 @@ def test_the_recommended_name_counts_before_an_older_one(tmp_path: Path) -> None
         first = header[0] == "name"
         rows = [["operator", *row] if first else [*row, "operator"] for row in (NEG, POS, DRUG)]
         assert list(read(tmp_path, rows, header).frame["treatment"]) == ["DMSO", "BzCl", "Olaparib"]
+
+
+@pytest.mark.parametrize("spelling", ["t0", "T0", "Time zero", "time_zero", "Time-0", "T-zero", "day 0"])
+def test_time_zero_wells_have_many_spellings(tmp_path: Path, spelling: str) -> None:
+    start = changed(DRUG, Column=9, WellType=spelling, Treatment="", Concentration="", Replicate="")
+    frame = read(tmp_path, [NEG, POS, DRUG, start]).frame
+    assert frame.loc[frame["column"] == 9, "well_type"].tolist() == ["t0"]
 
 
 def test_well_types_and_treatments_are_cleaned(tmp_path: Path) -> None:

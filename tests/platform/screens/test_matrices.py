@@ -88,6 +88,7 @@ def test_workbooks_and_texts_of_all_plate_formats_read_alike(tmp_path: Path, wel
         "Reader: X\nDate\t2026-01-01\n\n\t1\t2\t3\t4\t5\t6\na\t1\t2\t3\t4\t5\t6\nb\t7\t8\t9\t10\t11\t12\n"
         "c\t13\t14\t15\t16\t17\t18\n\nMean\t9\n",
         "<> 1: 2: 3: 4: 5: 6:\nA 1: 2: 3: 4: 5: 6:\nB 7 8 9 10 11 12\nC 13 14 15 16 17 18",
+        "<>,1,2,3,4,5,6\nA:1,2,3,4,5,6\nB: 7,8,9,10,11,12\nC,13,14,15,16,17,18\n",
         "\t1\t2\t3\t4\t5\t6\nA\t1,0\t2\t3\t4\t5\t6\nB\t7\t8\t9\t10\t11\t12\nC\t13\t14\t15\t16\t17\t1.8e1\n",
     ],
 )
@@ -102,6 +103,18 @@ def test_missing_values_stay_in_their_wells() -> None:
     block = block_of_text("\t1\t2\t3\t4\t5\t6\nA\tNA\t2\t\t4\t5\t\nB\t1\tNaN\t3\t4\t5\t6\nC\t1\t2\t3\t4\t5\t6\n", "x")
     assert block.values[0] == [None, 2, None, 4, 5, None]
     assert block.values[1] == [1, None, 3, 4, 5, 6]
+
+
+def test_rows_without_letters_that_are_all_missing_are_rows() -> None:
+    block = block_of_text("1 2 3 4 5 6\nNA NA NA NA NA NA\n1 2 3 4 5 6\n1 NaN 3 4 5 6\n", "x")
+    assert block.rows == ["A", "B", "C"]
+    assert block.values[0] == [None] * 6
+    assert block.values[2] == [1, None, 3, 4, 5, 6]
+
+
+def test_a_comma_that_must_be_decimal_tells_how_to_read_the_others() -> None:
+    block = block_of_text("1;2;3;4;5;6\n0,123;1,234;3;4;5;6\n1;2;3;4;5;6\n1;2;3;4;5;6\n", "x")
+    assert block.values[0][:2] == [0.123, 1.234]
 
 
 def test_part_of_a_plate_keeps_its_column_numbers() -> None:
@@ -126,7 +139,11 @@ def test_part_of_a_plate_keeps_its_column_numbers() -> None:
             "\t1\t2\t3\t4\t5\t6\nA\t1\t2\t3\t4\t5\t6\nA\t1\t2\t3\t4\t5\t6\nC\t1\t2\t3\t4\t5\t6\n",
             "row A stands in the plate",
         ),
-        ("\t1\t2\t3\t4\t5\t6\nA\t1\t2\t3\t4\t5\t1,234\nB\t1\t2\t3\t4\t5\t6\nC\t1\t2\t3\t4\t5\t6\n", "'1,234'"),
+        (
+            "\t1\t2\t3\t4\t5\t6\nA\t1\t2\t3\t4\t5\t1,234\nB\t1\t2\t3\t4\t5\t6\nC\t1\t2\t3\t4\t5\t6\n",
+            "'1,234', which may be 1234 or 1.234; write it without comma",
+        ),
+        ("1 2 3 4 5 6\n1 2 3 4 5 6\n1 OVER 3 4 5 6\n1 2 3 4 5 6\n", "well B02 (line 3) is 'OVER'"),
     ],
 )
 def test_a_faulty_text_is_told_with_its_place(text: str, words: str) -> None:
@@ -275,6 +292,41 @@ def test_plates_of_different_size_are_refused(tmp_path: Path, file_wells: int, l
     (tmp_path / "S_1.txt").write_text(as_text(numbers(file_wells)))
     with pytest.raises(InputError, match="the plates differ in size"):
         match_to_layout(read_matrices(tmp_path / "S_1.txt"), layout)
+
+
+def test_a_plate_filled_by_half_takes_no_file_of_a_larger_plate(tmp_path: Path) -> None:
+    """96 wells read by position on a 384-well plate would be other wells: told, not guessed."""
+    rows = ["Plate,Row,Column,WellType,Treatment,Concentration"]
+    rows += [f"1,{row},{column},{'neg' if row == 'A' else 'pos'},X,1" for row in "ABCDEF" for column in range(1, 10)]
+    (tmp_path / "layout.csv").write_text("\n".join(rows))
+    (tmp_path / "S_1.txt").write_text(as_text(numbers(384)))
+    with pytest.raises(InputError, match="the plates differ in size"):
+        match_to_layout(read_matrices(tmp_path / "S_1.txt"), read_layout(tmp_path / "layout.csv"))
+    (tmp_path / "layout.csv").write_text("\n".join([*rows[:10], *rows[-3:]]))
+    assert len(match_to_layout(read_matrices(tmp_path / "S_1.txt"), read_layout(tmp_path / "layout.csv"))) == 384
+
+
+def test_a_reader_may_skip_a_rim_of_empty_wells(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "layout.csv", ["1"], 96)
+    text = (tmp_path / "layout.csv").read_text().splitlines()
+    kept = [",".join([*line.split(",")[:3], "empty,,"]) if line.startswith("1,H") else line for line in text]
+    (tmp_path / "layout.csv").write_text("\n".join(kept))
+    (tmp_path / "S_1.txt").write_text(as_text(numbers(96)[:7]))
+    assert len(match_to_layout(read_matrices(tmp_path / "S_1.txt"), read_layout(tmp_path / "layout.csv"))) == 84
+    with pytest.raises(InputError, match="goes to well G12 but plate 1 of the layout to H12"):
+        match_to_layout(read_matrices(tmp_path / "S_1.txt"), layout)
+
+
+def test_two_names_of_one_plate_and_a_name_without_plate(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "layout.csv", ["1", "2"], 96)
+    (tmp_path / "ctg").mkdir()
+    for name in ("S_1.txt", "S_N1.txt", "S_2.txt", "plain.txt"):
+        (tmp_path / "ctg" / name).write_text(as_text(numbers(96)))
+    with pytest.raises(InputError) as caught:
+        match_to_layout(read_matrices(tmp_path / "ctg"), layout)
+    message = str(caught.value)
+    assert "files S_1.txt and S_N1.txt are both plate 1 of sample 'S'; keep one" in message
+    assert "file plain.txt does not say which plate it is (the layout has 1, 2)" in message
 
 
 def test_a_layout_of_the_inner_wells_takes_the_file_of_the_whole_plate(tmp_path: Path) -> None:

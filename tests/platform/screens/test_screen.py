@@ -69,6 +69,19 @@ def test_init_writes_what_was_found_and_load_reads_it_back(folder: Path) -> None
         init_screen(folder)
 
 
+def test_what_a_readout_rises_with_stands_beside_its_controls_and_survives_init(folder: Path) -> None:
+    path = folder / "screen.toml"
+    path.write_text('[controls.ctg]\npositive = ["BzCl"]\n[controls.dye]\nrises_with = "death"\n')
+    before = Screen.load(folder, READERS)
+    assert before.controls["dye"].rises_with == "death"
+    assert before.controls["ctg"].rises_with is None
+    init_screen(folder, overwrite=True)
+    assert Screen.load(folder, READERS).controls == before.controls
+    path.write_text('[controls.ctg]\nrises_with = "luminescence"\n')
+    with pytest.raises(InputError, match=r"controls\.ctg\.rises_with: Input should be 'viability' or 'death'"):
+        Screen.load(folder, READERS)
+
+
 def test_a_missing_folder_and_a_second_layout_are_faults(folder: Path) -> None:
     with pytest.raises(MissingInputError, match="no such screen folder"):
         Screen.load(folder / "nowhere", READERS)

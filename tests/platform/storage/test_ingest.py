@@ -18,8 +18,8 @@ import pytest
 import zarr
 
 from phenodose.errors import BusyError, InputError, StoreError
-from phenodose.plugins import registry
-from phenodose.storage.ingest import choose_reader, ingest_plate
+from phenodose.plugins import choose_reader, registry
+from phenodose.storage.ingest import ingest_plate
 from phenodose.storage.ngff import own_attributes
 from phenodose.storage.plate import Plate
 from phenodose_readers.imagexpress import ImageXpressReader
@@ -198,7 +198,8 @@ def test_killed_in_the_middle_of_a_well_it_goes_on_to_the_same_bytes(raw_plate, 
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(raw), str(out), str(plane)], check=False)
     assert done.returncode == -signal.SIGKILL
     in_place = sorted(p.parent.name + p.name for p in out.glob("[A-Z]/[0-9]*"))
-    assert in_place == (["B02"] if plane == 7 else [])
+    # Wells are on their way to the disk while the next are encoded.
+    assert in_place in ([], ["B02"] if plane == 7 else [])
     with pytest.raises((StoreError, InputError)):
         Plate.open(out)
     record = ingest(raw, out)

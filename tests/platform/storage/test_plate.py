@@ -179,3 +179,37 @@ def test_time_points_are_an_axis_of_their_own(raw_plate, tmp_path):
     np.testing.assert_array_equal(plate.stack("B02", time=1)[1], later)
     np.testing.assert_array_equal(plate.mip("B02", time=1), later)
     assert not plate.stack("B02", time=1)[0].any()
+
+
+def test_any_focus_plane_by_number_or_height(raw_plate, tmp_path):
+    raw, out = raw_plate(wells=["B02"], planes=4, size=(300, 260)), tmp_path / "P1.ome.zarr"
+    next(raw.rglob("ZStep_3/*")).unlink()
+    ingest_plate(raw, out, ImageXpressReader(), "P1")
+    plate = Plate.open(out)
+    np.testing.assert_array_equal(plate.plane("B02", 3), raw_plate.pixels("B02", 0, 3, (300, 260), 100))
+    np.testing.assert_array_equal(plate.plane("B02", 1, level=1), halve(plate.plane("B02", 1)))
+    # Planes lie at 100, 102.5 and 107.5 um; the one at 105 is missing.
+    found = [plate.nearest_z("B02", z_um) for z_um in (0.0, 101.2, 101.3, 104.9, 105.1, 999.0)]
+    assert found == [0, 0, 1, 1, 3, 3]
+    assert plate.middle_z("B02") == 1
+    with pytest.raises(InputError, match="well B02 has no plane 2 in channel 0; it has 0, 1, 3 of 0 to 3"):
+        plate.plane("B02", 2)
+
+
+def test_images_of_every_kind(raw_plate, tmp_path):
+    out = tmp_path / "P1.ome.zarr"
+    ingest_plate(raw_plate(projection="Best Focus"), out, ImageXpressReader(), "P1")
+    plate = Plate.open(out)
+    assert [plate.image("B02", kind).shape[0] for kind in plate.shape.kinds] == [3, 1, 1]
+    np.testing.assert_array_equal(plate.image("B02", "maximum")[0], plate.mip("B02"))
+    np.testing.assert_array_equal(plate.image("B02", "best-focus")[0], raw_plate.pixels("B02", 0, 999, (40, 48), 100))
+    with pytest.raises(NotMade, match="no image 'minimum'"):
+        plate.image("B02", "minimum")
+
+
+def test_the_mean_of_stack_is_that_of_the_pixels_and_needs_no_pixels(raw_plate, tmp_path):
+    raw, out = raw_plate(wells=["B02"], channels=2, planes=5), tmp_path / "P1.ome.zarr"
+    ingest_plate(raw, out, ImageXpressReader(), "P1")
+    wanted = [np.mean([raw_plate.pixels("B02", c, z, (40, 48), 100) for z in range(5)]) for c in range(2)]
+    shutil.rmtree(out / "B/02/0")
+    assert [Plate.open(out).mean_of_stack("B02", channel) for channel in range(2)] == pytest.approx(wanted, rel=1e-12)

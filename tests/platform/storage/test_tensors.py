@@ -96,3 +96,39 @@ def test_what_cannot_be_made_is_told(plates, tmp_path):
     assert not (tmp_path / "t.zarr").exists()
     with pytest.raises(MissingInputError, match="materialize `pseudo_rgb`"):
         open_tensors(tmp_path / "t.zarr")
+
+
+def test_the_middle_is_by_height_and_the_average_is_by_area(raw_plate, tmp_path):
+    raw, out = raw_plate(wells=["B02"], planes=4, size=(300, 260)), tmp_path / "P1.ome.zarr"
+    flat = {z: 1000 * (z + 1) for z in range(4)}
+    heights = {0: 100.0, 1: 101.0, 2: 102.0, 3: 112.0}
+    for path in list(raw.rglob("*.tif")):
+        if not path.parent.name.startswith("ZStep"):
+            path.unlink()
+            continue
+        z = int(path.parent.name[-1]) - 1
+        tags = {"stage-label": "B02 : Site 1", "ImageXpress Micro Z": heights[z]}
+        raw_plate.image(path, np.full((300, 260), flat[z], np.uint16), **tags)
+    ingest_plate(raw, out, ImageXpressReader(), "P1")
+    build_tensors({"P1": Plate.open(out)}, tmp_path / "t.zarr", 64)
+    tensor = open_tensors(tmp_path / "t.zarr").values[0]
+    # The middle of 100 to 112 um is 106: the third plane, at 102, is nearest, not the second by number.
+    assert set(tensor[..., 1].ravel()) == {3000}
+    assert set(tensor[..., 0].ravel()) == {4000}
+
+
+def test_tensors_of_other_planes(plates, tmp_path):
+    build_tensors(plates, tmp_path / "t.zarr", 64, pictures=("Z0", "MID", "Z2"))
+    tensors = open_tensors(tmp_path / "t.zarr")
+    assert tensors["channel"].values.tolist() == ["Z0", "MID", "Z2"]
+    tensor = tensors.sel(well="P1/B10").values
+    for number, z in enumerate((0, 1, 2)):
+        expected = area_average(plates["P1"].plane("B10", z, level=1), 64, 64)
+        np.testing.assert_array_equal(tensor[..., number], expected)
+    # A well that has only a projection stands in with it, as for MID.
+    only = tensors.sel(well="P10/C03").values
+    np.testing.assert_array_equal(only[..., 0], only[..., 1])
+    with pytest.raises(InputError, match="picture 'TOP': there are MIP, MID and Z0, Z1"):
+        build_tensors(plates, tmp_path / "t.zarr", 64, pictures=("TOP",))
+    with pytest.raises(InputError, match="has no plane 7"):
+        build_tensors(plates, tmp_path / "t.zarr", 64, pictures=("Z7",))

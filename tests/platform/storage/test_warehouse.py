@@ -58,6 +58,42 @@ def test_an_empty_store_gives_an_empty_cohort(tmp_path) -> None:
     assert answer(store, "SELECT * FROM scores_wide") == []
 
 
+def test_selective_scores_stand_side_by_side(made_up_cohort: Store) -> None:
+    assert answer(made_up_cohort, "SELECT * FROM selective_scores") == []
+    plain = made_up_cohort.read_table("scores", FULL, "dss_asym.ctg")
+    for scorer, shift in (("sdss_asym", 4.0), ("zdss", 6.0)):
+        rows = plain.assign(scorer=scorer, plugin=scorer, hit=None, score=plain["score"] - shift)
+        rows.loc[rows["drug"] == "Lorlatinib", ["score", "lower", "upper"]] = None
+        made_up_cohort.write_table("scores", FULL, f"scores/{scorer}", rows)
+    rebuild_cohort(made_up_cohort)
+    found = query(made_up_cohort, "SELECT * FROM selective_scores ORDER BY drug").table.to_pandas()
+    expected = plain[(plain["replicate"] == "pooled") & (plain["drug"] != "Lorlatinib")].sort_values("drug")
+    assert list(found["drug"]) == list(expected["drug"])
+    assert set(found["readout"]) == {"ctg"}
+    for name, shift in (("dss_asym", 0.0), ("sdss_asym", 4.0), ("zdss", 6.0)):
+        assert list(found[name] + shift) == pytest.approx(list(expected["score"]))
+    assert found["rdss"].isna().all()
+
+
+def test_combinations_stand_beside_the_drug_alone(made_up_cohort: Store) -> None:
+    assert answer(made_up_cohort, "SELECT * FROM drug_combinations") == []
+    wells = made_up_cohort.read_table("wells", FULL)
+    drug = wells.loc[wells["well_type"] == "therapy", "treatment"].iloc[0]
+    more = wells[(wells["well_type"] == "therapy") & (wells["treatment"] == drug)].assign(add_on="Temo")
+    more["plate"] = "with " + more["plate"]
+    made_up_cohort.write_table("wells", FULL, "combination", more)
+    plain = made_up_cohort.read_table("scores", FULL, "dss_asym.ctg")
+    rows = plain[plain["drug"] == drug].assign(drug=f"{drug} + Temo")
+    for name in ("score", "lower", "upper"):
+        rows[name] += 2.5
+    made_up_cohort.write_table("scores", FULL, "scores/combined", rows)
+    rebuild_cohort(made_up_cohort)
+    found = query(made_up_cohort, "SELECT * FROM drug_combinations").table.to_pandas()
+    assert found[["drug", "add_on", "readout", "scorer"]].to_numpy().tolist() == [[drug, "Temo", "ctg", "dss_asym"]]
+    assert found["difference"].iloc[0] == pytest.approx(2.5)
+    assert found["lower"].iloc[0] < 2.5 < found["upper"].iloc[0]
+
+
 def test_scores_wide_has_a_column_a_readout(made_up_cohort: Store) -> None:
     wide = query(made_up_cohort, "SELECT * FROM scores_wide ORDER BY screen, drug").table.to_pandas()
     assert list(wide.columns) == ["screen", "sample", "drug", "cnn_phase2", "cnn_phase3", "ctg", "mean_of_stack"]

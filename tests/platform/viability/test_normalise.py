@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from phenodose.errors import InputError
 from phenodose.viability.controls import Controls, choose_controls
-from phenodose.viability.normalise import NOT_MEASURED, VIABILITY_COLUMNS, to_viability
+from phenodose.viability.normalise import (
+    NOT_MEASURED,
+    VIABILITY_COLUMNS,
+    RisesWith,
+    falls_with_viability,
+    refuse_lost_drugs,
+    to_viability,
+)
 
 KINDS = ("neg", "neg", "neg", "pos", "pos", "pos", "therapy", "therapy", "empty")
 
@@ -113,6 +120,46 @@ def test_equal_controls_give_no_viability() -> None:
         to_viability(raw_of(frame, same * 2), frame, controls_of(frame))
 
 
+def test_a_plate_whose_controls_are_swapped_is_masked() -> None:
+    frame = layout(("1", "2", "3"))
+    swapped = [130 - value for value in PLATE]
+    raw = raw_of(frame, [*PLATE, *swapped, *PLATE])
+    result = to_viability(raw, frame, controls_of(frame))
+    assert result.groupby("plate")["masked"].sum().to_dict() == {"1": 0, "2": 9, "3": 0}
+    assert set(result["mask_reason"].dropna()) == {
+        "the controls of plate 2 contradict the controls of the other groups: the median of the negative ones is 30, "
+        "that of the positive ones 120"
+    }
+    assert not falls_with_viability(result)
+
+
+@pytest.mark.parametrize("rises_with", ["viability", "death"])
+def test_what_a_readout_rises_with_is_compared_and_never_turns_the_numbers(rises_with: RisesWith) -> None:
+    frame = layout(("1",))
+    fitting = PLATE if rises_with == "viability" else [-value for value in PLATE]
+    expected = to_viability(raw_of(frame, PLATE), frame, controls_of(frame))["viability_fraction"]
+    result = to_viability(raw_of(frame, fitting), frame, controls_of(frame), rises_with=rises_with)
+    np.testing.assert_array_equal(result["viability_fraction"], expected)
+    assert falls_with_viability(result) == (rises_with == "death")
+    other = [-value for value in fitting]
+    with pytest.raises(InputError) as caught:
+        to_viability(raw_of(frame, other), frame, controls_of(frame), rises_with=rises_with)
+    assert f"the controls of plate 1 contradict a readout that rises with {rises_with}" in str(caught.value)
+    assert "Look for swapped controls" in str(caught.value)
+
+
+def test_drugs_that_would_be_lost_are_refused_and_other_wells_are_not() -> None:
+    frame = layout()
+    frame.loc[(frame["plate"] == "2") & (frame["well_type"] == "pos"), "well_type"] = "untreated"
+    controls = controls_of(frame)
+    with pytest.raises(InputError, match=r"plate 2 has no positive control with a value \(2 drug wells\)\. Give every"):
+        refuse_lost_drugs(to_viability(raw_of(frame, PLATE * 2), frame, controls), frame, controls)
+    other = frame.assign(well_type=frame["well_type"].mask((frame["plate"] == "2") & frame["well"].ge("A07"), "empty"))
+    refuse_lost_drugs(to_viability(raw_of(other, PLATE * 2), other, controls), other, controls)
+    unread = raw_of(frame, [*PLATE, *[np.nan] * 9])
+    refuse_lost_drugs(to_viability(unread, frame, controls), frame, controls)
+
+
 def test_a_layout_of_which_nothing_is_measured() -> None:
     frame = layout(("1",))
     with pytest.raises(InputError, match="no well has a value"):
@@ -129,7 +176,7 @@ def test_by_treatment_and_by_both() -> None:
     pooled = to_viability(raw, frame, controls_of(frame), by="treatment")
     assert pooled["viability_fraction"].iloc[6] == 50 / 150  # the median of 100, 100, 200, 200
     one = layout(("1",))
-    with pytest.raises(InputError, match="no viability can be computed by treatment: treatment DMSO has no positive"):
+    with pytest.raises(InputError, match="by treatment: treatment X has no negative and no positive control"):
         to_viability(raw_of(one, PLATE), one, controls_of(one), by="treatment")
     with pytest.raises(InputError, match="choose one of plate, treatment, both"):
         to_viability(raw, frame, controls_of(frame), by="row")  # type: ignore[arg-type]

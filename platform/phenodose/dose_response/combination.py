@@ -1,0 +1,71 @@
+"""What an add-on changes: the score of a drug given with it minus the score of the drug alone.
+
+Belongs here: the difference of two scores and its interval. Does not belong here: scaling combinations to
+viability, which takes the add-on alone as its negative control (`phenodose.viability.normalise`).
+
+A combination's viability is relative to the add-on alone, so that an add-on that merely adds its own effect
+leaves the difference at 0; above 0 the drug works better with the add-on than without.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+#: Put before a scorer's name: 'dcdss_asym' is the difference of 'dss_asym'.
+PREFIX = "dc"
+#: Scores in this unit are ratios by nature; their difference says nothing.
+_NO_DIFFERENCE = ("nM",)
+
+
+#: Status of a score that is relative to reference samples, which seldom saw the combination.
+NO_REFERENCE = "no reference"
+
+
+def combination_differences(scores: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the difference between every combination and its drug alone, joined by name.
+
+    The interval is that of a difference of two estimates from their own intervals (Zou and Donner, Statistics
+    in Medicine 27, 2008, p. 1693: MOVER): lower = d - sqrt((c - lower_c)^2 + (upper_m - m)^2), and likewise up.
+
+    Args:
+        scores: from `score_curves` on the curves of these wells.
+        wells: sample, well_type, treatment, add_on.
+
+    Returns:
+        One row a combination with the columns of `scores`; scorer is `PREFIX` and the scorer's name, drug is
+        the combination. Empty if there are no combinations.
+    """
+    parts = wells.loc[wells["well_type"].eq("therapy"), ["sample", "treatment", "add_on"]].dropna().drop_duplicates()
+    parts = parts[parts["add_on"].astype(str).str.strip() != ""]
+    names = parts.assign(drug=parts["treatment"].astype(str) + " + " + parts["add_on"].astype(str))
+    rows = scores[~scores["unit"].isin(_NO_DIFFERENCE)].merge(names, on=["sample", "drug"], how="inner")
+    keys = [name for name in ("sample", "readout", "replicate", "scorer") if name in scores]
+    alone = scores[[*keys, "drug", "score", "lower", "upper", "bound", "status"]]
+    both = rows.merge(
+        alone, left_on=[*keys, "treatment"], right_on=[*keys, "drug"], how="left", suffixes=("", "_alone")
+    )
+    score, lower, upper = (both[name].to_numpy(dtype=np.float64) for name in ("score", "lower", "upper"))
+    s, low, up = (both[f"{name}_alone"].to_numpy(dtype=np.float64) for name in ("score", "lower", "upper"))
+    difference = score - s
+    both["score"] = difference
+    both["lower"] = difference - np.hypot(score - lower, up - s)
+    both["upper"] = difference + np.hypot(upper - score, s - low)
+    both["bound"] = "="
+    # What was told of the combination's own score and interval does not hold for a difference.
+    told = both["lower"].notna().map({True: "=", False: None})
+    for name, value in (("lower_bound", told), ("upper_bound", told), ("published_value", np.nan)):
+        if name in both:
+            both[name] = value
+    both["scorer"] = PREFIX + both["scorer"].astype(str)
+    both["hit"] = pd.array([None] * len(both), dtype="boolean")
+    both["status"] = [_status(*pair) for pair in zip(both["status"], both["status_alone"], strict=True)]
+    return both.loc[both["status"] != NO_REFERENCE, list(scores.columns)].reset_index(drop=True)
+
+
+def _status(combined: object, alone: object) -> str:
+    if combined != "ok":
+        return str(combined)
+    if not isinstance(alone, str):
+        return "the drug alone is not in the screen"
+    return "ok" if alone == "ok" else f"drug alone: {alone}"

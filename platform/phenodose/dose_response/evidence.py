@@ -1,0 +1,268 @@
+"""How well curves explain wells, with bottom and top integrated out.
+
+Belongs here: wells summed up by dose, with and without a suspicious well; the evidence of mid dose, slope,
+asymmetry and noise, on a grid and at any place. Does not belong here: the priors (`curve_prior`) and draws
+(`posterior`).
+
+Given mid dose, slope and asymmetry a curve is linear in bottom and top, f = bottom (1 - F) + top F, so that
+with normal noise and a normal prior both are integrated out exactly: y ~ N(X mu, s^2 I + X V X'), here in
+the form of a 2 x 2 system (Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., section 14.8).
+Every operation treats a curve by itself, so that its result does not depend on the other curves of the batch.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from phenodose.dose_response.curve_prior import (
+    ASYMPTOTES,
+    LOG_ASYMMETRY_RANGE,
+    LOG_SLOPE_RANGE,
+    MID_MARGIN,
+    log_prior_of_shape,
+)
+from phenodose.dose_response.models import LN10
+
+#: Cells of the grid over mid dose, slope and asymmetry.
+CELLS = (24, 7, 3)
+#: Standard deviations of a well at which the evidence is computed, fraction of inhibition.
+LOG_SD_GRID = np.linspace(np.log(0.004), np.log(0.8), 12)
+#: Wells that may be bad are those farthest from the fitted curve; but a curve with fewer wells than twice the
+#: parameters bends to a bad well, so that there every well is a suspect.
+SUSPECTS = 2
+FEW_WELLS = 10
+_LOG_2PI = float(np.log(2 * np.pi))
+
+
+class Wells(NamedTuple):
+    """Wells of g curves over the same d doses, summed up by dose, in every view.
+
+    A view is a way to see the wells: the first takes all as good, each other takes one suspect as bad.
+
+    Attributes:
+        doses: float64 (d,), log10 dose above the lowest.
+        number: float64 (g, v, d), of wells at the dose.
+        mean: float64 (g, v, d), their mean inhibition; 0 without wells.
+        within: float64 (g, v), sum of squares about these means.
+        wells: float64 (g, v), number of wells.
+    """
+
+    doses: np.ndarray
+    number: np.ndarray
+    mean: np.ndarray
+    within: np.ndarray
+    wells: np.ndarray
+
+    def some(self, which: slice) -> Wells:
+        """The wells of these curves."""
+        return Wells(self.doses, *(values[which] for values in self[1:]))
+
+
+def sum_up(at: np.ndarray, doses: np.ndarray, y: np.ndarray, residual: np.ndarray) -> Wells:
+    """Wells of curves by dose.
+
+    Args:
+        at: int64 (m,), which dose a well has.
+        doses: float64 (d,), log10 dose above the lowest.
+        y: float64 (g, m), inhibition.
+        residual: float64 (g, m), distance to the fitted curve; it names the suspects.
+    """
+    g, m = y.shape
+    suspects = np.argsort(-np.abs(residual), axis=1, kind="stable")[:, : m if m < FEW_WELLS else SUSPECTS]
+    good = np.ones((g, 1 + suspects.shape[1], m))
+    for view, suspect in enumerate(suspects.T, 1):
+        good[np.arange(g), view, suspect] = 0.0
+    count, summed, mean = (np.zeros((*good.shape[:2], len(doses))) for _ in range(3))
+    for well in range(m):
+        count[:, :, at[well]] += good[:, :, well]
+        summed[:, :, at[well]] += good[:, :, well] * y[:, None, well]
+    np.divide(summed, count, out=mean, where=count > 0)
+    within = np.zeros(good.shape[:2])
+    for well in range(m):
+        within += good[:, :, well] * (y[:, None, well] - mean[:, :, at[well]]) ** 2
+    return Wells(doses, count, mean, within, good.sum(axis=2))
+
+
+class Grid(NamedTuple):
+    """Centres of the cells of the grid, float64 (node,) each, and the widths of a cell."""
+
+    mid: np.ndarray
+    log_slope: np.ndarray
+    log_asymmetry: np.ndarray
+    widths: tuple[float, ...]
+
+
+@lru_cache(maxsize=64)
+def grid_over(span: float) -> Grid:
+    """The grid over a tested range of `span` decades; mid doses are relative to the lowest dose."""
+    ranges = ((-MID_MARGIN, span + MID_MARGIN), LOG_SLOPE_RANGE, LOG_ASYMMETRY_RANGE)
+    edges = [np.linspace(*ends, cells + 1) for ends, cells in zip(ranges, CELLS, strict=True)]
+    centres = np.meshgrid(*((edge[1:] + edge[:-1]) / 2 for edge in edges), indexing="ij")
+    mid, log_slope, log_asymmetry = (centre.ravel() for centre in centres)
+    widths = tuple(float(edge[1] - edge[0]) for edge in (*edges, LOG_SD_GRID))
+    return Grid(mid, log_slope, log_asymmetry, widths)
+
+
+def effect(mid: np.ndarray, log_slope: np.ndarray, log_asymmetry: np.ndarray, doses: np.ndarray) -> np.ndarray:
+    """How far the curve has gone from bottom to top; the doses come first, float64 (d, ...)."""
+    shape = (-1,) + (1,) * mid.ndim
+    e = LN10 * np.exp(log_slope) * (mid - doses.reshape(shape))
+    return np.asarray(np.exp(-np.exp(log_asymmetry) * np.log1p(np.exp(np.minimum(e, 600.0)))))
+
+
+class _Tables(NamedTuple):
+    """What the evidence on the grid needs of the doses alone, for one kind of asymptotes."""
+
+    pulls: np.ndarray  # (2 * node, d), the two directions in which the curve can move, at right angles, and
+    pulled: np.ndarray  # (2 * node,), how far the curve of the prior means has gone there
+    expected: np.ndarray  # (node, d), the curve of the prior means
+    constant: np.ndarray  # float32 (node, sd) from here on: the grid only proposes places
+    by_squares: np.ndarray
+    by_first: np.ndarray
+    by_second: np.ndarray
+
+
+@lru_cache(maxsize=128)
+def _tables(doses: tuple[float, ...], counts: tuple[float, ...]) -> tuple[_Tables, ...]:
+    grid = grid_over(doses[-1])
+    fraction = effect(grid.mid, grid.log_slope, grid.log_asymmetry, np.array(doses))
+    count = np.array(counts)[:, None]
+    prior = log_prior_of_shape(grid.log_slope, grid.log_asymmetry)[:, None]
+    sd, variance = np.exp(LOG_SD_GRID), np.exp(2 * LOG_SD_GRID)
+    found = []
+    for kind in ASYMPTOTES:
+        low, high = kind.bottom_sd * (1 - fraction), kind.top_sd * fraction
+        ll, hh, lh = ((count * a * b).sum(axis=0) for a, b in ((low, low), (high, high), (low, high)))
+        centre, radius, angle = (ll + hh) / 2, np.hypot((ll - hh) / 2, lh), np.arctan2(2 * lh, ll - hh) / 2
+        large, small = (centre + radius)[:, None], np.maximum(centre - radius, 0.0)[:, None]
+        constant = prior + np.log(kind.share) - count.sum() * (np.log(sd) + _LOG_2PI / 2)
+        constant = constant - 0.5 * (np.log1p(large / variance) + np.log1p(small / variance))
+        expected = kind.bottom_mean * (1 - fraction) + kind.top_mean * fraction
+        pulls = np.hstack([np.cos(angle) * low + np.sin(angle) * high, np.cos(angle) * high - np.sin(angle) * low])
+        pulls = count * pulls
+        by_terms = (-0.5 / variance, 0.5 / (variance * (variance + large)), 0.5 / (variance * (variance + small)))
+        found.append(
+            _Tables(
+                np.ascontiguousarray(pulls.T),
+                (pulls * np.tile(expected, 2)).sum(axis=0),
+                np.ascontiguousarray(expected.T),
+                *(term.astype(np.float32) for term in (constant, *by_terms)),
+            )
+        )
+    return tuple(found)
+
+
+def evidence_on_grid(wells: Wells) -> np.ndarray:
+    """Log evidence, float32 (g, v, kinds of asymptotes * nodes, sds).
+
+    Prior of slope, asymmetry and asymptotes included, those of noise and bad wells not.
+    """
+    g, views, _ = wells.number.shape
+    doses = tuple(wells.doses.tolist())
+    nodes = int(np.prod(CELLS))
+    found = np.empty((g, views, len(ASYMPTOTES), nodes, len(LOG_SD_GRID)), dtype=np.float32)
+    term = np.empty(found.shape[3:], dtype=np.float32)
+    for i in range(g):
+        for view in range(views):
+            count, mean = wells.number[i, view], wells.mean[i, view]
+            for kind, table in enumerate(_tables(doses, tuple(count.tolist()))):
+                pull = table.pulls @ mean - table.pulled
+                away = mean - table.expected
+                squares = wells.within[i, view] + (away * away) @ count
+                square = (pull * pull).astype(np.float32)
+                place = found[i, view, kind]
+                np.multiply(squares.astype(np.float32)[:, None], table.by_squares, out=place)
+                place += table.constant
+                for values, by in ((square[:nodes], table.by_first), (square[nodes:], table.by_second)):
+                    np.multiply(values[:, None], by, out=term)
+                    place += term
+    return found.reshape(g, views, -1, len(LOG_SD_GRID))
+
+
+class Places(NamedTuple):
+    """Places in the space of curves, float64 (g, k) each; mid doses are relative to the lowest dose."""
+
+    mid: np.ndarray
+    log_slope: np.ndarray
+    log_asymmetry: np.ndarray
+    log_sd: np.ndarray
+
+
+class Setting(NamedTuple):
+    """What is fixed at each of the places: the wells by dose and the prior of the asymptotes, (.., g, k) each."""
+
+    doses: np.ndarray
+    number: np.ndarray
+    mean: np.ndarray
+    within: np.ndarray
+    wells: np.ndarray
+    log_share: np.ndarray
+    bottom_mean: np.ndarray
+    bottom_sd: np.ndarray
+    top_mean: np.ndarray
+    top_sd: np.ndarray
+
+    def some(self, which: slice) -> Setting:
+        """Some of the k places."""
+        return Setting(self.doses, *(np.ascontiguousarray(values[..., which]) for values in self[1:]))
+
+
+class Linear(NamedTuple):
+    """The posterior of bottom and top: mean and covariance, in units of their prior, float64 (g, k) each."""
+
+    low: np.ndarray
+    high: np.ndarray
+    low_low: np.ndarray
+    low_high: np.ndarray
+    high_high: np.ndarray
+
+
+def setting(wells: Wells, view: np.ndarray, kind: np.ndarray, log_share_of_views: np.ndarray) -> Setting:
+    """The wells as seen in the view (g, k), and the asymptotes of the kind (g, k)."""
+    row = np.arange(len(view))[:, None]
+    share, *priors = np.array(ASYMPTOTES).T[:, kind]
+    return Setting(
+        wells.doses,
+        np.ascontiguousarray(np.moveaxis(wells.number[row, view], 2, 0)),
+        np.ascontiguousarray(np.moveaxis(wells.mean[row, view], 2, 0)),
+        wells.within[row, view],
+        wells.wells[row, view],
+        np.log(share) + log_share_of_views[row, view],
+        *priors,
+    )
+
+
+def evidence_at(places: Places, at: Setting) -> tuple[np.ndarray, Linear]:
+    """Log evidence (g, k) at places, all priors but that of noise included; and what it says of the asymptotes."""
+    fraction = effect(places.mid, places.log_slope, places.log_asymmetry, at.doses)
+    variance = np.exp(2 * places.log_sd)
+    ll, hh, lh = variance.copy(), variance.copy(), np.zeros_like(variance)
+    pull_low, pull_high, squares = np.zeros_like(variance), np.zeros_like(variance), at.within.copy()
+    for j in range(len(at.doses)):
+        f = fraction[j]
+        low, high = at.bottom_sd * (1 - f), at.top_sd * f
+        away = at.mean[j] - at.bottom_mean * (1 - f) - at.top_mean * f
+        weighted_low, weighted_high, weighted = at.number[j] * low, at.number[j] * high, at.number[j] * away
+        ll += weighted_low * low
+        hh += weighted_high * high
+        lh += weighted_low * high
+        pull_low += weighted * low
+        pull_high += weighted * high
+        squares += weighted * away
+    determinant = ll * hh - lh * lh
+    mean_low = (hh * pull_low - lh * pull_high) / determinant
+    mean_high = (ll * pull_high - lh * pull_low) / determinant
+    explained = pull_low * mean_low + pull_high * mean_high
+    value = (
+        at.log_share
+        + (2 - at.wells) * places.log_sd
+        - 0.5 * np.log(determinant)
+        - 0.5 * (squares - explained) / variance
+        - 0.5 * _LOG_2PI * at.wells
+        + log_prior_of_shape(places.log_slope, places.log_asymmetry)
+    )
+    scale = variance / determinant
+    return value, Linear(mean_low, mean_high, scale * hh, -scale * lh, scale * ll)

@@ -1,0 +1,100 @@
+"""How noisy the wells of a batch are, learned from all its curves together.
+
+Belongs here: estimating the noise. Does not belong here: drawing curves (`posterior`).
+
+A curve of five wells says next to nothing of its own noise; the curves of a screen together say it well.
+Their noise is taken to vary as sd^2 * weight / chi-square(weight) (the empirical Bayes of Smyth 2004, Stat.
+Appl. Genet. Mol. Biol. 3:3), and sd, weight and the share of bad wells are those that make the wells of all
+curves most probable, with the curves themselves integrated out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phenodose.dose_response.curve_prior import UNKNOWN_NOISE, Noise, log_prior_of_noise, log_share_of_views
+from phenodose.dose_response.curves import CurveBatch
+from phenodose.dose_response.evidence import LOG_SD_GRID, evidence_on_grid
+from phenodose.dose_response.gathered_wells import BLOCK, gathered_wells
+from phenodose.dose_response.points import POOLED
+
+#: What is tried.
+SDS = np.exp(np.linspace(np.log(0.005), np.log(0.5), 93))
+WEIGHTS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 64.0, 128.0)
+BAD_WELLS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+#: Normal prior (mean, standard deviation) of ln sd, ln weight and ln bad wells; it decides only in small batches.
+LOG_SD = (float(np.log(0.05)), 1.0)
+LOG_WEIGHT = (float(np.log(8.0)), 1.5)
+LOG_BAD_WELLS = (float(np.log(0.01)), 1.0)
+#: Columns of a batch's keys within which wells have the same noise.
+OF_ONE_NOISE = ("sample", "readout")
+
+
+def noise_of_batch(curves: CurveBatch) -> list[tuple[np.ndarray, Noise]]:
+    """The noise of every sample and readout of the batch, with the positions of its curves.
+
+    It is learned from the curves of all replicates together where there are any, so that it holds what makes
+    replicates differ, which a curve of one replicate does not show.
+    """
+    keys = curves.keys
+    names = [name for name in OF_ONE_NOISE if name in keys.columns]
+    number = keys.groupby(names, sort=False, dropna=False).ngroup().to_numpy() if names else np.zeros(len(curves), int)
+    pooled = (keys["replicate"] == POOLED).to_numpy() if "replicate" in keys.columns else np.ones(len(curves), bool)
+    found = []
+    for group in range(int(number.max(initial=-1)) + 1):
+        which = np.flatnonzero(number == group)
+        looked_at = which[pooled[which]] if pooled[which].any() else which
+        found.append((which, estimate_noise(curves.select(looked_at))))
+    return found
+
+
+def estimate_noise(curves: CurveBatch) -> Noise:
+    """The noise of the wells of fitted curves with points; `UNKNOWN_NOISE` without any."""
+    parts = _evidence_of_noise(curves)
+    if not parts:
+        return UNKNOWN_NOISE
+    fine = np.linspace(LOG_SD_GRID[0], LOG_SD_GRID[-1], 6 * len(LOG_SD_GRID))
+    best, found = -np.inf, UNKNOWN_NOISE
+    for bad_wells in BAD_WELLS:
+        of_curves = [
+            _log_sum(evidence + log_share_of_views(wells, bad_wells)[:, :, None], axis=1) for evidence, wells in parts
+        ]
+        evidence = _finer(np.concatenate(of_curves), fine)
+        largest = evidence.max(axis=1, keepdims=True)
+        likelihood = np.exp(evidence - largest)
+        for weight in WEIGHTS:
+            prior = log_prior_of_noise(fine, SDS[:, None], weight)
+            share = np.exp(prior - _log_sum(prior, axis=1)[:, None])
+            value = np.log(np.maximum(likelihood @ share.T, 1e-300)).sum(axis=0) + largest.sum()
+            value += _log_normal(np.log(SDS), *LOG_SD) + _log_normal(np.log(weight), *LOG_WEIGHT)
+            value += _log_normal(np.log(bad_wells), *LOG_BAD_WELLS)
+            place = int(np.argmax(value))
+            if value[place] > best:
+                best, found = float(value[place]), Noise(float(SDS[place]), weight, bad_wells)
+    return found
+
+
+def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Log evidence of the noise (g, v, sd), the curves integrated out, with the numbers of good wells (g, v)."""
+    found = []
+    for _, wells, _ in gathered_wells(curves):
+        for first in range(0, len(wells.number), BLOCK):
+            some = wells.some(slice(first, first + BLOCK))
+            found.append((_log_sum(evidence_on_grid(some), axis=2).astype(np.float64), some.wells))
+    return found
+
+
+def _finer(values: np.ndarray, fine: np.ndarray) -> np.ndarray:
+    """Values at `LOG_SD_GRID` (n, sd) interpolated to a finer grid."""
+    from scipy.interpolate import CubicSpline
+
+    return np.asarray(CubicSpline(LOG_SD_GRID, values, axis=1)(fine))
+
+
+def _log_sum(values: np.ndarray, axis: int) -> np.ndarray:
+    largest = values.max(axis=axis, keepdims=True)
+    return np.asarray(np.log(np.exp(values - largest).sum(axis=axis)) + np.squeeze(largest, axis))
+
+
+def _log_normal(value: np.ndarray | float, mean: float, sd: float) -> np.ndarray | float:
+    return -0.5 * ((value - mean) / sd) ** 2

@@ -1,0 +1,254 @@
+"""Wells whose reading is doubtful: likely empty, contaminated, saturated, out of distribution, unlike their like.
+
+Belongs here: the rules, the sentence on every flagged well, and leaving flagged wells out where the
+configuration says so. Does not belong here: scaling to viability (`phenodose.viability`) and what becomes of a
+curve without the well.
+
+A flag changes no score by itself. A flag named in [wells] mask of screen.toml or site.toml masks its wells:
+viability is then computed again without them, so that a bad control well does not shift its plate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from phenodose.quality.limits import Limits
+from phenodose.quality.zprime import mad
+from phenodose.viability.controls import Controls
+from phenodose.viability.normalise import Grouping, RisesWith, to_viability
+
+#: The flags, the gravest first: a well with several shows the first, and the sentences of all.
+FLAGS: dict[str, str] = {
+    "empty": "reads 0, or less signal than killed cells by far: no cells, or no reagent",
+    "saturated": "shares the largest reading of the readout with other wells: the detector is full",
+    "contaminated": "reads more signal than untreated cells by far: contamination, or dispensed twice",
+    "out_of_distribution": "raw output of a network beyond its labels and its controls: an image unlike those it knows",
+    "unlike": "disagrees with the wells of the same content: controls of the plate, or its replicate",
+}
+#: Spreads below this [fraction of viability] count as this much.
+LEAST_SD = 0.02
+#: Least distance [fraction of viability] at which a well is told: above untreated cells, where cells may grow
+#: under a drug; below killed cells; from like controls; from replicates.
+ABOVE, BELOW, FROM_CONTROLS, FROM_REPLICATES = 0.5, 0.25, 0.25, 0.4
+#: A saturated reading stands in at least so many wells.
+LEAST_SATURATED = 3
+#: Robust SDs by which the controls widen the trusted range of a network's output.
+_TRUSTED_SD = 3.0
+#: Wells that are judged beside the controls of the readout; what another killing control should read, nobody says.
+_JUDGED = ("therapy", "trc", "untreated")
+_CONTENT = ["sample", "treatment", "concentration_nM", "add_on"]
+
+
+def checked_viability(
+    raw: pd.DataFrame,
+    wells: pd.DataFrame,
+    controls: Controls,
+    by: Grouping = "plate",
+    limits: Limits | None = None,
+    trusted: tuple[float, float] | None = None,
+    rises_with: RisesWith | None = None,
+) -> pd.DataFrame:
+    """Viability of every well with the flags of doubtful wells; those that the limits name are masked.
+
+    Args:
+        raw: plate, row, column, raw of the measured wells.
+        wells: `Layout.frame`.
+        controls: from `choose_controls` on the same frame.
+        by: group in which viability is normalised.
+        limits: limits and flags to mask; the defaults mask nothing.
+        trusted: range of a network's output that its labels span; None for other readouts.
+        rises_with: as for `to_viability`.
+
+    Returns:
+        The columns of `to_viability`, and flag and flag_reason (missing where there is nothing to say). A masked
+        well keeps its raw reading, and its mask_reason is the flag's.
+
+    Raises:
+        InputError: as `to_viability`; also where masking leaves no controls.
+    """
+    limits = limits or Limits()
+    viability = to_viability(raw, wells, controls, by, rises_with)
+    flags = flag_wells(viability, wells, limits.most_sd, trusted)
+    masked = {place: said for place, said in flags.items() if set(said) & set(limits.mask)}
+    if masked:
+        without = viability[["plate", "row", "column", "raw"]].copy()
+        without.loc[list(masked), "raw"] = np.nan
+        readings = viability["raw"]
+        viability = to_viability(without, wells, controls, by, rises_with).assign(raw=readings)
+        for place, said in masked.items():
+            named = [f"flagged {name}: {text}" for name, text in said.items() if name in limits.mask]
+            viability.loc[place, "mask_reason"] = "; ".join(named)
+    flag = pd.Series(None, index=viability.index, dtype=object)
+    reason = pd.Series(None, index=viability.index, dtype=object)
+    for place, said in flags.items():
+        flag[place], reason[place] = next(iter(said)), "; ".join(said.values())
+    return viability.assign(flag=flag, flag_reason=reason)
+
+
+def flag_wells(
+    viability: pd.DataFrame, wells: pd.DataFrame, most_sd: float = 6.0, trusted: tuple[float, float] | None = None
+) -> dict[int, dict[str, str]]:
+    """The doubtful wells.
+
+    Args:
+        viability: from `to_viability`.
+        wells: the layout's wells, row by row the same.
+        most_sd: robust SDs of its like from which a well is flagged.
+        trusted: range of a network's output that its labels span; None for other readouts.
+
+    Returns:
+        Position of the well -> flag -> sentence, the gravest flag first.
+    """
+    frame = wells[["sample", "well_type", "treatment", "concentration_nM", "add_on"]].reset_index(drop=True)
+    columns = viability[["plate", "well", "raw", "viability_fraction", "control", "masked"]].reset_index(drop=True)
+    frame = pd.concat([frame, columns], axis=1)
+    frame[["sample", "treatment", "add_on"]] = frame[["sample", "treatment", "add_on"]].astype(object).fillna("")
+    usable = ~frame["masked"].astype(bool) & frame["raw"].notna()
+    frame = frame[usable & (frame["control"].notna() | frame["well_type"].isin(_JUDGED))]
+    found: list[tuple[int, str, str]] = []
+    if len(frame):
+        found += _beyond_controls(frame, most_sd)
+        found += _zeros(frame)
+        found += _saturated(frame)
+        found += _untrusted(frame, trusted)
+        found += _unlike_controls(frame, most_sd)
+        found += _unlike_replicates(frame, most_sd)
+    order = list(FLAGS)
+    flags: dict[int, dict[str, str]] = {}
+    for place, flag, reason in sorted(found, key=lambda one: (one[0], order.index(one[1]))):
+        said = flags.setdefault(place, {})
+        said[flag] = f"{said[flag]}; {reason}" if flag in said else reason
+    return flags
+
+
+def spread_of(frame: pd.DataFrame, control: str) -> float:
+    """Robust SD of the viability of one control around its plates' medians [fraction]; NaN with too few wells."""
+    values = frame.loc[frame["control"] == control, ["plate", "viability_fraction"]].dropna()
+    if len(values) < 4:
+        return float("nan")
+    medians = values.groupby("plate")["viability_fraction"].transform("median")
+    return mad((values["viability_fraction"] - medians).to_numpy())
+
+
+def _numbered(values: pd.Series[float]) -> Iterable[tuple[int, float]]:
+    """Position and value of every well."""
+    return zip(values.index.to_numpy(dtype=np.int64).tolist(), values.to_numpy(dtype=np.float64).tolist(), strict=True)
+
+
+def _at_least(sd: float) -> float:
+    return LEAST_SD if np.isnan(sd) else max(sd, LEAST_SD)
+
+
+def _brighter_negative(frame: pd.DataFrame) -> bool:
+    """Whether untreated cells give more signal than killed cells."""
+    medians = frame.groupby("control")["raw"].median()
+    return bool(medians.get("negative", 1.0) >= medians.get("positive", 0.0))
+
+
+def _beyond_controls(frame: pd.DataFrame, most_sd: float) -> Iterable[tuple[int, str, str]]:
+    """Wells outside the range of the two controls; which flag follows from where the signal is large."""
+    alive, killed = "untreated", "killed"
+    above, below = ("contaminated", "empty") if _brighter_negative(frame) else ("empty", "contaminated")
+    top, bottom = (_at_least(spread_of(frame, control)) for control in ("negative", "positive"))
+    for place, value in _numbered(frame["viability_fraction"]):
+        if value > 1 + max(most_sd * top, ABOVE):
+            yield place, above, f"viability {value:.2f} lies {(value - 1) / top:.0f} SD above {alive} cells"
+        elif value < -max(most_sd * bottom, BELOW):
+            yield place, below, f"viability {value:.2f} lies {-value / bottom:.0f} SD below {killed} cells"
+
+
+def _zeros(frame: pd.DataFrame) -> Iterable[tuple[int, str, str]]:
+    """Readings of 0 where every control gives signal."""
+    controls = frame.loc[frame["control"].notna(), ["control", "raw"]]
+    # a readout whose controls may read 0 says nothing by a 0
+    if controls.empty or (controls.groupby("control")["raw"].quantile(0.1) <= 0).any():
+        return
+    for place in frame.index[frame["raw"] == 0]:
+        yield int(place), "empty", "the reading is 0"
+
+
+def _saturated(frame: pd.DataFrame) -> Iterable[tuple[int, str, str]]:
+    """The largest reading, if it stands in several wells and other readings hardly ever repeat."""
+    raw = frame["raw"]
+    largest = raw[raw == raw.max()]
+    others = raw[raw < raw.max()]
+    if len(largest) < LEAST_SATURATED or others.empty or others.nunique() < 0.8 * len(others):
+        return
+    for place in largest.index:
+        yield int(place), "saturated", f"the reading {raw.max():g} is the largest and stands in {len(largest)} wells"
+
+
+def _untrusted(frame: pd.DataFrame, trusted: tuple[float, float] | None) -> Iterable[tuple[int, str, str]]:
+    """Outputs of a network beyond its labels and beyond what its controls give."""
+    if trusted is None:
+        return
+    low, high = trusted
+    for _, rows in frame[frame["control"].notna()].groupby("control"):
+        centre, spread = float(rows["raw"].median()), mad(rows["raw"].to_numpy())
+        low, high = min(low, centre - _TRUSTED_SD * spread), max(high, centre + _TRUSTED_SD * spread)
+    for place, value in _numbered(frame["raw"]):
+        if not low <= value <= high:
+            reason = f"the output {value:.3f} lies outside {low:.2f} to {high:.2f}, which labels and controls span"
+            yield place, "out_of_distribution", reason
+
+
+def _unlike_controls(frame: pd.DataFrame, most_sd: float) -> Iterable[tuple[int, str, str]]:
+    """Control wells far from the other wells of the control on their plate."""
+    for control in ("negative", "positive"):
+        sd = _at_least(spread_of(frame, control))
+        for (plate, _), rows in frame[frame["control"] == control].groupby(["plate", "add_on"]):
+            if len(rows) < 3:
+                continue
+            centre = float(rows["viability_fraction"].median())
+            for place, value in _numbered(rows["viability_fraction"]):
+                if abs(value - centre) > max(most_sd * sd, FROM_CONTROLS):
+                    told = f"viability {value:.2f}; the {control} controls of plate {plate} lie at {centre:.2f}"
+                    yield place, "unlike", told
+
+
+def _unlike_replicates(frame: pd.DataFrame, most_sd: float) -> Iterable[tuple[int, str, str]]:
+    """Treated wells far from their replicates."""
+    treated = frame[frame["well_type"].isin(["therapy", "trc"])]
+    groups = treated.groupby(_CONTENT, dropna=False)["viability_fraction"]
+    count, total, median = groups.transform("size"), groups.transform("sum"), groups.transform("median")
+    others = (total - treated["viability_fraction"]) / (count - 1).where(count > 1)
+    distance = treated["viability_fraction"] - others.where(count == 2, median)
+    typical = 1.4826 * float(distance[count > 1].abs().median()) if (count > 1).any() else 0.0
+    limit = max(most_sd * max(typical, LEAST_SD), FROM_REPLICATES)
+    far = treated[(count > 1) & (distance.abs() > limit)]
+    several = far[count.loc[far.index] > 2]
+    for (place, value), centre in zip(_numbered(several["viability_fraction"]), median[several.index], strict=True):
+        yield place, "unlike", f"viability {value:.2f}; its replicates lie at {centre:.2f}"
+    for _, pair in far[count.loc[far.index] == 2].groupby(_CONTENT, dropna=False):
+        if len(pair) == 2:
+            yield from _of_pair(pair, treated)
+
+
+def _of_pair(pair: pd.DataFrame, treated: pd.DataFrame) -> Iterable[tuple[int, str, str]]:
+    """Which of two replicates is off: the one farther outside what the neighbouring doses span; else both."""
+    first = pair.iloc[0]
+    same = treated
+    for name in ("sample", "treatment", "add_on"):
+        same = same[same[name] == first[name]]
+    medians = same.groupby("concentration_nM")["viability_fraction"].median().drop(first["concentration_nM"])
+    lower = medians[medians.index < first["concentration_nM"]].tail(1)
+    upper = medians[medians.index > first["concentration_nM"]].head(1)
+    span = [*lower, *upper] if len(lower) and len(upper) else [*lower, *upper, *([1.0] if len(upper) else [])]
+    values = pair["viability_fraction"].to_numpy()
+    if span:
+        outside = np.maximum(values - max(span), 0) + np.maximum(min(span) - values, 0)
+        decided = abs(outside[0] - outside[1]) > 0.5 * abs(values[0] - values[1])
+    else:
+        outside, decided = np.zeros(2), False
+    for i, place in enumerate(pair.index):
+        if decided and outside[i] < outside[1 - i]:
+            continue
+        partner = pair.iloc[1 - i]
+        told = (
+            f"viability {values[i]:.2f}; its replicate {partner['plate']} {partner['well']} gives {values[1 - i]:.2f}"
+        )
+        verdict = "and the neighbouring doses side with that" if decided else "which of the two is off cannot be told"
+        yield int(place), "unlike", f"{told}, {verdict}"

@@ -1,0 +1,107 @@
+"""The columns of a layout file: where the header stands, which column means what, and the unit of the doses.
+
+Belongs here: names and their accepted spellings. Does not belong here: what stands in the rows (`layout`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from phenodose.errors import Faults
+from phenodose.screens.cells import Cell, Sheet, to_text
+
+#: Accepted column names by meaning, the recommended one first; case, spaces, '_' and '-' do not matter.
+SPELLINGS: dict[str, tuple[str, ...]] = {
+    "plate": ("Plate", "fileName"),
+    "row": ("Row", "rowID"),
+    "column": ("Column", "Col", "colID"),
+    "well": ("Well", "wellID"),
+    "sample": ("Sample", "sampleID"),
+    "well_type": ("WellType",),
+    "treatment": ("Treatment", "name"),
+    "concentration": ("Concentration", "Concentration_nM", "Concentration_uM", "Dose"),
+    "replicate": ("Replicate", "batch"),
+    "add_on": ("AddOn",),
+    "readout": ("Readout", "value"),
+}
+
+#: What a concentration column of another unit is multiplied with to give nM.
+_TO_NANOMOLAR = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}
+
+#: A column whose name says concentration, whatever unit follows; and with a unit of amount per volume.
+_CONCENTRATION = re.compile(r"(?:conc(?:entration)?|dose)(?:in)?(.*)\Z")
+_MOLAR = re.compile(r"(?:conc(?:entration)?|dose)(?:in)?([pnuµμm]?)(?:m|mol/l)\Z")
+
+
+def header_row(sheet: Sheet) -> int | None:
+    """Index of the header: the first row that names plates and wells, so that a title may stand above it."""
+    filled = [i for i, row in enumerate(sheet.rows) if any(cell is not None for cell in row)]
+    plate, wells = (
+        {plain(spelling) for meaning in meanings for spelling in SPELLINGS[meaning]}
+        for meanings in (("plate",), ("row", "well"))
+    )
+    for i in filled[:20]:
+        names = {plain(to_text(cell) or "") for cell in sheet.rows[i]}
+        if names & plate and names & wells:
+            return i
+    return filled[0] if filled else None
+
+
+def headline() -> list[str]:
+    """The recommended column names."""
+    return [names[0] for meaning, names in SPELLINGS.items() if meaning != "well"]
+
+
+def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], float]:
+    """Position of every known column, and the factor that turns its concentrations into nM."""
+    meaning_of = {plain(spelling): meaning for meaning, names in SPELLINGS.items() for spelling in names}
+    found: dict[str, int] = {}
+    factor = 1.0
+    for position, cell in enumerate(header):
+        name = to_text(cell) or ""
+        unit = _MOLAR.match(_bare(name))
+        meaning = "concentration" if unit else meaning_of.get(plain(name))
+        if meaning is None:
+            continue
+        if meaning in found:
+            recommended = plain(SPELLINGS[meaning][0])
+            names = (plain(to_text(header[found[meaning]]) or ""), plain(name))
+            if meaning != "concentration" and names.count(recommended) == 1:
+                found[meaning] = position if names[1] == recommended else found[meaning]
+                continue
+            faults.add(
+                f"columns {to_text(header[found[meaning]])!r} and {name!r} both give the {meaning.replace('_', ' ')}; "
+                "delete one of them."
+            )
+            continue
+        found[meaning] = position
+        if unit:
+            factor = _TO_NANOMOLAR[unit.group(1).replace("µ", "u").replace("μ", "u")]
+    needed = ["plate", "row", "column", "well_type", "treatment", "concentration"]
+    if "well" in found and "row" not in found and "column" not in found:
+        needed = [name for name in needed if name not in ("row", "column")]
+    there = ", ".join(repr(to_text(cell)) for cell in header if cell is not None) or "nothing"
+    for meaning in needed:
+        if meaning not in found:
+            other = [to_text(cell) or "" for cell in header if _CONCENTRATION.match(_bare(to_text(cell) or ""))]
+            if meaning == "concentration" and other:
+                faults.add(
+                    f"column {other[0]!r} is in a unit that cannot be turned into nM; give molar concentrations and "
+                    "name the column Concentration_pM, _nM, _uM, _mM or _M (Concentration alone is nM)."
+                )
+                continue
+            faults.add(
+                f"column {SPELLINGS[meaning][0]} is missing (accepted: {', '.join(SPELLINGS[meaning])}); "
+                f"the header row holds {there}."
+            )
+    return found, factor
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: lower case, without blanks, '_' and '-'."""
+    return re.sub(r"[\s_-]", "", name.lower())
+
+
+def _bare(name: str) -> str:
+    """The letters and digits of a name that may hold a unit: 'Concentration [µM]' gives 'concentrationµm'."""
+    return re.sub(r"[\s_()\[\].-]", "", name.lower())

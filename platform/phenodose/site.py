@@ -1,0 +1,66 @@
+"""The settings of a whole site: `site.toml` beside the tables of a store.
+
+Belongs here: what may stand in the file, and reading it. Does not belong here: settings of one screen
+(`phenodose.screens.screen`) and what the settings mean (`phenodose.quality.limits`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from phenodose.errors import Faults, InputError
+from phenodose.quality.limits import QualitySettings, WellSettings
+
+SITE_NAME = "site.toml"
+
+
+class SiteSettings(BaseModel):
+    """The contents of site.toml; every value has a default that works."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    quality: QualitySettings = Field({}, description="Limits of quality figures for all screens")
+    wells: WellSettings = Field(WellSettings(), description="What is done with doubtful wells of all screens")
+
+
+def read_site(root: Path) -> SiteSettings:
+    """Read <store>/site.toml; a missing file means all defaults.
+
+    Args:
+        root: the store's folder.
+
+    Raises:
+        InputError: the file is not TOML or says something unknown; all faults in one message.
+    """
+    path = root / SITE_NAME
+    if not path.is_file():
+        return SiteSettings()
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}; mend the line or delete the file.") from error
+    try:
+        return SiteSettings.model_validate(values)
+    except ValidationError as error:
+        faults = Faults(str(path))
+        for fault in error.errors():
+            place = ".".join(str(part) for part in fault["loc"])
+            if fault["type"] == "extra_forbidden":
+                faults.add(
+                    f"{place}: there is no such setting here; known are {', '.join(_known_beside(fault['loc']))}."
+                )
+            else:
+                faults.add(f"{place}: {fault['msg'].removeprefix('Value error, ')}.")
+        faults.raise_if_any()
+        raise
+
+
+def _known_beside(place: tuple[int | str, ...]) -> list[str]:
+    """The settings that may stand where an unknown one stands."""
+    if len(place) == 1:
+        return list(SiteSettings.model_fields)
+    from phenodose.quality.limits import QualitySetting
+
+    return list((WellSettings if place[0] == "wells" else QualitySetting).model_fields)

@@ -1,0 +1,67 @@
+"""Every plate of a screen is ingested in a step of its own; what fails there is told once, by the asset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+import tifffile
+
+from phenodose.store import Store
+from phenodose_assets.launch import materialize_screen
+from phenodose_assets.registration import register_screen
+
+WELLS = ("B02", "B03", "C10")
+PLATES = ("1", "2")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "raw" / "TWO_V1_DS1"
+    rows = ["Plate,Row,Column,WellType,Treatment,Concentration"]
+    for plate in PLATES:
+        (folder / f"P{plate}").mkdir(parents=True)
+        for well, kind in zip(WELLS, ("neg,DMSO,", "pos,STS,250", "therapy,Trametinib,10"), strict=True):
+            rows.append(f"{plate},{well[0]},{int(well[1:])},{kind}")
+            pixels = np.random.default_rng([int(plate), *well.encode()]).integers(0, 65535, (32, 32), np.uint16)
+            tifffile.imwrite(folder / f"P{plate}" / f"{well}-z1.tif", pixels)
+    (folder / "layout.csv").write_text("\n".join(rows) + "\n")
+    (folder / "screen.toml").write_text(
+        'reader = "pattern"\n[tensors]\nsize_px = 32\n[parameters.pattern]\n'
+        "expression = '(?P<well>[A-P]\\d\\d)-z(?P<z>\\d)'\npixel_size_um = 0.5\n"
+    )
+    return folder
+
+
+def steps_of(instance: dg.DagsterInstance) -> dict[str, str]:
+    (record,) = instance.get_run_records(limit=1)
+    stats = instance.get_run_step_stats(record.dagster_run.run_id)
+    return {each.step_key: str(each.status.value) for each in stats if each.status}
+
+
+def test_each_plate_is_a_step(folder: Path, tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    store = Store.open(tmp_path / "store")
+    screen = register_screen(store, folder)
+    materialize_screen(store, screen.id, select="layout,plate_images", instance=instance).raise_if_failed()
+    parts = {key for key in steps_of(instance) if key.startswith("plate_images.part[")}
+    assert parts == {"plate_images.part[1]", "plate_images.part[2]"}
+    assert [path.name for path in store.plates(screen.id)] == ["1.ome.zarr", "2.ome.zarr"]
+    assert store.read_table("plates", screen.id)["n_wells"].tolist() == [3, 3]
+
+
+def test_a_plate_that_fails_fails_the_asset_and_keeps_the_others(
+    folder: Path, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    cut = folder / "P2" / "B03-z1.tif"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    store = Store.open(tmp_path / "store")
+    screen = register_screen(store, folder)
+    outcome = materialize_screen(store, screen.id, select="layout,plate_images", instance=instance)
+    assert outcome.failed["plate_images"].mendable
+    assert "B03-z1.tif" in outcome.failed["plate_images"].message
+    assert [path.name for path in store.plates(screen.id)] == ["1.ome.zarr"]
+    steps = steps_of(instance)
+    assert (steps["plate_images.part[1]"], steps["plate_images.part[2]"]) == ("SUCCESS", "SUCCESS")
+    assert steps["plate_images.failed"] == "FAILURE"

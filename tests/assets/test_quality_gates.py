@@ -1,0 +1,176 @@
+"""Quality limits in the graph: what blocks, what is masked, and what the cohort says of drifting controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from phenodose.quality.thresholds import metrics_of
+from phenodose.store import Store
+from phenodose_assets.build import screen_assets
+from phenodose_assets.launch import materialize_cohort, materialize_screen
+from phenodose_assets.registration import register_screen
+
+KEY, CURVES, SCORES = "viability/ctg", "curves/ctg", "scores/dss_asym"
+ALL = f"layout,{KEY},{CURVES},{SCORES}"
+Writer = Callable[[Path], Path]
+
+
+def settings(folder: Path, text: str) -> None:
+    (folder / "screen.toml").write_text(text)
+
+
+def test_every_figure_is_declared_as_a_check_of_its_step() -> None:
+    assets = {asset.key: asset for asset in screen_assets()}
+    assert set(metrics_of("viability")) == set(assets[KEY].checks)
+    assert set(metrics_of("curves")) == set(assets[CURVES].checks)
+    assert "passes above 0.5 and fails below 0" in assets[KEY].checks["zprime_robust"]
+    assert "passes up to 3 and fails above 6" in assets[CURVES].checks["fit_residual_pattern"]
+
+
+def test_a_figure_that_blocks_stops_the_readout_and_nothing_older_remains(
+    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Writer, look_at: Callable[..., Any]
+) -> None:
+    store = Store.open(tmp_path / "store")
+    folder = write_ctg_screen(tmp_path / "raw" / "GATE_V1_DS1")
+    register_screen(store, folder)
+    assert materialize_screen(store, "GATE_V1_DS1", select=ALL, instance=instance).success
+    assert len(store.read_table("scores", "GATE_V1_DS1"))
+    settings(folder, "[quality.replicate_pearson]\ngood = 1.1\npoor = 1.05\nblock = true\n")
+    outcome = materialize_screen(store, "GATE_V1_DS1", select=ALL, instance=instance)
+    assert list(outcome.failed) == [KEY]
+    fault = outcome.failed[KEY]
+    assert fault.mendable
+    assert "blocked by quality (screen.toml): ctg, screen: replicate_pearson is" in fault.message
+    assert outcome.skipped[CURVES] == f"needs {KEY}"
+    checks = look_at(store, outcome, instance).checks(KEY)
+    assert not checks["replicate_pearson"].passed
+    assert checks["replicate_pearson"].severity is dg.AssetCheckSeverity.ERROR
+    assert not checks["made"].passed
+    assert checks["zprime_robust"].passed
+    # what blocks stays to be looked at, what rests on it is gone
+    assert len(store.read_table("viability", "GATE_V1_DS1"))
+    row = store.read_table("qc", "GATE_V1_DS1").set_index(["plate", "metric"]).loc[("screen", "replicate_pearson")]
+    assert (row["verdict"], row["threshold"], row["threshold_from"]) == ("fail", 1.1, "screen.toml")
+    assert store.read_table("curves", "GATE_V1_DS1").empty
+    # a later run of the rest alone is no way round it
+    later = materialize_screen(store, "GATE_V1_DS1", select=f"{CURVES},{SCORES}", instance=instance)
+    assert later.made == []
+    assert "blocked by quality" in later.skipped[CURVES]
+    # and when the limit is lifted, all is made again
+    settings(folder, "[quality.replicate_pearson]\nblock = false\n")
+    assert set(materialize_screen(store, "GATE_V1_DS1", select=ALL, instance=instance).made) == set(ALL.split(","))
+
+
+def test_a_figure_of_the_fits_stops_the_scores_but_keeps_the_curves(
+    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Writer
+) -> None:
+    store = Store.open(tmp_path / "store")
+    folder = write_ctg_screen(tmp_path / "raw" / "FITS_V1_DS1")
+    register_screen(store, folder)
+    (store.root / "site.toml").write_text("[quality.replicate_dss_pearson]\ngood = 2\npoor = 1.5\nblock = true\n")
+    outcome = materialize_screen(store, "FITS_V1_DS1", select=ALL, instance=instance)
+    assert list(outcome.failed) == [CURVES]
+    assert "(site.toml)" in outcome.failed[CURVES].message
+    assert outcome.made == ["layout", KEY]
+    assert len(store.read_table("curves", "FITS_V1_DS1"))
+    later = materialize_screen(store, "FITS_V1_DS1", select=SCORES, instance=instance)
+    assert later.made == []
+    assert store.read_table("scores", "FITS_V1_DS1").empty
+    # the screen's own word wins over the site's
+    settings(folder, "[quality.replicate_dss_pearson]\nblock = false\n")
+    assert SCORES in materialize_screen(store, "FITS_V1_DS1", select=ALL, instance=instance).made
+
+
+def test_an_unknown_figure_in_the_configuration_is_named(
+    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Writer
+) -> None:
+    store = Store.open(tmp_path / "store")
+    register_screen(store, write_ctg_screen(tmp_path / "raw" / "TYPO_V1_DS1"))
+    (store.root / "site.toml").write_text("[quality.zprime_robbust]\ngood = 0.4\n")
+    outcome = materialize_screen(store, "TYPO_V1_DS1", select=f"layout,{KEY}", instance=instance)
+    assert outcome.failed[KEY].mendable
+    assert "no quality figure zprime_robbust; known are zprime, " in outcome.failed[KEY].message
+
+
+def test_a_doubtful_well_is_told_and_left_out_only_on_demand(
+    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Writer, look_at: Callable[..., Any]
+) -> None:
+    store = Store.open(tmp_path / "store")
+    folder = write_ctg_screen(tmp_path / "raw" / "WELL_V1_DS1")
+    register_screen(store, folder)
+    layout = pd.read_csv(folder / "layout.csv")
+    chosen = (layout["Treatment"] == "Inert") & (layout["Concentration"] == 100) & (layout["Plate"] == "P1")
+    well = layout[chosen].iloc[0]
+    matrix_file = folder / "ctg" / "WELL_V1_DS1_P1.xlsx"
+    matrix = pd.read_excel(matrix_file, index_col=0, engine="calamine")
+    matrix.loc[well["Row"], well["Column"]] = 0
+    matrix.to_excel(matrix_file, index_label="")
+    first = materialize_screen(store, "WELL_V1_DS1", select=f"layout,{KEY},{CURVES}", instance=instance)
+    assert first.success, first.failed
+
+    def spoilt() -> pd.Series[Any]:
+        rows = store.read_table("viability", "WELL_V1_DS1").set_index(["plate", "row", "column"])
+        found: pd.Series[Any] = rows.loc[("P1", well["Row"], well["Column"])]
+        return found
+
+    def points() -> int:
+        curves = store.read_table("curves", "WELL_V1_DS1").set_index(["drug", "replicate"])
+        return int(curves.loc[("Inert", "pooled"), "n_points"])
+
+    assert spoilt()["flag"] in ("empty", "unlike")
+    assert "its replicate P2" in spoilt()["flag_reason"]
+    assert not spoilt()["masked"]
+    assert points() == 10
+    finished = look_at(store, first, instance)
+    assert finished.materialization(KEY).metadata["n flagged"].value == 1
+    assert finished.materialization(KEY).metadata["n masked"].value == 0
+    settings(folder, '[wells]\nmask = ["empty", "unlike"]\n')
+    second = materialize_screen(store, "WELL_V1_DS1", select=f"layout,{KEY},{CURVES}", instance=instance)
+    assert spoilt()["masked"]
+    assert spoilt()["mask_reason"].startswith("flagged ")
+    assert spoilt()["raw"] == 0
+    assert points() == 9
+    finished = look_at(store, second, instance)
+    assert finished.materialization(KEY).metadata["n masked"].value == 1
+    assert "1: flagged" in str(finished.materialization(CURVES).metadata["wells left out"].value)
+
+
+def test_screens_whose_controls_drift_raise_a_flag_on_the_cohort(
+    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Writer
+) -> None:
+    store = Store.open(tmp_path / "store")
+    for number in range(1, 6):
+        name = f"S{number}_V1_DS1"
+        folder = write_ctg_screen(tmp_path / "raw" / name)
+        if number == 5:
+            for file in (folder / "ctg").iterdir():
+                matrix = pd.read_excel(file, index_col=0, engine="calamine")
+                (500 + (matrix - 500) / 6).round().to_excel(file, index_label="")
+        register_screen(store, folder)
+        assert materialize_screen(store, name, select=f"layout,{KEY}", instance=instance).success
+    own = store.read_table("qc", "S5_V1_DS1")
+    assert set(own.loc[own["metric"].str.startswith("zprime"), "verdict"]) == {"pass"}
+    outcome = materialize_cohort(store, instance=instance)
+    assert outcome.success
+    logs = instance.all_logs(outcome.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    (check,) = [event.get_dagster_event().asset_check_evaluation_data for event in logs]
+    assert check.check_name == "control_drift"
+    assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.WARN
+    assert "S5_V1_DS1, ctg: window 0.17 times" in check.description
+    assert "of 4 earlier screens" in check.description
+    assert "S4_V1_DS1" not in check.description
+
+
+def test_an_empty_cohort_has_no_drift(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    store = Store.open(tmp_path / "store")
+    store.root.mkdir()
+    outcome = materialize_cohort(store, instance=instance)
+    logs = instance.all_logs(outcome.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    (check,) = [event.get_dagster_event().asset_check_evaluation_data for event in logs]
+    assert check.passed

@@ -1,0 +1,194 @@
+"""Intervals hold the truth as often as they say, the noise of a batch is found, and draws are repeatable."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from phenodose.dose_response.curve_prior import Noise
+from phenodose.dose_response.curves import CurveBatch
+from phenodose.dose_response.fit import fit_curves
+from phenodose.dose_response.models import inhibition
+from phenodose.dose_response.noise import estimate_noise, noise_of_batch
+from phenodose.dose_response.points import CurvePoints
+from phenodose.dose_response.scoring import score_with_all
+from phenodose.errors import InputError
+from phenodose.plugins import registry
+from phenodose.simulation.curves import SimulatedCurves, simulate_curves
+
+SCORERS = ("dss_asym", "auc", "abs_ic50")
+
+
+def scored(curves: CurveBatch, *names: str) -> list[pd.DataFrame]:
+    return score_with_all(curves, [registry().create("scorer", name) for name in names])
+
+
+def held(simulation: SimulatedCurves, intervals: str = "posterior") -> dict[str, tuple[float, int]]:
+    """Share of intervals that hold the true score, and their number, by scorer."""
+    curves = fit_curves(simulation.points, bootstrap=200, noise="batch", intervals=intervals)
+    found = {}
+    for name, rows, true in zip(SCORERS, scored(curves, *SCORERS), scored(simulation.truth, *SCORERS), strict=True):
+        inside = (true["score"].notna() & rows["lower"].notna() & (true["bound"] == "=")).to_numpy()
+        holds = (rows["lower"] <= true["score"] + 1e-9) & (true["score"] - 1e-9 <= rows["upper"])
+        found[name] = float(holds[inside].mean()) if inside.any() else np.nan, int(inside.sum())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "doses", "replicates"),
+    [
+        ("clean", 5, 2),
+        ("noisy", 5, 2),
+        ("partial", 5, 2),
+        ("flat", 5, 2),
+        ("outlier", 5, 2),
+        ("clean", 5, 1),
+        ("outlier", 5, 1),
+        ("noisy", 5, 3),
+        ("noisy", 8, 2),
+    ],
+)
+def test_nineteen_of_twenty_intervals_hold_the_truth(kind, doses, replicates):
+    simulation = simulate_curves(kind, 250, 20260, doses, replicates, 4 / (doses - 1))
+    for scorer, (share, n) in held(simulation).items():
+        if not n:
+            continue
+        # three standard errors of a share of 0.95 about the promised 92 to 98 %
+        margin = 3 * np.sqrt(0.95 * 0.05 / n)
+        assert share >= 0.95 - max(margin, 0.03), scorer
+        # the least value there is always lies in an interval that begins there
+        if not (kind == "flat" and scorer == "dss_asym"):
+            assert share <= 0.95 + max(margin, 0.03), scorer
+
+
+def test_a_flat_drug_has_a_score_of_zero_and_an_interval_that_begins_there():
+    simulation = simulate_curves("flat", 60, 8)
+    (rows,) = scored(fit_curves(simulation.points, bootstrap=200, noise="batch"), "dss_asym")
+    assert (rows["lower"] == 0).mean() > 0.95
+    assert rows["upper"].median() < 3
+
+
+def test_a_bad_well_widens_intervals_little_once_the_batch_shows_that_there_are_some():
+    """The bootstrap spreads a bad well over all doses."""
+    simulation = simulate_curves("outlier", 100, 3)
+
+    def width(intervals: str) -> float:
+        curves = fit_curves(simulation.points, bootstrap=100, noise="batch", intervals=intervals)
+        (rows,) = scored(curves, "dss_asym")
+        return float((rows["upper"] - rows["lower"]).median())
+
+    assert width("posterior") < 0.5 * width("bootstrap")
+
+
+@pytest.mark.parametrize(("kind", "sd"), [("clean", 0.02), ("noisy", 0.10), ("outlier", 0.03)])
+@pytest.mark.parametrize("replicates", [1, 2])
+def test_the_noise_of_a_batch_is_found_even_from_single_wells(kind, sd, replicates):
+    noise = estimate_noise(fit_curves(simulate_curves(kind, 150, 5, replicates=replicates).points))
+    assert noise.sd == pytest.approx(sd, rel=0.15)
+    assert noise.weight >= 8
+    assert noise.bad_wells >= 0.05 if kind == "outlier" else noise.bad_wells <= 0.01
+
+
+def test_every_sample_and_readout_has_its_own_noise():
+    clean, noisy = simulate_curves("clean", 60, 5).points, simulate_curves("noisy", 60, 5).points
+    keys = pd.DataFrame({"sample": ["A"] * 60 + ["B"] * 60, "readout": "ctg", "drug": list(range(60)) * 2})
+    both = CurvePoints(
+        keys, *(np.concatenate([getattr(p, n) for p in (clean, noisy)]) for n in ("log10_dose", "inhibition"))
+    )
+    (first, of_clean), (second, of_noisy) = noise_of_batch(fit_curves(both))
+    assert first.tolist() == list(range(60))
+    assert second.tolist() == list(range(60, 120))
+    assert of_clean.sd < 0.03 < 0.07 < of_noisy.sd
+
+
+def test_noise_is_learned_from_the_curves_of_all_replicates_together():
+    points = simulate_curves("noisy", 40, 2).points
+    replicate = np.where(np.arange(40) < 20, "pooled", "1")
+    curves = fit_curves(CurvePoints(points.keys.assign(replicate=replicate), points.log10_dose, points.inhibition))
+    ((_, noise),) = noise_of_batch(curves)
+    assert noise == estimate_noise(curves.select(np.arange(20)))
+
+
+def test_nothing_is_learned_from_no_curves():
+    points = CurvePoints(pd.DataFrame({"drug": ["a"]}), np.zeros((1, 3)), np.full((1, 3), np.nan))
+    curves = fit_curves(points, bootstrap=5, noise="batch")
+    assert np.isnan(curves.draws).all()
+
+
+def test_draws_depend_on_the_noise_that_is_given_and_not_on_the_company():
+    points = simulate_curves("partial", 9, 4).points
+    noise = Noise(0.05, 20.0, 0.01)
+    together = fit_curves(points, bootstrap=8, seed=2, noise=noise).draws
+    order = np.array([5, 0, 7])
+    some = CurvePoints(points.keys.iloc[order], points.log10_dose[order], points.inhibition[order])
+    np.testing.assert_array_equal(fit_curves(some, bootstrap=8, seed=2, noise=noise).draws, together[order])
+    wider = fit_curves(points, bootstrap=60, seed=2, noise=Noise(0.2, 200.0, 0.01)).draws
+    narrow = fit_curves(points, bootstrap=60, seed=2, noise=Noise(0.02, 200.0, 0.01)).draws
+    assert np.median(wider[:, :, 1].std(axis=1)) > 1.5 * np.median(narrow[:, :, 1].std(axis=1))
+
+
+@pytest.mark.parametrize("draws", [1, 7, 250])
+def test_there_are_as_many_draws_as_asked_for(draws):
+    assert fit_curves(simulate_curves("noisy", 2, 1).points, bootstrap=draws).draws.shape == (2, draws, 5)
+
+
+def test_inhibitions_far_beyond_the_usual_are_drawn_on_their_own_scale():
+    x = np.repeat(np.arange(5.0), 2)[None]
+    y = 30 * inhibition(x, 0.0, 1.0, 2.0, 1.5, 1.0) + np.random.default_rng(1).normal(0, 0.6, x.shape)
+    curves = fit_curves(CurvePoints(pd.DataFrame({"drug": ["a"]}), x, y), bootstrap=200)
+    drawn = curves.drawn(0, 200).inhibition_at(x[0])
+    np.testing.assert_allclose(np.median(drawn, axis=0), 30 * inhibition(x[0], 0.0, 1.0, 2.0, 1.5, 1.0), atol=2.5)
+
+
+def test_the_bootstrap_over_wells_is_there_too():
+    points = simulate_curves("noisy", 30, 6).points
+    first, again = (fit_curves(points, bootstrap=20, intervals="bootstrap").draws for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert (first[:, :, 2].std(axis=1) > 0).all()
+    shares = held(simulate_curves("noisy", 150, 7), "bootstrap")
+    assert shares["dss_asym"][0] > 0.85
+    with pytest.raises(InputError, match="intervals 'jackknife': there are posterior and bootstrap"):
+        fit_curves(points, bootstrap=2, intervals="jackknife")
+
+
+def test_an_interval_that_reaches_beyond_the_tested_doses_says_so():
+    x = np.repeat(np.arange(5.0), 2)
+    rng = np.random.default_rng(2)
+    parameters = [(0, 1.0, 2.0), (0, 0.2, 2.0), (0, 1.0, -1.5), (0, 0.56, 3.0)]
+    y = np.array([inhibition(x, b, t, m, 1.2, 1.0) for b, t, m in parameters]) + rng.normal(0, 0.05, (4, 10))
+    points = CurvePoints(pd.DataFrame({"drug": list("abcd")}), np.tile(x, (4, 1)), y)
+    (rows,) = scored(fit_curves(points, bootstrap=200), "abs_ic50")
+    assert rows["bound"].tolist()[:3] == ["=", ">", "<"]
+    assert rows["upper_bound"].tolist() == ["=", ">", "=", ">"]
+    assert rows["lower_bound"].tolist() == ["=", "=", "<", "="]
+    assert rows["upper"].tolist()[1] == 10_000
+    assert rows["upper"].tolist()[3] == 10_000
+    assert rows["lower"].tolist()[3] < 10_000
+    assert rows["lower"].tolist()[2] == 1
+    (without,) = scored(fit_curves(points), "abs_ic50")
+    assert without[["lower_bound", "upper_bound"]].isna().all(axis=None)
+
+
+def test_the_published_value_stands_beside_the_bound():
+    x = np.repeat(np.arange(5.0), 2)
+    y = np.array([inhibition(x, 0, t, 2.0, 1.2, 1.0) for t in (1.0, 0.2)])
+    curves = fit_curves(CurvePoints(pd.DataFrame({"drug": list("ab")}), np.tile(x, (2, 1)), y), bootstrap=20)
+    ic50, dss = scored(curves, "abs_ic50", "dss_asym")
+    assert ic50["bound"].tolist() == ["=", ">"]
+    assert ic50["published_value"].tolist() == pytest.approx([ic50["score"][0], 10_000], rel=1e-6)
+    assert dss["published_value"].isna().all()
+
+
+def test_curves_that_the_wells_place_are_identifiable_and_others_tell_why_not():
+    x = np.repeat(np.arange(5.0), 2)
+    rng = np.random.default_rng(4)
+    parameters = [(0.0, 0.9, 2.0), (0.0, 0.0, 2.0), (0.0, 1.0, 4.6), (0.0, 0.9, -0.8)]
+    y = np.array([inhibition(x, b, t, m, 1.3, 1.0) for b, t, m in parameters]) + rng.normal(0, 0.03, (4, 10))
+    points = CurvePoints(pd.DataFrame({"drug": ["good", "flat", "late", "early"]}), np.tile(x, (4, 1)), y)
+    frame = fit_curves(points, bootstrap=300).to_frame().set_index("drug")
+    assert frame["identifiable"].tolist() == [True, False, False, False]
+    assert frame["not_identifiable_because"].isna().tolist() == [True, False, False, False]
+    assert "above the highest tested dose (1e+04 nM)" in frame.loc["late", "not_identifiable_because"]
+    assert "below the lowest tested dose (1 nM)" in frame.loc["early", "not_identifiable_because"]
+    without = fit_curves(points).to_frame()
+    assert without["identifiable"].isna().all()
+    assert str(without["identifiable"].dtype) == "boolean"
