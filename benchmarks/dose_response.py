@@ -22,13 +22,13 @@ from scipy.optimize import OptimizeWarning, curve_fit
 
 from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.points import CurvePoints
-from phenodose.simulation.curves import simulate_curves
+from phenodose.simulation.curves import Difficulty, simulate_curves
 
 #: Fits a CPU-second of the R package nplr (all models and its refit) on the 75 curves of a screen: measured once
 #: in R, not here.
 NPLR_IN_R = 33.0
 LN10 = np.log(10.0)
-DIFFICULTIES = ("clean", "noisy", "partial", "outlier")
+DIFFICULTIES: tuple[Difficulty, ...] = ("clean", "noisy", "partial", "outlier")
 
 
 def many_curves(curves: int, seed: int) -> CurvePoints:

@@ -170,12 +170,14 @@ def _lock_file(place: Path) -> Path:
 
 
 def _forget_work(step: Step, plugin: StagedReadout, phase: Phase) -> None:
+    """Remove the folder of the training, and copies that a kill left half made."""
     import filelock
 
     place = step.store.checkpoint_dir(step.screen_id, plugin.name, phase.name)
     try:
         with filelock.FileLock(_lock_file(place), timeout=0):
-            shutil.rmtree(_work_folder(place), ignore_errors=True)
+            for left_over in (_work_folder(place), *place.parent.glob(f".{place.name}.*.partial")):
+                shutil.rmtree(left_over, ignore_errors=True)
     except filelock.Timeout:
         return  # another process trains there by now
 

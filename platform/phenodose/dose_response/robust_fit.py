@@ -13,7 +13,7 @@ constant, drawn a little to no effect by what the wells leave open.
 
 `NOISE_FLOOR` and the plateau rule were chosen by comparing settings on BT-40 (published scores), on a second,
 noisier screen of it (scores of the fit `nplr`) and on simulated curves of known truth, the spreads of the
-penalty on simulated curves of several kinds; agreement with BT-40 is therefore not an independent test.
+penalty on simulated curves of several kinds and on BT-40; agreement with BT-40 is no independent test.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ MID_MARGIN = 1.0
 #: Slope to which a curve goes whose wells do not tell; asymmetry goes to 1.
 USUAL_SLOPE = 1.5
 #: Standard deviations of ln slope and ln asymmetry among curves.
-LOG_SLOPE_SPREAD = 1.0
-LOG_ASYMMETRY_SPREAD = 0.7
+LOG_SLOPE_SPREAD = 1.5
+LOG_ASYMMETRY_SPREAD = 1.0
 #: Standard deviation of a well about its curve before the wells are seen, and for how many wells that counts.
 USUAL_NOISE = 0.05
 USUAL_NOISE_WEIGHT = 2.0

@@ -79,6 +79,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 def test_sigkill_in_every_phase_costs_no_bit(tmp_path: Path) -> None:
     (tmp_path / "parameters.json").write_text(json.dumps(PARAMETERS))
