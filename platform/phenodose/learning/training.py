@@ -134,6 +134,8 @@ def fit(
     )
     network.optimizer.build(network.trainable_variables)
     wanted = targets(data, plan.label_smoothing)
+    if work is not None:
+        _clear_half_written(work)
     point = None if work is None else _ResumePoint(work / _RESUME, _key(network, plan, data))
     history = point.restore(network) if point else []
     training, held_out = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
@@ -166,6 +168,16 @@ def _key(network: Any, plan: Plan, data: TrainingSet) -> str:
 def drop_resume_point(work: Path) -> None:
     """Remove the resume point of a training whose weights are stored: the optimiser's state is not kept."""
     shutil.rmtree(work / _RESUME, ignore_errors=True)
+    _clear_half_written(work)
+
+
+def _clear_half_written(work: Path) -> None:
+    """Remove what kills left half written; a resume point is three times the size of the weights."""
+    for left_over in work.glob(".*.partial"):
+        if left_over.is_dir():
+            shutil.rmtree(left_over, ignore_errors=True)
+        else:
+            left_over.unlink(missing_ok=True)
 
 
 def inputs_hash(data: TrainingSet) -> str:

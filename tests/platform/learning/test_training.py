@@ -199,3 +199,11 @@ def test_every_intensity_mode_trains_on_other_images(monkeypatch: pytest.MonkeyP
     losses = {history[0]["loss"] for history in histories}
     assert len(losses) == 3
     assert np.isfinite(list(losses)).all()
+
+
+def test_what_a_kill_left_half_written_is_removed_before_training_goes_on(tmp_path: Path) -> None:
+    (tmp_path / ".resume.0123abcd.partial").mkdir()
+    (tmp_path / ".resume.0123abcd.partial" / "state.weights.h5").write_bytes(b"half")
+    (tmp_path / ".record.json.0123abcd.partial").write_bytes(b"{")
+    trained(replace(PLAN, epochs=1), work=tmp_path)
+    assert list(tmp_path.iterdir()) == []
