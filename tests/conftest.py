@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from phenodose.storage.warehouse import rebuild_cohort
 from phenodose.store import Store
@@ -19,6 +20,10 @@ from phenodose.store import Store
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and `dagster dev` then ends by
 # neither INT nor TERM; with Python's own handler, children start with the default again.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no fault of the code: no example is judged by the clock.
+settings.register_profile("phenodose", deadline=None)
+settings.load_profile("phenodose")
 
 ROWS = "ABCDEFGHIJKLMNOP"
 DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)

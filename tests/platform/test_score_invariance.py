@@ -167,7 +167,7 @@ def scores_of(layout: Layout, fit: str = "robust") -> pd.Series:
 
 
 @pytest.mark.parametrize("change", [*EXACT, *CLOSE], ids=lambda change: change.__name__)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_points_of_the_curves_do_not_change(file: Path, change: Change, seed: int) -> None:
     table = random_screen(seed)
@@ -178,7 +178,7 @@ def test_the_points_of_the_curves_do_not_change(file: Path, change: Change, seed
 
 
 @pytest.mark.parametrize("change", [*EXACT, *CLOSE], ids=lambda change: change.__name__)
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_scores_do_not_change(file: Path, change: Change, seed: int) -> None:
     table = random_screen(seed)
@@ -187,7 +187,7 @@ def test_the_scores_do_not_change(file: Path, change: Change, seed: int) -> None
     pd.testing.assert_series_equal(after, before, rtol=0, atol=1e-9 if change in EXACT else 1e-6)
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 @given(seed=st.integers(0, 2**32 - 1), decades=st.floats(-9, 6))
 def test_scaled_doses_scale_the_ics_and_leave_the_scores(file: Path, seed: int, decades: float) -> None:
     table = random_screen(seed)
@@ -220,7 +220,7 @@ def curves_of(parameters: np.ndarray) -> CurveBatch:
     return replace(fifty_curves(), **named)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 2**32 - 1),
     amin=st.sampled_from(["auto", 0, 10, 25]),

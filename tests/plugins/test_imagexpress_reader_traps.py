@@ -293,7 +293,7 @@ def test_channels_may_be_imaged_at_some_time_points_only(tmp_path):
     assert not plate.has_mip("B02", 1, time=2)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     plate=st.from_regex(r"[A-Za-z0-9 _.-]{1,12}", fullmatch=True),
     wave=st.integers(1, 30),
@@ -449,7 +449,7 @@ def listed_in_another_order(seed: int) -> Iterator[None]:
         os.scandir = real
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_the_index_does_not_depend_on_the_order_of_the_file_system(export, seed):
     expected, told = index(export), notes(export)

@@ -230,7 +230,7 @@ def test_parameters_on_the_command_line_teach(operetta, tmp_path):
     assert "greater than 0" in run("--reader", "pattern", "--param", "z_step_um=-1")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     row=st.integers(0, 31),
     column=st.integers(1, 48),

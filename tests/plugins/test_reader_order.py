@@ -75,7 +75,7 @@ def folders(tmp_path_factory) -> list[tuple[Path, Reader]]:
 
 
 @pytest.mark.parametrize("kind", range(len(KINDS)), ids=[reader.name for _, reader in KINDS])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32))
 def test_the_index_is_complete_sorted_and_the_same(folders, kind, seed):
     folder, reader = folders[kind]

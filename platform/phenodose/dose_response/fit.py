@@ -38,6 +38,8 @@ LARGEST_INHIBITION = 1e6
 LARGEST_LOG10_DOSE = 100.0
 #: Doses closer than this in log10 are the same dose.
 SAME_DOSE = 1e-9
+#: Decimals of inhibition (fraction) and of log10 dose that a fit sees; normalising leaves errors near 1e-15.
+MEANT_DIGITS = 10
 
 
 @dataclass
@@ -143,7 +145,14 @@ def _fit_block(
     which: np.ndarray,
     result: _Result,
 ) -> None:
-    """Fit curves with m points each, x and y (m, g), and write to the rows `which` of the result."""
+    """Fit curves with m points each, x and y (m, g), and write to the rows `which` of the result.
+
+    The fits see decades above the lowest dose, and both axes without the digits that arithmetic spoils: where a
+    search ends may depend on the last bit, and neither the unit of the doses nor the scale of the raw values
+    may decide a score.
+    """
+    lowest = x[0]
+    x, y = np.round(x - lowest, MEANT_DIGITS), np.round(y, MEANT_DIGITS)
     equal = y.max(axis=0) - y.min(axis=0) <= 1e-12
     if fit == "robust":
         found = fit_robust(x, y, only)
@@ -161,6 +170,7 @@ def _fit_block(
         gof = 1 - total((y - fitted) ** 2) / total(deviation**2)
         ends = 100 * fitted[[0, -1]]
     result.model[which], result.parameters[which] = model, parameters.T
+    result.parameters[which, 2] += lowest
     result.gof[which] = np.where(np.isfinite(gof) & ~equal, gof, np.nan)
     result.objective[which] = np.where(model > 0, power_loss(y - fitted), np.nan)
     for i, row in enumerate(which):
@@ -174,6 +184,7 @@ def _fit_block(
         if len(some):
             drawn = bootstrap_draws((mirrored * x)[:, some], y[:, some], model[some], theta[:, some], bootstrap, seed)
             drawn[:, :, 2:4] *= mirrored[some][:, None, None]
+            drawn[:, :, 2] += lowest[some][:, None]
             result.draws[which[some]] = drawn
 
 

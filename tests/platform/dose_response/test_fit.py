@@ -135,7 +135,7 @@ def test_a_curve_does_not_depend_on_its_company_its_place_or_the_order_of_its_we
 
 
 @given(st.integers(0, 10**6), st.integers(-9, 9))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_unit_of_the_dose_moves_the_mid_dose_and_nothing_else(seed, decades):
     points = noisy_curves(3, seed)
     moved = CurvePoints(points.keys, points.log10_dose + decades, points.inhibition)
@@ -149,7 +149,7 @@ def test_the_unit_of_the_dose_moves_the_mid_dose_and_nothing_else(seed, decades)
     st.integers(1, 3),
     st.sampled_from(FITS),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rising_inhibition_is_ok_and_its_curve_rises(levels, replicates, fit):
     curve = next(
         iter(fit_curves(points_of((np.repeat(np.arange(5.0), replicates), np.repeat(levels, replicates))), fit))
@@ -163,7 +163,7 @@ dose = st.floats(-30, 30) | st.sampled_from([0.0, 1, 2, 400, np.nan, np.inf])
 
 
 @given(st.lists(st.tuples(dose, anything), max_size=12))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_no_data_raise(pairs):
     x, y = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
     for fit in FITS:

@@ -63,7 +63,7 @@ def test_no_curve_within_the_bounds_fits_better():
             assert mine <= best * (1 + 1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), shift=st.floats(-6, 6), missing=st.integers(0, 3))
 def test_neither_order_unit_padding_nor_company_matter(seed, shift, missing):
     x, y = noisy(3, seed)

@@ -27,7 +27,6 @@ def test_ranges_of_nothing_leave_images_as_they_are() -> None:
     np.testing.assert_allclose(augmented(signal, Augmentation.none()), signal, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), epoch=st.integers(0, 500), n=st.integers(1, 40), more=st.integers(0, 40))
 def test_parameters_of_a_well_depend_on_seed_phase_epoch_and_place_alone(
     seed: int, epoch: int, n: int, more: int
@@ -44,7 +43,6 @@ def test_parameters_of_a_well_depend_on_seed_phase_epoch_and_place_alone(
         assert not np.array_equal(few.transform, other.transform)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_intensity_and_shift_stay_in_their_ranges(epoch: int) -> None:
     shifts_only = Augmentation(flip=False, rotation_degrees=0, zoom_min=1, zoom_max=1)
@@ -68,7 +66,7 @@ def test_flips_alone_give_the_four_mirror_images() -> None:
     assert seen == {0, 1, 2, 3}
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 1000))
 def test_borders_are_reflected_so_that_an_even_image_stays_even(epoch: int) -> None:
     even = np.full((4, *SIZE, 3), 0.25, np.float32)
@@ -103,7 +101,6 @@ def test_intensity_multiplies_the_signal(factor: float) -> None:
     np.testing.assert_allclose(augmented(signal, only), factor * signal, rtol=1e-5)
 
 
-@settings(deadline=None)
 @given(largest=st.floats(0, 180), epoch=st.integers(0, 500))
 def test_rotations_are_rigid_about_the_centre_and_within_their_range(largest: float, epoch: int) -> None:
     turns = Augmentation(False, largest, 0, 1, 1, 1, 1)
@@ -127,7 +124,6 @@ def test_a_round_picture_stays_as_it_is_when_turned_and_mirrored() -> None:
     np.testing.assert_allclose(turned[:, inside], signal[:, inside], atol=0.02)  # what one resampling costs
 
 
-@settings(deadline=None)
 @given(least=st.floats(0.01, 1), more=st.floats(0, 5), epoch=st.integers(0, 500))
 def test_any_range_of_intensity_is_kept(least: float, more: float, epoch: int) -> None:
     ranges = Augmentation(intensity_min=least, intensity_max=least + more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
@@ -76,7 +76,6 @@ def test_an_image_of_one_value_stays_finite(mode: IntensityMode) -> None:
     assert np.isfinite(found).all()
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.integers(-300, 300), min_size=6, max_size=6),
     st.floats(0.5, 1.5, width=32),
@@ -96,7 +95,6 @@ def test_the_modes_are_those_of_pillow(values: list[int], factor: float, mode: s
     np.testing.assert_allclose(found[0], wanted, atol=1e-3)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.floats(0.5, 1.5, width=32), st.booleans())
 def test_the_modes_are_those_of_keras_own_legacy_code(seed: int, factor: float, dark: bool) -> None:
     legacy = pytest.importorskip("keras.src.legacy.preprocessing.image", reason="this Keras has no legacy code")

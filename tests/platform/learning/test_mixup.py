@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phenodose.learning.mixup import blend_controls
@@ -17,7 +17,6 @@ def chunk(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return images, np.stack([1 - wanted, wanted], axis=-1), kind != 2
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(2, 40), st.floats(0, 1))
 def test_a_blend_is_labelled_in_proportion_and_drug_wells_are_left_alone(seed: int, n: int, fraction: float) -> None:
     images, wanted, is_control = chunk(n)

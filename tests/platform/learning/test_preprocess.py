@@ -30,7 +30,7 @@ def test_every_backbone_has_its_own_preprocessing() -> None:
     np.testing.assert_allclose(np.asarray(network_input(signal, "mobilenet_v3")), 255.0, atol=1e-3)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(gain=st.floats(0.2, 5), offset=st.floats(0, 0.2), seed=st.integers(0, 100))
 def test_how_strongly_a_well_was_stained_does_not_reach_a_network_without_first_weights(
     gain: float, offset: float, seed: int

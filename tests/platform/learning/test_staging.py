@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phenodose.errors import NotMade
@@ -82,7 +82,6 @@ def test_images_belong_to_their_wells() -> None:
     np.testing.assert_allclose(data.images[:, 0, 0, 0], wanted, rtol=1e-6)
 
 
-@settings(deadline=None)
 @given(per_class=st.integers(0, 12), plates=st.integers(1, 4))
 def test_held_out_wells_are_spread_evenly_and_leave_half_of_a_class(per_class: int, plates: int) -> None:
     data = chosen(replace(CONTROLS, validation_wells_per_class=per_class), layout(plates))

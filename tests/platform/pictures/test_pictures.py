@@ -135,7 +135,7 @@ def rng_mosaic() -> np.ndarray:
     return np.random.default_rng(2).integers(0, 256, (512, 768), dtype=np.uint8)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(height=st.integers(1, 300), width=st.integers(1, 500), seed=st.integers(0, 9))
 def test_a_mosaic_of_any_size_fits(height: int, width: int, seed: int) -> None:
     mosaic = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)

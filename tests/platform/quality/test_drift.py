@@ -62,7 +62,7 @@ def test_good_plates_are_quiet(seed: int) -> None:
         assert judge(f"{one.control}_spread_ratio", one.spread_ratio).verdict in ("pass", "warn")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(0.01, 100), st.floats(-1e3, 1e3), st.booleans())
 def test_figures_do_not_depend_on_the_readouts_unit_and_sign(scale: float, shift: float, flip: bool) -> None:
     wells = controls([(1000, 100), (1200, 90), (900, 150)])

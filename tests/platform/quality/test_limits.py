@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phenodose.errors import InputError
@@ -45,7 +45,6 @@ def test_limits_that_contradict_each_other_are_refused(metric: str, said: Qualit
         Limits.resolve(screen={metric: said})
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(METRICS)), st.floats(-1e3, 1e3), st.floats(0, 1e3))
 def test_a_better_value_never_gets_a_worse_verdict(metric: str, value: float, better_by: float) -> None:
     order = ["fail", "warn", "pass", "none"]

@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(edits=EDITS, delimiter=st.sampled_from(",;\t"))
 def test_any_cells_of_a_text_layout(folder: Path, edits: list[tuple[int, int, str]], delimiter: str) -> None:
     path = folder / "layout.csv"
@@ -63,7 +63,7 @@ def test_any_cells_of_a_text_layout(folder: Path, edits: list[tuple[int, int, st
     assert fault is None or fault.startswith(str(path))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     edits=st.lists(
         st.tuples(
@@ -100,7 +100,7 @@ TOKEN = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     lines=st.lists(st.lists(TOKEN, max_size=7), max_size=5),
     separator=st.sampled_from(["\t", " ", ",", ";", ", "]),
@@ -112,7 +112,7 @@ def test_any_text_of_a_plate_reader(lines: list[list[str]], separator: str, head
     assert fault is None or fault.startswith("file.txt")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     files=st.dictionaries(
         st.from_regex(r"[A-C]_(N?[1-3]|x)\.(txt|csv|xlsx)", fullmatch=True),

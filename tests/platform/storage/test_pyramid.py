@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -32,7 +32,6 @@ def test_halve_is_the_rounded_mean_of_2_by_2(plane):
 
 
 @given(planes, st.integers(1, 12), st.integers(1, 12))
-@settings(deadline=None)
 def test_area_average_is_the_mean_over_a_common_grid(plane, size_y, size_x):
     fine = np.repeat(np.repeat(plane.astype(np.int64), size_y, axis=0), size_x, axis=1)
     blocks = fine.reshape(size_y, plane.shape[0], size_x, plane.shape[1])

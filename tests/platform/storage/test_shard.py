@@ -50,7 +50,7 @@ def arrays(draw):
 
 
 @given(arrays())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_array_reads_back_identically(tmp_path_factory, case):
     values, chunk, grid = case
     folder = tmp_path_factory.mktemp("a") / "array"

@@ -30,7 +30,7 @@ def test_a_whole_file_passes_and_tells_its_header(image):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_file_cut_anywhere_is_refused_at_the_door(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("cut")
     whole = folder / "whole.tif"

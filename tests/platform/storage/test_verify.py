@@ -36,7 +36,7 @@ def test_a_whole_plate_has_no_fault(plate, raw):
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_flipped_bit_below_a_well_is_found(plate, data):
     files = sorted(p for p in plate.glob("*/*/**/*") if p.is_file())
     file = data.draw(st.sampled_from(files))

@@ -281,7 +281,7 @@ def test_rows_stop_at_the_limit(made_up_cohort: Store) -> None:
 
 
 def test_faults_name_what_exists(made_up_cohort: Store) -> None:
-    with pytest.raises(InputError, match=r"The cohort has: checkpoints, curves, .*hits.*wells"):
+    with pytest.raises(InputError, match=r"The cohort has: checkpoints, .*curves, .*hits.*wells"):
         query(made_up_cohort, "SELECT * FROM score")
     with pytest.raises(InputError, match=r"Columns: hits \(screen, sample, entity"):
         query(made_up_cohort, "SELECT dss FROM hits")
