@@ -34,8 +34,8 @@ check: $(READY)  ## Lint, format and type checks.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check  ## Everything that must pass: checks, then all tests.
-	$(BIN)/python -m pytest
+test: check  ## Everything that must pass: checks, then all tests, two files at a time.
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 docs: $(READY)  ## Regenerate the pages that are made from code.
 	$(BIN)/python docs/generate.py

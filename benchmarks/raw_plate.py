@@ -50,7 +50,9 @@ def plane_pixels(well: int, z: int, planes: int, size_px: int, seed: int) -> np.
     return pixels
 
 
-def write_plane(folder: Path, planes: int, size_px: int, seed: int, place: tuple[int, str, int]) -> None:
+def write_plane(
+    folder: Path, planes: int, size_px: int, seed: int, more_tags: int, place: tuple[int, str, int]
+) -> None:
     """Write one TIFF file."""
     number, well, z = place
     stem = f"Bench_{well}_s1_w1"
@@ -70,7 +72,7 @@ def write_plane(folder: Path, planes: int, size_px: int, seed: int, place: tuple
         "Z Step": z + 1,
         "acquisition-time-local": f"20260101 10:{number:02d}:{z:02d}.000",
         "Instrument Serial Number": "5150123",
-    }
+    } | {f"Setting of the instrument {n}": f"{n} at plane {z} of {well}" for n in range(more_tags)}
     kinds = {int: "int", float: "float", str: "string"}
     props = "".join(f'<prop id="{k}" type="{kinds[type(v)]}" value="{v}"/>\n' for k, v in tags.items())
     path = folder / f"ZStep_{z + 1}" / f"{stem}{uuid.uuid5(uuid.NAMESPACE_OID, f'{stem}{z}')}.tif"
@@ -85,12 +87,14 @@ def write_plane(folder: Path, planes: int, size_px: int, seed: int, place: tuple
     )
 
 
-def write_plate(out: Path, wells: int = 8, planes: int = 24, size_px: int = 2048, seed: int = 1) -> Path:
+def write_plate(
+    out: Path, wells: int = 8, planes: int = 24, size_px: int = 2048, seed: int = 1, more_tags: int = 0
+) -> Path:
     """Write a plate of one site and one channel in the layout of the MetaXpress database; returns `out`."""
     folder = out / "2026-01-01" / "1000"
     places = [(number, well, z) for number, well in enumerate(well_names(wells)) for z in range(planes)]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(partial(write_plane, folder, planes, size_px, seed), places, chunksize=4))
+        list(pool.map(partial(write_plane, folder, planes, size_px, seed, more_tags), places, chunksize=4))
     return out
 
 
@@ -102,8 +106,11 @@ def main() -> None:
     parser.add_argument("--planes", type=int, default=24)
     parser.add_argument("--size-px", type=int, default=2048)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--more-tags", type=int, default=0, help="MetaXpress writes about 70 more")
     arguments = parser.parse_args()
-    write_plate(arguments.out, arguments.wells, arguments.planes, arguments.size_px, arguments.seed)
+    write_plate(
+        arguments.out, arguments.wells, arguments.planes, arguments.size_px, arguments.seed, arguments.more_tags
+    )
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ class Table:
 
         if not rows:
             return self.empty()
-        return pd.DataFrame([{name: row.get(name) for name in self.column_names} for row in rows])
+        return pd.DataFrame({name: [row.get(name) for row in rows] for name in self.column_names})
 
 
 def _text(name: str, description: str, required: bool = True) -> Column:

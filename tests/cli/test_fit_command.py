@@ -54,6 +54,22 @@ def test_json_summary_and_the_published_fit(curves_csv, tmp_path, capsys):
     assert pd.read_csv(tmp_path / "fits.csv")["fit"].unique().tolist() == ["nplr"]
 
 
+def test_a_column_that_says_its_unit_needs_no_option(curves_csv, tmp_path, capsys):
+    assert run("fit", curves_csv, "--out", tmp_path / "fits.csv") == 0
+    fraction = pd.read_csv(tmp_path / "fits.csv")
+    table = pd.read_csv(curves_csv, dtype={"curve_id": str})
+    weak = table.assign(inhibition_percent=100 * table["inhibition"]).drop(columns="inhibition")
+    weak.to_csv(curves_csv, index=False)
+    assert run("fit", curves_csv, "--out", tmp_path / "fits.csv") == 0
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "fits.csv"), fraction, rtol=1e-9)
+    weak.assign(inhibition_fraction=0.1).to_csv(curves_csv, index=False)
+    assert run("fit", curves_csv, "--out", tmp_path / "fits.csv") == 2
+    assert "inhibition_fraction and inhibition_percent both hold inhibitions" in capsys.readouterr().err
+    weak.rename(columns={"inhibition_percent": "inhibition_fraction"}).to_csv(curves_csv, index=False)
+    assert run("fit", curves_csv, "--percent", "--out", tmp_path / "fits.csv") == 2
+    assert "--percent contradicts the column inhibition_fraction" in capsys.readouterr().err
+
+
 def test_percent_is_refused_with_its_remedy_and_taken_when_told(curves_csv, tmp_path, capsys):
     table = pd.read_csv(curves_csv, dtype={"curve_id": str})
     table.assign(inhibition=100 * table["inhibition"]).to_csv(curves_csv, index=False)

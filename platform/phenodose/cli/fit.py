@@ -27,13 +27,14 @@ _FILE = click.Path(path_type=Path)
     show_default=True,
     help="Draws of each curve, which tell whether it is identifiable; 0 for none.",
 )
-@click.option("--percent", is_flag=True, help="Inhibition is in percent, not a fraction.")
+@click.option("--percent", is_flag=True, help="The column inhibition is in percent, not a fraction.")
 @json_option
 def command(curves: Path, out: Path, fit: Any, draws: int, percent: bool, as_json: bool) -> None:
     """Fit dose-response curves from a table.
 
     CURVES has one row a point: curve_id (or set_id), dose in nM, inhibition as a fraction (0 no effect, 1 all
-    dead). Every other column is kept.
+    dead). A column inhibition_percent or inhibition_fraction in its place says its unit by itself. Every other
+    column is kept.
 
     \b
     Example: phenodose fit curves.csv --out fits.csv

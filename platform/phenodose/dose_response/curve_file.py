@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ID_COLUMNS = ("curve_id", "set_id")
 DOSE, INHIBITION = "dose", "inhibition"
+#: Columns that say their unit; one of them may stand for `inhibition`.
+IN_FRACTION, IN_PERCENT = "inhibition_fraction", "inhibition_percent"
 #: Columns of a fits file after those of the points file, most wanted first.
 _FIRST = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "objective", "status")
 FIT_COLUMNS: tuple[str, ...] = (*_FIRST, *(name for name in CURVE_FIT_COLUMNS if name not in _FIRST))
@@ -52,23 +54,27 @@ def read_curve_file(path: Path, percent: bool = False) -> CurveFile:
 
     Args:
         path: csv, tsv, txt or a workbook.
-        percent: inhibition is in percent, not a fraction.
+        percent: the column `inhibition` is in percent, not a fraction; the columns `inhibition_fraction` and
+            `inhibition_percent` say it by themselves.
 
     Raises:
         InputError: a column is missing, a value is no number, a dose is negative or missing, the file holds
-            no points, or its inhibitions are in percent though `percent` is not set; all faults together.
+            no points, or its inhibitions seem to be in percent though nothing says so; all faults together.
     """
     sheet = _sheet(path)
     rows = [row for row in sheet.rows if any(cell is not None for cell in row)]
     header = [to_text(cell) or "" for cell in rows[0]] if rows else []
     identity = next((name for name in ID_COLUMNS if name in header), ID_COLUMNS[0])
-    _check_header(sheet.place, header, identity)
+    measured = _check_header(sheet.place, header, identity)
+    if percent and measured == IN_FRACTION:
+        raise InputError(f"{sheet.place}: --percent contradicts the column {IN_FRACTION}; leave one out.")
     if len(rows) < 2:
         raise InputError(f"{sheet.place}: has a header but no points; write one row a point.")
+    header = [INHIBITION if name == measured else name for name in header]
     frame = _frame(rows[1:], header, identity, sheet.place)
-    scale = 100.0 if percent else 1.0
+    scale = 100.0 if percent or measured == IN_PERCENT else 1.0
     values = frame[INHIBITION].to_numpy(dtype=np.float64)
-    if not percent:
+    if scale == 1.0:
         _refuse_percent(values, sheet.place)
     notes = []
     zero = int((frame[DOSE] == 0).sum())
@@ -93,9 +99,14 @@ def _sheet(path: Path) -> Sheet:
     return read_delimited(path.read_bytes(), str(path))
 
 
-def _check_header(place: str, header: list[str], identity: str) -> None:
+def _check_header(place: str, header: list[str], identity: str) -> str:
+    """The column that holds the inhibitions, if nothing is wrong with the header."""
     faults = Faults(place)
-    for name in (identity, DOSE, INHIBITION):
+    spellings = [name for name in (INHIBITION, IN_FRACTION, IN_PERCENT) if name in header]
+    if len(spellings) > 1:
+        faults.add(f"the columns {' and '.join(spellings)} both hold inhibitions; keep one.")
+    measured = spellings[0] if spellings else INHIBITION
+    for name in (identity, DOSE, measured):
         if name not in header:
             wanted = "curve_id (or set_id)" if name == ID_COLUMNS[0] else name
             faults.add(
@@ -107,6 +118,7 @@ def _check_header(place: str, header: list[str], identity: str) -> None:
         if name in FIT_COLUMNS:
             faults.add(f"column {name} is also a column of the result; rename it.")
     faults.raise_if_any()
+    return measured
 
 
 def _frame(rows: list[list[Cell]], header: list[str], identity: str, place: str) -> pd.DataFrame:
@@ -147,7 +159,7 @@ def _refuse_percent(values: np.ndarray, place: str) -> None:
     if len(known) and float((known > _LARGEST_FRACTION).mean()) > _MANY:
         raise InputError(
             f"{place}: inhibition reaches {known.max():g}, which looks like percent; a fraction runs from 0 to 1. "
-            "Add --percent."
+            "Name the column inhibition_percent, or add --percent."
         )
 
 

@@ -53,8 +53,15 @@ PLANES = Table(
 
 def planes_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """The index of these planes: every column of `PLANES`, sorted by its key, whatever the order of the rows."""
+    import pandas as pd
+
     filled = [{"plate": None, "checksum": None, **row} for row in rows]
-    return PLANES.frame(filled).sort_values(list(PLANES.key), kind="stable", ignore_index=True)
+    # Ordered before the frame is made: a second copy of all tags would be most of an ingest's memory.
+    keys = pd.DataFrame([[row.get(name) for name in PLANES.key] for row in filled], columns=list(PLANES.key))
+    filled = [filled[place] for place in keys.sort_values(list(PLANES.key), kind="stable").index]
+    # As the objects that they are: a column of pandas' own texts would hold them again.
+    tags = pd.Series([row.pop("metadata", None) for row in filled], dtype=object)
+    return PLANES.frame(filled).assign(metadata=tags)
 
 
 def missing_images(index: pd.DataFrame) -> list[str]:

@@ -66,6 +66,7 @@ def ingest_plate(
     metadata = reader.plate_metadata(raw, index)
     _check_paths(index, raw)
     plan = make_plan(index, plate, metadata, str(raw))
+    del index  # Its tags are most of the memory of a large plate.
     remedy = "make room or give another place, then run the same again: finished wells are kept"
     with told(out, f"the plate cannot be written; {remedy}"):
         _check_target(out, metadata)

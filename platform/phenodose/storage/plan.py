@@ -11,8 +11,12 @@ Belongs here: the plan and every check that spans planes. Does not belong here: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import pickle
+import zlib
+from collections import namedtuple
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from phenodose import names
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 PLATE_FORMAT = 2
 STACK, MAXIMUM = "stack", "maximum"
 _PIXEL_TYPES = ("uint8", "uint16")
+_ROWS_AT_ONCE = 1024
+_Plane = namedtuple("_Plane", PLANES.column_names)  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -101,13 +107,20 @@ class WellPlan:
 
     Attributes:
         name: such as B07.
-        planes: rows of the index, each with the columns of `PLANES` as attributes.
+        n_planes: number of 2-D images, projections included.
+        packed: the planes, compressed: the tags of a plate's planes would take more memory than all else.
         fingerprint: hash of the plate's shape and of the rows.
     """
 
     name: str
-    planes: tuple[Any, ...]
+    n_planes: int
+    packed: bytes
     fingerprint: str
+
+    @property
+    def planes(self) -> tuple[Any, ...]:
+        """Rows of the index, each with the columns of `PLANES` as attributes."""
+        return tuple(map(_Plane._make, pickle.loads(zlib.decompress(self.packed))))
 
     @property
     def path(self) -> str:
@@ -133,7 +146,7 @@ class PlatePlan:
     @property
     def n_planes(self) -> int:
         """Number of 2-D images, projections included."""
-        return sum(len(well.planes) for well in self.wells)
+        return sum(well.n_planes for well in self.wells)
 
 
 def well_path(well: str) -> str:
@@ -162,12 +175,18 @@ def make_plan(index: pd.DataFrame, plate: str, metadata: Mapping[str, Any], wher
     if index.empty:
         faults.add("there is no image; give the folder that holds the plate's images.")
         faults.raise_if_any()
-    index = index.sort_values(list(PLANES.key), kind="stable", ignore_index=True)
+    index = _sorted(index.reset_index(drop=True))
     faults.extend(mixture_faults(index))
     rows, columns = _plate_format(index, metadata, faults)
     faults.raise_if_any()
     shape = _shape(index)
     return PlatePlan(plate, shape, rows, columns, tuple(_wells(index, shape)))
+
+
+def _sorted(index: pd.DataFrame) -> pd.DataFrame:
+    """The planes by their key; not copied if they are in order, for their tags take much memory."""
+    order = index[list(PLANES.key)].sort_values(list(PLANES.key), kind="stable").index
+    return index if order.is_monotonic_increasing else index.loc[order].reset_index(drop=True)
 
 
 def mixture_faults(index: pd.DataFrame) -> list[str]:
@@ -177,7 +196,9 @@ def mixture_faults(index: pd.DataFrame) -> list[str]:
     columns = ["size_y_px", "size_x_px", "dtype", "pixel_size_um"]
     # An image that does not tell its pixel size is taken to have the usual one; 0 where none tells it.
     usual_pixel = _usual_number(index["pixel_size_um"]) or 0.0
-    index = index.assign(pixel_size_um=index["pixel_size_um"].astype(float).fillna(usual_pixel))
+    index = index[["well", "path", *columns]].assign(
+        pixel_size_um=index["pixel_size_um"].astype(float).fillna(usual_pixel)
+    )
     usual = index.groupby(columns, sort=True).size().idxmax()
     found = []
     odd = index.drop_duplicates(["well", *columns])
@@ -261,11 +282,19 @@ def _usual_number(values: pd.Series) -> float | None:
 
 def _wells(index: pd.DataFrame, shape: PlateShape) -> list[WellPlan]:
     # A missing number is None from here on: NaN is no JSON and is not equal to itself.
-    clean = index[PLANES.column_names].astype(object).where(index[PLANES.column_names].notna(), None)
     common = hash_json([PLATE_FORMAT, asdict(shape)])
     wells = []
-    for well, rows in clean.groupby("well", sort=False):
-        planes = tuple(rows.itertuples(index=False, name="Plane"))
-        fingerprint = hash_json([common, [list(plane) for plane in planes]])
-        wells.append(WellPlan(str(well), planes, fingerprint))
+    for well, planes in groupby(_rows(index), key=lambda plane: plane.well):
+        rows = list(planes)
+        fingerprint = hash_json([common, [list(plane) for plane in rows]])
+        packed = zlib.compress(pickle.dumps([tuple(plane) for plane in rows]), 1)
+        wells.append(WellPlan(str(well), len(rows), packed, fingerprint))
     return sorted(wells, key=lambda well: names.well_sort_key(well.name))
+
+
+def _rows(index: pd.DataFrame) -> Iterator[Any]:
+    """The rows of the index; a missing number is None from here on: NaN is no JSON and is not equal to itself."""
+    for start in range(0, len(index), _ROWS_AT_ONCE):
+        rows = index[PLANES.column_names].iloc[start : start + _ROWS_AT_ONCE]
+        clean = rows.astype(object).where(rows.notna(), None)
+        yield from map(_Plane._make, clean.itertuples(index=False, name=None))

@@ -350,7 +350,7 @@ class _Speed:
         self._wells += 1
         if well is not None:
             self._written += 1
-            self._pixels += len(well.planes) * self._plane_bytes
+            self._pixels += well.n_planes * self._plane_bytes
         return self._wells, self._total
 
     def __str__(self) -> str:

@@ -30,26 +30,38 @@ def halve(plane: np.ndarray) -> np.ndarray:
     Args:
         plane: uint8 or uint16, dims y, x.
     """
+    return halve_and_sum(plane)[0]
+
+
+def halve_and_sum(plane: np.ndarray) -> tuple[np.ndarray, int]:
+    """The image at half size, as `halve` gives it, and the sum of its pixels, which halving learns on the way.
+
+    Args:
+        plane: uint8 or uint16, dims y, x.
+    """
     y, x = plane.shape
-    if y % 2 or x % 2:
+    whole = y % 2 == 0 and x % 2 == 0
+    pixel_sum = 0 if whole else int(plane.sum(dtype=np.uint64))
+    if not whole:
         plane = np.pad(plane, ((0, y % 2), (0, x % 2)), mode="edge")
-    # The sums of two rows and then of two neighbours, in the narrowest type that holds them; neighbours are the two
-    # halves of an integer twice as wide. In strips that stay in the processor's cache.
-    narrow = 4 * int(plane.max()) + 2 <= np.iinfo(np.uint16).max
-    lane, pair = (np.dtype("uint16"), np.dtype("uint32")) if narrow else (np.dtype("uint32"), np.dtype("uint64"))
     half = np.empty((plane.shape[0] // 2, plane.shape[1] // 2), plane.dtype)
-    two_rows = np.empty((_STRIP_ROWS, plane.shape[1]), lane)
+    # In strips that stay in the processor's cache.
     for top in range(0, len(half), _STRIP_ROWS):
         rows = half[top : top + _STRIP_ROWS]
         strip = plane[2 * top : 2 * (top + len(rows))]
-        pairs = np.add(strip[0::2], strip[1::2], out=two_rows[: len(rows)], dtype=lane).view(pair)
-        total = pairs >> 8 * lane.itemsize
-        total += pairs
-        total += 2
-        total &= np.iinfo(lane).max
-        total >>= 2
+        # The sums of two rows, in the narrowest type that holds those of 2 x 2 pixels. Two neighbours are the halves
+        # of an integer twice as wide; its product with 1 + 2**bits has their sum in the upper half.
+        narrow = 4 * int(strip.max()) + 2 <= np.iinfo(np.uint16).max
+        lane, pair, bits = (np.uint16, np.uint32, 16) if narrow else (np.uint32, np.uint64, 32)
+        total = np.add(strip[0::2], strip[1::2], dtype=lane).view(pair)
+        total *= pair(1 + (1 << bits))
+        total >>= pair(bits)
+        if whole:
+            pixel_sum += int(np.add.reduce(total, axis=0, dtype=pair).sum(dtype=np.uint64))
+        total += pair(2)
+        total >>= pair(2)
         rows[:] = total
-    return half
+    return half, pixel_sum
 
 
 def area_average(plane: np.ndarray, size_y: int, size_x: int) -> np.ndarray:

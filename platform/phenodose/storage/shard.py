@@ -12,6 +12,7 @@ Belongs here: the bytes of one array. Does not belong here: what the array means
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -104,8 +105,10 @@ class ShardWriter:
         self._index = np.full((math.prod(self._grid), 2), _MISSING, dtype="<u8")
         self._hash = xxhash.xxh3_128()
         self._bytes = 0
+        self._codec = _codec()
+        self._buffer: np.ndarray | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("wb")
+        self._file = path.open("wb", buffering=0)
 
     def add(self, position: Sequence[int], values: np.ndarray) -> None:
         """Append one chunk.
@@ -121,8 +124,9 @@ class ShardWriter:
         if self._index[place, 0] != _MISSING:
             raise StoreError(f"{self.path}: chunk {tuple(position)} is written twice.")
         payload = self._encoded(values)
-        self._index[place] = self._bytes, len(payload)
-        self._append(payload)
+        checksum = _crc32c(payload)
+        self._index[place] = self._bytes, len(payload) + len(checksum)
+        self._append(payload, checksum)
 
     def close(self) -> tuple[int, str]:
         """Write the index and return the file's number of bytes and xxh3-128.
@@ -133,7 +137,7 @@ class ShardWriter:
             self.abandon()
             return 0, ""
         index = self._index.tobytes()
-        self._append(index + _crc32c(index))
+        self._append(index, _crc32c(index))
         self._file.close()
         return self._bytes, str(self._hash.hexdigest())
 
@@ -143,17 +147,27 @@ class ShardWriter:
         self.path.unlink(missing_ok=True)
 
     def _encoded(self, values: np.ndarray) -> bytes:
-        if values.shape != self._chunk:
-            whole = np.zeros(self._chunk, self._dtype)
-            whole[tuple(slice(0, n) for n in values.shape)] = values
-            values = whole
-        payload = _codec().encode(np.ascontiguousarray(values, self._dtype))
-        return bytes(payload) + _crc32c(payload)
+        if values.shape != self._chunk or values.dtype != self._dtype or not values.flags.c_contiguous:
+            # One buffer for all chunks: fresh memory costs as much as the copy.
+            if self._buffer is None:
+                self._buffer = np.zeros(self._chunk, self._dtype)
+            if values.shape != self._chunk:
+                self._buffer.fill(0)
+            self._buffer[tuple(slice(0, n) for n in values.shape)] = values
+            values = self._buffer
+        payload: bytes = self._codec.encode(values)
+        return payload
 
-    def _append(self, payload: bytes) -> None:
-        self._file.write(payload)
-        self._hash.update(payload)
-        self._bytes += len(payload)
+    def _append(self, *parts: bytes) -> None:
+        for part in parts:
+            self._hash.update(part)
+            self._bytes += len(part)
+        written = os.writev(self._file.fileno(), parts)
+        if written < sum(map(len, parts)):
+            # The disk took a part only: the rest goes on, or the system says what is wrong.
+            rest = memoryview(b"".join(parts))[written:]
+            while rest:
+                rest = rest[os.write(self._file.fileno(), rest) :]
 
 
 def _codec() -> Any:
@@ -166,7 +180,7 @@ def _codec() -> Any:
     return numcodecs.Blosc(cname="zstd", clevel=_LEVEL, shuffle=numcodecs.Blosc.SHUFFLE, blocksize=_BLOCK_BYTES)
 
 
-def _crc32c(payload: Any) -> bytes:
+def _crc32c(payload: bytes) -> bytes:
     import google_crc32c
 
-    return int(google_crc32c.value(bytes(payload))).to_bytes(4, "little")
+    return int(google_crc32c.value(payload)).to_bytes(4, "little")

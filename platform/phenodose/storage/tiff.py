@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,7 +168,7 @@ def _segments_fault(page: Any, file_size: int) -> str:
     offsets, counts = page.dataoffsets, page.databytecounts
     if not offsets or len(offsets) != len(counts):
         return "its table of strips is incomplete"
-    end = max(map(sum, zip(offsets, counts, strict=True)))
+    end = max(map(add, offsets, counts))
     if end > file_size:
         return f"{file_size} of {end} bytes are there"
     wanted = page.shape[0] * page.shape[1] * page.dtype.itemsize
