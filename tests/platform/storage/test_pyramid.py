@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from phenodose.storage.pyramid import area_average, halve, level_shapes
+from phenodose.storage.pyramid import area_average, halve, halve_and_sum, level_shapes
 
 planes = st.sampled_from(["uint8", "uint16"]).flatmap(
     lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9))
@@ -29,6 +29,12 @@ def test_halve_is_the_rounded_mean_of_2_by_2(plane):
             rows, columns = (2 * y, min(2 * y + 1, height - 1)), (2 * x, min(2 * x + 1, width - 1))
             total = sum(int(plane[r, c]) for r in rows for c in columns)
             assert int(half[y, x]) == (total + 2) // 4
+
+
+@given(planes, st.integers(1, 150))
+def test_halving_learns_the_sum_of_the_pixels(plane, times):
+    plane = np.tile(plane, (times, 1))
+    assert halve_and_sum(plane)[1] == sum(map(int, plane.flat))
 
 
 @given(planes, st.integers(1, 12), st.integers(1, 12))
