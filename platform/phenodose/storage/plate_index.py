@@ -10,27 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.names import parse_well
 from phenodose.plugins.plane_index import planes_frame
+from phenodose.storage.plate_writer import KEPT_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.storage.plate import Plate
-
-_SAME = (
-    "site",
-    "time",
-    "channel",
-    "projection",
-    "z",
-    "path",
-    "page",
-    "z_um",
-    "exposure_ms",
-    "wavelength_nm",
-    "stage_x_um",
-    "stage_y_um",
-    "acquired_at",
-)
 
 
 def index_of(plate: Plate) -> pd.DataFrame:
@@ -53,7 +38,7 @@ def _row(plate: Plate, well: str, common_tags: dict[str, Any], plane: dict[str, 
     row, column = parse_well(well)
     shape = plate.shape
     tags = common_tags | plane["tags"]
-    return {name: plane[name] for name in _SAME} | {
+    return {name: plane[name] for name in KEPT_COLUMNS} | {
         "plate": plate.instrument.get("plate_name"),
         "well": well,
         "row": row,

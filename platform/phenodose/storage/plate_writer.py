@@ -38,7 +38,7 @@ from phenodose.storage.shard import ShardWriter
 ReadPlane = Callable[[Any], np.ndarray]
 
 #: Columns of the index that are kept for every plane; well, row and column are the well's own, sizes the plate's.
-_KEPT = (
+KEPT_COLUMNS = (
     "site",
     "time",
     "channel",
@@ -268,7 +268,7 @@ def _split_tags(
     }
     records = []
     for plane, own in zip(planes, tags, strict=True):
-        record = {column: getattr(plane, column) for column in _KEPT}
+        record = {column: getattr(plane, column) for column in KEPT_COLUMNS}
         record["hash"] = hashes[plane_key(plane)]
         record["tags"] = {key: value for key, value in own.items() if key not in common}
         records.append(record)
