@@ -56,6 +56,14 @@ def read_spreadsheet(content: bytes, name: str) -> Sheet:
         rows = workbook.get_sheet_by_index(0).to_python(skip_empty_area=False) if sheets else []
     except (python_calamine.CalamineError, OSError, ValueError) as error:
         raise InputError(f"{name}: cannot be opened as a workbook ({error}); save it again as .xlsx.") from error
+    except BaseException as error:
+        # What Rust code raises when it gives up is no Exception, and its class cannot be imported.
+        if not isinstance(error, OverflowError) and type(error).__name__ != "PanicException":
+            raise
+        raise InputError(
+            f"{name}: a cell of the first sheet cannot be read ({error}); look for dates that are none, and format "
+            "such cells as numbers or text."
+        ) from error
     if not sheets:
         raise InputError(f"{name}: the workbook has no sheet; put the table on the first sheet.")
     more = f" (the first of {len(sheets)}; only the first is read)" if len(sheets) > 1 else ""

@@ -63,6 +63,22 @@ def test_any_cells_of_a_text_layout(folder: Path, edits: list[tuple[int, int, st
     assert fault is None or fault.startswith(str(path))
 
 
+@pytest.mark.parametrize(("value", "style"), [(-1e16, "yyyy-mm-dd"), (1e13, "[h]:mm:ss")])
+def test_a_number_that_is_no_date_in_a_date_cell_is_named(folder: Path, value: float, style: str) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in [HEADER, *WELLS]:
+        sheet.append(row)
+    sheet.cell(2, 10).value = value
+    sheet.cell(2, 10).number_format = style
+    path = folder / "date.xlsx"
+    book.save(path)
+    fault = fault_of(lambda: read_layout(path))
+    assert fault is not None
+    assert fault.startswith(f"{path}: a cell of the first sheet cannot be read")
+
+
 @settings(max_examples=60)
 @given(
     edits=st.lists(
