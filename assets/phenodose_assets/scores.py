@@ -98,13 +98,14 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
 
 
 def _make_curves(readout: str, step: Step) -> Product:
+    key = f"viability/{readout}"
     wells = step.wells()
     if not (wells["well_type"] == "therapy").any():
         raise NotMade(f"the layout of {step.screen_id} holds no drug wells (WellType therapy), so there are no curves.")
-    viability = step.store.read_table("viability", step.screen_id, f"viability/{readout}")
+    viability = step.store.read_table("viability", step.screen_id, key)
     if viability.empty:
-        raise NotMade(f"{step.screen_id} has no viability of {readout}; materialize `viability/{readout}` first.")
-    if blocked := stored_block(step, f"viability/{readout}"):
+        raise NotMade(f"{step.screen_id} has no viability of {readout}; materialize `{key}` first.")
+    if blocked := stored_block(step, key):
         raise NotMade(blocked)
     from phenodose.dose_response.fit import fit_curves
     from phenodose.dose_response.points import curve_points
@@ -131,6 +132,7 @@ def _make_curves(readout: str, step: Step) -> Product:
         show=lambda: _curve_metadata(readout, batch, viability, wells),
         verdicts=quality_verdicts(qc, step.limits),
         plugin=plugin,
+        inputs={key: hash_file(step.store.table_part("viability", step.screen_id, key))},
         blocked=quality_block(qc, step.limits),
     )
 

@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "sql": "Ask the cohort in SQL, read-only.",
     "plugins": "List and check plugins.",
     "report": "Write the report of a screen.",
+    "why": "Show where a score comes from: wells, images, networks, runs.",
     "cam": "Show what in a well's image the network goes by.",
 }
 

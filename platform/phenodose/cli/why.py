@@ -1,0 +1,85 @@
+"""`phenodose why`: print where a score comes from.
+
+Does not belong here: gathering the chain (`phenodose.lineage`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from phenodose.cli.output import json_option, print_json, store_option
+
+if TYPE_CHECKING:
+    from phenodose.lineage import Link
+
+#: Longer values are cut; `--json` has them whole.
+_LONGEST = 90
+
+
+@click.command("why")
+@click.argument("screen")
+@click.argument("drug")
+@click.option("--scorer", default="dss_asym", show_default=True, help="Which score.")
+@click.option("--readout", help="Only this readout; default all.")
+@click.option("--replicate", default="pooled", show_default=True, help="pooled, or a replicate's number.")
+@store_option
+@json_option
+def command(
+    screen: str, drug: str, scorer: str, readout: str | None, replicate: str, store: str | None, as_json: bool
+) -> None:
+    """Print the chain behind the score of DRUG in SCREEN: curve, wells, controls, networks, images, files, runs.
+
+    Every link names its plugin, version, parameters and run. What has changed since is marked with !.
+    --json tells long values whole.
+
+    \b
+    Example: phenodose why BT-40_V1_DS1 Trametinib --readout ctg
+    """
+    from phenodose.lineage import why
+    from phenodose.store import Store
+
+    chains = why(Store.open(store), screen, drug, scorer, readout, replicate)
+    if as_json:
+        print_json([chain.to_dict() for chain in chains])
+    else:
+        click.echo("\n\n".join("\n".join(_lines(chain, "")) for chain in chains))
+
+
+def _lines(link: Link, indent: str) -> Iterator[str]:
+    yield f"{indent}{link.what}"
+    inner = indent + "  "
+    facts = [f"{name} {_short(value)}" for name, value in link.facts.items()]
+    yield from (f"{inner}{line}" for line in _wrapped(facts, 118 - len(inner)))
+    yield from (f"{inner}! {doubt}" for doubt in link.doubts)
+    yield from (f"{inner}{line}" for line in _table(link.rows))
+    for before in link.made_from:
+        yield from _lines(before, inner)
+
+
+def _wrapped(facts: list[str], width: int) -> Iterator[str]:
+    """Facts side by side, as many as fit on a line."""
+    line = ""
+    for fact in facts:
+        if line and len(line) + 2 + len(fact) > width:
+            yield line
+            line = ""
+        line = f"{line}, {fact}" if line else fact
+    if line:
+        yield line
+
+
+def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = [name for name in names if any(row.get(name) not in (None, False) for row in rows)]
+    cells = [names, *([_short(row.get(name, "")) for name in names] for row in rows)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(names))]
+    for line in cells if rows else []:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.5g}" if isinstance(value, float) else " ".join(str(value).split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
