@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 #: What is told of a curve.
 _CURVE = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "n_points", "fit", "status", "reason")
+#: What is told of a network.
+_NETWORK = (
+    "weights_hash", "trained_on", "n_train", "n_validation", "epochs", "train_loss", "validation_loss",
+    "validation_auroc", "plugin_version", "parameters", "run_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -194,9 +199,7 @@ class _Tables:
         if rows.empty:
             return [Link(f"network {weights}", doubts=["no checkpoint in the store has these weights any more."])]
         row = _records(rows)[0]
-        told = ("weights_hash", "trained_on", "n_train", "n_validation", "epochs", "train_loss")
-        told += ("validation_loss", "validation_auroc", "plugin_version", "parameters", "run_id")
-        link = Link(f"network {row['readout']} {row['phase']}", _some(row, told))
+        link = Link(f"network {row['readout']} {row['phase']}", _some(row, _NETWORK))
         link.made_from.extend(self._checkpoints(row["parent_hash"]))
         return [link]
 
