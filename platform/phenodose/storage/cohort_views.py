@@ -37,6 +37,7 @@ def cohort_views(readouts: Sequence[str], metabolic: Sequence[str], limits: Limi
         _scores_wide(readouts),
         HITS,
         SELECTIVE_SCORES,
+        COHORT_Z_SCORES,
         DRUG_COMBINATIONS,
         _imaging_vs_metabolic(metabolic),
         DOSE_POINTS,
@@ -77,6 +78,31 @@ SELECTIVE_SCORES = View(
     WHERE replicate = 'pooled' AND scorer IN ('dss_asym', 'sdss_asym', 'sdss_asym_adj', 'zdss', 'rdss')
     GROUP BY screen, sample, readout, drug
     HAVING count(score) FILTER (scorer <> 'dss_asym') > 0
+    """,
+)
+
+#: With fewer samples there is no z-score.
+LEAST_SAMPLES = 3
+
+COHORT_Z_SCORES = View(
+    "cohort_z_scores",
+    "One row a screen, drug, readout and scorer: the pooled score in standard deviations from the mean of all samples.",
+    f"""
+    SELECT s.screen, s.sample, s.drug, s.readout, s.scorer, s.score, s.unit, c.n_samples, c.mean_score, c.sd_score,
+           CASE WHEN c.n_samples >= {LEAST_SAMPLES} AND c.sd_score > 0
+                THEN (s.score - c.mean_score) / c.sd_score END AS z_score
+    FROM scores s
+    JOIN (
+        SELECT drug, readout, scorer, count(*) AS n_samples, avg(score) AS mean_score, stddev_samp(score) AS sd_score
+        FROM (
+            SELECT sample, drug, readout, scorer, avg(score) AS score
+            FROM scores
+            WHERE replicate = 'pooled' AND score IS NOT NULL
+            GROUP BY sample, drug, readout, scorer
+        )
+        GROUP BY drug, readout, scorer
+    ) c USING (drug, readout, scorer)
+    WHERE s.replicate = 'pooled' AND s.score IS NOT NULL AND coalesce(s.unit, '') <> 'nM'
     """,
 )
 

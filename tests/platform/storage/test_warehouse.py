@@ -94,6 +94,27 @@ def test_combinations_stand_beside_the_drug_alone(made_up_cohort: Store) -> None
     assert found["lower"].iloc[0] < 2.5 < found["upper"].iloc[0]
 
 
+def test_z_scores_count_every_sample_once(made_up_cohort: Store) -> None:
+    """Four samples, the first of them screened twice; with two samples there is no z-score."""
+    asked = (
+        "SELECT screen, score, n_samples, z_score FROM cohort_z_scores WHERE drug = 'Lorlatinib' AND readout = 'ctg'"
+    )
+    asked += " AND scorer = 'dss_asym' ORDER BY screen"
+    assert {row[2:] for row in answer(made_up_cohort, asked)} == {(2, None)}
+    plain = made_up_cohort.read_table("scores", METABOLIC_ONLY, "dss_asym.ctg")
+    plain = plain[plain["drug"] == "Lorlatinib"]
+    for screen, sample, score in (("A_V1_DS1", "A", 30.0), ("A_V1_DS2", "A", 10.0), ("B_V1_DS1", "B", 0.0)):
+        rows = plain.assign(screen=screen, sample=sample, score=score)
+        made_up_cohort.write_table("scores", screen, "dss_asym.ctg", rows)
+    rebuild_cohort(made_up_cohort)
+    found = {row[0]: row for row in answer(made_up_cohort, asked)}
+    old = found[FULL][1]
+    samples = pd.Series([20.0, 0.0, old, found[METABOLIC_ONLY][1]])
+    assert found["A_V1_DS1"][2] == 4
+    assert found["A_V1_DS1"][3] == pytest.approx((30.0 - samples.mean()) / samples.std())
+    assert found["B_V1_DS1"][3] == pytest.approx((0.0 - samples.mean()) / samples.std())
+
+
 def test_scores_wide_has_a_column_a_readout(made_up_cohort: Store) -> None:
     wide = query(made_up_cohort, "SELECT * FROM scores_wide ORDER BY screen, drug").table.to_pandas()
     assert list(wide.columns) == ["screen", "sample", "drug", "cnn_phase2", "cnn_phase3", "ctg", "mean_of_stack"]
