@@ -1,6 +1,6 @@
 """Assets of the cohort: `cohort_db`, all screens in one database, and `cohort_report`.
 
-Belongs here: when they are rebuilt. Does not belong here: how (`phenodose.storage.warehouse`,
+Belongs here: when they are rebuilt. Does not belong here: how (`phenodose.storage.cohort_build`,
 `phenodose.reports`).
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from phenodose.errors import NotMade
+from phenodose.places import client_fault
 from phenodose.quality.thresholds import metrics_of
 from phenodose.site import read_site
 from phenodose.store import Store
@@ -83,6 +84,10 @@ def _cohort_asset(
             context.log.warning(f"{name} is skipped: {reason}")
             listener(StepEvent(name, "skipped", message=str(reason)))
             return
+        except Exception as error:
+            if fault := client_fault(error, context.resources.store.root):
+                raise fault from error
+            raise
         seconds = time.monotonic() - clock
         yield dg.Output(None, metadata={**shown, **figures({"seconds": seconds})})
         yield from verdicts(store)
@@ -94,7 +99,7 @@ def _cohort_asset(
 def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[str, Any]:
     import pandas as pd
 
-    from phenodose.storage.warehouse import rebuild_cohort
+    from phenodose.storage.cohort_build import rebuild_cohort
 
     summary = rebuild_cohort(store)
     for fault in summary.faults:

@@ -271,7 +271,7 @@ def _is_drug(wells: pd.DataFrame, drug: str) -> pd.Series:
 
 
 def _is_metabolic(run: dict[str, Any] | None) -> bool:
-    from phenodose.storage.warehouse import metabolic_readouts
+    from phenodose.storage.cohort_build import metabolic_readouts
 
     return run is not None and run["plugin"] in metabolic_readouts()
 

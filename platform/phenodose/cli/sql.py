@@ -47,16 +47,17 @@ def command(
     \b
     Example: phenodose sql "SELECT screen, drug, score FROM hits ORDER BY score DESC"
     """
-    from phenodose.storage import warehouse
+    from phenodose.storage.cohort_build import rebuild_cohort
+    from phenodose.storage.warehouse import query as ask
     from phenodose.store import Store
 
     if form == "parquet" and out is None:
         raise InputError("--format parquet needs a file; add `--out rows.parquet`.")
     opened = Store.open(store)
     if rebuild:
-        for fault in warehouse.rebuild_cohort(opened).faults:
+        for fault in rebuild_cohort(opened).faults:
             click.echo(f"phenodose: {fault}", err=True)
-    result = warehouse.query(opened, query, row_limit=limit, seconds=seconds)
+    result = ask(opened, query, row_limit=limit, seconds=seconds)
     _put(result.table, form, out)
     if result.truncated:
         click.echo(f"phenodose: there are more than {limit} rows; raise --limit to see them.", err=True)

@@ -130,7 +130,7 @@ def dose_response(data: ScreenData) -> dict[str, Any] | Missing:
 
 def agreement(data: ScreenData) -> dict[str, Any] | Missing:
     """Imaging against metabolic readouts: figures, and the drugs on which they disagree, by name."""
-    from phenodose.storage.warehouse import metabolic_readouts
+    from phenodose.storage.cohort_build import metabolic_readouts
 
     scored = [name for name in data.readouts if name in set(data.pooled["readout"])]
     metabolic = [name for name in scored if name in metabolic_readouts()]

@@ -14,11 +14,19 @@ from phenodose.quality.limits import Limits
 
 @dataclass(frozen=True)
 class View:
-    """One view: what a row is, and the query behind it."""
+    """One view: what a row is, and the query behind it.
+
+    Attributes:
+        name: its name.
+        description: what a row is.
+        sql: the query; a kept one has a column `screen`, and its rows follow from the tables' rows of that screen.
+        kept: the rows are stored, because making them takes longer than a person waits.
+    """
 
     name: str
     description: str
     sql: str
+    kept: bool = False
 
 
 #: With fewer earlier screens of a readout, drift over screens is told but not judged.
@@ -160,6 +168,7 @@ REPLICATE_PAIRS = View(
     JOIN means b ON b.screen = a.screen AND b.readout = a.readout AND b.drug = a.drug
         AND b.concentration_nM = a.concentration_nM AND b.add_on = a.add_on AND b.replicate > a.replicate
     """,
+    kept=True,
 )
 
 QC_SUMMARY = View(

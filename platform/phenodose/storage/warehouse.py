@@ -1,33 +1,23 @@
-"""The cohort database: every declared table of every screen in one DuckDB file, for reading only.
+"""Asking the cohort database in SQL: read-only, nothing but the cohort, within limits of time, memory and rows.
 
-Belongs here: building `cohort.duckdb` from the Parquet tables and asking it in SQL. The file is built
-aside and moved into place, so a reader sees the old cohort or the new one, never a half. It is a copy:
-the truth stays in `tables/`. Does not belong here: what the views mean (`phenodose.storage.cohort_views`).
+Does not belong here: building it (`phenodose.storage.cohort_build`) and what its views mean
+(`phenodose.storage.cohort_views`).
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phenodose.errors import BusyError, InputError, MissingInputError, StoreError, TableError
-from phenodose.files import written_aside
-from phenodose.quality.limits import Limits
-from phenodose.site import read_site
-from phenodose.storage.cohort_views import cohort_views, identifier, literal
+from phenodose.errors import InputError, MissingInputError, StoreError
 from phenodose.store import Store
-from phenodose.tables import TABLES, Table
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-#: The file format: readable by every DuckDB from 1.5 on, whichever version wrote it.
-STORAGE_VERSION = "v1.5.0"
 _GUARDED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
@@ -36,23 +26,6 @@ _GUARDED: dict[str, str | bool | int | float | list[str]] = {
     "temp_directory": "",
     "threads": "2",
 }
-_READ_PARQUET = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
-
-
-@dataclass(frozen=True)
-class CohortSummary:
-    """What a rebuild put into the cohort.
-
-    Attributes:
-        path: the database.
-        rows: rows of every table.
-        faults: a sentence for every file that was left out and every key that is not unique; empty if
-            all is well.
-    """
-
-    path: Path
-    rows: Mapping[str, int]
-    faults: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -66,126 +39,6 @@ class QueryResult:
 
     table: pa.Table
     truncated: bool
-
-
-def metabolic_readouts() -> list[str]:
-    """Readouts that come from a plate reader: `ctg` always, others by the installed plugins."""
-    from phenodose.plugins import PlateReaderReadout, registry
-
-    classes = registry().usable("readout")
-    return sorted({"ctg", *(name for name, found in classes.items() if issubclass(found, PlateReaderReadout))})
-
-
-def rebuild_cohort(store: Store, wait_seconds: float = 600) -> CohortSummary:
-    """Build `cohort.duckdb` anew from the store's tables and put it in place of the old one.
-
-    A file that does not fit its table is left out and named in the summary. One rebuild runs at a time;
-    readers are never blocked and go on with the cohort that they opened.
-
-    Args:
-        store: the store.
-        wait_seconds: how long to wait for another rebuild.
-
-    Raises:
-        BusyError: another rebuild did not end in time.
-    """
-    from filelock import FileLock, Timeout
-
-    store.root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(store.root / ".cohort.lock")
-    try:
-        with lock.acquire(timeout=wait_seconds):
-            return _rebuild(store)
-    except Timeout as error:
-        raise BusyError(
-            f"{store.cohort_path}: another process has been rebuilding the cohort for {wait_seconds:g} s; "
-            "wait for it to end, then run this again."
-        ) from error
-
-
-def _rebuild(store: Store) -> CohortSummary:
-    import duckdb
-
-    faults: list[str] = []
-    with written_aside(store.cohort_path) as aside:
-        con = duckdb.connect(str(aside), config={"storage_compatibility_version": STORAGE_VERSION})
-        try:
-            for table in TABLES.values():
-                _create(con, table)
-                files = sorted((store.root / "tables" / table.name).glob("screen=*/*.parquet"))
-                faults += _fill(con, table, files)
-                faults += _double_keys(con, table)
-            _create_views(con, store)
-            rows = {name: _number(con, f"SELECT count(*) FROM {identifier(name)}") for name in TABLES}
-            con.execute("CHECKPOINT")
-        finally:
-            con.close()
-        # Left by someone who opened the old file for writing; it does not fit the new one.
-        store.cohort_path.with_name(store.cohort_path.name + ".wal").unlink(missing_ok=True)
-    return CohortSummary(store.cohort_path, rows, tuple(faults))
-
-
-def _create(con: duckdb.DuckDBPyConnection, table: Table) -> None:
-    con.execute(table.duckdb_ddl())
-    con.execute(f"COMMENT ON TABLE {identifier(table.name)} IS {literal(table.description)}")
-    for column in table.columns:
-        meaning = f"{column.description} [{column.unit}]" if column.unit else column.description
-        name = f"{identifier(table.name)}.{identifier(column.name)}"
-        con.execute(f"COMMENT ON COLUMN {name} IS {literal(meaning)}")
-
-
-def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> list[str]:
-    """Insert all files; where that fails, one by one, naming those that do not fit."""
-    import duckdb
-
-    try:
-        _insert(con, table, files)
-        return []
-    except (duckdb.Error, TableError):
-        faults = []
-    for file in files:
-        try:
-            _insert(con, table, [file])
-        except (duckdb.Error, TableError) as error:
-            if file.exists():  # else its writer took it away meanwhile, which is no fault
-                reason = str(error).splitlines()[0]
-                faults.append(
-                    f"{file} is left out of the cohort: {reason} Make the screen again with this version of phenodose."
-                )
-    return faults
-
-
-def _insert(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
-    if not files:
-        return
-    names = [str(file) for file in files]
-    present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {_READ_PARQUET}", [names]).fetchall()}
-    missing = [column.name for column in table.columns if column.required and column.name not in present]
-    if missing:
-        raise TableError(f"it lacks the columns {', '.join(missing)} of the table {table.name}.")
-    columns = ", ".join(identifier(name) for name in table.column_names if name in present)
-    con.execute(
-        f"INSERT INTO {identifier(table.name)} ({columns}) SELECT {columns} FROM {_READ_PARQUET} ORDER BY ALL", [names]
-    )
-
-
-def _double_keys(con: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
-    key = ", ".join(identifier(name) for name in table.key)
-    found = con.execute(
-        f"SELECT {key} FROM {identifier(table.name)} GROUP BY {key} HAVING count(*) > 1 ORDER BY {key}"
-    ).fetchall()
-    if not found:
-        return []
-    example = ", ".join(f"{name}={value}" for name, value in zip(table.key, found[0], strict=True))
-    return [f"table {table.name}: {len(found)} keys stand in more than one file of the store, such as {example}."]
-
-
-def _create_views(con: duckdb.DuckDBPyConnection, store: Store) -> None:
-    site = read_site(store.root)
-    readouts = [row[0] for row in con.execute("SELECT DISTINCT readout FROM scores ORDER BY readout").fetchall()]
-    for view in cohort_views(readouts, metabolic_readouts(), Limits.resolve(site.quality)):
-        con.execute(f"CREATE VIEW {identifier(view.name)} AS {view.sql}")
-        con.execute(f"COMMENT ON VIEW {identifier(view.name)} IS {literal(view.description)}")
 
 
 def query(
@@ -205,7 +58,7 @@ def query(
         MissingInputError: the store has no cohort yet.
         StoreError: the file is damaged.
     """
-    con = _open(store.cohort_path, memory_limit)
+    con = _open(store, memory_limit)
     timer = threading.Timer(seconds, con.interrupt)
     timer.daemon = True
     try:
@@ -219,15 +72,16 @@ def query(
         con.close()
 
 
-def _open(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+def _open(store: Store, memory_limit: str) -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    if not path.is_file():
+    path, there = store.cohort_path, store.local_copy(store.cohort_path)
+    if not there.is_file():
         raise MissingInputError(
             f'{path}: the store has no cohort database yet; build it with `phenodose sql --rebuild "SHOW TABLES"`.'
         )
     try:
-        con = duckdb.connect(str(path), read_only=True, config=_GUARDED | {"memory_limit": memory_limit})
+        con = duckdb.connect(str(there), read_only=True, config=_GUARDED | {"memory_limit": memory_limit})
     except duckdb.Error as error:
         raise StoreError(
             f"{path} cannot be opened ({str(error).splitlines()[0]}); close programs that write to it, and build "
@@ -302,8 +156,3 @@ def _relations(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
 
 def _names(sql: str, table: str) -> bool:
     return re.search(rf"\b{re.escape(table)}\b", sql, re.IGNORECASE) is not None
-
-
-def _number(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row: Any = con.execute(sql).fetchone()
-    return int(row[0])

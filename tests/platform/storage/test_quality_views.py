@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from phenodose.storage.warehouse import query, rebuild_cohort
+from phenodose.storage.cohort_build import rebuild_cohort
+from phenodose.storage.warehouse import query
 from phenodose.store import Store
 from phenodose.tables import TABLES
 

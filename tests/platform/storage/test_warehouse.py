@@ -12,7 +12,8 @@ import pytest
 from filelock import FileLock
 
 from phenodose.errors import BusyError, InputError, MissingInputError, StoreError
-from phenodose.storage.warehouse import metabolic_readouts, query, rebuild_cohort
+from phenodose.storage.cohort_build import metabolic_readouts, rebuild_cohort
+from phenodose.storage.warehouse import query
 from phenodose.store import Store
 from phenodose.tables import TABLES
 
@@ -210,7 +211,7 @@ def test_a_reader_is_never_blocked_by_rebuilds(made_up_cohort: Store) -> None:
     """One process rebuilds in a loop while this one reads: no error, never a half cohort."""
     program = (
         "import sys\n"
-        "from phenodose.storage.warehouse import rebuild_cohort\n"
+        "from phenodose.storage.cohort_build import rebuild_cohort\n"
         "from phenodose.store import Store\n"
         f"for _ in range({SWAPS}): rebuild_cohort(Store.open(sys.argv[1]))\n"
     )
