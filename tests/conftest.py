@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import settings
 
-from phenodose.storage.warehouse import rebuild_cohort
+from phenodose.storage.cohort_build import rebuild_cohort
 from phenodose.store import Store
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and `dagster dev` then ends by
 # neither INT nor TERM; with Python's own handler, children start with the default again.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# TensorFlow is imported once for all tests, not once a run; tests/assets/test_training_process.py has processes.
+os.environ.setdefault("PHENODOSE_TRAINING", "inline")
 
 # A busy machine is no fault of the code: no example is judged by the clock.
 settings.register_profile("phenodose", deadline=None)
@@ -103,15 +109,55 @@ def small_ctg_screen(tmp_path: Path) -> Path:
     return write_ctg_screen(tmp_path / "raw" / "TST_V1_DS1")
 
 
-@pytest.fixture(scope="session")
-def made_up_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a store with two made-up drug screens and their cohort; see made_up_cohort.py."""
-    spec = importlib.util.spec_from_file_location("made_up_cohort", Path(__file__).with_name("made_up_cohort.py"))
+def _beside(name: str) -> ModuleType:
+    """A module that lies beside this file."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    store: Store = module.write_made_up_cohort(Store.open(tmp_path_factory.mktemp("made_up") / "store"))
+    return module
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[Any]:
+    server = _beside("s3_server").S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(_s3_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """An S3 server that answers everything, reached through the environment; the bucket `bucket` is empty."""
+    from phenodose.places import place
+
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", _s3_server.url),
+        ("PHENODOSE_CACHE", str(tmp_path / "cache")),
+    ):
+        monkeypatch.setenv(name, value)
+
+    def answer_everything() -> None:
+        _s3_server.fail_every, _s3_server.denies, _s3_server.before = 0, False, None
+
+    answer_everything()
+    filesystem = place("s3://bucket").fs  # type: ignore[attr-defined]
+    if filesystem.exists("bucket"):
+        filesystem.rm("bucket", recursive=True)
+    filesystem.mkdir("bucket")
+    _s3_server.requests = _s3_server.failed = 0
+    yield _s3_server
+    answer_everything()
+
+
+@pytest.fixture(scope="session")
+def made_up_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store with two made-up drug screens and their cohort; see made_up_cohort.py."""
+    written = _beside("made_up_cohort").write_made_up_cohort
+    store: Store = written(Store.open(tmp_path_factory.mktemp("made_up") / "store"))
     assert rebuild_cohort(store).faults == ()
     return store.root
 

@@ -28,7 +28,8 @@ def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
     """The instance that keeps the runs: $DAGSTER_HOME, else ./dagster.yaml, else one inside the store.
 
     The first two are what `dagster dev` uses when it is started in the same folder. The last is shown by
-    `DAGSTER_HOME=STORE/.dagster dagster dev -m phenodose_assets.definitions`.
+    `DAGSTER_HOME=STORE/.dagster dagster dev -m phenodose_assets.definitions`; of a bucket it is inside the store's
+    folder on this machine.
     """
     with contextlib.ExitStack() as stack:
         if os.environ.get("DAGSTER_HOME"):
@@ -37,7 +38,7 @@ def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
         elif _keeps_runs(Path("dagster.yaml")):
             instance = dg.DagsterInstance.from_config(".")
         else:
-            home = store.root / ".dagster"
+            home = store.local / ".dagster"
             if not (home / "dagster.yaml").is_file():
                 write_text(home / "dagster.yaml", _SETTINGS)
             instance = dg.DagsterInstance.from_config(str(home))

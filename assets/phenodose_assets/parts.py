@@ -54,7 +54,7 @@ def part_ops(
             return {"name": part, "result": None}
 
     name.__annotations__["config"] = make.__annotations__["config"] = config_class
-    needed = {"store", "listener"}
+    needed = {"store", "listener", "networks"}
     naming = dg.op(
         name=f"parts_{node_name}",
         description="Names the parts",

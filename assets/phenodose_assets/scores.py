@@ -167,9 +167,10 @@ def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
     if rows.empty:
         return None
     path = _points_path(store, screen, readout)
-    if not path.is_file():
+    there = store.local_copy(path)
+    if not there.is_file():
         raise StoreError(f"{path} is missing; materialize `{curves_key(readout)}` of {screen} again.")
-    with np.load(path) as stored:
+    with np.load(there) as stored:
         arrays = {name: stored[name] for name in stored.files}
     if len(arrays["log10_dose"]) != len(rows):
         raise StoreError(f"{path} and its rows differ; materialize `{curves_key(readout)}` of {screen} again.")
@@ -289,7 +290,7 @@ def _scorer(scorer: type[Scorer], step: Step) -> tuple[Scorer, dict[str, str]]:
     if REFERENCE not in scorer.Parameters.model_fields:
         return scorer(parameters), {}
     named = parameters.get(REFERENCE)
-    of_store = (step.store.root / name for name in REFERENCE_NAMES)
+    of_store = (step.store.local_copy(step.store.root / name) for name in REFERENCE_NAMES)
     path = step.screen.folder / named if named else next((path for path in of_store if path.is_file()), None)
     plugin = scorer({**parameters, REFERENCE: None if path is None else str(path)})
     if isinstance(plugin, SelectiveScorer):

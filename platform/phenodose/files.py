@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from phenodose.places import is_remote, upload_tree
+from phenodose.places import is_remote, upload, upload_tree
 
 
 def sync_folder(folder: Path) -> None:
@@ -28,13 +28,19 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_file(file: Path) -> None:
+    """Make a file's bytes survive a power cut."""
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is synced and moved into place.
 
     If the block raises, the temporary file or folder is removed and `path` stays as it was. A folder
     already at `path` is replaced whole. In an object store the temporary place is a local one, which is uploaded
-    when the block ends well; a folder's own `zarr.json` goes last.
+    when the block ends well; the file that makes a folder valid goes last (`phenodose.places.MARKS`).
     """
     if is_remote(path):
         with _uploaded(path) as aside:
@@ -47,10 +53,10 @@ def written_aside(path: Path) -> Iterator[Path]:
         if aside.is_dir():
             for file in sorted(aside.rglob("*")):
                 if file.is_file():
-                    _sync_file(file)
+                    sync_file(file)
             _replace_folder(aside, path)
         else:
-            _sync_file(aside)
+            sync_file(aside)
             aside.replace(path)
         sync_folder(path.parent)
     finally:
@@ -68,7 +74,7 @@ def _uploaded(path: Path) -> Iterator[Path]:
         if aside.is_dir():
             upload_tree(aside, path)
         else:
-            path.write_bytes(aside.read_bytes())
+            upload(aside, path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -106,11 +112,6 @@ def hash_file(path: Path, block_bytes: int = 1 << 22) -> str:
 def hash_json(value: Any) -> str:
     """xxh3-128 of a JSON value written with sorted keys and no spaces."""
     return hash_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode())
-
-
-def _sync_file(file: Path) -> None:
-    with file.open("rb") as handle:
-        os.fsync(handle.fileno())
 
 
 def _replace_folder(aside: Path, path: Path) -> None:

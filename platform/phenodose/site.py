@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError
+from phenodose.places import read_bytes
 from phenodose.quality.limits import QualitySettings, WellSettings
 
 SITE_NAME = "site.toml"
@@ -29,16 +30,17 @@ def read_site(root: Path) -> SiteSettings:
     """Read <store>/site.toml; a missing file means all defaults.
 
     Args:
-        root: the store's folder.
+        root: the store's folder or address.
 
     Raises:
         InputError: the file is not TOML or says something unknown; all faults in one message.
     """
     path = root / SITE_NAME
-    if not path.is_file():
+    content = read_bytes(path)
+    if content is None:
         return SiteSettings()
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}; mend the line or delete the file.") from error
     try:

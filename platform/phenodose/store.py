@@ -9,40 +9,96 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, StoreError
-from phenodose.files import write_json, written_aside
+from phenodose.files import hash_bytes, write_json, written_aside
+from phenodose.locks import locked
 from phenodose.names import SCREEN_ID, check_screen_id
-from phenodose.places import folders, is_remote, place
+from phenodose.places import absolute, expect_bucket, files, folders, is_remote, place, read_all, read_bytes, remove
 from phenodose.tables import TABLES, Table
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 DEFAULT_STORE = "store"
 #: The environment variable with another place for the plates, the one large product: a folder or s3://....
 PLATES = "PHENODOSE_PLATES"
+#: The environment variable with another folder for what a store in a bucket keeps on this machine.
+CACHE = "PHENODOSE_CACHE"
 
 
 @dataclass(frozen=True)
 class Store:
-    """A folder that holds screens, tables, the cohort database and reports."""
+    """A folder, or a prefix of a bucket, that holds screens, tables, the cohort database and reports."""
 
     root: Path
 
     @classmethod
     def open(cls, location: str | Path | None = None) -> Store:
-        """The store at `location`, else at $PHENODOSE_STORE, else ./store; nothing is created yet."""
+        """The store at `location`, else at $PHENODOSE_STORE, else ./store; nothing is created yet.
+
+        Raises:
+            InputError: the address is of no object store.
+            StoreError: the bucket of an address is not there, or cannot be read.
+        """
         text = str(location or os.environ.get("PHENODOSE_STORE") or DEFAULT_STORE)
-        if "://" in text:
-            raise InputError(
-                f"store {text!r}: tables, checkpoints and reports lie in a folder; give a path, and for the plates set "
-                f"{PLATES}={text} (docs/storage.md)."
-            )
-        return cls(Path(text).expanduser().resolve())
+        if "://" not in text:
+            return cls(Path(text).expanduser().resolve())
+        root = place(text)
+        if not is_remote(root):
+            raise InputError(f"store {text!r}: give the path of a folder, or an address such as s3://bucket/prefix.")
+        expect_bucket(root)
+        return cls(root)
+
+    # --- this machine -------------------------------------------------------------------------
+
+    @property
+    def local(self) -> Path:
+        """The folder on this machine for locks, trainings under way, and runs: the store itself if it is a folder."""
+        if not is_remote(self.root):
+            return self.root
+        address = str(self.root).rstrip("/")
+        server = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        name = re.sub(r"[^A-Za-z0-9.-]+", "_", address.partition("://")[2])
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(os.environ.get(CACHE) or Path(caches) / "phenodose").expanduser().absolute()
+        return folder / f"{name}-{hash_bytes(server.encode(), address.encode())[:8]}"
+
+    def here(self, path: Path) -> Path:
+        """What stands on this machine for a place in the store: the place itself if the store is a folder."""
+        return self.local / self._name(path) if is_remote(path) else path
+
+    def local_copy(self, path: Path) -> Path:
+        """A file or folder of the store, to be read: itself, or of a bucket a copy on this machine as it is now.
+
+        Where nothing lies at `path`, nothing lies at the copy's path.
+
+        Raises:
+            StoreError: it changed again and again while it was fetched.
+        """
+        if not is_remote(path):
+            return path
+        from phenodose.copies import local_copy
+
+        return local_copy(path, self._name(path), self.local / "copies")
+
+    @contextmanager
+    def locked(self, path: Path, busy: Callable[[str], str], wait_seconds: float = 0) -> Iterator[None]:
+        """Hold the lock at `path`, a place in the store; see `phenodose.locks.locked`."""
+        with locked(path, self.here(path), busy, wait_seconds):
+            yield
+
+    def _name(self, path: Path) -> str:
+        """The path of a place relative to the store."""
+        return str(path)[len(str(self.root).rstrip("/")) :].strip("/")
 
     # --- places -------------------------------------------------------------------------------
 
@@ -56,12 +112,12 @@ class Store:
 
     def plate_text(self, path: Path) -> str:
         """A plate's place as the table `plates` holds it: relative to the store, or its address."""
-        inside = not is_remote(path) and path.is_relative_to(self.root)
+        inside = is_remote(path) == is_remote(self.root) and path.is_relative_to(self.root)
         return str(path.relative_to(self.root)) if inside else str(path)
 
     def plate_at(self, text: str) -> Path:
         """The place that `plate_text` has written down."""
-        return place(text) if "://" in text else self.root / text
+        return place(text) if "://" in text or Path(text).is_absolute() else self.root / text
 
     def plates(self, screen: str) -> list[Path]:
         """Every OME-Zarr plate of a screen, in order of name."""
@@ -69,7 +125,7 @@ class Store:
 
     def _plates_dir(self, screen: str) -> Path:
         elsewhere = os.environ.get(PLATES)
-        root = place(elsewhere) if elsewhere else self.root
+        root = absolute(place(elsewhere)) if elsewhere else self.root
         return root / "screens" / check_screen_id(screen) / "plates"
 
     def tensor_path(self, screen: str) -> Path:
@@ -105,21 +161,21 @@ class Store:
         Raises:
             StoreError: the screen is not registered here.
         """
-        record = self.screen_dir(screen) / "source.json"
-        if not record.is_file():
+        record = read_bytes(self.screen_dir(screen) / "source.json")
+        if record is None:
             known = ", ".join(self.screens()) or "none"
             raise StoreError(
                 f"screen {screen!r} is not in the store {self.root} (it holds: {known}); "
                 "register its folder with `phenodose run FOLDER`."
             )
-        return Path(json.loads(record.read_text(encoding="utf-8"))["source"])
+        return Path(json.loads(record)["source"])
 
     def screens(self) -> list[str]:
         """Ids of all registered screens, in order of name."""
-        folder = self.root / "screens"
-        if not folder.is_dir():
-            return []
-        return sorted(p.name for p in folder.iterdir() if SCREEN_ID.match(p.name) and (p / "source.json").is_file())
+        found = [folder for folder in folders(self.root / "screens") if SCREEN_ID.match(folder.name)]
+        with ThreadPoolExecutor(8) as pool:
+            records = list(pool.map(lambda folder: read_bytes(folder / "source.json"), found))
+        return [folder.name for folder, record in zip(found, records, strict=True) if record is not None]
 
     # --- tables ---------------------------------------------------------------------------------
 
@@ -144,7 +200,13 @@ class Store:
 
     def drop_table_part(self, table: str, screen: str, part: str) -> None:
         """Remove one writer's rows, if there are any."""
-        self.table_part(table, screen, part).unlink(missing_ok=True)
+        remove(self.table_part(table, screen, part))
+
+    def stored_schema(self, table: str, screen: str, part: str) -> pa.Schema | None:
+        """The columns and types that one writer's file has; None if there is no such file."""
+        import pyarrow.parquet as pq
+
+        return next((pq.read_schema(source) for source in _sources([self.table_part(table, screen, part)])), None)
 
     def read_table(self, table: str, screen: str | None = None, part: str | None = None) -> pd.DataFrame:
         """All rows of a table, of one screen, or of one part; empty if nothing is written yet."""
@@ -152,17 +214,27 @@ class Store:
         import pyarrow.parquet as pq
 
         declared = _declared(table)
+        folder = self.root / "tables" / table
         if screen is not None and part is not None:
-            files = [self.table_part(table, screen, part)]
+            parts = [self.table_part(table, screen, part)]
+        elif screen is not None:
+            parts = files(folder / f"screen={check_screen_id(screen)}", "*.parquet")
         else:
-            folder = self.root / "tables" / table
-            files = sorted(folder.glob(f"screen={check_screen_id(screen) if screen else '*'}/*.parquet"))
+            parts = files(folder, "screen=*/*.parquet")
         frames = [
-            pq.read_table(file, schema=declared.arrow_schema(), partitioning=None).to_pandas()
-            for file in files
-            if file.is_file()
+            pq.read_table(source, schema=declared.arrow_schema(), partitioning=None).to_pandas()
+            for source in _sources(parts)
         ]
         return pd.concat(frames, ignore_index=True) if frames else declared.empty()
+
+
+def _sources(parts: list[Path]) -> list[Any]:
+    """What pyarrow reads: files, or of a bucket their bytes."""
+    if not any(is_remote(part) for part in parts):
+        return [part for part in parts if part.is_file()]
+    import pyarrow as pa
+
+    return [pa.BufferReader(content) for content in read_all(parts)]
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:

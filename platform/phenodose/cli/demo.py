@@ -32,9 +32,9 @@ _FIRST_READOUTS = ("cnn_phase3", "ctg", "mean_of_stack")
 def command(store: str | None, seed: int, as_json: bool) -> None:
     """Simulate a patient screen and take it from raw images to a drug ranking.
 
-    Writes the raw images of a control experiment and of a drug screen of three plates into STORE/raw, makes
-    every asset of both, and prints the ranking beside the truth of the simulation. Running it again goes on
-    where it was, and keeps what is unchanged.
+    Writes the raw images of a control experiment and of a drug screen of three plates into STORE/raw (with a store
+    in a bucket: into its folder on this machine), makes every asset of both, and prints the ranking beside the truth
+    of the simulation. Running it again goes on where it was, and keeps what is unchanged.
 
     \b
     Example: phenodose demo --store ./store
@@ -49,7 +49,8 @@ def command(store: str | None, seed: int, as_json: bool) -> None:
     for folder in folders:
         screen = register_screen(opened, folder)
         with steps_display(screen.id) as progress:
-            materialize_screen(opened, screen.id, progress=progress).raise_if_failed()
+            # A network this small is trained in less time than a process takes to start.
+            materialize_screen(opened, screen.id, progress=progress, training="inline").raise_if_failed()
     with steps_display("cohort") as progress:
         materialize_cohort(opened, progress=progress).raise_if_failed()
     comparison = compare_with_truth(opened, SCREEN, folders[-1])
@@ -68,7 +69,7 @@ def _simulate(store: Store, seed: int) -> list[Path]:
     """
     from phenodose.simulation import simulate_screen
 
-    raw = store.root / "raw"
+    raw = store.local / "raw"
     record = raw / "demo.json"
     if record.is_file() and (known := json.loads(record.read_text(encoding="utf-8"))["seed"]) != seed:
         raise InputError(f"the store {store.root} holds the demo of seed {known}; give another --store, or that seed.")

@@ -21,7 +21,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def store_option(function: Function) -> Function:
     """The `--store` option."""
     return click.option(
-        "--store", metavar="DIR", default=None, help="Store folder; default $PHENODOSE_STORE, else ./store."
+        "--store",
+        metavar="DIR",
+        default=None,
+        help="Store: a folder or s3://bucket/prefix; default $PHENODOSE_STORE, else ./store.",
     )(function)
 
 

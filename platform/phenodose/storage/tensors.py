@@ -20,7 +20,7 @@ import numpy as np
 from phenodose.errors import InputError, MissingInputError
 from phenodose.files import written_aside
 from phenodose.names import plate_sort_key
-from phenodose.places import told, zarr_store
+from phenodose.places import read_bytes, told, zarr_store
 from phenodose.plugins import Progress, no_progress
 from phenodose.storage.pyramid import area_average
 
@@ -146,9 +146,11 @@ def open_tensors(path: Path) -> xr.DataArray:
     """
     import xarray as xr
 
-    if not path.is_dir():
-        raise MissingInputError(f"{path}: there are no tensors here; materialize `pseudo_rgb` for the screen first.")
     with told(path, "the tensors cannot be read; mend the connection or the permissions"):
+        if read_bytes(path / "zarr.json") is None:
+            raise MissingInputError(
+                f"{path}: there are no tensors here; materialize `pseudo_rgb` for the screen first."
+            )
         opened = xr.open_zarr(zarr_store(path), chunks=None, consolidated=False, zarr_format=3)
     tensors: xr.DataArray = opened[NAME].assign_attrs(opened.attrs)
     # Zarr gives numpy's variable-length strings, which much of the scientific Python world does not take yet.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -107,65 +105,3 @@ def contents() -> Callable[[Path | str], dict[str, bytes]]:
         return {name: (place(folder) / name).read_bytes() for name in sorted(sizes(place(folder)))}
 
     return read
-
-
-class S3Server:
-    """moto's S3 on a free port of the loopback, with one empty bucket; `fail_every` makes it fail now and then."""
-
-    def __init__(self) -> None:
-        from moto.server import DomainDispatcherApplication, create_backend_app
-        from werkzeug.serving import make_server
-
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._app = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self, threaded=True)
-        self._counting = threading.Lock()
-        self.url = f"http://127.0.0.1:{self._server.port}"
-        self.requests = self.failed = 0
-        self.fail_every = 0
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        with self._counting:
-            self.requests += 1
-            fails = self.fail_every and self.requests % self.fail_every == 0
-            self.failed += bool(fails)
-        if not fails:
-            return self._app(environ, start_response)
-        body = b"<Error><Code>InternalError</Code><Message>made up</Message></Error>"
-        # The client would take what it sends for the next request if it were left in the pipe.
-        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        start_response("500 Internal Server Error", [("Content-Type", "application/xml")])
-        return [body]
-
-    def close(self) -> None:
-        self._server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def _s3_server() -> Iterator[S3Server]:
-    server = S3Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def s3(_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    """An S3 server that answers everything, reached through the environment; the bucket `bucket` is empty."""
-    from phenodose.places import place
-
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_DEFAULT_REGION", "us-east-1"),
-        ("AWS_ENDPOINT_URL", _s3_server.url),
-    ):
-        monkeypatch.setenv(name, value)
-    _s3_server.fail_every = 0
-    filesystem = place("s3://bucket").fs  # type: ignore[attr-defined]
-    if filesystem.exists("bucket"):
-        filesystem.rm("bucket", recursive=True)
-    filesystem.mkdir("bucket")
-    _s3_server.requests = _s3_server.failed = 0
-    yield _s3_server
-    _s3_server.fail_every = 0
