@@ -22,11 +22,13 @@ import tifffile
 OFFSET, GREY_PER_ELECTRON, READ_NOISE, BACKGROUND, PEAK = 100.0, 2.17, 1.5, 20.0, 1500.0
 STEP_UM = 5.0
 _ROWS_A_STRIP = 2
+_ROWS = 14
 
 
 def well_names(count: int) -> list[str]:
-    """Names of wells, four a row from B02 on."""
-    return [f"{chr(ord('B') + number // 4)}{2 + number % 4:02d}" for number in range(count)]
+    """Names of wells from B02 on: four a row, or 22 if they are many, up to the 308 inner wells of a 384-well plate."""
+    a_row = 4 if count <= _ROWS * 4 else 22
+    return [f"{chr(ord('B') + number // a_row)}{2 + number % a_row:02d}" for number in range(count)]
 
 
 def plane_pixels(well: int, z: int, planes: int, size_px: int, seed: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from phenodose_readers.raw_folder import open_pages, raw_files, without_descript
 if TYPE_CHECKING:
     import pandas as pd
 
+    from phenodose.plugins.packed_texts import PackedText, TextPacker
     from phenodose.storage.tiff import TiffHeader
 
 _STAGE_LABEL = re.compile(r"([A-Za-z]{1,2}[0-9]{1,2})\s*:\s*Site\s*([0-9]+)")
@@ -66,11 +68,13 @@ class ImageXpressReader(Reader):
 
     def index(self, folder: Path) -> pd.DataFrame:
         """All planes and projections of the one acquisition in or below the folder; thumbnails are left out."""
+        from phenodose.plugins.packed_texts import TextPacker
         from phenodose.storage.plan import mixture_faults
 
         faults = Faults(str(folder))
         paths, images = one_acquisition(folder, faults)
-        opened = open_pages(folder, [(image.path, image.well) for image in images], faults, _look)
+        look = partial(_look, TextPacker())
+        opened = open_pages(folder, [(image.path, image.well) for image in images], faults, look)
         images = [image for image in images if image.path in opened]
         for image in images:
             image.header, image.tags, image.metadata = opened[image.path][0]
@@ -107,11 +111,11 @@ class ImageXpressReader(Reader):
         return found
 
 
-def _look(header: TiffHeader) -> tuple[TiffHeader, dict[str, Any], str | None]:
-    """The header without its text, the tags that are needed, and all tags as JSON."""
+def _look(packer: TextPacker, header: TiffHeader) -> tuple[TiffHeader, dict[str, Any], PackedText | None]:
+    """The header without its text, the tags that are needed, and all tags as packed JSON."""
     tags = parse_tags(header.description)
     needed = {name: value for name, value in tags.items() if _NEEDED.match(name)}
-    return without_description(header), needed, json.dumps(tags) if tags else None
+    return without_description(header), needed, packer.pack(json.dumps(tags)) if tags else None
 
 
 def _check_label(image: Image, faults: Faults) -> None:

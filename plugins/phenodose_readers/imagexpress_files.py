@@ -12,6 +12,7 @@ Belongs here: what names tell. Does not belong here: tags (`metaseries`), stacks
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from phenodose_readers.metaseries import number
 from phenodose_readers.raw_folder import is_tiff, raw_files
 
 if TYPE_CHECKING:
+    from phenodose.plugins.packed_texts import PackedText
     from phenodose.storage.tiff import TiffHeader
 
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
@@ -34,7 +36,7 @@ _Z_FOLDER = re.compile(r"ZStep_([0-9]+)\Z", re.IGNORECASE)
 _NAMED = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageName:
     """What a file name says: plate and well as written, site and wave if they are there, whether it is a thumbnail."""
 
@@ -61,10 +63,12 @@ def parse_name(name: str) -> ImageName | None:
     if match is None:
         return None
     plate, well, site, wave, thumb = match.groups()
+    # The same few texts in thousands of names.
+    plate, well = sys.intern(plate), sys.intern(well)
     return ImageName(plate, well, int(site) if site else None, int(wave) if wave else None, thumb is not None, guid)
 
 
-@dataclass
+@dataclass(slots=True)
 class Image:
     """One image file on its way to a row of the index.
 
@@ -76,7 +80,7 @@ class Image:
         z_step: number of its ZStep folder; None without one.
         well: the well's name, checked.
         tags: those of the instrument's tags that tell kind, place and columns.
-        metadata: all tags as JSON; None if there are none.
+        metadata: all tags as JSON, packed; None if there are none.
         header: the TIFF header.
         projection: '' for a plane, else the kind of projection.
         z: place in the stack.
@@ -89,7 +93,7 @@ class Image:
     z_step: int | None
     well: str = ""
     tags: dict[str, Any] = field(default_factory=dict)
-    metadata: str | None = None
+    metadata: PackedText | None = None
     header: TiffHeader | None = None
     projection: str = ""
     z: int = 0
@@ -137,7 +141,7 @@ def images_of(paths: Iterable[str]) -> list[Image]:
         if parts and (match := _TIME_FOLDER.match(parts[-1])):
             time = int(match.group(1))
             parts.pop()
-        found.append(Image(path, name, "/".join(parts), time, z_step))
+        found.append(Image(path, name, sys.intern("/".join(parts)), time, z_step))
     return found
 
 
@@ -187,7 +191,7 @@ def _with_wells(images: Sequence[Image], faults: Faults) -> list[Image]:
     named = []
     for image in images:
         try:
-            image.well = names.well_name(*names.parse_well(image.name.well))
+            image.well = sys.intern(names.well_name(*names.parse_well(image.name.well)))
         except InputError as error:
             faults.add(f"{image.path}: {error} Rename the file or move it out of the folder.")
         else:

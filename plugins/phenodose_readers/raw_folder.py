@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TIFF_ENDINGS = (".tif", ".tiff")
 # Opening many small files is waiting for the disk or the network share; more than this gains nothing.
 _OPENERS = 4
+_FILES_A_TASK = 32
 _NAMED = 5
 Looked = TypeVar("Looked")
 
@@ -97,8 +98,10 @@ def open_pages(
         except InputError as error:
             return str(error).replace(f"{folder}{os.sep}", "")
 
+    # A task for each of tens of thousands of files would take as much memory as what is learnt of them.
+    blocks = [places[start : start + _FILES_A_TASK] for start in range(0, len(places), _FILES_A_TASK)]
     with ThreadPoolExecutor(_OPENERS) as pool:
-        results = list(pool.map(opened, places, chunksize=32))
+        results = [result for found in pool.map(lambda block: list(map(opened, block)), blocks) for result in found]
     faults.extend(result for result in results if isinstance(result, str))
     return {path: result for (path, _), result in zip(places, results, strict=True) if not isinstance(result, str)}
 

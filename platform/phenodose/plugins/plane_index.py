@@ -52,16 +52,24 @@ PLANES = Table(
 
 
 def planes_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """The index of these planes: every column of `PLANES`, sorted by its key, whatever the order of the rows."""
+    """The index of these planes: every column of `PLANES`, sorted by its key, whatever the order of the rows.
+
+    The instrument's tags (column `metadata`) are kept packed; a reader of large plates packs them itself as it reads
+    them (`TextPacker`).
+    """
     import pandas as pd
 
-    filled = [{"plate": None, "checksum": None, **row} for row in rows]
-    # Ordered before the frame is made: a second copy of all tags would be most of an ingest's memory.
-    keys = pd.DataFrame([[row.get(name) for name in PLANES.key] for row in filled], columns=list(PLANES.key))
-    filled = [filled[place] for place in keys.sort_values(list(PLANES.key), kind="stable").index]
-    # As the objects that they are: a column of pandas' own texts would hold them again.
-    tags = pd.Series([row.pop("metadata", None) for row in filled], dtype=object)
-    return PLANES.frame(filled).assign(metadata=tags)
+    from phenodose.plugins.packed_texts import PackedTexts
+
+    # Column by column: the rows as they come would take more memory than the index.
+    columns: dict[str, Any] = {name: [] for name in PLANES.column_names}
+    for row in rows:
+        for name, values in columns.items():
+            values.append(row.get(name))
+    if not columns["well"]:
+        return PLANES.empty()
+    columns["metadata"] = PackedTexts.of(columns["metadata"])
+    return pd.DataFrame(columns).sort_values(list(PLANES.key), kind="stable", ignore_index=True)
 
 
 def missing_images(index: pd.DataFrame) -> list[str]:

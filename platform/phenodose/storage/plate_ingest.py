@@ -12,7 +12,6 @@ Belongs here: which wells to write, their order of steps, the plate's root. Does
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 import time
@@ -41,6 +40,7 @@ from phenodose.storage.ngff import (
 from phenodose.storage.plan import PLATE_FORMAT, PlatePlan, WellPlan
 from phenodose.storage.plate_writer import WellWriter, plane_hash, plane_key
 from phenodose.storage.seen_files import SeenFiles
+from phenodose.storage.write_out import sync_tree
 
 INGESTING, COMPLETE = "ingesting", "complete"
 #: Wells that wait for the disk or the object store while others are encoded.
@@ -110,7 +110,7 @@ class PlateIngest:
     def __post_init__(self) -> None:
         self._before = own_attributes(self.out)
         self._seen = SeenFiles(self.raw, self.aside / "sources.jsonl")
-        self._writer = WellWriter(self.plan.shape, self._read_plane)
+        self._writer = WellWriter(self.plan.shape, self._read_plane, lasting=not is_remote(self.out))
 
     def run(self, progress: Progress, workers: int) -> PlateRecord:
         """Bring every well up to date, then the plate.
@@ -198,7 +198,7 @@ class PlateIngest:
         try:
             remote = is_remote(self.out)
             if not remote:
-                _sync_tree(aside)
+                sync_tree(aside)
             with self._place:
                 self._begin()
                 if not remote:
@@ -358,15 +358,6 @@ class _Speed:
         left = seconds / self._written * (self._total - self._wells) if self._written else 0.0
         clock = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
         return f"{self._pixels / 1e6 / seconds:.0f} MB/s, {clock} left"
-
-
-def _sync_tree(folder: Path) -> None:
-    """Make everything in a folder lasting; all at the end, so that the disk has to be waited for about once."""
-    for place, _, files in os.walk(folder, topdown=False):
-        for file in files:
-            with (Path(place) / file).open("rb") as handle:
-                os.fsync(handle.fileno())
-        sync_folder(Path(place))
 
 
 def _as_json(value: dict[str, Any]) -> dict[str, Any]:

@@ -72,10 +72,12 @@ class WellWriter:
     Attributes:
         shape: the plate's common shape.
         read: gives the pixels of a row of the index.
+        lasting: the wells will be synced where they are written.
     """
 
     shape: PlateShape
     read: ReadPlane
+    lasting: bool = False
     _images: dict[str, dict[str, Any]] = field(init=False)
     _levels: dict[str, list[dict[str, Any]]] = field(init=False)
     _well: dict[str, Any] = field(init=False)
@@ -94,7 +96,7 @@ class WellWriter:
         Raises:
             InputError: a plane cannot be read or is not what its header says; the folder is then worthless.
         """
-        written = _WellPass(self.shape, self.read, folder, self._levels)
+        written = _WellPass(self.shape, self.read, folder, self._levels, self.lasting)
         rows = well.planes
         for place, planes in groupby(rows, key=lambda plane: (plane.site, plane.time, plane.channel)):
             written.add_channel(*place, tuple(planes))
@@ -133,6 +135,7 @@ class _WellPass:
     read: ReadPlane
     folder: Path
     levels: dict[str, list[dict[str, Any]]]
+    lasting: bool
     files: dict[str, list[Any]] = field(default_factory=dict)
     hashes: dict[tuple[Any, ...], str] = field(default_factory=dict)
     channels: list[dict[str, Any]] = field(default_factory=list)
@@ -205,7 +208,7 @@ class _WellPass:
             shard = document["chunk_grid"]["configuration"]["chunk_shape"]
             key = f"{image.path}/{shard_key(self.shape, level, time, channel)}"
             grid = [whole // part for whole, part in zip(shard, chunk, strict=True)]
-            writer = ShardWriter(self.folder / key, grid[-3:], chunk[-3:], self.shape.dtype)
+            writer = ShardWriter(self.folder / key, grid[-3:], chunk[-3:], self.shape.dtype, self.lasting)
             writers.append((key, writer, (chunk[-2], chunk[-1])))
         smallest, total = np.empty((0, 0), self.shape.dtype), 0
         try:

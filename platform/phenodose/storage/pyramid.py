@@ -10,7 +10,7 @@ import numpy as np
 
 #: The pyramid ends at the first level whose longer side is at most this.
 SMALLEST_PX = 256
-_STRIP_ROWS = 64
+_STRIP_ROWS = 128
 
 
 def level_shapes(size_y: int, size_x: int) -> list[tuple[int, int]]:
@@ -45,7 +45,8 @@ def halve_and_sum(plane: np.ndarray) -> tuple[np.ndarray, int]:
     if not whole:
         plane = np.pad(plane, ((0, y % 2), (0, x % 2)), mode="edge")
     half = np.empty((plane.shape[0] // 2, plane.shape[1] // 2), plane.dtype)
-    # In strips that stay in the processor's cache.
+    # In strips that stay in the processor's cache, as do their sums: one piece of memory for all.
+    scratch = np.empty(min(_STRIP_ROWS, len(half)) * plane.shape[1], np.uint32)
     for top in range(0, len(half), _STRIP_ROWS):
         rows = half[top : top + _STRIP_ROWS]
         strip = plane[2 * top : 2 * (top + len(rows))]
@@ -53,7 +54,8 @@ def halve_and_sum(plane: np.ndarray) -> tuple[np.ndarray, int]:
         # of an integer twice as wide; its product with 1 + 2**bits has their sum in the upper half.
         narrow = 4 * int(strip.max()) + 2 <= np.iinfo(np.uint16).max
         lane, pair, bits = (np.uint16, np.uint32, 16) if narrow else (np.uint32, np.uint64, 32)
-        total = np.add(strip[0::2], strip[1::2], dtype=lane).view(pair)
+        sums = scratch.view(lane)[: strip.size // 2].reshape(len(rows), -1)
+        total = np.add(strip[0::2], strip[1::2], out=sums, dtype=lane).view(pair)
         total *= pair(1 + (1 << bits))
         total >>= pair(bits)
         if whole:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from phenodose.errors import StoreError
+from phenodose.storage.write_out import start_write_out
 
 #: Longest side of a chunk.
 CHUNK_PX = 1024
@@ -27,6 +28,8 @@ _MISSING = 2**64 - 1
 # Blocks as large as the chunk: better ratio and faster than blosc's own choice (measured on ImageXpress planes).
 _BLOCK_BYTES = 1 << 20
 _LEVEL = 1
+# So much goes to the disk at a time while more is encoded; syncing the finished file then has little to wait for.
+_WRITE_OUT_BYTES = 8 << 20
 
 
 def chunk_side(size: int) -> int:
@@ -87,7 +90,9 @@ class ShardWriter:
         >>> writer.close()  # doctest: +SKIP
     """
 
-    def __init__(self, path: Path, grid: Sequence[int], chunk: Sequence[int], dtype: str) -> None:
+    def __init__(
+        self, path: Path, grid: Sequence[int], chunk: Sequence[int], dtype: str, lasting: bool = False
+    ) -> None:
         """Open the file.
 
         Args:
@@ -95,6 +100,7 @@ class ShardWriter:
             grid: number of chunks along each axis of the shard.
             chunk: shape of a chunk.
             dtype: numpy name of the pixel type.
+            lasting: the file will be synced, so the disk may start on it at once.
         """
         import xxhash
 
@@ -105,6 +111,8 @@ class ShardWriter:
         self._index = np.full((math.prod(self._grid), 2), _MISSING, dtype="<u8")
         self._hash = xxhash.xxh3_128()
         self._bytes = 0
+        self._lasting = lasting
+        self._begun_bytes = 0
         self._codec = _codec()
         self._buffer: np.ndarray | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +176,9 @@ class ShardWriter:
             rest = memoryview(b"".join(parts))[written:]
             while rest:
                 rest = rest[os.write(self._file.fileno(), rest) :]
+        if self._lasting and self._bytes >= self._begun_bytes + _WRITE_OUT_BYTES:
+            start_write_out(self._file.fileno(), self._begun_bytes, self._bytes - self._begun_bytes)
+            self._begun_bytes = self._bytes
 
 
 def _codec() -> Any:

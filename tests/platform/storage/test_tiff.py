@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from phenodose.errors import InputError, MissingInputError
-from phenodose.storage.tiff import check_tiff, read_page
+from phenodose.storage import tiff
+from phenodose.storage.plain_tiff import plain_page
+from phenodose.storage.tiff import check_pages, check_tiff, read_page
 
 PIXELS = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48)
 
@@ -72,3 +74,74 @@ def test_damaged_compressed_pixels_are_refused_on_reading(tmp_path):
     check_tiff(path, "C03")
     with pytest.raises(InputError, match=r"z\.tif: well C03: page 0 cannot be decoded"):
         read_page(path, 0, "C03")
+
+
+def shown_by_library(path, monkeypatch):
+    """Header and pixels as the library gives them, or why it refuses."""
+    with monkeypatch.context() as patched:
+        patched.setattr(tiff, "plain_page", lambda file, size: None)
+        return shown(path)
+
+
+def shown(path):
+    try:
+        headers, pixels = check_pages(path, "B07"), read_page(path, 0, "B07")
+    except InputError as error:
+        return str(error)
+    return headers, check_tiff(path, "B07"), pixels.dtype, pixels.shape, pixels.tobytes()
+
+
+def is_plain(path):
+    with path.open("rb", buffering=0) as file:
+        return plain_page(file, path.stat().st_size) is not None
+
+
+@given(st.data())
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_plain_files_give_the_same_header_and_pixels_as_the_library(tmp_path_factory, monkeypatch, data):
+    """Whatever a file is like: plain, or with anything that only the library reads."""
+    draw = data.draw
+    dtype = draw(st.sampled_from(["uint8", "uint16", "uint16", "uint16", "int16", "float32"]))
+    pages, colours = draw(st.sampled_from([(1, 1)] * 6 + [(2, 1), (1, 3)]))
+    compression = draw(st.sampled_from([None] * 6 + ["zlib"]))
+    byteorder = draw(st.sampled_from("<<<<<<>"))
+    shape = (pages, draw(st.integers(1, 70)), draw(st.integers(1, 50)), colours)
+    pixels = np.random.default_rng(draw(st.integers(0, 99))).integers(0, 99, shape).astype(dtype)
+    layout = draw(st.sampled_from([{"rowsperstrip": draw(st.integers(1, 80))}] * 5 + [{}, {"tile": (16, 16)}]))
+    text = draw(st.sampled_from(["", "text", " well \t", "x" * 3, "y" * 4, '<prop id="a" value="µm"/>'.encode()]))
+    tags = [(270, 2, len(text) + 1, text, False)] if text else []
+    tags += draw(st.sampled_from([[]] * 4 + [[(65000, 4, 1, 7, False)], [(274, 3, 1, 3, False)]]))
+    path = tmp_path_factory.mktemp("plain") / "Plate_B07.tif"
+    with tifffile.TiffWriter(path, byteorder=byteorder, bigtiff=draw(st.sampled_from([False] * 6 + [True]))) as writer:
+        for page in pixels:
+            grey = {"photometric": "rgb"} if colours == 3 else {"photometric": "minisblack"}
+            image = page if colours == 3 else page[..., 0]
+            writer.write(image, **grey, **layout, compression=compression, metadata=None, extratags=tags)
+    assert shown(path) == shown_by_library(path, monkeypatch)
+
+
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_plain_files_are_what_they_are_to_the_library(tmp_path_factory, monkeypatch, data):
+    path = tmp_path_factory.mktemp("damaged") / "Plate_B07.tif"
+    tifffile.imwrite(path, PIXELS, rowsperstrip=8, description="text " * 9, software="maker", metadata=None)
+    assert is_plain(path)
+    content = bytearray(path.read_bytes())
+    header = len(content) - PIXELS.nbytes
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, header - 1))] = data.draw(st.sampled_from([0, 1, 2, 8, 16, 255]))
+    path.write_bytes(content[: data.draw(st.sampled_from([len(content)] * 3 + [header, len(content) - 1]))])
+    if is_plain(path):
+        assert shown(path) == shown_by_library(path, monkeypatch)
+
+
+def test_files_of_the_instrument_need_no_library(tmp_path):
+    """As MetaXpress writes them: uncompressed, hundreds of strips, the table of tags behind the pixels."""
+    path = tmp_path / "Plate_B07.tif"
+    tifffile.imwrite(path, PIXELS, rowsperstrip=2, description="<MetaData>", software="MetaSeries", metadata=None)
+    assert is_plain(path)
+    content = path.read_bytes()
+    start = int.from_bytes(content[4:8], "little")
+    path.write_bytes(content[:4] + len(content).to_bytes(4, "little") + content[8:] + content[start:])
+    assert is_plain(path)
+    np.testing.assert_array_equal(read_page(path, 0, "B07"), PIXELS)
