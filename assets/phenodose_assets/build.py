@@ -17,6 +17,7 @@ import dagster as dg
 
 from phenodose.plugins import Registry, StagedReadout, registry
 from phenodose_assets import cohort, ingest, models, phenotypes, readouts, reports, scores, sensors, tensors
+from phenodose_assets.network_process import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
 from phenodose_assets.screen_asset import ScreenAsset
 
@@ -66,6 +67,7 @@ def build_definitions(
     inbox: str | Path | None = None,
     plugins: Registry | None = None,
     listener: Listener = no_listener,
+    training: str | None = None,
     executor: dg.ExecutorDefinition | None = None,
     resources: dict[str, Any] | None = None,
 ) -> dg.Definitions:
@@ -76,6 +78,7 @@ def build_definitions(
         inbox: folder that the sensor watches; default $PHENODOSE_INBOX, else ./inbox.
         plugins: where the plugins are found; default: the installed ones.
         listener: told of every step of a run in this process.
+        training: where networks are trained, 'process' or 'inline'; default $PHENODOSE_TRAINING, else a process.
         executor: how steps are run; default two processes at a time.
         resources: resources to replace, by name.
     """
@@ -92,6 +95,7 @@ def build_definitions(
         resources={
             "store": StoreResource.here(store, inbox),
             "listener": dg.ResourceDefinition.hardcoded_resource(listener),
+            "networks": network_process(training),
             **(resources or {}),
         },
         executor=executor or dg.multiprocess_executor.configured(_EXECUTOR),

@@ -20,7 +20,7 @@ class Checkpoint:
     """A trained phase that a screen uses.
 
     Attributes:
-        folder: weights and record.
+        folder: weights and record, on this machine.
         weights_hash: hash of the weights.
         trained_on: screen whose wells it was trained on.
     """
@@ -60,7 +60,8 @@ def checkpoint_of(store: Store, screen: str, readout: str, phase: str) -> Checkp
                 f"{phase} of {readout}, which {screen} adopted from {trained_on}, was trained anew since; materialize "
                 f"`{key}` of {screen} again, and what comes after it."
             )
-    return Checkpoint(store.checkpoint_dir(trained_on, readout, phase), str(row["weights_hash"]), trained_on)
+    folder = store.local_copy(store.checkpoint_dir(trained_on, readout, phase))
+    return Checkpoint(folder, str(row["weights_hash"]), trained_on)
 
 
 def checkpoint_to_adopt(store: Store, readout: str, phase: str, wanted: str | None) -> Mapping[str, Any]:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import dagster as dg
+from dagster._core.execution.plan.objects import StepFailureData
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from phenodose.errors import InputError, PluginError, StoreError
+from phenodose import errors
+from phenodose.errors import InputError, PhenodoseError, PluginError, StoreError
 from phenodose.store import Store
 from phenodose_assets.build import SCREEN_JOB, build_definitions, screen_assets
 from phenodose_assets.cohort import COHORT_DB, COHORT_REPORT
@@ -99,6 +101,7 @@ def materialize_screen(
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     instance: dg.DagsterInstance | None = None,
     progress: Listener | None = None,
+    training: str | None = None,
 ) -> RunOutcome:
     """Make the assets of one registered screen, in this process.
 
@@ -110,6 +113,7 @@ def materialize_screen(
         parameters: parameters by plugin (or by settings table of screen.toml); they win over screen.toml.
         instance: Dagster instance; default the one that the UI of this folder or store shows.
         progress: told of every step.
+        training: where networks are trained, 'process' or 'inline'; default $PHENODOSE_TRAINING, else a process.
 
     Raises:
         InputError: the selection names no asset.
@@ -120,7 +124,7 @@ def materialize_screen(
     store.source_of(screen_id)
     assets = screen_assets()
     tracker = _Tracker(progress or no_listener)
-    definitions = build_definitions(store=store.root, listener=tracker)
+    definitions = build_definitions(store=store.root, listener=tracker, training=training)
     selected = _select(assets, definitions, select)
     ops = _op_config([asset for asset in assets if asset.key in selected], assets, parameters or {})
     with _running_instance(store, instance) as running:
@@ -274,21 +278,27 @@ def _execute(
 
 
 def _step_failures(result: dg.ExecuteInProcessResult) -> dict[str, StepFault]:
-    """Every failed step, by the asset's node; what failed outside a make-function is a bug.
+    """Every failed step, by the asset's node; what failed outside a make-function is a bug unless it says the remedy.
 
     Raises:
         KeyboardInterrupt: the user ended the run.
     """
-    errors = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    if any(error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in errors):
+    raised = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    if any(error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in raised):
         raise KeyboardInterrupt
     return {
-        str(event.step_key).split(".")[0]: StepFault(
-            event.step_failure_data.error_display_string.strip(), mendable=False
-        )
+        str(event.step_key).split(".")[0]: _fault(event.step_failure_data)
         for event in result.all_events
         if event.is_step_failure
     }
+
+
+def _fault(failure: StepFailureData) -> StepFault:
+    cause = failure.error.cause if failure.error is not None else None
+    if cause is not None and issubclass(getattr(errors, cause.cls_name or "", object), PhenodoseError):
+        # Dagster writes the class before the message.
+        return StepFault(cause.message.partition(": ")[2].strip(), mendable=True)
+    return StepFault(failure.error_display_string.strip(), mendable=False)
 
 
 def _missing_upstream(asset: ScreenAsset, outcome: RunOutcome) -> str:

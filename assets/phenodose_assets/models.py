@@ -1,39 +1,29 @@
 """Assets of the group `models`: one checkpoint a phase of every staged readout.
 
-Belongs here: which phase is trained or adopted where, from which wells and which parent, and keeping what
-is unchanged. Does not belong here: choosing wells (`phenodose.learning.staging`) and training (plugins).
+Belongs here: which phase is trained or adopted where, its row, and what the UI shows of it. Does not belong here: the
+training itself (`network_jobs`, which runs in a process of its own, and the plugins).
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from phenodose.errors import BusyError, CheckpointError, NotMade
-from phenodose.files import written_aside
-from phenodose.plugins import Phase, StagedReadout, TrainingRecord, TrainingSet
+from phenodose.errors import NotMade
+from phenodose.plugins import Phase, StagedReadout, TrainingRecord
 from phenodose.store import parameters_text
 from phenodose.tables import TABLES
 from phenodose_assets import metadata
-from phenodose_assets.checkpoints import (
-    Checkpoint,
-    checkpoint_key,
-    checkpoint_of,
-    checkpoint_row,
-    checkpoint_to_adopt,
-)
+from phenodose_assets.checkpoints import checkpoint_key, checkpoint_to_adopt
 from phenodose_assets.ingest import LAYOUT
+from phenodose_assets.network_jobs import Training, forget_work, train
+from phenodose_assets.network_worker import name_of
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
 from phenodose_assets.tensors import PSEUDO_RGB
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pandas as pd
-    import xarray as xr
+from phenodose_assets.training_watch import TrainingWatch
 
 #: One training or inference at a time on a computer.
 POOL = "gpu"
@@ -74,112 +64,24 @@ def _make_checkpoint(readout: type[StagedReadout], phase: Phase, step: Step) -> 
 
 
 def _train(readout: type[StagedReadout], phase: Phase, step: Step) -> Product:
-    from phenodose.learning.staging import sparse_controls, training_set
-    from phenodose.learning.training import inputs_hash
-    from phenodose.storage.tensors import open_tensors
-
     plugin = step.create(readout)
-    wells = step.wells()
-    tensors = open_tensors(step.store.tensor_path(step.screen_id))
-    parent = checkpoint_of(step.store, step.screen_id, readout.name, phase.parent) if phase.parent else None
-    outputs = None
-    if parent is not None and phase.labels == "duplicates":
-        outputs = _outputs(plugin, parent.folder, tensors)
-    controls = step.controls(readout, readout.name, wells)
-    data = training_set(phase, tensors, wells, controls, outputs)
-    for sentence in sparse_controls(data):
-        step.log.warning(sentence)
-    inputs = {"training_set": inputs_hash(data), "parent": parent.weights_hash if parent else None}
-    record = _unchanged(step, plugin, phase, inputs)
-    if record is None:
-        step.log.info(f"training on {int((~data.validation).sum())} wells")
-        record = _train_into_place(step, plugin, phase, data, parent)
-    else:
-        step.log.info("wells, labels, parameters and parent are unchanged; the checkpoint is kept")
-    _write_row(step, plugin, phase, record)
-    _forget_work(step, plugin, phase)
-    return Product(show=lambda: _training_metadata(step, plugin, phase, record), plugin=plugin, inputs=inputs)
-
-
-def _outputs(plugin: StagedReadout, checkpoint: Path, tensors: xr.DataArray) -> pd.Series:
-    """Network output of every well, by names such as 'P1/B07'."""
-    import pandas as pd
-
-    return pd.Series(plugin.infer(checkpoint, tensors).raw, index=[str(name) for name in tensors["well"].to_numpy()])
-
-
-def _unchanged(step: Step, plugin: StagedReadout, phase: Phase, inputs: Mapping[str, Any]) -> TrainingRecord | None:
-    """The record of the checkpoint that the same training made before; None if there is none."""
-    from phenodose.learning.checkpoint import read_record
-
-    row = checkpoint_row(step.store, step.screen_id, plugin.name, phase.name)
-    if row is None or row["plugin_version"] != plugin.version:
-        return None
-    try:
-        record = read_record(step.store.checkpoint_dir(step.screen_id, plugin.name, phase.name))
-    except CheckpointError:
-        return None
-    same = (
-        record.inputs_hash == inputs["training_set"]
-        and record.parent_hash == inputs["parent"]
-        and _completed(plugin, record.parameters) == plugin.parameters.model_dump(mode="json")
+    controls = step.controls(readout, readout.name, step.wells())
+    asked = Training(
+        store=str(step.store.root),
+        screen=step.screen_id,
+        readout=name_of(readout),
+        parameters=plugin.parameters.model_dump(mode="json"),
+        phase=phase.name,
+        negative=[int(row) for row in controls.negative.nonzero()[0]],
+        positive=[int(row) for row in controls.positive.nonzero()[0]],
     )
-    return record if same else None
-
-
-def _completed(plugin: StagedReadout, recorded: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Recorded parameters with the defaults of those that came since; None if they are no parameters any more."""
-    from pydantic import ValidationError
-
-    try:
-        return plugin.Parameters(**recorded).model_dump(mode="json")
-    except ValidationError:
-        return None
-
-
-def _train_into_place(
-    step: Step, plugin: StagedReadout, phase: Phase, data: TrainingSet, parent: Checkpoint | None
-) -> TrainingRecord:
-    """Train in a folder that a later run finds again if this one is killed; then copy it into place.
-
-    The folder stays until the checkpoint's row is written (`_forget_work`): a kill on the way costs no training.
-    """
-    import filelock
-
-    place = step.store.checkpoint_dir(step.screen_id, plugin.name, phase.name)
-    work = _work_folder(place)
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(_lock_file(place), timeout=0):
-            record = plugin.train(phase, data, parent.folder if parent else None, work, step.progress)
-            with written_aside(place) as aside:
-                shutil.copytree(work, aside)
-    except filelock.Timeout:
-        raise BusyError(
-            f"{phase.name} of {step.screen_id} is being trained by another process; wait until it is done."
-        ) from None
-    return record
-
-
-def _work_folder(place: Path) -> Path:
-    return place.with_name(f".{place.name}.training")
-
-
-def _lock_file(place: Path) -> Path:
-    return place.with_name(f".{place.name}.lock")
-
-
-def _forget_work(step: Step, plugin: StagedReadout, phase: Phase) -> None:
-    """Remove the folder of the training, and copies that a kill left half made."""
-    import filelock
-
-    place = step.store.checkpoint_dir(step.screen_id, plugin.name, phase.name)
-    try:
-        with filelock.FileLock(_lock_file(place), timeout=0):
-            for left_over in (_work_folder(place), *place.parent.glob(f".{place.name}.*.partial")):
-                shutil.rmtree(left_over, ignore_errors=True)
-    except filelock.Timeout:
-        return  # another process trains there by now
+    answer = step.networks(
+        train, asdict(asked), TrainingWatch(step, f"{readout.name} {phase.name} of {step.screen_id}")
+    )
+    record, inputs = TrainingRecord(**answer["record"]), answer["inputs"]
+    _write_row(step, plugin, phase, record)
+    forget_work(step.store, step.screen_id, plugin.name, phase.name)
+    return Product(show=lambda: _training_metadata(step, plugin, phase, record), plugin=plugin, inputs=inputs)
 
 
 def _write_row(step: Step, plugin: StagedReadout, phase: Phase, record: TrainingRecord) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from phenodose.files import hash_file
 from phenodose_assets import metadata
+from phenodose_assets.explanations import explain_report
 from phenodose_assets.ingest import LAYOUT
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
@@ -34,7 +35,11 @@ def report_assets(upstream: Sequence[ScreenAsset]) -> list[ScreenAsset]:
 def _make_report(step: Step) -> Product:
     from phenodose.reports import build_report
 
-    path = build_report(step.store, step.screen_id)
+    # Where the networks' process runs, no second one shall hold the GPU.
+    no_maps = explain_report(step.store, step.screen_id, step.networks if step.networks.is_running else None)
+    if no_maps:
+        step.log.info(f"no activation maps: {no_maps}")
+    path = build_report(step.store, step.screen_id, no_maps=no_maps)
     return Product(
         show=lambda: {"path": metadata.path(path), "kilobytes": path.stat().st_size / 1000, "hash": hash_file(path)},
     )

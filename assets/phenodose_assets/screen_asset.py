@@ -31,10 +31,12 @@ from typing import Any
 import dagster as dg
 
 from phenodose.errors import NotMade, PhenodoseError, TableError
+from phenodose.places import client_fault
 from phenodose_assets.checks import MADE, SCHEMA, schema_verdict
 from phenodose_assets.config import Settings, config_class, said
 from phenodose_assets.lineage import record_step
 from phenodose_assets.metadata import figures
+from phenodose_assets.network_process import StepNetworks
 from phenodose_assets.partitions import screens
 from phenodose_assets.parts import PARTS, part_ops
 from phenodose_assets.resources import StepEvent
@@ -182,7 +184,7 @@ class ScreenAsset:
             ins=inputs,
             out=outputs,
             pool=self.pool,
-            required_resource_keys={"store", "listener"},
+            required_resource_keys={"store", "listener", "networks"},
         )(run)
 
     def _failed_op(self) -> dg.OpDefinition:
@@ -224,7 +226,8 @@ class ScreenAsset:
             yield from self._skipped(context, str(reason))
             listener(StepEvent(self.key, "skipped", message=str(reason)))
             return
-        except Exception as error:
+        except Exception as raised:
+            error = client_fault(raised, step.store.root) or raised
             mendable = isinstance(error, PhenodoseError)
             message = str(error) if mendable else f"{type(error).__name__}: {error}"
             details = "" if mendable else traceback.format_exc()
@@ -261,6 +264,9 @@ class ScreenAsset:
                 told = tenth
                 context.log.info(f"{done} of {total} {message}".rstrip())
 
+        def observe(shown: Mapping[str, Any]) -> None:
+            context.log_event(dg.AssetObservation(self.asset_key, partition=screen, metadata=shown))
+
         return Step(
             asset=self.key,
             screen_id=screen,
@@ -271,6 +277,8 @@ class ScreenAsset:
             settings={name: frozenset(model.model_fields) for name, model in self.settings},
             log=context.log,
             progress=progress,
+            networks=StepNetworks(context.resources.networks, context),
+            observe=observe,
         )
 
     def _shown(self, context: dg.OpExecutionContext, product: Product) -> Mapping[str, Any]:

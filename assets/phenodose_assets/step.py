@@ -10,12 +10,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from phenodose.errors import Faults, NotMade
-from phenodose.plugins import Parameters, Plugin, Progress, Readout
+from phenodose.plugins import Parameters, Plugin, Progress, Readout, no_progress
 from phenodose.provenance import Provenance
 from phenodose.screens.screen import Screen
 from phenodose.store import Store
@@ -72,6 +72,35 @@ class Product:
     blocked: str = ""
 
 
+#: A network's job: what is asked, a progress listener, a log -> the answer; question and answer are JSON.
+NetworkJob = Callable[[Mapping[str, Any], Progress, logging.Logger], Mapping[str, Any]]
+
+
+class Networks(Protocol):
+    """Runs the jobs of networks, each a function of a module."""
+
+    @property
+    def is_running(self) -> bool:
+        """True if a process for networks is running, in which further jobs are best done."""
+
+    def __call__(
+        self, job: NetworkJob, request: Mapping[str, Any], progress: Progress = no_progress
+    ) -> Mapping[str, Any]:
+        """Run a job and wait for its answer."""
+
+
+class NetworksHere:
+    """Runs the jobs of networks in this process."""
+
+    is_running = False
+
+    def __call__(
+        self, job: NetworkJob, request: Mapping[str, Any], progress: Progress = no_progress
+    ) -> Mapping[str, Any]:
+        """Run a job."""
+        return job(request, progress, logging.getLogger("phenodose_assets"))
+
+
 @dataclass(frozen=True)
 class Step:
     """What a make-function sees: one asset of one screen in one run.
@@ -86,6 +115,8 @@ class Step:
         settings: fields of each table of parameters that the step has, by the table's name.
         log: the step's log.
         progress: told after every finished part of long work.
+        networks: runs the jobs of networks, in a process of their own.
+        observe: shows figures and pictures of the asset while it is being made.
         parts: what the asset's parts gave, by their names; parts that failed are missing.
     """
 
@@ -98,6 +129,8 @@ class Step:
     settings: Mapping[str, frozenset[str]]
     log: logging.Logger
     progress: Progress
+    networks: Networks = field(default_factory=lambda: NetworksHere())
+    observe: Callable[[Mapping[str, Any]], None] = field(default=lambda shown: None)
     parts: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property

@@ -42,6 +42,13 @@ class CheckpointError(StoreError):
     """A checkpoint is missing, damaged or does not fit the network or the tensors."""
 
 
+class ProcessError(PhenodoseError, ChildProcessError):
+    """A process that did part of the work was ended from outside; the message says what is kept."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
 class PluginError(PhenodoseError, LookupError):
     """A plugin is unknown, broken, ambiguous or breaks its contract."""
 

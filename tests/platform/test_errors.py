@@ -15,6 +15,7 @@ from phenodose import errors
         (errors.StoreError, RuntimeError),
         (errors.BusyError, RuntimeError),
         (errors.TableError, TypeError),
+        (errors.ProcessError, ChildProcessError),
         (errors.PluginError, LookupError),
         (errors.FitError, ArithmeticError),
     ],

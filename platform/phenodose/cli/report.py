@@ -19,9 +19,13 @@ from phenodose.errors import InputError
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write; default in the store's reports/."
 )
+@click.option(
+    "--maps/--no-maps", default=True, show_default=True,
+    help="Whether to make the maps of what the network looks at, if the store holds none; needs the network's engine.",
+)  # fmt: skip
 @store_option
 @json_option
-def command(screen: str | None, cohort: bool, out: Path | None, store: str | None, as_json: bool) -> None:
+def command(screen: str | None, cohort: bool, out: Path | None, maps: bool, store: str | None, as_json: bool) -> None:
     """Write the report of SCREEN as one HTML file that needs no network, and print its path.
 
     \b
@@ -29,11 +33,15 @@ def command(screen: str | None, cohort: bool, out: Path | None, store: str | Non
     """
     from phenodose.reports import build_cohort_report, build_report
     from phenodose.store import Store
+    from phenodose_assets.explanations import explain_report
 
     if (screen is None) != cohort:
         raise InputError("name one screen, or give --cohort; `phenodose screen list` shows the screens.")
     opened = Store.open(store)
-    path = build_cohort_report(opened, out) if screen is None else build_report(opened, screen, out)
+    if screen is None:
+        path = build_cohort_report(opened, out)
+    else:
+        path = build_report(opened, screen, out, explain_report(opened, screen) if maps else "")
     if as_json:
         print_json({"screen": screen, "report": str(path), "bytes": path.stat().st_size})
     else:

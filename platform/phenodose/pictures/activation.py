@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phenodose.pictures.png import figure_png, new_figure, tidy
+from phenodose.pictures.png import figure_png, image_png, new_figure, tidy
 
 if TYPE_CHECKING:
     import numpy as np
 
+#: Colours of a map, from nothing to most; colour-blind people tell them apart, and they grow brighter in grey print.
+_COLOURS = "viridis"
 #: Strongest cover of the image by the map.
 _MOST_COVER = 0.5
+#: The same where the image is small and shown without the map too.
+_MOST_OVERLAY = 0.75
+_OVERLAY_COLOURS = 64
 
 
 def activation_picture(image: np.ndarray, activation: np.ndarray, title: str = "", width_px: int = 420) -> bytes:
@@ -33,5 +38,27 @@ def activation_picture(image: np.ndarray, activation: np.ndarray, title: str = "
         tidy(axes, name)
         axes.imshow(np.clip(image, 0, 1), cmap="gray", vmin=0, vmax=1)
         axes.set_axis_off()
-    covered.imshow(activation, cmap="viridis", vmin=0, vmax=1, alpha=_MOST_COVER * np.clip(activation, 0, 1))
+    covered.imshow(activation, cmap=_COLOURS, vmin=0, vmax=1, alpha=_MOST_COVER * np.clip(activation, 0, 1))
     return figure_png(figure)
+
+
+def activation_overlay(activation: np.ndarray, size_px: int) -> bytes:
+    """A map as a PNG to lay over the image of its well: clear where it is 0.
+
+    Args:
+        activation: array (y, x), 0 to 1.
+        size_px: longest side of the picture.
+    """
+    import numpy as np
+    from matplotlib import colormaps
+    from PIL import Image
+
+    y, x = activation.shape
+    scale = min(1.0, size_px / max(y, x))
+    size = max(1, round(x * scale)), max(1, round(y * scale))
+    level = Image.fromarray(np.clip(activation, 0, 1).astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    shown = np.asarray(level)
+    rgba = colormaps[_COLOURS](shown)
+    rgba[..., 3] = _MOST_OVERLAY * shown
+    picture = Image.fromarray(np.round(255 * rgba).astype(np.uint8), "RGBA")
+    return image_png(picture.quantize(_OVERLAY_COLOURS, method=Image.Quantize.FASTOCTREE))

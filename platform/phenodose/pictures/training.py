@@ -20,6 +20,7 @@ def training_curve(
     title: str = "",
     least_loss: float | None = None,
     width_px: int = 640,
+    first_epoch: int = 1,
 ) -> bytes:
     """Loss and accuracy by epoch, training and validation wells.
 
@@ -28,13 +29,14 @@ def training_curve(
         title: what was trained, such as 'cnn phase2 of BT-40_V1_DS1'.
         least_loss: least loss that smoothed labels allow, drawn as a dotted line.
         width_px: width of the picture.
+        first_epoch: epoch of the first entry.
     """
     figure = new_figure(width_px, int(width_px * 0.42))
     if title:
         figure.suptitle(title, fontsize=9)
     loss, accuracy = figure.subplots(1, 2)
-    _lines(loss, history, "loss", "validation_loss")
-    _lines(accuracy, history, "accuracy", "validation_accuracy")
+    _lines(loss, history, "loss", "validation_loss", first_epoch)
+    _lines(accuracy, history, "accuracy", "validation_accuracy", first_epoch)
     if least_loss is not None:
         loss.axhline(least_loss, color=palette.GREY, linestyle=":", linewidth=1, label="least possible")
     accuracy.set_ylim(-0.03, 1.03)
@@ -44,13 +46,19 @@ def training_curve(
     return figure_png(figure)
 
 
-def _lines(axes: Axes, history: Sequence[Mapping[str, float]], training: str, validation: str) -> None:
+def _lines(
+    axes: Axes, history: Sequence[Mapping[str, float]], training: str, validation: str, first_epoch: int
+) -> None:
     drawn = False
     for name, label, colour, marker in (
         (training, "training", palette.BLUE, "o"),
         (validation, "validation", palette.VERMILLION, "s"),
     ):
-        points = [(epoch, float(entry[name])) for epoch, entry in enumerate(history, 1) if entry.get(name) is not None]
+        points = [
+            (epoch, float(entry[name]))
+            for epoch, entry in enumerate(history, first_epoch)
+            if entry.get(name) is not None
+        ]
         if points:
             few = marker if len(points) <= 30 else ""
             axes.plot(*zip(*points, strict=True), color=colour, marker=few, markersize=3, linewidth=1.2, label=label)

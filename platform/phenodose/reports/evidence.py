@@ -147,7 +147,7 @@ def phenotypes(data: ScreenData) -> dict[str, Any] | Missing:
             return Missing("no network was trained on this screen, so its wells have no features.")
         return Missing("the map was not made; make it with `phenodose run` and the asset embedding/tsne.")
     wells = data["wells"][["plate", "well", "well_type", "treatment", "concentration_nM"]]
-    places = places.merge(wells, on=["plate", "well"], how="left")
+    places = places[["plate", "well", "embedder", "readout", "x", "y"]].merge(wells, on=["plate", "well"], how="left")
     classes = data["drugs"].set_index("drug")["drug_class"] if not data["drugs"].empty else None
     maps = []
     for (embedder, readout), rows in places.groupby(["embedder", "readout"], sort=True):

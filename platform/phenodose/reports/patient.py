@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phenodose.files import write_text
-from phenodose.reports import evidence, images, sections
+from phenodose.reports import activation, evidence, images, sections
 from phenodose.reports.data import ScreenData
 from phenodose.reports.svg import marker_definitions
 
@@ -23,23 +23,24 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).with_name("templates")
 
 
-def build_report(store: Store, screen: str, out: Path | None = None) -> Path:
+def build_report(store: Store, screen: str, out: Path | None = None, no_maps: str = "") -> Path:
     """Write the report of a screen and return its path.
 
     Args:
         store: the store.
         screen: screen id.
         out: file to write; `store.report_path(screen)` by default.
+        no_maps: why no activation maps could be made, if that was tried.
 
     Raises:
         StoreError: the store holds no result of the screen.
     """
     path = out or store.report_path(screen)
-    write_text(path, render_report(store, screen))
+    write_text(path, render_report(store, screen, no_maps))
     return path
 
 
-def render_report(store: Store, screen: str) -> str:
+def render_report(store: Store, screen: str, no_maps: str = "") -> str:
     """The report of a screen as one HTML document; the same tables give the same bytes.
 
     Raises:
@@ -55,6 +56,7 @@ def render_report(store: Store, screen: str) -> str:
         table=sections.drug_table(data),
         curves=sections.dose_response(data),
         images=images.images(data),
+        maps=activation.overlays(data, no_maps),
         agreement=sections.agreement(data),
         quality=evidence.quality(data),
         phenotypes=evidence.phenotypes(data),

@@ -119,7 +119,8 @@ def test_points_of_every_unmasked_dosed_well_are_drawn(full_page: Page, made_up_
     assert len(data.dosed_wells) == 4 * (n_dosed - 1), "all therapy wells of four readouts but the masked one"
     assert int(viability["masked"].sum()) == 4
     drawn = sum(1 for tag, _ in full_page.attributes if tag == "use")
-    n_legend, n_agreement, n_map = 4 + 8, 6 + 6 + 5, len(data["embeddings"])
+    # one legend for the readouts, and one for each of the two maps
+    n_legend, n_agreement, n_map = 4 + 2 * 8, 6 + 6 + 5, len(data["embeddings"])
     assert drawn == len(data.dosed_wells) + n_legend + n_agreement + n_map
 
 

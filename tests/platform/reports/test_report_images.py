@@ -82,6 +82,20 @@ def test_series_run_from_the_lowest_concentration_and_controls_follow(imaged_sto
     assert [tile["caption"] for tile in negative] == ["P1 B02", "P1 C02", "P1 D02", "P1 E02", "P1 F02"]
 
 
+def test_doubtful_wells_follow_with_the_reason(imaged_store: Store) -> None:
+    rows = imaged_store.read_table("viability", SCREEN, "ctg")
+    doubted = rows["well"].isin(["C05", "D06"]) & (rows["plate"] == "P2")
+    flags = rows["well"].map({"C05": "empty", "D06": "strange_image"}).where(doubted)
+    rows = rows.assign(flag=flags, flag_reason=("because of " + flags).where(doubted, None))
+    imaged_store.write_table("viability", SCREEN, "ctg", rows)
+    found = images(ScreenData.load(imaged_store, SCREEN))
+    assert not isinstance(found, Missing)
+    last = found["rows"][-2:]
+    assert [row["name"] for row in last] == ["doubtful: empty", "doubtful: strange_image"]
+    assert [[tile["caption"] for tile in row["tiles"]] for row in last] == [["P2 C05"], ["P2 D06"]]
+    assert last[1]["tiles"][0]["alt"].endswith(" on P2 D06: because of strange_image")
+
+
 def test_the_images_stand_in_the_report(imaged_store: Store) -> None:
     html = render_report(imaged_store, SCREEN)
     assert 'alt="Trametinib 10000 nM on P1 B08"' in html

@@ -1,0 +1,249 @@
+"""What networks are asked to do: train a phase, or look at all wells; see `network_process`.
+
+A job takes and gives JSON and finds data in the store, so that nothing large crosses between processes. It takes the
+readout by the name of its class, so any staged readout that can be imported has its trainings in a process of their
+own.
+
+Belongs here: choosing wells, going on with or keeping a training, and putting the checkpoint into place. Does not
+belong here: the table's row and what the UI shows (`models`, `readouts`); nothing here imports Dagster.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import BusyError, CheckpointError, PluginError
+from phenodose.files import written_aside
+from phenodose.plugins import Inference, Phase, Progress, StagedReadout, TrainingRecord, TrainingSet
+from phenodose.store import Store
+from phenodose_assets.checkpoints import Checkpoint, checkpoint_of, checkpoint_row
+from phenodose_assets.network_worker import job_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from phenodose.viability.controls import Controls
+
+#: Folder of the training's TensorBoard logs, beside the weights.
+LOGS = "logs"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What `train` is asked.
+
+    Attributes:
+        store: the store's place.
+        screen: screen id.
+        readout: class of the staged readout, 'module:name'.
+        parameters: its parameters, JSON.
+        phase: name of the phase.
+        negative: rows of the screen's table `wells` that are negative controls.
+        positive: rows that are positive controls.
+    """
+
+    store: str
+    screen: str
+    readout: str
+    parameters: dict[str, Any]
+    phase: str
+    negative: list[int]
+    positive: list[int]
+
+
+def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -> dict[str, Any]:
+    """Train a phase of a screen and put its checkpoint into place, unless the same training was done before.
+
+    Args:
+        request: a `Training`.
+        progress: told after each epoch.
+        log: the step's log.
+
+    Returns:
+        record: the checkpoint's `TrainingRecord`; inputs: hashes of the training set and of the parent's weights.
+
+    Raises:
+        NotMade: the wells do not allow it.
+        BusyError: another process trains the same phase.
+        CheckpointError: the parent does not fit, or the training diverged.
+    """
+    from phenodose.learning.staging import sparse_controls, training_set
+    from phenodose.learning.training import inputs_hash
+    from phenodose.places import client_fault
+    from phenodose.storage.tensors import open_tensors
+
+    asked = Training(**request)
+    store = Store.open(asked.store)
+    plugin = plugin_of(asked.readout, asked.parameters)
+    phase = plugin.phase(asked.phase)
+    try:
+        wells = store.read_table("wells", asked.screen)
+        tensors = open_tensors(store.local_copy(store.tensor_path(asked.screen)))
+        parent = checkpoint_of(store, asked.screen, plugin.name, phase.parent) if phase.parent else None
+        outputs = None
+        if parent is not None and phase.labels == "duplicates":
+            outputs = _outputs(plugin, parent.folder, tensors)
+        data = training_set(phase, tensors, wells, _controls(asked, len(wells)), outputs)
+        for sentence in sparse_controls(data):
+            log.warning(sentence)
+        inputs = {"training_set": inputs_hash(data), "parent": parent.weights_hash if parent else None}
+        record = _unchanged(store, asked.screen, plugin, phase, inputs)
+        if record is None:
+            log.info(f"training on {int((~data.validation).sum())} wells")
+            record = _train_into_place(store, asked.screen, plugin, phase, data, parent, progress, log)
+        else:
+            log.info("wells, labels, parameters and parent are unchanged; the checkpoint is kept")
+    except Exception as error:
+        # What the client of an object store raises is known here, not in the process that asked.
+        if fault := client_fault(error, store.root):
+            raise fault from error
+        raise
+    return {"record": asdict(record), "inputs": inputs}
+
+
+def infer(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -> dict[str, Any]:
+    """Run a trained phase over all wells of a screen and keep what it says in a file, see `read_inference`.
+
+    Args:
+        request: readout and parameters as in `Training`; checkpoint, tensors: their folders; out: file to write.
+        progress: told after each batch.
+        log: the step's log.
+    """
+    import numpy as np
+
+    from phenodose.storage.tensors import open_tensors
+
+    plugin = plugin_of(request["readout"], request["parameters"])
+    found = plugin.infer(Path(request["checkpoint"]), open_tensors(Path(request["tensors"])), progress)
+    held = {each.name: getattr(found, each.name) for each in fields(found)}
+    np.savez(request["out"], **{name: value for name, value in held.items() if value is not None})
+    return {}
+
+
+def read_inference(path: Path) -> Inference:
+    """What `infer` wrote."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as held:
+        return Inference(**dict(held))
+
+
+def plugin_of(readout: str, parameters: Mapping[str, Any]) -> StagedReadout:
+    """A readout by the name of its class.
+
+    Raises:
+        PluginError: this process cannot import the class.
+    """
+    try:
+        cls = job_of(readout)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(
+            f"the readout {readout} cannot be imported by another process ({error}): make it a class of an installed "
+            f"module, or set PHENODOSE_TRAINING=inline."
+        ) from error
+    plugin: StagedReadout = cls(parameters)
+    return plugin
+
+
+def forget_work(store: Store, screen: str, readout: str, phase: str) -> None:
+    """Remove the folder of a training, and copies that a kill left half made."""
+    place = store.checkpoint_dir(screen, readout, phase)
+    here = store.here(place)
+    # A busy one: another process trains there by now.
+    with suppress(BusyError), _locked(store, screen, place):
+        for left_over in (_work_folder(here), *here.parent.glob(f".{here.name}.*.partial")):
+            shutil.rmtree(left_over, ignore_errors=True)
+
+
+def _controls(asked: Training, n_wells: int) -> Controls:
+    import numpy as np
+
+    from phenodose.viability.controls import Controls
+
+    negative, positive = np.zeros(n_wells, dtype=bool), np.zeros(n_wells, dtype=bool)
+    negative[asked.negative] = True
+    positive[asked.positive] = True
+    return Controls(negative, positive, "", "")
+
+
+def _outputs(plugin: StagedReadout, checkpoint: Path, tensors: xr.DataArray) -> pd.Series:
+    """Network output of every well, by names such as 'P1/B07'."""
+    import pandas as pd
+
+    return pd.Series(plugin.infer(checkpoint, tensors).raw, index=[str(name) for name in tensors["well"].to_numpy()])
+
+
+def _unchanged(
+    store: Store, screen: str, plugin: StagedReadout, phase: Phase, inputs: Mapping[str, Any]
+) -> TrainingRecord | None:
+    """The record of the checkpoint that the same training made before; None if there is none."""
+    from phenodose.learning.checkpoint import read_record
+
+    row = checkpoint_row(store, screen, plugin.name, phase.name)
+    if row is None or row["plugin_version"] != plugin.version:
+        return None
+    try:
+        record = read_record(store.checkpoint_dir(screen, plugin.name, phase.name))
+    except CheckpointError:
+        return None
+    same = (
+        record.inputs_hash == inputs["training_set"]
+        and record.parent_hash == inputs["parent"]
+        and _completed(plugin, record.parameters) == plugin.parameters.model_dump(mode="json")
+    )
+    return record if same else None
+
+
+def _completed(plugin: StagedReadout, recorded: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Recorded parameters with the defaults of those that came since; None if they are no parameters any more."""
+    from pydantic import ValidationError
+
+    try:
+        return plugin.Parameters(**recorded).model_dump(mode="json")
+    except ValidationError:
+        return None
+
+
+def _train_into_place(
+    store: Store,
+    screen: str,
+    plugin: StagedReadout,
+    phase: Phase,
+    data: TrainingSet,
+    parent: Checkpoint | None,
+    progress: Progress,
+    log: logging.Logger,
+) -> TrainingRecord:
+    """Train in a folder that a later run finds again if this one is killed; then copy it into place.
+
+    The folder stays until the checkpoint's row is written (`forget_work`): a kill on the way costs no training.
+    """
+    from phenodose.learning.epoch_logs import logged
+
+    place = store.checkpoint_dir(screen, plugin.name, phase.name)
+    work = _work_folder(store.here(place))
+    work.mkdir(parents=True, exist_ok=True)
+    with _locked(store, screen, place):
+        with logged(work / LOGS, progress, log) as listener:
+            record = plugin.train(phase, data, parent.folder if parent else None, work, listener)
+        with written_aside(place) as aside:
+            shutil.copytree(work, aside)
+    return record
+
+
+def _work_folder(place: Path) -> Path:
+    return place.with_name(f".{place.name}.training")
+
+
+def _locked(store: Store, screen: str, place: Path) -> AbstractContextManager[None]:
+    return store.locked(
+        place.with_name(f".{place.name}.lock"),
+        lambda who: f"{place.name} of {screen} is being trained by {who}; wait until it is done.",
+    )

@@ -1,0 +1,107 @@
+"""What the network looks at in the images of the patient report: which wells, which network, and the overlays.
+
+The wells are those whose images the report shows. Class `pos`: what speaks for killed cells, which is little in
+untreated wells and should grow along a series that works.
+
+Belongs here: choosing, and turning maps of the store into what the template shows. Does not belong here: making the
+maps (`phenodose_assets.explanations`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from phenodose.errors import NotMade
+from phenodose.pictures import data_uri
+from phenodose.reports.data import ScreenData, rows_of
+from phenodose.reports.images import SIZE_PX, shown_wells
+from phenodose.storage.activation_maps import maps_folder, read_maps
+
+if TYPE_CHECKING:
+    from phenodose.store import Store
+
+OF_CLASS = "pos"
+METHOD: Literal["grad-cam"] = "grad-cam"
+#: Width and height of the colour scale.
+_SCALE_PX = (120, 12)
+
+
+@dataclass(frozen=True)
+class WantedMaps:
+    """The maps that a report shows.
+
+    Attributes:
+        readout: staged readout.
+        phase: its last phase that read out the wells.
+        weights: hash of that network's weights.
+        wells: names such as 'P1/B07'.
+    """
+
+    readout: str
+    phase: str
+    weights: str
+    wells: list[str]
+
+
+def wanted_maps(store: Store, screen: str) -> WantedMaps:
+    """The maps for the images that the report of a screen shows.
+
+    Raises:
+        NotMade: no network read out the screen, or no well has an image.
+        StoreError: the store holds no result of the screen, or its plates cannot be read.
+    """
+    data = ScreenData.load(store, screen)
+    readout, phase, weights = _network(data)
+    return WantedMaps(readout, phase, weights, shown_wells(data))
+
+
+def overlays(data: ScreenData, reason: str = "") -> dict[str, Any]:
+    """Pictures of the maps in the store that the report can lay over its images.
+
+    Args:
+        data: the rows of the screen.
+        reason: why no maps could be made, if that was tried.
+
+    Returns:
+        of: what was asked, in words; scale: picture of the colours; wells: picture and words by well such as 'P1/B07';
+        reason: why there are none, a sentence, else ''.
+    """
+    import numpy as np
+
+    from phenodose.pictures.activation import activation_overlay
+
+    none = {"of": "", "scale": "", "wells": {}, "reason": reason}
+    try:
+        readout, phase, weights = _network(data)
+    except NotMade as error:
+        return none | {"reason": reason or str(error)}
+    folder = maps_folder(data.store, data.screen, readout, phase, OF_CLASS, METHOD)
+    maps = read_maps(data.store, folder, {"checkpoint": weights})
+    if not maps:
+        return none | {"reason": reason or f"the store holds none; `phenodose report {data.screen}` makes them."}
+    wells = {}
+    for well, one in maps.items():
+        words = (
+            f"nothing in {well} speaks for killed cells" if one.is_flat else f"what speaks for killed cells in {well}"
+        )
+        wells[well] = {"uri": data_uri(activation_overlay(one.activation, SIZE_PX)), "alt": words}
+    ramp = np.tile(np.linspace(0, 1, _SCALE_PX[0], dtype=np.float32), (_SCALE_PX[1], 1))
+    scale = data_uri(activation_overlay(ramp, _SCALE_PX[0]))
+    return {"of": f"{readout} {phase}", "scale": scale, "wells": wells, "reason": ""}
+
+
+def _network(data: ScreenData) -> tuple[str, str, str]:
+    """Readout, phase and weights of the network that read out the screen, the preferred readout's.
+
+    Raises:
+        NotMade: none did.
+    """
+    viability = data["viability"]
+    known = {row.weights_hash: row for row in rows_of(data["checkpoints"])}
+    for name in data.readouts:
+        weights = viability.loc[viability["readout"] == name, "checkpoint"].dropna()
+        if len(weights) and weights.iloc[0] in known:
+            row = known[weights.iloc[0]]
+            return str(row.readout), str(row.phase), str(row.weights_hash)
+    raise NotMade(f"no network has read out screen {data.screen}.")

@@ -1,0 +1,266 @@
+"""Trainings run in a process of their own: what they tell, raise and leave behind crosses to the step."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from phenodose.learning.epoch_logs import EVENTS, read_events
+from phenodose.plugins import registry
+from phenodose.simulation import simulate_screen
+from phenodose.store import Store
+from phenodose_assets import training_watch
+from phenodose_assets.launch import materialize_screen
+from phenodose_assets.registration import register_screen
+
+SCREEN, KEY = "PROC_CE", "checkpoint/slow/phase1"
+EPOCHS = 6
+
+#: A staged readout of somebody else: it counts, keeps a point to go on from, and fails in the way it is asked to.
+READOUT = '''
+import json, os, time
+from typing import Any, ClassVar
+import numpy as np
+from phenodose.errors import CheckpointError, NotMade
+from phenodose.plugins import Inference, Parameters, Phase, StagedReadout, TrainingRecord, tell_epoch
+from phenodose.files import write_json, hash_file
+
+
+class SlowParameters(Parameters):
+    fail: str = ""
+    epoch_s: float = 0.0
+    seed: int = 0
+
+
+class BrokenWeightsError(CheckpointError):
+    """A class that no other process knows."""
+
+
+class SlowReadout(StagedReadout):
+    name: ClassVar[str] = "slow"
+    version: ClassVar[str] = "1"
+    description: ClassVar[str] = "A staged readout of another distribution"
+    Parameters: ClassVar[type[Parameters]] = SlowParameters
+    phases: ClassVar[tuple[Phase, ...]] = (
+        Phase("phase1", "control-experiment", None, "controls", 2, True, "Counts to six."),
+    )
+
+    def train(self, phase, data, parent, out, progress):
+        if self.parameters.fail:
+            raise {
+                "checkpoint": CheckpointError("the weights are damaged; train again."),
+                "own": BrokenWeightsError("the weights are broken; train again."),
+                "not made": NotMade("there is nothing to learn."),
+                "bug": ZeroDivisionError("no such thing"),
+            }[self.parameters.fail]
+        point = out / "point.json"
+        history = json.loads(point.read_text()) if point.is_file() else []
+        for epoch in range(len(history), 6):
+            time.sleep(self.parameters.epoch_s)
+            history.append({"loss": 1 / (epoch + 1), "accuracy": 0.5})
+            write_json(point, history)
+            tell_epoch(progress, epoch + 1, 6, f"process {os.getpid()}", history[-1])
+        write_json(out / "weights.json", [float(data.images.mean()), self.parameters.seed])
+        record = TrainingRecord(
+            phase.name, hash_file(out / "weights.json"), None, "", self.parameters.model_dump(), history, None, 1.0,
+            len(data.wells), 0, {"process": os.getpid()},
+        )
+        write_json(out / "record.json", {"format": 1, **record.__dict__})
+        return record
+
+    def infer(self, checkpoint, tensors, progress=lambda *_: None):
+        n = tensors.sizes["well"]
+        return Inference(np.linspace(0.2, 0.8, n) + os.getpid() * 0, np.full((n, 2), float(os.getpid()), np.float32))
+'''
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A control experiment with tensors, and the readout installed."""
+    root = tmp_path_factory.mktemp("process")
+    installed = root / "site"
+    info = installed / "slow_readout-1.0.dist-info"
+    info.mkdir(parents=True)
+    (installed / "slow_readout.py").write_text(READOUT)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow-readout\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[phenodose.readouts]\nslow = slow_readout:SlowReadout\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(installed))
+        registry.cache_clear()
+        store = Store.open(root / "store")
+        simulate_screen(root / "raw" / SCREEN, kind="control-experiment", control_wells=12, size_px=48, planes=1)
+        register_screen(store, root / "raw" / SCREEN)
+        with dg.DagsterInstance.ephemeral() as instance:
+            materialize_screen(store, SCREEN, select="ingest,tensors", instance=instance).raise_if_failed()
+        yield store
+    registry.cache_clear()
+
+
+@pytest.fixture
+def train(screen: Store, instance: dg.DagsterInstance, look_at: Callable[..., Any]) -> Callable[..., Any]:
+    """Trains the phase in a process of its own."""
+
+    def run(select: str = KEY, listener: Any = None, training: str = "process", **parameters: Any) -> Any:
+        outcome = materialize_screen(
+            screen,
+            SCREEN,
+            select=select,
+            parameters={"slow": parameters},
+            instance=instance,
+            progress=listener,
+            training=training,
+        )
+        return look_at(screen, outcome, instance)
+
+    return run
+
+
+def record(store: Store) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((store.checkpoint_dir(SCREEN, "slow", "phase1") / "record.json").read_text())
+    return found
+
+
+def test_another_process_trains_and_the_step_hears_of_every_epoch(
+    train: Callable[..., Any], screen: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import xarray as xr
+
+    monkeypatch.setattr(training_watch, "SHOW_EVERY_S", 0.0)
+    told: list[Any] = []
+    done = train(f"{KEY},viability/slow_phase1", listener=told.append, seed=1)
+    done.outcome.raise_if_failed()
+    process = record(screen)["extra"]["process"]
+    assert process != os.getpid()
+    heard = [event for event in told if event.state == "progress" and event.asset == KEY]
+    assert [event.done for event in heard] == list(range(1, EPOCHS + 1))
+    assert [event.message.endswith(" left") for event in heard] == [False, True, True, True, True, False]
+    # One process for all networks of a run.
+    features = xr.open_zarr(screen.feature_path(SCREEN, "slow_phase1"), consolidated=False)["features"]
+    assert set(features.to_numpy().ravel()) == {float(process)}
+    # The UI shows epochs as they come, not the last, which is the product itself.
+    shown = [one.metadata for one in done.observations(KEY)]
+    assert [one["epoch"].value for one in shown] == [1, 2, 3, 4, 5]
+    assert shown[2]["loss"].value == pytest.approx(1 / 3)
+    assert "data:image/png" in shown[-1]["training"].value
+    events = read_events(screen.checkpoint_dir(SCREEN, "slow", "phase1") / "logs" / EVENTS)
+    assert [event.step for event in events[1:]] == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.parametrize(
+    ("fail", "error", "sentence"),
+    [
+        ("checkpoint", "CheckpointError", "the weights are damaged; train again."),
+        ("own", "CheckpointError", "the weights are broken; train again."),
+    ],
+)
+def test_errors_that_teach_keep_class_and_sentence(
+    train: Callable[..., Any], fail: str, error: str, sentence: str
+) -> None:
+    done = train(fail=fail)
+    fault = done.outcome.failed[KEY]
+    assert (fault.message, fault.mendable) == (sentence, True)
+    assert done.checks(KEY)["made"].metadata["error"].value == error
+
+
+def test_what_is_not_made_is_skipped(train: Callable[..., Any]) -> None:
+    assert train(fail="not made").outcome.skipped == {KEY: "there is nothing to learn."}
+
+
+def test_a_bug_is_told_with_the_lines_of_the_other_process(train: Callable[..., Any]) -> None:
+    fault = train(fail="bug").outcome.failed[KEY]
+    assert fault.message == "ZeroDivisionError: no such thing"
+    assert not fault.mendable
+    assert 'slow_readout.py", line' in fault.details
+
+
+def test_a_listener_that_fails_ends_the_training(train: Callable[..., Any], screen: Store) -> None:
+    def listen(event: Any) -> None:
+        if event.state == "progress":
+            raise RuntimeError("the terminal is gone")
+
+    fault = train(listener=listen, seed=3, epoch_s=0.2).outcome.failed[KEY]
+    assert "the terminal is gone" in fault.message
+
+
+def test_a_way_to_train_that_is_none_is_refused(train: Callable[..., Any]) -> None:
+    fault = train(training="proces").outcome.failed[KEY]
+    assert fault.mendable
+    assert "set it to process or inline" in fault.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_a_killed_training_says_why_and_is_gone_on_with(train: Callable[..., Any], screen: Store) -> None:
+    def kill(event: Any) -> None:
+        if event.state == "progress" and event.done == 3:
+            os.kill(process_of(event.message), signal.SIGKILL)
+
+    fault = train(listener=kill, seed=4, epoch_s=0.3).outcome.failed[KEY]
+    assert fault.mendable
+    assert "ended by SIGKILL" in fault.message
+    told: list[Any] = []
+    train(listener=told.append, seed=4, epoch_s=0.0).outcome.raise_if_failed()
+    assert next(event.done for event in told if event.state == "progress") > 3
+    events = read_events(screen.checkpoint_dir(SCREEN, "slow", "phase1") / "logs" / EVENTS)
+    assert [event.step for event in events[1:]] == list(range(1, EPOCHS + 1))
+
+
+def process_of(message: str) -> int:
+    found = re.search(r"process (\d+)", message)
+    assert found is not None, message
+    return int(found.group(1))
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+CHILD = """
+import sys, dagster as dg
+from phenodose.store import Store
+from phenodose_assets.launch import materialize_screen
+store, screen, key = sys.argv[1:]
+with dg.DagsterInstance.ephemeral() as instance:
+    materialize_screen(
+        Store.open(store), screen, select=key, instance=instance, training="process",
+        parameters={"slow": {"seed": 5, "epoch_s": 5.0}},
+        progress=lambda event: print(event.message, flush=True),
+    )
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_training_dies_with_the_run(screen: Store) -> None:
+    path = os.pathsep.join(sys.path)
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(CHILD), str(screen.root), SCREEN, KEY],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+        text=True,
+    ) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "\n"
+        worker = process_of(run.stdout.readline())
+        run.kill()
+    # It sleeps for five seconds an epoch; it is gone long before it would have noticed by itself.
+    end = time.monotonic() + 4
+    while is_alive(worker) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_alive(worker)
+    work = screen.checkpoint_dir(SCREEN, "slow", "phase1").with_name(".phase1.training")
+    assert json.loads((work / "point.json").read_text()) == [{"accuracy": 0.5, "loss": 1.0}]

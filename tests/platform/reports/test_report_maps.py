@@ -1,0 +1,123 @@
+"""Activation maps in the report: laid over the images on demand, or a sentence why there are none."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from phenodose.errors import NotMade
+from phenodose.pictures.activation import activation_overlay
+from phenodose.reports.activation import METHOD, OF_CLASS, overlays, wanted_maps
+from phenodose.reports.data import ScreenData
+from phenodose.reports.patient import build_report, render_report
+from phenodose.storage.activation_maps import StoredMap, maps_folder, write_maps
+from phenodose.storage.ingest import ingest_plate
+from phenodose.store import Store
+from phenodose_readers.pattern import PatternReader
+
+#: As the made-up rows of viability have it.
+WEIGHTS = "f00d"
+SCREEN, WITHOUT = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
+
+
+class Page(HTMLParser):
+    """The images and buttons of a page, with their attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.images: list[dict[str, str | None]] = []
+        self.buttons: list[dict[str, str | None]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        if tag == "img":
+            self.images.append(dict(attributes))
+        if tag == "button":
+            self.buttons.append(dict(attributes))
+
+
+@pytest.fixture
+def imaged_store(made_up_store: Store, tmp_path: Path) -> Store:
+    """The made-up screen with one small image in every well of rows B to D, read out by the network of phase III."""
+    import tifffile
+
+    rows = made_up_store.read_table("checkpoints", SCREEN)
+    rows.loc[rows["phase"] == "phase3", "weights_hash"] = WEIGHTS
+    made_up_store.write_table("checkpoints", SCREEN, "cnn", rows)
+
+    wells = made_up_store.read_table("wells", SCREEN)
+    for plate, rows in wells.groupby("plate"):
+        raw = tmp_path / "raw" / str(plate)
+        raw.mkdir(parents=True)
+        for well in rows["well"]:
+            if well[0] in "BCD":
+                tifffile.imwrite(raw / f"{well}_MIP.tif", np.full((24, 24), 700, np.uint16))
+        reader = PatternReader({"expression": r"(?P<well>[A-Z]\d\d)_(?P<projection>MIP)"})
+        ingest_plate(raw, made_up_store.plate_path(SCREEN, str(plate)), reader, str(plate), workers=1)
+    return made_up_store
+
+
+def keep_maps(store: Store, wells: list[str], weights: str) -> None:
+    folder = maps_folder(store, SCREEN, "cnn", "phase3", OF_CLASS, METHOD)
+    folder.mkdir(parents=True)
+    ramp = np.tile(np.linspace(0, 1, 24, dtype=np.float32), (24, 1))
+    maps = {well: StoredMap(ramp * (number > 0), "") for number, well in enumerate(wells)}
+    write_maps(folder, maps, {"checkpoint": weights})
+
+
+def test_maps_are_wanted_of_the_shown_wells_and_the_ranking_network(imaged_store: Store) -> None:
+    wanted = wanted_maps(imaged_store, SCREEN)
+    assert (wanted.readout, wanted.phase, wanted.weights) == ("cnn", "phase3", WEIGHTS)
+    assert {well[3] for well in wanted.wells} <= set("BCD")
+    assert len(wanted.wells) == len(set(wanted.wells))
+    with pytest.raises(NotMade, match="no network"):
+        wanted_maps(imaged_store, WITHOUT)
+
+
+def test_maps_lie_over_their_images_hidden_until_asked_for(imaged_store: Store) -> None:
+    wanted = wanted_maps(imaged_store, SCREEN)
+    keep_maps(imaged_store, wanted.wells, wanted.weights)
+    html = render_report(imaged_store, SCREEN)
+    page = Page(html)
+    (toggle,) = [button for button in page.buttons if button.get("class") == "toggle"]
+    assert toggle["aria-pressed"] == "false"
+    assert f'id="{toggle["aria-controls"]}"' in html
+    maps = [image for image in page.images if image.get("class") == "map"]
+    shown = [image for image in page.images if re.search(r" on P\d [B-D]\d\d$", image["alt"] or "")]
+    assert len(maps) == len(shown) >= len(wanted.wells)
+    assert all("hidden" in image for image in maps)
+    assert {image["alt"] for image in maps} == {
+        f"nothing in {wanted.wells[0]} speaks for killed cells",
+        *(f"what speaks for killed cells in {well}" for well in wanted.wells[1:]),
+    }
+    assert "http" not in "".join(str(image["src"])[:30] for image in page.images)
+
+
+def test_without_maps_the_report_says_why(imaged_store: Store) -> None:
+    none_yet = f"the store holds none; `phenodose report {SCREEN}` makes them."
+    data = ScreenData.load(imaged_store, SCREEN)
+    assert overlays(data)["reason"] == none_yet
+    keep_maps(imaged_store, wanted_maps(imaged_store, SCREEN).wells, "those of another training")
+    assert overlays(data)["reason"] == none_yet
+    assert overlays(ScreenData.load(imaged_store, WITHOUT))["reason"] == f"no network has read out screen {WITHOUT}."
+    html = build_report(imaged_store, SCREEN, no_maps="the checkpoint is damaged.").read_text(encoding="utf-8")
+    assert "No maps of what the network looks at: the checkpoint is damaged." in html
+    assert 'class="toggle"' not in html
+
+
+def test_an_overlay_is_clear_where_nothing_speaks_for_the_class() -> None:
+    ramp = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1))
+    png = activation_overlay(ramp, 32)
+    rgba = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA")).astype(int)
+    assert rgba.shape == (32, 32, 4)
+    assert rgba[:, 0, 3].max() <= 8
+    assert (np.diff(rgba[0, ::4, 3]) > 0).all()
+    assert rgba[:, -1, :2].min() > 200, "the strongest is yellow"
+    assert len(base64.b64encode(png)) < 4000
