@@ -12,11 +12,13 @@ normalisation to the plate's controls (`phenodose.viability`) and the map of fea
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phenodose.learning.ahead import ahead
 from phenodose.learning.augment import Augmentation, Draw, apply, draw
 from phenodose.learning.backbones import LOGITS
 from phenodose.learning.preprocess import network_input, to_signal
@@ -54,7 +56,7 @@ def infer(
     Args:
         network: trained model that ends in two logits.
         backbone: its name, for the preprocessing.
-        tensors: uint16, dims well, y, x, channel; read batch by batch.
+        tensors: uint16, dims well, y, x, channel; read batch by batch, the next while the last one is asked about.
         batch_size: images at once.
         copies: augmented copies to average over; None asks once about the image as it is.
         progress: told after each batch.
@@ -110,17 +112,19 @@ def _in_batches(
     copies: Copies | None,
     progress: Progress,
 ) -> Inference:
-    n, size_px = shape[0], (shape[1], shape[2])
+    n, size_px, size = shape[0], (shape[1], shape[2]), predictor.batch_size
     drawn = [] if copies is None else _draws(copies, n, size_px)
-    parts = []
-    for start in range(0, n, predictor.batch_size):
-        signal = read(slice(start, start + predictor.batch_size))
-        members = np.arange(start, start + len(signal))
-        if drawn:
-            parts.append(_mean([predictor(_moved(signal, draw[members])) for draw in drawn]))
-        else:
-            parts.append(predictor(signal))
-        progress(start + len(signal), n, "inference")
+    parts: list[Inference] = []
+    done = 0
+    with closing(ahead(read(slice(start, start + size)) for start in range(0, n, size))) as signals:
+        for signal in signals:
+            members = np.arange(done, done + len(signal))
+            if drawn:
+                parts.append(_mean([predictor(_moved(signal, draw[members])) for draw in drawn]))
+            else:
+                parts.append(predictor(signal))
+            done += len(signal)
+            progress(done, n, "inference")
     return _joined(parts)
 
 

@@ -1,7 +1,8 @@
 """Training one phase: targets, order, augmentation, the loop over epochs, and going on after a kill.
 
-Belongs here: the loop, which is the same for every backbone and Keras backend. Does not belong here:
-which wells to train on (`staging`), shapes of networks (`backbones`) and stored weights (`checkpoint`).
+Belongs here: the loop over epochs, which is the same for every backbone and Keras backend. Does not belong here:
+which wells to train on (`staging`), shapes of networks (`backbones`), what a step does (`steps`, `adam`) and stored
+weights (`checkpoint`).
 
 The order of wells and their augmentation are drawn in numpy, keyed by seed, phase and epoch; so an
 epoch is the same whether or not the training was interrupted before it.
@@ -13,7 +14,10 @@ import json
 import shutil
 import time
 import zlib
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +26,24 @@ import numpy as np
 from phenodose.errors import CheckpointError
 from phenodose.files import hash_bytes, hash_json, written_aside
 from phenodose.learning import augment
+from phenodose.learning.adam import Rates, adam
+from phenodose.learning.ahead import ahead
 from phenodose.learning.augment import Augmentation
 from phenodose.learning.intensity import IntensityMode, training_input
 from phenodose.learning.mixup import blend_controls
 from phenodose.learning.preprocess import network_input
-from phenodose.plugins.readouts import Progress, no_progress
+from phenodose.learning.steps import Steps, steps
+from phenodose.plugins.readouts import Progress, no_progress, tell_epoch
 
 if TYPE_CHECKING:
     from phenodose.plugins.readouts import TrainingSet
 
-#: Images augmented at once.
+#: Images augmented at once, and trained on in one compiled loop.
 _CHUNK = 64
+#: Held-out images at once, unless batches are larger.
+_HELD_OUT = 8
+#: Augmented copies of a held-out image that are asked about after each epoch, at most: they cost as much as training.
+_HELD_OUT_COPIES = 4
 _RESUME = "resume"
 
 
@@ -51,6 +62,9 @@ class Plan:
         mixup_fraction: part of the controls that are blended with a control of the other class.
         seed: seed of order, augmentation and blends.
         intensity_mode: what the factor of intensity is applied to.
+        adam_as_batch_1: whether Adam's rates are changed so that batches train about as single images would.
+        inference_copies: augmented copies over which answers are averaged in inference; held-out wells are asked in
+            the same way, with at most 4 copies. 0 asks about the images as they are.
     """
 
     phase: str
@@ -63,6 +77,18 @@ class Plan:
     mixup_fraction: float
     seed: int
     intensity_mode: IntensityMode = "raw"
+    adam_as_batch_1: bool = False
+    inference_copies: int = 0
+
+    @property
+    def rates(self) -> Rates:
+        """What Adam is told.
+
+        Raises:
+            InputError: batches are too large for `adam_as_batch_1`.
+        """
+        given = Rates(self.learning_rate)
+        return given.as_batch_1(self.batch_size) if self.adam_as_batch_1 else given
 
 
 def targets(data: TrainingSet, label_smoothing: float) -> np.ndarray:
@@ -125,36 +151,51 @@ def fit(
     Raises:
         CheckpointError: the loss is no number any more.
     """
-    import keras
-
-    network.compile(
-        optimizer=keras.optimizers.Adam(learning_rate=plan.learning_rate),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-    )
-    network.optimizer.build(network.trainable_variables)
+    prepare(network, plan)
     wanted = targets(data, plan.label_smoothing)
     if work is not None:
         _clear_half_written(work)
     point = None if work is None else _ResumePoint(work / _RESUME, _key(network, plan, data))
     history = point.restore(network) if point else []
-    training, held_out = np.flatnonzero(~data.validation), np.flatnonzero(data.validation)
+    held_out = _held_out_signal(data.images[data.validation], plan)
     saved_at = time.monotonic()
-    for epoch in range(len(history), plan.epochs):
-        entry = _epoch(network, data, wanted, training, plan, epoch)
-        if len(held_out):
-            entry |= _validate(network, data.images, wanted, held_out, plan)
-        if not np.isfinite(entry["loss"]):
-            raise CheckpointError(
-                f"{plan.phase} diverged: the loss of epoch {epoch + 1} of {plan.epochs} is {entry['loss']}; set a "
-                f"learning_rate_{plan.phase} below {plan.learning_rate:g}, and check the weights it starts from."
-            )
-        history.append(entry)
-        if point and epoch + 1 < plan.epochs and time.monotonic() - saved_at >= resume_every_s:
-            point.save(network, history)
-            saved_at = time.monotonic()
-        progress(epoch + 1, plan.epochs, f"{plan.phase}: loss {entry['loss']:.4f}, accuracy {entry['accuracy']:.3f}")
+    with closing(train_epochs(network, data, plan, first_epoch=len(history))) as coming:
+        for epoch, entry in enumerate(coming, start=len(history)):
+            if len(held_out):
+                entry |= _validate(network, held_out, wanted[data.validation], plan)
+            if not np.isfinite(entry["loss"]):
+                raise CheckpointError(
+                    f"{plan.phase} diverged: the loss of epoch {epoch + 1} of {plan.epochs} is {entry['loss']}; set a "
+                    f"learning_rate_{plan.phase} below {plan.learning_rate:g}, and check the weights it starts from."
+                )
+            history.append(entry)
+            if point and epoch + 1 < plan.epochs and time.monotonic() - saved_at >= resume_every_s:
+                point.save(network, history)
+                saved_at = time.monotonic()
+            said = f"{plan.phase}: loss {entry['loss']:.4f}, accuracy {entry['accuracy']:.3f}"
+            tell_epoch(progress, epoch + 1, plan.epochs, said, {**entry, "learning_rate": plan.learning_rate})
     return history
+
+
+def prepare(network: Any, plan: Plan) -> None:
+    """Compile `network` with a fresh Adam of the plan's rates."""
+    network.compile(optimizer=adam(plan.rates))
+    network.optimizer.build(network.trainable_variables)
+
+
+def train_epochs(network: Any, data: TrainingSet, plan: Plan, first_epoch: int = 0) -> Generator[dict[str, float]]:
+    """Train one epoch for every item that is taken: its mean loss and accuracy over the training wells.
+
+    Args:
+        network: prepared, with the weights and the optimiser's state after `first_epoch` epochs.
+        data: images, labels and split.
+        plan: how to train.
+        first_epoch: epochs that were trained before.
+    """
+    train = steps(network)
+    with closing(ahead(_chunks(data, plan, first_epoch))) as chunks:
+        for _ in range(first_epoch, plan.epochs):
+            yield _epoch(train, islice(chunks, _chunks_an_epoch(data, plan)))
 
 
 def _key(network: Any, plan: Plan, data: TrainingSet) -> str:
@@ -186,30 +227,76 @@ def inputs_hash(data: TrainingSet) -> str:
     return hash_bytes(*(np.ascontiguousarray(array).tobytes() for array in arrays), "\n".join(data.wells).encode())
 
 
-def _epoch(
-    network: Any, data: TrainingSet, wanted: np.ndarray, wells: np.ndarray, plan: Plan, epoch: int
-) -> dict[str, float]:
-    images = data.images
-    generator = np.random.default_rng([plan.seed, zlib.crc32(plan.phase.encode()), epoch, 1])
-    order = generator.permutation(wells)
+@dataclass(frozen=True)
+class _Chunk:
+    """What `steps` takes: whole batches of one shape in every chunk, the last ones filled up with weight 0.
+
+    Attributes:
+        inputs: float32 tensor (step, image, y, x, channel), augmented network inputs.
+        wanted: float32 (step, image, 2).
+        weights: float32 (step, image), 1 for an image and 0 for a filling.
+        steps: steps that hold an image.
+    """
+
+    inputs: Any
+    wanted: np.ndarray
+    weights: np.ndarray
+    steps: int
+
+
+def _images_a_chunk(data: TrainingSet, plan: Plan) -> int:
+    """Whole batches, no more than there are wells for."""
+    n = int((~data.validation).sum())
+    return min(max(1, _CHUNK // plan.batch_size), -(-n // plan.batch_size)) * plan.batch_size
+
+
+def _chunks_an_epoch(data: TrainingSet, plan: Plan) -> int:
+    return -(-int((~data.validation).sum()) // _images_a_chunk(data, plan))
+
+
+def _chunks(data: TrainingSet, plan: Plan, first_epoch: int) -> Iterator[_Chunk]:
+    """The chunks of all epochs to come."""
+    images, length = data.images, _images_a_chunk(data, plan)
+    wanted = targets(data, plan.label_smoothing)
     size_px = (images.shape[1], images.shape[2])
-    drawn = augment.draw(plan.augmentation, len(images), size_px, seed=plan.seed, phase=plan.phase, epoch=epoch)
-    chunk = max(1, _CHUNK // plan.batch_size) * plan.batch_size
-    sums = {"loss": 0.0, "accuracy": 0.0}
-    for start in range(0, len(order), chunk):
-        members = order[start : start + chunk]
-        moved = augment.move(images[members], drawn[members])
-        inputs = training_input(moved, drawn[members].intensity, plan.backbone, plan.intensity_mode)
-        goals = wanted[members]
-        if plan.mixup_fraction:
-            controls = data.is_control[members]
-            inputs, goals = blend_controls(_array(inputs), goals, controls, plan.mixup_fraction, generator)
-        for first in range(0, len(members), plan.batch_size):
-            batch = slice(first, first + plan.batch_size)
-            logs = network.train_on_batch(inputs[batch], goals[batch], return_dict=True)
-            for name in sums:
-                sums[name] += float(logs[name]) * len(members[batch])
-    return {name: total / len(order) for name, total in sums.items()}
+    for epoch in range(first_epoch, plan.epochs):
+        generator = np.random.default_rng([plan.seed, zlib.crc32(plan.phase.encode()), epoch, 1])
+        order = generator.permutation(np.flatnonzero(~data.validation))
+        drawn = augment.draw(plan.augmentation, len(images), size_px, seed=plan.seed, phase=plan.phase, epoch=epoch)
+        for start in range(0, len(order), length):
+            members = order[start : start + length]
+            moved = augment.move(images[members], drawn[members])
+            goals = wanted[members]
+            if plan.mixup_fraction:
+                controls = data.is_control[members]
+                moved, goals = blend_controls(_array(moved), goals, controls, plan.mixup_fraction, generator)
+            inputs = training_input(moved, drawn[members].intensity, plan.backbone, plan.intensity_mode)
+            yield _chunk(inputs, goals, length, plan.batch_size)
+
+
+def _chunk(inputs: Any, wanted: np.ndarray, length: int, batch_size: int) -> _Chunk:
+    from keras import ops
+
+    n = len(wanted)
+    weights = np.ones(n, dtype=np.float32)
+    filled = ops.pad(ops.convert_to_tensor(inputs), ((0, length - n), *[(0, 0)] * 3))
+    shape = (length // batch_size, batch_size)
+    return _Chunk(
+        ops.reshape(filled, (*shape, *filled.shape[1:])),
+        np.pad(wanted, ((0, length - n), (0, 0))).reshape(*shape, wanted.shape[1]),
+        np.pad(weights, (0, length - n)).reshape(shape),
+        -(-n // batch_size),
+    )
+
+
+def _epoch(train: Steps, chunks: Iterator[_Chunk]) -> dict[str, float]:
+    sums, n = [], 0.0
+    for chunk in chunks:
+        sums.append(train(chunk.inputs, chunk.wanted, chunk.weights, chunk.steps))
+        n += float(chunk.weights.sum())
+    # Read only now: to read a number is to wait for the device.
+    loss, right = np.stack([_array(pair) for pair in sums]).sum(axis=0, dtype=np.float64)
+    return {"loss": float(loss) / n, "accuracy": float(right) / n}
 
 
 def _array(tensor: Any) -> np.ndarray:
@@ -218,14 +305,39 @@ def _array(tensor: Any) -> np.ndarray:
     return np.asarray(ops.convert_to_numpy(tensor))
 
 
-def _validate(network: Any, images: np.ndarray, wanted: np.ndarray, wells: np.ndarray, plan: Plan) -> dict[str, float]:
-    sums = {"loss": 0.0, "accuracy": 0.0}
-    for first in range(0, len(wells), max(plan.batch_size, 8)):
-        members = wells[first : first + max(plan.batch_size, 8)]
-        logs = network.test_on_batch(network_input(images[members], plan.backbone), wanted[members], return_dict=True)
-        for name in sums:
-            sums[name] += float(logs[name]) * len(members)
-    return {f"validation_{name}": total / len(wells) for name, total in sums.items()}
+def _held_out_signal(images: np.ndarray, plan: Plan) -> np.ndarray:
+    """Signal of held-out wells (copy x well, y, x, channel): the images as they are, or augmented copies.
+
+    A network that has learned from scratch knows augmented images alone; asked about others, it looks as if it had
+    learned less the longer it has learned.
+    """
+    number = min(plan.inference_copies, _HELD_OUT_COPIES)
+    if not number or not len(images):
+        return images
+    size_px = (images.shape[1], images.shape[2])
+    ranges = plan.augmentation
+    draws = [
+        augment.draw(ranges, len(images), size_px, seed=plan.seed, phase="inference", epoch=copy)
+        for copy in range(number)
+    ]
+    return np.concatenate([_array(augment.apply(images, drawn)) for drawn in draws])
+
+
+def _validate(network: Any, signal: np.ndarray, wanted: np.ndarray, plan: Plan) -> dict[str, float]:
+    """Loss and accuracy of held-out wells; the answers to copies of one well are averaged."""
+    from scipy.special import log_softmax, logsumexp
+
+    size = min(max(plan.batch_size, _HELD_OUT), len(signal))
+    parts = []
+    for first in range(0, len(signal), size):
+        some = signal[first : first + size]
+        inputs = network_input(np.resize(some, (size, *signal.shape[1:])), plan.backbone)
+        parts.append(_array(network.predict_on_batch(inputs))[: len(some)])
+    logits = np.concatenate(parts).astype(np.float64).reshape(-1, *wanted.shape)
+    said = logsumexp(log_softmax(logits, axis=2), axis=0) - np.log(len(logits))
+    loss = -(wanted * said).sum(axis=1)
+    right = said.argmax(axis=1) == wanted.argmax(axis=1)
+    return {"validation_loss": float(loss.mean()), "validation_accuracy": float(right.mean())}
 
 
 class _ResumePoint:

@@ -97,6 +97,16 @@ def test_copies_of_images_in_memory_are_those_of_tensors(network: Any) -> None:
     np.testing.assert_array_equal(held.features, stored.features)
 
 
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_short_arithmetic_changes_little_and_gives_numbers_of_full_length(network: Any, precision: str) -> None:
+    short = build(MICRO, precision)
+    short.set_weights(network.get_weights())
+    usual, found = (infer(asked, "micro", tensors(), batch_size=4) for asked in (network, short))
+    assert found.raw.dtype == np.float64
+    assert found.features.dtype == np.float32
+    assert 0 < np.abs(found.raw - usual.raw).max() < 0.02
+
+
 def test_progress_is_told_after_every_batch(network: Any) -> None:
     told: list[tuple[int, int]] = []
     infer(network, "micro", tensors(), batch_size=4, progress=lambda done, total, message: told.append((done, total)))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from phenodose.errors import CheckpointError
+from phenodose.learning import training
 from phenodose.learning.augment import Augmentation
 from phenodose.learning.backbones import BACKBONES, Architecture, build, initialise
 from phenodose.learning.intensity import IntensityMode
@@ -43,14 +44,16 @@ def wells(n: int = 14, seed: int = 0) -> TrainingSet:
     return TrainingSet(images, labels, np.ones(n, dtype=bool), validation, tuple(f"P1/B{i:02d}" for i in range(n)))
 
 
-def new_network(seed: int = 0) -> Any:
-    network = build(MICRO)
+def new_network(seed: int = 0, precision: str = "float32") -> Any:
+    network = build(MICRO, precision)
     initialise(network, MICRO, "none", seed)
     return network
 
 
-def trained(plan: Plan = PLAN, data: TrainingSet | None = None, **more: Any) -> tuple[list[np.ndarray], Any]:
-    network = new_network()
+def trained(
+    plan: Plan = PLAN, data: TrainingSet | None = None, precision: str = "float32", **more: Any
+) -> tuple[list[np.ndarray], Any]:
+    network = new_network(precision=precision)
     history = fit(network, wells() if data is None else data, plan, **more)
     return network.get_weights(), history
 
@@ -99,8 +102,10 @@ def test_the_same_training_gives_the_same_bits() -> None:
     assert not all(np.array_equal(mine, other) for mine, other in zip(first, other_seed, strict=True))
 
 
-def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -> None:
-    whole, history = trained()
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path, precision: str) -> None:
+    """With float16 the scale of the loss is a part of the state too."""
+    whole, history = trained(precision=precision)
 
     class Killed(Exception):
         pass
@@ -110,10 +115,13 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -
             raise Killed
 
     with pytest.raises(Killed):
-        trained(work=tmp_path, resume_every_s=0, progress=kill_after_the_third_epoch)
+        trained(precision=precision, work=tmp_path, resume_every_s=0, progress=kill_after_the_third_epoch)
     told: list[int] = []
     resumed, resumed_history = trained(
-        work=tmp_path, resume_every_s=0, progress=lambda done, total, message: told.append(done)
+        precision=precision,
+        work=tmp_path,
+        resume_every_s=0,
+        progress=lambda done, total, message: told.append(done),
     )
     assert told == [4]
     assert resumed_history == history
@@ -137,6 +145,38 @@ def test_a_resume_point_of_another_training_is_not_gone_on_from(tmp_path: Path, 
     told: list[int] = []
     fit(network, data, plan, tmp_path, 0, lambda done, total, message: told.append(done))
     assert told == [1, 2, 3, 4]
+
+
+def test_epochs_of_many_chunks_train_every_well_once_and_end_alike_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks of two batches; the last one holds one batch, and that is not full."""
+    monkeypatch.setattr(training, "_CHUNK", 8)
+    data = wells(2 + 17)
+    whole, history = trained(data=data)
+
+    def kill(done: int, total: int, message: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(data=data, work=tmp_path, resume_every_s=0, progress=kill)
+    resumed, resumed_history = trained(data=data, work=tmp_path, resume_every_s=0)
+    assert resumed_history == history
+    for mine, other in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5])
+def test_chunks_do_not_change_the_training(monkeypatch: pytest.MonkeyPatch, batch_size: int) -> None:
+    plan = replace(PLAN, batch_size=batch_size, mixup_fraction=0.0)
+    whole, history = trained(plan)
+    monkeypatch.setattr(training, "_CHUNK", 5)
+    parts, history_of_parts = trained(plan)
+    for mine, other in zip(history, history_of_parts, strict=True):
+        assert mine == pytest.approx(other, rel=1e-4)
+    for weights, same in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(weights, same, rtol=1e-3, atol=1e-6)
 
 
 def test_held_out_wells_do_not_change_the_weights() -> None:

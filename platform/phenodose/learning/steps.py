@@ -1,0 +1,124 @@
+"""Training steps: one compiled loop over many of them, for each of Keras' engines.
+
+Belongs here: loss, its gradients and the loop, with a branch for each engine (TensorFlow, JAX, PyTorch). Does not
+belong here: the optimiser (`adam`), and which images a step sees (`training`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+#: Inputs (step, image, y, x, channel), wanted probabilities (step, image, 2), weights (step, image) and the number of
+#: steps to take, to a tensor of two: the sums of loss and of right answers over all images, each times its weight.
+Steps = Callable[[Any, Any, Any, int], Any]
+
+
+def steps(network: Any) -> Steps:
+    """The function that trains `network` in place.
+
+    Args:
+        network: compiled with a built optimiser; ends in two logits.
+
+    Returns:
+        The function. It takes no more steps than it is told, and images of weight 0 do not count, so that all calls
+        can have one shape and it is compiled once.
+    """
+    import keras
+
+    return _ENGINES[keras.backend.backend()](network)
+
+
+def _sums(logits: Any, wanted: Any, weights: Any) -> Any:
+    """Weighted sums over a batch: cross-entropy in nats, right answers."""
+    from keras import ops
+
+    loss = -ops.sum(wanted * ops.log_softmax(logits, axis=-1), axis=-1)
+    right = ops.cast(ops.equal(ops.argmax(logits, axis=-1), ops.argmax(wanted, axis=-1)), "float32")
+    return ops.stack([ops.sum(loss * weights), ops.sum(right * weights)])
+
+
+def _tensorflow(network: Any) -> Steps:
+    import tensorflow as tf
+
+    optimizer, variables = network.optimizer, network.trainable_variables
+
+    def step(inputs: Any, wanted: Any, weights: Any) -> Any:
+        with tf.GradientTape() as tape:
+            sums = _sums(network(inputs, training=True), wanted, weights)
+            loss = optimizer.scale_loss(sums[0] / tf.reduce_sum(weights))
+        optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
+        return sums
+
+    def loop(inputs: Any, wanted: Any, weights: Any, number: Any) -> Any:
+        _, sums = tf.while_loop(
+            lambda place, _: place < number,
+            lambda place, sums: (place + 1, sums + step(inputs[place], wanted[place], weights[place])),
+            (tf.constant(0), tf.zeros(2)),
+            parallel_iterations=1,  # a step starts from the weights of the step before
+        )
+        return sums
+
+    compiled = tf.function(loop, autograph=False)
+    return lambda inputs, wanted, weights, number: compiled(inputs, wanted, weights, tf.constant(number))
+
+
+def _jax(network: Any) -> Steps:
+    import jax
+    import keras
+
+    optimizer = network.optimizer
+    groups = (network.trainable_variables, network.non_trainable_variables, optimizer.variables)
+
+    def loss_of(trainable: Any, others: Any, state: Any, inputs: Any, wanted: Any, weights: Any) -> Any:
+        logits, others = network.stateless_call(trainable, others, inputs, training=True)
+        sums = _sums(logits, wanted, weights)
+        with keras.StatelessScope(state_mapping=list(zip(optimizer.variables, state, strict=True))):
+            loss = optimizer.scale_loss(sums[0] / weights.sum())
+        return loss, (sums, others)
+
+    def loop(held: Any, inputs: Any, wanted: Any, weights: Any, number: Any) -> Any:
+        def step(place: Any, carried: Any) -> Any:
+            (trainable, others, state), total = carried
+            slopes = jax.grad(loss_of, has_aux=True)
+            gradients, (sums, others) = slopes(trainable, others, state, inputs[place], wanted[place], weights[place])
+            trainable, state = optimizer.stateless_apply(state, gradients, trainable)
+            return (trainable, others, state), total + sums
+
+        return jax.lax.fori_loop(0, number, step, (held, jax.numpy.zeros(2)))
+
+    compiled = jax.jit(loop, donate_argnums=0)
+
+    def run(inputs: Any, wanted: Any, weights: Any, number: int) -> Any:
+        held = tuple([variable.value for variable in group] for group in groups)
+        held, sums = compiled(held, *(jax.numpy.asarray(array) for array in (inputs, wanted, weights)), number)
+        for group, values in zip(groups, held, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        return sums
+
+    return run
+
+
+def _torch(network: Any) -> Steps:
+    import torch
+    from keras import ops
+
+    optimizer, variables = network.optimizer, network.trainable_variables
+
+    def run(inputs: Any, wanted: Any, weights: Any, number: int) -> Any:
+        inputs, wanted, weights = (ops.convert_to_tensor(array) for array in (inputs, wanted, weights))
+        total = ops.zeros(2)
+        for place in range(number):
+            network.zero_grad()
+            sums = _sums(network(inputs[place], training=True), wanted[place], weights[place])
+            optimizer.scale_loss(sums[0] / weights[place].sum()).backward()
+            with torch.no_grad():
+                optimizer.apply([variable.value.grad for variable in variables], variables)
+                total += sums
+        return total
+
+    return run
+
+
+_ENGINES: dict[str, Callable[[Any], Steps]] = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
