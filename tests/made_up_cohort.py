@@ -158,6 +158,9 @@ def _write_readout(
             | {
                 "readout": readout,
                 "raw": 0.2 + 0.6 * value,
+                "raw_sd": 0.03 if readout.startswith("cnn") else None,
+                "viability_sd_fraction": 0.05 if readout.startswith("cnn") else None,
+                "image_distance": (3.1 if masked else 0.8) if readout.startswith("cnn") else None,
                 "viability_fraction": None if masked else value,
                 "control": control,
                 "masked": masked,
@@ -279,18 +282,22 @@ def _write_image_products(store: Store, screen: str, wells: list[dict[str, objec
         ],
     )
     shown = [w for w in wells if w["well_type"] != "therapy" or w["concentration_nM"] == max(DOSES_NM)]
-    put(
-        store,
-        "embeddings",
-        screen,
-        "tsne",
-        [
-            {"plate": w["plate"], "well": w["well"], "embedder": "tsne", "readout": "cnn_phase3"}
-            | {"x": float(rng.normal()), "y": float(rng.normal())}
-            | provenance("tsne", "f00d")
-            for w in shown
-        ],
-    )
+    of_well = ("plate", "well", "sample", "well_type", "treatment", "concentration_nM", "replicate")
+    for embedder, readout, space in (("tsne", "cnn_phase3", screen), ("shared", "cnn_phase1", "5ba7ed")):
+        put(
+            store,
+            "embeddings",
+            screen,
+            embedder,
+            [
+                {name: w[name] for name in of_well}
+                | {"drug_class": DRUGS[str(w["treatment"])][0] if w["well_type"] == "therapy" else None}
+                | {"embedder": embedder, "readout": readout, "space": space}
+                | {"x": float(rng.normal()), "y": float(rng.normal())}
+                | provenance(embedder, "f00d")
+                for w in shown
+            ],
+        )
     put(
         store,
         "checkpoints",

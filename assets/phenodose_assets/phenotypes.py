@@ -1,6 +1,8 @@
 """Assets of the group `phenotypes`: `embedding/<embedder>`.
 
-Does not belong here: which wells go on the map (`phenodose.phenotypes`) and the embedders (plugins).
+Belongs here: which features an embedder is given, and what its rows say of the wells. Does not belong here: which
+wells go on the map (`phenodose.phenotypes`), the embedders (plugins), and the features that screens share
+(`shared_features`).
 """
 
 from __future__ import annotations
@@ -10,18 +12,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
-from phenodose.plugins import Embedder, StagedReadout
+from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, StagedReadout
 from phenodose_assets import metadata
+from phenodose_assets.checkpoints import checkpoint_key
 from phenodose_assets.ingest import LAYOUT
+from phenodose_assets.models import POOL
 from phenodose_assets.readouts import viability_key
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
+from phenodose_assets.tensors import PSEUDO_RGB
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
 _GROUP = "phenotypes"
+#: What a row tells of its well, so that one SELECT makes the picture.
+_OF_WELL = ("plate", "well", "sample", "well_type", "treatment", "concentration_nM", "replicate", "add_on")
 
 
 def embedding_key(embedder: str) -> str:
@@ -30,27 +37,62 @@ def embedding_key(embedder: str) -> str:
 
 
 def embedding_assets(
-    embedders: Mapping[str, type[Embedder]], staged: Mapping[str, type[StagedReadout]]
+    embedders: Mapping[str, type[AnyEmbedder]], staged: Mapping[str, type[StagedReadout]]
 ) -> list[ScreenAsset]:
-    """One asset an embedder, from the features of the last phase of a staged readout that there is."""
-    readouts = [name for readout in staged.values() for name in readout.readout_names()]
-    if not readouts:
-        return []
-    return [
-        ScreenAsset(
-            key=embedding_key(name),
-            group=_GROUP,
-            description=f"{embedder.description}.",
-            make=partial(_make_embedding, embedder, tuple(reversed(readouts))),
-            needs=(LAYOUT,),
-            any_of=tuple(viability_key(readout) for readout in readouts),
-            settings=((name, embedder.Parameters),),
-            kinds=frozenset({"parquet"}),
-            tables=(("embeddings", embedding_key(name)),),
-            code_version=embedder.version,
-        )
-        for name, embedder in embedders.items()
-    ]
+    """One asset an embedder.
+
+    An `Embedder` gets the features of the last phase of a staged readout that there is; a `ReferenceEmbedder` those of
+    the phase that the first staged readout trains in control experiments.
+    """
+    readouts = tuple(name for readout in staged.values() for name in readout.readout_names())
+    first = next(
+        (
+            (readout, phase)
+            for readout in staged.values()
+            for phase in readout.phases
+            if phase.scope == "control-experiment"
+        ),
+        None,
+    )
+    assets = []
+    for embedder in embedders.values():
+        if issubclass(embedder, ReferenceEmbedder) and first is not None:
+            assets.append(_shared_asset(embedder, *first))
+        elif issubclass(embedder, Embedder) and readouts:
+            assets.append(_own_asset(embedder, readouts))
+    return assets
+
+
+def _own_asset(embedder: type[Embedder], readouts: tuple[str, ...]) -> ScreenAsset:
+    key = embedding_key(embedder.name)
+    return ScreenAsset(
+        key=key,
+        group=_GROUP,
+        description=f"{embedder.description}.",
+        make=partial(_make_embedding, embedder, tuple(reversed(readouts))),
+        needs=(LAYOUT,),
+        any_of=tuple(viability_key(readout) for readout in readouts),
+        settings=((embedder.name, embedder.Parameters),),
+        kinds=frozenset({"parquet"}),
+        tables=(("embeddings", key),),
+        code_version=embedder.version,
+    )
+
+
+def _shared_asset(embedder: type[ReferenceEmbedder], readout: type[StagedReadout], phase: Phase) -> ScreenAsset:
+    key = embedding_key(embedder.name)
+    return ScreenAsset(
+        key=key,
+        group=_GROUP,
+        description=f"{embedder.description}.",
+        make=partial(_make_shared, embedder, readout, phase),
+        needs=(LAYOUT, PSEUDO_RGB, checkpoint_key(readout.name, phase.name)),
+        settings=((embedder.name, embedder.Parameters),),
+        kinds=frozenset({"tensorflow", "parquet"}),
+        tables=(("embeddings", key),),
+        code_version=embedder.version,
+        pool=POOL,
+    )
 
 
 def _make_embedding(embedder: type[Embedder], readouts: tuple[str, ...], step: Step) -> Product:
@@ -61,15 +103,58 @@ def _make_embedding(embedder: type[Embedder], readouts: tuple[str, ...], step: S
     features, wells = _features_of(step, readout, wells[wells_on_map(wells)])
     plugin = step.create(embedder)
     places = plugin.embed(features)
-    rows = wells[["plate", "well"]].assign(
-        screen=step.screen_id, embedder=plugin.name, readout=readout, x=places[:, 0], y=places[:, 1]
+    made = {
+        "readout": readout,
+        "n_components": plugin.n_components(features),
+        "space": f"{step.asset} of {step.screen_id}",
+    }
+    return _written(step, plugin, wells, places, checkpoint, made)
+
+
+def _make_shared(embedder: type[ReferenceEmbedder], readout: type[StagedReadout], phase: Phase, step: Step) -> Product:
+    from phenodose.files import hash_json
+    from phenodose.phenotypes import wells_on_map
+    from phenodose_assets.shared_features import reference_features, screen_features
+
+    seen = screen_features(step, readout, phase)
+    reference = reference_features(step, seen)
+    plugin = step.create(embedder)
+    wells = step.wells()
+    wells = wells[wells_on_map(wells)]
+    features, wells = seen.of(wells)
+    places = plugin.embed_on(reference, features)
+    # Whatever decides the axes: screens that agree in it lie on one map.
+    axes = [seen.checkpoint.weights_hash, plugin.name, plugin.version, plugin.parameters.model_dump(mode="json")]
+    made = {"readout": seen.readout, "n_components": 2, "space": hash_json(axes)[:16]}
+    return _written(step, plugin, wells, places, seen.checkpoint.weights_hash, made)
+
+
+def _written(
+    step: Step,
+    plugin: AnyEmbedder,
+    wells: pd.DataFrame,
+    places: np.ndarray,
+    checkpoint: str,
+    made: Mapping[str, Any],
+) -> Product:
+    """Write the rows of a map."""
+    drugs = step.store.read_table("drugs", step.screen_id)
+    class_of = dict(zip(drugs["drug"], drugs["drug_class"], strict=True))
+    drug = wells["treatment"].where(wells["well_type"] == "therapy")
+    rows = wells[list(_OF_WELL)].assign(
+        screen=step.screen_id,
+        embedder=plugin.name,
+        x=places[:, 0],
+        y=places[:, 1],
+        drug_class=drug.map(class_of),
+        **made,
     )
     rows = step.provenance(plugin, checkpoint).stamp(rows)
     step.store.write_table("embeddings", step.screen_id, embedding_key(plugin.name), rows)
     return Product(
-        show=lambda: _map_metadata(step, readout, wells, rows),
+        show=lambda: _map_metadata(step, rows),
         plugin=plugin,
-        inputs={"features": readout, "checkpoint": checkpoint},
+        inputs={"features": made["readout"], "checkpoint": checkpoint},
     )
 
 
@@ -81,7 +166,8 @@ def _readout_with_features(readouts: tuple[str, ...], step: Step) -> tuple[str, 
     """
     for readout in readouts:
         rows = step.store.read_table("viability", step.screen_id, viability_key(readout))
-        if len(rows) and step.store.feature_path(step.screen_id, readout).is_dir():
+        features = step.store.local_copy(step.store.feature_path(step.screen_id, readout))
+        if len(rows) and (features / "zarr.json").is_file():
             return readout, str(rows["checkpoint"].iloc[0])
     raise NotMade(f"{step.screen_id} has no network features; materialize one of its assets {_listed(readouts)} first.")
 
@@ -94,26 +180,27 @@ def _features_of(step: Step, readout: str, wells: pd.DataFrame) -> tuple[np.ndar
     """Features (well, feature) of the wells that have an image, and those wells' rows in the same order."""
     import xarray as xr
 
-    stored = xr.open_zarr(step.store.feature_path(step.screen_id, readout), consolidated=False, chunks=None)
+    path = step.store.local_copy(step.store.feature_path(step.screen_id, readout))
+    stored = xr.open_zarr(path, consolidated=False, chunks=None)
     position = {str(name): place for place, name in enumerate(stored["well"].to_numpy())}
     places = [position.get(f"{plate}/{well}", -1) for plate, well in zip(wells["plate"], wells["well"], strict=True)]
     imaged = wells[[place >= 0 for place in places]]
     return stored["features"].to_numpy()[[place for place in places if place >= 0]], imaged.reset_index(drop=True)
 
 
-def _map_metadata(step: Step, readout: str, wells: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any]:
+def _map_metadata(step: Step, rows: pd.DataFrame) -> dict[str, Any]:
     from phenodose.pictures import embedding_map
 
-    drugs = step.store.read_table("drugs", step.screen_id)
-    class_of = dict(zip(drugs["drug"], drugs["drug_class"], strict=True))
-    is_drug = wells["well_type"] == "therapy"
-    named = wells["treatment"].fillna(wells["well_type"])
+    is_drug = rows["well_type"] == "therapy"
     frame = rows[["x", "y"]].assign(
-        label=named.where(is_drug, None), colour=wells["treatment"].map(class_of).where(is_drug, named)
+        label=rows["treatment"].where(is_drug, None),
+        colour=rows["drug_class"].where(is_drug, rows["treatment"].fillna(rows["well_type"])),
     )
+    readout, n_components = rows["readout"].iloc[0], rows["n_components"].iloc[0]
     title = f"{step.screen_id}, {readout}"
     return {
         "map": metadata.picture(embedding_map(frame, title, width_px=420), title),
         "features": readout,
-        **metadata.figures({"n wells": len(rows)}),
+        "comparable with": f"screens whose rows have space = '{rows['space'].iloc[0]}'",
+        **metadata.figures({"n wells": len(rows), "n components": n_components}),
     }

@@ -10,19 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from phenodose.errors import NotMade
 from phenodose.files import hash_file, written_aside
-from phenodose.names import parse_well
+from phenodose.names import parse_well, plate_key
 from phenodose.plugins import ImageReadout, Inference, Parameters, Phase, PlateReaderReadout, Readout, StagedReadout
 from phenodose_assets import metadata
 from phenodose_assets.checkpoints import checkpoint_key, checkpoint_of
 from phenodose_assets.checks import quality_block, quality_checks, quality_verdicts
 from phenodose_assets.ingest import LAYOUT, PLATE_IMAGES
 from phenodose_assets.models import POOL
+from phenodose_assets.network_jobs import infer, read_inference
+from phenodose_assets.network_worker import name_of
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
 from phenodose_assets.tensors import PSEUDO_RGB, plate_paths
@@ -39,6 +43,8 @@ _VIABILITY_LIMITS = (0.0, 1.2)
 _QUALITY_COLUMNS = ("plate", "metric", "value", "explanation")
 _GROUP = "readouts"
 _VIABILITY = "viability"
+#: Strange images that the UI shows.
+_MOST_STRANGE_SHOWN = 8
 
 
 class ViabilityParameters(Parameters):
@@ -54,11 +60,13 @@ class Measured:
     """The raw numbers of a readout.
 
     Attributes:
-        raw: columns plate, row, column, raw.
+        raw: columns plate, row, column, raw and, where the readout tells it, raw_sd.
         plugin: the readout that measured them.
         inputs: names and hashes of what was read.
         checkpoint: hash of the network's weights; None without a network.
         trusted: range of raw values outside which a value is suspicious; None without one.
+        images: the tensors that a network saw, rows as `raw`; None for other readouts.
+        features: what the network made of them: float array (well, feature).
     """
 
     raw: pd.DataFrame
@@ -66,6 +74,8 @@ class Measured:
     inputs: Mapping[str, Any]
     checkpoint: str | None = None
     trusted: tuple[float, float] | None = None
+    images: xr.DataArray | None = None
+    features: np.ndarray | None = None
 
 
 def viability_key(readout: str) -> str:
@@ -125,7 +135,7 @@ def _make_viability(readout: type[Readout], name: str, measure: Callable[[Step],
     controls = step.controls(readout, name, wells)
     rises_with = step.rises_with(readout, name)
     viability = checked_viability(
-        measured.raw, wells, controls, normalise_by, step.limits, measured.trusted, rises_with
+        measured.raw, wells, controls, normalise_by, step.limits, measured.trusted, rises_with, _views(measured, wells)
     )
     provenance = step.provenance(measured.plugin, measured.checkpoint)
     rows = provenance.stamp(viability.assign(screen=step.screen_id, readout=name))
@@ -184,17 +194,42 @@ def _measure_staged(readout: type[StagedReadout], phase: Phase, step: Step) -> M
 
     plugin = step.create(readout)
     checkpoint = checkpoint_of(step.store, step.screen_id, readout.name, phase.name)
-    tensors = open_tensors(step.store.tensor_path(step.screen_id))
-    inference = plugin.infer(checkpoint.folder, tensors, step.progress)
+    place = step.store.local_copy(step.store.tensor_path(step.screen_id))
+    tensors = open_tensors(place)
+    inference = inferred(step, plugin, checkpoint.folder, place, tensors)
     _write_features(step, f"{readout.name}_{phase.name}", inference, tensors)
     raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
-    return Measured(raw, plugin, {"checkpoint": checkpoint.weights_hash}, checkpoint.weights_hash, _TRUSTED_RAW)
+    if inference.raw_sd is not None:
+        raw = raw.assign(raw_sd=inference.raw_sd)
+    weights = checkpoint.weights_hash
+    return Measured(raw, plugin, {"checkpoint": weights}, weights, _TRUSTED_RAW, tensors, inference.features)
+
+
+def inferred(step: Step, plugin: StagedReadout, checkpoint: Path, place: Path, tensors: xr.DataArray) -> Inference:
+    """What a network says of all wells.
+
+    It is asked in the networks' process if the run has started one, so that no second process holds the GPU, else in
+    this one: a step on its own is a process already.
+    """
+    if not step.networks.is_running:
+        return plugin.infer(checkpoint, tensors, step.progress)
+    with TemporaryDirectory(prefix="phenodose-") as folder:
+        out = Path(folder) / "inference.npz"
+        asked = {
+            "readout": name_of(type(plugin)),
+            "parameters": plugin.parameters.model_dump(mode="json"),
+            "checkpoint": str(checkpoint),
+            "tensors": str(place),
+            "out": str(out),
+        }
+        step.networks(infer, asked, step.progress)
+        return read_inference(out)
 
 
 def _write_features(step: Step, readout: str, inference: Inference, tensors: xr.DataArray) -> None:
     """Keep what the network says of every well: one Zarr group with features (well, feature) and raw (well,).
 
-    If augmented copies were asked about, raw_sd (well,) is the standard deviation of their answers.
+    If augmented copies or several networks were asked, raw_sd (well,) is the standard deviation of their answers.
     """
     import xarray as xr
 
@@ -221,7 +256,51 @@ def _placed(wells: Iterable[Any], raw: np.ndarray, plates: Iterable[Any]) -> pd.
     )
 
 
+def _views(measured: Measured, wells: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the wells' images are compared by, in words -> features in the order of `wells`, NaN without an image."""
+    import numpy as np
+
+    from phenodose.quality.picture_figures import picture_figures
+
+    if measured.images is None or measured.features is None:
+        return {}
+    position = {_place(*str(name).split("/", 1)): row for row, name in enumerate(measured.images["well"].to_numpy())}
+    rows = np.array([position.get(_place(p, w), -1) for p, w in zip(wells["plate"], wells["well"], strict=True)])
+    views = {"brightness and shape": picture_figures(measured.images), "network's features": measured.features}
+    return {words: np.where((rows >= 0)[:, None], each[rows], np.nan) for words, each in views.items()}
+
+
+def _place(plate: str, well: str) -> tuple[str, str]:
+    return plate_key(str(plate)), str(well)
+
+
 # --- what the UI shows ----------------------------------------------------------------------------
+
+
+def _strange_images(counted: pd.DataFrame, measured: Measured) -> dict[str, Any]:
+    """Pictures of the wells whose images are strange, the strangest first, beside a typical untreated well."""
+    from phenodose.pictures import well_picture
+    from phenodose.quality.strange_images import STRANGE
+
+    if measured.images is None:
+        return {}
+    strange = counted[counted["flag_reason"].astype(object).fillna("").str.contains(STRANGE)]
+    if strange.empty:
+        return {}
+    strange = strange.sort_values("image_distance", ascending=False)
+    untreated = counted[(counted["control"] == "negative") & counted["image_distance"].notna()]
+    typical = untreated.sort_values("image_distance").head(1)
+    names = {_place(*str(name).split("/", 1)): row for row, name in enumerate(measured.images["well"].to_numpy())}
+    pngs: dict[str, bytes] = {}
+    window = None
+    shown: list[Any] = [*typical.itertuples(), *strange.head(_MOST_STRANGE_SHOWN).itertuples()]
+    for row in shown:
+        pixels = measured.images.isel(well=names[_place(row.plate, row.well)], channel=0).to_numpy()
+        if window is None:
+            window = float(pixels.min()), float(pixels.max())
+        told = f"image distance {row.image_distance:.1f}" if pngs or typical.empty else "a typical untreated well"
+        pngs[f"{row.plate} {row.well}: {told}"] = well_picture(pixels, window)
+    return {"strange images": metadata.pictures(pngs), **metadata.figures({"n strange images": len(strange)})}
 
 
 def _viability_metadata(
@@ -258,6 +337,7 @@ def _viability_metadata(
         "plates": metadata.pictures(maps),
         "quality": metadata.table(doubtful, _QUALITY_COLUMNS) if len(doubtful) else "every figure passes",
         "masked and flagged wells": metadata.markdown("\n".join(reasons) or "none"),
+        **_strange_images(counted, measured),
         **metadata.figures(
             {
                 **{

@@ -10,22 +10,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from phenodose.errors import NotMade
 from phenodose.plugins import Embedder, Parameters
+from phenodose_embedders.components import ComponentParameters, principal_components
 
 if TYPE_CHECKING:
     import numpy as np
 
-#: Fewer wells make no map.
-LEAST_WELLS = 5
 
-
-class TsneParameters(Parameters):
+class TsneParameters(ComponentParameters):
     """Parameters of the map; the defaults are the paper's."""
 
-    variance_fraction: float = Field(
-        default=0.95, gt=0, le=1, description="Part of the variance that the principal components keep"
-    )
     perplexity: float = Field(
         default=10.0, ge=1, le=500, description="Effective neighbours of a well; at most a third of the wells"
     )
@@ -46,20 +40,11 @@ class TsneEmbedder(Embedder):
         """Place every well; the same features give the same map."""
         import numpy as np
         from openTSNE import TSNE
-        from sklearn.decomposition import PCA
 
-        n = len(features)
-        if n < LEAST_WELLS:
-            raise NotMade(f"a map needs at least {LEAST_WELLS} wells with images, there are {n}.")
         p = self.parameters
-        centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-        if not centred.any():
-            raise NotMade("all wells have the same features; there is nothing to map.")
-        # A fraction of 1 keeps all components; scikit-learn takes 1.0 for one component.
-        wanted = None if p.variance_fraction == 1 else p.variance_fraction
-        components = PCA(n_components=wanted, svd_solver="full").fit_transform(centred)
+        components = principal_components(features, p.variance_fraction)
         tsne = TSNE(
-            perplexity=min(p.perplexity, (n - 1) / 3),
+            perplexity=min(p.perplexity, (len(features) - 1) / 3),
             initialization="random",
             neighbors="exact",
             n_iter=p.iterations,
@@ -67,3 +52,7 @@ class TsneEmbedder(Embedder):
             n_jobs=1,
         )
         return np.asarray(tsne.fit(components), dtype=np.float64)
+
+    def n_components(self, features: np.ndarray) -> int:
+        """Components that hold the wanted part of the variance."""
+        return int(principal_components(features, self.parameters.variance_fraction).shape[1])

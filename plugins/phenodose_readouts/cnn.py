@@ -8,13 +8,16 @@ Source: Berker et al. 2022, IEEE Trans. Med. Imaging, doi 10.1109/TMI.2022.32055
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from phenodose.learning.adam import MOST_AS_BATCH_1
 from phenodose.plugins import Inference, Parameters, Phase, Progress, StagedReadout, TrainingRecord, no_progress
 
 if TYPE_CHECKING:
@@ -26,13 +29,18 @@ if TYPE_CHECKING:
     from phenodose.learning.training import Plan
     from phenodose.plugins import TrainingSet
 
+log = logging.getLogger("phenodose_readouts.cnn")
+
 
 class CnnParameters(Parameters):
     """Parameters of the network and its training; the defaults are the paper's."""
 
     backbone: Literal[
         "vgg19", "vgg16", "mobilenet_v3", "efficientnet_v2_b0", "convnext_tiny", "resnet50_v2", "micro"
-    ] = Field(default="vgg19", description="Network; micro is a small VGG for tests and demonstrations")
+    ] = Field(
+        default="vgg19",
+        description="Network; micro is a small VGG for tests and demonstrations; others need settings of their own",
+    )
     weights: Literal["imagenet", "none"] = Field(
         default="imagenet", description="First convolutional weights: imagenet (fetched by Keras) or none (random)"
     )
@@ -43,6 +51,13 @@ class CnnParameters(Parameters):
         default=None,
         pattern="^[0-9a-fA-F]{64}$",
         description="SHA-256 that weights_file must have; empty takes it as it is",
+    )
+    normalisation_statistics: Literal["weights", "controls"] = Field(
+        default="weights",
+        description=(
+            "Statistics of batch normalisation: those of the first weights, or taken once from the first control "
+            "wells the network learns; no effect on networks without it, such as vgg19 and micro"
+        ),
     )
     micro_widths: tuple[int, ...] = Field(
         default=(8, 16, 32, 64), description="Filters of the blocks of micro, one convolution each"
@@ -55,6 +70,10 @@ class CnnParameters(Parameters):
     learning_rate_phase2: float = Field(default=3e-7, gt=0, le=1, description="Learning rate of Adam in phase II")
     learning_rate_phase3: float = Field(default=3e-7, gt=0, le=1, description="Learning rate of Adam in phase III")
     batch_size: int = Field(default=1, ge=1, le=1024, description="Images a training step")
+    adam_as_batch_1: bool = Field(
+        default=False,
+        description="Change Adam's rates so that batches, of at most 8 images, train about as single images would",
+    )
     label_smoothing: float = Field(
         default=0.4, ge=0, lt=1, description="Controls are trained to 1 - this / 2 and this / 2"
     )
@@ -79,7 +98,10 @@ class CnnParameters(Parameters):
         description="Part of the controls trained on as blends with a control of the other class; the paper has none",
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
-        default="float32", description="Arithmetic of the network; weights are kept in float32"
+        default="float32", description="Arithmetic of training; weights are kept in float32"
+    )
+    inference_precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        default="float32", description="Arithmetic of inference, whatever the network was trained with"
     )
     inference_batch_size: int = Field(default=32, ge=1, le=4096, description="Images at once in inference")
     inference_copies: int = Field(
@@ -92,6 +114,12 @@ class CnnParameters(Parameters):
         default=300.0, ge=0, description="Least seconds between two points a killed training can go on from"
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of first weights, order and augmentation")
+    ensemble_seeds: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Networks trained in each phase, with this seed and those after it; their mean is the answer",
+    )
 
     @field_validator("micro_widths", "micro_dense")
     @classmethod
@@ -99,6 +127,15 @@ class CnnParameters(Parameters):
         if not sizes or min(sizes) < 1:
             raise ValueError("give at least one positive number")
         return sizes
+
+    @model_validator(mode="after")
+    def _large_batches_cannot_train_as_single_images_do(self) -> CnnParameters:
+        if self.adam_as_batch_1 and self.batch_size > MOST_AS_BATCH_1:
+            raise ValueError(
+                f"adam_as_batch_1 is for batches of at most {MOST_AS_BATCH_1} images, batch_size is {self.batch_size}; "
+                "lower it, or set adam_as_batch_1 to false"
+            )
+        return self
 
     @model_validator(mode="after")
     def _a_hash_belongs_to_a_file(self) -> CnnParameters:
@@ -166,9 +203,9 @@ class CnnReadout(StagedReadout):
     def small_parameters() -> dict[str, Any]:
         """Parameters for images of 64 x 64 px and minutes on two processor cores, without ImageNet.
 
-        The network starts random, so the learning rates are those of training from scratch; blends of
-        controls teach it the scale between alive and dead, and it is asked about augmented copies because
-        it has seen no other images.
+        The network starts random, so phase I has the learning rate of training from scratch, and phase II a
+        smaller one, which adapts what phase I has learned; blends of controls teach it the scale between
+        alive and dead, and it is asked about augmented copies because it has seen no other images.
         """
         return {
             "backbone": "micro",
@@ -178,7 +215,7 @@ class CnnReadout(StagedReadout):
             "epochs_phase2": 20,
             "epochs_phase3": 10,
             "learning_rate_phase1": 1e-3,
-            "learning_rate_phase2": 5e-4,
+            "learning_rate_phase2": 2e-4,
             "learning_rate_phase3": 5e-4,
             "batch_size": 8,
             "mixup_fraction": 0.8,
@@ -192,21 +229,44 @@ class CnnReadout(StagedReadout):
         parent: Path | None,
         out: Path,
         progress: Progress = no_progress,
+        keep: Mapping[int, Path] | None = None,
     ) -> TrainingRecord:
         """Train one phase; see `StagedReadout.train`.
 
         A training killed on the way goes on from its last resume point if `out` is the same folder; the point is
         kept until the checkpoint is complete, and a checkpoint of this very training is not made again.
 
+        Args:
+            phase: one of `phases`.
+            data: images and labels.
+            parent: checkpoint folder of the parent phase; None to start from the backbone's weights.
+            out: folder to fill.
+            progress: told after each epoch.
+            keep: folders of checkpoints to write on the way, by the number of epochs after which; 0 is before the
+                first. They are what as many epochs alone would have made. None of them is written by a training
+                that is complete already.
+
         Raises:
             CheckpointError: also if the training diverged, so that its weights are no numbers.
         """
-        from phenodose.learning import checkpoint
+        from phenodose.learning import checkpoint, ensemble
+        from phenodose.learning.advice import concerns
+        from phenodose.learning.normalisation import take_statistics
         from phenodose.learning.training import drop_resume_point, fit, inputs_hash
 
         started = time.monotonic()
         p = self.parameters
         out.mkdir(parents=True, exist_ok=True)
+        others: dict[str, Any] = {}
+        spent = 0.0
+        if p.ensemble_seeds > 1:
+
+            def train_alone(number: int, its_parent: Path | None, folder: Path, told: Progress) -> TrainingRecord:
+                return self._alone(number).train(phase, data, its_parent, folder, told)
+
+            members, spent = ensemble.train_others(train_alone, p.ensemble_seeds, parent, out, progress)
+            others, started = {checkpoint.MEMBERS: members}, time.monotonic()
+            progress = ensemble.Share(progress, p.ensemble_seeds - 1, p.ensemble_seeds)
         network, architecture, parent_hash, first_weights = self._network(data.images.shape[1:], parent)
         record = TrainingRecord(
             phase=phase.name,
@@ -219,25 +279,51 @@ class CnnReadout(StagedReadout):
             seconds=0.0,
             n_train=int((~data.validation).sum()),
             n_validation=int(data.validation.sum()),
-            extra={"first_weights": first_weights, "plugin_version": self.version},
+            extra={"first_weights": first_weights, "plugin_version": self.version, **others},
         )
         finished = checkpoint.finished(out, record)
         if finished is None:
-            history = fit(
-                network, data, self._plan(phase), work=out, resume_every_s=p.resume_every_s, progress=progress
-            )
-            auroc = self._validation_auroc(network, data)
-            record = replace(record, history=history, validation_auroc=auroc, seconds=time.monotonic() - started)
+            for concern in concerns(p.backbone, phase.name, p.model_dump()):
+                log.warning("%s", concern)
+            if parent is None and p.normalisation_statistics == "controls":
+                take_statistics(network, data, p.backbone)
+            plan = self._plan(phase)
+            if keep:
+
+                def write(folder: Path, reached: TrainingRecord) -> None:
+                    checkpoint.save(folder, network, architecture, reached)
+
+                progress = _keeping(keep, record, write, progress)
+                progress(0, plan.epochs, phase.name)
+            history = fit(network, data, plan, work=out, resume_every_s=p.resume_every_s, progress=progress)
+            auroc = self._validation_auroc(network, architecture, data)
+            seconds = spent + time.monotonic() - started
+            record = replace(record, history=history, validation_auroc=auroc, seconds=seconds)
             finished = checkpoint.save(out, network, architecture, record)
         drop_resume_point(out)
         return finished
 
     def infer(self, checkpoint: Path, tensors: xr.DataArray, progress: Progress = no_progress) -> Inference:
-        """Run a trained phase over all wells; see `StagedReadout.infer`."""
+        """Run a trained phase, all its networks, over all wells; see `StagedReadout.infer`."""
+        from phenodose.learning import ensemble
+
+        networks = ensemble.networks_of(checkpoint)
+        if len(networks) == 1:
+            return self._infer_alone(checkpoint, tensors, progress)
+        shares = [ensemble.Share(progress, number, len(networks)) for number in range(len(networks))]
+        asked = zip(networks, shares, strict=True)
+        return ensemble.together([self._infer_alone(folder, tensors, share) for folder, share in asked])
+
+    def _alone(self, number: int) -> CnnReadout:
+        """The readout that trains the network of a number by itself."""
+        seed = (self.parameters.seed + number) % 2**32
+        return CnnReadout(self.parameters.model_copy(update={"seed": seed, "ensemble_seeds": 1}))
+
+    def _infer_alone(self, checkpoint: Path, tensors: xr.DataArray, progress: Progress) -> Inference:
         from phenodose.learning import checkpoint as checkpoints
         from phenodose.learning.inference import infer
 
-        network, architecture, _ = checkpoints.load(checkpoint, self.parameters.precision)
+        network, architecture, _ = checkpoints.load(checkpoint, self.parameters.inference_precision)
         checkpoints.expect_shape(architecture, tensors, checkpoint)
         p = self.parameters
         return infer(network, architecture.backbone, tensors, p.inference_batch_size, self._copies(), progress)
@@ -279,6 +365,8 @@ class CnnReadout(StagedReadout):
             mixup_fraction=p.mixup_fraction,
             seed=p.seed,
             intensity_mode=p.intensity_mode,
+            adam_as_batch_1=p.adam_as_batch_1,
+            inference_copies=p.inference_copies,
         )
 
     def _augmentation(self) -> Augmentation:
@@ -302,8 +390,9 @@ class CnnReadout(StagedReadout):
         p = self.parameters
         return Copies(p.inference_copies, self._augmentation(), p.seed) if p.inference_copies else None
 
-    def _validation_auroc(self, network: Any, data: TrainingSet) -> float | None:
+    def _validation_auroc(self, network: Any, architecture: Architecture, data: TrainingSet) -> float | None:
         """Held-out wells are asked about as all wells will be."""
+        from phenodose.learning import backbones
         from phenodose.learning.inference import predict
         from phenodose.learning.training import auroc
 
@@ -311,5 +400,27 @@ class CnnReadout(StagedReadout):
         if not held_out.any():
             return None
         p = self.parameters
+        if p.inference_precision != p.precision:
+            trained, network = network, backbones.build(architecture, p.inference_precision)
+            network.set_weights(trained.get_weights())
         found = predict(network, p.backbone, data.images[held_out], p.inference_batch_size, self._copies())
         return auroc(found.raw, data.labels[held_out] > 0.5)
+
+
+def _keeping(
+    keep: Mapping[int, Path],
+    record: TrainingRecord,
+    write: Callable[[Path, TrainingRecord], None],
+    progress: Progress,
+) -> Progress:
+    """A listener that also writes the checkpoints to keep on the way, before it passes on what it was told."""
+    from phenodose.files import written_aside
+
+    def listen(done: int, total: int, message: str) -> None:
+        if done in keep:
+            parameters = {**record.parameters, f"epochs_{record.phase}": done}
+            with written_aside(keep[done]) as aside:
+                write(aside, replace(record, parameters=parameters))
+        progress(done, total, message)
+
+    return listen

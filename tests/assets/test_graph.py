@@ -19,7 +19,7 @@ GROUPS = {
     "tensors": {"pseudo_rgb"},
     "models": {"checkpoint/cnn/phase1", "checkpoint/cnn/phase2", "checkpoint/cnn/phase3"},
     "readouts": {"viability/ctg", "viability/mean_of_stack", "viability/cnn_phase2", "viability/cnn_phase3"},
-    "phenotypes": {"embedding/tsne"},
+    "phenotypes": {"embedding/tsne", "embedding/pca", "embedding/umap", "embedding/shared"},
     "reports": {"patient_report"},
     "cohort": {"cohort_db", "cohort_report"},
 }
@@ -85,6 +85,8 @@ def test_lineage_edges(graph: dg.AssetGraph) -> None:
     assert parents("viability/mean_of_stack") == {"layout", "plate_images"}
     assert parents("checkpoint/cnn/phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase2"}
     assert parents("viability/cnn_phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase3"}
+    assert parents("embedding/tsne") == {"layout", "viability/cnn_phase2", "viability/cnn_phase3"}
+    assert parents("embedding/shared") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase1"}
     assert parents("curves/ctg") == {"layout", "viability/ctg"}
     assert parents("scores/dss_asym") == {"layout"} | CURVES
     assert {"scores/dss_asym", "curves/ctg", "viability/ctg", "embedding/tsne"} <= parents("patient_report")

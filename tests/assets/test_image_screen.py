@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from phenodose.cli import main
 from phenodose.errors import InputError, StoreError
 from phenodose.simulation import simulate_screen
 from phenodose.store import Store
@@ -79,11 +81,14 @@ def test_a_screen_of_images_alone_is_made_to_the_end(drug_screen: Any, store: St
     assert outcome.success, outcome.failed
     of_other_samples = {f"scores/{name}" for name in ("sdss_asym", "sdss_asym_adj", "zdss", "rdss")}
     of_growth = {f"scores/{name}" for name in ("gr50", "gr_max", "gr_aoc")}
-    assert set(outcome.skipped) == {"viability/ctg", "curves/ctg"} | of_other_samples | of_growth
+    # the one that needs an optional package
+    skipped = dict(outcome.skipped)
+    assert "phenodose[umap]" in skipped.pop("embedding/umap", "phenodose[umap] is installed")
+    assert set(skipped) == {"viability/ctg", "curves/ctg"} | of_other_samples | of_growth
     scores = store.read_table("scores", DS)
     assert set(scores["readout"]) == {"mean_of_stack", "cnn_phase2", "cnn_phase3"}
     assert set(scores["drug"]) == set(store.read_table("drugs", DS)["drug"])
-    assert len(store.read_table("embeddings", DS)) > 0
+    assert {"tsne", "pca", "shared"} <= set(store.read_table("embeddings", DS)["embedder"])
     assert store.report_path(DS).stat().st_size > 10_000
 
 
@@ -126,6 +131,51 @@ def test_features_are_kept_by_well(drug_screen: Any, store: Store) -> None:
     assert np.isfinite(features.to_numpy()).all()
     wells = store.read_table("wells", DS)
     assert set(features["well"].to_numpy()) <= set(wells["plate"] + "/" + wells["well"])
+
+
+def test_rows_of_the_maps_say_what_a_well_holds_and_what_they_can_be_compared_with(
+    drug_screen: Any, store: Store
+) -> None:
+    rows = store.read_table("embeddings")
+    wells = store.read_table("wells", DS)
+    of_screen = rows[rows["screen"] == DS]
+    told = of_screen.merge(wells, on=["plate", "well"], suffixes=("", "_of_layout"), validate="many_to_one")
+    assert len(told) == len(of_screen)
+    for column in ("sample", "well_type", "treatment", "concentration_nM", "replicate"):
+        assert (
+            told[column].isna() & told[f"{column}_of_layout"].isna() | (told[column] == told[f"{column}_of_layout"])
+        ).all()
+    drugs = of_screen[of_screen["well_type"] == "therapy"]
+    assert drugs["drug_class"].notna().all()
+    assert set(drugs.groupby(["embedder", "treatment"])["replicate"].nunique()) == {2}
+    tsne = of_screen[of_screen["embedder"] == "tsne"]
+    assert tsne["n_components"].iloc[0] >= 1
+    assert set(tsne["readout"]) == {"cnn_phase3"}
+    # the control experiment and the screen lie on one map, which names the network they share
+    shared = rows[rows["embedder"] == "shared"]
+    assert set(shared["screen"]) == {CE, DS}
+    assert shared["space"].nunique() == 1
+    assert set(shared["checkpoint"]) == {checkpoint(store, CE, "phase1")["weights_hash"]}
+    assert set(shared["readout"]) == {"cnn_phase1"}
+    assert not set(shared["space"]) & set(tsne["space"])
+    assert store.feature_path(DS, "cnn_phase1").is_dir()
+
+
+def test_viability_tells_its_uncertainty_and_how_strange_the_image_is(drug_screen: Any, store: Store) -> None:
+    rows = store.read_table("viability", DS)
+    seen = rows[rows["readout"].str.startswith("cnn") & rows["viability_fraction"].notna()]
+    assert (seen["raw_sd"] > 0).all()
+    # one window a plate and readout scales both numbers
+    window = seen["raw_sd"] / seen["viability_sd_fraction"]
+    groups = seen.assign(window=window).groupby(["readout", "plate"])
+    assert (groups["window"].max() / groups["window"].min() - 1 < 1e-6).all()
+    for _, group in groups:
+        two = group.loc[[group["raw"].idxmax(), group["raw"].idxmin()]]
+        slope = np.ptp(two["raw"]) / np.ptp(two["viability_fraction"])
+        assert slope == pytest.approx(group["window"].iloc[0])
+    assert seen["image_distance"].notna().all()
+    other = rows[rows["readout"] == "mean_of_stack"]
+    assert other[["raw_sd", "viability_sd_fraction", "image_distance"]].isna().all().all()
 
 
 def test_what_is_unchanged_is_not_trained_again(drug_screen: Any, store: Store, instance: dg.DagsterInstance) -> None:
@@ -172,6 +222,7 @@ def test_wells_are_explained_by_the_command_line(drug_screen: Any, store: Store,
     from click.testing import CliRunner
 
     from phenodose.cli.cam import command
+    from phenodose.reports.activation import wanted_maps
 
     rows = store.read_table("viability", DS)
     wells = [
@@ -183,14 +234,34 @@ def test_wells_are_explained_by_the_command_line(drug_screen: Any, store: Store,
     folder = Path(told.output.strip().splitlines()[-1])
     assert folder == store.screen_dir(DS) / "activation_maps" / f"cnn_phase3_pos_{method}"
     maps = xr.open_zarr(folder / "maps.zarr", consolidated=False)
-    assert maps["activation"].shape == (2, 48, 48)
-    assert [str(well) for well in maps["well"].to_numpy()] == [wells[0], wells[-1]]
+    # Grad-CAM of the wells that the report shows is there already, and stays.
+    held = [str(well) for well in maps["well"].to_numpy()]
+    shown = wanted_maps(store, DS).wells if method == "grad-cam" else []
+    assert held == list(dict.fromkeys([*shown, wells[0], wells[-1]]))
+    assert maps["activation"].shape == (len(held), 48, 48)
     assert maps.attrs["checkpoint"] == checkpoint(store, DS, "phase3")["weights_hash"]
     np.testing.assert_array_equal(maps["flat"], ~maps["activation"].to_numpy().any(axis=(1, 2)))
     pictures = {path.name for path in folder.glob("*.png")}
     assert pictures == {f"{well.replace('/', '_')}.png" for well in (wells[0], wells[-1])}
     with pytest.raises(InputError, match="well P9/Z99 has no image"):
         CliRunner().invoke(command, [DS, "P9/Z99", "--store", str(store.root)], catch_exceptions=False)
+
+
+def test_the_report_shows_what_the_network_looks_at(drug_screen: Any, store: Store) -> None:
+    from phenodose.reports.activation import METHOD, OF_CLASS, wanted_maps
+    from phenodose.storage.activation_maps import maps_folder
+    from phenodose_assets.explanations import explain_report
+
+    html = store.report_path(DS).read_text(encoding="utf-8")
+    wanted = wanted_maps(store, DS)
+    assert (wanted.phase, wanted.weights) == ("phase3", checkpoint(store, DS, "phase3")["weights_hash"])
+    assert all(f" {well}" in html for well in wanted.wells)
+    assert html.count('class="map"') >= len(wanted.wells)
+    # What is there is not made again.
+    maps = maps_folder(store, DS, "cnn", "phase3", OF_CLASS, METHOD) / "maps.zarr" / "zarr.json"
+    before = maps.stat().st_mtime_ns
+    assert explain_report(store, DS) == ""
+    assert maps.stat().st_mtime_ns == before
 
 
 def test_a_training_that_ends_before_its_row_is_written_is_not_lost(
@@ -214,3 +285,72 @@ def test_a_training_that_ends_before_its_row_is_written_is_not_lost(
     # The record tells the seconds of the training, so the same bytes mean that it was not done again.
     assert (place / "record.json").read_bytes() == trained
     assert [path.name for path in place.parent.iterdir() if path.name.endswith((".training", ".partial"))] == []
+
+
+def told_by(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What a command prints as JSON."""
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--json"])
+    printed = capsys.readouterr()
+    assert not stop.value.code, printed.err
+    answer: dict[str, Any] = json.loads(printed.out)
+    return answer
+
+
+def test_evaluate_tells_how_well_every_phase_has_learned(
+    drug_screen: Any, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = told_by(["evaluate", DS, "--store", str(store.root)], capsys)
+    by_phase = {row["phase"]: row for row in told["phases"]}
+    assert [by_phase[phase]["screen"] for phase in ("phase1", "phase2", "phase3")] == [CE, DS, DS]
+    assert all(row["train_auroc"] is not None and 0 <= row["train_auroc"] <= 1 for row in told["phases"])
+    assert by_phase["phase3"]["validation_loss"] is None
+    for phase, screen in (("phase1", CE), ("phase2", DS)):
+        row = checkpoint(store, screen, phase)
+        assert by_phase[phase]["validation_auroc"] == pytest.approx(row["validation_auroc"])
+        assert by_phase[phase]["n_train"] == row["n_train"]
+    agreement = {row["readout"]: row for row in told["replicates"]}
+    qc = store.read_table("qc", DS).set_index(["readout", "plate", "metric"])["value"]
+    for readout in ("cnn_phase2", "cnn_phase3"):
+        assert agreement[readout]["replicate_pearson"] == pytest.approx(qc[readout, "screen", "replicate_pearson"])
+    names = {Path(file).name for file in told["files"]}
+    assert names == {"phases.csv", "replicates.csv", f"raw_{DS}_cnn_phase2.png", f"raw_{DS}_cnn_phase3.png"}
+    assert all(Path(file).stat().st_size > 0 for file in told["files"])
+
+
+def test_a_screen_without_networks_cannot_be_evaluated(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["evaluate", "NONE_V1_DS1", "--store", str(store.root)])
+    assert stop.value.code == 2
+    assert "NONE_V1_DS1 has no checkpoint of cnn" in capsys.readouterr().err
+
+
+def test_the_transfer_study_of_a_store_leaves_its_screens_alone(
+    drug_screen: Any, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = store.read_table("checkpoints", DS)
+    small = [f"--set={name}={value}" for name, value in QUICK["cnn"].items() if name != "epochs_phase1"]
+    study = ["transfer-study", CE, DS, "--epochs", "0,2,...,4", *small, "--store", str(store.root)]
+    told = told_by(study, capsys)
+    assert [(row["screen"], row["phase1_epochs"]) for row in told["rows"]] == [(DS, 0), (DS, 2), (DS, 4)]
+    assert all(row["validation_loss"] > 0.5 and row["first_weights"] == "none" for row in told["rows"])
+    assert Path(told["picture"]).read_bytes().startswith(b"\x89PNG")
+    assert len(Path(told["table"]).read_text(encoding="utf-8").splitlines()) == 4
+    assert store.read_table("checkpoints", DS).equals(before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ([DS, DS], "is a drug-screen, and phase I is trained in control experiments"),
+        ([CE, DS, "--epochs", "0,...,4"], "write numbers such as 0,20,40"),
+        ([CE, DS, "--set", "epoch=3"], "epoch"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused(
+    drug_screen: Any, store: Store, arguments: list[str], fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["transfer-study", *arguments, "--store", str(store.root)])
+    assert stop.value.code == 2
+    assert fault in capsys.readouterr().err

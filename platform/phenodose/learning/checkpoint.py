@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import CheckpointError
-from phenodose.files import hash_file, write_json
+from phenodose.files import hash_file, hash_json, write_json
 from phenodose.learning.backbones import Architecture, build
+from phenodose.places import read_bytes
 from phenodose.plugins.readouts import TrainingRecord
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 WEIGHTS = "network.weights.h5"
 RECORD = "record.json"
 FORMAT = 1
+#: What a record of several networks names beside: the other networks' weights, and the first one's own.
+MEMBERS, _OWN_HASH = "members", "own_weights_hash"
 
 
 def save(folder: Path, network: Any, architecture: Architecture, record: TrainingRecord) -> TrainingRecord:
@@ -35,7 +38,7 @@ def save(folder: Path, network: Any, architecture: Architecture, record: Trainin
         record: what to keep beside; `weights_hash` is filled in here.
 
     Returns:
-        The record as stored.
+        The record as stored. Where it names further networks its hash stands for the weights of all.
     """
     import keras
 
@@ -43,11 +46,11 @@ def save(folder: Path, network: Any, architecture: Architecture, record: Trainin
     # A compiled model would write its optimiser state too, three times the size; this wrapper has none. It is named
     # because Keras would number it, and the file would differ from run to run.
     keras.Model(network.inputs, network.outputs, name=network.name).save_weights(folder / WEIGHTS)
-    stored = replace(
-        record,
-        weights_hash=hash_file(folder / WEIGHTS),
-        extra={**record.extra, "architecture": architecture.as_json(), "versions": versions()},
-    )
+    own = hash_file(folder / WEIGHTS)
+    extra = {**record.extra, "architecture": architecture.as_json(), "versions": versions()}
+    if members := record.extra.get(MEMBERS):
+        extra[_OWN_HASH] = own
+    stored = replace(record, weights_hash=hash_json([own, members]) if members else own, extra=extra)
     write_json(folder / RECORD, {"format": FORMAT, **asdict(stored)})
     return stored
 
@@ -59,10 +62,11 @@ def read_record(folder: Path) -> TrainingRecord:
         CheckpointError: there is none, or it is not readable.
     """
     path = folder / RECORD
-    if not path.is_file():
+    content = read_bytes(path)
+    if content is None:
         raise CheckpointError(f"there is no checkpoint in {folder} ({RECORD} is missing); train that phase first.")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(content)
         if values.pop("format") != FORMAT:
             raise CheckpointError(f"{path} was written by another version of phenodose; train that phase again.")
         return TrainingRecord(**{field.name: values[field.name] for field in fields(TrainingRecord)})
@@ -86,7 +90,7 @@ def finished(folder: Path, wanted: TrainingRecord) -> TrainingRecord | None:
     )
     known = all(record.extra.get(name) == value for name, value in (wanted.extra | {"versions": versions()}).items())
     weights = folder / WEIGHTS
-    return record if same and known and weights.is_file() and hash_file(weights) == record.weights_hash else None
+    return record if same and known and weights.is_file() and hash_file(weights) == _own_hash(record) else None
 
 
 def load(folder: Path, precision: str = "float32") -> tuple[Any, Architecture, TrainingRecord]:
@@ -106,9 +110,9 @@ def load(folder: Path, precision: str = "float32") -> tuple[Any, Architecture, T
     if not weights.is_file():
         raise CheckpointError(f"the weights of the checkpoint {folder} are missing ({WEIGHTS}); train it again.")
     found = hash_file(weights)
-    if found != record.weights_hash:
+    if found != _own_hash(record):
         raise CheckpointError(
-            f"{weights} has the hash {found}, but {record.weights_hash} was recorded when it was trained: the file "
+            f"{weights} has the hash {found}, but {_own_hash(record)} was recorded when it was trained: the file "
             "was changed or damaged; restore it from a backup or train that phase again."
         )
     network = build(architecture, precision)
@@ -149,6 +153,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _own_hash(record: TrainingRecord) -> str:
+    """Hash of the weights file beside a record."""
+    return str(record.extra.get(_OWN_HASH, record.weights_hash))
 
 
 def _read_weights(network: Any, weights: Path, architecture: Architecture) -> None:

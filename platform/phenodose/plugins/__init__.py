@@ -6,10 +6,11 @@ Readers, readouts, scorers and embedders are found by the entry-point groups `ph
 """
 
 from phenodose.plugins.base import CONTRACT, Parameters, Plugin
-from phenodose.plugins.embedders import Embedder
+from phenodose.plugins.embedders import AnyEmbedder, Embedder, ReferenceEmbedder, WellFeatures
 from phenodose.plugins.plane_index import PLANES, missing_images, planes_frame
 from phenodose.plugins.readers import Reader, choose_reader
 from phenodose.plugins.readouts import (
+    EpochListener,
     ImageReadout,
     Inference,
     Phase,
@@ -20,6 +21,7 @@ from phenodose.plugins.readouts import (
     TrainingRecord,
     TrainingSet,
     no_progress,
+    tell_epoch,
 )
 from phenodose.plugins.registry import KINDS, Found, Kind, Registry, group_of, registry
 from phenodose.plugins.scorers import Scorer, Scores, scorer
@@ -30,7 +32,9 @@ __all__ = [
     "KINDS",
     "PLANES",
     "REFERENCE",
+    "AnyEmbedder",
     "Embedder",
+    "EpochListener",
     "Found",
     "ImageReadout",
     "Inference",
@@ -42,6 +46,7 @@ __all__ = [
     "Progress",
     "Reader",
     "Readout",
+    "ReferenceEmbedder",
     "ReferenceParameters",
     "Registry",
     "Scorer",
@@ -50,6 +55,7 @@ __all__ = [
     "StagedReadout",
     "TrainingRecord",
     "TrainingSet",
+    "WellFeatures",
     "choose_reader",
     "group_of",
     "missing_images",
@@ -57,4 +63,5 @@ __all__ = [
     "planes_frame",
     "registry",
     "scorer",
+    "tell_epoch",
 ]

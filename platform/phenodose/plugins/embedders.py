@@ -1,11 +1,14 @@
 """The embedder contract: network features of wells become places on a two-dimensional map.
 
-Belongs here: the base class. Does not belong here: which wells go on the map (`phenodose.phenotypes`).
+Belongs here: the bases: `Embedder` for the map of one screen, `ReferenceEmbedder` for maps whose axes are those of a
+control experiment, so that screens share them. Does not belong here: which wells go on the map
+(`phenodose.phenotypes`).
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from phenodose.plugins.base import Plugin
@@ -14,8 +17,27 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class Embedder(Plugin):
-    """Places wells on a map so that like phenotypes lie close."""
+@dataclass(frozen=True)
+class WellFeatures:
+    """What a network made of the wells of an experiment.
+
+    Attributes:
+        features: float32 array (well, feature).
+        negative: bool array (well,): negative controls, which hold untreated cells.
+        positive: bool array (well,): positive controls, which hold killed cells.
+    """
+
+    features: np.ndarray
+    negative: np.ndarray
+    positive: np.ndarray
+
+
+class AnyEmbedder(Plugin):
+    """Base of all embedders; a plugin subclasses one of those below."""
+
+
+class Embedder(AnyEmbedder):
+    """Places wells on a map of their screen so that like phenotypes lie close."""
 
     @abstractmethod
     def embed(self, features: np.ndarray) -> np.ndarray:
@@ -29,4 +51,30 @@ class Embedder(Plugin):
 
         Raises:
             NotMade: there are too few wells for a map.
+        """
+
+    def n_components(self, features: np.ndarray) -> int | None:
+        """Principal components of these features that `embed` makes the map of; None if it takes none."""
+        return None
+
+
+class ReferenceEmbedder(AnyEmbedder):
+    """Places wells on axes that a control experiment gives, so that the maps of screens can be laid over each other.
+
+    The features are those of the first phase of a staged readout, which screens of one control experiment share.
+    """
+
+    @abstractmethod
+    def embed_on(self, reference: WellFeatures, wells: WellFeatures) -> np.ndarray:
+        """Place every well; where it lies must not depend on screens other than its own.
+
+        Args:
+            reference: control wells of the control experiment.
+            wells: wells of the screen, its controls among them.
+
+        Returns:
+            float64 array (well, 2): x and y of `wells`.
+
+        Raises:
+            NotMade: there are too few wells.
         """

@@ -8,10 +8,10 @@ same for all readouts (`phenodose.viability.normalise`), and the built-in readou
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from phenodose.plugins.base import Plugin
 
@@ -28,6 +28,35 @@ Progress = Callable[[int, int, str], None]
 
 def no_progress(done: int, total: int, message: str) -> None:
     """A progress listener that does nothing."""
+
+
+@runtime_checkable
+class EpochListener(Protocol):
+    """A progress listener that also hears the figures of every epoch of a training."""
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        """Hear of a finished unit of work, as any `Progress`."""
+
+    def epoch(self, done: int, total: int, message: str, figures: Mapping[str, float]) -> None:
+        """Hear of a finished epoch; called instead of the listener itself.
+
+        Args:
+            done: epochs done, counted from the start of the phase; a resumed training goes on counting.
+            total: epochs of the phase.
+            message: the epoch in words.
+            figures: such as loss, accuracy, validation_loss, validation_accuracy and learning_rate.
+        """
+
+
+def tell_epoch(progress: Progress, done: int, total: int, message: str, figures: Mapping[str, float]) -> None:
+    """Tell a listener of an epoch, with its figures if it hears them; `StagedReadout.train` does after each.
+
+    Whoever hears the figures keeps them as TensorBoard logs and shows them while the training goes on.
+    """
+    if isinstance(progress, EpochListener):
+        progress.epoch(done, total, message, figures)
+    else:
+        progress(done, total, message)
 
 
 class Readout(Plugin):
@@ -166,8 +195,8 @@ class Inference:
     Attributes:
         raw: float64 array (well,): network output of the negative-control class.
         features: float32 array (well, feature): activations of the last dense layer before the output.
-        raw_sd: float64 array (well,): standard deviation of the output over augmented copies of the image;
-            None if it was asked about once.
+        raw_sd: float64 array (well,): standard deviation of the output over augmented copies of the image and over
+            several networks; None if one network was asked once.
     """
 
     raw: np.ndarray
@@ -199,7 +228,7 @@ class StagedReadout(Readout):
             data: images and labels.
             parent: checkpoint folder of the parent phase; None to start from the backbone's weights.
             out: folder to fill; the caller moves it into place.
-            progress: told after each epoch.
+            progress: told after each epoch, best through `tell_epoch`.
 
         Raises:
             CheckpointError: the parent is damaged or does not fit the network or the images.

@@ -14,14 +14,14 @@ from typing import Any, Literal
 
 from phenodose.errors import Faults, PluginError
 from phenodose.plugins.base import CONTRACT, Plugin
-from phenodose.plugins.embedders import Embedder
+from phenodose.plugins.embedders import AnyEmbedder
 from phenodose.plugins.readers import Reader
 from phenodose.plugins.readouts import Readout
 from phenodose.plugins.scorers import Scorer
 
 Kind = Literal["reader", "readout", "scorer", "embedder"]
 
-KINDS: dict[Kind, type[Plugin]] = {"reader": Reader, "readout": Readout, "scorer": Scorer, "embedder": Embedder}
+KINDS: dict[Kind, type[Plugin]] = {"reader": Reader, "readout": Readout, "scorer": Scorer, "embedder": AnyEmbedder}
 
 
 def group_of(kind: Kind) -> str:

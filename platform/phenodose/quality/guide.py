@@ -35,6 +35,7 @@ def flags_markdown() -> str:
     """The flags of doubtful wells, the gravest first."""
     lines = ["| flag | the well |", "|---|---|", *(f"| {name} | {text} |" for name, text in FLAGS.items())]
     lines += ["", f"A well is unlike its like from {Limits.most_sd:g} robust SDs on (`most_sd`)."]
+    lines += [f"Its image is strange from {Limits.most_image_distance:g} on (`most_image_distance`)."]
     return "\n".join(lines)
 
 

@@ -21,7 +21,7 @@ from phenodose.errors import Faults
 from phenodose.quality.thresholds import METRICS, Verdict
 
 #: Reasons for which a well can be flagged (`wells` says when).
-FlagName = Literal["empty", "saturated", "contaminated", "out_of_distribution", "unlike"]
+FlagName = Literal["empty", "saturated", "contaminated", "out_of_distribution", "strange_image", "unlike"]
 #: Where a limit comes from.
 DEFAULT, SITE, SCREEN_FILE = "default", "site.toml", "screen.toml"
 
@@ -41,6 +41,9 @@ class WellSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     mask: tuple[FlagName, ...] | None = Field(None, description="Flags whose wells are left out of curves and controls")
     most_sd: float | None = Field(None, gt=0, le=1000, description="Robust SDs of its like from which a well is unlike")
+    most_image_distance: float | None = Field(
+        None, gt=0, le=1000, description="Distance from which an image is strange; 1 is as far as two like controls"
+    )
 
 
 def _known(settings: dict[str, QualitySetting]) -> dict[str, QualitySetting]:
@@ -79,11 +82,13 @@ class Limits:
         of: the limit of every figure.
         mask: flags whose wells are left out.
         most_sd: robust SDs of its like from which a well is flagged.
+        most_image_distance: distance from which an image is strange, in typical distances of two like controls.
     """
 
     of: Mapping[str, Limit] = field(default_factory=lambda: {m: Limit(x.good, x.poor) for m, x in METRICS.items()})
     mask: tuple[str, ...] = ()
     most_sd: float = 6.0
+    most_image_distance: float = 2.5
 
     @classmethod
     def resolve(
@@ -105,12 +110,13 @@ class Limits:
                 limits[metric] = _changed(limits[metric], said, origin)
                 faults.extend(_disorder(metric, limits[metric]))
             faults.raise_if_any()
-        mask, most_sd = cls.mask, cls.most_sd
+        mask, most_sd, farthest = cls.mask, cls.most_sd, cls.most_image_distance
         for wells in (site_wells, screen_wells):
             if wells is not None:
                 mask = mask if wells.mask is None else wells.mask
                 most_sd = most_sd if wells.most_sd is None else wells.most_sd
-        return cls(limits, mask, most_sd)
+                farthest = farthest if wells.most_image_distance is None else wells.most_image_distance
+        return cls(limits, mask, most_sd, farthest)
 
     @property
     def blocking(self) -> set[str]:

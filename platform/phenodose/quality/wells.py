@@ -10,12 +10,13 @@ viability is then computed again without them, so that a bad control well does n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
 from phenodose.quality.limits import Limits
+from phenodose.quality.strange_images import strange_images
 from phenodose.quality.zprime import mad
 from phenodose.viability.controls import Controls
 from phenodose.viability.normalise import Grouping, RisesWith, to_viability
@@ -26,6 +27,7 @@ FLAGS: dict[str, str] = {
     "saturated": "shares the largest reading of the readout with other wells: the detector is full",
     "contaminated": "reads more signal than untreated cells by far: contamination, or dispensed twice",
     "out_of_distribution": "raw output of a network beyond its labels and its controls: an image unlike those it knows",
+    "strange_image": "image unlike its replicates, neighbouring doses and all sound wells: a fibre, no focus, no cells",
     "unlike": "disagrees with the wells of the same content: controls of the plate, or its replicate",
 }
 #: Spreads below this [fraction of viability] count as this much.
@@ -50,31 +52,34 @@ def checked_viability(
     limits: Limits | None = None,
     trusted: tuple[float, float] | None = None,
     rises_with: RisesWith | None = None,
+    views: Mapping[str, np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Viability of every well with the flags of doubtful wells; those that the limits name are masked.
 
     Args:
-        raw: plate, row, column, raw of the measured wells.
+        raw: plate, row, column, raw and perhaps raw_sd of the measured wells.
         wells: `Layout.frame`.
         controls: from `choose_controls` on the same frame.
         by: group in which viability is normalised.
         limits: limits and flags to mask; the defaults mask nothing.
         trusted: range of a network's output that its labels span; None for other readouts.
         rises_with: as for `to_viability`.
+        views: what the images of the wells are compared by, as for `strange_images`; None for readouts without.
 
     Returns:
-        The columns of `to_viability`, and flag and flag_reason (missing where there is nothing to say). A masked
-        well keeps its raw reading, and its mask_reason is the flag's.
+        The columns of `to_viability`, image_distance (NaN without images), and flag and flag_reason (missing where
+        there is nothing to say). A masked well keeps its raw reading, and its mask_reason is the flag's.
 
     Raises:
         InputError: as `to_viability`; also where masking leaves no controls.
     """
     limits = limits or Limits()
     viability = to_viability(raw, wells, controls, by, rises_with)
-    flags = flag_wells(viability, wells, limits.most_sd, trusted)
+    distance, strange = strange_images(views or {}, wells, controls, limits.most_image_distance)
+    flags = flag_wells(viability, wells, limits.most_sd, trusted, strange)
     masked = {place: said for place, said in flags.items() if set(said) & set(limits.mask)}
     if masked:
-        without = viability[["plate", "row", "column", "raw"]].copy()
+        without = viability[["plate", "row", "column", "raw", "raw_sd"]].copy()
         without.loc[list(masked), "raw"] = np.nan
         readings = viability["raw"]
         viability = to_viability(without, wells, controls, by, rises_with).assign(raw=readings)
@@ -85,11 +90,15 @@ def checked_viability(
     reason = pd.Series(None, index=viability.index, dtype=object)
     for place, said in flags.items():
         flag[place], reason[place] = next(iter(said)), "; ".join(said.values())
-    return viability.assign(flag=flag, flag_reason=reason)
+    return viability.assign(image_distance=distance, flag=flag, flag_reason=reason)
 
 
 def flag_wells(
-    viability: pd.DataFrame, wells: pd.DataFrame, most_sd: float = 6.0, trusted: tuple[float, float] | None = None
+    viability: pd.DataFrame,
+    wells: pd.DataFrame,
+    most_sd: float = 6.0,
+    trusted: tuple[float, float] | None = None,
+    strange: Mapping[int, str] | None = None,
 ) -> dict[int, dict[str, str]]:
     """The doubtful wells.
 
@@ -98,6 +107,7 @@ def flag_wells(
         wells: the layout's wells, row by row the same.
         most_sd: robust SDs of its like from which a well is flagged.
         trusted: range of a network's output that its labels span; None for other readouts.
+        strange: position of a well with a strange image -> sentence.
 
     Returns:
         Position of the well -> flag -> sentence, the gravest flag first.
@@ -114,6 +124,7 @@ def flag_wells(
         found += _zeros(frame)
         found += _saturated(frame)
         found += _untrusted(frame, trusted)
+        found += [(place, "strange_image", told) for place, told in (strange or {}).items() if place in frame.index]
         found += _unlike_controls(frame, most_sd)
         found += _unlike_replicates(frame, most_sd)
     order = list(FLAGS)

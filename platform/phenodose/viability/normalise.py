@@ -35,7 +35,10 @@ GROUPINGS: tuple[Grouping, ...] = ("plate", "treatment", "both")
 RisesWith = Literal["viability", "death"]
 
 #: Columns of `to_viability`.
-VIABILITY_COLUMNS = ("plate", "well", "row", "column", "raw", "viability_fraction", "control", "masked", "mask_reason")
+VIABILITY_COLUMNS = (
+    *("plate", "well", "row", "column", "raw", "raw_sd", "viability_fraction", "viability_sd_fraction"),
+    *("control", "masked", "mask_reason"),
+)
 
 NOT_MEASURED = "no value in the readout"
 _CONTRADICTION = "contradict"
@@ -51,8 +54,8 @@ def to_viability(
     """Scale one readout of one screen to viability.
 
     Args:
-        raw: columns plate, row, column, raw (the readout's own unit); one row a measured well. Wells that
-            the layout does not hold are left out.
+        raw: columns plate, row, column, raw (the readout's own unit) and, where the readout tells it, raw_sd (its
+            uncertainty in the same unit); one row a measured well. Wells that the layout does not hold are left out.
         layout_frame: `Layout.frame`.
         controls: from `choose_controls` on the same frame.
         by: group in which the medians of the controls are taken. 'treatment' and 'both' need control wells
@@ -62,8 +65,9 @@ def to_viability(
 
     Returns:
         One row a well of the layout, in its order, with `VIABILITY_COLUMNS`: float raw and
-        viability_fraction (1 negative control, 0 positive control, not clamped; NaN where masked), control
-        ('negative', 'positive' or missing), masked, and mask_reason (missing where not masked).
+        viability_fraction (1 negative control, 0 positive control, not clamped; NaN where masked), their
+        uncertainties raw_sd and viability_sd_fraction (NaN where not told; the controls' medians count as exact),
+        control ('negative', 'positive' or missing), masked, and mask_reason (missing where not masked).
 
     Raises:
         InputError: a well has two values, a plate is not in the layout, or no well is left unmasked.
@@ -71,11 +75,12 @@ def to_viability(
     if by not in GROUPINGS:
         raise InputError(f"normalisation by {by!r}: choose one of {', '.join(GROUPINGS)}.")
     frame = layout_frame[["plate", "well", "row", "column"]].reset_index(drop=True)
-    frame["raw"] = _raw_of_wells(raw, frame)
-    values = frame["raw"].to_numpy()
+    frame["raw"] = _of_wells(raw, frame, "raw")
+    frame["raw_sd"] = _of_wells(raw, frame, "raw_sd") if "raw_sd" in raw else np.nan
+    values, spread = frame["raw"].to_numpy(), frame["raw_sd"].to_numpy(dtype=np.float64)
     measured = np.isfinite(values)
     negative, positive = controls.negative & measured, controls.positive & measured
-    viability = np.full(len(frame), np.nan)
+    viability, viability_sd = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     reason = np.full(len(frame), NOT_MEASURED, dtype=object)
     reason[measured] = None
     add_on = layout_frame["add_on"].astype(object).fillna("").to_numpy(dtype=object)
@@ -94,9 +99,10 @@ def to_viability(
         if fault:
             reason[wells] = fault
         else:
-            low = np.median(bottom)
-            viability[wells] = (values[wells] - low) / (np.median(top) - low)
-    frame["viability_fraction"] = viability
+            low, window = np.median(bottom), np.median(top) - np.median(bottom)
+            viability[wells] = (values[wells] - low) / window
+            viability_sd[wells] = spread[wells] / abs(window)
+    frame["viability_fraction"], frame["viability_sd_fraction"] = viability, viability_sd
     control = np.full(len(frame), None, dtype=object)
     control[controls.negative], control[controls.positive] = "negative", "positive"
     frame["control"] = control
@@ -144,12 +150,12 @@ def falls_with_viability(viability: pd.DataFrame) -> bool:
     return bool(negative < used.loc[used["control"] == "positive", "raw"].median())
 
 
-def _raw_of_wells(raw: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
-    """The raw value of every well of the layout, joined on plate, row and column; NaN where there is none."""
+def _of_wells(raw: pd.DataFrame, wells: pd.DataFrame, name: str) -> np.ndarray:
+    """One column of `raw` for every well of the layout, joined on plate, row and column; NaN where there is none."""
     known = {plate_key(plate) for plate in wells["plate"].unique()}
     faults = Faults("readout")
     keyed: dict[tuple[str, int, int], float] = {}
-    for plate, row, column, value in zip(raw["plate"], raw["row"], raw["column"], raw["raw"], strict=True):
+    for plate, row, column, value in zip(raw["plate"], raw["row"], raw["column"], raw[name], strict=True):
         place = (plate_key(plate), row_index(row), int(column))
         if place in keyed:
             faults.add(f"plate {plate}, well {row}{int(column):02d} has two values; give one file a plate.")

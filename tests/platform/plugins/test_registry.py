@@ -64,6 +64,9 @@ def test_every_built_in_plugin_loads() -> None:
         ("readout", "cnn"),
         ("scorer", "dss_asym"),
         ("embedder", "tsne"),
+        ("embedder", "pca"),
+        ("embedder", "umap"),
+        ("embedder", "shared"),
     ],
 )
 def test_built_in_plugins_are_found_by_name(kind: str, name: str) -> None:

@@ -199,3 +199,18 @@ def test_faulty_readings_are_told_together() -> None:
         to_viability(double, frame, controls_of(frame))
     assert "plate 1, well A01 has two values" in str(caught.value)
     assert "plate 7 is not in the layout (it has 1)" in str(caught.value)
+
+
+def test_the_uncertainty_of_a_reading_is_scaled_like_the_reading() -> None:
+    frame = layout()
+    raw = raw_of(frame, [*PLATE, *[-10 * value for value in PLATE]]).assign(raw_sd=[1.0] * 9 + [10.0] * 9)
+    result = to_viability(raw, frame, controls_of(frame))
+    np.testing.assert_allclose(result["raw_sd"], raw["raw_sd"])
+    alive = result[~result["masked"]]
+    # 90 counts lie between the medians of the controls of the first plate
+    np.testing.assert_allclose(
+        alive["viability_sd_fraction"], alive["raw_sd"] / 90 / np.where(alive["plate"] == "1", 1, 10)
+    )
+    without = to_viability(raw.drop(columns="raw_sd"), frame, controls_of(frame))
+    assert without[["raw_sd", "viability_sd_fraction"]].isna().all().all()
+    np.testing.assert_array_equal(without["viability_fraction"], result["viability_fraction"])
