@@ -32,7 +32,8 @@ from phenodose.learning.training import auroc
 from phenodose.plugins import TrainingSet
 from phenodose.simulation.spheroid import Optics, illumination, render_stack
 from phenodose.viability.controls import Controls
-from phenodose_readouts.cnn import CnnParameters, CnnReadout
+from phenodose_readouts.cnn import CnnReadout
+from phenodose_readouts.cnn_parameters import CnnParameters
 
 OPTICS = Optics(size_px=48, planes=3)
 STAINING_SPREAD = 0.3

@@ -22,7 +22,8 @@ from phenodose.learning import backbones
 from phenodose.learning.staging import training_set
 from phenodose.simulation.spheroid import Optics, illumination, render_stack
 from phenodose.viability.controls import Controls
-from phenodose_readouts.cnn import CnnParameters, CnnReadout
+from phenodose_readouts.cnn import CnnReadout
+from phenodose_readouts.cnn_parameters import CnnParameters
 
 OPTICS = Optics(size_px=48, planes=3)
 MODES = ("raw", "tf28", "keras29")

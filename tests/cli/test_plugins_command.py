@@ -126,7 +126,7 @@ def test_broken_and_clashing_plugins_are_named_and_the_rest_is_listed(run) -> No
     assert rows["scorer", "lost"]["status"] == "broken"
     assert "AttributeError" in rows["scorer", "lost"]["error"]
     assert rows["embedder", "double"]["status"] == "broken"
-    assert "is not a subclass of phenodose.plugins.Embedder" in rows["embedder", "double"]["error"]
+    assert "is not a subclass of phenodose.plugins.AnyEmbedder" in rows["embedder", "double"]["error"]
     assert rows["readout", "ctg"]["status"] == "clash"
     _, out, _ = run("list")
     assert "BROKEN: scorer 'lost'" in out

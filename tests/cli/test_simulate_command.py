@@ -36,3 +36,10 @@ def test_a_foreign_folder_is_the_users_to_mend(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     assert run(["simulate", str(tmp_path), "--screen", tmp_path.name, *SMALL]) == 2
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_the_sample_can_look_different(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["simulate", str(tmp_path / "A_CE"), "--morphology", "swelling", *SMALL]) == 0
+    assert "name,swelling" in (tmp_path / "A_CE" / "truth_morphology.csv").read_text(encoding="utf-8")
+    assert run(["simulate", str(tmp_path / "B_CE"), "--morphology", "flat", *SMALL]) == 2
+    assert "there are: rounded, detaching, fragmenting, swelling" in capsys.readouterr().err

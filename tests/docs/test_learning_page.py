@@ -13,7 +13,8 @@ from phenodose.learning.preprocess import SHIFT
 from phenodose.screens.screen import TensorSettings
 from phenodose.storage.tensors import CHANNELS
 from phenodose_embedders.tsne import TsneParameters
-from phenodose_readouts.cnn import CnnParameters, CnnReadout
+from phenodose_readouts.cnn import CnnReadout
+from phenodose_readouts.cnn_parameters import CnnParameters
 
 PAGE = Path(__file__).parents[2] / "docs" / "learning.md"
 SAID = re.compile(r"`([\w.]+) = ([^`]+)`")

@@ -17,8 +17,9 @@ import click
 
 import phenodose
 from phenodose.errors import PhenodoseError
+from phenodose.places import client_fault
 
-#: Command -> its line in `phenodose --help`. Module `phenodose.cli.<name>` holds `command`.
+#: Command -> its line in `phenodose --help`. Module `phenodose.cli.<name>`, - as _, holds `command`.
 COMMANDS: dict[str, str] = {
     "demo": "Simulate a patient screen and take it from raw images to a drug ranking.",
     "simulate": "Write a raw screen folder with known truth.",
@@ -34,6 +35,8 @@ COMMANDS: dict[str, str] = {
     "report": "Write the report of a screen.",
     "why": "Show where a score comes from: wells, images, networks, runs.",
     "cam": "Show what in a well's image the network goes by.",
+    "evaluate": "Tell how well the networks of screens have learned.",
+    "transfer-study": "Tell what the epochs of phase I are worth to phase II.",
 }
 
 
@@ -48,7 +51,7 @@ class LazyCommands(click.Group):
         """Import one command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"phenodose.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"phenodose.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -88,6 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             sys.exit(0)
+        if fault := client_fault(error, "the store"):
+            _complain(str(fault), wanted)
+            sys.exit(2)
         traceback.print_exc()
         _complain("this is a bug in phenodose; the lines above say where.", wanted)
         sys.exit(1)

@@ -27,6 +27,10 @@ from phenodose.cli.output import json_option, print_json, progress_display
 @click.option("--control-wells", type=int, default=210, show_default=True, help="Wells of a control experiment.")
 @click.option("--size-px", type=int, default=192, show_default=True, help="Image width; divides 768.")
 @click.option("--planes", type=int, default=5, show_default=True, help="Planes of a z-stack.")
+@click.option(
+    "--morphology", metavar="NAME", default="rounded", show_default=True,
+    help="What the sample looks like and how its cells die: rounded, detaching, fragmenting, swelling.",
+)  # fmt: skip
 @json_option
 def command(
     out: Path,
@@ -39,13 +43,15 @@ def command(
     control_wells: int,
     size_px: int,
     planes: int,
+    morphology: str,
     as_json: bool,
 ) -> None:
     """Write a raw screen folder with known truth.
 
     OUT is the screen folder itself and its name is the screen id; with --screen ID the screen folder is
     OUT/ID (or OUT, if that is its name already). It holds raw ImageXpress folders P1, P2, ..., layout.xlsx,
-    ctg/, screen.toml, and the truth: truth_wells.csv and truth_drugs.csv. _DONE is written last. A folder
+    ctg/, screen.toml, and the truth: truth_wells.csv and truth_drugs.csv (of a sample
+    that is not rounded also truth_morphology.csv). _DONE is written last. A folder
     that was simulated before is replaced; any other folder with something in it is refused.
 
     \b
@@ -65,6 +71,7 @@ def command(
             control_wells=control_wells,
             size_px=size_px,
             planes=planes,
+            morphology=morphology,
             progress=progress,
         )
     if as_json:

@@ -1,7 +1,7 @@
 """What Keras' engines do each in their own way: gradients.
 
 Belongs here: one function for every such thing, with a branch for each engine (TensorFlow, JAX, PyTorch).
-Does not belong here: anything that `keras.ops` does on all of them.
+Does not belong here: anything that `keras.ops` does on all of them, and training (`steps`, `adam`).
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """Mixup: blends of a negative and a positive control, labelled in proportion.
 
-Belongs here: blending a chunk of network inputs. Does not belong here: geometric and intensity
-augmentation (`augment`), which comes before.
+Belongs here: blending a chunk of images. Does not belong here: geometric augmentation (`augment`), which comes
+before, and scaling to network input, which comes after.
 
 Two classes teach a network where one ends and the other begins, not what lies between; one that starts
 random soon calls every half-dead spheroid alive or dead. Blends of controls of both classes teach it a
-scale. Source: Zhang, Cisse, Dauphin, Lopez-Paz 2018, mixup: beyond empirical risk minimization, eq. 1-2
+scale. The raw signal is blended, for light adds up: what half-dead spheroids look like on average is the mean of both
+kinds of light, not of images that were standardised one by one, in which a dim class weighs as much as a bright one.
+Source: Zhang, Cisse, Dauphin, Lopez-Paz 2018, mixup: beyond empirical risk minimization, eq. 1-2
 (here with a uniform weight, and between classes only).
 """
 
@@ -20,7 +22,7 @@ def blend_controls(
     """Blend a fraction of the controls of a chunk with controls of the other class.
 
     Args:
-        inputs: float32 (n, y, x, channel), network inputs.
+        inputs: float32 (n, y, x, channel), raw signal.
         wanted: float32 (n, 2), wanted class probabilities.
         is_control: bool (n,).
         fraction: chance of a control to be blended, 0 to 1.

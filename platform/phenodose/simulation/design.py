@@ -1,7 +1,7 @@
 """Where everything stands on the simulated plates.
 
-Belongs here: which well of which plate holds which treatment, dose and replicate. Does not belong here:
-what the treatment does (`pharmacology`) and how a layout file is written (`screen`).
+Belongs here: which well of which plate holds which treatment, dose and replicate, and its viability. Does
+not belong here: true curves (`pharmacology`) and how a layout file is written (`screen`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ LYSIS_DOSE_NM = 100_000.0
 #: Wells of a full control experiment: 98 negative and 112 positive ones.
 CONTROL_EXPERIMENT_WELLS = 210
 REPLICATES = (1, 2)
+_BIOLOGY_SPREAD = 0.03  # of a well's viability around the true curve
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,24 @@ def control_experiment(n_wells: int, rng: Generator) -> list[PlannedWell]:
         n_wells - n_negative
     )
     return _fill("P1", contents, rng)
+
+
+def treat(wells: Sequence[PlannedWell], library: Sequence[Drug], rng: Generator) -> list[Treated]:
+    """Every well with cells, and its viability: the true curve with a little biological noise."""
+    drugs = {drug.name: drug for drug in (*library, STAUROSPORINE)}
+    treated = []
+    for well in wells:
+        if not well.has_cells:
+            continue
+        treatment, dose = well.content.treatment, well.content.concentration_nM
+        if well.content.well_type == "BzCl":
+            treated.append(Treated(well, 0.0, "lysis"))
+            continue
+        drug = drugs.get(treatment or "")
+        true = 1.0 if drug is None else float(drug.viability(dose or 0.0))
+        noisy = max(0.0, true * (1.0 + _BIOLOGY_SPREAD * rng.normal()))
+        treated.append(Treated(well, noisy, drug.death if drug else "apoptosis"))
+    return treated
 
 
 def _plate_controls() -> list[Content]:

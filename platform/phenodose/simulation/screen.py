@@ -1,8 +1,8 @@
 """A whole simulated screen, written as the instruments leave it.
 
 Belongs here: putting plates, images, plate-reader files, layout, settings and truth together on disk.
-Does not belong here: plate design (`design`), drugs (`pharmacology`), pixels (`spheroid`), tags
-(`metaseries`).
+Does not belong here: plate design (`design`), drugs (`pharmacology`), pixels (`imaging`, `spheroid`), tags
+(`metaseries`), screens without files (`in_memory`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from phenodose.files import written_aside
 from phenodose.names import check_screen_id, row_index
 from phenodose.plugins.readouts import Progress, no_progress
 from phenodose.simulation import design, metaseries, plate_reader, spheroid
-from phenodose.simulation.design import Treated
-from phenodose.simulation.pharmacology import STAUROSPORINE, Drug, drug_library
-from phenodose.simulation.truth import write_truth_drugs, write_truth_wells
+from phenodose.simulation.design import Treated, treat
+from phenodose.simulation.imaging import PlateCamera
+from phenodose.simulation.morphology import morphology_of
+from phenodose.simulation.pharmacology import Drug, drug_library
+from phenodose.simulation.truth import write_truth_drugs, write_truth_morphology, write_truth_wells
 from phenodose.simulation.workbook import write_workbook
 
 if TYPE_CHECKING:
@@ -40,9 +42,6 @@ TENSOR_PX = 64
 
 _MADE_HERE = "# Made by `phenodose simulate`; the truth is in truth_wells.csv and truth_drugs.csv."
 _SAMPLE = re.compile(r"(?P<sample>.+?)(_V\d+)?(_DS\d+|_CE)?\Z")
-_STAINING_SPREAD = 0.25  # of the log of a well's staining
-_PLATE_STAINING_SPREAD = 0.15  # of the log of a plate's staining
-_BIOLOGY_SPREAD = 0.03  # of a well's viability around the true curve
 _FIRST_DAY = datetime(2024, 1, 8, 9, 0, 0)
 _WELL_PITCH_UM = 4500.0
 _A01_UM = (12130.0, 8990.0)
@@ -83,6 +82,7 @@ def simulate_screen(
     control_wells: int = design.CONTROL_EXPERIMENT_WELLS,
     size_px: int = SIZE_PX,
     planes: int = PLANES,
+    morphology: str = "rounded",
     progress: Progress = no_progress,
 ) -> SimulatedScreen:
     """Write a raw screen folder whose truth is known.
@@ -101,6 +101,7 @@ def simulate_screen(
         control_wells: wells of a control experiment; 7 of 15 are negative.
         size_px: width and height of an image; divides 768. The field is always 263 um wide.
         planes: planes of a z-stack; the stack is always 100 um high.
+        morphology: what the sample looks like, a name in `morphology.MORPHOLOGIES`.
         progress: told after each well.
 
     Raises:
@@ -111,6 +112,7 @@ def simulate_screen(
     folder = out if screen in (None, out.resolve().name) else out / str(screen)
     screen_id = check_screen_id(folder.resolve().name)
     _check_arguments(kind, plates, drugs, seed, size_px, planes)
+    looks = morphology_of(morphology)
     _check_folder(folder)
     rng = np.random.default_rng([seed, zlib.crc32(screen_id.encode())])
     library = drug_library(drugs, seed) if kind == "drug-screen" else []
@@ -118,7 +120,7 @@ def simulate_screen(
         wells = design.drug_screen(library, plates, rng)
     else:
         wells = design.control_experiment(control_wells, rng)
-    treated = _treat(wells, library, rng)
+    treated = treat(wells, library, rng)
     names = tuple(dict.fromkeys(well.plate for well in wells))
     optics = spheroid.Optics(size_px, planes)
     with written_aside(folder) as aside:
@@ -127,13 +129,16 @@ def simulate_screen(
         for number, plate in enumerate(names):
             on_plate = [well for well in treated if well.place.plate == plate]
             told = (sum(well.place.plate in names[:number] for well in treated), len(treated))
-            n_images += _write_plate(aside / plate, screen_id, on_plate, optics, [seed, number], told, progress)
+            camera = PlateCamera(screen_id, number, seed, optics, looks)
+            n_images += _write_plate(aside / plate, screen_id, on_plate, camera, told, progress)
             _write_plate_reader(aside / "ctg" / f"{screen_id}_{plate}.xlsx", on_plate, rng)
         sample = _sample(screen_id)
         _write_layout(aside / "layout.xlsx", wells, sample)
         _write_settings(aside / "screen.toml", sample, kind, phase1, min(TENSOR_PX, size_px), library)
         write_truth_wells(aside / "truth_wells.csv", treated)
         write_truth_drugs(aside / "truth_drugs.csv", library)
+        if morphology != "rounded":
+            write_truth_morphology(aside / "truth_morphology.csv", looks)
     (folder / "_DONE").write_text("", encoding="utf-8")
     return SimulatedScreen(screen_id, folder, kind, names, len(library), len(treated), n_images)
 
@@ -166,27 +171,6 @@ def _sample(screen_id: str) -> str:
     return match["sample"] if match else screen_id
 
 
-# --- biology ----------------------------------------------------------------------------------------
-
-
-def _treat(wells: Sequence[design.PlannedWell], library: Sequence[Drug], rng: Generator) -> list[Treated]:
-    """Every well with cells, and its viability: the true curve with a little biological noise."""
-    drugs = {drug.name: drug for drug in (*library, STAUROSPORINE)}
-    treated = []
-    for well in wells:
-        if not well.has_cells:
-            continue
-        treatment, dose = well.content.treatment, well.content.concentration_nM
-        if well.content.well_type == "BzCl":
-            treated.append(Treated(well, 0.0, "lysis"))
-            continue
-        drug = drugs.get(treatment or "")
-        true = 1.0 if drug is None else float(drug.viability(dose or 0.0))
-        noisy = max(0.0, true * (1.0 + _BIOLOGY_SPREAD * rng.normal()))
-        treated.append(Treated(well, noisy, drug.death if drug else "apoptosis"))
-    return treated
-
-
 # --- images -----------------------------------------------------------------------------------------
 
 
@@ -194,15 +178,12 @@ def _write_plate(
     raw: Path,
     screen_id: str,
     wells: Sequence[Treated],
-    optics: spheroid.Optics,
-    seeds: Sequence[int],
+    camera: PlateCamera,
     told: tuple[int, int],
     progress: Progress,
 ) -> int:
     """Write the raw folder of one plate, well by well; returns the number of files."""
-    rng = np.random.default_rng([*seeds, zlib.crc32(screen_id.encode())])
-    light = spheroid.illumination(optics, rng)
-    plate_gain = float(np.exp(rng.normal(0.0, _PLATE_STAINING_SPREAD)))
+    rng, optics = camera.rng, camera.optics
     start = _FIRST_DAY + timedelta(days=7 * int(rng.integers(0, 40)), seconds=int(rng.integers(0, 7200)))
     acquisition = metaseries.Acquisition(
         plate_name=f"{screen_id}_{raw.name}",
@@ -215,9 +196,7 @@ def _write_plate(
         (raw / acquisition.folder / f"ZStep_{step}").mkdir(parents=True)
     done, total = told
     for number, well in enumerate(wells):
-        own = np.random.default_rng([*seeds, zlib.crc32(f"{screen_id} {well.place.well}".encode())])
-        gain = plate_gain * float(np.exp(own.normal(0.0, _STAINING_SPREAD)))
-        stack = spheroid.render_stack(well.viability, well.death, gain, optics, light, own)
+        stack, own = camera.take(well)
         _write_well(raw, acquisition, well.place, stack, start + number * timedelta(seconds=9.4), own)
         done += 1
         progress(done, total, f"{raw.name}/{well.place.well}")

@@ -1,7 +1,8 @@
 """Hoechst-stained tumour spheroids in three dimensions, as a confocal microscope sees them.
 
-Belongs here: nuclei, how they die, and their image through microscope and camera. Does not belong here:
-which well has which viability (`design`, `pharmacology`) and files (`metaseries`).
+Belongs here: nuclei, how they die, and their image through microscope and camera. Does not belong here: in
+what samples differ (`morphology`), which well has which viability (`design`, `pharmacology`) and files
+(`metaseries`).
 
 A spheroid is a ball of nuclei about as far apart as in tissue. Viability is the share of cells that live:
 every dead cell turns into a condensed nucleus, fragments, a swollen ghost or a clump, or is lost; the
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phenodose.simulation.morphology import MORPHOLOGIES, Dying, Morphology
+
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
@@ -31,10 +34,7 @@ CAMERA_PIXEL_UM = 0.343
 #: Height over which the planes of a stack are spread.
 STACK_UM = 100.0
 
-_RADIUS_UM = 84.0  # of a living spheroid
-_PACKING = 0.36  # share of its volume that nuclei fill
-_NUCLEUS_UM = 5.2  # radius of a living nucleus
-_STAIN = 7000.0  # counts of a living nucleus at gain 1
+_NUCLEUS_UM = 5.2  # radius of the nucleus that sizes of remains and haze are relative to
 _NATURAL_DEATH = 0.07  # mean share of dead cells in an untreated spheroid; it differs from well to well
 _LATE = 1.35  # exponent: cells that are failing condense late
 _DEPTH_UM = 130.0  # depth over which scattering takes the light to 1/e
@@ -80,42 +80,6 @@ class Optics:
 
 
 @dataclass(frozen=True)
-class Dying:
-    """What becomes of dead cells, shares and strengths at viability 0.
-
-    Attributes:
-        condensed: share that turn into one small, bright nucleus.
-        fragmented: share that fall into several bright pieces.
-        swollen: share that turn into a large, faint ghost.
-        clumped: share that turn into a bright, long clump.
-        lost: share that leave no trace.
-        shrink: loss of spheroid radius, fraction.
-        loosen: how far dead cells are shed, fraction of the radius.
-        ragged: departure of the outline from a ball, fraction.
-    """
-
-    condensed: float
-    fragmented: float
-    swollen: float
-    clumped: float
-    lost: float
-    shrink: float
-    loosen: float
-    ragged: float
-
-
-#: The ways of dying of `pharmacology.Death`.
-DEATHS: dict[Death, Dying] = {
-    "apoptosis": Dying(0.50, 0.32, 0.10, 0.08, lost=0.38, shrink=0.18, loosen=0.20, ragged=0.20),
-    "shrinkage": Dying(0.80, 0.12, 0.03, 0.05, lost=0.34, shrink=0.26, loosen=0.20, ragged=0.16),
-    "fragmentation": Dying(0.22, 0.70, 0.04, 0.04, lost=0.28, shrink=0.10, loosen=0.36, ragged=0.28),
-    "swelling": Dying(0.46, 0.20, 0.30, 0.04, lost=0.28, shrink=0.04, loosen=0.18, ragged=0.18),
-    "mitotic": Dying(0.34, 0.14, 0.04, 0.48, lost=0.34, shrink=0.14, loosen=0.20, ragged=0.24),
-    "lysis": Dying(0.03, 0.02, 0.95, 0.00, lost=0.15, shrink=0.00, loosen=0.12, ragged=0.12),
-}
-
-
-@dataclass(frozen=True)
 class Nuclei:
     """Bodies that shine, as arrays over bodies; micrometres, z up from the well bottom."""
 
@@ -130,7 +94,13 @@ class Nuclei:
 
 
 def render_stack(
-    viability: float, death: Death, gain: float, optics: Optics, illumination: NDArray[np.float32], rng: Generator
+    viability: float,
+    death: Death,
+    gain: float,
+    optics: Optics,
+    illumination: NDArray[np.float32],
+    rng: Generator,
+    morphology: Morphology = MORPHOLOGIES["rounded"],
 ) -> NDArray[np.uint16]:
     """The raw z-stack of one spheroid, dims z, y, x.
 
@@ -141,8 +111,9 @@ def render_stack(
         optics: size and planes.
         illumination: relative light, dims y, x.
         rng: source of everything random about this spheroid.
+        morphology: what the sample looks like.
     """
-    nuclei = _spheroid(viability, DEATHS[death], rng)
+    nuclei = _spheroid(viability, morphology.dying(death), morphology, rng)
     heights = optics.heights_um + rng.normal(0.0, 4.0)
     light = np.stack([_section(nuclei, height, optics) for height in heights])
     light = (light + _haze(nuclei, heights, optics)) * _chromatin(optics, rng) * illumination
@@ -161,17 +132,17 @@ def illumination(optics: Optics, rng: Generator) -> NDArray[np.float32]:
 # --- cells ------------------------------------------------------------------------------------------
 
 
-def _spheroid(viability: float, dying: Dying, rng: Generator) -> Nuclei:
+def _spheroid(viability: float, dying: Dying, morphology: Morphology, rng: Generator) -> Nuclei:
     """All bodies of a spheroid standing on the well bottom."""
     natural = _NATURAL_DEATH * rng.gamma(3.0, 1 / 3)
     dead_share = min(1.0, natural + (1.0 - natural) * max(0.0, 1.0 - viability) ** _LATE)
-    radius = _RADIUS_UM * max(1.0, viability) ** (1 / 3) * np.exp(rng.normal(0.0, 0.04))
-    cells = _packed_ball(radius, rng)
+    radius = morphology.radius_um * max(1.0, viability) ** (1 / 3) * np.exp(rng.normal(0.0, 0.04))
+    cells = _packed_ball(radius, morphology, rng)
     dead = _choose_dead(cells / radius, dead_share, rng)
     shaped = _outline(cells, 0.08 + dying.ragged * dead_share, rng) * (1.0 - dying.shrink * dead_share)
-    alive = _living(shaped[~dead], rng)
-    remains = _dead(shaped[dead], dying, radius, rng)
-    debris = _debris(radius, dead_share * (1.0 - dying.lost), rng)
+    alive = _living(shaped[~dead], morphology, rng)
+    remains = _dead(shaped[dead], dying, radius, morphology, rng)
+    debris = _debris(radius, dead_share * (1.0 - dying.lost), morphology, rng)
     every = _join([alive, remains, debris])
     place = np.array([*rng.normal(0.0, 9.0, 2), radius * (1.0 - 0.7 * dying.shrink * dead_share)])
     centre = every.centre + place
@@ -179,9 +150,9 @@ def _spheroid(viability: float, dying: Dying, rng: Generator) -> Nuclei:
     return Nuclei(centre, every.half_length, every.half_width, every.angle, every.brightness)
 
 
-def _packed_ball(radius: float, rng: Generator) -> Floats:
+def _packed_ball(radius: float, morphology: Morphology, rng: Generator) -> Floats:
     """Centres (cell, 3) of nuclei in a ball: a shaken body-centred lattice, turned at random."""
-    spacing = (2 * 4 / 3 * np.pi * _NUCLEUS_UM**3 / _PACKING) ** (1 / 3)
+    spacing = (2 * 4 / 3 * np.pi * morphology.nucleus_um**3 / morphology.packing) ** (1 / 3)
     reach = np.arange(-np.ceil(radius / spacing) - 1, np.ceil(radius / spacing) + 2)
     corners = np.stack(np.meshgrid(reach, reach, reach, indexing="ij"), axis=-1).reshape(-1, 3)
     lattice = np.concatenate([corners, corners + 0.5]) + rng.uniform(-0.5, 0.5, 3)
@@ -209,16 +180,16 @@ def _outline(cells: Floats, strength: float, rng: Generator) -> Floats:
     return np.asarray(cells * (1.0 + strength * bulge)[:, None])
 
 
-def _living(centre: Floats, rng: Generator) -> Nuclei:
+def _living(centre: Floats, morphology: Morphology, rng: Generator) -> Nuclei:
     n = len(centre)
-    size = _NUCLEUS_UM * np.exp(rng.normal(0.0, 0.10, n))
+    size = morphology.nucleus_um * np.exp(rng.normal(0.0, 0.10, n))
     length = np.exp(rng.uniform(0.0, 0.22, n))
-    return Nuclei(
-        centre, size * length, size / length, rng.uniform(0, np.pi, n), _STAIN * np.exp(rng.normal(0.0, 0.14, n))
-    )
+    angle = rng.uniform(0, np.pi, n)
+    brightness = morphology.stain * np.exp(rng.normal(0.0, 0.14, n))
+    return Nuclei(centre, size * length, size / length, angle, brightness)
 
 
-def _dead(centre: Floats, dying: Dying, radius: float, rng: Generator) -> Nuclei:
+def _dead(centre: Floats, dying: Dying, radius: float, morphology: Morphology, rng: Generator) -> Nuclei:
     """What is left of dead cells."""
     left = centre[rng.random(len(centre)) >= dying.lost]
     shed = np.abs(rng.normal(0.0, dying.loosen, (len(left), 1)))
@@ -230,35 +201,37 @@ def _dead(centre: Floats, dying: Dying, radius: float, rng: Generator) -> Nuclei
     pieces = pieces + rng.normal(0.0, 2.6, pieces.shape)
     return _join(
         [
-            _bodies(left[fate == 0], 3.3, 1.10, 2.6, rng),
-            _bodies(pieces, 1.7, 1.10, 3.0, rng),
-            _bodies(left[fate == 2], 7.2, 1.10, 0.50, rng),
-            _bodies(left[fate == 3], 3.8, 1.50, 2.3, rng),
+            _bodies(left[fate == 0], 3.3, 1.10, 2.6, morphology, rng),
+            _bodies(pieces, 1.7, 1.10, 3.0, morphology, rng),
+            _bodies(left[fate == 2], 7.2, 1.10, 0.50, morphology, rng),
+            _bodies(left[fate == 3], 3.8, 1.50, 2.3, morphology, rng),
         ]
     )
 
 
-def _debris(radius: float, amount: float, rng: Generator) -> Nuclei:
+def _debris(radius: float, amount: float, morphology: Morphology, rng: Generator) -> Nuclei:
     """Specks on the well bottom around the spheroid."""
     n = rng.poisson(6 + 60 * amount)
     distance = radius * (1.0 + np.abs(rng.normal(0.0, 0.35, n)))
     direction = rng.uniform(0, 2 * np.pi, n)
     height = -radius + rng.exponential(14.0, n)
     centre = np.stack([distance * np.cos(direction), distance * np.sin(direction), height], axis=1)
-    return _bodies(centre, 1.5, 1.2, 1.1, rng)
+    return _bodies(centre, 1.5, 1.2, 1.1, morphology, rng)
 
 
-def _bodies(centre: Floats, size_um: float, length: float, brightness: float, rng: Generator) -> Nuclei:
+def _bodies(
+    centre: Floats, size_um: float, length: float, brightness: float, morphology: Morphology, rng: Generator
+) -> Nuclei:
     """Bodies of about the given half width, length over width, and brightness relative to a living nucleus."""
     n = len(centre)
-    half = size_um * np.exp(rng.normal(0.0, 0.15, n))
+    half = size_um * (morphology.nucleus_um / _NUCLEUS_UM) * np.exp(rng.normal(0.0, 0.15, n))
     stretch = np.sqrt(length) * np.exp(rng.normal(0.0, 0.08, n))
     return Nuclei(
         centre,
         half * stretch,
         half / stretch,
         rng.uniform(0, np.pi, n),
-        brightness * _STAIN * np.exp(rng.normal(0.0, 0.25, n)),
+        brightness * morphology.stain * np.exp(rng.normal(0.0, 0.25, n)),
     )
 
 

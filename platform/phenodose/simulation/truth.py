@@ -1,4 +1,4 @@
-"""The truth of a simulated screen, as two CSV files.
+"""The truth of a simulated screen, as CSV files.
 
 Belongs here: what every well and every drug really is. Does not belong here: making it (`pharmacology`,
 `screen`).
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from phenodose.simulation.design import Treated
+from phenodose.simulation.morphology import Morphology
 from phenodose.simulation.pharmacology import Drug
 
 WELL_COLUMNS = ("plate", "row", "column", "drug", "dose_nM", "replicate", "viability_fraction")
@@ -43,6 +45,17 @@ def write_truth_drugs(path: Path, drugs: Sequence[Drug]) -> None:
         for drug, score in zip(drugs, true_dss_asym(drugs), strict=True)
     ]
     _write_csv(path, DRUG_COLUMNS, rows)
+
+
+def write_truth_morphology(path: Path, morphology: Morphology) -> None:
+    """Write one row a setting of what the sample looks like; shares of dead cells as dead_cells.condensed etc."""
+    rows: list[tuple[str, object]] = []
+    for name, value in asdict(morphology).items():
+        if isinstance(value, dict):
+            rows += [(f"{name}.{part}", number) for part, number in value.items()]
+        else:
+            rows.append((name, value))
+    _write_csv(path, ("setting", "value"), rows)
 
 
 def true_dss_asym(drugs: Sequence[Drug]) -> list[float]:

@@ -8,7 +8,7 @@ import pytest
 
 from phenodose.learning.advice import concerns
 from phenodose.learning.backbones import BACKBONES
-from phenodose_readouts.cnn import CnnParameters
+from phenodose_readouts.cnn_parameters import CnnParameters
 
 FAST = "mobilenet_v3"
 

@@ -1,0 +1,53 @@
+"""`phenodose evaluate`: what the paper tells of its networks, for screens in the store.
+
+Does not belong here: the figures (`phenodose_assets.evaluation`).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from phenodose.cli.output import json_option, print_json, progress_display, store_option
+
+
+@click.command("evaluate")
+@click.argument("screens", nargs=-1, required=True, metavar="SCREEN...")
+@click.option("--readout", default="cnn", show_default=True, help="Staged readout.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="Folder of tables and pictures; default STORE/evaluation.",
+)  # fmt: skip
+@store_option
+@json_option
+def command(screens: tuple[str, ...], readout: str, out: Path | None, store: str | None, as_json: bool) -> None:
+    """Tell how well the networks of SCREENs have learned.
+
+    Writes phases.csv (loss, accuracy and AUROC of training and held-out wells by phase), replicates.csv (agreement of
+    replicates of viability and DSS by readout), and a histogram of raw viability for each screen and phase.
+
+    \b
+    Example: phenodose evaluate BT-40_V1_DS1 HD-MB03_V1_DS1
+    """
+    from phenodose.errors import InputError
+    from phenodose.plugins import StagedReadout, registry
+    from phenodose.store import Store
+    from phenodose_assets.evaluation import evaluate, write_evaluation
+
+    plugin = registry().get("readout", readout)
+    if not issubclass(plugin, StagedReadout):
+        raise InputError(f"readout {readout} has no network; name a staged readout such as cnn.")
+    opened = Store.open(store)
+    with progress_display("evaluate") as progress:
+        found = evaluate(opened, list(dict.fromkeys(screens)), plugin, progress)
+    written = write_evaluation(found, out or opened.root / "evaluation")
+    if as_json:
+        told = {name: json.loads(table.to_json(orient="records")) for name, table in found.tables().items()}
+        print_json({**told, "files": [str(file) for file in written]})
+        return
+    for table in found.tables().values():
+        click.echo(table.to_string(index=False, float_format="{:.4f}".format, na_rep="-") + "\n")
+    for file in written:
+        click.echo(str(file))

@@ -1,0 +1,142 @@
+"""The parameters of the readout `cnn`: names, ranges, meaning, and which do not go together.
+
+Does not belong here: what they do (`phenodose.learning`, `cnn`).
+
+Source of the defaults: Berker et al. 2022, IEEE Trans. Med. Imaging, doi 10.1109/TMI.2022.3205554.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from phenodose.learning.adam import MOST_AS_BATCH_1
+from phenodose.plugins import Parameters
+
+
+class CnnParameters(Parameters):
+    """Parameters of the network and its training; the defaults are the paper's."""
+
+    backbone: Literal[
+        "vgg19", "vgg16", "mobilenet_v3", "efficientnet_v2_b0", "convnext_tiny", "resnet50_v2", "micro"
+    ] = Field(
+        default="vgg19",
+        description="Network; micro is a small VGG for tests and demonstrations; others need settings of their own",
+    )
+    weights: Literal["imagenet", "none"] = Field(
+        default="imagenet", description="First convolutional weights: imagenet (fetched by Keras) or none (random)"
+    )
+    weights_file: str | None = Field(
+        default=None, description="File with the first convolutional weights, used instead of `weights`"
+    )
+    weights_file_sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-fA-F]{64}$",
+        description="SHA-256 that weights_file must have; empty takes it as it is",
+    )
+    normalisation_statistics: Literal["weights", "controls"] = Field(
+        default="weights",
+        description=(
+            "Statistics of batch normalisation: those of the first weights, or taken once from the first control "
+            "wells the network learns; no effect on networks without it, such as vgg19 and micro"
+        ),
+    )
+    micro_widths: tuple[int, ...] = Field(
+        default=(8, 16, 32, 64), description="Filters of the blocks of micro, one convolution each"
+    )
+    micro_dense: tuple[int, ...] = Field(default=(64, 64), description="Units of the hidden dense layers of micro")
+    epochs_phase1: int = Field(default=200, ge=1, le=10_000, description="Epochs of phase I")
+    epochs_phase2: int = Field(default=200, ge=1, le=10_000, description="Epochs of phase II")
+    epochs_phase3: int = Field(default=200, ge=1, le=10_000, description="Epochs of phase III")
+    learning_rate_phase1: float = Field(default=1e-7, gt=0, le=1, description="Learning rate of Adam in phase I")
+    learning_rate_phase2: float = Field(default=3e-7, gt=0, le=1, description="Learning rate of Adam in phase II")
+    learning_rate_phase3: float = Field(default=3e-7, gt=0, le=1, description="Learning rate of Adam in phase III")
+    batch_size: int = Field(default=1, ge=1, le=1024, description="Images a training step")
+    adam_as_batch_1: bool = Field(
+        default=False,
+        description="Change Adam's rates so that batches, of at most 8 images, train about as single images would",
+    )
+    label_smoothing: float = Field(
+        default=0.4, ge=0, lt=1, description="Controls are trained to 1 - this / 2 and this / 2"
+    )
+    flip: bool = Field(default=True, description="Augment by flips along both axes")
+    rotation_degrees: float = Field(default=30.0, ge=0, le=180, description="Largest rotation, in degrees")
+    shift_fraction: float = Field(default=0.1, ge=0, le=0.5, description="Largest shift, as a part of the image")
+    zoom_min: float = Field(default=0.9, ge=0.2, le=1, description="Smallest zoom factor")
+    zoom_max: float = Field(default=1.1, ge=1, le=5, description="Largest zoom factor")
+    intensity_min: float = Field(default=0.5, gt=0, le=1, description="Smallest factor on the signal")
+    intensity_max: float = Field(default=1.5, ge=1, le=10, description="Largest factor on the signal")
+    intensity_mode: Literal["raw", "tf28", "keras29"] = Field(
+        default="raw",
+        description=(
+            "What the factor is applied to: raw (the signal, the paper's text), tf28 or keras29 (what its program did "
+            "to training images under two versions of its library)"
+        ),
+    )
+    mixup_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Part of the controls trained on as blends with a control of the other class; the paper has none",
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        default="float32", description="Arithmetic of training; weights are kept in float32"
+    )
+    inference_precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        default="float32", description="Arithmetic of inference, whatever the network was trained with"
+    )
+    inference_batch_size: int = Field(default=32, ge=1, le=4096, description="Images at once in inference")
+    inference_copies: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Augmented copies of an image over which its answer is averaged; 0 asks about the image itself",
+    )
+    resume_every_s: float = Field(
+        default=300.0, ge=0, description="Least seconds between two points a killed training can go on from"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of first weights, order and augmentation")
+    ensemble_seeds: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="Networks trained in each phase, with this seed and those after it; their mean is the answer",
+    )
+
+    @field_validator("micro_widths", "micro_dense")
+    @classmethod
+    def _some_positive_sizes(cls, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        if not sizes or min(sizes) < 1:
+            raise ValueError("give at least one positive number")
+        return sizes
+
+    @model_validator(mode="after")
+    def _large_batches_cannot_train_as_single_images_do(self) -> CnnParameters:
+        if self.adam_as_batch_1 and self.batch_size > MOST_AS_BATCH_1:
+            raise ValueError(
+                f"adam_as_batch_1 is for batches of at most {MOST_AS_BATCH_1} images, batch_size is {self.batch_size}; "
+                "lower it, or set adam_as_batch_1 to false"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_hash_belongs_to_a_file(self) -> CnnParameters:
+        if self.weights_file_sha256 and not self.weights_file:
+            raise ValueError("weights_file_sha256 is given without weights_file; name the file too")
+        return self
+
+    @model_validator(mode="after")
+    def _modes_of_the_reference_program_need_its_preprocessing(self) -> CnnParameters:
+        if self.backbone == "micro" and self.intensity_mode != "raw":
+            raise ValueError(
+                f"intensity_mode {self.intensity_mode} changes images preprocessed for networks of natural images, "
+                "micro standardises its own; set intensity_mode to 'raw', or take another backbone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _micro_has_no_imagenet_weights(self) -> CnnParameters:
+        if self.backbone == "micro" and self.weights == "imagenet" and self.weights_file is None:
+            raise ValueError("micro has no ImageNet weights; set weights to 'none'")
+        return self
