@@ -77,21 +77,27 @@ def _jax(network: Any) -> Steps:
             loss = optimizer.scale_loss(sums[0] / weights.sum())
         return loss, (sums, others)
 
-    def loop(held: Any, inputs: Any, wanted: Any, weights: Any, number: Any) -> Any:
-        def step(place: Any, carried: Any) -> Any:
-            (trainable, others, state), total = carried
-            slopes = jax.grad(loss_of, has_aux=True)
-            gradients, (sums, others) = slopes(trainable, others, state, inputs[place], wanted[place], weights[place])
-            trainable, state = optimizer.stateless_apply(state, gradients, trainable)
-            return (trainable, others, state), total + sums
+    def step(carried: Any, inputs: Any, wanted: Any, weights: Any) -> Any:
+        (trainable, others, state), total = carried
+        slopes = jax.grad(loss_of, has_aux=True)
+        gradients, (sums, others) = slopes(trainable, others, state, inputs, wanted, weights)
+        trainable, state = optimizer.stateless_apply(state, gradients, trainable)
+        return (trainable, others, state), total + sums
 
-        return jax.lax.fori_loop(0, number, step, (held, jax.numpy.zeros(2)))
+    def loop(carried: Any, inputs: Any, wanted: Any, weights: Any, number: Any) -> Any:
+        return jax.lax.fori_loop(0, number, lambda i, held: step(held, inputs[i], wanted[i], weights[i]), carried)
 
-    compiled = jax.jit(loop, donate_argnums=0)
+    one_by_one = jax.default_backend() == "cpu"  # where XLA runs a convolution in a loop several times slower
+    compiled = jax.jit(step if one_by_one else loop, donate_argnums=0)
 
     def run(inputs: Any, wanted: Any, weights: Any, number: int) -> Any:
-        held = tuple([variable.value for variable in group] for group in groups)
-        held, sums = compiled(held, *(jax.numpy.asarray(array) for array in (inputs, wanted, weights)), number)
+        carried = (tuple([variable.value for variable in group] for group in groups), jax.numpy.zeros(2))
+        if one_by_one:
+            for place in range(number):
+                carried = compiled(carried, inputs[place], wanted[place], weights[place])
+        else:
+            carried = compiled(carried, *(jax.numpy.asarray(array) for array in (inputs, wanted, weights)), number)
+        held, sums = carried
         for group, values in zip(groups, held, strict=True):
             for variable, value in zip(group, values, strict=True):
                 variable.assign(value)

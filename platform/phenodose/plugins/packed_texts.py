@@ -125,7 +125,11 @@ class PackedTexts(ExtensionArray):
 
     def take(self, indices: Any, *, allow_fill: bool = False, fill_value: Any = None) -> PackedTexts:
         """The texts at some places; those of -1 are empty with `allow_fill`."""
-        return PackedTexts(np.asarray(take(self._texts, np.asarray(indices), allow_fill=allow_fill, fill_value=None)))
+        places = np.asarray(indices)
+        taken = np.asarray(take(self._texts, places, allow_fill=allow_fill, fill_value=None), dtype=object)
+        if allow_fill:
+            taken[places == -1] = None  # pandas fills an empty column with NaN whatever it is told
+        return PackedTexts(taken)
 
     def copy(self) -> PackedTexts:
         """A column of its own with the same texts."""

@@ -55,6 +55,16 @@ def test_the_loop_does_what_the_steps_of_keras_do() -> None:
         np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX has two loops; set KERAS_BACKEND=jax")
+def test_the_loop_for_graphics_cards_does_what_the_one_for_processors_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    import jax
+
+    one_by_one = trained(*batches(), 3)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    for value, other in zip(trained(*batches(), 3), one_by_one, strict=True):
+        np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-6)
+
+
 def test_steps_beyond_the_number_are_not_taken() -> None:
     inputs, wanted, weights = batches()
     other = inputs.copy()
