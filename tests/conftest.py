@@ -173,3 +173,15 @@ def made_up_store(made_up_cohort: Store) -> Store:
     """A copy of the made-up store, tables only."""
     made_up_cohort.cohort_path.unlink()
     return made_up_cohort
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium; see browser.py. Without one, the test is skipped and says so."""
+    beside = _beside("browser")
+    if importlib.util.find_spec("playwright") is None:
+        pytest.skip("playwright is not installed; `pip install -e '.[dev]'` brings it")
+    if beside.chromium() is None:
+        pytest.skip("no Chromium here; install the package chromium, or name one in PHENODOSE_CHROMIUM")
+    with beside.started() as chromium:
+        yield chromium

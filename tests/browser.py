@@ -1,0 +1,102 @@
+"""A real browser for the tests of pages: Chromium, driven by playwright, that cannot reach any network but loopback.
+
+Belongs here: finding and starting Chromium, and what a page did (console, errors, requests). Does not
+belong here: what a page should show; each test says that. `conftest.py` offers it as the fixture `browser`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+#: Without the last five, Chromium calls its maker's servers at every start.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+#: Screenshots lie here after the tests; git ignores it.
+ARTEFACTS = Path(os.environ.get("PHENODOSE_TEST_ARTEFACTS", Path(__file__).parents[1] / "test-artefacts"))
+
+
+def chromium() -> str | None:
+    """The path of an installed Chromium, or None."""
+    wanted = [os.environ.get("PHENODOSE_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"]
+    return next((found for name in wanted if name and (found := shutil.which(name))), None)
+
+
+class Watched:
+    """A page and everything it said and asked for.
+
+    Attributes:
+        page: playwright's page.
+        troubles: errors thrown by the page's scripts and errors and warnings on its console.
+        requests: addresses that it asked for, in order, its own first.
+    """
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.troubles: list[str] = []
+        self.requests: list[str] = []
+        page.on("pageerror", lambda error: self.troubles.append(f"error: {error}"))
+        page.on("console", self._heard)
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.troubles.append(f"{message.type}: {message.text}")
+
+    def open_file(self, path: Path) -> Any:
+        """Open an HTML file as a person would, with a double click; returns the page."""
+        self.page.goto(path.resolve().as_uri())
+        return self.page
+
+    def outside(self) -> list[str]:
+        """Requests that left the page's own file: every one that is not file:, data:, blob: or about:."""
+        return [url for url in self.requests if urlsplit(url).scheme not in ("file", "data", "blob", "about")]
+
+    def screenshot(self, name: str, **how: Any) -> Path:
+        """Keep a picture of the page as test-artefacts/NAME.png."""
+        ARTEFACTS.mkdir(exist_ok=True)
+        path = ARTEFACTS / f"{name}.png"
+        self.page.screenshot(path=path, **how)
+        return path
+
+
+class Browser:
+    """Chromium; each `watched()` page has a profile of its own."""
+
+    def __init__(self, chromium_browser: Any) -> None:
+        self._browser = chromium_browser
+
+    @contextmanager
+    def watched(self, width: int = 1280, height: int = 900, **context: Any) -> Iterator[Watched]:
+        """A new page that is closed at the end; `context` goes to playwright's `new_context`."""
+        made = self._browser.new_context(viewport={"width": width, "height": height}, **context)
+        made.set_default_timeout(30_000)
+        try:
+            yield Watched(made.new_page())
+        finally:
+            made.close()
+
+
+@contextmanager
+def started() -> Iterator[Browser]:
+    """Chromium, started and at the end stopped. playwright holds the thread's event loop while it runs."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        try:
+            yield Browser(browser)
+        finally:
+            browser.close()
