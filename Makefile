@@ -33,6 +33,7 @@ check: $(READY)  ## Lint, format and type checks.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=platform:assets:plugins $(BIN)/mypy examples/*/*.py
 
 test: check  ## Everything that must pass: checks, then all tests, two files at a time.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

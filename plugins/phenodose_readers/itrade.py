@@ -22,7 +22,7 @@ from pydantic import Field
 from phenodose import names
 from phenodose.errors import Faults, InputError
 from phenodose.plugins import Parameters, Reader, missing_images, planes_frame
-from phenodose_readers.raw_folder import is_tiff, open_pages, passed_over, raw_files, without_description
+from phenodose.plugins.raw_folder import is_tiff, open_pages, passed_over, raw_files, without_description
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,7 +26,7 @@ from pydantic import Field, field_validator
 from phenodose import names
 from phenodose.errors import Faults, PluginError
 from phenodose.plugins import Parameters, Reader, missing_images, planes_frame
-from phenodose_readers.raw_folder import TIFF_ENDINGS, open_pages, passed_over, raw_files, without_description
+from phenodose.plugins.raw_folder import TIFF_ENDINGS, open_pages, passed_over, raw_files, without_description
 
 if TYPE_CHECKING:
     import pandas as pd

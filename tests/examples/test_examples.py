@@ -1,0 +1,151 @@
+"""The three examples install with pip into a fresh environment, and a screen goes through all of them.
+
+The environment sees the libraries of this one; the examples' code it has from pip alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ("phenodose-cellvoyager", "phenodose-gr-nauc", "phenodose-spheroid-shape")
+DOSES_NM = (1, 10, 100, 1000, 10000)
+SIDE = 96
+SPACE = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs `python` of a fresh environment that holds the examples; gives back what it printed."""
+    place = tmp_path_factory.mktemp("site")
+    made = place / "environment"
+    venv.EnvBuilder(with_pip=False, symlinks=True).create(made)
+    python = made / "bin" / "python"
+    libraries = next((made / "lib").glob("python*/site-packages"))
+    shared = "; ".join(f"site.addsitedir({path!r})" for path in site.getsitepackages())
+    (libraries / "libraries.pth").write_text(f"import site; {shared}\n", encoding="utf-8")
+    env = {key: value for key, value in os.environ.items() if key not in ("DAGSTER_HOME", "PYTHONPATH")}
+    env |= {"PHENODOSE_STORE": str(place / "store")}
+
+    def call(*arguments: str | Path, cwd: Path = place) -> str:
+        command = [str(python), *map(str, arguments)]
+        result = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, check=False, timeout=400)
+        assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
+        return result.stdout
+
+    for name in EXAMPLES:
+        shutil.copytree(ROOT / "examples" / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+    pip = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index")
+    call(*pip, "--disable-pip-version-check", *(place / name for name in EXAMPLES))
+    return call
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_its_own_tests_pass(run: Run, name: str, tmp_path: Path) -> None:
+    own = shutil.copytree(ROOT / "examples" / name / "tests", tmp_path / "tests")
+    assert " passed" in run("-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", own, cwd=tmp_path)
+
+
+def test_each_is_listed_with_its_distribution(run: Run) -> None:
+    listed = {one["name"]: one for one in json.loads(run("-m", "phenodose", "plugins", "list", "--json"))}
+    wanted = {
+        "cellvoyager": "phenodose-cellvoyager 1.0",
+        "gr_nauc": "phenodose-gr-nauc 1.0",
+        "spheroid_area": "phenodose-spheroid-shape 1.0",
+        "spheroid_roundness": "phenodose-spheroid-shape 1.0",
+    }
+    assert {name: listed[name]["distribution"] for name in wanted} == wanted
+    for name in wanted:
+        run("-m", "phenodose", "plugins", "check", name)
+
+
+def spheroid(viability: float, rng: np.random.Generator) -> np.ndarray:
+    """A disc that shrinks from a radius of 32 px to one of 16 px as its cells die."""
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    inside = x**2 + y**2 < (16 + 16 * viability) ** 2
+    return (rng.normal(400, 20, (SIDE, SIDE)) + 6000 * inside).clip(0, 65535).astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CellVoyager measurement of a plate: controls, a drug that kills at 30 nM, one that does nothing."""
+    folder = tmp_path_factory.mktemp("raw") / "CV_V1_DS1"
+    raw, rng = folder / "P1", np.random.default_rng(11)
+    raw.mkdir(parents=True)
+    wells: list[tuple[str, int, str, str, str, float]] = []
+    for row in "BCDEFG":
+        wells.append((row, 2, "neg", "DMSO", "", 1.0))
+        wells.append((row, 3, "pos", "STS", "250", 0.0))
+    for row in "BC":
+        for place, dose in enumerate(DOSES_NM):
+            wells.append((row, 4 + place, "therapy", "Killer", str(dose), 1 / (1 + dose / 30)))
+            wells.append((row, 10 + place, "therapy", "Inert", str(dose), 1.0))
+    layout = ["Plate,Row,Column,Sample,WellType,Treatment,Concentration"]
+    records = []
+    for row, column, kind, treatment, dose, viability in wells:
+        layout.append(f"P1,{row},{column},CV,{kind},{treatment},{dose}")
+        for z in (1, 2):
+            name = f"CV_{row}{column:02}_T0001F001L01A01Z{z:02}C01.tif"
+            tifffile.imwrite(raw / name, spheroid(viability, rng))
+            records.append(
+                f'<bts:MeasurementRecord bts:Type="IMG" bts:Time="2026-03-02T10:00:00+01:00" bts:Column="{column}" '
+                f'bts:Row="{ord(row) - 64}" bts:TimePoint="1" bts:FieldIndex="1" bts:ZIndex="{z}" bts:X="0" bts:Y="0" '
+                f'bts:Z="{10 * z}" bts:Ch="1">{name}</bts:MeasurementRecord>'
+            )
+    (raw / "MeasurementData.mlf").write_text(
+        f"<bts:MeasurementData {SPACE}>{''.join(records)}</bts:MeasurementData>", encoding="utf-8"
+    )
+    (raw / "MeasurementDetail.mrf").write_text(
+        f'<bts:MeasurementDetail {SPACE} bts:RowCount="16" bts:ColumnCount="24"><bts:MeasurementChannel bts:Ch="1" '
+        'bts:HorizontalPixelDimension="2.0" bts:VerticalPixelDimension="2.0"/></bts:MeasurementDetail>',
+        encoding="utf-8",
+    )
+    (folder / "layout.csv").write_text("\n".join(layout) + "\n", encoding="utf-8")
+    (folder / "screen.toml").write_text(
+        "[tensors]\nsize_px = 32\n[parameters.gr_nauc]\ndoublings = 2.0\n", encoding="utf-8"
+    )
+    (folder / "_DONE").touch()
+    return folder
+
+
+def test_a_screen_goes_through_all_of_them(run: Run, screen: Path) -> None:
+    assets = ("layout", "plate_images", "viability/spheroid_area", "curves/spheroid_area", "scores/gr_nauc")
+    assets += ("scores/dss_asym", "patient_report")
+    run("-m", "phenodose", "run", screen, "--select", ",".join(assets))
+
+    def asked(sql: str) -> list[dict[str, object]]:
+        return json.loads(run("-m", "phenodose", "sql", sql, "--format", "json"))
+
+    assert asked("SELECT DISTINCT plugin, plugin_version FROM plates") == [
+        {"plugin": "cellvoyager", "plugin_version": "1.0"}
+    ]
+    alive, dead = asked(
+        "SELECT well_type, median(raw) AS raw FROM viability JOIN wells USING (screen, plate, well) "
+        "WHERE readout = 'spheroid_area' AND well_type IN ('neg', 'pos') GROUP BY well_type ORDER BY well_type"
+    )
+    assert alive["raw"] == pytest.approx(np.pi * 32**2 * 2.0**2, rel=0.08)
+    assert dead["raw"] == pytest.approx(np.pi * 16**2 * 2.0**2, rel=0.08)
+    scores = {
+        (row["scorer"], row["drug"]): row
+        for row in asked("SELECT scorer, drug, score, plugin_version FROM scores WHERE replicate = 'pooled'")
+    }
+    assert scores["dss_asym", "Killer"]["score"] > 10 > scores["dss_asym", "Inert"]["score"]
+    assert scores["gr_nauc", "Killer"]["score"] < 60 < 90 < scores["gr_nauc", "Inert"]["score"] < 105
+    report = screen.parent / "report.html"
+    run("-m", "phenodose", "report", "CV_V1_DS1", "--out", report)
+    text = report.read_text(encoding="utf-8")
+    assert "spheroid_area" in text
+    assert "gr_nauc" in text
