@@ -8,6 +8,7 @@ import tifffile
 
 from phenodose.errors import InputError
 from phenodose.plugins import PLANES
+from phenodose.testing import ReaderConformance
 from phenodose_cellvoyager import CellVoyagerReader
 
 SPACE = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
@@ -18,8 +19,7 @@ def name_of(row, column, field, z, channel):
     return f"AssayPlate_{'ABCDEFGH'[row - 1]}{column:02}_T0001F{field:03}L01A01Z{z:02}C{channel:02}.tif"
 
 
-@pytest.fixture
-def measurement(tmp_path):
+def write_measurement(folder):
     """Two wells of two fields, two channels (numbers 1 and 3) and three heights, the highest first."""
     rng = np.random.default_rng(3)
     records, pixels = [], {}
@@ -29,7 +29,7 @@ def measurement(tmp_path):
                 for z in range(1, STEPS + 1):
                     name = name_of(row, column, field, z, channel)
                     pixels[name] = rng.integers(100, 4000, (32, 48), dtype=np.uint16)
-                    tifffile.imwrite(tmp_path / name, pixels[name])
+                    tifffile.imwrite(folder / name, pixels[name])
                     records.append(
                         f'<bts:MeasurementRecord bts:Type="IMG" bts:Time="2026-03-02T10:00:0{z}+01:00" '
                         f'bts:Column="{column}" bts:Row="{row}" bts:TimePoint="1" bts:FieldIndex="{field}" '
@@ -40,24 +40,39 @@ def measurement(tmp_path):
         '<bts:MeasurementRecord bts:Type="ERR" bts:Time="2026-03-02T10:01:00+01:00">lamp off</bts:MeasurementRecord>'
     )
     head = '<?xml version="1.0" encoding="utf-8"?>\n'
-    (tmp_path / "MeasurementData.mlf").write_text(
+    (folder / "MeasurementData.mlf").write_text(
         f"{head}<bts:MeasurementData {SPACE}>{''.join(records)}</bts:MeasurementData>", encoding="utf-8-sig"
     )
     channels = "".join(
         f'<bts:MeasurementChannel bts:Ch="{c}" bts:HorizontalPixelDimension="0.65" bts:VerticalPixelDimension="0.65"/>'
         for c in CHANNELS
     )
-    (tmp_path / "MeasurementDetail.mrf").write_text(
+    (folder / "MeasurementDetail.mrf").write_text(
         f'{head}<bts:MeasurementDetail {SPACE} bts:RowCount="8" bts:ColumnCount="12" '
         f'bts:BeginTime="2026-03-02T10:00:00+01:00">{channels}</bts:MeasurementDetail>',
         encoding="utf-8",
     )
-    (tmp_path / "protocol.mes").write_text(
+    (folder / "protocol.mes").write_text(
         f'{head}<bts:MeasurementSetting {SPACE}><bts:ChannelList><bts:Channel bts:Ch="1" bts:Target="Hoechst" '
         'bts:Acquisition="BP445/45" bts:ExposureTime="50"/></bts:ChannelList></bts:MeasurementSetting>',
         encoding="utf-8",
     )
-    return tmp_path, pixels
+    return pixels
+
+
+@pytest.fixture
+def measurement(tmp_path):
+    """A measurement and its pixels by file."""
+    return tmp_path, write_measurement(tmp_path)
+
+
+class TestContract(ReaderConformance):
+    """Every rule of the contract for readers."""
+
+    plugin = CellVoyagerReader
+
+    def make_raw(self, folder):
+        write_measurement(folder)
 
 
 def test_every_image_is_found_with_its_place_and_pixels(measurement):

@@ -8,7 +8,14 @@ import pytest
 
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.tables import CURVE_FIT_COLUMNS
+from phenodose.testing import ScorerConformance
 from phenodose_gr_nauc import GrNaucScorer
+
+
+class TestContract(ScorerConformance):
+    """Every rule of the contract for scorers."""
+
+    plugin = GrNaucScorer
 
 
 def flat(*inhibitions: float) -> CurveBatch:

@@ -11,8 +11,22 @@ import tifffile
 from phenodose.errors import InputError
 from phenodose.storage.ingest import ingest_plate
 from phenodose.storage.plate import Plate
+from phenodose.testing import ImageReadoutConformance
 from phenodose_readers.pattern import PatternReader
 from phenodose_spheroid_shape import SpheroidAreaReadout, SpheroidRoundnessReadout
+
+
+class TestArea(ImageReadoutConformance):
+    """Every rule of the contract for image readouts."""
+
+    plugin = SpheroidAreaReadout
+
+
+class TestRoundness(ImageReadoutConformance):
+    """Every rule of the contract for image readouts."""
+
+    plugin = SpheroidRoundnessReadout
+
 
 SIDE, RADIUS = 256, 60
 Y, X = np.mgrid[:SIDE, :SIDE] - SIDE / 2

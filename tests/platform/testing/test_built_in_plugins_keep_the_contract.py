@@ -1,0 +1,125 @@
+"""Every built-in plugin passes the conformance kit that others are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import tifffile
+
+from phenodose.plugins import registry
+from phenodose.testing import (
+    EmbedderConformance,
+    ImageReadoutConformance,
+    PlateReaderReadoutConformance,
+    ReaderConformance,
+    ReferenceEmbedderConformance,
+    ScorerConformance,
+    StagedReadoutConformance,
+)
+from phenodose_readouts.cnn import CnnReadout
+from phenodose_readouts.ctg import CtgReadout
+from phenodose_readouts.mean_of_stack import MeanOfStackReadout
+
+SELECTIVE = {"sdss_asym", "sdss_asym_adj", "zdss", "rdss"}
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Reference samples for every drug of the kit's curves."""
+    path = tmp_path_factory.mktemp("reference") / "reference_samples.csv"
+    rows = [
+        f"s{s},D{drug},{scorer},{s * 3}"
+        for s in (1, 2, 3)
+        for drug in range(30)
+        for scorer in ("dss_asym", "dss_asym_adj")
+    ]
+    path.write_text("\n".join(["sample,drug,scorer,score", *rows]))
+    return str(path)
+
+
+def each(kind: str) -> list[str]:
+    return [name for name in registry().names(kind) if registry().get(kind, name).__module__.startswith("phenodose_")]
+
+
+class TestScorers(ScorerConformance):
+    @pytest.fixture(autouse=True, params=each("scorer"))
+    def _one(self, request: pytest.FixtureRequest, reference: str) -> None:
+        type(self).plugin = registry().get("scorer", request.param)
+        type(self).parameters = {"reference": reference} if request.param in SELECTIVE else {}
+
+
+class TestCtg(PlateReaderReadoutConformance):
+    plugin = CtgReadout
+
+
+class TestMeanOfStack(ImageReadoutConformance):
+    plugin = MeanOfStackReadout
+
+
+class TestCnn(StagedReadoutConformance):
+    plugin = CnnReadout
+    parameters: ClassVar[Mapping[str, Any]] = {
+        **CnnReadout.small_parameters(),
+        "micro_widths": (4, 8),
+        "micro_dense": (8,),
+        "epochs_phase1": 2,
+        "epochs_phase2": 2,
+        "epochs_phase3": 2,
+        "inference_copies": 0,
+        "resume_every_s": 0.0,
+    }
+
+
+class TestMaps(EmbedderConformance):
+    @pytest.fixture(autouse=True, params=["pca", "tsne"])
+    def _one(self, request: pytest.FixtureRequest) -> None:
+        type(self).plugin = registry().get("embedder", request.param)
+
+
+class TestSharedMap(ReferenceEmbedderConformance):
+    plugin = registry().get("embedder", "shared")
+
+
+class TestPatternReader(ReaderConformance):
+    plugin = registry().get("reader", "pattern")
+    parameters: ClassVar[Mapping[str, Any]] = {"expression": r"(?P<well>[A-P]\d\d)-z(?P<z>\d)"}
+
+    def make_raw(self, folder: Path) -> None:
+        rng = np.random.default_rng(2)
+        for well in ("B02", "C11"):
+            for z in (1, 2, 3):
+                tifffile.imwrite(folder / f"{well}-z{z}.tif", rng.integers(0, 9999, (24, 32), np.uint16))
+
+
+class TestImageXpressReader(ReaderConformance):
+    plugin = registry().get("reader", "imagexpress")
+
+    def make_raw(self, folder: Path) -> None:
+        rng = np.random.default_rng(2)
+        for step in (1, 2):
+            (folder / f"ZStep_{step}").mkdir()
+            for well in ("B02", "C11"):
+                path = folder / f"ZStep_{step}" / f"x_{well}_s1.tif"
+                tifffile.imwrite(path, rng.integers(0, 9999, (24, 32), np.uint16))
+
+
+class TestItradeReader(ReaderConformance):
+    plugin = registry().get("reader", "itrade")
+
+    def make_raw(self, folder: Path) -> None:
+        rng = np.random.default_rng(2)
+        for well in ("B02", "C11"):
+            for kind in ("proj", "midz"):
+                path = folder / f"X_V1_DS1_P1_{well}_{kind}_224x224.tif"
+                tifffile.imwrite(path, rng.integers(0, 9999, (224, 224), np.uint16))
+
+
+def test_all_kinds_are_tried() -> None:
+    """`ome_zarr` has planes in Zarr, not in files, and `umap` is an extra; all other built-ins are above."""
+    assert each("reader") == ["imagexpress", "itrade", "ome_zarr", "pattern"]
+    assert each("readout") == ["cnn", "ctg", "mean_of_stack"]
+    assert each("embedder") == ["pca", "shared", "tsne", "umap"]
