@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "sql": "Ask the cohort in SQL, read-only.",
     "plugins": "List and check plugins.",
     "report": "Write the report of a screen.",
+    "view": "Show the plates of a screen in a browser.",
     "why": "Show where a score comes from: wells, images, networks, runs.",
     "cam": "Show what in a well's image the network goes by.",
     "evaluate": "Tell how well the networks of screens have learned.",

@@ -1,0 +1,199 @@
+"""The viewer's page in a real browser; what it shows is compared with the arrays of the plate."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from phenodose.viewer.server import ViewerServer
+
+HOSTILE = "<script>document.title='taken'</script>"
+
+
+@pytest.fixture
+def page(browser: Any, shown: ViewerServer):
+    """The page with its mosaic; at the end nothing was wrong and nothing but the server was asked."""
+    with browser.watched() as watched:
+        watched.page.goto(shown.address)
+        watched.page.wait_for_selector("#mosaic[data-shown=P1]")
+        yield watched
+        assert watched.troubles == []
+        assert {urlsplit(url).netloc for url in watched.outside()} == {urlsplit(shown.address).netloc}
+
+
+def open_well(page: Any, well: str) -> None:
+    page.click(f"#grid [data-well={well}]")
+    page.wait_for_selector(f"#stage[data-shown^={well}]")
+
+
+def canvas_pixels(page: Any) -> np.ndarray:
+    """What the stage shows, dims y, x, RGB."""
+    png = page.evaluate("document.getElementById('canvas').toDataURL('image/png')").partition(",")[2]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"))
+
+
+def windowed(pixels: np.ndarray, start: float, end: float) -> np.ndarray:
+    return np.clip(np.rint((pixels.astype(float) - start) * 255 / max(1, end - start)), 0, 255).astype(np.uint8)
+
+
+def whole_image(page: Any, size: int) -> np.ndarray:
+    """The image at 1 : 1 in the middle of the stage."""
+    page.keyboard.press("1")
+    page.wait_for_selector(f"#stage[data-level='0'][data-width='{size}'][data-height='{size}']")
+    seen = canvas_pixels(page)
+    # as JavaScript rounds: halves up
+    top, left = (int(np.floor(side / 2 - size / 2 + 0.5)) for side in seen.shape[:2])
+    return seen[top : top + size, left : left + size]
+
+
+def test_the_mosaic_is_one_request_and_every_well_has_its_place(page: Any, shown: ViewerServer) -> None:
+    wells = shown.plates.plates["P1"].wells
+    assert [url.rpartition("/")[2] for url in page.requests if "mosaics" in url] == ["0.png"]
+    assert not [url for url in page.requests if "/wells/" in url]
+    frame, cell = page.page.locator("#mosaic"), page.page.locator(f"#grid [data-well={wells[0]}]")
+    picture, place = frame.bounding_box(), cell.bounding_box()
+    tile = picture["width"] / 24
+    assert place["x"] == pytest.approx(picture["x"] + (int(wells[0][1:]) - 1) * tile, abs=1.5)
+    assert place["y"] == pytest.approx(picture["y"] + (ord(wells[0][0]) - 65) * tile, abs=1.5)
+    assert page.page.locator("#grid button:not(.absent)").count() == len(wells)
+    page.screenshot("viewer-mosaic")
+
+
+def test_what_is_known_of_a_well_is_told_as_text(page: Any, shown: ViewerServer) -> None:
+    wells = shown.plates.plates["P1"].wells
+    page.page.hover(f"#grid [data-well={wells[0]}]")
+    told = page.page.inner_text("#hovered-facts").split("\n")
+    assert page.page.inner_text("#hovered") == f"Well {wells[0]}"
+    assert {"Drug A", "2.5 µM", "0.0 %", "ctg: saturated. it is too bright"} <= set(told)
+    page.page.hover(f"#grid [data-well={wells[1]}]")
+    assert HOSTILE in page.page.inner_text("#hovered-facts")
+    assert "taken" not in page.page.title()
+
+
+def test_wells_are_coloured_by_what_is_chosen(page: Any, shown: ViewerServer) -> None:
+    wells = shown.plates.plates["P1"].wells
+
+    def tint(well: str) -> str:
+        return page.page.locator(f"#grid [data-well={well}]").evaluate("cell => cell.style.getPropertyValue('--tint')")
+
+    page.page.select_option("#colour-by", "viability")
+    assert [tint(well) for well in (wells[0], wells[2])] == ["rgb(68,1,84)", "rgb(33,145,140)"]  # 0 and 50 %
+    page.page.select_option("#colour-by", "flags")
+    signs = [page.page.inner_text(f"#grid [data-well={well}]") for well in wells]
+    assert signs == ["!", "×", "", ""]
+    page.page.select_option("#colour-by", "type")
+    assert page.page.inner_text("#legend").split() == ["nneg", "ttherapy"]  # sign and name
+    page.screenshot("viewer-coloured")
+
+
+def test_a_well_shows_the_stored_pixels_in_the_plates_window(page: Any, shown: ViewerServer) -> None:
+    plate = shown.plates.plates["P1"]
+    well = plate.wells[0]
+    open_well(page.page, well)
+    page.screenshot("viewer-well")
+    seen = whole_image(page.page, 384)
+    np.testing.assert_array_equal(seen[..., 0], seen[..., 2])
+    np.testing.assert_array_equal(seen[..., 0], windowed(plate.plane(well, 1), *plate.windows[0]))
+
+
+def test_keys_and_slider_go_through_z_and_to_the_maximum(page: Any, shown: ViewerServer) -> None:
+    plate = shown.plates.plates["P1"]
+    well, window = plate.wells[0], plate.windows[0]
+    open_well(page.page, well)
+    page.page.keyboard.press("ArrowUp")
+    page.page.wait_for_selector(f"#stage[data-shown='{well} stack 2']")
+    np.testing.assert_array_equal(
+        whole_image(page.page, 384)[..., 0], windowed(plate.plane(well, 2), *plate.windows[0])
+    )
+    page.page.locator("#z").fill("0")
+    page.page.wait_for_selector(f"#stage[data-shown='{well} stack 0']")
+    np.testing.assert_array_equal(
+        whole_image(page.page, 384)[..., 0], windowed(plate.plane(well, 0), *plate.windows[0])
+    )
+    page.page.locator("#stage").focus()
+    page.page.keyboard.press("m")
+    page.page.wait_for_selector(f"#stage[data-shown='{well} maximum 0']")
+    np.testing.assert_array_equal(whole_image(page.page, 384)[..., 0], windowed(plate.mip(well), *window))
+    # Each plane was asked for once a level, the neighbours ahead.
+    planes = [url for url in page.requests if "/stack/0/" in url]
+    assert len(planes) == len(set(planes))
+
+
+def test_limits_of_contrast_and_colours(page: Any, shown: ViewerServer) -> None:
+    plate = shown.plates.plates["P1"]
+    well = plate.wells[0]
+    open_well(page.page, well)
+    page.page.fill("#end-0", "5000")
+    page.page.fill("#start-0", "300")
+    page.page.press("#start-0", "Enter")
+    page.page.get_by_label("in colour").check()
+    page.page.locator("#stage").focus()
+    seen = whole_image(page.page, 384)
+    assert seen[..., :2].max() == 0
+    np.testing.assert_array_equal(seen[..., 2], windowed(plate.plane(well, 1), 300, 5000))
+    page.page.get_by_role("button", name="this image").click()
+    assert int(page.page.input_value("#end-0")) == pytest.approx(np.quantile(plate.plane(well, 1), 0.999), rel=0.02)
+    page.page.get_by_role("button", name="whole plate").click()
+    assert [int(page.page.input_value(f"#{end}-0")) for end in ("start", "end")] == list(plate.windows[0])
+
+
+def test_a_small_picture_comes_from_a_small_level_and_the_bar_has_its_length(page: Any, shown: ViewerServer) -> None:
+    plate = shown.plates.plates["P1"]
+    open_well(page.page, plate.wells[0])
+    whole_image(page.page, 384)
+    bar = page.page.locator("#scale-bar")
+    um = float(bar.get_attribute("data-um") or 0)
+    assert bar.bounding_box()["width"] == pytest.approx(um / (plate.pixel_size_um or 0), abs=1)
+    for _ in range(5):
+        page.page.keyboard.press("-")
+    page.page.wait_for_selector("#stage[data-level='1'][data-width='192']")
+    page.page.keyboard.press("0")
+    page.page.wait_for_selector("#stage[data-level='0']")
+
+
+def test_from_well_to_well_by_key(page: Any, shown: ViewerServer) -> None:
+    wells = shown.plates.plates["P1"].wells
+    page.page.locator(f"#grid [data-well={wells[0]}]").focus()
+    page.page.keyboard.press("ArrowRight")
+    beside = f"{wells[0][0]}{int(wells[0][1:]) + 1:02d}"
+    assert page.page.evaluate("document.activeElement.dataset.well") == beside
+    page.page.keyboard.press("ArrowLeft")
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_selector(f"#stage[data-shown^={wells[0]}]")
+    page.page.keyboard.press("ArrowRight")
+    page.page.wait_for_selector(f"#stage[data-shown^={wells[1]}]")
+    page.page.keyboard.press("ArrowLeft")
+    page.page.wait_for_selector(f"#stage[data-shown^={wells[0]}]")
+    # The first well and the fourth hold the same, and so do those of the second plate.
+    page.page.keyboard.press("Shift+ArrowRight")
+    page.page.wait_for_selector(f"#stage[data-shown^={wells[3]}]")
+    page.page.keyboard.press("Shift+ArrowRight")
+    page.page.wait_for_selector(f"#stage[data-shown^={shown.plates.plates['P2'].wells[0]}]")
+    assert page.page.input_value("#plate") == "P2"
+    page.page.keyboard.press("Escape")
+    page.page.wait_for_selector("#mosaic[data-shown=P2]")
+    page.page.go_back()
+    page.page.wait_for_selector("#well-view:not([hidden])")
+
+
+def test_napari_and_the_place_are_told(page: Any, shown: ViewerServer) -> None:
+    well = shown.plates.plates["P1"].wells[0]
+    open_well(page.page, well)
+    told = shown.plates.well("P1", well)
+    assert page.page.inner_text("#napari") == told["napari"]
+    assert page.page.inner_text("#path") == told["path"]
+    page.page.click("[data-copies=napari]")
+    page.page.wait_for_selector("[data-copies=napari]:not(:text-is('copy'))")
+
+
+def test_a_fault_is_said_on_the_page(browser: Any, shown: ViewerServer) -> None:
+    with browser.watched() as watched:
+        watched.page.goto(f"{shown.address}#plate=P9")
+        watched.page.wait_for_selector("#trouble:not([hidden])")
+        assert "has no plate 'P9' with images; it has P1, P2" in watched.page.inner_text("#trouble")
