@@ -185,3 +185,9 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium here; install the package chromium, or name one in PHENODOSE_CHROMIUM")
     with beside.started() as chromium:
         yield chromium
+
+
+@pytest.fixture(scope="module")
+def fresh_environment(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A virtual environment into which nothing but phenodose is installed; see fresh_environment.py."""
+    return _beside("fresh_environment").FreshEnvironment(tmp_path_factory.mktemp("fresh"))

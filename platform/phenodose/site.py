@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError
 from phenodose.places import read_bytes
+from phenodose.plugin_limits import Limits, PluginLimits
+from phenodose.plugins.choices import PluginChoices
 from phenodose.quality.limits import QualitySettings, WellSettings
 
 SITE_NAME = "site.toml"
@@ -24,6 +26,8 @@ class SiteSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     quality: QualitySettings = Field({}, description="Limits of quality figures for all screens")
     wells: WellSettings = Field(WellSettings(), description="What is done with doubtful wells of all screens")
+    plugins: PluginChoices = Field(PluginChoices(), description="Plugins that this site disables or chooses")
+    plugin_limits: PluginLimits = Field(PluginLimits(), description="What plugins of other distributions may take")
 
 
 def read_site(root: Path) -> SiteSettings:
@@ -63,6 +67,10 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
     """The settings that may stand where an unknown one stands."""
     if len(place) == 1:
         return list(SiteSettings.model_fields)
+    if place[0] == "plugins":
+        return list(PluginChoices.model_fields)
+    if place[0] == "plugin_limits":
+        return list((PluginLimits if len(place) == 2 else Limits).model_fields)
     from phenodose.quality.limits import QualitySetting
 
     return list((WellSettings if place[0] == "wells" else QualitySetting).model_fields)

@@ -138,7 +138,14 @@ def test_a_check_shows_parameters_with_defaults(run) -> None:
     code, out, _ = run("check", "tuned", "--json")
     told = json.loads(out)
     assert code == 0
-    assert told["parameters"] == {"level": {"default": 7, "description": "Wanted level"}}
+    assert told["parameters"]["level"] == {
+        "default": 7,
+        "description": "Wanted level",
+        "type": "whole number",
+        "range": "",
+        "unit": "",
+    }
+    assert set(told["rules"].values()) == {"kept"}
     assert (told["version"], told["contract"], told["distribution"]) == ("1", 1, "other-plugins 1.0")
     _, out, _ = run("check", "tuned")
     assert "scorer tuned 1: ok, contract 1" in out
@@ -175,3 +182,47 @@ def test_a_staged_readout_shows_its_phases(run) -> None:
     code, out, _ = run("check", "cnn", "--json")
     assert code == 0
     assert json.loads(out)["phases"] == ["phase1", "phase2", "phase3"]
+
+
+BROKEN = """
+import itertools
+from phenodose.plugins import Scorer
+
+_drawn = itertools.count()
+
+class Unsteady(Scorer):
+    name = "unsteady"
+    version = "1"
+    description = "Another score every time"
+
+    def score(self, curves):
+        return curves.top + next(_drawn)
+"""
+
+
+def test_a_plugin_that_breaks_a_rule_is_exit_code_2_with_rule_and_example(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(tmp_path, "unsteady-plugin", "[phenodose.scorers]\nunsteady = unsteady_plugin:Unsteady\n", BROKEN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code, out, err = run("check", "unsteady")
+    assert (code, out) == (2, "")
+    assert "scorer 'unsteady' of unsteady-plugin 1.0 breaks" in err
+    assert "the same curves get the same scores" in err
+    assert "smallest example" in err
+
+
+def test_the_list_follows_the_site_and_tells_versions_and_parameters(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site.toml").write_text('[plugins]\ndisable = ["scorer:auc", "reader:fax"]\n', encoding="utf-8")
+    monkeypatch.setenv("PHENODOSE_STORE", str(tmp_path))
+    code, out, err = run("list")
+    assert code == 0
+    assert "DISABLED: scorer 'auc'" in out
+    assert "reader:fax is not installed" in err
+    _, out, _ = run("list", "--json")
+    rows = {(row["kind"], row["name"]): row for row in json.loads(out)}
+    assert rows["scorer", "auc"]["status"] == "disabled"
+    assert rows["scorer", "dss_asym"]["version"]
+    assert rows["scorer", "dss_asym"]["parameters"]["amin"]["range"] == "from 0 below 100"

@@ -1,18 +1,14 @@
 """The three examples install with pip into a fresh environment, and a screen goes through all of them.
 
-The environment sees the libraries of this one; the examples' code it has from pip alone.
+The examples' code comes from pip alone (`fresh_environment.py`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import site
-import subprocess
-import venv
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,43 +20,25 @@ DOSES_NM = (1, 10, 100, 1000, 10000)
 SIDE = 96
 SPACE = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
 
-Run = Callable[..., str]
-
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Runs `python` of a fresh environment that holds the examples; gives back what it printed."""
-    place = tmp_path_factory.mktemp("site")
-    made = place / "environment"
-    venv.EnvBuilder(with_pip=False, symlinks=True).create(made)
-    python = made / "bin" / "python"
-    libraries = next((made / "lib").glob("python*/site-packages"))
-    shared = "; ".join(f"site.addsitedir({path!r})" for path in site.getsitepackages())
-    (libraries / "libraries.pth").write_text(f"import site; {shared}\n", encoding="utf-8")
-    env = {key: value for key, value in os.environ.items() if key not in ("DAGSTER_HOME", "PYTHONPATH")}
-    env |= {"PHENODOSE_STORE": str(place / "store")}
-
-    def call(*arguments: str | Path, cwd: Path = place) -> str:
-        command = [str(python), *map(str, arguments)]
-        result = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, check=False, timeout=400)
-        assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
-        return result.stdout
-
+def site(fresh_environment: Any) -> Any:
+    """A fresh environment with the three examples in it."""
+    place = fresh_environment.folder
     for name in EXAMPLES:
         shutil.copytree(ROOT / "examples" / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-    pip = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index")
-    call(*pip, "--disable-pip-version-check", *(place / name for name in EXAMPLES))
-    return call
+    fresh_environment.run("pip", "install", *(f"./{name}" for name in EXAMPLES))
+    return fresh_environment
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_its_own_tests_pass(run: Run, name: str, tmp_path: Path) -> None:
+def test_its_own_tests_pass(site: Any, name: str, tmp_path: Path) -> None:
     own = shutil.copytree(ROOT / "examples" / name / "tests", tmp_path / "tests")
-    assert " passed" in run("-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", own, cwd=tmp_path)
+    assert " passed" in site.run("pytest", "-q", "-W", "error", "-p", "no:cacheprovider", own, cwd=tmp_path)
 
 
-def test_each_is_listed_with_its_distribution(run: Run) -> None:
-    listed = {one["name"]: one for one in json.loads(run("-m", "phenodose", "plugins", "list", "--json"))}
+def test_each_is_listed_with_its_distribution(site: Any) -> None:
+    listed = {one["name"]: one for one in json.loads(site.phenodose("plugins", "list", "--json"))}
     wanted = {
         "cellvoyager": "phenodose-cellvoyager 1.0",
         "gr_nauc": "phenodose-gr-nauc 1.0",
@@ -69,7 +47,13 @@ def test_each_is_listed_with_its_distribution(run: Run) -> None:
     }
     assert {name: listed[name]["distribution"] for name in wanted} == wanted
     for name in wanted:
-        run("-m", "phenodose", "plugins", "check", name)
+        assert "all kept; others are tried with --full" in site.phenodose("plugins", "check", name)
+
+
+def test_all_rules_can_be_tried_from_the_command_line(site: Any, screen: Path) -> None:
+    told = json.loads(site.phenodose("plugins", "check", "cellvoyager", "--full", "--raw", screen / "P1", "--json"))
+    assert len(told["rules"]) > 15
+    assert set(told["rules"].values()) == {"kept"}
 
 
 def spheroid(viability: float, rng: np.random.Generator) -> np.ndarray:
@@ -121,13 +105,13 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_screen_goes_through_all_of_them(run: Run, screen: Path) -> None:
+def test_a_screen_goes_through_all_of_them(site: Any, screen: Path) -> None:
     assets = ("layout", "plate_images", "viability/spheroid_area", "curves/spheroid_area", "scores/gr_nauc")
     assets += ("scores/dss_asym", "patient_report")
-    run("-m", "phenodose", "run", screen, "--select", ",".join(assets))
+    site.phenodose("run", screen, "--select", ",".join(assets))
 
     def asked(sql: str) -> list[dict[str, object]]:
-        return json.loads(run("-m", "phenodose", "sql", sql, "--format", "json"))
+        return json.loads(site.phenodose("sql", sql, "--format", "json"))
 
     assert asked("SELECT DISTINCT plugin, plugin_version FROM plates") == [
         {"plugin": "cellvoyager", "plugin_version": "1.0"}
@@ -145,7 +129,7 @@ def test_a_screen_goes_through_all_of_them(run: Run, screen: Path) -> None:
     assert scores["dss_asym", "Killer"]["score"] > 10 > scores["dss_asym", "Inert"]["score"]
     assert scores["gr_nauc", "Killer"]["score"] < 60 < 90 < scores["gr_nauc", "Inert"]["score"] < 105
     report = screen.parent / "report.html"
-    run("-m", "phenodose", "report", "CV_V1_DS1", "--out", report)
+    site.phenodose("report", "CV_V1_DS1", "--out", report)
     text = report.read_text(encoding="utf-8")
     assert "spheroid_area" in text
     assert "gr_nauc" in text

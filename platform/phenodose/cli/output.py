@@ -6,6 +6,7 @@ Belongs here: presentation used by more than one command. Does not belong here: 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +20,33 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def store_option(function: Function) -> Function:
-    """The `--store` option."""
+    """The `--store` option; which plugins are used follows the site.toml of that store."""
     return click.option(
         "--store",
         metavar="DIR",
         default=None,
+        callback=_at_store,
         help="Store: a folder or s3://bucket/prefix; default $PHENODOSE_STORE, else ./store.",
     )(function)
+
+
+def _at_store(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """While the command runs, $PHENODOSE_STORE is the store, also in the processes that it starts."""
+    if value:
+        from phenodose.plugins import registry
+
+        before = os.environ.get("PHENODOSE_STORE")
+
+        def put_back() -> None:
+            os.environ.pop("PHENODOSE_STORE", None)
+            if before is not None:
+                os.environ["PHENODOSE_STORE"] = before
+            registry.cache_clear()
+
+        ctx.call_on_close(put_back)
+        os.environ["PHENODOSE_STORE"] = value if "://" in value else os.path.abspath(os.path.expanduser(value))  # noqa: PTH100, PTH111
+        registry.cache_clear()
+    return value
 
 
 def json_option(function: Function) -> Function:

@@ -1,19 +1,24 @@
 """`phenodose plugins`: list what is installed, check one plugin, begin a new one.
 
-Does not belong here: finding plugins (`phenodose.plugins.registry`) and the files of a new one
-(`phenodose.plugins.scaffold`).
+Does not belong here: finding plugins (`phenodose.plugins.registry`), the rules of the contract (`phenodose.testing`)
+and the files of a new one (`phenodose.plugins.scaffold`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from phenodose.cli.output import json_option, print_json
+from phenodose.cli.plugin_options import given_parameters, plugin_options
 from phenodose.errors import PluginError
-from phenodose.plugins import CONTRACT, KINDS, Found, Kind, Plugin, StagedReadout, registry
+from phenodose.plugins import KINDS, Found, Kind, Plugin, StagedReadout, registry
+from phenodose.plugins.parameters import default_text, parameter_facts
+
+if TYPE_CHECKING:
+    from phenodose.testing.trial import Tried
 
 
 @click.group("plugins")
@@ -28,7 +33,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_plugins(as_json: bool) -> None:
-    """List every installed plugin, broken ones included, with its distribution.
+    """List every installed plugin, broken and disabled ones included, with its version and distribution.
 
     \b
     Example: phenodose plugins list --json
@@ -40,19 +45,75 @@ def list_plugins(as_json: bool) -> None:
     for kind in KINDS:
         click.echo(f"{kind}s")
         for one in [f for f in found if f.kind == kind]:
-            told = _class_of(one).description if one.status == "ok" else f"{one.status.upper()}: {one.error}"
-            click.echo(f"  {one.name:<16} {told} [{one.distribution}]")
+            click.echo(f"  {one.name:<16} {_told(one)} [{one.distribution}]")
+    for note in registry().notes():
+        click.echo(f"phenodose: note: {note}", err=True)
 
 
 @command.command("check")
 @click.argument("name")
 @click.option("--kind", type=click.Choice(list(KINDS)), help="Needed only where two kinds have this name.")
+@click.option("--quick/--full", "quick", default=True, help="Rules that take seconds (default), or all of them.")
+@click.option(
+    "--raw",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="For a reader: a small raw folder of its microscope, to try all rules on a copy of it.",
+)
+@plugin_options
 @json_option
-def check(name: str, kind: Kind | None, as_json: bool) -> None:
-    """Import the plugin NAME, check it against the contract, and show its parameters.
+def check(name: str, kind: Kind | None, quick: bool, raw: Path | None, given: tuple[str, ...], as_json: bool) -> None:
+    """Import the plugin NAME, try it on the rules of the contract, and show its parameters.
 
     \b
-    Example: phenodose plugins check dss_asym
+    Examples: phenodose plugins check dss_asym
+      phenodose plugins check cnn --full -p backbone=micro -p epochs_phase1=2
+    """
+    one = _the_one(name, kind)
+    loaded = registry().get(one.kind, name)
+    parameters = given_parameters(given, {name: loaded}).get(name, {})
+    loaded(parameters)  # what cannot be made is told before it is tried
+    told = _as_json(next(f for f in registry().report() if (f.kind, f.name) == (one.kind, name)))
+    if issubclass(loaded, StagedReadout):
+        told["phases"] = [phase.name for phase in loaded.phases]
+    tried = _tried(one.kind, name, parameters, not quick, raw)
+    broken = [rule for rule in tried or () if rule.outcome == "broken"]
+    told["untried"] = _untried(one.kind, quick, raw)
+    told["rules"] = None if tried is None else {rule.rule: rule.outcome for rule in tried}
+    if not broken and as_json:
+        print_json(told)
+    elif not broken:
+        _print(told)
+    if broken:
+        messages = "\n".join(f"- {rule.rule}: {rule.message}" for rule in broken)
+        raise PluginError(
+            f"{one.kind} {name!r} of {one.distribution} breaks {len(broken)} of {len(tried or ())} rules of the "
+            f"contract:\n{messages}\nMend {one.target} or tell its author; docs/plugins.md explains the rules."
+        )
+
+
+@command.command("new")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(list(KINDS)), default="scorer", show_default=True, help="What it is.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder to make it in.")
+def new(name: str, kind: Kind, out: Path) -> None:
+    """Write a distribution with a plugin NAME that installs, works and has its tests.
+
+    \b
+    Example: phenodose plugins new mean-inhibition --kind scorer
+    """
+    from phenodose.plugins.scaffold import new_plugin, next_steps, plugin_name
+
+    folder = new_plugin(name, kind, out)
+    click.echo(f"{folder}\nNext:")
+    for step in next_steps(folder, kind, plugin_name(name)):
+        click.echo(f"  {step}")
+
+
+def _the_one(name: str, kind: Kind | None) -> Found:
+    """The installed plugin of that name.
+
+    Raises:
+        PluginError: there is none, or there is one in more than one kind.
     """
     matches = [one for one in registry().report() if one.name == name and kind in (None, one.kind)]
     if not matches:
@@ -61,31 +122,20 @@ def check(name: str, kind: Kind | None, as_json: bool) -> None:
     if len(matches) > 1:
         kinds = " or ".join(f"--kind {one.kind}" for one in matches)
         raise PluginError(f"plugin {name!r} exists in more than one kind; add {kinds}.")
-    loaded = registry().get(matches[0].kind, name)
-    one = next(f for f in registry().report() if (f.kind, f.name) == (matches[0].kind, name))
-    told = _as_json(one) | {"contract": CONTRACT, "parameters": _parameters(loaded)}
-    if issubclass(loaded, StagedReadout):
-        told["phases"] = [phase.name for phase in loaded.phases]
-    if as_json:
-        print_json(told)
-    else:
-        _print(told)
+    return matches[0]
 
 
-@command.command("new")
-@click.argument("name")
-@click.option("--kind", type=click.Choice(["scorer"]), default="scorer", show_default=True, help="What it is.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Folder to make it in.")
-def new(name: str, kind: str, out: Path) -> None:
-    """Write a distribution with a scorer NAME that installs, works and has a test.
+def _tried(kind: Kind, name: str, parameters: dict[str, Any], full: bool, raw: Path | None) -> list[Tried] | None:
+    """How the rules went; None where pytest, which tries them, is not installed."""
+    from phenodose.testing.trial import can_try, try_plugin
 
-    \b
-    Example: phenodose plugins new mean_inhibition --kind scorer
-    """
-    from phenodose.plugins.scaffold import new_scorer
+    return try_plugin(kind, name, parameters, full, raw) if can_try() else None
 
-    folder = new_scorer(name, out)
-    click.echo(f"{folder}\nInstall it with `pip install -e {folder}`, then `phenodose plugins check {name}`.")
+
+def _untried(kind: Kind, quick: bool, raw: Path | None) -> str:
+    """How the rules that were left out are tried; '' if there are none."""
+    needed = (["--full"] if quick else []) + (["--raw FOLDER"] if kind == "reader" and raw is None else [])
+    return f"others are tried with {' '.join(needed)}" if needed else ""
 
 
 def _print(told: dict[str, Any]) -> None:
@@ -95,17 +145,23 @@ def _print(told: dict[str, Any]) -> None:
     if "phases" in told:
         click.echo(f"  phases: {', '.join(told['phases'])}")
     for name, about in told["parameters"].items():
-        meaning = f"  {about['description']}" if about["description"] else ""
-        click.echo(f"  {name} = {about['default']!r}{meaning}")
+        range_ = f" ({about['range']})" if about["range"] else ""
+        click.echo(f"  {name} = {about['default']!r}{range_}  {about['description']}".rstrip())
     if not told["parameters"]:
         click.echo("  no parameters")
+    if told["rules"] is None:
+        click.echo("  rules of the contract not tried: pytest is not installed")
+    else:
+        rest = f"; {told['untried']}" if told["untried"] else ""
+        click.echo(f"  {len(told['rules'])} rules of the contract tried, all kept{rest}")
 
 
-def _parameters(loaded: type[Plugin]) -> dict[str, dict[str, Any]]:
-    """Parameter -> its default and meaning; all parameters must have a default."""
-    defaults = loaded().parameters.model_dump(mode="json")
-    fields = loaded.Parameters.model_fields
-    return {name: {"default": defaults[name], "description": field.description or ""} for name, field in fields.items()}
+def _told(one: Found) -> str:
+    """One line on a plugin, for the list."""
+    if one.status != "ok":
+        return f"{one.status.upper()}: {one.error}"
+    plugin = _class_of(one)
+    return f"{plugin.version:<4} {plugin.description}"
 
 
 def _as_json(one: Found) -> dict[str, Any]:
@@ -118,7 +174,18 @@ def _as_json(one: Found) -> dict[str, Any]:
         "error": one.error,
     }
     if one.status == "ok":
-        told |= {"version": _class_of(one).version, "description": _class_of(one).description}
+        plugin = _class_of(one)
+        told |= {"version": plugin.version, "description": plugin.description, "contract": plugin.contract}
+        told["parameters"] = {
+            facts.name: {
+                "default": default_text(facts) if facts.required else facts.default,
+                "description": facts.description,
+                "type": facts.type,
+                "range": facts.range,
+                "unit": facts.unit,
+            }
+            for facts in parameter_facts(plugin.Parameters)
+        }
     return told
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from phenodose.cli.output import json_option, print_json, progress_display
+from phenodose.cli.plugin_options import given_parameters, plugin_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +87,7 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     callback=_amin,
     help="Least inhibition that counts [percent], for scorers that know it.",
 )
+@plugin_options
 @click.option("--reference", type=_FILE, help="Table of reference samples: adds the selective scores.")
 @click.option(
     "--doublings",
@@ -130,6 +132,7 @@ def command(
     rises_with: Any,
     mask_uncontrolled: bool,
     amin: str | float | None,
+    given: tuple[str, ...],
     reference: Path | None,
     doublings: float | None,
     per_replicate: bool,
@@ -157,7 +160,7 @@ def command(
     places = _places(out, curves_out, qc_out)
     place = None if reference is None else str(reference)
     scorers, selective = _scorers(
-        scorer_names or ("dss_asym",), {"amin": amin, "reference": place, "doublings": doublings}
+        scorer_names or ("dss_asym",), {"amin": amin, "reference": place, "doublings": doublings}, given
     )
     with progress_display("samples scored") as listener:
         scored = score_layout(
@@ -216,10 +219,13 @@ def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
     return places
 
 
-def _scorers(names: tuple[str, ...], given: dict[str, Any]) -> tuple[list[Scorer], list[Scorer]]:
+def _scorers(
+    names: tuple[str, ...], given: dict[str, Any], parameters: tuple[str, ...]
+) -> tuple[list[Scorer], list[Scorer]]:
     """The scorers of these names, and those that reference samples make possible.
 
-    What is given goes to the scorers that have such a parameter.
+    What is given goes to the scorers that have such a parameter; of `parameters` ([PLUGIN.]NAME=VALUE) likewise, and
+    they win.
     """
     from phenodose.dose_response.reference_samples import read_reference
     from phenodose.errors import InputError
@@ -239,7 +245,8 @@ def _scorers(names: tuple[str, ...], given: dict[str, Any]) -> tuple[list[Scorer
         name: {option: value for option, value in given.items() if value is not None and option in known}
         for name, known in fields.items()
     }
-    made = {name: registry().create("scorer", name, values[name]) for name in fields}
+    own = given_parameters(parameters, named | added)
+    made = {name: registry().create("scorer", name, values[name] | own.get(name, {})) for name in fields}
     return [made[name] for name in named], [made[name] for name in added]
 
 

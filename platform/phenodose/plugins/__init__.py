@@ -5,7 +5,8 @@ Readers, readouts, scorers and embedders are found by the entry-point groups `ph
 `plugins/` and register the same way as anyone's.
 """
 
-from phenodose.plugins.base import CONTRACT, Parameters, Plugin
+from phenodose.plugins.base import CONTRACT, Parameters, Plugin, contract_fault, contract_text
+from phenodose.plugins.choices import PluginChoices
 from phenodose.plugins.embedders import AnyEmbedder, Embedder, ReferenceEmbedder, WellFeatures
 from phenodose.plugins.plane_index import PLANES, missing_images, planes_frame
 from phenodose.plugins.readers import Reader, choose_reader
@@ -43,6 +44,7 @@ __all__ = [
     "Phase",
     "PlateReaderReadout",
     "Plugin",
+    "PluginChoices",
     "Progress",
     "Reader",
     "Readout",
@@ -57,6 +59,8 @@ __all__ = [
     "TrainingSet",
     "WellFeatures",
     "choose_reader",
+    "contract_fault",
+    "contract_text",
     "group_of",
     "missing_images",
     "no_progress",

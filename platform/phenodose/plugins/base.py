@@ -14,8 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from phenodose.errors import PluginError
 
-#: Version of the plugin contract. A plugin states the one it was written for in `contract`.
+#: Version of the plugin contract: raised when a plugin that kept it yesterday may fail today (a method, an argument,
+#: a returned column or its meaning goes or changes). A plugin states the one it was written for in `contract`.
 CONTRACT = 1
+#: Raised when something is added that a plugin may use and need not; begins at 0 again with every CONTRACT.
+CONTRACT_MINOR = 0
 
 
 class Parameters(BaseModel):
@@ -41,8 +44,9 @@ class Plugin(ABC):
     version: ClassVar[str]
     #: One sentence for lists, the asset's description and the docs.
     description: ClassVar[str]
-    #: Version of the contract that the plugin was written for.
-    contract: ClassVar[int] = CONTRACT
+    #: Version of the contract that the plugin was written for: 1, or "1.2" if it needs what 1.2 added. A plugin that
+    #: declares none was written for the first.
+    contract: ClassVar[int | str] = 1
     #: The pydantic model of the parameters.
     Parameters: ClassVar[type[Parameters]] = Parameters
 
@@ -64,3 +68,24 @@ class Plugin(ABC):
             )
             names = ", ".join(self.Parameters.model_fields) or "none"
             raise PluginError(f"parameters of {self.name}: {faults} (its parameters are: {names}).") from error
+
+
+def contract_text() -> str:
+    """The contract that this phenodose speaks, as text: '1', or '1.2'."""
+    return f"{CONTRACT}.{CONTRACT_MINOR}" if CONTRACT_MINOR else str(CONTRACT)
+
+
+def contract_fault(declared: Any) -> str:
+    """Why a plugin written for this contract cannot be used, naming both versions; '' if it can.
+
+    Another version is refused either way; of the same version a plugin may be older in its minor part, not newer.
+    """
+    parts = str(declared).split(".")
+    if isinstance(declared, bool | float) or len(parts) > 2 or not all(part.isdecimal() for part in parts):
+        return f'declares the contract {declared!r}; write `contract = {CONTRACT}` or `contract = "{CONTRACT}.1"`'
+    theirs = (int(parts[0]), int(parts[1]) if len(parts) == 2 else 0)
+    ours = (CONTRACT, CONTRACT_MINOR)
+    if theirs[0] == ours[0] and theirs <= ours:
+        return ""
+    remedy = "update phenodose" if theirs > ours else "install a newer version of the plugin"
+    return f"was written for plugin contract {declared}, this phenodose speaks {contract_text()}: {remedy}"

@@ -13,11 +13,15 @@ from importlib import metadata
 from typing import Any, Literal
 
 from phenodose.errors import Faults, PluginError
-from phenodose.plugins.base import CONTRACT, Plugin
+from phenodose.plugins.base import Plugin, contract_fault
+from phenodose.plugins.choices import PluginChoices, site_choices
 from phenodose.plugins.embedders import AnyEmbedder
 from phenodose.plugins.readers import Reader
 from phenodose.plugins.readouts import Readout
 from phenodose.plugins.scorers import Scorer
+
+#: The distribution of the built-in plugins.
+OURS = "phenodose"
 
 Kind = Literal["reader", "readout", "scorer", "embedder"]
 
@@ -39,7 +43,7 @@ class Found:
         distribution: installed distribution that offers it, with its version.
         target: the object it names, 'module:Class'.
         status: 'found' until it is loaded, then 'ok'; 'broken' if it cannot be used; 'clash' if another
-            distribution offers the same name.
+            distribution offers the same name; 'disabled' if the site's configuration says so.
         error: what is wrong and how to mend it; '' if nothing.
     """
 
@@ -47,15 +51,23 @@ class Found:
     name: str
     distribution: str
     target: str
-    status: Literal["found", "ok", "broken", "clash"] = "found"
+    status: Literal["found", "ok", "broken", "clash", "disabled"] = "found"
     error: str = ""
 
 
 class Registry:
     """What is installed, by kind and name."""
 
-    def __init__(self, entry_points: Iterable[metadata.EntryPoint] | None = None) -> None:
-        """Collect the entry points (of all installed distributions by default); nothing is imported."""
+    def __init__(
+        self, entry_points: Iterable[metadata.EntryPoint] | None = None, choices: PluginChoices | None = None
+    ) -> None:
+        """Collect the entry points (of all installed distributions by default); nothing is imported.
+
+        Args:
+            entry_points: what is offered.
+            choices: what the site disables and chooses; nothing by default.
+        """
+        self._choices = choices or PluginChoices()
         wanted = {group_of(kind): kind for kind in KINDS}
         offered: dict[tuple[Kind, str], list[metadata.EntryPoint]] = {}
         for point in _installed() if entry_points is None else entry_points:
@@ -66,9 +78,9 @@ class Registry:
                     points.append(point)
         for points in offered.values():
             points.sort(key=_distribution)
-        self._points = dict(sorted(offered.items()))
+        self._points = {key: self._chosen(key, points) for key, points in sorted(offered.items())}
         self._classes: dict[tuple[Kind, str], type[Plugin]] = {}
-        self._found: dict[tuple[Kind, str], Found] = {key: _found(*key, points) for key, points in self._points.items()}
+        self._found: dict[tuple[Kind, str], Found] = {key: self._first_look(key) for key in self._points}
 
     def names(self, kind: Kind) -> list[str]:
         """Names offered for a kind, broken ones included, in order."""
@@ -86,7 +98,7 @@ class Registry:
             known = ", ".join(self.names(kind)) or "none"
             raise PluginError(f"{kind} {name!r} is not installed; installed are: {known}.")
         if key not in self._classes:
-            if self._found[key].status in ("found", "broken"):
+            if self._found[key].status == "found":
                 self._load(key)
             if self._found[key].error:
                 raise PluginError(self._found[key].error)
@@ -107,8 +119,8 @@ class Registry:
         return classes
 
     def problems(self) -> list[Found]:
-        """Every plugin that cannot be used, with the reason; loads all plugins."""
-        return [found for found in self.report(load=True) if found.error]
+        """Every plugin that cannot be used and was not disabled, with the reason; loads all plugins."""
+        return [found for found in self.report(load=True) if found.error and found.status != "disabled"]
 
     def refuse_clashes(self) -> None:
         """Raise PluginError if a name is offered by two distributions; one message names them all."""
@@ -123,15 +135,45 @@ class Registry:
                 self.usable(kind)
         return list(self._found.values())
 
+    def notes(self) -> list[str]:
+        """Sentences on what the site's configuration names and nothing offers."""
+        known = {f"{kind}:{name}" for kind, name in self._points}
+        named = [*self._choices.disable, *self._choices.choose]
+        return [f"site.toml, [plugins]: {one} is not installed; take it out." for one in named if one not in known]
+
+    def _chosen(self, key: tuple[Kind, str], points: list[metadata.EntryPoint]) -> list[metadata.EntryPoint]:
+        """The offer of the distribution that the site chose; all of them where it chose none of these."""
+        wanted = self._choices.choose.get(":".join(key))
+        return [point for point in points if wanted and _distribution(point).split(" ")[0] == wanted] or points
+
+    def _first_look(self, key: tuple[Kind, str]) -> Found:
+        """What can be told of a name without importing anything."""
+        found = _found(*key, self._points[key])
+        label = ":".join(key)
+        if label in self._choices.disable:
+            error = (
+                f"{found.kind} {found.name!r} of {found.distribution} is disabled by this site; take {label!r} out of "
+                "`disable` in the table [plugins] of site.toml to use it."
+            )
+            return replace(found, status="disabled", error=error)
+        wanted = self._choices.choose.get(label)
+        if wanted is not None and wanted not in [one.split(" ")[0] for one in map(_distribution, self._points[key])]:
+            error = (
+                f"{found.kind} {found.name!r}: site.toml chooses the distribution {wanted!r}, which does not offer it; "
+                f"installed is that of {found.distribution}. Install {wanted} or mend `choose` in the table [plugins]."
+            )
+            return replace(found, status="broken", error=error)
+        return found
+
     def _load(self, key: tuple[Kind, str]) -> None:
         kind, name = key
         found = self._found[key]
         try:
             loaded = self._points[key][0].load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             problem = f"fails to import: {type(error).__name__}: {error}"
         else:
-            problem = _contract_fault(kind, name, loaded)
+            problem = _contract_fault(kind, name, loaded, found.distribution.split(" ")[0] == OURS)
             if not problem:
                 self._classes[key] = loaded
                 self._found[key] = replace(found, status="ok", error="")
@@ -145,8 +187,8 @@ class Registry:
 
 @cache
 def registry() -> Registry:
-    """The registry of this process; `registry.cache_clear()` looks again after an installation."""
-    return Registry()
+    """The registry of this process, with the choices of the site; `registry.cache_clear()` looks again."""
+    return Registry(choices=site_choices())
 
 
 def _distribution(point: metadata.EntryPoint) -> str:
@@ -157,20 +199,24 @@ def _found(kind: Kind, name: str, points: list[metadata.EntryPoint]) -> Found:
     if len(points) == 1:
         return Found(kind, name, _distribution(points[0]), points[0].value)
     offers = " and ".join(f"{_distribution(point)} ({point.value})" for point in points)
-    error = f"{kind} {name!r} is offered by {len(points)} distributions: {offers}. Uninstall or rename all but one."
+    error = (
+        f"{kind} {name!r} is offered by {len(points)} distributions: {offers}. Uninstall or rename all but one, or "
+        f'choose one in the table [plugins] of site.toml: choose = {{ "{kind}:{name}" = '
+        f'"{_distribution(points[0]).split(" ")[0]}" }}'
+    )
     return Found(kind, name, " and ".join(_distribution(p) for p in points), points[0].value, "clash", error)
 
 
-def _contract_fault(kind: Kind, name: str, loaded: Any) -> str:
-    """In what the loaded object breaks the contract, or '' if in nothing."""
+def _contract_fault(kind: Kind, name: str, loaded: Any, ours: bool) -> str:
+    """In what the loaded object breaks the contract, or '' if in nothing; our own plugins follow our contract."""
     base = KINDS[kind]
     if not (isinstance(loaded, type) and issubclass(loaded, base)):
         return f"is not a subclass of phenodose.plugins.{base.__name__}"
     for attribute in ("name", "version", "description"):
         if not isinstance(getattr(loaded, attribute, None), str):
             return f"does not declare `{attribute}`"
-    if loaded.contract != CONTRACT:
-        return f"was written for plugin contract {loaded.contract}, this phenodose speaks {CONTRACT}"
+    if not ours and (fault := contract_fault(loaded.contract)):
+        return fault
     if loaded.name != name:
         return f"declares the name {loaded.name!r} but its entry point says {name!r}"
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))

@@ -95,6 +95,8 @@ def scorer(
             (Scorer,),
             {
                 "__module__": function.__module__,
+                # The class takes the function's place in its module, and there pickle looks for it.
+                "__qualname__": function.__qualname__,
                 "__doc__": function.__doc__ or description,
                 "name": name,
                 "version": version,

@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from phenodose.plugins import CONTRACT, Plugin
+from phenodose.plugins import Plugin, contract_fault, contract_text
 
 
 class Broken(AssertionError):
@@ -72,11 +72,8 @@ class PluginConformance:
             value = getattr(self.plugin, attribute, None)
             if not isinstance(value, str) or not value.strip():
                 raise broken(f"a plugin declares `{attribute}` as a text", f"{self.plugin.__name__} has {value!r}")
-        if self.plugin.contract != CONTRACT:
-            raise broken(
-                f"a plugin is written for contract {CONTRACT} to work with this phenodose",
-                f"{self.plugin.name} was written for contract {self.plugin.contract}",
-            )
+        if fault := contract_fault(self.plugin.contract):
+            raise broken(f"a plugin is written for contract {contract_text()} to work with this phenodose", fault)
 
     def test_every_parameter_has_a_default_and_a_meaning(self) -> None:
         """The launchpad form is made of them, and the plugin must work without being told anything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from phenodose.errors import PluginError
-from phenodose.plugins import CONTRACT, Registry, Scorer, registry
+from phenodose.plugins import CONTRACT, Registry, Scorer, registry, scorer
 from phenodose.plugins.registry import KINDS
 
 
@@ -173,3 +174,13 @@ def test_listing_imports_nothing_heavy() -> None:
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@scorer("short_form", version="1", description="For a test")
+def short_form(curve):
+    return curve.top
+
+
+def test_a_scorer_made_of_a_function_travels_to_other_processes() -> None:
+    again = pickle.loads(pickle.dumps(short_form()))
+    assert isinstance(again, short_form)

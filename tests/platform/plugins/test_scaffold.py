@@ -1,4 +1,4 @@
-"""A new plugin distribution installs, is found, keeps the contract, and its own test passes."""
+"""A new plugin distribution of each kind installs, is found, keeps the contract, and its own tests pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 
 from phenodose.cli import main
 from phenodose.errors import InputError, PluginError
-from phenodose.plugins.scaffold import new_scorer
+from phenodose.plugins import KINDS, Kind
+from phenodose.plugins.scaffold import new_plugin, next_steps, plugin_name
 
 
 def run(*command: str, env: dict[str, str], cwd: Path) -> str:
@@ -21,14 +22,26 @@ def run(*command: str, env: dict[str, str], cwd: Path) -> str:
     return done.stdout
 
 
-def test_a_new_scorer_installs_is_found_and_passes_its_own_test(tmp_path: Path) -> None:
-    folder = new_scorer("mean_top", tmp_path)
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_new_plugin_is_complete_and_its_own_tests_pass(tmp_path: Path, kind: Kind) -> None:
+    folder = new_plugin("mean-top", kind, tmp_path)
+    module = f"phenodose_{kind}_mean_top"
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == [
         "README.md",
-        "phenodose_scorer_mean_top.py",
+        f"{module}.py",
         "pyproject.toml",
         "tests/test_mean_top.py",
     ]
+    env = {**os.environ, "PYTHONPATH": str(folder)}
+    pytest_command = (sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    said = run(*pytest_command, env=env, cwd=folder)
+    assert " passed" in said
+    for word in ("failed", "skipped", "error"):
+        assert word not in said
+
+
+def test_a_new_scorer_installs_with_pip_and_is_checked(tmp_path: Path) -> None:
+    folder = new_plugin("mean_top", "scorer", tmp_path)
     site = tmp_path / "site"
     env = {**os.environ, "PYTHONPATH": str(site)}
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index")
@@ -39,37 +52,50 @@ def test_a_new_scorer_installs_is_found_and_passes_its_own_test(tmp_path: Path) 
     assert told["status"] == "ok"
     assert told["distribution"] == "phenodose-scorer-mean-top 1.0"
     assert told["parameters"]["grid_points"]["default"] == 50
-    said = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", env=env, cwd=folder)
-    assert "3 passed" in said
+    assert set(told["rules"].values()) == {"kept"}
 
 
-def test_no_placeholder_is_left(tmp_path: Path) -> None:
-    folder = new_scorer("x1", tmp_path)
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_no_placeholder_is_left(tmp_path: Path, kind: Kind) -> None:
+    folder = new_plugin("x1", kind, tmp_path)
     for file in folder.rglob("*"):
         if file.is_file():
             assert "@" not in file.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["", "Mean", "1st", "a-b", "a__b", "../x", "a b"])
+def test_the_readme_has_the_next_three_commands(tmp_path: Path) -> None:
+    folder = new_plugin("x1", "embedder", tmp_path)
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    for step in next_steps(Path(), "embedder", "x1"):
+        assert step.splitlines()[0] in text
+
+
+def test_hyphens_become_underscores() -> None:
+    assert plugin_name("my-scorer") == "my_scorer"
+
+
+@pytest.mark.parametrize("name", ["", "Mean", "1st", "a--b", "a__b", "../x", "a b", "-a", "a-"])
 def test_a_bad_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="lower-case letters"):
-        new_scorer(name, tmp_path)
+        new_plugin(name, "scorer", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_there_is_kept(tmp_path: Path) -> None:
-    folder = new_scorer("mine", tmp_path)
+    folder = new_plugin("mine", "scorer", tmp_path)
     before = (folder / "README.md").read_bytes()
     with pytest.raises(InputError, match="is there already"):
-        new_scorer("mine", tmp_path)
+        new_plugin("mine", "scorer", tmp_path)
     assert (folder / "README.md").read_bytes() == before
-    with pytest.raises(PluginError, match="already installed"):
-        new_scorer("dss_asym", tmp_path)
+    with pytest.raises(PluginError, match=r"already installed \(phenodose "):
+        new_plugin("dss-asym", "scorer", tmp_path)
 
 
 def test_the_command_says_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["plugins", "new", "mine", "--kind", "scorer", "--out", str(tmp_path)])
+        main(["plugins", "new", "my-map", "--kind", "embedder", "--out", str(tmp_path)])
     assert not ended.value.code
-    assert "pip install -e" in capsys.readouterr().out
-    assert (tmp_path / "phenodose-scorer-mine" / "pyproject.toml").is_file()
+    said = capsys.readouterr().out
+    assert "pip install -e" in said
+    assert "phenodose plugins check my_map" in said
+    assert (tmp_path / "phenodose-embedder-my-map" / "pyproject.toml").is_file()

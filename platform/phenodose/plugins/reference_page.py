@@ -1,0 +1,52 @@
+"""docs/plugin_reference.md, made from what the plugins declare.
+
+Belongs here: the page of all built-in plugins with their parameters. Does not belong here: the contract in words
+(docs/plugins.md), the formulas of scores (docs/scores.md, `scores_page`).
+"""
+
+from __future__ import annotations
+
+from phenodose.plugins.base import Plugin, contract_text
+from phenodose.plugins.parameters import default_text, parameter_facts
+from phenodose.plugins.registry import KINDS, Registry, group_of, registry
+
+_OURS = "phenodose"
+_HEAD = """\
+# Plugins and their parameters
+
+Made by `make docs` from what the plugins declare; do not edit. `phenodose plugins list --json` tells the same of what
+is installed at your site. Plugin contract {contract}.
+
+A parameter is set in `screen.toml` (`[parameters.dss_asym]`, then `amin = 10`), in the launchpad of the Dagster UI,
+with `phenodose run SCREEN --set dss_asym.amin=10`, or with `phenodose score ... -p dss_asym.amin=10`. Whatever was
+used stands in the table `runs`, and `phenodose why` shows it.
+"""
+
+
+def reference_markdown(plugins: Registry | None = None) -> str:
+    """The whole page."""
+    plugins = plugins or registry()
+    lines = [_HEAD.format(contract=contract_text())]
+    for kind in KINDS:
+        lines += [f"## {kind.title()}s", "", f"Entry-point group `{group_of(kind)}`.", ""]
+        ours = {
+            found.name for found in plugins.report() if found.kind == kind and found.distribution.split(" ")[0] == _OURS
+        }
+        for name, plugin in sorted(plugins.usable(kind).items()):
+            if name in ours:
+                lines += _plugin(plugin)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _plugin(plugin: type[Plugin]) -> list[str]:
+    unit = getattr(plugin, "unit", "")
+    facts = [f"version {plugin.version}", *([f"unit {unit}"] if unit else [])]
+    lines = [f"### `{plugin.name}`", "", f"{plugin.description.rstrip('.')}. ({', '.join(facts)})", ""]
+    parameters = parameter_facts(plugin.Parameters)
+    if not parameters:
+        return [*lines, "No parameters.", ""]
+    lines += ["| parameter | type | default | range | unit | meaning |", "|---|---|---|---|---|---|"]
+    for one in parameters:
+        cells = [f"`{one.name}`", one.type, f"`{default_text(one)}`", one.range, one.unit, one.description]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return [*lines, ""]
