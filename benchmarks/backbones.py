@@ -46,6 +46,8 @@ SMALL = "micro_normalised"
 FAST = "mobilenet_v3"
 #: Moving averages have to settle within the few steps of a case; those of MobileNet take thousands.
 MOMENTUM = 0.97
+#: Blends of controls teach the scale between alive and dead, and wells are asked about as augmented copies.
+BLENDS = {"mixup_fraction": 0.8, "inference_copies": 16}
 #: A preprocessing to numbers from -1 to 1; VGG's leads to numbers from -124 to 255.
 ONE = "mobilenet_v2"
 
@@ -71,13 +73,14 @@ def staging(batch_size: int, epochs: int, rate: float, **others: Any) -> dict[st
     """Parameters of a short staging; phases II and III learn at half the rate of phase I."""
     phases = {f"epochs_phase{n}": epochs for n in (1, 2)} | {"epochs_phase3": max(1, epochs // 2)}
     rates = {"learning_rate_phase1": rate, "learning_rate_phase2": rate / 2, "learning_rate_phase3": rate / 2}
-    return {"batch_size": batch_size, **phases, **rates, **others}
+    return {"batch_size": batch_size} | phases | rates | others
 
 
 def cases() -> dict[str, Case]:
     """The cases of the table by name; what is in brackets is changed against the line above."""
     controls, tf28 = {"normalisation_statistics": "controls"}, {"intensity_mode": "tf28"}
     small, fast, slow = staging(1, 12, 3e-4), staging(8, 30, 3e-4), staging(8, 30, 3e-7)
+    long = staging(8, 80, 3e-4, epochs_phase2=60)
     return {
         "plain vgg-input": Case("micro", small, preprocessing="vgg19"),
         "plain vgg-input tf28": Case("micro", small | tf28, preprocessing="vgg19"),
@@ -94,6 +97,9 @@ def cases() -> dict[str, Case]:
         "fast fixed": Case(FAST, fast),
         "fast controls": Case(FAST, fast | controls),
         "fast controls slow": Case(FAST, slow | controls),
+        "fast blends": Case(FAST, fast | controls | BLENDS),
+        "fast long blends": Case(FAST, long | controls | BLENDS),
+        "small preset": Case("micro", CnnReadout.small_parameters() | {"micro_dense": DENSE}),
     }
 
 

@@ -65,15 +65,20 @@ class Machine:
         return flop / self.flops[precision] + traffic / self.bytes_s
 
 
-def best_seconds(call: Callable[[], Any], repeats: int = 6) -> float:
-    """The least time of some calls, until a number of the tensor they give is on the host."""
+def best_seconds(call: Callable[[], Any], at_once: int, repeats: int = 6) -> float:
+    """The least time of a call, of `at_once` in a row until a number of the last tensor is on the host.
+
+    A GPU takes longer to start and to be read than a card's memory takes for one sum.
+    """
     from keras import ops
 
     found = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
-        float(ops.cast(ops.ravel(call())[0], "float32"))
-        found.append(time.perf_counter() - started)
+        for _ in range(at_once):
+            result = call()
+        float(ops.cast(ops.reshape(result, (-1,))[0], "float32"))
+        found.append((time.perf_counter() - started) / at_once)
     return min(found[1:])
 
 
@@ -81,15 +86,15 @@ def measured_machine(gpu: bool) -> Machine:
     """A matrix product in both precisions, and a sum of two large arrays."""
     from keras import ops
 
-    side = 8192 if gpu else 2048
+    side, at_once, numbers = (8192, 16, 2**28) if gpu else (2048, 1, 2**26)
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(side, side)).astype(np.float32)
     flops = {}
     for name, dtype in (("float32", "float32"), ("mixed_bfloat16", "bfloat16")):
         factor = ops.cast(ops.convert_to_tensor(matrix), dtype)
-        flops[name] = 2 * side**3 / best_seconds(partial(ops.matmul, factor, factor))
-    one, other = ops.ones((64 * 2**20,)), ops.ones((64 * 2**20,))
-    return Machine(flops, 3 * 4 * 64 * 2**20 / best_seconds(partial(ops.add, one, other)))
+        flops[name] = 2 * side**3 / best_seconds(partial(ops.matmul, factor, factor), at_once)
+    one, other = ops.ones((numbers,)), ops.ones((numbers,))
+    return Machine(flops, 3 * 4 * numbers / best_seconds(partial(ops.add, one, other), at_once))
 
 
 def arithmetic(network: Any) -> tuple[float, float]:
@@ -107,7 +112,7 @@ def arithmetic(network: Any) -> tuple[float, float]:
 
 
 def training_ways(
-    networks: dict[str, Any], architecture: Any, machine: Machine, steps: int, epochs: int, with_batches: bool
+    networks: dict[str, Any], architecture: Any, machine: Machine, arguments: argparse.Namespace
 ) -> list[Way]:
     """Plain `model.fit` first, then ours."""
     import keras
@@ -117,6 +122,7 @@ def training_ways(
     from phenodose.plugins import TrainingSet
 
     rng = np.random.default_rng(0)
+    steps, epochs = arguments.steps, arguments.repeats + 1
     _, flop = arithmetic(networks["float32"])
     traffic = BYTES_STEP * networks["float32"].count_params()
 
@@ -142,7 +148,7 @@ def training_ways(
             machine.floor_s("float32", flop, traffic),
         )
 
-    def ours(name: str, precision: str, batch_size: int) -> Way:
+    def ours(name: str, precision: str, batch_size: int, device_images_mb: int | None = None) -> Way:
         network, n = sharing(networks[precision]), steps * batch_size
         plan = Plan(
             "phase1",
@@ -155,6 +161,7 @@ def training_ways(
             0.0,
             0,
             adam_as_batch_1=batch_size > 1,
+            device_images_mb=device_images_mb,
         )
         prepare(network, plan)
         coming = train_epochs(network, data(n), plan)
@@ -165,7 +172,10 @@ def training_ways(
         ours("ours, batch 1, float32", "float32", 1),
         ours("ours, batch 1, mixed_bfloat16", "mixed_bfloat16", 1),
     ]
-    if with_batches:
+    if arguments.images_on_device:
+        ways.append(ours("ours, batch 1, images made on the host", "float32", 1, 0))
+        ways.append(ours("ours, batch 1, images on the device", "float32", 1, 4096))
+    if arguments.batches:
         ways.append(ours("ours, batch 8 as batch 1, mixed_bfloat16", "mixed_bfloat16", 8))
     return ways
 
@@ -234,17 +244,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", default="vgg19", choices=["vgg19", "vgg16", "micro"])
     parser.add_argument("--size-px", type=int, default=224)
-    parser.add_argument("--steps", type=int, default=2, help="steps a measurement")
+    parser.add_argument("--steps", type=int, help="steps a measurement; 2 on processors, 256 on a GPU")
     parser.add_argument("--wells", type=int, default=32, help="wells a measurement of inference, one batch of ours")
     parser.add_argument("--repeats", type=int, default=5, help="measurements of training; inference has about half")
     parser.add_argument("--batches", action="store_true", help="measure also batches of 8 with adam_as_batch_1")
+    parser.add_argument("--images-on-device", action="store_true", help="measure also where images are made")
     arguments = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-
     from phenodose.learning.backbones import Architecture, build, initialise
 
+    import keras  # isort: skip  (after ours, which keeps TensorFlow's start quiet)
+
     devices = gpus()
+    arguments.steps = arguments.steps or (256 if devices else 2)
     machine = measured_machine(gpu=bool(devices))
     architecture = Architecture.of(arguments.backbone, (arguments.size_px, arguments.size_px, 3))
     networks = {precision: build(architecture, precision) for precision in ("float32", "mixed_bfloat16")}
@@ -258,8 +269,7 @@ def main() -> None:
         f"{machine.flops['mixed_bfloat16'] / 1e9:.0f} in bfloat16; memory {machine.bytes_s / 1e9:.0f} GB/s; "
         f"{networks['float32'].count_params():,} weights, {forward / 1e9:.3g} GFLOP forward, {step / 1e9:.4g} a step"
     )
-    epochs = arguments.repeats + 1
-    ways = training_ways(networks, architecture, machine, arguments.steps, epochs, arguments.batches)
+    ways = training_ways(networks, architecture, machine, arguments)
     table("training, seconds an image", "image", run(ways, arguments.repeats))
     ways = inference_ways(networks, architecture, machine, arguments.wells)
     table("inference, seconds a well", "well", run(ways, max(arguments.repeats // 2, 1)))

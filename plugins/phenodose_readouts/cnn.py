@@ -238,6 +238,7 @@ class CnnReadout(StagedReadout):
             intensity_mode=p.intensity_mode,
             adam_as_batch_1=p.adam_as_batch_1,
             inference_copies=p.inference_copies,
+            device_images_mb=p.device_images_mb,
         )
 
     def _augmentation(self) -> Augmentation:

@@ -93,6 +93,14 @@ class CnnParameters(Parameters):
         le=1000,
         description="Augmented copies of an image over which its answer is averaged; 0 asks about the image itself",
     )
+    device_images_mb: int | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "Megabytes of a phase's images that are put on the device once and augmented there, larger phases go there "
+            "64 images at a time; empty takes 4096 on a GPU and 0 on processors"
+        ),
+    )
     resume_every_s: float = Field(
         default=300.0, ge=0, description="Least seconds between two points a killed training can go on from"
     )

@@ -30,7 +30,8 @@ _SHOWN = (
 @click.option("--backbones", metavar="LIST", help="Networks to compare, such as vgg16,vgg19,mobilenet_v3.")
 @click.option(
     "--set", "settings", metavar="NAME=VALUE", multiple=True,
-    help="A parameter of the readout, such as epochs_phase2=50; wins over screen.toml of the control experiment.",
+    help="A parameter of the readout, such as epochs_phase2=50, or of one network, such as vgg16.weights_file=FILE; "
+    "wins over screen.toml of the control experiment.",
 )  # fmt: skip
 @click.option("--readout", default="cnn", show_default=True, help="Staged readout.")
 @click.option(
@@ -122,9 +123,12 @@ def parse_epochs(text: str) -> list[int]:
 
 
 def _networks(readout: str, settings: tuple[str, ...], backbones: str | None) -> list[dict[str, Any]]:
-    """The parameters of every network, from --set and --backbones."""
+    """The parameters of every network, from --set and --backbones; what is set for one network wins."""
     from phenodose.cli.run import parse_settings
 
-    own = parse_settings(f"{readout}.{setting.removeprefix(f'{readout}.')}" for setting in settings).get(readout, {})
     names = [name.strip() for name in (backbones or "").split(",") if name.strip()]
-    return [{**own, "backbone": name} for name in names] or [own]
+    plain = (setting.removeprefix(f"{readout}.") for setting in settings)
+    of_one = tuple(f"{name}." for name in names)
+    found = parse_settings(text if text.startswith(of_one) else f"{readout}.{text}" for text in plain)
+    own = found.pop(readout, {})
+    return [{**own, **found.get(name, {}), "backbone": name} for name in names] or [own]

@@ -4,3 +4,7 @@ Belongs here: everything between a tensor of pseudo-RGB images and a raw viabili
 imported inside functions only. Does not belong here: making tensors (`phenodose.storage.tensors`) and
 normalising raw viability to the controls (`phenodose.viability`).
 """
+
+from phenodose.learning.quiet import quieten_tensorflow
+
+quieten_tensorflow()

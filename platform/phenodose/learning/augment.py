@@ -84,12 +84,12 @@ def draw(augmentation: Augmentation, n: int, size_px: tuple[int, int], *, seed: 
     return Draw(_matrices(angle, shift, zoom, sign, (size - 1) / 2), factor.astype(np.float32))
 
 
-def move(signal: np.ndarray, drawn: Draw) -> Any:
+def move(signal: Any, transform: Any) -> Any:
     """Turn, shift, zoom and flip a batch; its intensity stays.
 
     Args:
-        signal: float32 array (n, y, x, channel), raw signal in [0, 1].
-        drawn: parameters of these n images.
+        signal: float32 array or tensor (n, y, x, channel), raw signal in [0, 1].
+        transform: float32 (n, 8), see `Draw`.
 
     Returns:
         float32 tensor of the same shape.
@@ -98,7 +98,7 @@ def move(signal: np.ndarray, drawn: Draw) -> Any:
 
     return ops.image.affine_transform(
         ops.convert_to_tensor(signal),
-        ops.convert_to_tensor(drawn.transform),
+        ops.convert_to_tensor(transform),
         interpolation="bilinear",
         fill_mode="reflect",
         data_format="channels_last",
@@ -117,7 +117,7 @@ def apply(signal: np.ndarray, drawn: Draw) -> Any:
     """
     from keras import ops
 
-    return move(signal, drawn) * ops.convert_to_tensor(drawn.intensity[:, None, None, None])
+    return move(signal, drawn.transform) * ops.convert_to_tensor(drawn.intensity[:, None, None, None])
 
 
 def _matrices(

@@ -1,4 +1,4 @@
-"""What Keras' engines do each in their own way: gradients.
+"""What Keras' engines do each in their own way: gradients, and what they compute on.
 
 Belongs here: one function for every such thing, with a branch for each engine (TensorFlow, JAX, PyTorch).
 Does not belong here: anything that `keras.ops` does on all of them, and training (`steps`, `adam`).
@@ -26,6 +26,34 @@ def gradient(function: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
 
     found = _GRADIENTS[keras.backend.backend()](function, np.asarray(x, dtype=np.float32))
     return np.asarray(keras.ops.convert_to_numpy(found), dtype=np.float32)
+
+
+def has_gpu() -> bool:
+    """Whether the engine at hand computes on a graphics card."""
+    import keras
+
+    return _HAS_GPU[keras.backend.backend()]()
+
+
+def _tensorflow_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _jax_gpu() -> bool:
+    import jax
+
+    return bool(jax.default_backend() == "gpu")
+
+
+def _torch_gpu() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+_HAS_GPU: dict[str, Callable[[], bool]] = {"tensorflow": _tensorflow_gpu, "jax": _jax_gpu, "torch": _torch_gpu}
 
 
 def _tensorflow(function: Callable[[Any], Any], x: np.ndarray) -> Any:

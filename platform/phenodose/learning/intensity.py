@@ -22,12 +22,12 @@ IntensityMode = Literal["raw", "tf28", "keras29"]
 _WHITE = np.float32(255)
 
 
-def training_input(signal: Any, factor: np.ndarray, backbone: str, mode: IntensityMode) -> Any:
+def training_input(signal: Any, factor: Any, backbone: str, mode: IntensityMode) -> Any:
     """Network input of training images whose intensity is changed.
 
     Args:
         signal: float32 (n, y, x, channel), moved raw signal, 1 is the largest count.
-        factor: float32 (n,), factor on the intensity.
+        factor: float32 (n,), factor on the intensity; an array for the modes of 8 bits, which run on the host.
         backbone: name of the backbone, for its preprocessing.
         mode: what the factor is applied to.
 
@@ -37,7 +37,9 @@ def training_input(signal: Any, factor: np.ndarray, backbone: str, mode: Intensi
     from keras import ops
 
     if mode == "raw":
-        return network_input(signal * ops.convert_to_tensor(factor[:, None, None, None]), backbone)
+        return network_input(
+            ops.convert_to_tensor(signal) * ops.convert_to_tensor(factor)[:, None, None, None], backbone
+        )
     images = ops.convert_to_numpy(network_input(signal, backbone))
     return (through_stretched_8_bit if mode == "tf28" else through_8_bit)(images, factor)
 

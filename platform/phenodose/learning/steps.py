@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: Inputs (step, image, y, x, channel), wanted probabilities (step, image, 2), weights (step, image) and the number of
-#: steps to take, to a tensor of two: the sums of loss and of right answers over all images, each times its weight.
+#: What the inputs are made of, wanted probabilities (step, image, 2), weights (step, image) and the number of steps to
+#: take, to a tensor of two: the sums of loss and of right answers over all images, each times its weight.
 Steps = Callable[[Any, Any, Any, int], Any]
+#: Makes the inputs of all steps (step, image, y, x, channel) on the device; it is compiled with the loop.
+Make = Callable[[Any], Any]
 
 
-def steps(network: Any) -> Steps:
+def steps(network: Any, make: Make) -> Steps:
     """The function that trains `network` in place.
 
     Args:
         network: compiled with a built optimiser; ends in two logits.
+        make: from the first argument of the function, arrays and tensors alone, to the inputs.
 
     Returns:
         The function. It takes no more steps than it is told, and images of weight 0 do not count, so that all calls
@@ -26,7 +29,7 @@ def steps(network: Any) -> Steps:
     """
     import keras
 
-    return _ENGINES[keras.backend.backend()](network)
+    return _ENGINES[keras.backend.backend()](network, make)
 
 
 def _sums(logits: Any, wanted: Any, weights: Any) -> Any:
@@ -38,7 +41,7 @@ def _sums(logits: Any, wanted: Any, weights: Any) -> Any:
     return ops.stack([ops.sum(loss * weights), ops.sum(right * weights)])
 
 
-def _tensorflow(network: Any) -> Steps:
+def _tensorflow(network: Any, make: Make) -> Steps:
     import tensorflow as tf
 
     optimizer, variables = network.optimizer, network.trainable_variables
@@ -50,7 +53,8 @@ def _tensorflow(network: Any) -> Steps:
         optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
         return sums
 
-    def loop(inputs: Any, wanted: Any, weights: Any, number: Any) -> Any:
+    def loop(source: Any, wanted: Any, weights: Any, number: Any) -> Any:
+        inputs = make(source)
         _, sums = tf.while_loop(
             lambda place, _: place < number,
             lambda place, sums: (place + 1, sums + step(inputs[place], wanted[place], weights[place])),
@@ -60,10 +64,10 @@ def _tensorflow(network: Any) -> Steps:
         return sums
 
     compiled = tf.function(loop, autograph=False)
-    return lambda inputs, wanted, weights, number: compiled(inputs, wanted, weights, tf.constant(number))
+    return lambda source, wanted, weights, number: compiled(source, wanted, weights, tf.constant(number))
 
 
-def _jax(network: Any) -> Steps:
+def _jax(network: Any, make: Make) -> Steps:
     import jax
     import keras
 
@@ -84,19 +88,22 @@ def _jax(network: Any) -> Steps:
         trainable, state = optimizer.stateless_apply(state, gradients, trainable)
         return (trainable, others, state), total + sums
 
-    def loop(carried: Any, inputs: Any, wanted: Any, weights: Any, number: Any) -> Any:
+    def loop(carried: Any, source: Any, wanted: Any, weights: Any, number: Any) -> Any:
+        inputs, wanted, weights = make(source), jax.numpy.asarray(wanted), jax.numpy.asarray(weights)
         return jax.lax.fori_loop(0, number, lambda i, held: step(held, inputs[i], wanted[i], weights[i]), carried)
 
     one_by_one = jax.default_backend() == "cpu"  # where XLA runs a convolution in a loop several times slower
     compiled = jax.jit(step if one_by_one else loop, donate_argnums=0)
+    made = jax.jit(make)
 
-    def run(inputs: Any, wanted: Any, weights: Any, number: int) -> Any:
+    def run(source: Any, wanted: Any, weights: Any, number: int) -> Any:
         carried = (tuple([variable.value for variable in group] for group in groups), jax.numpy.zeros(2))
         if one_by_one:
+            inputs = made(source)
             for place in range(number):
                 carried = compiled(carried, inputs[place], wanted[place], weights[place])
         else:
-            carried = compiled(carried, *(jax.numpy.asarray(array) for array in (inputs, wanted, weights)), number)
+            carried = compiled(carried, source, wanted, weights, number)
         held, sums = carried
         for group, values in zip(groups, held, strict=True):
             for variable, value in zip(group, values, strict=True):
@@ -106,14 +113,16 @@ def _jax(network: Any) -> Steps:
     return run
 
 
-def _torch(network: Any) -> Steps:
+def _torch(network: Any, make: Make) -> Steps:
     import torch
     from keras import ops
 
     optimizer, variables = network.optimizer, network.trainable_variables
 
-    def run(inputs: Any, wanted: Any, weights: Any, number: int) -> Any:
-        inputs, wanted, weights = (ops.convert_to_tensor(array) for array in (inputs, wanted, weights))
+    def run(source: Any, wanted: Any, weights: Any, number: int) -> Any:
+        with torch.no_grad():
+            inputs = make(source)
+        wanted, weights = ops.convert_to_tensor(wanted), ops.convert_to_tensor(weights)
         total = ops.zeros(2)
         for place in range(number):
             network.zero_grad()
@@ -127,4 +136,4 @@ def _torch(network: Any) -> Steps:
     return run
 
 
-_ENGINES: dict[str, Callable[[Any], Steps]] = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+_ENGINES: dict[str, Callable[[Any, Make], Steps]] = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}

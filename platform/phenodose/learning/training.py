@@ -4,8 +4,8 @@ Belongs here: the loop over epochs, which is the same for every backbone and Ker
 which wells to train on (`staging`), shapes of networks (`backbones`), what a step does (`steps`, `adam`) and stored
 weights (`checkpoint`).
 
-The order of wells and their augmentation are drawn in numpy, keyed by seed, phase and epoch; so an
-epoch is the same whether or not the training was interrupted before it.
+The order of wells and their augmentation (`chunks`) are drawn in numpy, keyed by seed, phase and epoch; so an epoch is
+the same whether or not the training was interrupted before it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import zlib
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -29,8 +28,8 @@ from phenodose.learning import augment
 from phenodose.learning.adam import Rates, adam
 from phenodose.learning.ahead import ahead
 from phenodose.learning.augment import Augmentation
-from phenodose.learning.intensity import IntensityMode, training_input
-from phenodose.learning.mixup import blend_controls
+from phenodose.learning.chunks import Chunk, Chunks, kept_on_device
+from phenodose.learning.intensity import IntensityMode
 from phenodose.learning.preprocess import network_input
 from phenodose.learning.steps import Steps, steps
 from phenodose.plugins.readouts import Progress, no_progress, tell_epoch
@@ -38,8 +37,6 @@ from phenodose.plugins.readouts import Progress, no_progress, tell_epoch
 if TYPE_CHECKING:
     from phenodose.plugins.readouts import TrainingSet
 
-#: Images augmented at once, and trained on in one compiled loop.
-_CHUNK = 64
 #: Held-out images at once, unless batches are larger.
 _HELD_OUT = 8
 #: Augmented copies of a held-out image that are asked about after each epoch, at most: they cost as much as training.
@@ -65,6 +62,8 @@ class Plan:
         adam_as_batch_1: whether Adam's rates are changed so that batches train about as single images would.
         inference_copies: augmented copies over which answers are averaged in inference; held-out wells are asked in
             the same way, with at most 4 copies. 0 asks about the images as they are.
+        device_images_mb: megabytes of images that are put on the device once and augmented there; a phase with more
+            goes there 64 images at a time. None is `chunks.GPU_IMAGES_MB` on a GPU and 0 on processors.
     """
 
     phase: str
@@ -79,6 +78,7 @@ class Plan:
     intensity_mode: IntensityMode = "raw"
     adam_as_batch_1: bool = False
     inference_copies: int = 0
+    device_images_mb: int | None = None
 
     @property
     def rates(self) -> Rates:
@@ -192,10 +192,11 @@ def train_epochs(network: Any, data: TrainingSet, plan: Plan, first_epoch: int =
         plan: how to train.
         first_epoch: epochs that were trained before.
     """
-    train = steps(network)
-    with closing(ahead(_chunks(data, plan, first_epoch))) as chunks:
+    chunks = Chunks(data, plan, targets(data, plan.label_smoothing))
+    train = steps(network, chunks.make)
+    with closing(ahead(chunks.from_epoch(first_epoch))) as coming:
         for _ in range(first_epoch, plan.epochs):
-            yield _epoch(train, islice(chunks, _chunks_an_epoch(data, plan)))
+            yield _epoch(train, islice(coming, chunks.in_an_epoch))
 
 
 def _key(network: Any, plan: Plan, data: TrainingSet) -> str:
@@ -203,7 +204,7 @@ def _key(network: Any, plan: Plan, data: TrainingSet) -> str:
     from phenodose.learning.checkpoint import versions
 
     first_weights = hash_bytes(*(np.ascontiguousarray(value).tobytes() for value in network.get_weights()))
-    return hash_json([asdict(plan), inputs_hash(data), first_weights, versions()])
+    return hash_json([asdict(plan), kept_on_device(data, plan), inputs_hash(data), first_weights, versions()])
 
 
 def drop_resume_point(work: Path) -> None:
@@ -227,72 +228,10 @@ def inputs_hash(data: TrainingSet) -> str:
     return hash_bytes(*(np.ascontiguousarray(array).tobytes() for array in arrays), "\n".join(data.wells).encode())
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """What `steps` takes: whole batches of one shape in every chunk, the last ones filled up with weight 0.
-
-    Attributes:
-        inputs: float32 tensor (step, image, y, x, channel), augmented network inputs.
-        wanted: float32 (step, image, 2).
-        weights: float32 (step, image), 1 for an image and 0 for a filling.
-        steps: steps that hold an image.
-    """
-
-    inputs: Any
-    wanted: np.ndarray
-    weights: np.ndarray
-    steps: int
-
-
-def _images_a_chunk(data: TrainingSet, plan: Plan) -> int:
-    """Whole batches, no more than there are wells for."""
-    n = int((~data.validation).sum())
-    return min(max(1, _CHUNK // plan.batch_size), -(-n // plan.batch_size)) * plan.batch_size
-
-
-def _chunks_an_epoch(data: TrainingSet, plan: Plan) -> int:
-    return -(-int((~data.validation).sum()) // _images_a_chunk(data, plan))
-
-
-def _chunks(data: TrainingSet, plan: Plan, first_epoch: int) -> Iterator[_Chunk]:
-    """The chunks of all epochs to come."""
-    images, length = data.images, _images_a_chunk(data, plan)
-    wanted = targets(data, plan.label_smoothing)
-    size_px = (images.shape[1], images.shape[2])
-    for epoch in range(first_epoch, plan.epochs):
-        generator = np.random.default_rng([plan.seed, zlib.crc32(plan.phase.encode()), epoch, 1])
-        order = generator.permutation(np.flatnonzero(~data.validation))
-        drawn = augment.draw(plan.augmentation, len(images), size_px, seed=plan.seed, phase=plan.phase, epoch=epoch)
-        for start in range(0, len(order), length):
-            members = order[start : start + length]
-            moved = augment.move(images[members], drawn[members])
-            goals = wanted[members]
-            if plan.mixup_fraction:
-                controls = data.is_control[members]
-                moved, goals = blend_controls(_array(moved), goals, controls, plan.mixup_fraction, generator)
-            inputs = training_input(moved, drawn[members].intensity, plan.backbone, plan.intensity_mode)
-            yield _chunk(inputs, goals, length, plan.batch_size)
-
-
-def _chunk(inputs: Any, wanted: np.ndarray, length: int, batch_size: int) -> _Chunk:
-    from keras import ops
-
-    n = len(wanted)
-    weights = np.ones(n, dtype=np.float32)
-    filled = ops.pad(ops.convert_to_tensor(inputs), ((0, length - n), *[(0, 0)] * 3))
-    shape = (length // batch_size, batch_size)
-    return _Chunk(
-        ops.reshape(filled, (*shape, *filled.shape[1:])),
-        np.pad(wanted, ((0, length - n), (0, 0))).reshape(*shape, wanted.shape[1]),
-        np.pad(weights, (0, length - n)).reshape(shape),
-        -(-n // batch_size),
-    )
-
-
-def _epoch(train: Steps, chunks: Iterator[_Chunk]) -> dict[str, float]:
+def _epoch(train: Steps, chunks: Iterator[Chunk]) -> dict[str, float]:
     sums, n = [], 0.0
     for chunk in chunks:
-        sums.append(train(chunk.inputs, chunk.wanted, chunk.weights, chunk.steps))
+        sums.append(train(chunk.source, chunk.wanted, chunk.weights, chunk.steps))
         n += float(chunk.weights.sum())
     # Read only now: to read a number is to wait for the device.
     loss, right = np.stack([_array(pair) for pair in sums]).sum(axis=0, dtype=np.float64)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from phenodose.learning import checkpoint, training
+from phenodose.learning import checkpoint, chunks
 from phenodose.learning.augment import Augmentation
 from phenodose.learning.evaluation import figures_of
 from phenodose.learning.inference import Copies, predict
-from phenodose.learning.mixup import blend_controls
+from phenodose.learning.mixup import blend
 from phenodose.learning.training import least_loss, targets
 from phenodose.plugins import TrainingSet
 from phenodose_readouts.cnn import CnnReadout
@@ -66,11 +66,12 @@ def test_blends_are_made_of_the_raw_signal(tmp_path: Path, monkeypatch: pytest.M
     """A dim well and a bright one give one picture of their light, not one of two pictures of equal contrast."""
     blended: list[np.ndarray] = []
 
-    def listen(images: np.ndarray, *arguments: Any) -> Any:
-        blended.append(images)
-        return blend_controls(images, *arguments)
+    def listen(values: Any, *arguments: Any) -> Any:
+        if values.ndim == 4:  # the images; wanted probabilities are blended too
+            blended.append(np.asarray(values))
+        return blend(values, *arguments)
 
-    monkeypatch.setattr(training, "blend_controls", listen)
+    monkeypatch.setattr(chunks, "blend", listen)
     data = made([1, 0] * 8, [True] * 16, [False] * 16)
     readout = CnnReadout({**CnnReadout.small_parameters(), "micro_widths": (4,), "epochs_phase2": 1})
     readout.train(readout.phase("phase2"), data, None, tmp_path)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phenodose.learning.mixup import blend_controls
+from phenodose.learning.mixup import blend, draw_blends
 
 
 def chunk(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -15,6 +15,14 @@ def chunk(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     wanted = np.array([0.2, 0.8, 0.6], np.float32)[kind]
     images = np.array([0.0, 1.0, 5.0], np.float32)[kind][:, None, None, None] * np.ones((1, 2, 2, 3), np.float32)
     return images, np.stack([1 - wanted, wanted], axis=-1), kind != 2
+
+
+def blend_controls(
+    images: np.ndarray, wanted: np.ndarray, is_control: np.ndarray, fraction: float, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    blends = draw_blends(wanted, is_control, fraction, generator)
+    assert blends.partner.shape == blends.share.shape == (len(images),)
+    return np.asarray(blend(images, *vars(blends).values())), np.asarray(blend(wanted, *vars(blends).values()))
 
 
 @given(st.integers(0, 1000), st.integers(2, 40), st.floats(0, 1))

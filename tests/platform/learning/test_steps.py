@@ -33,7 +33,7 @@ def batches(number: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def trained(inputs: np.ndarray, wanted: np.ndarray, weights: np.ndarray, number: int) -> list[np.ndarray]:
     made = network(adam(Rates(1e-3)))
-    sums = steps(made)(inputs, wanted, weights, number)
+    sums = steps(made, keras.ops.convert_to_tensor)(inputs, wanted, weights, number)
     return [*made.get_weights(), np.asarray(keras.ops.convert_to_numpy(sums))]
 
 
@@ -87,7 +87,7 @@ def test_images_of_weight_0_do_not_count() -> None:
 def test_calls_go_on_from_one_another() -> None:
     inputs, wanted, weights = batches(4)
     made = network(adam(Rates(1e-3)))
-    train = steps(made)
+    train = steps(made, keras.ops.convert_to_tensor)
     for half in (slice(0, 2), slice(2, 4)):
         train(inputs[half], wanted[half], weights[half], 2)
     for mine, other in zip(made.get_weights(), trained(inputs, wanted, weights, 4), strict=False):
@@ -99,7 +99,7 @@ def test_in_mixed_precision_weights_stay_float32_and_move_less_than_a_short_numb
     made = network(adam(Rates(1e-7)), precision)
     before = made.get_weights()
     inputs, wanted, weights = batches(1)
-    train = steps(made)
+    train = steps(made, keras.ops.convert_to_tensor)
     for _ in range(4):
         train(inputs, wanted, weights, 1)
     for mine, first in zip(made.get_weights(), before, strict=True):
