@@ -16,10 +16,23 @@ from typing import Any
 import dagster as dg
 
 from phenodose.plugins import Registry, StagedReadout, registry
-from phenodose_assets import cohort, ingest, models, phenotypes, readouts, reports, scores, sensors, tensors
+from phenodose_assets import (
+    cohort,
+    ingest,
+    models,
+    phenotypes,
+    readouts,
+    reports,
+    scores,
+    sensors,
+    staleness,
+    tensors,
+)
+from phenodose_assets.faulty import faulty_assets
 from phenodose_assets.network_process import network_process
+from phenodose_assets.outside import Outside
 from phenodose_assets.resources import Listener, StoreResource, no_listener
-from phenodose_assets.screen_asset import ScreenAsset
+from phenodose_assets.screen_asset import OWNER, ScreenAsset
 
 log = logging.getLogger("phenodose_assets")
 
@@ -38,7 +51,8 @@ _EXECUTOR = {
 def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
     """Every asset that is made once a screen, in the order of the pipeline.
 
-    A plugin that does not load is named in the log and left out; the others make the graph.
+    A plugin that cannot be used is named in the log and is an asset that fails with what is wrong with it (a reader,
+    which has no asset, is only named); the others make the graph.
     """
     plugins = plugins or registry()
     readout_classes = plugins.usable("readout")
@@ -49,7 +63,7 @@ def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
     curves = scores.curve_assets(viabilities)
     scored = _usable(scores.score_assets(plugins.usable("scorer"), curves))
     maps = _usable(phenotypes.embedding_assets(plugins.usable("embedder"), staged))
-    return [
+    usable = [
         *ingest.ingest_assets(),
         *tensors.tensor_assets(),
         *_usable(models.checkpoint_assets(staged)),
@@ -59,6 +73,7 @@ def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
         *maps,
         *reports.report_assets([*viabilities, *curves, *scored, *maps]),
     ]
+    return _usable([*usable, *faulty_assets(plugins.problems())])
 
 
 def build_definitions(
@@ -88,10 +103,20 @@ def build_definitions(
         selection=dg.AssetSelection.assets(*(asset.asset_key for asset in assets)),
         description="Everything that can be made for one screen",
     )
+    outside = outside_of(assets)
     return dg.Definitions(
-        assets=[*(asset.definition(_drops(asset, assets)) for asset in assets), *cohort.cohort_assets(assets)],
+        assets=[
+            *(thing.spec(OWNER) for thing in outside),
+            *(asset.definition(_drops(asset, assets)) for asset in assets),
+            *cohort.cohort_assets(assets),
+        ],
         jobs=[screen_job],
-        sensors=[sensors.new_screens_sensor(SCREEN_JOB), sensors.automation_sensor()],
+        sensors=[
+            sensors.new_screens_sensor(SCREEN_JOB, outside),
+            sensors.automation_sensor(),
+            staleness.outside_sensor(outside),
+            staleness.stale_sensor(screen_job),
+        ],
         resources={
             "store": StoreResource.here(store, inbox),
             "listener": dg.ResourceDefinition.hardcoded_resource(listener),
@@ -100,6 +125,11 @@ def build_definitions(
         },
         executor=executor or dg.multiprocess_executor.configured(_EXECUTOR),
     )
+
+
+def outside_of(assets: Sequence[ScreenAsset]) -> list[Outside]:
+    """Everything that no asset makes and some asset is made from."""
+    return list({thing.key: thing for asset in assets for thing in asset.outside}.values())
 
 
 def _usable(assets: Sequence[ScreenAsset]) -> list[ScreenAsset]:
@@ -116,7 +146,7 @@ def _usable(assets: Sequence[ScreenAsset]) -> list[ScreenAsset]:
 @cache
 def _tell(problem: str) -> None:
     """Name a plugin that cannot be used, once a process."""
-    log.warning("left out of the graph: %s", problem)
+    log.warning("cannot be used in the graph: %s", problem)
 
 
 def _drops(asset: ScreenAsset, assets: Sequence[ScreenAsset]) -> tuple[tuple[str, str], ...]:

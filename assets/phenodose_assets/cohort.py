@@ -6,6 +6,7 @@ Belongs here: when they are rebuilt. Does not belong here: how (`phenodose.stora
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -24,6 +25,8 @@ COHORT_REPORT = "cohort_report"
 #: The controls of every screen are as in the screens made before it.
 CONTROL_DRIFT = "control_drift"
 _POOL = "duckdb"
+#: Rebuilt after every screen; so long without, either no screen came or its automation is off.
+_FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=14), fail_window=timedelta(days=60))
 
 
 def cohort_assets(assets: Sequence[ScreenAsset]) -> list[dg.AssetsDefinition]:
@@ -67,6 +70,8 @@ def _cohort_asset(
         kinds={kind},
         owners=[OWNER],
         pool=_POOL,
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=2),
+        freshness_policy=_FRESHNESS,
         required_resource_keys={"store", "listener"},
         output_required=False,
         check_specs=checks,
@@ -107,6 +112,7 @@ def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[s
     rows = pd.DataFrame({"table": list(summary.rows), "rows": list(summary.rows.values())})
     return {
         "path": path(summary.path),
+        "ask it": dg.MetadataValue.md('`phenodose sql "SELECT * FROM hits"`'),
         "tables": table(rows, rows=len(rows)),
         "left out": dg.MetadataValue.md("\n".join(f"- {fault}" for fault in summary.faults) or "nothing"),
         **figures({"screens": len(store.screens()), **{f"rows of {name}": n for name, n in summary.rows.items()}}),

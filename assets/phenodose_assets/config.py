@@ -2,8 +2,7 @@
 
 Belongs here: turning a pydantic `Parameters` model into a Dagster config class. Every field of the form
 may be left empty: the launchpad wins over screen.toml (`step.Step.parameters`), screen.toml wins over
-the plugin's default. Does not belong here: ranges and meaning; the plugin itself checks its parameters
-when it is made.
+the plugin's default. Does not belong here: checking values; the plugin itself does when it is made.
 """
 
 from __future__ import annotations
@@ -46,11 +45,18 @@ def said(config: dg.Config) -> dict[str, Any]:
 
 
 def _help(field: FieldInfo) -> str:
-    """The description and the default that holds where the field is left empty."""
-    text = (field.description or "").rstrip(".")
+    """The description, the range, and the default that holds where the field is left empty."""
+    text = ", ".join(part for part in ((field.description or "").rstrip("."), _range(field)) if part)
     if field.default is PydanticUndefined or field.default is None:
         return text
     return f"{text}; {field.default!r} if left empty and not set in screen.toml".lstrip("; ")
+
+
+def _range(field: FieldInfo) -> str:
+    """The range that the values must lie in: 'at least 1, at most 256'; '' without one."""
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    limits = [(bound, getattr(limit, bound)) for limit in field.metadata for bound in words if hasattr(limit, bound)]
+    return ", ".join(f"{words[bound]} {value}" for bound, value in limits)
 
 
 def _form_type(name: str, annotation: Any) -> Any:

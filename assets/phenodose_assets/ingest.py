@@ -18,6 +18,7 @@ from phenodose.plugins import Parameters, Progress, Reader, choose_reader, regis
 from phenodose.screens.screen import Screen
 from phenodose.tables import TABLES
 from phenodose_assets import metadata
+from phenodose_assets.outside import IMAGE_FILES, LAYOUT_FILE, READER, SAMPLE
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Parts, Product, Step
 
@@ -51,6 +52,7 @@ def ingest_assets() -> list[ScreenAsset]:
             group=_GROUP,
             description="What every well holds: the checked layout, the screen and its drugs as table rows.",
             make=_make_layout,
+            reads=(LAYOUT_FILE, SAMPLE),
             kinds=frozenset({"parquet"}),
             tables=(("screens", LAYOUT), ("wells", LAYOUT), ("drugs", LAYOUT)),
         ),
@@ -60,6 +62,7 @@ def ingest_assets() -> list[ScreenAsset]:
             description="Every raw plate folder as an OME-Zarr plate (NGFF 0.5 HCS), each byte hashed.",
             make=_make_plate_images,
             needs=(LAYOUT,),
+            reads=(IMAGE_FILES, READER),
             settings=((_GROUP, IngestParameters),),
             kinds=frozenset({"zarr", "parquet"}),
             tables=(("plates", PLATE_IMAGES),),
@@ -159,7 +162,25 @@ def _ingest_plate(step: Step, plate: str, progress: Progress | None = None) -> P
     step.log.info(f"plate {plate}: {len(record.wells_written)} of {record.n_wells} wells written")
     for text in record.notes:
         step.log.warning(f"plate {plate}: {text}")
+    _keep_mosaics(step, plate, out)
     return record
+
+
+def _keep_mosaics(step: Step, plate: str, path: Any) -> None:
+    """Make the mosaics that `phenodose view` shows, so that it need not; without them it makes its own."""
+    from phenodose.places import is_remote
+    from phenodose.storage.plate import Plate
+    from phenodose.viewer.mosaics import mosaic_png
+
+    if is_remote(step.store.root) or is_remote(path):
+        # They are kept on the machine of the viewer; reading the plate back from a bucket here would not help it.
+        return
+    try:
+        opened = Plate.open(path)
+        for channel in range(len(opened.channels)):
+            mosaic_png(step.store, step.screen_id, plate, opened, channel)
+    except Exception as error:
+        step.log.warning(f"plate {plate}: its mosaics are not made: {type(error).__name__}: {error}")
 
 
 def _make_plate_images(step: Step) -> Product:
@@ -235,6 +256,7 @@ def _plate_metadata(step: Step, plates: pd.DataFrame) -> dict[str, Any]:
         ),
         "table": metadata.table(plates, columns),
         "path": metadata.path(step.store.screen_dir(step.screen_id) / "plates"),
+        "look at it": metadata.markdown(f"`phenodose view {step.screen_id} --store {step.store.root}`"),
         **metadata.figures({"n wells": plates["n_wells"].sum(), "n planes": plates["n_planes"].sum()}),
     }
 

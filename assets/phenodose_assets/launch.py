@@ -10,22 +10,25 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import dagster as dg
-from dagster._core.execution.plan.objects import StepFailureData
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from phenodose import errors
 from phenodose.errors import InputError, PhenodoseError, PluginError, StoreError
 from phenodose.store import Store
-from phenodose_assets.build import SCREEN_JOB, build_definitions, screen_assets
+from phenodose_assets.build import SCREEN_JOB, build_definitions, outside_of, screen_assets
 from phenodose_assets.cohort import COHORT_DB, COHORT_REPORT
 from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
+from phenodose_assets.outside import new_observations
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import Listener, StepEvent, no_listener
 from phenodose_assets.screen_asset import ScreenAsset
+
+if TYPE_CHECKING:
+    from dagster._core.execution.plan.objects import StepFailureData
 
 _COHORT = (COHORT_DB, COHORT_REPORT)
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -129,6 +132,8 @@ def materialize_screen(
     ops = _op_config([asset for asset in assets if asset.key in selected], assets, parameters or {})
     with _running_instance(store, instance) as running:
         running.add_dynamic_partitions(SCREEN_PARTITIONS_NAME, [screen_id])
+        for observation in new_observations(running, store, store.source_of(screen_id), outside_of(assets)):
+            running.report_runless_asset_event(observation)
         job = definitions.resolve_job_def(SCREEN_JOB)
         return _execute(running, job, tracker, ops, [asset for asset in assets if asset.key in selected], screen_id)
 

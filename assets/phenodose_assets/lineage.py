@@ -1,22 +1,26 @@
 """Lineage: the row that every finished step leaves in the table `runs`.
 
-Belongs here: when a step ran, with which plugin and parameters, from which inputs. Does not belong
-here: the provenance columns of the products themselves (`phenodose.provenance`).
+Belongs here: when a step ran, with which plugin and parameters, from which inputs, and the version of its
+product. Does not belong here: the provenance columns of the products themselves (`phenodose.provenance`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import phenodose
+from phenodose.files import hash_bytes, hash_json
 from phenodose.plugins import Plugin
 from phenodose.store import parameters_text
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
     from phenodose_assets.step import Step
+
+#: Columns that differ from run to run though the product is the same.
+_OF_THE_RUN = ["run_id", "seconds"]
 
 #: What a step read: name -> hash, id, or a mapping of these.
 Inputs = Mapping[str, Any]
@@ -37,3 +41,16 @@ def record_step(step: Step, started_at: datetime, finished_at: datetime, plugin:
         "inputs": parameters_text(dict(inputs)) if inputs else None,
     }
     step.store.write_table("runs", step.screen_id, step.asset, TABLES["runs"].frame([row]))
+
+
+def content_version(step: Step, tables: Sequence[tuple[str, str]], inputs: Inputs) -> str:
+    """Version of a product: what its tables hold, without what tells of the run alone.
+
+    Made again with the same result, a product has the same version, and nothing that was made from it is stale. A
+    product without tables has the version of what it was made from; without both, that of its run.
+    """
+    if tables:
+        frames = (step.store.read_table(table, step.screen_id, part) for table, part in tables)
+        texts = [frame.drop(columns=_OF_THE_RUN, errors="ignore").to_csv(index=False) for frame in frames]
+        return hash_bytes(*(text.encode() for text in texts))
+    return hash_json(dict(inputs)) if inputs else step.run_id

@@ -13,13 +13,15 @@ from typing import Any
 
 from phenodose.errors import NotMade
 from phenodose.plugins import Phase, StagedReadout, TrainingRecord
-from phenodose.store import parameters_text
+from phenodose.screens.screen import Screen
+from phenodose.store import Store, parameters_text
 from phenodose.tables import TABLES
 from phenodose_assets import metadata
 from phenodose_assets.checkpoints import checkpoint_key, checkpoint_to_adopt
 from phenodose_assets.ingest import LAYOUT
 from phenodose_assets.network_jobs import Training, forget_work, train
 from phenodose_assets.network_worker import name_of
+from phenodose_assets.outside import CONTROLS, Outside
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
 from phenodose_assets.tensors import PSEUDO_RGB
@@ -44,6 +46,7 @@ def _checkpoint_asset(readout: type[StagedReadout], phase: Phase) -> ScreenAsset
         make=partial(_make_checkpoint, readout, phase),
         needs=(LAYOUT, PSEUDO_RGB, *parent),
         settings=((readout.name, readout.Parameters),),
+        reads=(CONTROLS, *([_to_adopt(readout, phase)] if phase.scope == "control-experiment" else [])),
         kinds=frozenset({"tensorflow"}),
         tables=(("checkpoints", key),),
         code_version=readout.version,
@@ -133,6 +136,19 @@ def _training_metadata(step: Step, plugin: StagedReadout, phase: Phase, record: 
 
 
 # --- adoption -------------------------------------------------------------------------------------
+
+
+def _to_adopt(readout: type[StagedReadout], phase: Phase) -> Outside:
+    """The control experiment's checkpoint that a drug screen would adopt now."""
+
+    def look(screen: Screen, store: Store) -> Any:
+        if screen.kind == "control-experiment":
+            return None
+        row = checkpoint_to_adopt(store, readout.name, phase.name, screen.phase1)
+        return {"control experiment": row["trained_on"], "weights": row["weights_hash"]}
+
+    text = f"{phase.name} of the control experiment that screen.toml names under phase1, else of the newest."
+    return Outside(f"shared/{readout.name}/{phase.name}", text, look)
 
 
 def _adopt(readout: type[StagedReadout], phase: Phase, step: Step) -> Product:

@@ -27,6 +27,7 @@ from phenodose_assets.ingest import LAYOUT, PLATE_IMAGES
 from phenodose_assets.models import POOL
 from phenodose_assets.network_jobs import infer, read_inference
 from phenodose_assets.network_worker import name_of
+from phenodose_assets.outside import CONTROLS, QUALITY, Outside, readings
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
 from phenodose_assets.tensors import PSEUDO_RGB, plate_paths
@@ -97,7 +98,8 @@ def viability_assets(classes: Mapping[str, type[Readout]]) -> list[ScreenAsset]:
             measure = partial(_measure_images, readout)
             assets.append(_asset(readout, name, (LAYOUT, PLATE_IMAGES), measure, "zarr"))
         elif issubclass(readout, PlateReaderReadout):
-            assets.append(_asset(readout, name, (LAYOUT,), partial(_measure_plate_reader, readout), "excel"))
+            measure = partial(_measure_plate_reader, readout)
+            assets.append(_asset(readout, name, (LAYOUT,), measure, "excel", reads=(readings(name),)))
     return assets
 
 
@@ -108,6 +110,7 @@ def _asset(
     measure: Callable[[Step], Measured],
     kind: str,
     pool: str | None = None,
+    reads: tuple[Outside, ...] = (),
 ) -> ScreenAsset:
     key = viability_key(name)
     return ScreenAsset(
@@ -119,6 +122,7 @@ def _asset(
         settings=((readout.name, readout.Parameters), (_VIABILITY, ViabilityParameters)),
         kinds=frozenset({kind, "parquet"}),
         checks=quality_checks("viability"),
+        reads=(*reads, CONTROLS, QUALITY),
         tables=(("viability", key), ("qc", key)),
         code_version=readout.version,
         pool=pool,

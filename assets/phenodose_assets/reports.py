@@ -41,5 +41,10 @@ def _make_report(step: Step) -> Product:
         step.log.info(f"no activation maps: {no_maps}")
     path = build_report(step.store, step.screen_id, no_maps=no_maps)
     return Product(
-        show=lambda: {"path": metadata.path(path), "kilobytes": path.stat().st_size / 1000, "hash": hash_file(path)},
+        show=lambda: {
+            "path": metadata.path(path),
+            "look at it": metadata.markdown(f"open the file in a browser, or `xdg-open {path}`"),
+            "hash": hash_file(path),
+            **metadata.figures({"kilobytes": path.stat().st_size / 1000}),
+        },
     )

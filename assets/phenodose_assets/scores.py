@@ -1,8 +1,8 @@
 """Assets of the group `scores`: `curves/<readout>` and `scores/<scorer>`.
 
-Belongs here: which wells become curves, where fits and their draws are kept, which curves a scorer
-sees, and where its reference samples lie. Does not belong here: fitting, intervals
-(`phenodose.dose_response`) and scores (plugins).
+Belongs here: which wells become curves, which curves a scorer sees, and where its reference samples lie. Does not
+belong here: fitting, intervals (`phenodose.dose_response`), where fits are kept (`phenodose.stored_curves`) and scores
+(plugins).
 
 Curves are fitted once, with their draws; every scorer reads these, so that all scores of a curve
 rest on the same fit.
@@ -11,36 +11,31 @@ rest on the same fit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from phenodose.errors import NotMade, StoreError
-from phenodose.files import hash_file, written_aside
+from phenodose.errors import NotMade
+from phenodose.files import hash_file
 from phenodose.plugins import REFERENCE, Parameters, Plugin, Scorer, SelectiveScorer
-from phenodose.store import Store
-from phenodose.tables import CURVE_FIT_COLUMNS, TABLES
+from phenodose.stored_curves import curves_key, read_curves, write_points
+from phenodose.tables import TABLES
 from phenodose_assets import metadata
 from phenodose_assets.checks import quality_block, quality_checks, quality_verdicts, stored_block
 from phenodose_assets.ingest import LAYOUT
+from phenodose_assets.outside import QUALITY, REFERENCE_NAMES
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from phenodose.dose_response.curves import CurveBatch
 
 _GROUP = "scores"
 _CURVES = "curves"
-_KEYS = ("sample", "readout", "replicate", "drug")
 _POOLED = "pooled"
-#: Reference samples of all screens of a store, the first that is there.
-REFERENCE_NAMES = ("reference_samples.csv", "reference_samples.xlsx", "reference_samples.tsv")
 
 
 class CurveParameters(Parameters):
@@ -59,11 +54,6 @@ class CurveFitting(Plugin):
     description: ClassVar[str] = "Dose-response curves of 2 to 5 parameters"
     Parameters: ClassVar[type[Parameters]] = CurveParameters
     parameters: CurveParameters
-
-
-def curves_key(readout: str) -> str:
-    """Asset key of a readout's curves, also the part of the table that holds them."""
-    return f"curves/{readout}"
 
 
 def scores_key(scorer: str) -> str:
@@ -90,6 +80,7 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
                 settings=((_CURVES, CurveParameters),),
                 kinds=frozenset({"parquet"}),
                 checks=quality_checks("curves"),
+                reads=(QUALITY,),
                 tables=((_CURVES, key), ("qc", key)),
                 code_version=CurveFitting.version,
             )
@@ -135,46 +126,6 @@ def _make_curves(readout: str, step: Step) -> Product:
         inputs={key: hash_file(step.store.table_part("viability", step.screen_id, key))},
         blocked=quality_block(qc, step.limits),
     )
-
-
-def _points_path(store: Store, screen: str, readout: str) -> Path:
-    return store.screen_dir(screen) / "curves" / f"{readout}.npz"
-
-
-def write_points(store: Store, screen: str, readout: str, batch: CurveBatch) -> None:
-    """Keep the points and the draws of fitted curves beside their rows."""
-    import numpy as np
-
-    arrays = {"log10_dose": batch.log10_dose, "inhibition": batch.inhibition}
-    for name in ("draws", "doublings"):
-        if getattr(batch, name) is not None:
-            arrays[name] = getattr(batch, name)
-    with written_aside(_points_path(store, screen, readout)) as aside, aside.open("wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, **arrays)
-
-
-def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
-    """The curves of a readout as they were fitted, with points and draws; None if there are none.
-
-    Raises:
-        StoreError: rows and points are not of the same fit.
-    """
-    import numpy as np
-
-    from phenodose.dose_response.curves import CurveBatch
-
-    rows = store.read_table(_CURVES, screen, curves_key(readout))
-    if rows.empty:
-        return None
-    path = _points_path(store, screen, readout)
-    there = store.local_copy(path)
-    if not there.is_file():
-        raise StoreError(f"{path} is missing; materialize `{curves_key(readout)}` of {screen} again.")
-    with np.load(there) as stored:
-        arrays = {name: stored[name] for name in stored.files}
-    if len(arrays["log10_dose"]) != len(rows):
-        raise StoreError(f"{path} and its rows differ; materialize `{curves_key(readout)}` of {screen} again.")
-    return replace(CurveBatch.from_frame(rows[[*_KEYS, *CURVE_FIT_COLUMNS]]), **arrays)
 
 
 def _curve_metadata(readout: str, batch: CurveBatch, viability: pd.DataFrame, wells: pd.DataFrame) -> dict[str, Any]:
@@ -288,11 +239,11 @@ def _scorer(scorer: type[Scorer], step: Step) -> tuple[Scorer, dict[str, str]]:
     """
     parameters = step.parameters(scorer.name)
     if REFERENCE not in scorer.Parameters.model_fields:
-        return scorer(parameters), {}
+        return step.guarded(scorer, parameters), {}
     named = parameters.get(REFERENCE)
     of_store = (step.store.local_copy(step.store.root / name) for name in REFERENCE_NAMES)
     path = step.screen.folder / named if named else next((path for path in of_store if path.is_file()), None)
-    plugin = scorer({**parameters, REFERENCE: None if path is None else str(path)})
+    plugin = step.guarded(scorer, {**parameters, REFERENCE: None if path is None else str(path)})
     if isinstance(plugin, SelectiveScorer):
         _ = plugin.samples
     return plugin, {} if path is None or not path.is_file() else {path.name: hash_file(path)}

@@ -34,9 +34,10 @@ from phenodose.errors import NotMade, PhenodoseError, TableError
 from phenodose.places import client_fault
 from phenodose_assets.checks import MADE, SCHEMA, schema_verdict
 from phenodose_assets.config import Settings, config_class, said
-from phenodose_assets.lineage import record_step
+from phenodose_assets.lineage import content_version, record_step
 from phenodose_assets.metadata import figures
 from phenodose_assets.network_process import StepNetworks
+from phenodose_assets.outside import Outside, settings_of
 from phenodose_assets.partitions import screens
 from phenodose_assets.parts import PARTS, part_ops
 from phenodose_assets.resources import StepEvent
@@ -44,6 +45,8 @@ from phenodose_assets.step import Make, Parts, Product, Step, Verdict
 
 OWNER = "team:phenodose"
 _ANY_OF = "any_of"
+#: A step tells its own errors without failing; what is tried again is a process that was killed or ran out of memory.
+AFTER_A_CRASH = dg.RetryPolicy(max_retries=1, delay=5)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class ScreenAsset:
         code_version: version of the plugin; the UI shows what an older one made.
         pool: pool of which a run takes one slot; None for unlimited.
         parts: how it is made in parts, each a step; None for one step.
+        reads: what it is made from that no asset makes, beside its parameters.
     """
 
     key: str
@@ -79,6 +83,18 @@ class ScreenAsset:
     code_version: str | None = None
     pool: str | None = None
     parts: Parts | None = None
+    reads: tuple[Outside, ...] = ()
+
+    @property
+    def outside(self) -> tuple[Outside, ...]:
+        """What it is made from that no asset makes: raw files and settings."""
+        tables = [(name, tuple(model.model_fields)) for name, model in self.settings]
+        return (*self.reads, *(settings_of(name, fields) for name, fields in tables if fields))
+
+    @property
+    def _inputs(self) -> tuple[str, ...]:
+        """Keys of everything without which the step does not start."""
+        return (*self.needs, *(thing.key for thing in self.outside))
 
     @property
     def asset_key(self) -> dg.AssetKey:
@@ -112,7 +128,7 @@ class ScreenAsset:
                 it cannot be made, so that no table tells what the screen no longer shows.
         """
         specs = self.check_specs()
-        inputs = {f"need_{i}": key for i, key in enumerate(self.needs)}
+        inputs = {f"need_{i}": key for i, key in enumerate(self._inputs)}
         inputs |= {f"{_ANY_OF}_{i}": key for i, key in enumerate(self.any_of)}
         make, failed = self._make_op(specs, drops), self._failed_op()
         steps = ["make"] if self.parts is None else ["make", "parts", "part"]
@@ -148,17 +164,26 @@ class ScreenAsset:
             partitions_def=screens,
             group_name=self.group,
             descriptions_by_output_name={"result": self.description},
-            tags_by_output_name={"result": {f"dagster/kind/{kind}": "" for kind in sorted(self.kinds)}},
+            tags_by_output_name={"result": self._tags()},
             owners_by_output_name={"result": [OWNER]},
             code_versions_by_output_name={"result": self.code_version},
             check_specs=specs,
         )
 
+    def _tags(self) -> dict[str, str]:
+        """Tags of the asset: its kinds, and by what the UI can search: `tag:"phenodose/plugin"="cnn"`."""
+        tags = {f"dagster/kind/{kind}": "" for kind in sorted(self.kinds)}
+        if self.code_version is not None:
+            tags["phenodose/plugin"] = self.settings[0][0] if self.settings else self.key.split("/")[-1]
+        if self.pool is not None:
+            tags["phenodose/pool"] = self.pool
+        return tags
+
     def _config(self) -> type[dg.Config]:
         return config_class(self.settings)
 
     def _make_op(self, specs: list[dg.AssetCheckSpec], drops: tuple[tuple[str, str], ...]) -> dg.OpDefinition:
-        inputs = {f"need_{i}": dg.In(dg.Nothing) for i in range(len(self.needs))}
+        inputs = {f"need_{i}": dg.In(dg.Nothing) for i in range(len(self._inputs))}
         if self.any_of:
             inputs[_ANY_OF] = dg.In(dg.Nothing)
         outputs = {"result": dg.Out(dg.Nothing, is_required=False), "failure": dg.Out(dict, is_required=False)}
@@ -184,6 +209,7 @@ class ScreenAsset:
             ins=inputs,
             out=outputs,
             pool=self.pool,
+            retry_policy=AFTER_A_CRASH,
             required_resource_keys={"store", "listener", "networks"},
         )(run)
 
@@ -246,7 +272,13 @@ class ScreenAsset:
             yield dg.Output({"message": product.blocked, "error": "QualityBlock", "mendable": True}, "failure")
             listener(StepEvent(self.key, "failed", 0, 0, product.blocked, seconds, True))
             return
-        yield dg.Output(None, "result", metadata={**self._shown(context, product), **figures({"seconds": seconds})})
+        version = content_version(step, self.tables, product.inputs)
+        shown = {**self._shown(context, product), **figures({"seconds": seconds})}
+        with warnings.catch_warnings():
+            # Dagster calls versions of its own outputs a beta.
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            output = dg.Output(None, "result", metadata=shown, data_version=dg.DataVersion(version))
+        yield output
         for verdict in verdicts:
             yield _check_result(verdict)
         yield self._made_evaluation(step.screen_id, "made")

@@ -4,12 +4,15 @@ Belongs here: the watch over the inbox and the switch of declarative automation.
 what a screen folder must hold (`registration`).
 """
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
 
 from phenodose.errors import PhenodoseError
 from phenodose.screens.screen import DONE_MARK
+from phenodose_assets.outside import Outside, new_observations
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.registration import register_screen
 from phenodose_assets.resources import StoreResource
@@ -17,11 +20,15 @@ from phenodose_assets.resources import StoreResource
 _INTERVAL_SECONDS = 15
 
 
-def new_screens_sensor(job_name: str) -> dg.SensorDefinition:
+def new_screens_sensor(job_name: str, outside: Sequence[Outside] = ()) -> dg.SensorDefinition:
     """Watches the inbox for folders with a done-mark and asks for a run of each.
 
     A folder is asked for once for each time its done-mark was written: touching the mark again asks for
     another run. A folder that is no screen is told in the log of every tick and stops no other.
+
+    Args:
+        job_name: job of everything that is made for one screen.
+        outside: what is told of the folder before its run begins, so that a later change of it shows.
     """
 
     @dg.sensor(
@@ -36,6 +43,8 @@ def new_screens_sensor(job_name: str) -> dg.SensorDefinition:
         if not inbox.is_dir():
             return dg.SkipReason(f"There is no inbox {inbox}; create it or set PHENODOSE_INBOX.")
         requests: list[dg.RunRequest] = []
+        observed: list[dg.AssetObservation] = []
+        asked = dict(json.loads(context.cursor or "{}"))
         for folder in sorted(path for path in inbox.iterdir() if (path / DONE_MARK).is_file()):
             try:
                 screen = register_screen(store.open(), folder)
@@ -44,11 +53,16 @@ def new_screens_sensor(job_name: str) -> dg.SensorDefinition:
                 continue
             written = (folder / DONE_MARK).stat().st_mtime_ns
             requests.append(dg.RunRequest(partition_key=screen.id, run_key=f"{screen.id}:{written}"))
+            if asked.get(screen.id) != written:
+                observed += new_observations(context.instance, store.open(), folder, outside)
+                asked[screen.id] = written
         known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
         new = [str(request.partition_key) for request in requests if request.partition_key not in known]
         return dg.SensorResult(
             run_requests=requests,
             dynamic_partitions_requests=[screens.build_add_request(new)] if new else [],
+            asset_events=observed,
+            cursor=json.dumps(asked),
         )
 
     return new_screens

@@ -172,8 +172,20 @@ class Step:
             raise
 
     def create(self, plugin: type[AnyPlugin]) -> AnyPlugin:
-        """The plugin with the step's parameters."""
-        return plugin(self.parameters(plugin.name))
+        """The plugin with the step's parameters; one of another distribution works at arm's length."""
+        return self.guarded(plugin, self.parameters(plugin.name))
+
+    def guarded(self, plugin: type[AnyPlugin], parameters: Mapping[str, Any]) -> AnyPlugin:
+        """The plugin with these parameters, held to the limits of the store's site.toml if it is not ours.
+
+        Raises:
+            InputError: site.toml is faulty.
+            PluginError: a parameter is unknown, of the wrong type or out of range.
+        """
+        from phenodose.plugin_guard import guarded
+        from phenodose.site import read_site
+
+        return guarded(plugin, parameters, read_site(self.store.root).plugin_limits)
 
     def provenance(self, plugin: Plugin, checkpoint: str | None = None) -> Provenance:
         """Provenance of the rows that the step writes."""

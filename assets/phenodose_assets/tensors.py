@@ -12,6 +12,7 @@ from phenodose.plugins import Parameters
 from phenodose.store import Store
 from phenodose_assets import metadata
 from phenodose_assets.ingest import PLATE_IMAGES
+from phenodose_assets.outside import TENSOR_SETTINGS
 from phenodose_assets.screen_asset import ScreenAsset
 from phenodose_assets.step import Product, Step
 
@@ -35,6 +36,7 @@ def tensor_assets() -> list[ScreenAsset]:
             description="Every well as a small pseudo-RGB image: maximum projection, middle plane, maximum projection.",
             make=_make_pseudo_rgb,
             needs=(PLATE_IMAGES,),
+            reads=(TENSOR_SETTINGS,),
             settings=((_GROUP, TensorParameters),),
             kinds=frozenset({"zarr", "xarray"}),
         )

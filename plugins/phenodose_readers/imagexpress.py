@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 from phenodose import names
 from phenodose.errors import Faults, InputError
 from phenodose.plugins import Reader, planes_frame
+from phenodose.plugins.raw_folder import open_pages, raw_files, without_description
 from phenodose_readers.imagexpress_files import Image, images_of, is_raw_file, one_acquisition
 from phenodose_readers.imagexpress_plate import htd_of, notes, plate_format, wave_names, wells_without_images
 from phenodose_readers.imagexpress_stacks import nominal_step_um, sort_out
 from phenodose_readers.metaseries import milliseconds, number, parse_tags, pixel_size_um
-from phenodose.plugins.raw_folder import open_pages, raw_files, without_description
 
 if TYPE_CHECKING:
     import pandas as pd

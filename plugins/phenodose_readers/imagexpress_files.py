@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose import names
 from phenodose.errors import Faults, InputError
-from phenodose_readers.metaseries import number
 from phenodose.plugins.raw_folder import is_tiff, raw_files
+from phenodose_readers.metaseries import number
 
 if TYPE_CHECKING:
     from phenodose.plugins.packed_texts import PackedText

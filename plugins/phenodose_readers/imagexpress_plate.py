@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phenodose.plugins import missing_images
+from phenodose.plugins.raw_folder import is_tiff, passed_over
 from phenodose_readers.imagexpress_files import Image
 from phenodose_readers.metaseries import parse_htd, selected_wells
-from phenodose.plugins.raw_folder import is_tiff, passed_over
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -17,7 +18,11 @@ from phenodose_assets.registration import register_screen
 
 
 def _shared() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("shared_fixtures", Path(__file__).parents[1] / "conftest.py")
+    return _module("shared_fixtures", Path(__file__).parents[1] / "conftest.py")
+
+
+def _module(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -85,3 +90,14 @@ def ctg_run(
     store = Store.open(root / "store")
     screen = register_screen(store, write_ctg_screen(root / "raw" / "TST_V1_DS1"))
     return Finished(store, materialize_screen(store, screen.id, instance=instance), instance)
+
+
+@pytest.fixture(scope="session")
+def ui_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Dagster's server with its daemon, an empty store and an empty inbox; see ui_server.py."""
+    running = _module("ui_server", Path(__file__).with_name("ui_server.py")).Server(tmp_path_factory.mktemp("ui"))
+    try:
+        running.wait_until(running.location_is_loaded, 120, "loading the code location")
+        yield running
+    finally:
+        running.stop()

@@ -14,7 +14,8 @@ import pytest
 from phenodose.quality.limits import Limits, QualitySetting, judge
 from phenodose.quality.thresholds import metrics_of
 from phenodose.store import Store
-from phenodose_assets import readouts, scores
+from phenodose.stored_curves import read_curves
+from phenodose_assets import readouts
 from phenodose_assets.checks import quality_block, quality_verdicts, schema_faults, schema_verdict
 from phenodose_assets.launch import materialize_screen
 from phenodose_assets.registration import register_screen
@@ -152,7 +153,7 @@ def test_what_cannot_be_shown_is_made_all_the_same(
 
 
 def test_scores_rest_on_the_stored_fit_and_its_draws(ctg_run: Any) -> None:
-    batch = scores.read_curves(ctg_run.store, "TST_V1_DS1", "ctg")
+    batch = read_curves(ctg_run.store, "TST_V1_DS1", "ctg")
     assert batch is not None
     assert batch.draws is not None
     assert batch.draws.shape[:2] == (len(batch), 200)

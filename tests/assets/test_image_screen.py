@@ -11,11 +11,14 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pytest
+from PIL import Image
 
 from phenodose.cli import main
 from phenodose.errors import InputError, StoreError
 from phenodose.simulation import simulate_screen
+from phenodose.storage.plate import Plate
 from phenodose.store import Store
+from phenodose.viewer.mosaics import mosaic_path, tile_px
 from phenodose_assets.launch import materialize_screen
 from phenodose_assets.registration import register_screen
 
@@ -121,6 +124,14 @@ def test_plates_and_quality_are_shown(drug_screen: Any) -> None:
         assert len(str(shown[label].value)) < 1000
     assert {"zprime_robust", "replicate_pearson", "schema", "made"} <= set(drug_screen.checks("viability/cnn_phase3"))
     assert drug_screen.checks("plate_images")["schema"].passed
+
+
+def test_the_mosaics_that_the_viewer_shows_are_there_before_it_is_opened(drug_screen: Any, store: Store) -> None:
+    for path in store.plates(DS):
+        plate, name = Plate.open(path), path.name.removesuffix(".ome.zarr")
+        for channel in range(len(plate.channels)):
+            kept = mosaic_path(store, DS, name, plate, channel)
+            assert np.array_equal(np.asarray(Image.open(kept)), plate.mosaic(tile_px(plate), channel))
 
 
 def test_features_are_kept_by_well(drug_screen: Any, store: Store) -> None:

@@ -47,9 +47,7 @@ def renamed(screen: Path, drugs: dict[str, str], sample: str) -> None:
 def test_names_are_text_wherever_they_come_out(run: Run, small_ctg_screen: Path, tmp_path: Path) -> None:
     renamed(small_ctg_screen, {"Potent": SCRIPT, "Weak": FORMULA}, CLIMBER)
     before = {path for path in tmp_path.rglob("*") if path.name not in ("store",)}
-    status, _, told = run(
-        "run", str(small_ctg_screen), "--select", "layout,viability/ctg,curves/ctg,scores/dss_asym"
-    )
+    status, _, told = run("run", str(small_ctg_screen), "--select", "layout,viability/ctg,curves/ctg,scores/dss_asym")
     assert status == 0, told
     status, out, _ = run("sql", "SELECT DISTINCT drug, sample FROM scores ORDER BY drug", "--format", "json")
     assert {row["drug"] for row in json.loads(out)} >= {SCRIPT, FORMULA}

@@ -23,26 +23,55 @@ from phenodose.errors import InputError
     "--maps/--no-maps", default=True, show_default=True,
     help="Whether to make the maps of what the network looks at, if the store holds none; needs the network's engine.",
 )  # fmt: skip
+@click.option(
+    "--expected", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="With --cohort: CSV of expected hits, columns drug and sample or entity; default STORE/expected_hits.csv.",
+)  # fmt: skip
+@click.option(
+    "--export", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="With --cohort: write every figure as SVG and PNG, and its data as CSV, into this folder too.",
+)  # fmt: skip
 @store_option
 @json_option
-def command(screen: str | None, cohort: bool, out: Path | None, maps: bool, store: str | None, as_json: bool) -> None:
+def command(
+    screen: str | None,
+    cohort: bool,
+    out: Path | None,
+    maps: bool,
+    expected: Path | None,
+    export: Path | None,
+    store: str | None,
+    as_json: bool,
+) -> None:
     """Write the report of SCREEN as one HTML file that needs no network, and print its path.
 
     \b
-    Example: phenodose report --cohort --out cohort.html
+    Example: phenodose report --cohort --out cohort.html --export figures
     """
     from phenodose.reports import build_cohort_report, build_report
+    from phenodose.reports.cohort import export_cohort_figures
     from phenodose.store import Store
     from phenodose_assets.explanations import explain_report
 
     if (screen is None) != cohort:
         raise InputError("name one screen, or give --cohort; `phenodose screen list` shows the screens.")
+    if screen is not None and (expected or export):
+        raise InputError("--expected and --export belong to the report of the cohort; leave SCREEN out, add --cohort.")
     opened = Store.open(store)
+    files: list[Path] = []
     if screen is None:
-        path = build_cohort_report(opened, out)
+        path = build_cohort_report(opened, out, expected)
+        files = export_cohort_figures(opened, export) if export else []
     else:
         path = build_report(opened, screen, out, explain_report(opened, screen) if maps else "")
     if as_json:
-        print_json({"screen": screen, "report": str(path), "bytes": path.stat().st_size})
+        print_json(
+            {
+                "screen": screen,
+                "report": str(path),
+                "bytes": path.stat().st_size,
+                "files": [str(file) for file in files],
+            }
+        )
     else:
-        click.echo(str(path))
+        click.echo("\n".join(map(str, [path, *files])))

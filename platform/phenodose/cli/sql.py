@@ -48,6 +48,7 @@ def command(
     Example: phenodose sql "SELECT screen, drug, score FROM hits ORDER BY score DESC"
     """
     from phenodose.storage.cohort_build import rebuild_cohort
+    from phenodose.storage.hard_limits import hard_limits
     from phenodose.storage.warehouse import query as ask
     from phenodose.store import Store
 
@@ -57,7 +58,8 @@ def command(
     if rebuild:
         for fault in rebuild_cohort(opened).faults:
             click.echo(f"phenodose: {fault}", err=True)
-    result = ask(opened, query, row_limit=limit, seconds=seconds)
+    with hard_limits(seconds):
+        result = ask(opened, query, row_limit=limit, seconds=seconds)
     _put(result.table, form, out)
     if result.truncated:
         click.echo(f"phenodose: there are more than {limit} rows; raise --limit to see them.", err=True)
@@ -72,7 +74,12 @@ def _put(table: pa.Table, form: str, out: Path | None) -> None:
         with written_aside(out) as aside:
             pq.write_table(table, aside)
         return
-    text = {"table": _as_table, "csv": _as_csv, "json": _as_json}[form](table)
+    try:
+        text = {"table": _as_table, "csv": _as_csv, "json": _as_json}[form](table)
+    except (OverflowError, ValueError) as error:
+        raise InputError(
+            f"a value of the answer cannot be written as {form} ({error}); CAST its column to VARCHAR."
+        ) from error
     if out is None:
         sys.stdout.write(text)
     else:
@@ -82,7 +89,9 @@ def _put(table: pa.Table, form: str, out: Path | None) -> None:
 
 
 def _as_csv(table: pa.Table) -> str:
-    return str(table.to_pandas().to_csv(index=False, lineterminator="\n"))
+    from phenodose.spreadsheet_text import harmless_frame
+
+    return str(harmless_frame(table.to_pandas()).to_csv(index=False, lineterminator="\n"))
 
 
 def _as_json(table: pa.Table) -> str:
@@ -115,8 +124,13 @@ def _as_table(table: pa.Table) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    text = f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
+    text = f"{value:.6g}" if isinstance(value, float) else _one_line(str(value))
     return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
+
+
+def _one_line(text: str) -> str:
+    """Blanks as one blank; signs that would move the cursor or change colours of a terminal as their codes."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in " ".join(text.split()))
 
 
 def _is_number(kind: str) -> bool:

@@ -1,11 +1,13 @@
-"""What backs the scores up, section by section: quality, phenotype map, and where every number comes from.
+"""What backs the scores up, section by section: quality, and where every number comes from.
 
 Every function takes the rows of a screen and returns what its part of the template shows; a section
-without data is a `Missing` with a sentence. Does not belong here: scores (`sections`), HTML (templates).
+without data is a `Missing` with a sentence. Does not belong here: scores (`sections`), maps
+(`phenotypes`), HTML (templates).
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from phenodose.names import plate_sort_key
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from phenodose.reports.data import ScreenData
 
-_MOST_GROUPS = 24
 _WITHOUT_CELLS = ("empty", "exclude")
 
 
@@ -104,16 +105,19 @@ def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
     rows = viability[viability["readout"] == readout]
     pairs = data.replicate_pairs
     pairs = pairs[pairs["readout"] == readout]
+    raw = rows["raw"].dropna()
+    raw_limits = (float(raw.quantile(0.01)), float(raw.quantile(0.99))) if len(raw) and raw.min() < raw.max() else None
     maps = []
     for plate in sorted(set(rows["plate"]), key=plate_sort_key):
-        frame = rows[rows["plate"] == plate].rename(columns={"viability_fraction": "value"})
-        frame = frame.assign(value=frame["value"].where(~frame["masked"].astype(bool)))
-        maps.append(
-            {
-                "alt": f"Heat map of viability, {readout}, plate {plate}",
-                "uri": data_uri(plate_heatmap(frame, f"{readout}, plate {plate}", "viability (fraction)", (0.0, 1.2))),
-            }
-        )
+        of_plate = rows[rows["plate"] == plate]
+        for column, what, unit, limits in (
+            ("raw", "raw", f"raw {readout}", raw_limits),
+            ("viability_fraction", "viability", "viability (fraction)", (0.0, 1.2)),
+        ):
+            frame = of_plate.rename(columns={column: "value"})
+            frame = frame.assign(value=frame["value"].where(~frame["masked"].astype(bool)))
+            png = plate_heatmap(frame, f"{readout}, plate {plate}: {what}", unit, limits)
+            maps.append({"alt": f"Heat map of {what}, {readout}, plate {plate}", "uri": data_uri(png)})
     pictures = []
     if not rows.empty:
         png = viability_histogram(rows, f"{readout}: all wells and controls")
@@ -122,7 +126,38 @@ def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
         png = replicate_scatter(pairs, f"{readout}: replicate 1 and 2")
         pictures.append({"alt": f"Replicate 1 against replicate 2 of {readout}", "uri": data_uri(png)})
     remark = "" if len(pairs) else "No duplicates to compare: no drug and concentration has replicates 1 and 2."
-    return {"readout": readout, "maps": maps, "pictures": pictures, "remark": remark}
+    return {
+        "readout": readout,
+        "maps": maps,
+        "pictures": pictures,
+        "remark": remark,
+        "series": _control_series(data, readout),
+    }
+
+
+def _control_series(data: ScreenData, readout: str) -> list[dict[str, Any]]:
+    """The dilution series of control substances (well type trc), a figure a substance, a look a plate."""
+    wells = data["wells"]
+    wells = wells[(wells["well_type"].str.lower() == "trc") & (wells["concentration_nM"] > 0)]
+    rows = data["viability"]
+    rows = rows[(rows["readout"] == readout) & ~rows["masked"].astype(bool) & rows["viability_fraction"].notna()]
+    columns = ["plate", "well", "treatment", "concentration_nM", "replicate"]
+    points = rows[["plate", "well", "viability_fraction"]].merge(wells[columns], on=["plate", "well"])
+    points = points.assign(readout=points["plate"], replicate=1)
+    found = []
+    for substance, of_one in points.groupby("treatment", sort=True):
+        plates = sorted(set(of_one["plate"]), key=plate_sort_key)
+        looks = {plate: palette.look(index) for index, plate in enumerate(plates)}
+        means = of_one.groupby(["plate", "concentration_nM"])["viability_fraction"].mean().reset_index()
+        lines = {}
+        for plate, series in means.groupby("plate"):
+            doses = [math.log10(dose) for dose in series["concentration_nM"]]
+            lines[str(plate)] = (doses, [100 * (1 - value) for value in series["viability_fraction"]])
+        figure = figures.dose_response(str(substance), of_one, lines, looks, label=f"Control series by {readout} of")
+        found.append(
+            {"substance": substance, "figure": figure, "legend": [(name, swatch(look)) for name, look in looks.items()]}
+        )
+    return found
 
 
 def _listed(chosen: pd.DataFrame, column: str) -> list[str]:
@@ -135,32 +170,6 @@ def _listed(chosen: pd.DataFrame, column: str) -> list[str]:
         f"{', ...' if len(rows) > 12 else ''})"
         for (readout, reason), rows in groups
     ]
-
-
-def phenotypes(data: ScreenData) -> dict[str, Any] | Missing:
-    """The phenotype maps of the screen."""
-    places = data["embeddings"]
-    if places.empty:
-        if data["plates"].empty:
-            return Missing("the screen has no images in the store.")
-        if data["checkpoints"].empty:
-            return Missing("no network was trained on this screen, so its wells have no features.")
-        return Missing("the map was not made; make it with `phenodose run` and the asset embedding/tsne.")
-    wells = data["wells"][["plate", "well", "well_type", "treatment", "concentration_nM"]]
-    places = places[["plate", "well", "embedder", "readout", "x", "y"]].merge(wells, on=["plate", "well"], how="left")
-    classes = data["drugs"].set_index("drug")["drug_class"] if not data["drugs"].empty else None
-    maps = []
-    for (embedder, readout), rows in places.groupby(["embedder", "readout"], sort=True):
-        shown = rows.assign(
-            group=[_group(row, classes) for row in rows_of(rows)],
-            label=[text_of(row.treatment)[:4] if row.well_type == "therapy" else "" for row in rows_of(rows)],
-            title=[_well_title(row) for row in rows_of(rows)],
-        )
-        looks = {name: palette.look(index) for index, name in enumerate(_groups(shown))}
-        legend = [(name, swatch(look, line=False)) for name, look in list(looks.items())[:_MOST_GROUPS]]
-        figure = figures.phenotype_map(shown, looks)
-        maps.append({"embedder": embedder, "readout": readout, "figure": figure, "legend": legend, "n": len(rows)})
-    return {"maps": maps}
 
 
 def lineage(data: ScreenData) -> dict[str, Any]:
@@ -200,21 +209,3 @@ def lineage(data: ScreenData) -> dict[str, Any]:
         ],
         "fits": sorted(set(data["curves"]["fit"])),
     }
-
-
-def _group(row: Any, classes: pd.Series[str] | None) -> str:
-    if row.well_type != "therapy":
-        return text_of(row.treatment) or text_of(row.well_type) or "not in the layout"
-    found = text_of(classes.get(row.treatment)) if classes is not None else ""
-    return found or "drug without class"
-
-
-def _groups(shown: pd.DataFrame) -> list[str]:
-    """Controls first, then drug classes, each in order of name."""
-    is_drug = dict(zip(shown["group"], shown["well_type"] == "therapy", strict=True))
-    return sorted(is_drug, key=lambda name: (is_drug[name], name))
-
-
-def _well_title(row: Any) -> str:
-    dose = f" {row.concentration_nM:g} nM" if row.concentration_nM > 0 else ""
-    return f"{row.plate} {row.well}: {text_of(row.treatment) or text_of(row.well_type)}{dose}"

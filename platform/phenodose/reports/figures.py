@@ -13,16 +13,24 @@ from markupsafe import Markup
 
 from phenodose.pictures.palette import Look
 from phenodose.reports.data import rows_of
-from phenodose.reports.svg import Canvas
+from phenodose.reports.svg import Canvas, data_attributes
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Doses (log10 nM) and inhibition (percent) along a fitted curve.
 Line = tuple[Sequence[float], Sequence[float]]
+#: Doses (log10 nM), and lower and upper inhibition (percent) along a curve.
+Band = tuple[Sequence[float], Sequence[float], Sequence[float]]
 
 
-def waterfall(ranking: pd.DataFrame, links: Mapping[str, str], threshold: float | None, unit: str) -> Markup:
+def waterfall(
+    ranking: pd.DataFrame,
+    links: Mapping[str, str],
+    threshold: float | None,
+    unit: str,
+    reference: Mapping[str, Sequence[float]] | None = None,
+) -> Markup:
     """All scored drugs as bars, best first; hits are full, others pale; whiskers are the intervals.
 
     Args:
@@ -30,7 +38,10 @@ def waterfall(ranking: pd.DataFrame, links: Mapping[str, str], threshold: float 
         links: drug -> address within the page that its bar leads to.
         threshold: score from which a drug is a hit; a line.
         unit: name of the score on the axis.
+        reference: drug -> its scores in other samples; a bar from the lower to the upper quartile with the median,
+            or single strokes where there are fewer than four.
     """
+    others = reference or {}
     rows = ranking[ranking["score"].notna()]
     step = min(48.0, 1060 / max(len(rows), 1))
     angle, shift = (-55, 3.0) if step >= 24 else (-90, 3.5)
@@ -38,7 +49,11 @@ def waterfall(ranking: pd.DataFrame, links: Mapping[str, str], threshold: float 
     foot = 20 + 7 * max((len(_short(row.drug)) for row in rows_of(rows)), default=0)
     highs = [row.upper if _known(row.upper) else row.score for row in rows_of(rows)]
     lows = [row.lower if _known(row.lower) else row.score for row in rows_of(rows)]
-    ticks = nice_ticks(min([0.0, *lows]), max([threshold or 0.0, 1.0, *highs]), 5)
+    ticks = nice_ticks(
+        min([0.0, *lows, *(v for row in rows_of(rows) for v in others.get(row.drug, ()))]),
+        max([threshold or 0.0, 1.0, *highs, *(v for row in rows_of(rows) for v in others.get(row.drug, ()))]),
+        5,
+    )
     low, high = ticks[0], ticks[-1]
     canvas = Canvas(
         max(left + step * len(rows) + 16, 420), top + height + foot, f"{unit} of {len(rows)} drugs, best first", True
@@ -57,9 +72,14 @@ def waterfall(ranking: pd.DataFrame, links: Mapping[str, str], threshold: float 
         title = f"{row.drug}: {row.score:.1f}{interval}{', hit' if hit else ''}"
         start, end = y(max(0.0, row.score)), y(min(0.0, row.score))
         css = "bar hit" if hit else "bar"
-        canvas.rectangle(x - step * 0.36, start, step * 0.72, end - start, css, title, links.get(row.drug, ""))
+        facts = {"drug": row.drug, "score": row.score}
+        canvas.rectangle(x - step * 0.36, start, step * 0.72, end - start, css, title, links.get(row.drug, ""), facts)
         if _known(row.lower, row.upper):
             canvas.line(x, y(row.lower), x, y(row.upper), "whisker")
+        for start, end, css in _strokes(others.get(row.drug, ())):
+            side = x + step * 0.36
+            half = 0.0 if css == "quartiles" else step * 0.14
+            canvas.line(side - half, y(start), side + half, y(end), css)
         canvas.text(x + shift, top + height + 10, _short(row.drug), "end", angle, "hit" if hit else "")
     if threshold is not None:
         canvas.line(left, y(threshold), canvas.width - 8, y(threshold), "limit")
@@ -67,7 +87,26 @@ def waterfall(ranking: pd.DataFrame, links: Mapping[str, str], threshold: float 
     return canvas.markup()
 
 
-def dose_response(drug: str, points: pd.DataFrame, lines: Mapping[str, Line], looks: Mapping[str, Look]) -> Markup:
+def _strokes(scores: Sequence[float]) -> list[tuple[float, float, str]]:
+    """What stands for the scores of other samples: start, end, class."""
+    import numpy as np
+
+    if len(scores) < 4:
+        return [(score, score, "other") for score in scores]
+    low, middle, high = (float(v) for v in np.quantile(scores, (0.25, 0.5, 0.75)))
+    return [(low, high, "quartiles"), (middle, middle, "other")]
+
+
+def dose_response(
+    drug: str,
+    points: pd.DataFrame,
+    lines: Mapping[str, Line],
+    looks: Mapping[str, Look],
+    thin_lines: Mapping[str, Sequence[Line]] | None = None,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
+    bands: Mapping[str, Band] | None = None,
+    label: str = "Dose-response curves of",
+) -> Markup:
     """All readouts of one drug: wells as points (replicate 1 full, others hollow), curves as lines.
 
     Args:
@@ -75,9 +114,13 @@ def dose_response(drug: str, points: pd.DataFrame, lines: Mapping[str, Line], lo
         points: columns readout, replicate, concentration_nM, viability_fraction; one row a well.
         lines: readout -> its fitted curve; readouts without a curve are left out.
         looks: readout -> colour, marker, dashes.
+        thin_lines: readout -> the curves of its single replicates.
+        intervals: readout -> 95 % interval of the half-effect dose in log10 nM, a bar above the axis.
+        bands: readout -> 95 % interval of its curve at every dose, a shade behind it.
+        label: what the figure shows, before the name.
     """
     left, top, width, height = 36, 8, 226, 130
-    canvas = Canvas(left + width + 18, top + height + 34, f"Dose-response curves of {drug}")
+    canvas = Canvas(left + width + 18, top + height + 34, f"{label} {drug}")
     doses = [math.log10(d) for d in points["concentration_nM"]] + [x for xs, _ in lines.values() for x in xs]
     first, last = (min(doses), max(doses)) if doses else (0.0, 4.0)
     if last - first < 1e-9:
@@ -99,8 +142,20 @@ def dose_response(drug: str, points: pd.DataFrame, lines: Mapping[str, Line], lo
     canvas.text(left + width / 2, top + height + 28, "concentration (nM)")
     canvas.text(10, top + height / 2, "inhibition (%)", rotate=-90)
     for readout, look in looks.items():
+        if readout in (bands or {}):
+            log10_doses, lower, upper = (bands or {})[readout]
+            there = [(x(d), y(i)) for d, i in zip(log10_doses, upper, strict=True)]
+            back = [(x(d), y(i)) for d, i in zip(log10_doses, lower, strict=True)][::-1]
+            canvas.shade([*there, *back], look.colour)
+    for readout, look in looks.items():
         if readout in lines:
             canvas.polyline(((x(d), y(i)) for d, i in zip(*lines[readout], strict=True)), look.colour, look.dashes)
+        for line in (thin_lines or {}).get(readout, ()):
+            canvas.polyline(((x(d), y(i)) for d, i in zip(*line, strict=True)), look.colour, look.dashes, 0.5)
+        if readout in (intervals or {}):
+            low, high = (min(max(v, first), last) for v in (intervals or {})[readout])
+            level = top + height - 4 - 4 * list(looks).index(readout)
+            canvas.polyline([(x(low), level), (x(high), level)], look.colour, (), 2.5)
         own = points[points["readout"] == readout]
         first_replicate = own["replicate"].fillna(1) == 1
         for rows, hollow in ((own[first_replicate], False), (own[~first_replicate], True)):
@@ -150,28 +205,37 @@ def agreement(
     return canvas.markup()
 
 
-def phenotype_map(places: pd.DataFrame, looks: Mapping[str, Look]) -> Markup:
+def phenotype_map(places: pd.DataFrame, looks: Mapping[str, Look], pairs: Iterable[tuple[int, int]] = ()) -> Markup:
     """Wells on the map; hovering tells the well.
 
     Args:
-        places: columns x, y, group, label (short text, or '' for none), title.
+        places: columns x, y, group, label (short text, or '' for none), title; with facts (mapping) those become
+            data- attributes, with colours (mapping) the colours of a well under other views.
         looks: group -> colour and marker.
+        pairs: rows of `places`, by position, that a line joins: duplicates.
     """
     width, height, edge = 760.0, 520.0, 26.0
-    canvas = Canvas(width, height, f"Phenotype map of {len(places)} wells")
+    canvas = Canvas(width, height, f"Phenotype map of {len(places)} wells", True)
     span = max(_span(places["x"]), _span(places["y"]) * (width - 2 * edge) / (height - 2 * edge), 1e-9)
     scale = (width - 2 * edge) / span
     centre_x, centre_y = _centre(places["x"]), _centre(places["y"])
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        return width / 2 + scale * (x - centre_x), height / 2 - scale * (y - centre_y)
-
-    for group, look in looks.items():
-        rows = places[places["group"] == group]
-        canvas.markers([(*at(row.x, row.y), row.title) for row in rows_of(rows)], look.colour, look.marker)
-    for row in rows_of(places[places["label"] != ""]):
-        x, y = at(row.x, row.y)
-        canvas.text(x + 5, y - 4, row.label, "start", css="tiny")
+    at = [(width / 2 + scale * (row.x - centre_x), height / 2 - scale * (row.y - centre_y)) for row in rows_of(places)]
+    canvas.add(Markup('<g class="duplicates">'))
+    for one, other in pairs:
+        canvas.line(*at[one], *at[other], "duplicate")
+    canvas.add(Markup("</g>"))
+    for place, row in enumerate(rows_of(places)):
+        colours = {"class": looks[row.group].colour} | getattr(row, "colours", {})
+        style = ";".join(f"--{name}:{colour}" for name, colour in colours.items())
+        mark = canvas.mark(*at[place], looks[row.group].marker, row.title)
+        canvas.add(
+            Markup('<g class="well" fill="{}" style="{}" role="img" aria-label="{}"{}>{}</g>').format(
+                colours["class"], style, row.title, data_attributes(getattr(row, "facts", {})), mark
+            )
+        )
+    for (x, y), label in zip(at, places["label"], strict=True):
+        if label:
+            canvas.text(x + 5, y - 4, label, "start", css="tiny")
     return canvas.markup()
 
 

@@ -5,6 +5,7 @@ Does not belong here: reading plates (`phenodose.storage.plate`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import MissingInputError, NotMade, StoreError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _MOST_DRUGS = 6
 _CONTROLS = 5
 _DOUBTFUL = 8
+#: Bytes of pictures in the drugs' series and on the map; what does not fit any more is told.
+MOST_BYTES = 8_000_000
 #: Longest side of an image.
 SIZE_PX = 96
 
@@ -113,16 +116,99 @@ def _doubtful(data: ScreenData, wells: pd.DataFrame) -> list[tuple[str, pd.DataF
     return [(f"doubtful: {flag}", found[found["flag"] == flag].head(_DOUBTFUL)) for flag in FLAGS]
 
 
+@dataclass(frozen=True)
+class WellPictures:
+    """Pictures of wells, each made once.
+
+    Attributes:
+        uris: picture by well such as 'P1/B07'.
+        n_left_out: how many wells have none because the report would become too large.
+        reason: why there is none at all, a sentence, else ''.
+    """
+
+    uris: dict[str, str]
+    n_left_out: int = 0
+    reason: str = ""
+
+
+def well_pictures(data: ScreenData, most_bytes: int = MOST_BYTES) -> WellPictures:
+    """Pictures of the dilution series of all drugs and of the wells on the maps, the most wanted first.
+
+    First comes one replicate of every series in order of the ranking, then the wells on the maps, then the other
+    replicates.
+    """
+    if data["plates"].empty:
+        return WellPictures({}, 0, "the screen has no images in the store.")
+    try:
+        plates = _open(data)
+        wells = _imaged(data["wells"], plates)
+        series = _therapy(wells)
+        rank = {drug: place for place, drug in enumerate(data.drugs)}
+        series = series.assign(rank=series["treatment"].map(rank)).sort_values(
+            ["rank", "concentration_nM", "replicate"], kind="stable"
+        )
+        first = series.drop_duplicates(["treatment", "add_on", "concentration_nM"])
+        on_map = wells.merge(data["embeddings"][["plate", "well"]].drop_duplicates(), on=["plate", "well"])
+        wanted = [(row.plate, row.well) for rows in (first, on_map, series) for row in rows_of(rows)]
+        uris: dict[str, str] = {}
+        used = n_left_out = 0
+        for plate, well in dict.fromkeys(wanted):
+            if used >= most_bytes:
+                n_left_out += 1
+                continue
+            uris[f"{plate}/{well}"] = uri = _picture(plates[plate], well)
+            used += len(uri)
+    except StoreError as error:
+        return WellPictures({}, 0, f"the plates cannot be read: {error}")
+    return WellPictures(uris, n_left_out)
+
+
+def series_rows(data: ScreenData, pictures: WellPictures, drug: str) -> list[dict[str, Any]]:
+    """The dilution series of a drug, a row a replicate, lowest concentration first; only wells with a picture."""
+    wells = _therapy(data["wells"])
+    wells = wells[wells["treatment"] == drug].sort_values(["replicate", "concentration_nM", "plate"], kind="stable")
+    rows = []
+    for replicate, of_replicate in wells.groupby("replicate", dropna=False, sort=True):
+        tiles = []
+        for row in rows_of(of_replicate):
+            name = f"{row.plate}/{row.well}"
+            if name in pictures.uris:
+                add_on = f" + {row.add_on}" if text_of(row.add_on) else ""
+                dose = f"{row.concentration_nM:g} nM"
+                tiles.append(
+                    {
+                        "well": name,
+                        "uri": pictures.uris[name],
+                        "alt": f"{drug}{add_on} {dose} on {row.plate} {row.well}",
+                        "caption": dose,
+                    }
+                )
+        if tiles:
+            rows.append({"name": _replicate(replicate), "tiles": tiles})
+    return rows
+
+
+def _therapy(wells: pd.DataFrame) -> pd.DataFrame:
+    return wells[(wells["well_type"] == "therapy") & (wells["concentration_nM"] > 0)]
+
+
+def _replicate(number: Any) -> str:
+    return f"replicate {number:g}" if number == number else ""
+
+
+def _picture(plate: Plate, well: str) -> str:
+    return data_uri(well_picture(plate.mip(well, level=plate.level_for(SIZE_PX)), plate.windows[0], SIZE_PX))
+
+
 def _tiles(wells: pd.DataFrame, plates: dict[str, Plate]) -> list[dict[str, str]]:
     tiles = []
     for row in rows_of(wells):
         plate = plates[row.plate]
-        pixels = plate.mip(row.well, level=plate.level_for(SIZE_PX))
         dose = f"{row.concentration_nM:g} nM" if row.concentration_nM > 0 else ""
         doubt = text_of(getattr(row, "flag_reason", None))
         tiles.append(
             {
-                "uri": data_uri(well_picture(pixels, plate.windows[0], SIZE_PX)),
+                "uri": _picture(plate, row.well),
                 "alt": ": ".join(
                     filter(None, (f"{text_of(row.treatment)} {dose} on {row.plate} {row.well}".strip(), doubt))
                 ),

@@ -1,7 +1,7 @@
 """The patient report: one screen from quality to ranking to lineage, as one HTML file.
 
 Belongs here: the order of the report and the rendering of its template. What the sections say is in
-`sections` and `evidence`, how their figures look in `figures`.
+`sections`, `drug_cards`, `phenotypes` and `evidence`, how their figures look in `figures`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phenodose.files import write_text
-from phenodose.reports import activation, evidence, images, sections
+from phenodose.reports import activation, drug_cards, evidence, images, phenotypes, sections
 from phenodose.reports.data import ScreenData
 from phenodose.reports.svg import marker_definitions
 
@@ -47,6 +47,7 @@ def render_report(store: Store, screen: str, no_maps: str = "") -> str:
         StoreError: the store holds no result of the screen.
     """
     data = ScreenData.load(store, screen)
+    pictures, links = images.well_pictures(data), sections.anchors(data)
     return render(
         "patient.html.j2",
         data=data,
@@ -54,12 +55,21 @@ def render_report(store: Store, screen: str, no_maps: str = "") -> str:
         head=sections.header(data),
         ranking=sections.ranking(data),
         table=sections.drug_table(data),
-        curves=sections.dose_response(data),
+        curves=drug_cards.drug_cards(data, pictures),
         images=images.images(data),
         maps=activation.overlays(data, no_maps),
         agreement=sections.agreement(data),
         quality=evidence.quality(data),
-        phenotypes=evidence.phenotypes(data),
+        phenotypes=phenotypes.phenotypes(data, links),
+        pairs=phenotypes.distant_pairs(data),
+        pictures=pictures,
+        shown_wells={
+            tile["well"]
+            for drug in data.drugs
+            for row in images.series_rows(data, pictures, drug)
+            for tile in row["tiles"]
+        },
+        links=links,
         lineage=evidence.lineage(data),
     )
 

@@ -1,8 +1,8 @@
-"""What the sections on scores say: verdict, ranking, table, curves, agreement of readouts.
+"""What the sections on scores say: verdict, ranking, table, agreement of readouts.
 
 Every function takes the rows of a screen and returns what its part of the template shows; a section
-without data is a `Missing` with a sentence. Does not belong here: quality and lineage (`evidence`), HTML
-(templates), drawing (`figures`).
+without data is a `Missing` with a sentence. Does not belong here: the drugs one by one (`drug_cards`), quality and
+lineage (`evidence`), HTML (templates), drawing (`figures`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.pictures import palette
 from phenodose.reports import figures
 from phenodose.reports.data import VERDICTS, Missing, is_true, number_of, rows_of, text_of
-from phenodose.reports.svg import swatch
+from phenodose.reports.reference import reference_cohort
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,24 +67,27 @@ def verdict(data: ScreenData) -> tuple[str, str]:
 def ranking(data: ScreenData) -> dict[str, Any] | Missing:
     """The waterfall, and the hits in a sentence."""
     if data.ranking_readout is None:
-        return Missing(_why_no_scores(data))
+        return Missing(why_no_scores(data))
     rows = data.ranking
     hits = rows[is_true(rows["hit"])]
     unscored = rows[rows["score"].isna()]
+    reference = reference_cohort(data)
     return {
         "readout": data.ranking_readout,
         "scorer": data.scorer,
         "hits": [f"{row.drug} ({row.score:.1f})" for row in rows_of(hits)],
         "n_scored": int(rows["score"].notna().sum()),
         "unscored": [f"{row.drug} ({row.status})" for row in rows_of(unscored)],
-        "figure": figures.waterfall(rows, _anchors(data), threshold(data), _unit(data)),
+        "figure": figures.waterfall(rows, anchors(data), threshold(data), _unit(data), reference.scores),
+        "reference": reference,
+        "n_compared": len(reference.scores),
     }
 
 
 def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
     """All drugs with the scores of all readouts."""
     if not data.drugs:
-        return Missing(_why_no_scores(data))
+        return Missing(why_no_scores(data))
     notes = data["drugs"].set_index("drug") if not data["drugs"].empty else None
     scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
     half_doses, half_scorer = _half_doses(data)
@@ -95,37 +98,14 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
             {
                 "rank": rank,
                 "drug": drug,
-                "anchor": _anchors(data)[drug],
+                "anchor": anchors(data)[drug],
                 "drug_class": text_of(notes.loc[drug, "drug_class"]) if known else "",  # type: ignore[union-attr]
                 "targets": text_of(notes.loc[drug, "targets"]) if known else "",  # type: ignore[union-attr]
-                "scores": [_score(scores.get((drug, readout))) for readout in data.readouts],
+                "scores": [score_cell(scores.get((drug, readout))) for readout in data.readouts],
                 "half_dose": half_doses.get(drug, {"text": "", "sort": ""}),
             }
         )
     return {"readouts": data.readouts, "rows": rows, "scorer": data.scorer, "half_scorer": half_scorer}
-
-
-def dose_response(data: ScreenData) -> dict[str, Any] | Missing:
-    """A figure a drug: wells and curves of all readouts."""
-    points = data.dosed_wells
-    if points.empty:
-        return Missing("no well with a drug and a concentration has a viability; " + _why_no_scores(data))
-    looks, lines = palette.readout_looks(data.readouts), _curve_lines(data)
-    curves = data["curves"]
-    pooled = curves[curves["replicate"] == "pooled"]
-    cards = []
-    for drug in data.drugs:
-        of_drug = pooled[pooled["drug"] == drug]
-        remarks = [
-            f"{row.readout}: {row.status}{f' ({row.reason})' if text_of(row.reason) else ''}"
-            for row in rows_of(of_drug.sort_values("readout"))
-            if row.status != "ok"
-        ]
-        own = {readout: lines[drug, readout] for readout in data.readouts if (drug, readout) in lines}
-        figure = figures.dose_response(drug, points[points["drug"] == drug], own, looks)
-        cards.append({"drug": drug, "anchor": _anchors(data)[drug][1:], "figure": figure, "remarks": remarks})
-    legend = [(name, swatch(look)) for name, look in looks.items()]
-    return {"cards": cards, "legend": legend}
 
 
 def agreement(data: ScreenData) -> dict[str, Any] | Missing:
@@ -189,28 +169,12 @@ def threshold(data: ScreenData) -> float | None:
     return None if found is None else found.hit_threshold
 
 
-def _anchors(data: ScreenData) -> dict[str, str]:
+def anchors(data: ScreenData) -> dict[str, str]:
     """Drug -> address of its figure within the page, unique and without odd signs."""
     return {
         drug: f"#drug-{place}-{re.sub(r'[^A-Za-z0-9]+', '-', drug).strip('-').lower()}"
         for place, drug in enumerate(data.drugs, 1)
     }
-
-
-def _curve_lines(data: ScreenData) -> dict[tuple[str, str], figures.Line]:
-    """(drug, readout) -> the pooled fitted curve, dose in log10 nM and inhibition in percent."""
-    from phenodose.dose_response.curves import CurveBatch
-
-    curves = data["curves"]
-    pooled = curves[(curves["replicate"] == "pooled") & (curves["model"].fillna(0) > 0)]
-    lines: dict[tuple[str, str], figures.Line] = {}
-    for _, rows in pooled.groupby("fit"):
-        batch = CurveBatch.from_frame(rows)
-        grid = batch.log10_dose_grid(48)
-        inhibition = 100 * batch.inhibition_at(grid)
-        for i, key in enumerate(rows_of(batch.keys[["drug", "readout"]])):
-            lines[key.drug, key.readout] = (grid[i].tolist(), inhibition[i].tolist())
-    return lines
 
 
 def _half_doses(data: ScreenData) -> tuple[dict[str, dict[str, Any]], str]:
@@ -229,7 +193,8 @@ def _half_dose(row: Any) -> dict[str, Any]:
     return {"text": f"{bound}{number_of(row.score, 3)} {text_of(row.unit)}".strip(), "sort": row.score}
 
 
-def _score(row: Any) -> dict[str, Any]:
+def score_cell(row: Any) -> dict[str, Any]:
+    """What a table shows of a score; `sort` has all digits."""
     if row is None:
         return {"text": "–", "interval": "", "hit": False, "sort": "", "note": "not made"}
     if row.score != row.score or row.score is None:
@@ -245,7 +210,8 @@ def _score(row: Any) -> dict[str, Any]:
     }
 
 
-def _why_no_scores(data: ScreenData) -> str:
+def why_no_scores(data: ScreenData) -> str:
+    """What is missing for scores: a clause that ends with a stop."""
     if data["wells"].empty:
         return "the screen has no layout in the store."
     if data["viability"].empty:

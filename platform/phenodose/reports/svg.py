@@ -5,7 +5,7 @@ Belongs here: a canvas with scales and marks. Does not belong here: what is draw
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -45,18 +45,35 @@ class Canvas:
         points = f'x1="{_n(x1)}" y1="{_n(y1)}" x2="{_n(x2)}" y2="{_n(y2)}"'
         self._parts.append(Markup(f'<line {points} class="{css}"/>'))
 
-    def polyline(self, points: Iterable[tuple[float, float]], colour: str, dashes: Sequence[int] = ()) -> None:
+    def polyline(
+        self, points: Iterable[tuple[float, float]], colour: str, dashes: Sequence[int] = (), width: float = 1.5
+    ) -> None:
         """A line through points."""
         path = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
         dash = f' stroke-dasharray="{" ".join(map(str, dashes))}"' if dashes else ""
         self._parts.append(
-            Markup(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"{dash}/>')
+            Markup(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width:g}"{dash}/>')
         )
 
-    def rectangle(self, x: float, y: float, width: float, height: float, css: str, title: str, link: str = "") -> None:
-        """A rectangle that tells `title` under the pointer and leads to `link`."""
-        shape = Markup('<rect x="{}" y="{}" width="{}" height="{}" class="{}"><title>{}</title></rect>').format(
-            _n(x), _n(y), _n(width), _n(max(height, 0.5)), css, title
+    def shade(self, outline: Iterable[tuple[float, float]], colour: str) -> None:
+        """A pale area within an outline."""
+        path = " ".join(f"{_n(x)},{_n(y)}" for x, y in outline)
+        self._parts.append(Markup(f'<polygon points="{path}" fill="{colour}" fill-opacity="0.14" stroke="none"/>'))
+
+    def rectangle(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        css: str,
+        title: str,
+        link: str = "",
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        """A rectangle that tells `title` under the pointer and leads to `link`; `facts` become data- attributes."""
+        shape = Markup('<rect x="{}" y="{}" width="{}" height="{}" class="{}"{}><title>{}</title></rect>').format(
+            _n(x), _n(y), _n(width), _n(max(height, 0.5)), css, data_attributes(facts or {}), title
         )
         self._parts.append(Markup('<a href="{}" aria-label="{}">{}</a>').format(link, title, shape) if link else shape)
 
@@ -83,6 +100,15 @@ class Canvas:
         paint = f'fill="#fff" stroke="{colour}" stroke-width="1.2"' if hollow else f'fill="{colour}"'
         self._parts.append(Markup(f"<g {paint}>{uses}</g>"))
 
+    def add(self, part: Markup) -> None:
+        """Anything else that is SVG already."""
+        self._parts.append(part)
+
+    def mark(self, x: float, y: float, marker: str, title: str) -> Markup:
+        """One marker in the colour of what it is put in."""
+        name, told = MARKERS.index(marker), Markup("<title>{}</title>").format(title)
+        return Markup('<use href="#marker-{}" x="{}" y="{}">{}</use>').format(name, _n(x), _n(y), told)
+
     def markup(self) -> Markup:
         """The whole figure."""
         body = Markup("").join(self._parts)
@@ -99,6 +125,11 @@ def swatch(look: Look, line: bool = True) -> Markup:
         canvas.polyline([(1, 6), (29, 6)], look.colour, look.dashes)
     canvas.markers([(15, 6, "")], look.colour, look.marker)
     return canvas.markup()
+
+
+def data_attributes(facts: Mapping[str, object]) -> Markup:
+    """` data-name="value"` of every fact, escaped; numbers keep all their digits."""
+    return Markup("").join(Markup(' data-{}="{}"').format(name, value) for name, value in facts.items())
 
 
 def _n(value: float) -> str:

@@ -11,9 +11,10 @@ Belongs here: which files are read, what is kept of the old database, faults of 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from phenodose.places import is_remote
 from phenodose.quality.limits import Limits
 from phenodose.site import read_site
 from phenodose.storage.cohort_views import View, cohort_views, identifier, literal
-from phenodose.store import Store
+from phenodose.store import Store, check_inside
 from phenodose.tables import TABLES, Table
 
 if TYPE_CHECKING:
@@ -122,15 +123,27 @@ def _parts(folder: Path) -> Parts:
     found: Parts = {}
     for table in TABLES:
         for screen in sorted((folder / table).glob("screen=*")):
-            with os.scandir(screen) as entries:
-                files = sorted(
-                    (entry.name, entry.stat().st_size, entry.stat().st_mtime_ns)
-                    for entry in entries
-                    if entry.name.endswith(".parquet")
-                )
+            files = sorted(_file_states(screen))
             if files:
                 found[table, screen.name.removeprefix("screen=")] = hash_json(files)
     return found
+
+
+def _file_states(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of writing of every Parquet file of a folder, of a link those of what it points to."""
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):  # taken away meanwhile, or no folder
+        return
+    for entry in entries:
+        if entry.name.endswith(".parquet"):
+            with suppress(FileNotFoundError):  # its writer took it away meanwhile
+                state = entry.stat(follow_symlinks=not _leads_nowhere(entry))
+                yield entry.name, state.st_size, state.st_mtime_ns
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not Path(entry.path).exists()
 
 
 # --- going on from the old database ---------------------------------------------------------------
@@ -246,7 +259,7 @@ def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -
         if len(files) > 1:
             middle = len(files) // 2
             return _fill(con, table, files[:middle]) + _fill(con, table, files[middle:])
-        if not files[0].exists():  # its writer took it away meanwhile, which is no fault
+        if not files[0].exists() and not files[0].is_symlink():  # its writer took it away meanwhile, which is no fault
             return []
         reason = str(error).splitlines()[0]
         told = f"{files[0]} is left out of the cohort: {reason} Make the screen again with this version of phenodose."
@@ -255,13 +268,37 @@ def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -
 
 def _insert(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
     """Insert the rows of files in the order of files and rows; all or none."""
-    names = [str(file) for file in files]
+    for file in files:
+        check_inside(file)
+    names = [_literal_path(file) for file in files]
     present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {_READ_PARQUET}", [names]).fetchall()}
     missing = [column.name for column in table.columns if column.required and column.name not in present]
     if missing:
         raise TableError(f"it lacks the columns {', '.join(missing)} of the table {table.name}.")
+    _check_screens(con, names)
     columns = ", ".join(identifier(name) for name in table.column_names if name in present)
     con.execute(f"INSERT INTO {identifier(table.name)} ({columns}) SELECT {columns} FROM {_READ_PARQUET}", [names])
+
+
+def _literal_path(file: Path) -> str:
+    """A file's path as DuckDB reads it: it takes `*`, `?` and `[` in a path for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(file))
+
+
+def _check_screens(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
+    """Every row is of the screen whose folder the file lies in; rows of others could never be taken out again.
+
+    Raises:
+        TableError: a file holds rows of another screen.
+    """
+    folder_screen = "regexp_extract(filename, '[/\\\\]screen=([^/\\\\]*)[/\\\\][^/\\\\]*$', 1)"
+    strange: Any = con.execute(
+        f"SELECT screen, {folder_screen} FROM read_parquet(?, union_by_name = true, hive_partitioning = false, "
+        f"filename = true) WHERE screen IS DISTINCT FROM {folder_screen} LIMIT 1",
+        [list(names)],
+    ).fetchone()
+    if strange is not None:
+        raise TableError(f"it holds rows of screen {strange[0]!r} but lies in the folder of {strange[1]!r}.")
 
 
 def _double_keys(con: duckdb.DuckDBPyConnection, table: Table, screens: Sequence[str]) -> list[tuple[str, str]]:

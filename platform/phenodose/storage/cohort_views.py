@@ -49,11 +49,13 @@ def cohort_views(readouts: Sequence[str], metabolic: Sequence[str], limits: Limi
         DRUG_COMBINATIONS,
         _imaging_vs_metabolic(metabolic),
         DOSE_POINTS,
+        READOUTS,
         REPLICATE_PAIRS,
         QC_SUMMARY,
         DOUBTFUL_WELLS,
         _control_drift(limits or Limits()),
         LATEST_RUNS,
+        LATEST_RUN_OF_SCREEN,
     ]
 
 
@@ -149,6 +151,16 @@ DOSE_POINTS = View(
     """,
 )
 
+READOUTS = View(
+    "readouts",
+    "One row a well and readout: the raw number, before the controls made it viability, and what read it.",
+    """
+    SELECT screen, plate, well, "row", "column", readout, raw, raw_sd, image_distance,
+           run_id, plugin, plugin_version, parameters, checkpoint
+    FROM viability
+    """,
+)
+
 REPLICATE_PAIRS = View(
     "replicate_pairs",
     "One row a drug, concentration and pair of replicates: the mean viability of the unmasked wells of each.",
@@ -211,6 +223,22 @@ LATEST_RUNS = View(
            epoch(finished_at) - epoch(started_at) AS seconds
     FROM runs
     ORDER BY finished_at DESC, screen, asset
+    """,
+)
+
+
+LATEST_RUN_OF_SCREEN = View(
+    "latest_run_of_screen",
+    "One row a screen: the run that wrote rows of it last, and which of its assets that run made.",
+    """
+    SELECT r.screen, r.run_id, min(r.started_at) AS started_at, max(r.finished_at) AS finished_at,
+           sum(epoch(r.finished_at) - epoch(r.started_at)) AS seconds,
+           any_value(r.phenodose_version) AS phenodose_version,
+           count(*) AS n_assets, string_agg(r.asset, ', ' ORDER BY r.asset) AS assets
+    FROM runs r
+    JOIN (SELECT screen, arg_max(run_id, finished_at) AS run_id FROM runs GROUP BY screen) latest
+        USING (screen, run_id)
+    GROUP BY r.screen, r.run_id
     """,
 )
 

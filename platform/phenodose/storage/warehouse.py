@@ -26,6 +26,10 @@ _GUARDED: dict[str, str | bool | int | float | list[str]] = {
     "temp_directory": "",
     "threads": "2",
 }
+#: More than this is no answer that a person reads; texts of any length may come out of functions such as `repeat`.
+_MOST_BYTES = 1 << 30
+#: Rows that are asked for at a time.
+_BATCH_ROWS = 2048
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ def query(
     store: Store, sql: str, row_limit: int | None = 10_000, seconds: float = 60, memory_limit: str = "2GB"
 ) -> QueryResult:
     """Ask the cohort one question; nothing can be written, and no other file can be read.
+
+    DuckDB's own limits do not hold inside of one function, such as `repeat` of a large number: who answers questions
+    of others puts `phenodose.storage.hard_limits` around it, as `phenodose sql` does.
 
     Args:
         store: the store.
@@ -104,13 +111,16 @@ def _fetch(con: duckdb.DuckDBPyConnection, sql: str, row_limit: int | None) -> Q
     import pyarrow as pa
 
     relation: Any = con.sql(sql)  # its rows leave as Arrow without a copy, in DuckDB 1.5 and 2 alike
-    reader = relation.to_arrow_reader(10_000)
-    batches, found = [], 0
+    reader = relation.to_arrow_reader(_BATCH_ROWS)
+    batches, found, taken = [], 0, 0
     for batch in reader:
         batches.append(batch)
         found += batch.num_rows
         if row_limit is not None and found > row_limit:
             break
+        taken += batch.nbytes
+        if taken > _MOST_BYTES:
+            raise InputError(f"the answer has more than {_MOST_BYTES >> 20} MiB; choose fewer columns or rows.")
     table = pa.Table.from_batches(batches, schema=reader.schema)
     if row_limit is None or found <= row_limit:
         return QueryResult(table, truncated=False)
@@ -124,7 +134,7 @@ def _told(con: duckdb.DuckDBPyConnection, sql: str, seconds: float, error: Excep
     text = " ".join(line.strip() for line in str(error).splitlines() if not re.match(r"\s*(LINE \d+:|\^)", line))
     if isinstance(error, duckdb.InterruptException) or "INTERRUPT" in text:
         return InputError(f"the query took longer than {seconds:g} s and was stopped; narrow it, or allow more time.")
-    if isinstance(error, duckdb.OutOfMemoryException):
+    if isinstance(error, (duckdb.OutOfMemoryException, MemoryError)) or "bad_alloc" in text:
         return InputError("the query needs more memory than it may take; narrow it with WHERE, or aggregate.")
     if isinstance(error, duckdb.PermissionException):
         return InputError("the query may read the cohort only: no files, no addresses and no extensions.")

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 
-from phenodose.errors import StoreError
+from phenodose.cli import main
+from phenodose.errors import InputError, StoreError
 from phenodose.reports import build_cohort_report, build_report, cohort_report_path
+from phenodose.reports.cohort import export_cohort_figures
+from phenodose.reports.cohort.expected_hits import read_expected
+from phenodose.storage.cohort_build import rebuild_cohort
+from phenodose.storage.warehouse import query
 from phenodose.store import Store
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
+#: Figures that the made-up cohort has data for.
+FIGURES = {
+    *("dss_heat_map", "zprime", "screens_over_time", "replicate_dss", "imaging_against_metabolic"),
+    *("raw_viability", "replicate_agreement", "training_phases"),
+}
+
+
+def _ask(store: Store, sql: str) -> pd.DataFrame:
+    frame: pd.DataFrame = query(store, sql, row_limit=None).table.to_pandas()
+    return frame
 
 
 def test_screens_scores_and_mismatches_stand_side_by_side(made_up_store: Store) -> None:
@@ -25,7 +44,7 @@ def test_screens_scores_and_mismatches_stand_side_by_side(made_up_store: Store) 
     assert "<i>&" not in html
 
 
-def test_screens_lead_to_their_reports_where_there_are_some(made_up_store: Store, tmp_path) -> None:
+def test_screens_lead_to_their_reports_where_there_are_some(made_up_store: Store, tmp_path: Path) -> None:
     build_report(made_up_store, METABOLIC_ONLY)
     html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
     assert re.findall(r'href="([^#"]*)"', html) == [f"{METABOLIC_ONLY}.html"]
@@ -41,8 +60,167 @@ def test_screens_without_scores_are_listed_and_the_matrix_says_why(made_up_store
     assert FULL in html
 
 
-def test_an_empty_store_is_refused(tmp_path) -> None:
+def test_a_damaged_file_is_named_and_the_rest_is_shown(made_up_store: Store) -> None:
+    file = next((made_up_store.root / "tables" / "qc" / f"screen={FULL}").glob("*.parquet"))
+    file.write_bytes(b"no parquet")
+    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+    assert "Left out of this report" in html
+    assert file.name in html
+    assert FULL in html
+
+
+def test_an_empty_store_is_refused(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     with pytest.raises(StoreError, match="holds no screen with results"):
         build_cohort_report(store)
     assert not cohort_report_path(store).exists()
+
+
+def test_the_same_cohort_gives_the_same_bytes(made_up_store: Store, tmp_path: Path) -> None:
+    first, second = (build_cohort_report(made_up_store, tmp_path / f"{n}.html").read_bytes() for n in (1, 2))
+    assert first == second
+
+
+def test_every_figure_is_a_file_of_each_kind_with_the_numbers_of_the_warehouse(
+    made_up_store: Store, tmp_path: Path
+) -> None:
+    files = export_cohort_figures(made_up_store, tmp_path)
+    assert {path.name for path in files} == {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png", "csv")}
+    wide = pd.read_csv(tmp_path / "dss_heat_map.csv").set_index(["screen", "readout"])
+    scores = _ask(
+        made_up_store, "SELECT * FROM scores WHERE scorer = 'dss_asym' AND replicate = 'pooled' AND score IS NOT NULL"
+    )
+    assert int(wide.notna().sum().sum()) == len(scores) > 20
+    for row in scores.itertuples():
+        assert wide.loc[(row.screen, row.readout), row.drug] == pytest.approx(row.score, abs=0.006)
+    agreement = pd.read_csv(tmp_path / "replicate_agreement.csv").set_index(["screen", "readout", "quantity"])
+    pairs = _ask(made_up_store, "SELECT * FROM replicate_pairs").groupby(["screen", "readout"])
+    for key, own in pairs:
+        ours = agreement.loc[(*key, "viability")]
+        values = own[["first_viability_fraction", "second_viability_fraction"]]
+        assert ours["n"] == len(own)
+        assert ours["pearson"] == pytest.approx(values.corr().iloc[0, 1], abs=1e-4)
+        assert ours["spearman"] == pytest.approx(values.corr(method="spearman").iloc[0, 1], abs=1e-4)
+    raw = pd.read_csv(tmp_path / "raw_viability.csv")
+    counted = _ask(
+        made_up_store, "SELECT readout, count(raw) AS n FROM viability WHERE readout LIKE 'cnn%' GROUP BY ALL"
+    )
+    assert raw.groupby("readout")["wells"].sum().to_dict() == dict(counted.itertuples(index=False, name=None))
+
+
+def test_hits_of_one_readout_only_are_named_in_percent(made_up_store: Store) -> None:
+    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+    rows = _ask(
+        made_up_store,
+        "SELECT 100.0 * count(*) FILTER (hit_in IN ('imaging only', 'metabolic only')) / count(*) AS percent "
+        "FROM imaging_vs_metabolic WHERE scorer = 'dss_asym' AND imaging_readout = 'cnn_phase3'",
+    )
+    row = re.search(r'<tr><td data-sort="cnn_phase3">cnn_phase3</td><td data-sort="ctg">.*', html)
+    assert row
+    assert f">{rows['percent'][0]:.1f}</td>" in row.group()
+    assert "Vemurafenib (1)" in row.group()
+
+
+def test_transfer_studies_and_evaluations_of_the_store_are_shown_and_else_their_commands(made_up_store: Store) -> None:
+    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+    assert "phenodose transfer-study CONTROL_EXPERIMENT SCREEN" in html
+    folder = made_up_store.root / "studies"
+    folder.mkdir()
+    (folder / "transfer_CE.csv").write_text(
+        "screen,backbone,first_weights,phase1_epochs,validation_loss,validation_accuracy,validation_auroc\n"
+        "S,vgg19,imagenet,0,0.69,0.5,0.6\nS,vgg19,imagenet,20,0.52,1.0,1.0\nS,vgg19,none,0,0.7,0.5,0.5\n"
+    )
+    (folder / "transfer_broken.csv").write_bytes(b"\xff\xfe\x00")
+    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+    assert "phenodose transfer-study CONTROL_EXPERIMENT" not in html
+    assert 'id="figure-transfer_study"' in html
+
+
+def test_expected_hits_are_found_missed_or_not_tested(made_up_store: Store, tmp_path: Path) -> None:
+    listed = tmp_path / "expected.csv"
+    listed.write_text(
+        "sample,entity,drug\nBT-40,,trametinib\nINF_R_153,,Vemurafenib\n,pleomorphic xanthoastrocytoma,Imatinib\n"
+        "NOBODY,,<script>alert(1)</script>\n"
+    )
+    html = build_cohort_report(made_up_store, expected=listed).read_text(encoding="utf-8")
+    section = html[html.index('<section id="expected">') : html.index('<section id="mismatch">')]
+    assert "4 found, 1 missed, 0 no score, 5 not tested." in section
+    assert "<script>alert" not in section
+    assert "&lt;script&gt;alert(1)" in section
+    (made_up_store.root / "expected_hits.csv").write_text("sample,drug\nBT-40,Trametinib\n")
+    assert "4 found, 0 missed" in build_cohort_report(made_up_store).read_text(encoding="utf-8")
+
+
+def test_a_faulty_list_of_expected_hits_is_told_at_once(tmp_path: Path) -> None:
+    listed = tmp_path / "expected.csv"
+    listed.write_text("sample,drug\nBT-40,\n,Trametinib\n\nBT-40,Trametinib\n")
+    with pytest.raises(InputError) as told:
+        read_expected(listed)
+    assert "line 2 names no drug" in str(told.value)
+    assert "line 3 names no sample or entity" in str(told.value)
+    listed.write_text("cell line,drug\nBT-40,Trametinib\n")
+    with pytest.raises(InputError, match="at least one of sample and entity"):
+        read_expected(listed)
+
+
+def test_the_command_exports_and_refuses_what_has_no_meaning(
+    made_up_store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ["--store", str(made_up_store.root)]
+    with pytest.raises(SystemExit) as done:
+        main(["report", "--cohort", "--export", str(tmp_path / "figures"), "--json", *place])
+    assert done.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["files"]) == 3 * len(FIGURES)
+    assert all(Path(file).is_file() for file in told["files"])
+    with pytest.raises(SystemExit) as done:
+        main(["report", FULL, "--export", str(tmp_path), *place])
+    assert done.value.code == 2
+
+
+def test_every_control_works_in_a_browser(made_up_store: Store, browser: Any, tmp_path: Path) -> None:
+    path = build_cohort_report(made_up_store, tmp_path / "cohort.html")
+    rebuild_cohort(made_up_store)
+    with browser.watched(accept_downloads=True) as watched:
+        page = watched.open_file(path)
+        assert {image.get_attribute("id") for image in page.query_selector_all("figure img")} == {
+            f"figure-{name}" for name in FIGURES
+        }
+        for image in page.query_selector_all("figure img"):
+            assert image.evaluate("image => image.complete && image.naturalWidth > 200")
+        for name in sorted(FIGURES):
+            for kind, start in (("svg", b"<?xml"), ("png", b"\x89PNG"), ("csv", b"")):
+                page.wait_for_timeout(120)  # Chromium drops the eleventh download within a second
+                with page.expect_download() as waiting:
+                    page.locator(f'[data-figure="{name}"][data-export="{kind}"]').click()
+                assert waiting.value.suggested_filename == f"{name}.{kind}"
+                content = Path(waiting.value.path()).read_bytes()
+                assert content.startswith(start)
+                assert len(content) > 60
+        _sorts(page)
+        by_page = page.locator("#screens tbody tr", has_text=FULL).locator("td").nth(6).inner_text()
+        hits = _ask(
+            made_up_store,
+            f"SELECT count(*) AS n FROM hits WHERE screen = '{FULL}' AND readout = 'cnn_phase3' "
+            "AND scorer = 'dss_asym'",
+        )
+        assert int(by_page) == hits["n"][0]
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.tagName") in ("A", "BUTTON")
+        assert watched.troubles == []
+        assert watched.outside() == []
+        watched.screenshot("cohort_report", full_page=True)
+        page.emulate_media(media="print")
+        assert not page.locator(".exports").first.is_visible()
+
+
+def _sorts(page: Any) -> None:
+    """Every header sorts its table when pressed, and the other way when pressed again."""
+    buttons = page.query_selector_all("table.sortable th button")
+    assert len(buttons) > 30
+    for button in buttons:
+        header = button.evaluate_handle("button => button.parentElement")
+        button.click()
+        first = header.evaluate("header => header.getAttribute('aria-sort')")
+        button.click()
+        assert {first, header.evaluate("header => header.getAttribute('aria-sort')")} == {"ascending", "descending"}

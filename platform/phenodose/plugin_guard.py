@@ -1,0 +1,220 @@
+"""Plugins of other distributions at arm's length: each works in a process of its own, which cannot hurt the run.
+
+Our own plugins work in the caller's process, as they are tested with it. One of another distribution gets a process
+(`plugin_guard_worker`) with limits of time and memory that can write into a scratch folder only, is given copies of
+its inputs, and its results are checked at the door. Whatever goes wrong is one `PluginError` that names the plugin,
+its distribution, the fault and the way out.
+
+Belongs here: whom the guard is for, and the parent's side of the process. Does not belong here: the walls
+(`plugin_guard_walls`) and what results must look like (`plugin_guard_results`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, TypeVar
+
+from phenodose.errors import NotMade, PluginError
+from phenodose.plugin_guard_messages import Answer, Order
+from phenodose.plugin_guard_results import result_fault
+from phenodose.plugin_guard_walls import memory_of
+from phenodose.plugin_limits import Limits, PluginLimits
+from phenodose.plugins import (
+    KINDS,
+    AnyEmbedder,
+    ImageReadout,
+    PlateReaderReadout,
+    Plugin,
+    Scorer,
+    registry,
+)
+from phenodose.plugins.registry import OURS, Found
+
+AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+
+#: What is called in the plugin's process. Staged readouts are not here: networks have a process already.
+_METHODS: dict[type[Plugin], tuple[str, ...]] = {
+    Scorer: ("score",),
+    PlateReaderReadout: ("measure",),
+    ImageReadout: ("measure",),
+    AnyEmbedder: ("embed", "n_components", "embed_on"),
+}
+#: A plugin's own time does not count the start of Python, which is slow on a busy machine.
+_START_SECONDS = 120.0
+_LOOK_SECONDS = 0.05
+
+
+def guarded(plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: PluginLimits) -> AnyPlugin:
+    """The plugin with these parameters; the methods of one of another distribution are run in a process of its own.
+
+    Args:
+        plugin: the class.
+        parameters: its parameters.
+        limits: what it may take.
+
+    Returns:
+        An instance of the class, or of a subclass of it whose methods ask that process and raise PluginError for
+        every fault, NotMade where the plugin does.
+
+    Raises:
+        PluginError: a parameter is unknown, of the wrong type or out of range.
+    """
+    methods = [name for base, names in _METHODS.items() if issubclass(plugin, base) for name in names]
+    found = _foreign(plugin) if methods else None
+    if found is None:
+        return plugin(parameters)
+    remote: dict[str, Any] = {name: _remote(name) for name in methods if hasattr(plugin, name)}
+    named = {"__module__": plugin.__module__, "__qualname__": plugin.__qualname__, "__doc__": plugin.__doc__}
+    body = {**named, **remote, "__init__": Plugin.__init__}
+    proxy: AnyPlugin = type(plugin.__name__, (plugin,), body)(parameters)
+    vars(proxy)["_process"] = PluginProcess(found, proxy.parameters.model_dump(), limits.for_plugin(plugin.name))
+    return proxy
+
+
+def _foreign(plugin: type[Plugin]) -> Found | None:
+    """What is known of an installed plugin of another distribution; None for every other class."""
+    for found in registry().report():
+        if found.name == plugin.name and found.status == "ok" and issubclass(plugin, KINDS[found.kind]):
+            theirs = found.distribution.split(" ")[0] != OURS
+            return found if theirs and registry().get(found.kind, found.name) is plugin else None
+    return None
+
+
+def _remote(method: str) -> Callable[..., Any]:
+    def call(self: Any, *arguments: Any) -> Any:
+        return self._process.call(method, arguments)
+
+    call.__name__ = method
+    return call
+
+
+class PluginProcess:
+    """The process of one plugin, started by the first call and ended with this object, or by a fault."""
+
+    def __init__(self, found: Found, parameters: Mapping[str, Any], limits: Limits) -> None:
+        self._found = found
+        self._parameters = parameters
+        self._limits = limits
+        self._seconds_left = limits.seconds
+        self._calls = 0
+        self._connection: Connection[Any, Any] | None = None
+        self._end: Callable[[], Any] = lambda: None
+
+    def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        """Run a method of the plugin on copies of the arguments.
+
+        Raises:
+            PluginError: the plugin failed, took too long or too much, or gave what it must not.
+            NotMade: the plugin says that there can be no result.
+        """
+        try:
+            if self._connection is None:
+                self._start()
+            clock = time.monotonic()
+            answer = self._ask(pickle.dumps((method, arguments)), self._seconds_left)
+            self._seconds_left -= time.monotonic() - clock
+            if answer.not_made:
+                raise NotMade(answer.not_made)
+            if fault := result_fault(method, arguments, answer.result, self._calls == 0):
+                raise self._fault(fault)
+        except BaseException:
+            self._end()
+            self._connection = None
+            raise
+        self._calls += 1
+        return answer.result
+
+    def _start(self) -> None:
+        scratch = tempfile.mkdtemp(prefix="phenodose-plugin-")
+        ours, theirs = Pipe()
+        environment = {
+            **os.environ,
+            **dict.fromkeys(("TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR"), scratch),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        # stdout belongs to whoever runs the graph; what the plugin prints goes with the step's log.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "phenodose.plugin_guard_worker", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=sys.__stderr__ if sys.__stderr__ is not None else subprocess.DEVNULL,
+            env=environment,
+            cwd=scratch,
+            start_new_session=True,
+        )
+        theirs.close()
+        self._connection, self._process = ours, process
+        self._end = weakref.finalize(self, _end, process, ours, scratch)
+        memory = int(self._limits.memory_GiB * 2**30)
+        self._memory_at_first = 0
+        order = Order(tuple(sys.path), scratch, self._found.target, self._parameters, memory)
+        self._ask(pickle.dumps(order), max(_START_SECONDS, self._limits.seconds))
+        self._memory_at_first = memory_of(process.pid)
+
+    def _ask(self, content: bytes, seconds: float) -> Answer:
+        assert self._connection is not None
+        try:
+            self._connection.send_bytes(content)
+            self._wait(seconds)
+            reply = self._connection.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise self._fault(f"ended its process ({_end_of(self._process)})") from error
+        try:
+            answer: Answer = pickle.loads(reply)
+        except Exception as error:
+            raise self._fault(f"gave something that cannot be read: {type(error).__name__}: {error}") from error
+        if answer.fault:
+            raise self._fault(answer.fault)
+        return answer
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for an answer, and no longer than the limits of time and memory allow."""
+        assert self._connection is not None
+        end, limits = time.monotonic() + seconds, self._limits
+        table = f"in the table [plugin_limits.of.{self._found.name}] of site.toml"
+        while not self._connection.poll(_LOOK_SECONDS):
+            if memory_of(self._process.pid) - self._memory_at_first > limits.memory_GiB * 2**30:
+                raise self._fault(
+                    f"takes too much memory: it was ended at {limits.memory_GiB:g} GiB; more is given by `memory_GiB` "
+                    f"{table}"
+                )
+            if time.monotonic() > end:
+                raise self._fault(
+                    f"takes too long: it was ended after {limits.seconds:g} s; a longer time is given by `seconds` "
+                    f"{table}"
+                )
+
+    def _fault(self, what: str) -> PluginError:
+        found = self._found
+        return PluginError(
+            f"{found.kind} {found.name!r} of {found.distribution} ({found.target}) {what}. Mend or uninstall that "
+            f"distribution, then materialize this asset again; nothing else of the screen has to be."
+        )
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> str:
+    """How a process ended, in words."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        code = process.wait(timeout=5)
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return "closed its connection"
+
+
+def _end(process: subprocess.Popen[bytes], connection: Connection[Any, Any], scratch: str) -> None:
+    """End a plugin's process with whatever it has started, and remove its scratch folder."""
+    connection.close()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,140 @@
+"""What a guarded plugin's process may not do: write outside its scratch folder, and take memory without end.
+
+Two walls against writing stand one behind the other: Landlock of the Linux kernel (6.2 and newer), which also holds
+for compiled code and for processes that the plugin starts, and an audit hook of Python, which stands everywhere and
+names the path. They protect from mistakes; a plugin that means harm can still read every file of its user.
+
+Belongs here: the walls, put up by the process itself. Does not belong here: starting the process (`plugin_guard`) and
+its work (`plugin_guard_worker`). Linux's numbers are those of <linux/landlock.h> and of landlock(7).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_ASK_VERSION = 1
+_PATH_BENEATH = 1
+#: The version that can also refuse to cut a file short.
+_TRUNCATE_VERSION = 3
+#: write_file, remove_dir, remove_file, make_char .. make_sym, refer, truncate.
+_WRITES = (1 << 1) | sum(1 << bit for bit in range(4, 15))
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_OPENS_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+#: Audit events that change files -> which of their arguments are paths.
+_CHANGES = {
+    "os.chmod": (0,),
+    "os.chown": (0,),
+    "os.link": (1,),
+    "os.mkdir": (0,),
+    "os.remove": (0,),
+    "os.rename": (0, 1),
+    "os.rmdir": (0,),
+    "os.symlink": (1,),
+    "os.truncate": (0,),
+    "os.utime": (0,),
+}
+
+
+#: Addresses that libraries may reserve without using them, bytes.
+_RESERVED = 16 * 2**30
+
+
+class _RulesetAttributes(ctypes.Structure):
+    _fields_ = (("handled_access_fs", ctypes.c_uint64),)
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
+
+
+class RefusedWriteError(PermissionError):
+    """A guarded plugin tried to change a file that is not its own."""
+
+
+def write_only_into(scratch: Path) -> None:
+    """Refuse this process every change of files outside a folder; files are read as before.
+
+    Threads that run already are not held by Landlock, so call it before libraries start theirs.
+    """
+    _put_up_landlock((scratch, Path("/dev")))
+    own = (os.path.realpath(scratch) + os.sep, "/dev/")
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            _, mode, flags = arguments
+            writes = bool(flags & _OPENS_TO_WRITE) if isinstance(flags, int) else set(mode or "") & set("wax+")
+            paths = arguments[:1] if writes else ()
+        else:
+            paths = tuple(arguments[place] for place in _CHANGES.get(event, ()))
+        for path in paths:
+            if isinstance(path, int):
+                continue
+            full = os.path.realpath(os.fsdecode(path))
+            if not (full + os.sep).startswith(own):
+                raise RefusedWriteError(f"tried to change {full}")
+
+    sys.addaudithook(refuse)
+
+
+def has_landlock() -> bool:
+    """True if the kernel can refuse compiled code to write; else only what goes through Python is refused."""
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, _ASK_VERSION) >= _TRUNCATE_VERSION)
+
+
+def end_with_parent() -> None:
+    """Let the kernel end this process when the one that started it is gone, even in an endless loop."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def memory_of(pid: int) -> int:
+    """Memory that a process has in use, bytes; 0 where the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def take_at_most(memory_bytes: int) -> None:
+    """A last fence: asking for so much more and `_RESERVED` raises MemoryError.
+
+    The system counts addresses here, of which libraries reserve many and use few; so the fence stands further out than
+    the limit itself, which the parent holds the process to by looking.
+    """
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+        most = pages * resource.getpagesize() + memory_bytes + _RESERVED
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    except (ImportError, OSError, ValueError):
+        # A system without the limit: the time limit alone stands.
+        return
+
+
+def _put_up_landlock(writable: tuple[Path, ...]) -> None:
+    if not has_landlock():
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    attributes = _RulesetAttributes(_WRITES)
+    ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(attributes), ctypes.sizeof(attributes), 0)
+    if ruleset < 0:
+        return
+    for folder in writable:
+        place = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+        rule = _PathBeneath(_WRITES, place)
+        libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
+        os.close(place)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.syscall(_RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)

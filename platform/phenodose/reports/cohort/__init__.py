@@ -1,0 +1,138 @@
+"""The cohort report: all screens side by side, as one HTML file, and its figures as files.
+
+Belongs here: the order of the report and its writing. Does not belong here: reading the cohort (`source`), what the
+tables say (`tables`), the figures (`heat_map`, `quality_figures`, `agreement_figures`, `paper_figures`), the details
+of one screen (`phenodose.reports.patient`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phenodose.errors import StoreError
+from phenodose.files import write_text, written_aside
+
+if TYPE_CHECKING:
+    from phenodose.reports.cohort.drawing import CohortFigure
+    from phenodose.reports.cohort.source import Cohort
+    from phenodose.store import Store
+
+
+def cohort_report_path(store: Store) -> Path:
+    """Where the cohort report lies; no screen can have this name."""
+    return store.root / "reports" / "_cohort.html"
+
+
+def build_cohort_report(store: Store, out: Path | None = None, expected: Path | None = None) -> Path:
+    """Write the report of all drug screens and return its path.
+
+    The cohort database is brought up to date first; everything is read from it.
+
+    Args:
+        store: the store.
+        out: file to write; `cohort_report_path(store)` by default.
+        expected: list of expected hits, a CSV file; STORE/expected_hits.csv by default, if there is one.
+
+    Raises:
+        StoreError: the store holds no screen.
+        InputError: the list of expected hits has faults.
+    """
+    path = out or cohort_report_path(store)
+    write_text(path, render_cohort_report(store, linked=path == cohort_report_path(store), expected=expected))
+    return path
+
+
+def render_cohort_report(store: Store, linked: bool = False, expected: Path | None = None) -> str:
+    """The cohort report as one HTML document.
+
+    Args:
+        store: the store.
+        linked: lead from each screen to its own report, where there is one beside this.
+        expected: list of expected hits, as in `build_cohort_report`.
+
+    Raises:
+        StoreError: the store holds no screen.
+        InputError: the list of expected hits has faults.
+    """
+    from phenodose.reports.cohort import expected_hits, tables
+    from phenodose.reports.cohort.drawing import shown
+    from phenodose.reports.patient import render
+
+    cohort = _cohort(store)
+    figures = {figure.name: shown(figure) for figure in cohort_figures(cohort, store)}
+    return render(
+        "cohort.html.j2",
+        screens=tables.screens(cohort, _reports_beside(store) if linked else frozenset()),
+        faults=cohort.faults,
+        matrix=tables.matrix(cohort),
+        mismatches=tables.mismatches(cohort),
+        by_screen=tables.mismatches_by_screen(cohort),
+        expected=expected_hits.table(cohort, expected_hits.find(store, expected)),
+        correlations=tables.correlations(cohort),
+        drift=tables.control_drift(cohort),
+        figures=figures,
+    )
+
+
+def export_cohort_figures(store: Store, folder: Path) -> list[Path]:
+    """Write every figure of the report as NAME.svg and NAME.png, and all rows behind it as NAME.csv.
+
+    Raises:
+        StoreError: the store holds no screen.
+    """
+    from phenodose.reports.cohort.drawing import csv_of, drawn
+
+    written = []
+    for figure in cohort_figures(_cohort(store), store):
+        if figure.missing:
+            continue
+        contents = {
+            "svg": drawn(figure, "svg"),
+            "png": drawn(figure, "png"),
+            "csv": csv_of(figure.rows).encode(),
+        }
+        for kind, content in contents.items():
+            path = folder / f"{figure.name}.{kind}"
+            with written_aside(path) as aside:
+                aside.write_bytes(content)
+            written.append(path)
+    return written
+
+
+def cohort_figures(cohort: Cohort, store: Store) -> list[CohortFigure]:
+    """Every figure of the report, in its order; one without data says why."""
+    from phenodose.reports.cohort import agreement_figures, heat_map, paper_figures, quality_figures
+
+    return [
+        heat_map.dss_heat_map(cohort),
+        quality_figures.zprime(cohort),
+        quality_figures.over_time(cohort),
+        agreement_figures.replicate_scores(cohort),
+        agreement_figures.modalities(cohort),
+        paper_figures.transfer_study(store),
+        paper_figures.raw_viability(cohort),
+        agreement_figures.replicate_agreement(cohort),
+        paper_figures.phases(store, cohort),
+        paper_figures.phenotype_maps(cohort),
+    ]
+
+
+def _cohort(store: Store) -> Cohort:
+    from phenodose.reports.cohort.source import read_cohort
+
+    cohort = read_cohort(store)
+    if cohort.screens.empty:
+        raise StoreError(f"the store {store.root} holds no screen with results; make one with `phenodose run FOLDER`.")
+    return cohort
+
+
+def _reports_beside(store: Store) -> frozenset[str]:
+    """Names of the HTML files in the store's folder of reports, in one listing."""
+    try:
+        return frozenset(path.name for path in (store.root / "reports").iterdir() if path.suffix == ".html")
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
+__all__ = ["build_cohort_report", "cohort_report_path", "export_cohort_figures", "render_cohort_report"]

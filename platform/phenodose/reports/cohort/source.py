@@ -1,0 +1,160 @@
+"""What the cohort report is made from: a fixed number of questions to the cohort database.
+
+Belongs here: the SQL. Its number does not grow with the screens, so a store in a bucket is as fast as one on a disk.
+Does not belong here: what the report makes of the rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from phenodose.reports.data import PREFERRED_READOUTS, PREFERRED_SCORER
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phenodose.store import Store
+
+#: A question takes at most this long.
+_MOST_SECONDS = 300.0
+
+_SCREENS = """
+    SELECT s.screen, s.sample, s.entity, s.kind, r.made_at
+    FROM screens s LEFT JOIN (SELECT screen, min(started_at) AS made_at FROM runs GROUP BY screen) r USING (screen)
+    ORDER BY s.screen
+"""
+_SCORES = f"""
+    SELECT screen, sample, readout, drug, score, hit FROM scores
+    WHERE scorer = '{PREFERRED_SCORER}' AND replicate = 'pooled'
+    ORDER BY screen, readout, drug, sample
+"""
+_REPLICATE_SCORES = f"""
+    SELECT a.screen, a.readout, a.drug, a.replicate AS first_replicate, b.replicate AS second_replicate,
+           a.score AS first, b.score AS second
+    FROM scores a JOIN scores b USING (screen, sample, readout, drug, scorer)
+    WHERE a.scorer = '{PREFERRED_SCORER}' AND a.replicate <> 'pooled' AND b.replicate <> 'pooled'
+        AND a.replicate < b.replicate AND a.score IS NOT NULL AND b.score IS NOT NULL
+    ORDER BY ALL
+"""
+#: Spearman's rho is Pearson's R of the ranks, ties sharing the mean of their ranks.
+_REPLICATE_AGREEMENT = f"""
+    WITH pairs AS (
+        SELECT screen, readout, 'viability' AS quantity,
+               first_viability_fraction AS first, second_viability_fraction AS second
+        FROM replicate_pairs
+        UNION ALL SELECT screen, readout, 'DSS', first, second FROM ({_REPLICATE_SCORES})
+    ), ranked AS (
+        SELECT *,
+               rank() OVER (PARTITION BY screen, readout, quantity ORDER BY first)
+                   + count(*) OVER (PARTITION BY screen, readout, quantity, first) / 2.0 AS first_rank,
+               rank() OVER (PARTITION BY screen, readout, quantity ORDER BY second)
+                   + count(*) OVER (PARTITION BY screen, readout, quantity, second) / 2.0 AS second_rank
+        FROM pairs
+    )
+    SELECT screen, readout, quantity, count(*) AS n, corr(first, second) AS pearson,
+           corr(first_rank, second_rank) AS spearman
+    FROM ranked GROUP BY screen, readout, quantity ORDER BY ALL
+"""
+_ZPRIME = """
+    SELECT screen, plate, readout, value AS zprime_robust, threshold FROM qc
+    WHERE metric = 'zprime_robust' AND plate <> 'screen' AND value IS NOT NULL AND isfinite(value)
+    ORDER BY ALL
+"""
+#: Raw viability is the answer of a network: its rows have a checkpoint.
+_RAW = """
+    SELECT readout, least(greatest(floor(raw * 50), 0), 49)::INTEGER AS bin,
+           coalesce(control, 'no control') AS well, count(*) AS wells
+    FROM viability
+    WHERE checkpoint IS NOT NULL AND raw IS NOT NULL AND isfinite(raw)
+    GROUP BY ALL ORDER BY ALL
+"""
+_MAP = """
+    SELECT screen, embedder, space, plate, well, x, y, well_type, treatment, drug_class
+    FROM embeddings
+    WHERE space IN (SELECT space FROM embeddings GROUP BY space HAVING count(DISTINCT screen) > 1)
+    ORDER BY embedder, space, screen, plate, well
+"""
+_QUALITY = "SELECT screen, readout, verdict, n_fail, n_warn, complaints FROM qc_summary ORDER BY screen, readout"
+_TREATMENTS = "SELECT DISTINCT screen, treatment AS drug FROM wells WHERE treatment IS NOT NULL ORDER BY ALL"
+_DRIFT = "SELECT * EXCLUDE (made_at) FROM control_drift"
+_CHECKPOINTS = """
+    SELECT screen, readout, phase, epochs, n_train, n_validation, train_loss, validation_loss, validation_auroc
+    FROM checkpoints ORDER BY screen, readout, phase
+"""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The rows of the cohort that the report shows.
+
+    Attributes:
+        screens: screen, sample, entity, kind, made_at; a row a screen.
+        scores: screen, sample, readout, drug, score, hit; pooled scores of the scorer that ranks.
+        replicate_scores: pairs of scores of two replicates of a screen, readout and drug.
+        replicate_agreement: correlations of replicates by screen, readout and quantity.
+        zprime: robust Z' of every plate and readout.
+        raw: counts of wells by raw viability in 50 bins from 0 to 1, readout and control.
+        maps: wells of maps that hold more than one screen.
+        quality: verdict of every screen and readout.
+        treatments: screen, drug; everything that stands in a layout.
+        drift: the view `control_drift`.
+        checkpoints: trained phases of every screen.
+        faults: files that the database had to leave out.
+    """
+
+    screens: pd.DataFrame
+    scores: pd.DataFrame
+    replicate_scores: pd.DataFrame
+    replicate_agreement: pd.DataFrame
+    zprime: pd.DataFrame
+    raw: pd.DataFrame
+    maps: pd.DataFrame
+    quality: pd.DataFrame
+    treatments: pd.DataFrame
+    drift: pd.DataFrame
+    checkpoints: pd.DataFrame
+    faults: tuple[str, ...]
+
+    @cached_property
+    def readouts(self) -> list[str]:
+        """Readouts with scores, those that rank screens first."""
+        found = set(self.scores.loc[self.scores["score"].notna(), "readout"])
+        order = {name: place for place, name in enumerate(PREFERRED_READOUTS)}
+        return sorted(found, key=lambda name: (order.get(name, len(order)), name))
+
+    @cached_property
+    def ranked_by(self) -> dict[str, str]:
+        """Name of a screen -> the readout that ranks its drugs."""
+        known = self.scores[self.scores["score"].notna()]
+        of = known.groupby("screen")["readout"].agg(set)
+        return {str(screen): next(r for r in self.readouts if r in own) for screen, own in of.items()}
+
+
+def read_cohort(store: Store) -> Cohort:
+    """Bring the cohort database up to date and read what the report shows."""
+    from phenodose.storage.cohort_build import rebuild_cohort
+    from phenodose.storage.warehouse import query
+
+    faults = rebuild_cohort(store).faults
+
+    def ask(sql: str) -> pd.DataFrame:
+        table = query(store, sql, row_limit=None, seconds=_MOST_SECONDS).table
+        frame: pd.DataFrame = table.to_pandas()
+        return frame
+
+    return Cohort(
+        screens=ask(_SCREENS),
+        scores=ask(_SCORES),
+        replicate_scores=ask(_REPLICATE_SCORES),
+        replicate_agreement=ask(_REPLICATE_AGREEMENT),
+        zprime=ask(_ZPRIME),
+        raw=ask(_RAW),
+        maps=ask(_MAP),
+        quality=ask(_QUALITY),
+        treatments=ask(_TREATMENTS),
+        drift=ask(_DRIFT),
+        checkpoints=ask(_CHECKPOINTS),
+        faults=tuple(faults),
+    )

@@ -1,0 +1,141 @@
+"""What the report shows of each drug: curves of all readouts, scores with intervals, its images, and its lineage.
+
+Does not belong here: comparing drugs (`sections`), drawing (`figures`), making pictures (`images`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import StoreError
+from phenodose.lineage import why_each
+from phenodose.pictures import palette
+from phenodose.reports import figures
+from phenodose.reports.data import Missing, rows_of, text_of
+from phenodose.reports.images import series_rows
+from phenodose.reports.sections import anchors, score_cell, why_no_scores
+from phenodose.reports.svg import swatch
+from phenodose.stored_curves import band, read_curves
+
+if TYPE_CHECKING:
+    from phenodose.lineage import Link
+    from phenodose.reports.data import ScreenData
+    from phenodose.reports.images import WellPictures
+
+_HALF_DOSE = "rel_ic50"
+_BAND_POINTS = 25
+
+
+def drug_cards(data: ScreenData, pictures: WellPictures) -> dict[str, Any] | Missing:
+    """A card a drug, in order of the ranking."""
+    points = data.dosed_wells
+    if points.empty:
+        return Missing("no well with a drug and a concentration has a viability; " + why_no_scores(data))
+    looks, lines = palette.readout_looks(data.readouts), _curve_lines(data)
+    curves = data["curves"]
+    pooled = curves[curves["replicate"] == "pooled"]
+    scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
+    intervals, chains, links = _half_dose_intervals(data), _chains(data), anchors(data)
+    bands = _bands(data)
+    cards = []
+    for drug in data.drugs:
+        of_drug = pooled[pooled["drug"] == drug]
+        remarks = [
+            f"{row.readout}: {row.status}{f' ({row.reason})' if text_of(row.reason) else ''}"
+            for row in rows_of(of_drug.sort_values("readout"))
+            if row.status != "ok"
+        ]
+        own = {name: lines[drug, name, "pooled"] for name in data.readouts if (drug, name, "pooled") in lines}
+        thin = {
+            name: [
+                line for (d, r, replicate), line in lines.items() if (d, r) == (drug, name) and replicate != "pooled"
+            ]
+            for name in data.readouts
+        }
+        bars = {name: intervals[drug, name] for name in data.readouts if (drug, name) in intervals}
+        shades = {name: bands[drug, name] for name in data.readouts if (drug, name) in bands}
+        figure = figures.dose_response(drug, points[points["drug"] == drug], own, looks, thin, bars, shades)
+        cards.append(
+            {
+                "drug": drug,
+                "anchor": links[drug][1:],
+                "figure": figure,
+                "remarks": remarks,
+                "scores": [(name, score_cell(scores.get((drug, name)))) for name in data.readouts],
+                "series": series_rows(data, pictures, drug),
+                "chain": [_link(link) for link in chains.get(drug, [])],
+            }
+        )
+    legend = [(name, swatch(look)) for name, look in looks.items()]
+    return {"cards": cards, "legend": legend, "scorer": data.scorer}
+
+
+def _curve_lines(data: ScreenData) -> dict[tuple[str, str, str], figures.Line]:
+    """(drug, readout, replicate) -> the fitted curve, dose in log10 nM and inhibition in percent."""
+    from phenodose.dose_response.curves import CurveBatch
+
+    curves = data["curves"]
+    curves = curves[curves["model"].fillna(0) > 0]
+    lines: dict[tuple[str, str, str], figures.Line] = {}
+    for _, rows in curves.groupby("fit"):
+        batch = CurveBatch.from_frame(rows)
+        grid = batch.log10_dose_grid(40)
+        inhibition = 100 * batch.inhibition_at(grid)
+        for i, row in enumerate(rows_of(rows)):
+            lines[row.drug, row.readout, row.replicate] = (grid[i].tolist(), inhibition[i].tolist())
+    return lines
+
+
+def _bands(data: ScreenData) -> dict[tuple[str, str], figures.Band]:
+    """(drug, readout) -> log10 doses, lower and upper inhibition in percent of its pooled curve."""
+    found: dict[tuple[str, str], figures.Band] = {}
+    for readout in data.readouts:
+        try:
+            batch = read_curves(data.store, data.screen, readout)
+        except StoreError:
+            continue  # the curves are drawn without a band
+        if batch is None:
+            continue
+        grid = batch.log10_dose_grid(_BAND_POINTS)
+        for place, row in enumerate(rows_of(batch.keys)):
+            ends = band(batch, place, grid[place]) if row.replicate == "pooled" else None
+            if ends is not None:
+                found[row.drug, readout] = (grid[place].tolist(), *((100 * end).tolist() for end in ends))
+    return found
+
+
+def _half_dose_intervals(data: ScreenData) -> dict[tuple[str, str], tuple[float, float]]:
+    """(drug, readout) -> 95 % interval of the half-effect dose in log10 nM, where both ends are known."""
+    rows = data["scores"]
+    rows = rows[(rows["replicate"] == "pooled") & (rows["scorer"] == _HALF_DOSE) & (rows["unit"] == "nM")]
+    return {
+        (row.drug, row.readout): (math.log10(row.lower), math.log10(row.upper))
+        for row in rows_of(rows[(rows["lower"] > 0) & (rows["upper"] > 0)])
+    }
+
+
+def _chains(data: ScreenData) -> dict[str, list[Link]]:
+    if data.scorer is None or data.ranking_readout is None:
+        return {}
+    try:
+        return why_each(data.store, data.screen, data.drugs, data.scorer, data.ranking_readout)
+    except StoreError:
+        return {}
+
+
+def _link(link: Link) -> dict[str, Any]:
+    """A link of the chain as the template shows it; its rows as one table."""
+    columns = list(dict.fromkeys(name for row in link.rows for name in row))
+    return {
+        "what": link.what,
+        "facts": [(name, _said(value)) for name, value in link.facts.items()],
+        "columns": columns,
+        "rows": [[_said(row.get(name, "")) for name in columns] for row in link.rows],
+        "doubts": link.doubts,
+        "made_from": [_link(one) for one in link.made_from],
+    }
+
+
+def _said(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,193 @@
+"""What the section on phenotypes says: the maps with their views, and pairs of effective drugs that look different.
+
+Belongs here: groups, colours, duplicates and the rule for pairs. Does not belong here: making maps (embedder plugins),
+drawing (`figures`), pictures of wells (`images`).
+"""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phenodose.pictures import palette
+from phenodose.reports import figures
+from phenodose.reports.data import Missing, is_true, number_of, rows_of, text_of
+from phenodose.reports.svg import swatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from phenodose.reports.data import ScreenData
+
+_MOST_GROUPS = 24
+#: From dark to bright, as viridis, told apart in grey print; without its yellow, which is weak on white.
+_SCALE = ("#440154", "#3b528b", "#21918c", "#5ec962", "#c8b020")
+_QC = {"no doubt": palette.BLUE, "doubtful": palette.ORANGE, "left out": palette.INK}
+#: Maps whose distances mean something, the preferred first; those of t-SNE and UMAP do not.
+_METRIC = ("pca", "shared")
+#: A pair differs if it is farther apart than this part of all duplicates.
+_DUPLICATES_QUANTILE = 0.9
+
+
+def phenotypes(data: ScreenData, links: Mapping[str, str]) -> dict[str, Any] | Missing:
+    """The phenotype maps of the screen.
+
+    Args:
+        data: the rows of the screen.
+        links: drug -> address of its card within the page.
+    """
+    import pandas as pd
+
+    places = data["embeddings"]
+    if places.empty:
+        if data["plates"].empty:
+            return Missing("the screen has no images in the store.")
+        if data["checkpoints"].empty:
+            return Missing("no network was trained on this screen, so its wells have no features.")
+        return Missing("the map was not made; make it with `phenodose run` and the asset embedding/tsne.")
+    wells = data["wells"][["plate", "well", "well_type", "treatment", "concentration_nM", "replicate", "add_on"]]
+    places = places[["plate", "well", "embedder", "readout", "x", "y"]].merge(wells, on=["plate", "well"], how="left")
+    classes = data["drugs"].set_index("drug")["drug_class"] if not data["drugs"].empty else None
+    scores = dict(zip(data.ranking["drug"], data.ranking["score"], strict=True))
+    steps = _score_steps(scores)
+    maps: list[dict[str, Any]] = []
+    for (embedder, readout), rows in places.groupby(["embedder", "readout"], sort=True):
+        doubts = _doubts(data, str(readout))
+        shown = rows.reset_index(drop=True)
+        shown = shown.assign(
+            group=[_group(row, classes) for row in rows_of(shown)],
+            label=[text_of(row.treatment)[:9] if row.well_type == "therapy" else "" for row in rows_of(shown)],
+            title=[_well_title(row) for row in rows_of(shown)],
+        )
+        colours, facts = [], []
+        for row in rows_of(shown):
+            is_drug = row.well_type == "therapy"
+            score = scores.get(row.treatment) if is_drug else None
+            doubt = doubts.get((row.plate, row.well), ("no doubt", ""))
+            colours.append({"qc": _QC[doubt[0]], "dss": _score_colour(score, steps)})
+            facts.append(
+                {"well": f"{row.plate}/{row.well}", "x": row.x, "y": row.y}
+                | ({"link": links[row.treatment]} if is_drug and row.treatment in links else {})
+                | ({"score": score} if score is not None and score == score else {})
+                | {"doubt": ": ".join(filter(None, doubt))}
+            )
+        shown = shown.assign(colours=pd.Series(colours, dtype=object), facts=pd.Series(facts, dtype=object))
+        looks = {name: palette.look(index) for index, name in enumerate(_groups(shown))}
+        pairs = _duplicates(shown)
+        maps.append(
+            {
+                "embedder": embedder,
+                "readout": readout,
+                "figure": figures.phenotype_map(shown, looks, pairs),
+                "legend": [(name, swatch(look, line=False)) for name, look in list(looks.items())[:_MOST_GROUPS]],
+                "qc_legend": list(_QC.items()),
+                "dss_legend": [
+                    *((f"{low:g} to {high:g}", c) for (low, high), c in zip(pairwise(steps), _SCALE, strict=False)),
+                    ("no score", palette.PALE),
+                ],
+                "n": len(rows),
+                "n_pairs": len(pairs),
+            }
+        )
+    wanted = {name: place for place, name in enumerate(_METRIC)}
+    maps.sort(key=lambda one: (wanted.get(one["embedder"], len(wanted)), one["embedder"]))
+    return {"maps": maps, "scorer": data.scorer, "readout": data.ranking_readout}
+
+
+def distant_pairs(data: ScreenData) -> dict[str, Any] | Missing:
+    """Pairs of hits whose phenotypes differ by more than duplicates do, the most different first.
+
+    A drug's phenotype is the mean place of its wells on a map whose distances mean something. Two drugs differ if
+    they lie farther apart than nine of ten pairs of duplicates do, and than the duplicates of either of the two.
+    """
+    hits = list(data.ranking.loc[is_true(data.ranking["hit"]), "drug"])
+    if len(hits) < 2:
+        return Missing(f"{len(hits)} drugs are hits, and a pair needs two.")
+    places = data["embeddings"]
+    embedder = next((name for name in _METRIC if (places["embedder"] == name).any()), None)
+    if embedder is None:
+        return Missing("there is no map whose distances mean something (pca or shared).")
+    rows = places[(places["embedder"] == embedder) & (places["well_type"] == "therapy")]
+    rows = rows[rows["add_on"].fillna("") == ""]
+    where: dict[str, np.ndarray] = {}
+    own: dict[str, float] = {}
+    between: list[float] = []
+    for drug, wells in rows.groupby("treatment"):
+        at = wells[["x", "y"]].to_numpy(dtype=np.float64)
+        where[str(drug)] = at.mean(axis=0)
+        gaps = [float(np.linalg.norm(a - b)) for a, b in combinations(at, 2)]
+        between += gaps
+        own[str(drug)] = max(gaps, default=float("nan"))
+    if not between:
+        return Missing("no drug has duplicates on the map, so it cannot be told what is far.")
+    limit = float(np.quantile(between, _DUPLICATES_QUANTILE))
+    found: list[dict[str, Any]] = []
+    compared = [drug for drug in hits if drug in where]
+    scores = dict(zip(data.ranking["drug"], data.ranking["score"], strict=True))
+    for one, other in combinations(compared, 2):
+        distance = float(np.linalg.norm(where[one] - where[other]))
+        least = np.nanmax([limit, own[one], own[other]])
+        if distance > least:
+            found.append({"drugs": (one, other), "scores": (scores[one], scores[other]), "distance": distance})
+    found.sort(key=lambda pair: (-pair["distance"], pair["drugs"]))
+    for pair in found:
+        pair["text"] = number_of(pair["distance"], 3)
+        pair["times"] = number_of(pair["distance"] / limit, 3) if limit > 0 else ""
+    n_all = len(compared) * (len(compared) - 1) // 2
+    return {"pairs": found, "embedder": embedder, "limit": limit, "n_all": n_all, "n_hits": len(compared)}
+
+
+def _doubts(data: ScreenData, readout: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """(plate, well) -> 'doubtful' or 'left out' and the reason, by this readout, else by any."""
+    rows = data["viability"]
+    own = rows[rows["readout"] == readout]
+    rows = own if len(own) else rows
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for row in rows_of(rows[rows["flag"].notna()]):
+        found[row.plate, row.well] = ("doubtful", text_of(row.flag_reason) or text_of(row.flag))
+    for row in rows_of(rows[rows["masked"].astype(bool)]):
+        found[row.plate, row.well] = ("left out", text_of(row.mask_reason))
+    return found
+
+
+def _duplicates(shown: pd.DataFrame) -> list[tuple[int, int]]:
+    """Neighbouring replicates of the same drug and concentration, as positions of rows."""
+    therapy = shown[shown["well_type"] == "therapy"]
+    pairs = []
+    for _, rows in therapy.groupby(["treatment", "add_on", "concentration_nM"], dropna=False, sort=True):
+        pairs += list(pairwise(rows.sort_values(["replicate", "plate", "well"]).index))
+    return pairs
+
+
+def _score_steps(scores: Mapping[str, float]) -> list[float]:
+    known = [score for score in scores.values() if score == score]
+    ticks = figures.nice_ticks(min([0.0, *known]), max([1.0, *known]), 4)
+    return [float(tick) for tick in np.linspace(ticks[0], ticks[-1], len(_SCALE) + 1)]
+
+
+def _score_colour(score: float | None, steps: list[float]) -> str:
+    if score is None or score != score:
+        return palette.PALE
+    return _SCALE[min(max(int(np.searchsorted(steps, score, side="right")) - 1, 0), len(_SCALE) - 1)]
+
+
+def _group(row: Any, classes: pd.Series[str] | None) -> str:
+    if row.well_type != "therapy":
+        return text_of(row.treatment) or text_of(row.well_type) or "not in the layout"
+    found = text_of(classes.get(row.treatment)) if classes is not None else ""
+    return found or "drug without class"
+
+
+def _groups(shown: pd.DataFrame) -> list[str]:
+    """Controls first, then drug classes, each in order of name."""
+    is_drug = dict(zip(shown["group"], shown["well_type"] == "therapy", strict=True))
+    return sorted(is_drug, key=lambda name: (is_drug[name], name))
+
+
+def _well_title(row: Any) -> str:
+    dose = f" {row.concentration_nM:g} nM" if row.concentration_nM > 0 else ""
+    return f"{row.plate} {row.well}: {text_of(row.treatment) or text_of(row.well_type)}{dose}"

@@ -1,0 +1,247 @@
+"""What is made from a changed input is shown as stale, and made again: that, and only that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+from dagster._core.definitions import data_version
+from dagster._core.test_utils import in_process_test_workspace
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster_graphql.test.utils import execute_dagster_graphql
+
+import phenodose_assets.definitions
+from phenodose.plugins import registry
+from phenodose.screens.screen import Screen
+from phenodose.store import Store
+from phenodose_assets.build import build_definitions, screen_assets
+from phenodose_assets.launch import materialize_screen
+from phenodose_assets.outside import IMAGE_FILES, new_observations
+from phenodose_assets.registration import register_screen
+from phenodose_assets.resources import StoreResource
+
+SCREEN = "STALE_V1_DS1"
+#: A few scorers are enough; what was never made is missing, and not stale.
+MADE = "layout,viability/ctg,curves/ctg,scores/auc,scores/dss2,scores/dss3,patient_report"
+STALE = """
+query($screen: String!, $keys: [AssetKeyInput!]) {
+  assetNodes(assetKeys: $keys) {
+    assetKey { path }
+    staleStatus(partition: $screen)
+    staleCauses(partition: $screen) { category key { path } }
+  }
+}
+"""
+
+
+class Made:
+    """A finished screen, and what the UI says of it."""
+
+    def __init__(self, root: Path, write: Callable[[Path], Path]) -> None:
+        self.store = Store.open(root / "store")
+        self.folder = write(root / "raw" / SCREEN)
+        (root / "home").mkdir()
+        self.instance = dg.DagsterInstance.local_temp(str(root / "home"))
+        register_screen(self.store, self.folder)
+        materialize_screen(self.store, SCREEN, select=MADE, instance=self.instance).raise_if_failed()
+
+    def stale(self) -> dict[str, set[str]]:
+        """Stale assets and what they are stale by, as the page of a partition asks for it."""
+        origin = LoadableTargetOrigin(module_name="phenodose_assets.definitions")
+        keys = [{"path": asset.key.split("/")} for asset in screen_assets()]
+        with in_process_test_workspace(self.instance, origin) as context:
+            answer = execute_dagster_graphql(context, STALE, {"screen": SCREEN, "keys": keys})
+        assert answer.errors is None, answer.errors
+        return {
+            "/".join(node["assetKey"]["path"]): {
+                f"{cause['category']} {'/'.join(cause['key']['path'])}" for cause in node["staleCauses"]
+            }
+            for node in answer.data["assetNodes"]
+            if node["staleStatus"] == "STALE"
+        }
+
+    def look_again(self) -> None:
+        """A tick of the sensor `changed_inputs`."""
+        tick = self.tick("changed_inputs")
+        for event in tick.asset_events:
+            self.instance.report_runless_asset_event(event)
+
+    def make_what_is_stale(self) -> list[str]:
+        """Ticks of the sensor `stale_screens`, each with its runs, until nothing is stale."""
+        made: list[str] = []
+        for _ in range(10):
+            requests = self.tick("stale_screens").run_requests or []
+            if not requests:
+                return made
+            (request,) = requests
+            assert request.partition_key == SCREEN
+            keys = [key.to_user_string() for key in request.asset_selection or []]
+            materialize_screen(self.store, SCREEN, select=",".join(keys), instance=self.instance).raise_if_failed()
+            made += keys
+        raise AssertionError(f"still stale after ten ticks: {self.stale()}")
+
+    def tick(self, name: str) -> dg.SensorResult:
+        """One evaluation of a sensor that has something to say."""
+        result = self.ask_sensor(name)
+        assert isinstance(result, dg.SensorResult)
+        return result
+
+    def ask_sensor(self, name: str) -> Any:
+        """One evaluation of a sensor."""
+        definitions = build_definitions(store=self.store.root)
+        context = dg.build_sensor_context(
+            instance=self.instance,
+            definitions=definitions,
+            resources={"store": StoreResource.here(self.store.root)} if name == "changed_inputs" else None,
+            sensor_name=name,
+        )
+        with context:
+            return definitions.resolve_sensor_def(name)(context)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path]) -> Iterator[Made]:
+    screen = Made(tmp_path_factory.mktemp("stale"), write_ctg_screen)
+    yield screen
+    screen.instance.dispose()
+
+
+def say(folder: Path, text: str) -> None:
+    with (folder / "screen.toml").open("a") as handle:
+        handle.write(text + "\n")
+
+
+def test_nothing_is_stale_after_a_run(made: Made) -> None:
+    made.look_again()
+    assert made.stale() == {}
+    assert made.make_what_is_stale() == []
+
+
+def test_a_parameter_of_one_scorer(made: Made) -> None:
+    say(made.folder, "[parameters.dss2]\namin = 20\n")
+    made.look_again()
+    assert made.stale() == {"scores/dss2": {"DATA settings/dss2"}}
+    before = made.store.read_table("scores", SCREEN, "scores/dss2")["score"].sum()
+    assert made.make_what_is_stale() == ["scores/dss2", "patient_report"]
+    assert made.store.read_table("scores", SCREEN, "scores/dss2")["score"].sum() != before
+    assert made.stale() == {}
+
+
+def test_a_layout_with_the_same_contents_is_read_again_and_nothing_else(made: Made) -> None:
+    layout = made.folder / "layout.csv"
+    layout.write_text(layout.read_text().replace("\n", "\r\n"))
+    made.look_again()
+    assert made.stale() == {"layout": {"DATA raw/layout"}}
+    assert made.make_what_is_stale() == ["layout"]
+
+
+def test_a_layout_with_another_dose_changes_what_comes_after(made: Made) -> None:
+    layout = pd.read_csv(made.folder / "layout.csv")
+    layout.loc[layout["Treatment"] == "Weak", "Concentration"] *= 2
+    layout.to_csv(made.folder / "layout.csv", index=False)
+    made.look_again()
+    assert set(made.stale()) == {"layout"}
+    again = made.make_what_is_stale()
+    assert again[:3] == ["layout", "viability/ctg", "curves/ctg"]
+    assert set(again[3:-1]) == {"scores/auc", "scores/dss2", "scores/dss3"}
+    assert again[-1] == "patient_report"
+    assert len(again) == 7
+    assert made.stale() == {}
+
+
+def test_what_was_asked_for_and_failed_is_not_asked_for_again_and_again(made: Made) -> None:
+    say(made.folder, "[parameters.dss3]\nno_such_parameter = 1\n")
+    made.look_again()
+    (request,) = made.tick("stale_screens").run_requests or []
+    assert [key.to_user_string() for key in request.asset_selection or []] == ["scores/dss3"]
+    assert not materialize_screen(made.store, SCREEN, select="scores/dss3", instance=made.instance).success
+    (again,) = made.tick("stale_screens").run_requests or []
+    assert again.run_key == request.run_key
+    settings = made.folder / "screen.toml"
+    settings.write_text(settings.read_text().replace("no_such_parameter = 1", "amin = 15"))
+    made.look_again()
+    (mended,) = made.tick("stale_screens").run_requests or []
+    assert mended.run_key != request.run_key
+
+
+def test_a_reading_that_changes(made: Made) -> None:
+    path = next((made.folder / "ctg").glob("*.xlsx"))
+    table = pd.read_excel(path, index_col=0, engine="openpyxl")
+    table.iloc[3, 3] *= 1.5
+    table.to_excel(path, index_label="")
+    made.look_again()
+    assert made.stale()["viability/ctg"] == {"DATA raw/readings/ctg"}
+    (request,) = made.tick("stale_screens").run_requests or []
+    assert request.asset_selection == [dg.AssetKey(["viability", "ctg"])]
+
+
+def test_a_new_version_of_a_plugin(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = made.stale()
+    monkeypatch.setattr(registry().get("scorer", "auc"), "version", "99")
+    monkeypatch.setattr(phenodose_assets.definitions, "defs", build_definitions())
+    assert made.stale() == {**before, "scores/auc": {"CODE scores/auc"}}
+
+
+def test_a_parameter_of_the_launchpad_makes_what_comes_after_stale(made: Made) -> None:
+    parameters = {"curves": {"bootstrap": 7}}
+    materialize_screen(
+        made.store, SCREEN, select="curves/ctg", parameters=parameters, instance=made.instance
+    ).raise_if_failed()
+    found = made.stale()
+    assert found["scores/auc"] == {"DATA curves/ctg"}
+    assert "curves/ctg" not in found
+
+
+def test_a_dagster_that_has_moved_what_it_knows_of_staleness_stops_nothing_else(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(data_version, "CachingStaleStatusResolver")
+    monkeypatch.delattr(data_version, "extract_data_version_from_entry")
+    skipped = made.ask_sensor("stale_screens")
+    assert isinstance(skipped, dg.SkipReason)
+    assert dg.__version__ in str(skipped.skip_message)
+    assert made.tick("changed_inputs").asset_events == []
+
+
+def test_a_screen_with_a_run_under_way_is_left_alone(made: Made) -> None:
+    with made.instance as instance:
+        run = instance.create_run_for_job(_nothing, tags={"dagster/partition": SCREEN})
+        assert not made.tick("stale_screens").run_requests
+        instance.report_run_canceled(run)
+        assert made.tick("stale_screens").run_requests
+
+
+@dg.job
+def _nothing() -> None:
+    pass
+
+
+def test_an_image_that_is_replaced_is_news_and_one_that_is_gone_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "IMG_V1_DS1"
+    (folder / "P1" / "z1").mkdir(parents=True)
+    image = folder / "P1" / "z1" / "a.tif"
+    image.write_bytes(b"one")
+    store = Store.open(tmp_path / "store")
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def news() -> list[dict[str, Any]]:
+            found = new_observations(instance, store, folder, [IMAGE_FILES])
+            for one in found:
+                instance.report_runless_asset_event(one)
+            return [dict(one.metadata) for one in found]
+
+        assert [list(shown) for shown in news()] == [["P1"]]
+        assert news() == []
+        image.write_bytes(b"two")
+        os.utime(image, ns=(1, 1))
+        assert len(news()) == 1
+        image.unlink()
+        (folder / "P1" / "z1").rmdir()
+        (folder / "P1").rmdir()
+        assert news() == []
+        assert Screen.load(folder).plate_folders == {}

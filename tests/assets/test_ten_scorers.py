@@ -1,0 +1,73 @@
+"""Ten scorers more: the graph, the tables, the cohort database and the report take them all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from phenodose.plugins import registry
+from phenodose.store import Store
+from phenodose_assets.build import build_definitions
+from phenodose_assets.launch import materialize_screen
+from phenodose_assets.registration import register_screen
+
+sys.path.insert(0, str(Path(__file__).parent))
+from faulty_distributions import install, scorer
+
+SCREEN = "TST_TEN_DS1"
+NAMES = [f"extra_{number}" for number in range(10)]
+
+
+@pytest.fixture(scope="module")
+def store(
+    tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path], instance: object
+) -> Store:
+    import dagster as dg
+
+    assert isinstance(instance, dg.DagsterInstance)
+    root = tmp_path_factory.mktemp("ten")
+    site = root / "site"
+    site.mkdir()
+    for number, name in enumerate(NAMES):
+        body = f"return np.where(curves.fitted, {number} + curves.top, np.nan)"
+        install(site, name.replace("_", "-"), {name: "scorers"}, scorer(name, body))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        registry.cache_clear()
+        store = Store.open(root / "store")
+        register_screen(store, write_ctg_screen(root / "raw" / SCREEN))
+        keys = [f"scores/{name}" for name in NAMES]
+        graph = {key.to_user_string() for key in build_definitions(store=store.root).resolve_all_asset_keys()}
+        assert set(keys) <= graph
+        select = ",".join(["layout", "viability/ctg", "curves/ctg", *keys, "scores/dss_asym", "patient_report"])
+        outcome = materialize_screen(store, SCREEN, select=select, instance=instance)
+        assert set(keys) <= set(outcome.made)
+    registry.cache_clear()
+    return store
+
+
+def test_every_scorer_has_its_rows_with_intervals(store: Store) -> None:
+    scores = store.read_table("scores", SCREEN)
+    ours = scores[scores["scorer"] == "dss_asym"]
+    for number, name in enumerate(NAMES):
+        rows = scores[scores["scorer"] == name]
+        assert len(rows) == len(ours) > 0
+        assert rows["score"].between(number - 0.5, number + 1.5).all()
+        assert (rows["lower"] <= rows["upper"]).all()
+
+
+def test_the_cohort_database_holds_every_scorer(store: Store) -> None:
+    from phenodose.storage.cohort_build import rebuild_cohort
+    from phenodose.storage.warehouse import query
+
+    rebuild_cohort(store)
+    found = query(store, "SELECT DISTINCT scorer FROM scores", row_limit=None).table.to_pylist()
+    assert set(NAMES) <= {row["scorer"] for row in found}
+
+
+def test_the_report_shows_every_scorer(store: Store) -> None:
+    text = store.report_path(SCREEN).read_text(encoding="utf-8")
+    assert [name for name in NAMES if name not in text] == []

@@ -1,0 +1,229 @@
+"""The patient report in a real browser: every control works, by keyboard too, and the numbers are the warehouse's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from phenodose.reports import build_report
+from phenodose.storage.ingest import ingest_plate
+from phenodose.store import Store
+from phenodose_readers.pattern import PatternReader
+
+SCREEN = "BT-40_V1_DS1"
+OTHER = "INF_R_153_V1_DS1"
+HOSTILE = "<script>alert(1)</script>\"'& " + "very long " * 12 + "β-名"
+
+
+@pytest.fixture(scope="module")
+def report(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The report of a screen with images, a hostile drug, duplicates, a reference sample; and its warehouse."""
+    import shutil
+
+    import tifffile
+
+    from phenodose.storage.cohort_build import rebuild_cohort
+
+    folder = tmp_path_factory.mktemp("browser")
+    store = Store.open(shutil.copytree(made_up_root, folder / "store"))
+    for table, column in (("wells", "treatment"), ("embeddings", "treatment"), ("curves", "drug"), ("scores", "drug")):
+        for path in sorted((store.root / "tables" / table / f"screen={SCREEN}").glob("*.parquet")):
+            rows = store.read_table(table, SCREEN, path.stem)
+            rows = rows.assign(**{column: rows[column].replace("Panobinostat", HOSTILE)})
+            store.write_table(table, SCREEN, path.stem, rows)
+    scores = store.read_table("scores", OTHER)
+    reference = scores[scores["scorer"] == "dss_asym"].assign(readout="cnn_phase3")
+    store.write_table("scores", OTHER, "dss_asym.cnn_phase3", reference)
+    wells = store.read_table("wells", SCREEN)
+    noise = np.random.default_rng(3)
+    for plate, rows in wells.groupby("plate"):
+        raw = folder / "raw" / str(plate)
+        raw.mkdir(parents=True)
+        for well in rows["well"]:
+            tifffile.imwrite(raw / f"{well}_MIP.tif", noise.integers(200, 900, (24, 24)).astype(np.uint16))
+        reader = PatternReader({"expression": r"(?P<well>[A-Z]\d\d)_(?P<projection>MIP)"})
+        ingest_plate(raw, store.plate_path(SCREEN, str(plate)), reader, str(plate), workers=1)
+    assert rebuild_cohort(store).faults == ()
+    return build_report(store, SCREEN), store.cohort_path
+
+
+@pytest.fixture
+def watched(browser: Any, report: tuple[Path, Path]) -> Iterator[Any]:
+    """The open report; at the end nothing went wrong and nothing left the file."""
+    with browser.watched() as found:
+        found.open_file(report[0])
+        yield found
+        assert found.troubles == []
+        assert found.outside() == []
+
+
+def rows_of_table(page: Any) -> list[str]:
+    return page.eval_on_selector_all(
+        "#drug-table tbody tr", "rows => rows.filter(r => !r.hidden).map(r => r.cells[1].textContent)"
+    )
+
+
+def warehouse(report: tuple[Path, Path], query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(report[1]), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_scores_and_places_shown_are_those_of_the_warehouse(watched: Any, report: tuple[Path, Path]) -> None:
+    page = watched.page
+    pooled = f"from scores where screen = '{SCREEN}' and scorer = 'dss_asym' and replicate = 'pooled'"
+    rows = warehouse(report, f"select drug, readout, score {pooled} and score is not null")
+    said = page.eval_on_selector_all(
+        "article.drug [data-score]",
+        "all => all.filter(e => e.dataset.score).map(e => [e.closest('article').querySelector('h3').textContent,"
+        " e.dataset.readout, Number(e.dataset.score)])",
+    )
+    assert sorted(map(tuple, said)) == sorted(rows)
+    bars = page.eval_on_selector_all("rect.bar", "all => all.map(e => [e.dataset.drug, Number(e.dataset.score)])")
+    assert sorted(map(tuple, bars)) == sorted((drug, score) for drug, readout, score in rows if readout == "cnn_phase3")
+    places = page.eval_on_selector_all(".well", "all => all.map(e => [e.dataset.well, +e.dataset.x, +e.dataset.y])")
+    query = f"select plate || '/' || well, x, y from embeddings where screen = '{SCREEN}'"
+    assert sorted(map(tuple, places)) == sorted(warehouse(report, query))
+
+
+def test_the_reference_cohort_is_named(watched: Any) -> None:
+    said = watched.page.inner_text("#ranking")
+    assert f"1 other sample of the store (1 screen: {OTHER})" in said
+    assert watched.page.locator("#ranking line.other").count() == 5, "the drugs that the other sample has"
+
+
+def test_the_table_is_sorted_and_searched(watched: Any) -> None:
+    page = watched.page
+    drugs = rows_of_table(page)
+    assert len(drugs) == 6
+    button = page.locator("#drug-table th button", has_text="Drug")
+    button.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#drug-table th[aria-sort=ascending]").inner_text().startswith("Drug")
+    assert rows_of_table(page) == sorted(drugs, key=str.lower)
+    page.keyboard.press("Enter")
+    assert rows_of_table(page) == sorted(drugs, key=str.lower, reverse=True)
+    page.get_by_label("Search drug").fill("mek")
+    assert rows_of_table(page) == ["Trametinib"]
+    assert page.inner_text("#found") == "1 of 6 drugs"
+    page.get_by_label("Search drug").fill("")
+    assert len(rows_of_table(page)) == 6
+
+
+def shown_drugs(page: Any) -> list[str]:
+    return page.eval_on_selector_all(
+        "article.drug", "all => all.filter(e => e.offsetParent).map(e => e.querySelector('h3').textContent)"
+    )
+
+
+def test_a_drug_is_chosen_from_everywhere(watched: Any) -> None:
+    page = watched.page
+    best = rows_of_table(page)[0]
+    assert shown_drugs(page) == [best]
+    page.locator("#drug-table a", has_text="Lorlatinib").click()
+    assert shown_drugs(page) == ["Lorlatinib"]
+    link = page.locator("#ranking svg a").nth(1)
+    link.focus()
+    page.keyboard.press("Enter")
+    assert shown_drugs(page) == [rows_of_table(page)[1]]
+    page.click("#after")
+    assert shown_drugs(page) == [rows_of_table(page)[2]]
+    page.click("#before")
+    page.locator("#choice").select_option(label="1. " + best)
+    assert shown_drugs(page) == [best]
+    page.check("#every")
+    assert len(shown_drugs(page)) == 6
+    page.uncheck("#every")
+    page.locator(".phenotype .well[data-link]").first.press("Enter")
+    page.wait_for_function("location.hash.startsWith('#drug-')")
+    assert len(shown_drugs(page)) == 1
+
+
+def test_a_drug_shows_its_series_and_where_its_score_comes_from(watched: Any, report: tuple[Path, Path]) -> None:
+    page = watched.page
+    card = page.locator("article.drug.selected")
+    assert card.locator("img[data-well]").count() == 10, "five concentrations of two replicates"
+    assert card.locator("img[data-well]").first.evaluate("e => e.naturalWidth") > 0
+    card.locator("summary").focus()
+    page.keyboard.press("Enter")
+    said = card.locator("details").inner_text()
+    assert "curve of cnn_phase3" in said
+    assert "run-1" in said
+    assert "0123456789abcdef" in said, "the hash over the raw planes"
+    watched.screenshot("patient-report-drug")
+
+
+def test_the_map_shows_images_views_and_duplicates(watched: Any) -> None:
+    page = watched.page
+    box = page.locator(".phenotype").first
+    wells = box.locator(".well")
+    colours = {}
+    for value in ("class", "qc", "dss"):
+        box.locator(f"input[value={value}]").check()
+        colours[value] = wells.evaluate_all("all => all.map(e => getComputedStyle(e).fill)")
+        assert box.locator(".legend").evaluate_all("all => all.filter(e => e.offsetParent).map(e => e.className)") == [
+            f"legend {value}"
+        ]
+    assert len({tuple(found) for found in colours.values()}) == 3
+    lines = box.locator(".duplicates")
+    assert lines.locator("line").count() == 6, "six drugs in duplicate"
+    assert lines.evaluate("e => getComputedStyle(e).display") == "inline"
+    box.get_by_label("lines between duplicates").uncheck()
+    assert lines.evaluate("e => getComputedStyle(e).display") == "none"
+    first = box.locator(".well[tabindex='0']")
+    first.focus()
+    before = box.locator(".peek p").inner_text()
+    assert first.get_attribute("aria-label") in before
+    assert box.locator(".peek img").evaluate("e => !e.hidden && e.naturalWidth > 0")
+    page.keyboard.press("ArrowRight")
+    assert box.locator(".peek p").inner_text() != before
+    wells.last.hover(force=True)
+    assert wells.last.get_attribute("aria-label") in box.locator(".peek p").inner_text()
+
+
+def test_names_of_drugs_are_text(watched: Any) -> None:
+    page = watched.page
+    assert HOSTILE in rows_of_table(page)
+    assert page.locator("article.drug h3").all_text_contents().count(HOSTILE) == 1
+    assert page.locator("script").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "a long name does not widen the page"
+
+
+def test_every_control_has_a_name_and_a_visible_focus(watched: Any) -> None:
+    page = watched.page
+    nameless = page.eval_on_selector_all(
+        "input, select, button, a[href], summary",
+        "all => all.filter(e => !(e.textContent.trim() || e.ariaLabel || (e.labels && e.labels.length))).length",
+    )
+    assert nameless == 0
+    assert page.eval_on_selector_all("img:not([alt])", "all => all.length") == 0
+    seen = []
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("getComputedStyle(document.activeElement).outlineStyle !== 'none'"))
+    assert all(seen)
+
+
+def test_it_prints_with_all_drugs_and_without_controls(watched: Any, tmp_path: Path) -> None:
+    page = watched.page
+    page.fill("#search", "mek")
+    page.emulate_media(media="print")
+    assert len(shown_drugs(page)) == 6
+    assert page.locator("#search").is_hidden()
+    assert page.eval_on_selector_all("#drug-table tbody tr", "all => all.filter(e => e.offsetParent).length") == 6
+    watched.screenshot("patient-report-print", full_page=True)
+    page.pdf(path=str(tmp_path / "report.pdf"), format="A4")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("width", [800, 1280])
+def test_the_page_fits_its_window(browser: Any, report: tuple[Path, Path], width: int) -> None:
+    with browser.watched(width=width) as watched:
+        page = watched.open_file(report[0])
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        watched.screenshot(f"patient-report-{width}", full_page=True)
+        assert watched.troubles == []
