@@ -13,7 +13,7 @@ import pytest
 from phenodose.errors import StoreError
 from phenodose.plugins import registry
 from phenodose.store import Store
-from phenodose_assets.launch import materialize_screen
+from phenodose_assets.launch import AssetBug, materialize_screen
 from phenodose_assets.registration import register_screen
 
 SCORERS = """
@@ -130,3 +130,20 @@ def test_a_wrong_layout_fails_with_its_sentence_and_makes_nothing(
     assert outcome.failed["layout"].mendable
     assert "Concentration" in outcome.failed["layout"].message
     assert outcome.made == []
+
+
+def test_a_bug_of_our_own_ends_the_run_as_a_bug(
+    tmp_path: Path, write_ctg_screen: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, curves: object) -> None:
+        raise ZeroDivisionError("of our own")
+
+    monkeypatch.setattr(registry().get("scorer", "emax"), "score", broken)
+    store = Store.open(tmp_path / "store")
+    screen = register_screen(store, write_ctg_screen(tmp_path / "raw" / "BUG_V1_DS1"))
+    assets = "layout,viability/ctg,curves/ctg,scores/emax"
+    with dg.DagsterInstance.ephemeral() as instance:
+        outcome = materialize_screen(store, screen.id, select=assets, instance=instance)
+    assert not outcome.failed["scores/emax"].mendable
+    with pytest.raises(AssetBug, match=r"(?s)ZeroDivisionError.*of our own"):
+        outcome.raise_if_failed()
