@@ -1,7 +1,8 @@
-"""`phenodose screen`: prepare a raw folder, list and show the screens of a store."""
+"""`phenodose screen`: prepare a raw folder; list, show and remove the screens of a store."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,13 +12,14 @@ from phenodose.cli.output import json_option, print_json, store_option
 
 @click.group()
 def command() -> None:
-    """Prepare, list and show screens.
+    """Prepare, list, show and remove screens.
 
     \b
     Example: phenodose screen init ./BT-40_V1_DS1
              phenodose screen import ./iTRADE-Data ./screens
              phenodose screen list
              phenodose screen show BT-40_V1_DS1
+             phenodose screen remove BT-40_V1_DS1
     """
 
 
@@ -112,3 +114,50 @@ def show(screen: str, store: str | None, as_json: bool) -> None:
                 click.echo(f"  {key}: {entry}")
         else:
             click.echo(f"{name}: {value}")
+
+
+@command.command(name="remove")
+@click.argument("screen")
+@click.option("--yes", is_flag=True, help="Remove it; without this the command only tells what would go.")
+@store_option
+@json_option
+def remove_(screen: str, yes: bool, store: str | None, as_json: bool) -> None:
+    """Take SCREEN out of the store: plates, tensors, networks, rows and report, and its partition in Dagster.
+
+    Its raw folder stays, so `phenodose run FOLDER` makes everything again. Refused while a run works on it.
+
+    \b
+    Example: phenodose screen remove BT-40_V1_DS1
+             phenodose screen remove BT-40_V1_DS1 --yes
+    """
+    from phenodose.screens.removal import held_by, remove_screen
+    from phenodose.store import Store
+
+    opened = Store.open(store)
+    found = held_by(opened, screen)
+    source = str(opened.source_of(screen)) if screen in opened.screens() else None
+    if yes:
+        from phenodose_assets.removal import without_partition
+
+        without_partition(opened, screen, partial(remove_screen, opened, screen))
+    if as_json:
+        print_json(
+            {
+                "screen": screen,
+                "removed": yes,
+                "source": source,
+                "places": [{"path": str(h.path), "files": h.files, "size_bytes": h.size_bytes} for h in found],
+            }
+        )
+        return
+    for held in found:
+        click.echo(
+            f"{'removed' if yes else 'would go'}: {held.path} ({held.files} files, {held.size_bytes / 1e6:.1f} MB)"
+        )
+    if not yes:
+        click.echo(f"Nothing was removed. `phenodose screen remove {screen} --yes` removes it.")
+    elif source:
+        click.echo(
+            f"Its raw folder {source} is untouched. If a sensor watches the folder it lies in, move it away, or the "
+            "screen comes back."
+        )
