@@ -139,7 +139,8 @@ def _file_states(folder: Path) -> Iterator[tuple[str, int, int]]:
         if entry.name.endswith(".parquet"):
             with suppress(FileNotFoundError):  # its writer took it away meanwhile
                 state = entry.stat(follow_symlinks=not _leads_nowhere(entry))
-                yield entry.name, state.st_size, state.st_mtime_ns
+                link = f" -> {Path(entry.path).readlink()}" if entry.is_symlink() else ""
+                yield entry.name + link, state.st_size, state.st_mtime_ns
 
 
 def _leads_nowhere(entry: os.DirEntry[str]) -> bool:

@@ -120,6 +120,7 @@ def _fetch(con: duckdb.DuckDBPyConnection, sql: str, row_limit: int | None) -> Q
             break
         taken += batch.nbytes
         if taken > _MOST_BYTES:
+            del reader, relation, batch, batches  # the error's traceback would hold the connection open
             raise InputError(f"the answer has more than {_MOST_BYTES >> 20} MiB; choose fewer columns or rows.")
     table = pa.Table.from_batches(batches, schema=reader.schema)
     if row_limit is None or found <= row_limit:
