@@ -143,12 +143,6 @@ def remove(path: Path) -> None:
         filesystem.rm_file(name)
 
 
-def read_all(paths: Iterable[Path]) -> list[bytes]:
-    """The bytes of those of several files that are there, several at a time."""
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        return [content for content in pool.map(read_bytes, paths) if content is not None]
-
-
 def files(folder: Path, pattern: str) -> list[Path]:
     """The files below a folder whose relative path is `pattern`, in order of path; one listing in an object store."""
     if not is_remote(folder):

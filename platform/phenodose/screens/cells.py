@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 
 from phenodose.errors import InputError
+from phenodose.screens.workbook_size import refuse_huge
 
 #: One cell: text, a number, or None where it is empty or says NA / NaN.
 Cell = str | float | None
@@ -46,10 +47,11 @@ def read_spreadsheet(content: bytes, name: str) -> Sheet:
     """The first sheet of a workbook.
 
     Raises:
-        InputError: the bytes are no workbook, or it has no sheet.
+        InputError: the bytes are no workbook, it has no sheet, or it is larger than a table of plates can be.
     """
     import python_calamine
 
+    refuse_huge(content, name)
     try:
         workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
         sheets = workbook.sheet_names

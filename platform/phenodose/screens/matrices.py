@@ -264,7 +264,7 @@ def _zip_files(source: Path) -> Iterator[_File]:
                         f"({MOST_FILE_BYTES >> 20} MiB a file, {MOST_TOTAL_BYTES >> 20} MiB in all)."
                     )
                 yield _File(entry.filename, content)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
         raise InputError(f"{source}: cannot be opened as a zip ({error}); pack the files again.") from error
 
 
