@@ -55,7 +55,7 @@ def test_every_kind_of_field_can_be_left_empty_or_filled() -> None:
 
 def test_the_form_tells_the_default() -> None:
     fields = config_class((("every", Every),)).model_fields
-    assert fields["number"].description == "A number; 3 if left empty and not set in screen.toml"
+    assert fields["number"].description == "A number, at least 1; 3 if left empty and not set in screen.toml"
 
 
 @pytest.mark.parametrize(

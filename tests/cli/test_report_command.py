@@ -34,7 +34,7 @@ def test_the_report_lies_where_told(report, tmp_path: Path) -> None:
     out = tmp_path / "mine.html"
     code, said, _ = report(SCREEN, "--out", str(out), "--json")
     assert code == 0
-    assert json.loads(said) == {"screen": SCREEN, "report": str(out), "bytes": out.stat().st_size}
+    assert json.loads(said) == {"screen": SCREEN, "report": str(out), "bytes": out.stat().st_size, "files": []}
 
 
 def test_the_cohort_has_a_report_too(report, made_up_store: Store) -> None:

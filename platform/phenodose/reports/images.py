@@ -42,7 +42,7 @@ def images(data: ScreenData) -> dict[str, Any] | Missing:
 
 
 def shown_wells(data: ScreenData) -> list[str]:
-    """Names such as 'P1/B07' of the wells whose images are shown.
+    """Names such as 'P1/B07' of the wells to explain: those in the rows of images, and one replicate of every series.
 
     Raises:
         StoreError: a plate is missing or damaged.
@@ -50,7 +50,11 @@ def shown_wells(data: ScreenData) -> list[str]:
     """
     if data["plates"].empty:
         raise NotMade("the screen has no images in the store.")
-    shown = [f"{row.plate}/{row.well}" for _, wells in _rows(data, _open(data)) for row in rows_of(wells)]
+    plates = _open(data)
+    series = _therapy(_imaged(data["wells"], plates))
+    chosen = [wells for _, wells in _rows(data, plates)]
+    chosen += [_one_replicate(series[series["treatment"] == drug]) for drug in data.drugs]
+    shown = [f"{row.plate}/{row.well}" for wells in chosen for row in rows_of(wells)]
     if not shown:
         raise NotMade("no imaged well stands in the layout.")
     return list(dict.fromkeys(shown))
@@ -59,7 +63,7 @@ def shown_wells(data: ScreenData) -> list[str]:
 def _rows(data: ScreenData, plates: dict[str, Plate]) -> list[tuple[str, pd.DataFrame]]:
     """The wells of each row of images, under its name."""
     wells = _imaged(data["wells"], plates)
-    therapy = wells[(wells["well_type"] == "therapy") & (wells["concentration_nM"] > 0)]
+    therapy = _therapy(wells)
     rows = [(drug, _one_replicate(therapy[therapy["treatment"] == drug])) for drug in data.drugs[:_MOST_DRUGS]]
     for kind in ("negative", "positive"):
         rows.append((f"{kind} control", _control_wells(data, wells, kind).head(_CONTROLS)))

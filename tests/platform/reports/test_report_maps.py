@@ -77,6 +77,10 @@ def test_maps_are_wanted_of_the_shown_wells_and_the_ranking_network(imaged_store
     assert (wanted.readout, wanted.phase, wanted.weights) == ("cnn", "phase3", WEIGHTS)
     assert {well[3] for well in wanted.wells} <= set("BCD")
     assert len(wanted.wells) == len(set(wanted.wells))
+    wells = imaged_store.read_table("wells", SCREEN)
+    series = wells[(wells["well_type"] == "therapy") & wells["well"].str[0].isin(list("BCD"))]
+    first = series.sort_values("replicate").drop_duplicates(["treatment", "concentration_nM"])
+    assert set(first["plate"] + "/" + first["well"]) <= set(wanted.wells), "a replicate of every drug's series"
     with pytest.raises(NotMade, match="no network"):
         wanted_maps(imaged_store, WITHOUT)
 
@@ -86,18 +90,20 @@ def test_maps_lie_over_their_images_hidden_until_asked_for(imaged_store: Store) 
     keep_maps(imaged_store, wanted.wells, wanted.weights)
     html = render_report(imaged_store, SCREEN)
     page = Page(html)
-    (toggle,) = [button for button in page.buttons if button.get("class") == "toggle"]
-    assert toggle["aria-pressed"] == "false"
-    assert f'id="{toggle["aria-controls"]}"' in html
+    toggles = [button for button in page.buttons if button.get("class") == "toggle"]
+    assert {toggle["aria-controls"] for toggle in toggles} == {"cards", "strip"}
+    assert {toggle["aria-pressed"] for toggle in toggles} == {"false"}
+    assert all(html.count(f'id="{toggle["aria-controls"]}"') == 1 for toggle in toggles)
     maps = [image for image in page.images if image.get("class") == "map"]
-    shown = [image for image in page.images if re.search(r" on P\d [B-D]\d\d$", image["alt"] or "")]
-    assert len(maps) == len(shown) >= len(wanted.wells)
+    shown = [image["data-well"] for image in page.images if re.search(r" on P\d [B-D]\d\d$", image["alt"] or "")]
+    assert set(wanted.wells) <= set(shown)
+    assert len(maps) == sum(well in wanted.wells for well in shown)
     assert all("hidden" in image for image in maps)
     assert {image["alt"] for image in maps} == {
         f"nothing in {wanted.wells[0]} speaks for killed cells",
         *(f"what speaks for killed cells in {well}" for well in wanted.wells[1:]),
     }
-    assert "http" not in "".join(str(image["src"])[:30] for image in page.images)
+    assert "http" not in "".join(str(image.get("src"))[:30] for image in page.images)
 
 
 def test_without_maps_the_report_says_why(imaged_store: Store) -> None:
