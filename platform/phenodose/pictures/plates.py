@@ -66,13 +66,39 @@ def well_picture(pixels: np.ndarray, window: tuple[float, float], size_px: int =
         window: values shown as black and as white.
         size_px: longest side of the picture.
     """
+    full = _in_window(pixels, window)
+    return image_png(_few_greys(full, max(1, round(full.width * min(1.0, size_px / max(full.size))))))
+
+
+def well_photograph(pixels: np.ndarray, window: tuple[float, float], size_px: int) -> Image:
+    """One image of a well in grey, to be packed as a photograph (`png.image_jpeg`); it is not stretched.
+
+    Args:
+        pixels: array (y, x) of any number type.
+        window: values shown as black and as white.
+        size_px: longest side of the picture.
+    """
+    return shrunk(_in_window(pixels, window), size_px)
+
+
+def shrunk(image: Image, size_px: int) -> Image:
+    """The image with a longest side of at most `size_px`; every pixel is the mean of those it stands for."""
+    from PIL.Image import Resampling
+
+    part = size_px / max(image.size)
+    if part >= 1:
+        return image
+    size = max(1, round(image.width * part)), max(1, round(image.height * part))
+    return image.resize(size, Resampling.BOX)
+
+
+def _in_window(pixels: np.ndarray, window: tuple[float, float]) -> Image:
     import numpy as np
     from PIL import Image
 
     start, end = window
     shown = np.clip((pixels.astype(np.float64) - start) / max(end - start, 1e-12), 0, 1)
-    full = Image.fromarray(np.round(255 * shown).astype(np.uint8))
-    return image_png(_few_greys(full, max(1, round(full.width * min(1.0, size_px / max(full.size))))))
+    return Image.fromarray(np.round(255 * shown).astype(np.uint8))
 
 
 def plate_heatmap(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from phenodose.errors import NotMade
 from phenodose.pictures import data_uri
 from phenodose.reports.data import ScreenData, rows_of
-from phenodose.reports.images import SIZE_PX, shown_wells
+from phenodose.reports.images import shown_wells
 from phenodose.storage.activation_maps import maps_folder, read_maps
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 OF_CLASS = "pos"
 METHOD: Literal["grad-cam"] = "grad-cam"
+#: Longest side of a map; it is smooth, and is shown as large as its image.
+SIZE_PX = 96
 #: Width and height of the colour scale.
 _SCALE_PX = (120, 12)
 

@@ -115,13 +115,11 @@ class ScreenData:
     @cached_property
     def dosed_wells(self) -> pd.DataFrame:
         """Viability of every unmasked therapy well with its drug, concentration and replicate."""
-        wells = self["wells"]
-        wells = wells[(wells["well_type"] == "therapy") & (wells["concentration_nM"] > 0)]
-        wells = wells[["plate", "well", "treatment", "concentration_nM", "replicate", "add_on"]]
+        wells = therapy_wells(self["wells"])[["plate", "well", "drug", "concentration_nM", "replicate", "add_on"]]
         viability = self["viability"]
         usable = viability[~viability["masked"].astype(bool) & viability["viability_fraction"].notna()]
         columns = ["plate", "well", "readout", "viability_fraction"]
-        return usable[columns].merge(wells, on=["plate", "well"]).rename(columns={"treatment": "drug"})
+        return usable[columns].merge(wells, on=["plate", "well"])
 
     @cached_property
     def replicate_pairs(self) -> pd.DataFrame:
@@ -140,6 +138,17 @@ class Missing:
     """A section of a report that cannot be shown, and why: a clause or sentence that ends with a stop."""
 
     reason: str
+
+
+def with_drug(wells: pd.DataFrame) -> pd.DataFrame:
+    """The wells and their `drug`: a treatment with an add-on is a drug of its own, named as its curve."""
+    combined = wells["treatment"].astype(str) + " + " + wells["add_on"].astype(str)
+    return wells.assign(drug=wells["treatment"].where(wells["add_on"].fillna("") == "", combined))
+
+
+def therapy_wells(wells: pd.DataFrame) -> pd.DataFrame:
+    """The wells with a drug and a concentration."""
+    return with_drug(wells[(wells["well_type"] == "therapy") & (wells["concentration_nM"] > 0)])
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[Any]:

@@ -1,6 +1,6 @@
-"""What the report shows of each drug: curves of all readouts, scores with intervals, its images, and its lineage.
+"""What the report shows of each drug: curves of all readouts, scores with intervals, and its lineage.
 
-Does not belong here: comparing drugs (`sections`), drawing (`figures`), making pictures (`images`).
+Does not belong here: comparing drugs (`sections`), drawing (`figures`), its images (`images`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from phenodose.lineage import why_each
 from phenodose.pictures import palette
 from phenodose.reports import figures
 from phenodose.reports.data import Missing, rows_of, text_of
-from phenodose.reports.images import series_rows
 from phenodose.reports.sections import anchors, score_cell, why_no_scores
 from phenodose.reports.svg import swatch
 from phenodose.stored_curves import band, read_curves
@@ -21,13 +20,12 @@ from phenodose.stored_curves import band, read_curves
 if TYPE_CHECKING:
     from phenodose.lineage import Link
     from phenodose.reports.data import ScreenData
-    from phenodose.reports.images import WellPictures
 
 _HALF_DOSE = "rel_ic50"
 _BAND_POINTS = 25
 
 
-def drug_cards(data: ScreenData, pictures: WellPictures) -> dict[str, Any] | Missing:
+def drug_cards(data: ScreenData) -> dict[str, Any] | Missing:
     """A card a drug, in order of the ranking."""
     points = data.dosed_wells
     if points.empty:
@@ -63,7 +61,6 @@ def drug_cards(data: ScreenData, pictures: WellPictures) -> dict[str, Any] | Mis
                 "figure": figure,
                 "remarks": remarks,
                 "scores": [(name, score_cell(scores.get((drug, name)))) for name in data.readouts],
-                "series": series_rows(data, pictures, drug),
                 "chain": [_link(link) for link in chains.get(drug, [])],
             }
         )

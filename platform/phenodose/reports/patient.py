@@ -6,13 +6,15 @@ Belongs here: the order of the report and the rendering of its template. What th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phenodose.files import write_text
 from phenodose.reports import activation, drug_cards, evidence, images, phenotypes, sections
-from phenodose.reports.data import ScreenData
+from phenodose.reports.data import Missing, ScreenData
+from phenodose.reports.gallery import Gallery, WellPictures
 from phenodose.reports.svg import marker_definitions
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from phenodose.store import Store
 
 TEMPLATES = Path(__file__).with_name("templates")
+#: No report is larger, however many wells have an image.
+MOST_FILE_BYTES = 15_000_000
 
 
 def build_report(store: Store, screen: str, out: Path | None = None, no_maps: str = "") -> Path:
@@ -40,37 +44,67 @@ def build_report(store: Store, screen: str, out: Path | None = None, no_maps: st
     return path
 
 
-def render_report(store: Store, screen: str, no_maps: str = "") -> str:
+def render_report(store: Store, screen: str, no_maps: str = "", most_bytes: int = MOST_FILE_BYTES) -> str:
     """The report of a screen as one HTML document; the same tables give the same bytes.
+
+    The pictures of wells take the bytes that the rest leaves. Where these are too few, pictures become smaller, then
+    fewer, and at last the lineage of single drugs is left out; the page tells what is missing.
+
+    Args:
+        store: the store.
+        screen: screen id.
+        no_maps: why no activation maps could be made, if that was tried.
+        most_bytes: size of the file that is kept to; numbers, curves and maps are shown even if they alone need more.
 
     Raises:
         StoreError: the store holds no result of the screen.
     """
     data = ScreenData.load(store, screen)
-    pictures, links = images.well_pictures(data), sections.anchors(data)
+    made, gallery = _sections(data, no_maps), Gallery(data)
+    maps = {well: len(one["uri"]) for well, one in made["maps"]["wells"].items()}
+    made["chains"] = True
+    html = _filled(data, made, gallery.pictures(0))
+    if len(html.encode()) > most_bytes:
+        made["chains"] = False
+        html = _filled(data, made, gallery.pictures(0))
+    room = most_bytes - len(html.encode())
+    while room > 0:
+        pictures = gallery.pictures(room, maps)
+        with_pictures = _filled(data, made, pictures)
+        excess = len(with_pictures.encode()) - most_bytes
+        if excess <= 0:
+            return with_pictures
+        room = min(room, pictures.n_bytes) - excess
+    return html
+
+
+def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
+    """Everything of the report but the pictures of wells."""
+    links = sections.anchors(data)
+    return {
+        "markers": marker_definitions(),
+        "head": sections.header(data),
+        "ranking": sections.ranking(data),
+        "table": sections.drug_table(data),
+        "curves": drug_cards.drug_cards(data),
+        "maps": activation.overlays(data, no_maps),
+        "agreement": sections.agreement(data),
+        "quality": evidence.quality(data),
+        "phenotypes": phenotypes.phenotypes(data, links),
+        "pairs": phenotypes.distant_pairs(data),
+        "links": links,
+        "lineage": evidence.lineage(data),
+    }
+
+
+def _filled(data: ScreenData, made: Mapping[str, Any], pictures: WellPictures) -> str:
+    shown, series = images.images(data, pictures), images.series_rows(data, pictures)
+    rows = [row for of_drug in series.values() for row in of_drug]
+    rows += [] if isinstance(shown, Missing) else shown["rows"]
+    in_rows = {tile["well"] for row in rows for tile in row["tiles"]}
+    others = {well: uri for well, uri in pictures.uris.items() if well not in in_rows}
     return render(
-        "patient.html.j2",
-        data=data,
-        markers=marker_definitions(),
-        head=sections.header(data),
-        ranking=sections.ranking(data),
-        table=sections.drug_table(data),
-        curves=drug_cards.drug_cards(data, pictures),
-        images=images.images(data),
-        maps=activation.overlays(data, no_maps),
-        agreement=sections.agreement(data),
-        quality=evidence.quality(data),
-        phenotypes=phenotypes.phenotypes(data, links),
-        pairs=phenotypes.distant_pairs(data),
-        pictures=pictures,
-        shown_wells={
-            tile["well"]
-            for drug in data.drugs
-            for row in images.series_rows(data, pictures, drug)
-            for tile in row["tiles"]
-        },
-        links=links,
-        lineage=evidence.lineage(data),
+        "patient.html.j2", data=data, images=shown, series=series, pictures=pictures, other_pictures=others, **made
     )
 
 

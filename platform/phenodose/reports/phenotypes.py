@@ -13,7 +13,7 @@ import numpy as np
 
 from phenodose.pictures import palette
 from phenodose.reports import figures
-from phenodose.reports.data import Missing, is_true, number_of, rows_of, text_of
+from phenodose.reports.data import Missing, is_true, number_of, rows_of, text_of, with_drug
 from phenodose.reports.svg import swatch
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from phenodose.reports.data import ScreenData
 
 _MOST_GROUPS = 24
+#: More names than these hide each other.
+_MOST_LABELS = 20
+_LABEL_SIGNS = 14
 #: From dark to bright, as viridis, told apart in grey print; without its yellow, which is weak on white.
 _SCALE = ("#440154", "#3b528b", "#21918c", "#5ec962", "#c8b020")
 _QC = {"no doubt": palette.BLUE, "doubtful": palette.ORANGE, "left out": palette.INK}
@@ -49,7 +52,8 @@ def phenotypes(data: ScreenData, links: Mapping[str, str]) -> dict[str, Any] | M
         if data["checkpoints"].empty:
             return Missing("no network was trained on this screen, so its wells have no features.")
         return Missing("the map was not made; make it with `phenodose run` and the asset embedding/tsne.")
-    wells = data["wells"][["plate", "well", "well_type", "treatment", "concentration_nM", "replicate", "add_on"]]
+    columns = ["plate", "well", "well_type", "treatment", "drug", "concentration_nM", "replicate", "add_on"]
+    wells = with_drug(data["wells"])[columns]
     places = places[["plate", "well", "embedder", "readout", "x", "y"]].merge(wells, on=["plate", "well"], how="left")
     classes = data["drugs"].set_index("drug")["drug_class"] if not data["drugs"].empty else None
     scores = dict(zip(data.ranking["drug"], data.ranking["score"], strict=True))
@@ -60,18 +64,18 @@ def phenotypes(data: ScreenData, links: Mapping[str, str]) -> dict[str, Any] | M
         shown = rows.reset_index(drop=True)
         shown = shown.assign(
             group=[_group(row, classes) for row in rows_of(shown)],
-            label=[text_of(row.treatment)[:9] if row.well_type == "therapy" else "" for row in rows_of(shown)],
+            label=_labels(shown, data),
             title=[_well_title(row) for row in rows_of(shown)],
         )
         colours, facts = [], []
         for row in rows_of(shown):
             is_drug = row.well_type == "therapy"
-            score = scores.get(row.treatment) if is_drug else None
+            score = scores.get(row.drug) if is_drug else None
             doubt = doubts.get((row.plate, row.well), ("no doubt", ""))
             colours.append({"qc": _QC[doubt[0]], "dss": _score_colour(score, steps)})
             facts.append(
                 {"well": f"{row.plate}/{row.well}", "x": row.x, "y": row.y}
-                | ({"link": links[row.treatment]} if is_drug and row.treatment in links else {})
+                | ({"link": links[row.drug]} if is_drug and row.drug in links else {})
                 | ({"score": score} if score is not None and score == score else {})
                 | {"doubt": ": ".join(filter(None, doubt))}
             )
@@ -101,8 +105,9 @@ def phenotypes(data: ScreenData, links: Mapping[str, str]) -> dict[str, Any] | M
 def distant_pairs(data: ScreenData) -> dict[str, Any] | Missing:
     """Pairs of hits whose phenotypes differ by more than duplicates do, the most different first.
 
-    A drug's phenotype is the mean place of its wells on a map whose distances mean something. Two drugs differ if
-    they lie farther apart than nine of ten pairs of duplicates do, and than the duplicates of either of the two.
+    A drug's phenotype is the mean place of its wells of the highest concentration, on a map whose distances mean
+    something. Two drugs differ if they lie farther apart than nine of ten pairs of duplicates do, and than the
+    duplicates of either of the two.
     """
     hits = list(data.ranking.loc[is_true(data.ranking["hit"]), "drug"])
     if len(hits) < 2:
@@ -113,6 +118,8 @@ def distant_pairs(data: ScreenData) -> dict[str, Any] | Missing:
         return Missing("there is no map whose distances mean something (pca or shared).")
     rows = places[(places["embedder"] == embedder) & (places["well_type"] == "therapy")]
     rows = rows[rows["add_on"].fillna("") == ""]
+    highest = rows.groupby("treatment")["concentration_nM"].transform("max")
+    rows = rows[rows["concentration_nM"] == highest]
     where: dict[str, np.ndarray] = {}
     own: dict[str, float] = {}
     between: list[float] = []
@@ -158,7 +165,7 @@ def _duplicates(shown: pd.DataFrame) -> list[tuple[int, int]]:
     """Neighbouring replicates of the same drug and concentration, as positions of rows."""
     therapy = shown[shown["well_type"] == "therapy"]
     pairs = []
-    for _, rows in therapy.groupby(["treatment", "add_on", "concentration_nM"], dropna=False, sort=True):
+    for _, rows in therapy.groupby(["drug", "concentration_nM"], dropna=False, sort=True):
         pairs += list(pairwise(rows.sort_values(["replicate", "plate", "well"]).index))
     return pairs
 
@@ -173,6 +180,15 @@ def _score_colour(score: float | None, steps: list[float]) -> str:
     if score is None or score != score:
         return palette.PALE
     return _SCALE[min(max(int(np.searchsorted(steps, score, side="right")) - 1, 0), len(_SCALE) - 1)]
+
+
+def _labels(shown: pd.DataFrame, data: ScreenData) -> list[str]:
+    """A name beside every drug's well of the highest concentration; beside the best drugs' alone if there are many."""
+    best = set(data.drugs[:_MOST_LABELS])
+    therapy = shown[(shown["well_type"] == "therapy") & shown["drug"].isin(best)]
+    top = therapy.sort_values(["concentration_nM", "replicate"], ascending=[False, True], kind="stable")
+    named = set(top.drop_duplicates("drug").index)
+    return [text_of(row.drug)[:_LABEL_SIGNS] if row.Index in named else "" for row in rows_of(shown)]
 
 
 def _group(row: Any, classes: pd.Series[str] | None) -> str:
@@ -190,4 +206,4 @@ def _groups(shown: pd.DataFrame) -> list[str]:
 
 def _well_title(row: Any) -> str:
     dose = f" {row.concentration_nM:g} nM" if row.concentration_nM > 0 else ""
-    return f"{row.plate} {row.well}: {text_of(row.treatment) or text_of(row.well_type)}{dose}"
+    return f"{row.plate} {row.well}: {text_of(row.drug) or text_of(row.well_type)}{dose}"

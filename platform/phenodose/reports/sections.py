@@ -112,13 +112,13 @@ def agreement(data: ScreenData) -> dict[str, Any] | Missing:
     """Imaging against metabolic readouts: figures, and the drugs on which they disagree, by name."""
     from phenodose.storage.cohort_build import metabolic_readouts
 
-    scored = [name for name in data.readouts if name in set(data.pooled["readout"])]
+    pooled = data.pooled[data.pooled["score"].notna()].set_index(["readout", "drug"])
+    scored = [name for name in data.readouts if name in pooled.index.get_level_values("readout")]
     metabolic = [name for name in scored if name in metabolic_readouts()]
     imaging = [name for name in scored if name not in metabolic]
     if not metabolic or not imaging:
         lacking = "an imaging" if metabolic else "a metabolic" if imaging else "any"
         return Missing(f"the screen has no scores of {lacking} readout, so there is nothing to compare.")
-    pooled = data.pooled[data.pooled["score"].notna()].set_index(["readout", "drug"])
     comparisons = []
     for one in metabolic:
         for other in imaging:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from phenodose.cli import main
@@ -58,6 +60,21 @@ def test_screens_without_scores_are_listed_and_the_matrix_says_why(made_up_store
     html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
     assert "Not shown: no screen has scores." in html
     assert FULL in html
+
+
+def test_a_score_that_is_no_number_is_a_gap_and_takes_nothing_else_away(made_up_store: Store, tmp_path: Path) -> None:
+    for path in sorted((made_up_store.root / "tables" / "scores" / f"screen={FULL}").glob("*.parquet")):
+        rows = pq.ParquetFile(path).read()
+        gone = pc.equal(rows["drug"], "Trametinib")
+        infinite = pc.if_else(gone, float("inf"), rows["score"])
+        pq.write_table(
+            rows.set_column(rows.schema.get_field_index("score"), rows.schema.field("score"), infinite), path
+        )
+    export_cohort_figures(made_up_store, tmp_path)
+    wide = pd.read_csv(tmp_path / "dss_heat_map.csv").set_index(["screen", "readout"])
+    assert wide.loc[FULL, "Trametinib"].isna().all()
+    assert wide.loc[(METABOLIC_ONLY, "ctg"), "Trametinib"] > 0
+    assert wide.loc[(FULL, "ctg"), "Venetoclax"] >= 0
 
 
 def test_a_damaged_file_is_named_and_the_rest_is_shown(made_up_store: Store) -> None:

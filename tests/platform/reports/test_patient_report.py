@@ -124,6 +124,19 @@ def test_points_of_every_unmasked_dosed_well_are_drawn(full_page: Page, made_up_
     assert drawn == len(data.dosed_wells) + n_legend + n_agreement + n_map
 
 
+def test_a_drug_given_with_an_add_on_has_its_own_wells(made_up_store: Store) -> None:
+    wells = made_up_store.read_table("wells", FULL)
+    part = next(p.stem for p in (made_up_store.root / "tables" / "wells" / f"screen={FULL}").glob("*.parquet"))
+    second = (wells["treatment"] == "Trametinib") & (wells["replicate"] == 2)
+    assert second.any()
+    made_up_store.write_table("wells", FULL, part, wells.assign(add_on=wells["add_on"].mask(second, "Temozolomide")))
+    data = ScreenData.load(made_up_store, FULL)
+    points = data.dosed_wells
+    assert set(points.loc[points["drug"] == "Trametinib", "replicate"]) == {1}
+    assert set(points.loc[points["drug"] == "Trametinib + Temozolomide", "replicate"]) == {2}
+    assert "Trametinib" not in set(data.replicate_pairs["drug"])
+
+
 def test_disagreement_is_named(full_page: Page, metabolic_page: Page) -> None:
     said = full_page.text("agreement")
     assert re.search(r"Hit for imaging only: Vemurafenib \(cnn_phase3 25\.8, ctg 0\.0\)\.", said)
@@ -131,6 +144,14 @@ def test_disagreement_is_named(full_page: Page, metabolic_page: Page) -> None:
     assert "They disagree on 1 of 6 drugs (17 %)" in said
     missing = metabolic_page.text("agreement")
     assert "Not shown: the screen has no scores of an imaging readout" in missing
+
+
+def test_a_readout_whose_curves_all_failed_is_not_compared(made_up_store: Store) -> None:
+    part = "dss_asym.ctg"
+    scores = made_up_store.read_table("scores", FULL, part)
+    made_up_store.write_table("scores", FULL, part, scores.assign(score=float("nan"), lower=None, upper=None, hit=None))
+    said = Page(render_report(made_up_store, FULL)).text("agreement")
+    assert "Not shown: the screen has no scores of a metabolic readout" in said
 
 
 def test_missing_sections_say_why(metabolic_page: Page) -> None:

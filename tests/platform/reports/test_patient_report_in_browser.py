@@ -90,6 +90,72 @@ def test_scores_and_places_shown_are_those_of_the_warehouse(watched: Any, report
     assert sorted(map(tuple, places)) == sorted(warehouse(report, query))
 
 
+def test_the_table_shows_the_intervals_hits_and_half_doses_of_the_warehouse(
+    watched: Any, report: tuple[Path, Path]
+) -> None:
+    page = watched.page
+    table = page.evaluate(
+        """() => Array.from(document.querySelectorAll('#drug-table tbody tr'), row => Array.from(row.cells, cell => [
+          cell.dataset.sort, cell.firstChild ? cell.firstChild.textContent.trim() : '',
+          cell.querySelector('small') ? cell.querySelector('small').textContent : '']))"""
+    )
+    heads = page.locator("#drug-table th").all_text_contents()
+    of_screen = f"from scores where screen = '{SCREEN}' and replicate = 'pooled'"
+    query = f"select readout, drug, score, lower, upper, hit {of_screen} and scorer = 'dss_asym'"
+    rows = warehouse(report, query)
+    shown = {row[1][0]: dict(zip(heads, row, strict=True)) for row in table}
+    assert len(rows) == 4 * len(shown) == 24
+    for readout, drug, score, lower, upper, hit in rows:
+        number, text, small = shown[drug][readout]
+        if score is None:
+            assert (number, text) == ("", "–")
+            continue
+        assert float(number) == score
+        assert text == f"{'● ' if hit else ''}{score:.1f}"
+        assert small == f"{lower:.1f} to {upper:.1f}"
+    query = f"select drug, score, bound, unit {of_screen} and scorer = 'rel_ic50' and readout = 'cnn_phase3'"
+    for drug, score, bound, unit in warehouse(report, query):
+        number, text, _ = shown[drug]["rel_ic50"]
+        assert float(number) == score
+        assert text == f"{'' if bound == '=' else bound + ' '}{score:g} {unit}"
+    query = f"select count(*) filter (hit), count(score) {of_screen} and scorer = 'dss_asym' and readout = 'cnn_phase3'"
+    [(n_hits, n_scored)] = warehouse(report, query)
+    assert page.inner_text("#ranking strong") == f"{n_hits} of {n_scored} drugs are hits"
+
+
+def test_quality_figures_and_counts_are_those_of_the_warehouse(watched: Any, report: tuple[Path, Path]) -> None:
+    page = watched.page
+    shown = page.evaluate(
+        """() => {
+          const found = [];
+          document.querySelectorAll('#quality h3').forEach(title => {
+            let next = title.nextElementSibling;
+            while (next && next.tagName !== 'H3') {
+              if (next.matches('.scroll')) {
+                const heads = Array.from(next.querySelectorAll('thead th'), th => th.textContent);
+                next.querySelectorAll('tbody tr').forEach(row =>
+                  Array.from(row.cells).slice(1, -2).forEach((cell, n) => {
+                  if (cell.textContent) found.push([title.textContent, heads[n + 1],
+                    row.querySelector('small').textContent, Number(cell.textContent), cell.className.split(' ')[1]]);
+                }));
+              }
+              next = next.nextElementSibling;
+            }
+          });
+          return found;
+        }"""
+    )
+    query = f"select readout, plate, metric, value, verdict from qc where screen = '{SCREEN}'"
+    assert sorted(map(tuple, shown)) == sorted(warehouse(report, query))
+    complaints = page.locator("#quality table.sortable tbody tr").count()
+    query = f"select count(*) from qc where screen = '{SCREEN}' and verdict in ('warn', 'fail')"
+    assert [(complaints,)] == warehouse(report, query)
+    said = page.inner_text("#quality")
+    query = f"select readout, count(*) from viability where screen = '{SCREEN}' and masked group by readout"
+    for readout, n_masked in warehouse(report, query):
+        assert f"{readout}: {n_masked} well" in said
+
+
 def test_the_reference_cohort_is_named(watched: Any) -> None:
     said = watched.page.inner_text("#ranking")
     assert f"1 other sample of the store (1 screen: {OTHER})" in said

@@ -6,6 +6,7 @@ import base64
 import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import tifffile
 from PIL import Image
 
 from phenodose.reports.data import Missing, ScreenData
+from phenodose.reports.gallery import Gallery
 from phenodose.reports.images import images
 from phenodose.reports.patient import render_report
 from phenodose.storage.ingest import ingest_plate
@@ -53,13 +55,18 @@ def imaged_store(made_up_store: Store, tmp_path: Path) -> Store:
     return made_up_store
 
 
+def images_of(store: Store) -> dict[str, Any] | Missing:
+    data = ScreenData.load(store, SCREEN)
+    return images(data, Gallery(data).pictures(1_000_000))
+
+
 def grey(uri: str) -> float:
-    png = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
-    return float(np.median(np.asarray(Image.open(io.BytesIO(png)).convert("L"))))
+    picture = base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))
+    return float(np.median(np.asarray(Image.open(io.BytesIO(picture)).convert("L"))))
 
 
 def test_series_run_from_the_lowest_concentration_and_controls_follow(imaged_store: Store) -> None:
-    found = images(ScreenData.load(imaged_store, SCREEN))
+    found = images_of(imaged_store)
     assert not isinstance(found, Missing)
     names = [row["name"] for row in found["rows"]]
     # The sixth drug lies in row G, which was not imaged.
@@ -88,7 +95,7 @@ def test_doubtful_wells_follow_with_the_reason(imaged_store: Store) -> None:
     flags = rows["well"].map({"C05": "empty", "D06": "strange_image"}).where(doubted)
     rows = rows.assign(flag=flags, flag_reason=("because of " + flags).where(doubted, None))
     imaged_store.write_table("viability", SCREEN, "ctg", rows)
-    found = images(ScreenData.load(imaged_store, SCREEN))
+    found = images_of(imaged_store)
     assert not isinstance(found, Missing)
     last = found["rows"][-2:]
     assert [row["name"] for row in last] == ["doubtful: empty", "doubtful: strange_image"]
@@ -106,7 +113,7 @@ def test_missing_and_damaged_plates_are_told(imaged_store: Store) -> None:
     html = render_report(imaged_store, "INF_R_153_V1_DS1")
     assert "Not shown: the screen has no images in the store." in html
     shutil.rmtree(imaged_store.plate_path(SCREEN, "P2"))
-    found = images(ScreenData.load(imaged_store, SCREEN))
+    found = images_of(imaged_store)
     assert isinstance(found, Missing)
     assert "the plates cannot be read" in found.reason
     assert "P2.ome.zarr" in found.reason

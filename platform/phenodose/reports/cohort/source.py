@@ -25,8 +25,9 @@ _SCREENS = """
     FROM screens s LEFT JOIN (SELECT screen, min(started_at) AS made_at FROM runs GROUP BY screen) r USING (screen)
     ORDER BY s.screen
 """
+#: A score that is no number is no score: one of them must not take the report from all screens.
 _SCORES = f"""
-    SELECT screen, sample, readout, drug, score, hit FROM scores
+    SELECT screen, sample, readout, drug, if(isfinite(score), score, NULL) AS score, hit FROM scores
     WHERE scorer = '{PREFERRED_SCORER}' AND replicate = 'pooled'
     ORDER BY screen, readout, drug, sample
 """
@@ -35,7 +36,7 @@ _REPLICATE_SCORES = f"""
            a.score AS first, b.score AS second
     FROM scores a JOIN scores b USING (screen, sample, readout, drug, scorer)
     WHERE a.scorer = '{PREFERRED_SCORER}' AND a.replicate <> 'pooled' AND b.replicate <> 'pooled'
-        AND a.replicate < b.replicate AND a.score IS NOT NULL AND b.score IS NOT NULL
+        AND a.replicate < b.replicate AND isfinite(a.score) AND isfinite(b.score)
     ORDER BY ALL
 """
 #: Spearman's rho is Pearson's R of the ranks, ties sharing the mean of their ranks.
