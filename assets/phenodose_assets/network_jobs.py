@@ -11,15 +11,20 @@ belong here: the table's row and what the UI shows (`models`, `readouts`); nothi
 from __future__ import annotations
 
 import logging
+import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phenodose.errors import BusyError, CheckpointError, PluginError
+from phenodose.errors import BusyError, CheckpointError, NotMade, PluginError
 from phenodose.files import written_aside
+from phenodose.plugin_guard import fault_of, foreign
+from phenodose.plugin_guard_results import result_fault
+from phenodose.plugin_guard_worker import words_of
 from phenodose.plugins import Inference, Phase, Progress, StagedReadout, TrainingRecord, TrainingSet
 from phenodose.store import Store
 from phenodose_assets.checkpoints import Checkpoint, checkpoint_of, checkpoint_row
@@ -112,27 +117,57 @@ def infer(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
     """Run a trained phase over all wells of a screen and keep what it says in a file, see `read_inference`.
 
     Args:
-        request: readout and parameters as in `Training`; checkpoint, tensors: their folders; out: file to write.
+        request: readout and parameters as in `Training`; checkpoint, tensors: their folders.
         progress: told after each batch.
         log: the step's log.
+
+    Returns:
+        out: the file, which whoever asked removes.
     """
     import numpy as np
 
     from phenodose.storage.tensors import open_tensors
 
     plugin = plugin_of(request["readout"], request["parameters"])
-    found = plugin.infer(Path(request["checkpoint"]), open_tensors(Path(request["tensors"])), progress)
+    found = asked_of(plugin, "infer", Path(request["checkpoint"]), open_tensors(Path(request["tensors"])), progress)
     held = {each.name: getattr(found, each.name) for each in fields(found)}
-    np.savez(request["out"], **{name: value for name, value in held.items() if value is not None})
-    return {}
+    handle, out = tempfile.mkstemp(prefix="phenodose-", suffix=".npz")
+    with os.fdopen(handle, "wb") as file:
+        np.savez(file, **{name: value for name, value in held.items() if value is not None})
+    return {"out": out}
 
 
 def read_inference(path: Path) -> Inference:
-    """What `infer` wrote."""
+    """What `infer` wrote; the file is removed."""
     import numpy as np
 
-    with np.load(path, allow_pickle=False) as held:
-        return Inference(**dict(held))
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return Inference(**dict(held))
+    finally:
+        path.unlink()
+
+
+def asked_of(plugin: StagedReadout, method: str, *arguments: Any) -> Any:
+    """What a method of a readout gives; whatever is wrong with one of another distribution names it.
+
+    Raises:
+        PluginError: a readout of another distribution raised what its contract does not provide for, or gave what it
+            must not.
+        Exception: as a readout of ours raised it.
+    """
+    found = foreign(type(plugin))
+    if found is None:
+        return getattr(plugin, method)(*arguments)
+    try:
+        result = getattr(plugin, method)(*arguments)
+    except (NotMade, CheckpointError, BusyError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise fault_of(found, words_of(error)) from error
+    if fault := result_fault(method, arguments, result, first=True):
+        raise fault_of(found, fault)
+    return result
 
 
 def plugin_of(readout: str, parameters: Mapping[str, Any]) -> StagedReadout:
@@ -177,7 +212,8 @@ def _outputs(plugin: StagedReadout, checkpoint: Path, tensors: xr.DataArray) -> 
     """Network output of every well, by names such as 'P1/B07'."""
     import pandas as pd
 
-    return pd.Series(plugin.infer(checkpoint, tensors).raw, index=[str(name) for name in tensors["well"].to_numpy()])
+    found = asked_of(plugin, "infer", checkpoint, tensors)
+    return pd.Series(found.raw, index=[str(name) for name in tensors["well"].to_numpy()])
 
 
 def _unchanged(
@@ -232,7 +268,8 @@ def _train_into_place(
     work.mkdir(parents=True, exist_ok=True)
     with _locked(store, screen, place):
         with logged(work / LOGS, progress, log) as listener:
-            record = plugin.train(phase, data, parent.folder if parent else None, work, listener)
+            folder = parent.folder if parent else None
+            record: TrainingRecord = asked_of(plugin, "train", phase, data, folder, work, listener)
         with written_aside(place) as aside:
             shutil.copytree(work, aside)
     return record

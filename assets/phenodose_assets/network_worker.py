@@ -20,14 +20,19 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
 from dagster_pipes import PipesContext, PipesDefaultContextLoader, PipesDefaultMessageWriter, PipesMappingParamsLoader
+
+from phenodose.plugin_guard_walls import write_only_into
 
 #: Line that says that a session is over.
 DONE = "done\n"
 #: What this process has named itself, which need not be of a module.
 _NAMED: dict[str, Any] = {}
+#: Folders that alone can be written, once a readout of another distribution is worked for.
+_WALLS: list[str] = []
 
 
 def main() -> None:
@@ -59,6 +64,10 @@ def _work(parameters: Mapping[str, str]) -> None:
         PipesContext.set(pipes)
         extras = pipes.extras
         try:
+            if extras["writable"] and not _WALLS:
+                # The readout is of another distribution; the whole life of this process is for it alone.
+                _WALLS.extend(extras["writable"])
+                write_only_into(*map(Path, _WALLS))
             answer = job_of(extras["job"])(extras["request"], _Teller(pipes), pipes.log)
             json.dumps(answer)
         except BaseException as error:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
+from phenodose.plugin_guard import foreign
 from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, StagedReadout
 from phenodose_assets import metadata
 from phenodose_assets.checkpoints import checkpoint_key
@@ -42,9 +43,11 @@ def embedding_assets(
     """One asset an embedder.
 
     An `Embedder` gets the features of the last phase of a staged readout that there is; a `ReferenceEmbedder` those of
-    the phase that the first staged readout trains in control experiments.
+    the phase that the first staged readout trains in control experiments. Our own readouts come before those of other
+    distributions, so that the maps do not hang on whether these work.
     """
-    readouts = tuple(name for readout in staged.values() for name in readout.readout_names())
+    staged = dict(sorted(staged.items(), key=lambda item: foreign(item[1]) is not None))
+    wanted = tuple(name for readout in staged.values() for name in reversed(readout.readout_names()))
     first = next(
         (
             (readout, phase)
@@ -58,8 +61,8 @@ def embedding_assets(
     for embedder in embedders.values():
         if issubclass(embedder, ReferenceEmbedder) and first is not None:
             assets.append(_shared_asset(embedder, *first))
-        elif issubclass(embedder, Embedder) and readouts:
-            assets.append(_own_asset(embedder, readouts))
+        elif issubclass(embedder, Embedder) and wanted:
+            assets.append(_own_asset(embedder, wanted))
     return assets
 
 
@@ -69,7 +72,7 @@ def _own_asset(embedder: type[Embedder], readouts: tuple[str, ...]) -> ScreenAss
         key=key,
         group=_GROUP,
         description=f"{embedder.description}.",
-        make=partial(_make_embedding, embedder, tuple(reversed(readouts))),
+        make=partial(_make_embedding, embedder, readouts),
         needs=(LAYOUT,),
         any_of=tuple(viability_key(readout) for readout in readouts),
         settings=((embedder.name, embedder.Parameters),),

@@ -19,23 +19,27 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, Pipe
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from phenodose.errors import NotMade, PluginError
+from phenodose import errors
+from phenodose.errors import PluginError
 from phenodose.plugin_guard_messages import Answer, Order
 from phenodose.plugin_guard_results import result_fault
 from phenodose.plugin_guard_walls import memory_of
-from phenodose.plugin_limits import Limits, PluginLimits
+from phenodose.plugin_limits import Limits, PluginLimits, site_limits
 from phenodose.plugins import (
     KINDS,
-    AnyEmbedder,
+    Embedder,
     ImageReadout,
     PlateReaderReadout,
     Plugin,
+    Reader,
+    ReferenceEmbedder,
     Scorer,
     registry,
 )
@@ -43,16 +47,24 @@ from phenodose.plugins.registry import OURS, Found
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
 
-#: What is called in the plugin's process. Staged readouts are not here: networks have a process already.
+#: What is called in the plugin's process, unless it is ours, inherited from the base. Staged readouts are not here:
+#: networks have a process already, which is walled likewise (`phenodose_assets.network_process`).
 _METHODS: dict[type[Plugin], tuple[str, ...]] = {
     Scorer: ("score",),
     PlateReaderReadout: ("measure",),
     ImageReadout: ("measure",),
-    AnyEmbedder: ("embed", "n_components", "embed_on"),
+    Embedder: ("embed", "n_components"),
+    ReferenceEmbedder: ("embed_on",),
+    Reader: ("sniff", "index", "read_plane", "in_place", "plate_metadata"),
 }
+#: Setting that limits a single call of a method; the others share the seconds of their plugin.
+_OF_A_CALL = {"sniff": "sniff_seconds", "read_plane": "seconds"}
 #: A plugin's own time does not count the start of Python, which is slow on a busy machine.
 _START_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
+#: Plugins whose process stays for the next call, see `kept_apart`.
+_KEPT: dict[tuple[Any, ...], Plugin] = {}
+_KEEPING = threading.Lock()
 
 
 def guarded(plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: PluginLimits) -> AnyPlugin:
@@ -65,16 +77,22 @@ def guarded(plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: Plug
 
     Returns:
         An instance of the class, or of a subclass of it whose methods ask that process and raise PluginError for
-        every fault, NotMade where the plugin does.
+        every fault; NotMade, and InputError of a reader, where the plugin does.
 
     Raises:
         PluginError: a parameter is unknown, of the wrong type or out of range.
     """
-    methods = [name for base, names in _METHODS.items() if issubclass(plugin, base) for name in names]
-    found = _foreign(plugin) if methods else None
+    methods = {
+        name: getattr(plugin, name)
+        for base, names in _METHODS.items()
+        if issubclass(plugin, base)
+        for name in names
+        if getattr(plugin, name) is not getattr(base, name)
+    }
+    found = foreign(plugin) if methods else None
     if found is None:
         return plugin(parameters)
-    remote: dict[str, Any] = {name: _remote(name) for name in methods if hasattr(plugin, name)}
+    remote: dict[str, Any] = {name: _remote(name) for name in methods}
     named = {"__module__": plugin.__module__, "__qualname__": plugin.__qualname__, "__doc__": plugin.__doc__}
     body = {**named, **remote, "__init__": Plugin.__init__}
     proxy: AnyPlugin = type(plugin.__name__, (plugin,), body)(parameters)
@@ -82,13 +100,54 @@ def guarded(plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: Plug
     return proxy
 
 
-def _foreign(plugin: type[Plugin]) -> Found | None:
+def kept_apart(plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: PluginLimits | None = None) -> AnyPlugin:
+    """As `guarded`, with one process for all that this Python process asks of the plugin, and its whole time anew.
+
+    For plugins that are asked about many small things: a reader about every folder, a scorer about every sample.
+
+    Args:
+        plugin: the class.
+        parameters: its parameters.
+        limits: what it may take; None for what the site at hand says.
+    """
+    if foreign(plugin) is None:
+        return plugin(parameters)
+    limits = limits or site_limits()
+    # A process cannot be shared with a fork of this one.
+    key = (os.getpid(), plugin, repr(sorted(parameters.items())), limits.for_plugin(plugin.name))
+    with _KEEPING:
+        kept = _KEPT.get(key) or _KEPT.setdefault(key, guarded(plugin, parameters, limits))
+    renew(kept)
+    return cast(AnyPlugin, kept)
+
+
+def renew(plugin: Plugin) -> None:
+    """Give a plugin its whole time again, if its methods are run in a process of its own."""
+    if is_guarded(plugin):
+        vars(plugin)["_process"].renew()
+
+
+def is_guarded(plugin: Plugin) -> bool:
+    """True if the plugin's methods are run in a process of its own."""
+    return "_process" in vars(plugin)
+
+
+def foreign(plugin: type[Plugin]) -> Found | None:
     """What is known of an installed plugin of another distribution; None for every other class."""
     for found in registry().report():
-        if found.name == plugin.name and found.status == "ok" and issubclass(plugin, KINDS[found.kind]):
-            theirs = found.distribution.split(" ")[0] != OURS
-            return found if theirs and registry().get(found.kind, found.name) is plugin else None
+        if found.name == plugin.name and issubclass(plugin, KINDS[found.kind]):
+            theirs = not found.error and found.distribution.split(" ")[0] != OURS
+            with contextlib.suppress(PluginError):
+                return found if theirs and registry().get(found.kind, found.name) is plugin else None
     return None
+
+
+def fault_of(found: Found, what: str) -> PluginError:
+    """The error that names a plugin, what is wrong with it, and the way out."""
+    return PluginError(
+        f"{found.kind} {found.name!r} of {found.distribution} ({found.target}) {what}. Mend or uninstall that "
+        f"distribution, then make this again; nothing else has to be."
+    )
 
 
 def _remote(method: str) -> Callable[..., Any]:
@@ -106,7 +165,9 @@ class PluginProcess:
         self._found = found
         self._parameters = parameters
         self._limits = limits
-        self._seconds_left = limits.seconds
+        self.renew()
+        self._lock = threading.Lock()
+        self._given_up: PluginError | None = None
         self._calls = 0
         self._connection: Connection[Any, Any] | None = None
         self._end: Callable[[], Any] = lambda: None
@@ -116,22 +177,40 @@ class PluginProcess:
 
         Raises:
             PluginError: the plugin failed, took too long or too much, or gave what it must not.
-            NotMade: the plugin says that there can be no result.
+            PhenodoseError: what the plugin may raise by its contract, as it raised it.
         """
-        try:
-            if self._connection is None:
-                self._start()
-            clock = time.monotonic()
-            answer = self._ask(pickle.dumps((method, arguments)), self._seconds_left)
+        with self._lock:
+            if self._given_up is not None:
+                raise self._given_up
+            try:
+                if self._connection is None:
+                    self._start()
+                return self._checked(method, arguments)
+            except BaseException as error:
+                self._end()
+                self._connection = None
+                if isinstance(error, _TooMuch):
+                    # It costs its limit once, not at every folder or sample.
+                    self._given_up = error
+                raise
+
+    def renew(self) -> None:
+        """Give the plugin its whole time again."""
+        self._seconds_left = self._limits.seconds
+
+    def _checked(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        setting = _OF_A_CALL.get(method, "seconds")
+        whole = method in _OF_A_CALL
+        clock = time.monotonic()
+        answer = self._ask(
+            pickle.dumps((method, arguments)), getattr(self._limits, setting) if whole else self._seconds_left, setting
+        )
+        if not whole:
             self._seconds_left -= time.monotonic() - clock
-            if answer.not_made:
-                raise NotMade(answer.not_made)
-            if fault := result_fault(method, arguments, answer.result, self._calls == 0):
-                raise self._fault(fault)
-        except BaseException:
-            self._end()
-            self._connection = None
-            raise
+        if answer.raised:
+            raise getattr(errors, answer.raised)(answer.message)
+        if fault := result_fault(method, arguments, answer.result, self._calls == 0):
+            raise self._fault(fault)
         self._calls += 1
         return answer.result
 
@@ -158,18 +237,19 @@ class PluginProcess:
         self._end = weakref.finalize(self, _end, process, ours, scratch)
         memory = int(self._limits.memory_GiB * 2**30)
         self._memory_at_first = 0
-        order = Order(tuple(sys.path), scratch, self._found.target, self._parameters, memory)
+        parameters = pickle.dumps(self._parameters)
+        order = Order(tuple(sys.path), scratch, self._found.kind, self._found.target, parameters, memory)
         self._ask(pickle.dumps(order), max(_START_SECONDS, self._limits.seconds))
         self._memory_at_first = memory_of(process.pid)
 
-    def _ask(self, content: bytes, seconds: float) -> Answer:
+    def _ask(self, content: bytes, seconds: float, setting: str = "seconds") -> Answer:
         assert self._connection is not None
         try:
             self._connection.send_bytes(content)
-            self._wait(seconds)
+            self._wait(seconds, setting)
             reply = self._connection.recv_bytes()
         except (EOFError, OSError) as error:
-            raise self._fault(f"ended its process ({_end_of(self._process)})") from error
+            raise self._fault(f"ended its process ({end_of(self._process)})") from error
         try:
             answer: Answer = pickle.loads(reply)
         except Exception as error:
@@ -178,32 +258,35 @@ class PluginProcess:
             raise self._fault(answer.fault)
         return answer
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, setting: str) -> None:
         """Wait for an answer, and no longer than the limits of time and memory allow."""
         assert self._connection is not None
-        end, limits = time.monotonic() + seconds, self._limits
-        table = f"in the table [plugin_limits.of.{self._found.name}] of site.toml"
+        end = time.monotonic() + seconds
         while not self._connection.poll(_LOOK_SECONDS):
-            if memory_of(self._process.pid) - self._memory_at_first > limits.memory_GiB * 2**30:
-                raise self._fault(
-                    f"takes too much memory: it was ended at {limits.memory_GiB:g} GiB; more is given by `memory_GiB` "
-                    f"{table}"
-                )
+            if memory_of(self._process.pid) - self._memory_at_first > self._limits.memory_GiB * 2**30:
+                raise _TooMuch(str(self._fault(too_much(self._found, self._limits, "memory_GiB"))))
             if time.monotonic() > end:
-                raise self._fault(
-                    f"takes too long: it was ended after {limits.seconds:g} s; a longer time is given by `seconds` "
-                    f"{table}"
-                )
+                raise _TooMuch(str(self._fault(too_much(self._found, self._limits, setting))))
 
     def _fault(self, what: str) -> PluginError:
-        found = self._found
-        return PluginError(
-            f"{found.kind} {found.name!r} of {found.distribution} ({found.target}) {what}. Mend or uninstall that "
-            f"distribution, then materialize this asset again; nothing else of the screen has to be."
-        )
+        return fault_of(self._found, what)
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> str:
+class _TooMuch(PluginError):
+    """A plugin reached a limit."""
+
+
+def too_much(found: Found, limits: Limits, setting: str) -> str:
+    """What is told of a plugin that reached a limit: which, and how it is raised."""
+    value = f"{getattr(limits, setting):g}"
+    if setting.endswith("GiB"):
+        told = f"takes too much memory: it was ended at {value} GiB; more"
+    else:
+        told = f"takes too long: it was ended after {value} s; a longer time"
+    return f"{told} is given by `{setting}` in the table [plugin_limits.of.{found.name}] of site.toml"
+
+
+def end_of(process: subprocess.Popen[Any]) -> str:
     """How a process ended, in words."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         code = process.wait(timeout=5)

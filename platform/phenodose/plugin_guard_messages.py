@@ -6,23 +6,28 @@ Belongs here: the messages, which both sides import. Does not belong here: eithe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class Order(NamedTuple):
-    """Which plugin the process is for."""
+    """Which plugin the process is for; its parameters are pickled, as they may hold objects of its module."""
 
     sys_path: tuple[str, ...]
     scratch: str
+    kind: str
     target: str
-    parameters: Mapping[str, Any]
+    parameters: bytes
     memory_bytes: int
 
 
 class Answer(NamedTuple):
-    """What came of a call: a result, why there can be none, or what is wrong with the plugin."""
+    """What came of a call.
+
+    It is a result; or an error of `phenodose.errors` that the contract provides for, by the name of its class, and its
+    message; or what is wrong with the plugin.
+    """
 
     result: Any = None
-    not_made: str = ""
+    raised: str = ""
+    message: str = ""
     fault: str = ""

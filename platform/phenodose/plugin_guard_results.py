@@ -6,7 +6,10 @@ method was called (`plugin_guard`) and the declarations of tables (`phenodose.ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +36,15 @@ def result_fault(method: str, arguments: Sequence[Any], result: Any, first: bool
     if method in ("embed", "embed_on"):
         wells = arguments[-1]
         return _places_fault(len(getattr(wells, "features", wells)), result)
-    return ""
+    others: dict[str, Callable[[], str]] = {
+        "index": lambda: _index_fault(result),
+        "read_plane": lambda: _plane_fault(arguments[-1], result),
+        "in_place": lambda: _in_place_fault(arguments[0], result),
+        "plate_metadata": lambda: _plate_metadata_fault(result),
+        "train": lambda: _record_fault(arguments[0], result),
+        "infer": lambda: _inference_fault(len(arguments[1]), result),
+    }
+    return others[method]() if method in others else ""
 
 
 def _scores_fault(curves: Any, result: Any, first: bool) -> str:
@@ -98,6 +109,82 @@ def _places_fault(n: int, result: Any) -> str:
     if n and not np.isfinite(result).any():
         return f"gave NaN everywhere: none of {n} wells has a place"
     return ""
+
+
+def _index_fault(result: Any) -> str:
+    import pandas as pd
+
+    from phenodose.plugins.plane_index import PLANES
+
+    if not isinstance(result, pd.DataFrame):
+        return f"gave a {type(result).__name__} where an index of planes is meant; `planes_frame` makes one"
+    if missing := [name for name in PLANES.column_names if name not in result.columns]:
+        return f"gave the wrong columns: {', '.join(missing)} missing; `planes_frame` makes an index"
+    for column in PLANES.columns:
+        if column.required and result[column.name].isna().any():
+            return f"gave the wrong columns: `{column.name}` is empty for some images"
+    for path in result["path"].drop_duplicates():
+        pure = PurePosixPath(str(path))
+        if pure.is_absolute() or ".." in pure.parts:
+            return f"names a file outside the raw folder: {path}"
+    keys = result[list(PLANES.key)]
+    if keys.duplicated().any():
+        return f"gave the same image twice: {_first(keys[keys.duplicated()])}"
+    return ""
+
+
+def _plane_fault(plane: Any, result: Any) -> str:
+    said = (plane.size_y_px, plane.size_x_px), str(plane.dtype)
+    where = f"{plane.path}, well {plane.well}"
+    if not isinstance(result, np.ndarray):
+        return f"gave a {type(result).__name__} where the pixels of {where} are meant"
+    if (result.shape, str(result.dtype)) != said:
+        return f"gave {result.shape} {result.dtype} for {where}; its own index says {said[0]} {said[1]}"
+    return ""
+
+
+def _in_place_fault(folder: Path, result: Any) -> str:
+    if result is None or (isinstance(result, Path) and result.resolve().is_relative_to(folder.resolve())):
+        return ""
+    return f"names a plate outside the raw folder: {result!r}"
+
+
+def _record_fault(phase: Any, result: Any) -> str:
+    from phenodose.plugins.readouts import TrainingRecord
+
+    if not isinstance(result, TrainingRecord) or result.phase != phase.name or not result.weights_hash:
+        return f"gave no `TrainingRecord` of the phase {phase.name} with the hash of its weights: {result!r:.200}"
+    try:
+        json.dumps(dataclasses.asdict(result))
+    except (TypeError, ValueError) as error:
+        return f"gave a `TrainingRecord` that JSON cannot hold: {error}"
+    losses = [epoch["loss"] for epoch in result.history if "loss" in epoch]
+    if losses and not np.isfinite(losses).any():
+        return f"gave NaN everywhere: none of {len(losses)} epochs has a loss"
+    return ""
+
+
+def _inference_fault(n: int, result: Any) -> str:
+    from phenodose.plugins.readouts import Inference
+
+    if not isinstance(result, Inference):
+        return f"gave a {type(result).__name__} where an `Inference` is meant"
+    for name, values, dimensions in (("raw", result.raw, 1), ("features", result.features, 2)):
+        if not isinstance(values, np.ndarray) or values.ndim != dimensions or len(values) != n:
+            return f"gave the wrong columns: `{name}` has the shape {np.shape(values)} for {n} wells"
+        if values.dtype.kind not in "fiu":
+            return f"gave the wrong columns: `{name}` is {values.dtype}, meant are floats"
+    if n and not np.isfinite(result.raw).any():
+        return f"gave NaN everywhere: none of {n} wells has a number"
+    return ""
+
+
+def _plate_metadata_fault(result: Any) -> str:
+    try:
+        json.dumps(result)
+    except (TypeError, ValueError) as error:
+        return f"gave metadata that JSON cannot hold: {error}"
+    return "" if isinstance(result, dict) else f"gave a {type(result).__name__} where a dict of metadata is meant"
 
 
 def _first(rows: pd.DataFrame) -> str:

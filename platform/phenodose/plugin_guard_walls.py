@@ -26,18 +26,18 @@ _TRUNCATE_VERSION = 3
 _WRITES = (1 << 1) | sum(1 << bit for bit in range(4, 15))
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _OPENS_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-#: Audit events that change files -> which of their arguments are paths.
+#: Audit events that change files -> which of their arguments are paths, each with the folder that it is relative to.
 _CHANGES = {
-    "os.chmod": (0,),
-    "os.chown": (0,),
-    "os.link": (1,),
-    "os.mkdir": (0,),
-    "os.remove": (0,),
-    "os.rename": (0, 1),
-    "os.rmdir": (0,),
-    "os.symlink": (1,),
-    "os.truncate": (0,),
-    "os.utime": (0,),
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.link": ((1, 3),),
+    "os.mkdir": ((0, 2),),
+    "os.remove": ((0, 1),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.rmdir": ((0, 1),),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
+    "os.utime": ((0, 3),),
 }
 
 
@@ -58,29 +58,38 @@ class RefusedWriteError(PermissionError):
     """A guarded plugin tried to change a file that is not its own."""
 
 
-def write_only_into(scratch: Path) -> None:
-    """Refuse this process every change of files outside a folder; files are read as before.
+def write_only_into(*folders: Path) -> None:
+    """Refuse this process every change of files outside some folders; files are read as before.
 
     Threads that run already are not held by Landlock, so call it before libraries start theirs.
     """
-    _put_up_landlock((scratch, Path("/dev")))
-    own = (os.path.realpath(scratch) + os.sep, "/dev/")
+    _put_up_landlock((*folders, Path("/dev")))
+    own = (*(os.path.realpath(folder) + os.sep for folder in folders), "/dev/")
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             _, mode, flags = arguments
             writes = bool(flags & _OPENS_TO_WRITE) if isinstance(flags, int) else set(mode or "") & set("wax+")
-            paths = arguments[:1] if writes else ()
+            paths = [(arguments[0], -1)] if writes else []
         else:
-            paths = tuple(arguments[place] for place in _CHANGES.get(event, ()))
-        for path in paths:
+            places = _CHANGES.get(event, ())
+            paths = [(arguments[path], -1 if folder is None else arguments[folder]) for path, folder in places]
+        for path, folder in paths:
             if isinstance(path, int):
                 continue
-            full = os.path.realpath(os.fsdecode(path))
+            full = os.path.realpath(_folder_of(folder) / os.fsdecode(path))
             if not (full + os.sep).startswith(own):
                 raise RefusedWriteError(f"tried to change {full}")
 
     sys.addaudithook(refuse)
+
+
+def _folder_of(handle: int) -> Path:
+    """The folder that an open folder's handle stands for; the current one without a handle or without /proc."""
+    try:
+        return Path(f"/proc/self/fd/{handle}").readlink() if handle >= 0 else Path()
+    except OSError:
+        return Path()
 
 
 def has_landlock() -> bool:

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from phenodose.errors import NotMade
+from phenodose import errors
 from phenodose.plugin_guard_messages import Answer, Order
 from phenodose.plugin_guard_walls import RefusedWriteError, end_with_parent, take_at_most, write_only_into
 
@@ -31,6 +31,8 @@ from phenodose.plugin_guard_walls import RefusedWriteError, end_with_parent, tak
 REPEAT_SECONDS = 10.0
 #: Results of two runs may differ by so much of themselves: threads add in another order.
 _TOLERANCE = 1e-9
+#: What a plugin may raise by its contract, by its kind; anything else is a fault of the plugin.
+_MAY_RAISE: dict[str, tuple[str, ...]] = {"reader": ("InputError",)}
 
 
 def main() -> None:
@@ -43,8 +45,9 @@ def main() -> None:
     sys.path[:] = order.sys_path
     try:
         plugin = EntryPoint("", order.target, "").load()
+        parameters = pickle.loads(order.parameters)
     except BaseException as error:
-        connection.send_bytes(pickle.dumps(Answer(fault=_told(error, order))))
+        connection.send_bytes(pickle.dumps(Answer(fault=words_of(error))))
         return
     connection.send_bytes(pickle.dumps(Answer()))
     calls = 0
@@ -53,7 +56,7 @@ def main() -> None:
             call = connection.recv_bytes()
         except EOFError:
             return
-        answer = _answer(plugin, order, call, calls == 0)
+        answer = _answer(plugin, order, parameters, call, calls == 0)
         try:
             content = pickle.dumps(answer)
         except Exception as error:
@@ -62,12 +65,12 @@ def main() -> None:
         calls += 1
 
 
-def _answer(plugin: type[Any], order: Order, call: bytes, first: bool) -> Answer:
+def _answer(plugin: type[Any], order: Order, parameters: Any, call: bytes, first: bool) -> Answer:
     try:
         method, arguments = pickle.loads(call)
         if first:
             take_at_most(order.memory_bytes)
-        function = getattr(plugin(order.parameters), method)
+        function = getattr(plugin(parameters), method)
         try:
             inspect.signature(function).bind(*arguments)
         except TypeError as error:
@@ -81,24 +84,25 @@ def _answer(plugin: type[Any], order: Order, call: bytes, first: bool) -> Answer
         if fingerprint(arguments) != before:
             return Answer(fault=f"changes its input: what `{method}` was given is not the same afterwards; copy it")
         if first and time.monotonic() - clock < REPEAT_SECONDS:
-            again = getattr(plugin(order.parameters), method)(*pickle.loads(call)[1])
+            again = getattr(plugin(parameters), method)(*pickle.loads(call)[1])
             if not same(result, again):
                 return Answer(
                     fault=f"is not deterministic: `{method}` gave two results for one input; make random numbers "
                     "from a seed that is a parameter"
                 )
         return Answer(result)
-    except NotMade as reason:
-        return Answer(not_made=str(reason))
     except BaseException as error:
-        return Answer(fault=_told(error, order))
+        for name in ("NotMade", *_MAY_RAISE.get(order.kind, ())):
+            if isinstance(error, getattr(errors, name)):
+                return Answer(raised=name, message=str(error))
+        return Answer(fault=words_of(error))
 
 
-def _told(error: BaseException, order: Order) -> str:
+def words_of(error: BaseException) -> str:
     """What went wrong, in words, and where; the whole traceback goes to the step's output."""
     traceback.print_exception(error)
     if isinstance(error, MemoryError):
-        return f"takes too much memory: it asked for more than {order.memory_bytes / 2**30:g} GiB"
+        return "takes too much memory: it asked for more than there is for it"
     if isinstance(error, RefusedWriteError):
         return f"writes where it must not: it {error}; it may write into its temporary folder only"
     frames = traceback.extract_tb(error.__traceback__)
@@ -125,10 +129,14 @@ def _add(digest: Any, thing: Any) -> None:
         digest.update(pd.util.hash_pandas_object(thing).to_numpy().tobytes())
     elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         for each in dataclasses.fields(thing):
-            _add(digest, getattr(thing, each.name))
+            # What a plate or a batch remembers of what it was asked is no change of it.
+            if not each.name.startswith("_"):
+                _add(digest, getattr(thing, each.name))
     elif isinstance(thing, (tuple, list)):
         for each in thing:
             _add(digest, each)
+    elif isinstance(thing, dict):
+        _add(digest, list(thing.items()))
     elif thing is None or isinstance(thing, (str, int, float)):
         digest.update(repr(thing).encode())
 

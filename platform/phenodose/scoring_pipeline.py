@@ -18,7 +18,8 @@ from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import FitName, IntervalName, fit_curves
 from phenodose.dose_response.points import curve_points
 from phenodose.dose_response.scoring import score_with_all
-from phenodose.errors import Faults, InputError, NotMade
+from phenodose.errors import Faults, InputError, NotMade, PluginError
+from phenodose.plugin_guard import is_guarded, kept_apart, renew
 from phenodose.plugins import Scorer, registry
 from phenodose.plugins.readouts import Progress
 from phenodose.processes import in_processes, usable_cores
@@ -79,12 +80,14 @@ class Scored:
         curves: one row a sample and drug with `CURVE_COLUMNS`; more columns likewise.
         qc: one row a figure with `QC_COLUMNS`; with named readouts a column more.
         notes: a sentence on each thing that was left out.
+        faults: a sentence on each faulty plugin, whose scores are missing.
     """
 
     scores: pd.DataFrame
     curves: pd.DataFrame
     qc: pd.DataFrame
     notes: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ def score_layout(
     """Normalise, fit and score every sample and readout of a layout.
 
     Where a drug was given alone and with an add-on, rows of the scorers 'dc<scorer>' give the difference.
+
+    A scorer that works in a process of its own (`plugin_guard.kept_apart`) and fails costs its own scores alone.
 
     Args:
         layout: the wells.
@@ -198,9 +203,9 @@ def score_layout(
 
 def _score_tasks(tasks: Sequence[_Task], settings: _Settings, workers: int) -> Iterator[Scored]:
     """What every task gives, in order."""
-    known = registry().usable("scorer") if workers > 1 else {}
+    known = tuple(registry().usable("scorer").values()) if workers > 1 else ()
     everyone = (settings.scorers, settings.optional)
-    if any(known.get(scorer.name) is not type(scorer) for some in everyone for scorer in some):
+    if not all(_class_of(scorer) in known for some in everyone for scorer in some):
         yield from (_score_task(task, settings) for task in tasks)
         return
     recipes = [[(scorer.name, scorer.parameters.model_dump()) for scorer in some] for some in everyone]
@@ -208,10 +213,17 @@ def _score_tasks(tasks: Sequence[_Task], settings: _Settings, workers: int) -> I
     yield from in_processes(_score_elsewhere, [(task, plain, recipes) for task in tasks], workers)
 
 
+def _class_of(scorer: Scorer) -> type[Scorer]:
+    """The scorer's class; of one that works in a process of its own, the class that does the work."""
+    cls: type[Scorer] = type(scorer).__mro__[1] if is_guarded(scorer) else type(scorer)
+    return cls
+
+
 def _score_elsewhere(work: tuple[_Task, _Settings, list[list[tuple[str, dict[str, Any]]]]]) -> Scored:
     """`_score_task` in another process, with scorers made there."""
     task, settings, recipes = work
-    scorers, optional = ([registry().create("scorer", *recipe) for recipe in some] for some in recipes)
+    known = registry().usable("scorer")
+    scorers, optional = ([kept_apart(known[name], given) for name, given in some] for some in recipes)
     return _score_task(task, replace(settings, scorers=scorers, optional=optional))
 
 
@@ -227,15 +239,16 @@ def _score_task(task: _Task, settings: _Settings) -> Scored:
         noise="batch",
     )
     curves = fitted.select(fitted.n_points > 0)
-    scores, left_out = _score(curves, settings.scorers, settings.optional)
-    scores = pd.concat([scores, combination_differences(scores, wells)], ignore_index=True)
+    scores, left_out, faults = _score(curves, settings.scorers, settings.optional)
+    if len(scores):
+        scores = pd.concat([scores, combination_differences(scores, wells)], ignore_index=True)
     singly = fitted if settings.per_replicate else fit_curves(curve_points(viability, wells), fit=settings.fit)
     figures = [qc_rows(viability, wells, task.readout), curve_qc_rows(viability, wells, singly, task.readout)]
     qc = pd.concat(figures, ignore_index=True).assign(sample=task.sample)
     notes = [*_notes(task.sample, viability, wells, fitted), *left_out]
     if settings.tell_falling and falls_with_viability(viability):
         notes.append(_FALLS.format(sample=task.sample))
-    return Scored(scores, curves.to_frame(), qc, notes)
+    return Scored(scores, curves.to_frame(), qc, notes, faults)
 
 
 def _samples(layout: Layout, matrices: pd.DataFrame | None) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
@@ -265,17 +278,34 @@ def _samples(layout: Layout, matrices: pd.DataFrame | None) -> list[tuple[str, p
     return [(name, frame.assign(sample=name), matched[matched["sample"] == name]) for name in names]
 
 
-def _score(curves: CurveBatch, scorers: Sequence[Scorer], optional: Sequence[Scorer]) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of all scorers, and a note on each optional one that cannot score."""
-    able, notes = list(scorers), []
+def _score(
+    curves: CurveBatch, scorers: Sequence[Scorer], optional: Sequence[Scorer]
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """The rows of all scorers, a note on each optional one that cannot score, and a sentence on each faulty one."""
+    able: list[Scorer] = list(scorers)
+    notes: list[str] = []
+    faults: list[str] = []
     for scorer in optional:
         try:
             scorer.score(curves)
         except NotMade as reason:
             notes.append(f"no scores {scorer.name}: {reason}")
+        except PluginError as error:
+            faults.append(str(error))
         else:
             able.append(scorer)
-    return pd.concat(score_with_all(curves, able), ignore_index=True), notes
+    apart = [scorer for scorer in able if is_guarded(scorer)]
+    here = [scorer for scorer in able if scorer not in apart]
+    tables = score_with_all(curves, here) if here else []
+    for scorer in apart:
+        try:
+            renew(scorer)
+            tables += score_with_all(curves, [scorer])
+        except PluginError as error:
+            faults.append(str(error))
+    if not tables:
+        return pd.DataFrame(columns=[*curves.keys.columns, *SCORE_COLUMNS[2:]]), notes, faults
+    return pd.concat(tables, ignore_index=True), notes, faults
 
 
 def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch) -> list[str]:
@@ -300,7 +330,8 @@ def _joined(
     """
     order = {name: position for position, name in enumerate(scorer_names)}
     place = {name: position for position, name in enumerate(readouts)}
-    scores = pd.concat([part.scores for part in parts], ignore_index=True)
+    scored = [part.scores for part in parts if len(part.scores)] or [parts[0].scores]
+    scores = pd.concat(scored, ignore_index=True)
     curves = pd.concat([part.curves for part in parts], ignore_index=True)
     by = ["sample", "_readout", "_single", "replicate", "drug"]
     scores, curves = (
@@ -315,4 +346,5 @@ def _joined(
         curves[[*CURVE_COLUMNS, *last]].reset_index(drop=True),
         qc[[*QC_COLUMNS, *(name for name in last if name == "readout")]],
         list(dict.fromkeys(note for part in parts for note in part.notes)),
+        list(dict.fromkeys(fault for part in parts for fault in part.faults)),
     )

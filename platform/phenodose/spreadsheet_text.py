@@ -2,7 +2,7 @@
 
 A spreadsheet takes a cell that begins with = + - or @ for a formula and runs it: a drug named `=HYPERLINK(...)` could
 send the table away (OWASP, CSV Injection). An apostrophe in front makes it a text, and is how spreadsheets themselves
-write one.
+write one; where phenodose reads a table, the apostrophe is taken off again.
 
 Does not belong here: reading tables (`phenodose.screens.cells`).
 """
@@ -29,6 +29,12 @@ def harmless(text: str) -> str:
     except ValueError:
         return "'" + text
     return text
+
+
+def meant(text: str) -> str:
+    """The text that `harmless` made `text` of."""
+    without = text.removeprefix("'")
+    return without if harmless(without) == text else text
 
 
 def harmless_frame(frame: pd.DataFrame) -> pd.DataFrame:

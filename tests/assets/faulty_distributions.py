@@ -1,8 +1,14 @@
-"""Small distributions of scorers and other plugins, written into a folder for tests."""
+"""Small distributions of scorers and other plugins, written into a folder for tests, and a screen made with them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
@@ -13,7 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from phenodose.plugins import Embedder, ImageReadout, PlateReaderReadout, Scorer, Scores
+from phenodose.plugins import Embedder, ImageReadout, PlateReaderReadout, Reader, Scorer, Scores
 """
 
 
@@ -92,3 +98,61 @@ FAULTY = {
 }
 GOOD = scorer("good", _GOOD)
 TWICE = scorer("twice", _GOOD)
+
+_RUN = """
+import json, sys
+from phenodose.store import Store
+from phenodose_assets.launch import materialize_screen
+import dagster as dg
+told = []
+def listen(event):
+    if event.state in ("made", "failed", "skipped"):
+        told.append([event.asset, event.state, event.message, event.mendable])
+with dg.DagsterInstance.ephemeral() as instance:
+    for screen in sys.argv[2].split(","):
+        store, select = Store.open(sys.argv[1]), sys.argv[3] or None
+        materialize_screen(store, screen, select=select, instance=instance, progress=listen)
+print("TOLD" + json.dumps(told))
+"""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of every asset of a run, and what was said on stderr."""
+
+    state: dict[str, str]
+    message: dict[str, str]
+    mendable: dict[str, bool]
+    said: str
+
+
+def run(store: Path, screen: str, path: list[Path], select: str = "") -> Made:
+    """Make a screen in a fresh Python with further folders on its path."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, path)),
+        "TEST_STORE": str(store),
+        "PHENODOSE_STORE": str(store),
+        "XDG_CACHE_HOME": str(store.parent / "cache"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, str(store), screen, select],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.rpartition("TOLD")[2])
+    states = {asset: state for asset, state, _, _ in told}
+    messages = {asset: message for asset, _, message, _ in told}
+    return Made(states, messages, {asset: mendable for asset, _, _, mendable in told}, done.stderr)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +15,7 @@ from phenodose.plugin_guard_walls import has_landlock
 from phenodose.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))
-from faulty_distributions import FAULTY, GOOD, TWICE, install, module_of, other, scorer
+from faulty_distributions import FAULTY, GOOD, TWICE, Made, hashes, install, module_of, other, run, scorer
 
 #: What the sentence on each faulty scorer says; the rest of it names the plugin, the distribution and the way out.
 SAYS = {
@@ -41,49 +38,6 @@ if not has_landlock():
     # Such a kernel lets compiled code write; docs/faulty_plugins.md says so.
     del SAYS["writes_natively"], FAULTY["writes_natively"]
 SITE = "[plugin_limits]\nmemory_GiB = 0.5\n[plugin_limits.of.endless]\nseconds = 3\n"
-_RUN = """
-import json, sys
-from phenodose.store import Store
-from phenodose_assets.launch import materialize_screen
-import dagster as dg
-told = []
-def listen(event):
-    if event.state in ("made", "failed", "skipped"):
-        told.append([event.asset, event.state, event.message, event.mendable])
-with dg.DagsterInstance.ephemeral() as instance:
-    for screen in sys.argv[2].split(","):
-        store, select = Store.open(sys.argv[1]), sys.argv[3] or None
-        materialize_screen(store, screen, select=select, instance=instance, progress=listen)
-print("TOLD" + json.dumps(told))
-"""
-
-
-@dataclass(frozen=True)
-class Made:
-    """What became of every asset of a run."""
-
-    state: dict[str, str]
-    message: dict[str, str]
-    mendable: dict[str, bool]
-
-
-def run(store: Path, screen: str, path: list[Path], select: str = "") -> Made:
-    """Make a screen in a fresh Python with further folders on its path."""
-    import json
-
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "TEST_STORE": str(store)}
-    done = subprocess.run(
-        [sys.executable, "-c", _RUN, str(store), screen, select],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.rpartition("TOLD")[2])
-    states = {asset: state for asset, state, _, _ in told}
-    return Made(states, {a: message for a, _, message, _ in told}, {a: mendable for a, _, _, mendable in told})
 
 
 def register(root: Path, write_ctg_screen: Callable[[Path], Path], name: str) -> Store:
@@ -93,14 +47,6 @@ def register(root: Path, write_ctg_screen: Callable[[Path], Path], name: str) ->
     register_screen(store, write_ctg_screen(root / "raw" / name))
     (store.root / "site.toml").write_text(SITE, encoding="utf-8")
     return store
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @dataclass(frozen=True)

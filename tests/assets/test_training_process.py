@@ -21,7 +21,7 @@ from phenodose.learning.epoch_logs import EVENTS, read_events
 from phenodose.plugins import registry
 from phenodose.simulation import simulate_screen
 from phenodose.store import Store
-from phenodose_assets import training_watch
+from phenodose_assets import network_process, network_worker, training_watch
 from phenodose_assets.launch import materialize_screen
 from phenodose_assets.registration import register_screen
 
@@ -178,11 +178,23 @@ def test_what_is_not_made_is_skipped(train: Callable[..., Any]) -> None:
     assert train(fail="not made").outcome.skipped == {KEY: "there is nothing to learn."}
 
 
-def test_a_bug_is_told_with_the_lines_of_the_other_process(train: Callable[..., Any]) -> None:
+def test_a_bug_of_a_plugin_names_it_with_the_lines_of_the_other_process(
+    train: Callable[..., Any], capfd: pytest.CaptureFixture[str]
+) -> None:
     fault = train(fail="bug").outcome.failed[KEY]
-    assert fault.message == "ZeroDivisionError: no such thing"
-    assert not fault.mendable
-    assert 'slow_readout.py", line' in fault.details
+    assert fault.message.startswith("readout 'slow' of slow-readout 1.0 (slow_readout:SlowReadout) raised ")
+    assert "ZeroDivisionError: no such thing (slow_readout.py, line " in fault.message
+    assert 'slow_readout.py", line' in capfd.readouterr().err
+
+
+def test_a_bug_of_our_own_keeps_its_class_and_lines() -> None:
+    try:
+        raise ZeroDivisionError("of our own")
+    except ZeroDivisionError as error:
+        told = json.loads(json.dumps(network_worker.fault_of(error)))
+    fault = network_process._fault(told)
+    assert (type(fault), str(fault)) == (ZeroDivisionError, "of our own")
+    assert 'raise ZeroDivisionError("of our own")' in str(fault.__cause__)
 
 
 def test_a_listener_that_fails_ends_the_training(train: Callable[..., Any], screen: Store) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from phenodose.cli import main
+from phenodose.plugins import registry
 
 DOSES = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 #: Drug -> dose of half effect in nM.
@@ -185,6 +186,33 @@ def test_several_scorers_and_single_replicates(screen: Path) -> None:
         (replicate, scorer): 6 for replicate in ("pooled", "1", "2") for scorer in ("dss_asym", "auc")
     }
     assert list(scores["scorer"][:2]) == ["dss_asym", "auc"]
+
+
+def test_a_faulty_scorer_of_others_costs_its_own_scores_alone(
+    screen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = tmp_path / "site"
+    for name, body in {"fine": "return curves.top", "ill": "raise RuntimeError('no such curve')"}.items():
+        info = site / f"{name}-1.5.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n")
+        (info / "entry_points.txt").write_text(f"[phenodose.scorers]\n{name} = scored_{name}:It\n")
+        (site / f"scored_{name}.py").write_text(
+            "from phenodose.plugins import Scorer\nclass It(Scorer):\n"
+            f"    name, version, description = '{name}', '1', 'Top'\n    def score(self, curves):\n        {body}\n"
+        )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(site))
+    registry.cache_clear()
+    assert score(screen, "--scorer", "fine", "--scorer", "ill", "--scorer", "dss_asym", "--json") == 2
+    assert set(pd.read_csv(screen / "scores.csv")["scorer"]) == {"fine", "dss_asym"}
+    told = capsys.readouterr()
+    assert "scorer 'ill' of ill 1.5 (scored_ill:It) raised RuntimeError: no such curve" in told.err
+    assert "The other scorers' scores are written." in told.err
+    assert len(json.loads(told.out)["faults"]) == 1
+    assert score(screen, "--scorer", "ill") == 2
+    assert list(pd.read_csv(screen / "scores.csv")["scorer"]) == []
+    registry.cache_clear()
 
 
 def test_a_reference_gives_selective_scores(screen: Path) -> None:

@@ -43,6 +43,7 @@ def command(curves: Path, out: Path, fit: Any, draws: int, percent: bool, as_jso
     from phenodose.dose_response.fit import fit_curves
     from phenodose.errors import InputError
     from phenodose.files import written_aside
+    from phenodose.spreadsheet_text import harmless_frame
 
     if out.is_dir():
         raise InputError(f"{out}: is a folder; give the name of a CSV file in it.")
@@ -51,7 +52,7 @@ def command(curves: Path, out: Path, fit: Any, draws: int, percent: bool, as_jso
     table = fits_frame(fitted, content.kept)
     try:
         with written_aside(out) as aside:
-            table.to_csv(aside, index=False)
+            harmless_frame(table).to_csv(aside, index=False)
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}); choose another place.") from error
     counts = {str(status): int(n) for status, n in table["status"].value_counts().items()}

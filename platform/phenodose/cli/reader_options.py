@@ -46,7 +46,8 @@ def reader_of(folder: Path, name: str | None, param: Sequence[str]) -> Reader:
     if param and name is None:
         raise InputError(f"--param {param[0]}: say which reader takes it, for example --reader pattern.")
     parameters = dict(_parsed(text) for text in param)
-    return choose_reader(folder, registry(), name, {name: parameters} if name is not None else None)
+    given = {name: parameters} if name is not None else None
+    return choose_reader(folder, registry(), name, given, tell=lambda told: click.echo(f"note: {told}", err=True))
 
 
 def _parsed(text: str) -> tuple[str, Any]:

@@ -154,6 +154,7 @@ def command(
     Examples: phenodose score --layout layout.xlsx --readouts ctg/ --out scores.csv --qc qc.csv
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
+    from phenodose.errors import PluginError
     from phenodose.scoring_pipeline import Normalisation, score_layout
     from phenodose.screens.layout import read_layout
 
@@ -181,6 +182,8 @@ def command(
         )
     _write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)
+    if scored.faults:
+        raise PluginError("\n".join([*scored.faults, "The other scorers' scores are written."]))
 
 
 def _matrices(given: tuple[str, ...]) -> pd.DataFrame | dict[str, pd.DataFrame] | None:
@@ -229,6 +232,7 @@ def _scorers(
     """
     from phenodose.dose_response.reference_samples import read_reference
     from phenodose.errors import InputError
+    from phenodose.plugin_guard import kept_apart
     from phenodose.plugins import REFERENCE, registry
 
     named = {name: registry().get("scorer", name) for name in dict.fromkeys(names)}
@@ -246,7 +250,7 @@ def _scorers(
         for name, known in fields.items()
     }
     own = given_parameters(parameters, named | added)
-    made = {name: registry().create("scorer", name, values[name] | own.get(name, {})) for name in fields}
+    made = {name: kept_apart(scorer, values[name] | own.get(name, {})) for name, scorer in (named | added).items()}
     return [made[name] for name in named], [made[name] for name in added]
 
 
@@ -254,12 +258,13 @@ def _write_together(tables: dict[Path, pd.DataFrame]) -> None:
     """Write all tables aside, then move all into place."""
     from phenodose.errors import InputError
     from phenodose.files import written_aside
+    from phenodose.spreadsheet_text import harmless_frame
 
     try:
         with ExitStack() as stack:
             for path, table in tables.items():
                 aside = stack.enter_context(written_aside(path))
-                table.to_csv(aside, index=False)
+                harmless_frame(table).to_csv(aside, index=False)
     except OSError as error:
         raise InputError(f"{error.filename or 'the results'}: cannot be written ({error.strerror}).") from error
 
@@ -276,6 +281,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
         "hits": hits,
         "failed_curves": sorted(scored.curves.loc[scored.curves["status"] == "failed", "drug"].unique()),
         "notes": scored.notes,
+        "faults": scored.faults,
         "written": [str(path) for path in paths],
     }
     if as_json:

@@ -13,9 +13,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from phenodose.site import SiteSettings
 
 _LABEL = re.compile(r"(reader|readout|scorer|embedder):[a-z0-9_]+")
 
@@ -43,11 +46,21 @@ def site_choices() -> PluginChoices:
     Raises:
         InputError: site.toml is faulty.
     """
+    site = local_site()
+    return PluginChoices() if site is None else site.plugins
+
+
+def local_site() -> SiteSettings | None:
+    """The settings of the site whose store is at $PHENODOSE_STORE, else ./store; None without a site.toml.
+
+    Raises:
+        InputError: site.toml is faulty.
+    """
     place = os.environ.get("PHENODOSE_STORE") or "store"
     if "://" not in place and not (Path(place).expanduser() / "site.toml").exists():
-        return PluginChoices()
+        return None
     # Late: most sites have no such file, and the settings of a site know much more than plugins.
     from phenodose.site import read_site
     from phenodose.store import Store
 
-    return read_site(Store.open(place).root).plugins
+    return read_site(Store.open(place).root)

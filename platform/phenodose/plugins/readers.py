@@ -6,19 +6,23 @@ Belongs here: the base class, and which reader reads a folder. Does not belong h
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phenodose.errors import InputError
+from phenodose.errors import InputError, PluginError
 from phenodose.plugins.base import Plugin
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from phenodose.plugin_limits import PluginLimits
     from phenodose.plugins.registry import Registry
+
+log = logging.getLogger("phenodose")
 
 
 class Reader(Plugin):
@@ -75,26 +79,39 @@ def choose_reader(
     registry: Registry,
     name: str | None = None,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    limits: PluginLimits | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Reader:
     """The reader of a raw plate folder: the one named, else the one that is surest of the folder.
+
+    A reader of another distribution works in a process of its own (`phenodose.plugin_guard`); one that fails to say
+    how sure it is is passed over.
 
     Args:
         folder: the raw folder of one plate.
         registry: the installed plugins.
         name: the reader to take; None to ask all.
         parameters: parameters by reader.
+        limits: what readers of other distributions may take; None for what the site at hand says.
+        tell: hears a sentence on every reader that was passed over for a fault; None for the log.
 
     Raises:
         PluginError: no reader of that name can be used, or its parameters are wrong.
         InputError: the folder is not there, no reader knows it, or several are equally sure of it.
     """
+    # Late: the guard knows all kinds of plugins.
+    from phenodose.plugin_guard import kept_apart
+
     given = parameters or {}
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; give the folder that holds the plate's raw images.")
     if name is not None:
-        reader: Reader = registry.create("reader", name, given.get(name))
+        named: Any = registry.get("reader", name)
+        reader: Reader = kept_apart(named, given.get(name, {}), limits)
         return reader
-    readers: list[Reader] = [registry.create("reader", known, given.get(known)) for known in registry.usable("reader")]
+    readers: list[Reader] = [
+        kept_apart(plugin, given.get(known, {}), limits) for known, plugin in registry.usable("reader").items()
+    ]
     failed: list[str] = []
     sure = {reader.name: _confidence(reader, folder, failed) for reader in readers}
     best = max(sure.values(), default=0.0)
@@ -113,6 +130,8 @@ def choose_reader(
             f"{folder}: the readers {named} are equally sure of these files ({best:g}); say which with "
             f'`reader = "{surest[0].name}"` in screen.toml or `--reader {surest[0].name}`.'
         )
+    for sentence in failed:
+        (tell or log.warning)(f"{folder.name}: passed over: {sentence}")
     return surest[0]
 
 
@@ -120,6 +139,9 @@ def _confidence(reader: Reader, folder: Path, failed: list[str]) -> float:
     """What the reader says; 0 if it fails or says no number from 0 to 1, which is noted."""
     try:
         confidence = float(reader.sniff(folder))
+    except PluginError as error:
+        failed.append(str(error))
+        return 0.0
     except Exception as error:  # a plugin that breaks must not stop the others
         failed.append(f"{reader.name} failed: {type(error).__name__}: {error}")
         return 0.0

@@ -82,6 +82,8 @@ class PlateReaderReadout(Readout):
 
     #: Sub-folder of the screen that holds the files.
     folder: ClassVar[str]
+    #: Whether readings in the layout's own column Readout are of this readout, where there is no such file.
+    reads_layout: ClassVar[bool] = False
     #: The killing control of metabolic assays.
     positive_controls: ClassVar[tuple[str, ...]] = ("BzCl", "Benzethonium chloride", "pos")
 

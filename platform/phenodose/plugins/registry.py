@@ -6,18 +6,22 @@ reader reads a folder is asked of the readers, which scorers run is the graph's 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from phenodose.errors import Faults, PluginError
+from phenodose.plugin_limits import site_limits
 from phenodose.plugins.base import Plugin, contract_fault
 from phenodose.plugins.choices import PluginChoices, site_choices
 from phenodose.plugins.embedders import AnyEmbedder
 from phenodose.plugins.readers import Reader
-from phenodose.plugins.readouts import Readout
+from phenodose.plugins.readouts import Phase, PlateReaderReadout, Readout, StagedReadout
 from phenodose.plugins.scorers import Scorer
 
 #: The distribution of the built-in plugins.
@@ -80,6 +84,7 @@ class Registry:
             points.sort(key=_distribution)
         self._points = {key: self._chosen(key, points) for key, points in sorted(offered.items())}
         self._classes: dict[tuple[Kind, str], type[Plugin]] = {}
+        self._import_faults: dict[str, str] | None = None
         self._found: dict[tuple[Kind, str], Found] = {key: self._first_look(key) for key in self._points}
 
     def names(self, kind: Kind) -> list[str]:
@@ -165,15 +170,32 @@ class Registry:
             return replace(found, status="broken", error=error)
         return found
 
+    def _import_fault(self, key: tuple[Kind, str]) -> str:
+        """Why a plugin of another distribution must not be imported here; all are tried together, at the first."""
+        if _is_ours(self._found[key]):
+            return ""
+        if self._import_faults is None:
+            # Late: few sites have plugins of others.
+            from phenodose.plugins.import_trials import import_faults
+
+            wanted = [key for key, found in self._found.items() if found.status == "found" and not _is_ours(found)]
+            points = [self._points[key][0] for key in wanted]
+            self._import_faults = import_faults(points, site_limits().import_seconds)
+        return self._import_faults.get(self._points[key][0].module, "")
+
     def _load(self, key: tuple[Kind, str]) -> None:
         kind, name = key
         found = self._found[key]
-        try:
-            loaded = self._points[key][0].load()
-        except (Exception, SystemExit) as error:
-            problem = f"fails to import: {type(error).__name__}: {error}"
+        problem = self._import_fault(key)
+        if not problem:
+            try:
+                loaded = self._points[key][0].load()
+            except (Exception, SystemExit) as error:
+                problem = f"{type(error).__name__}: {error}"
+        if problem:
+            problem = f"fails to import: {problem}"
         else:
-            problem = _contract_fault(kind, name, loaded, found.distribution.split(" ")[0] == OURS)
+            problem = _contract_fault(kind, name, loaded, _is_ours(found))
             if not problem:
                 self._classes[key] = loaded
                 self._found[key] = replace(found, status="ok", error="")
@@ -189,6 +211,10 @@ class Registry:
 def registry() -> Registry:
     """The registry of this process, with the choices of the site; `registry.cache_clear()` looks again."""
     return Registry(choices=site_choices())
+
+
+def _is_ours(found: Found) -> bool:
+    return found.distribution.split(" ")[0] == OURS
 
 
 def _distribution(point: metadata.EntryPoint) -> str:
@@ -222,6 +248,29 @@ def _contract_fault(kind: Kind, name: str, loaded: Any, ours: bool) -> str:
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))
     if missing:
         return f"does not implement {', '.join(missing)}"
+    return "" if ours else _declaration_fault(loaded)
+
+
+def _declaration_fault(loaded: type[Plugin]) -> str:
+    """What is declared in a way that would break the graph, or ''."""
+    parameters: object = loaded.Parameters
+    if not (isinstance(parameters, type) and issubclass(parameters, BaseModel)):
+        return f"declares `Parameters` as {parameters!r}; derive a class from phenodose.plugins.Parameters"
+    try:
+        inspect.signature(loaded).bind({})
+    except (TypeError, ValueError) as error:
+        return f"cannot be made of its parameters alone ({error}); leave `__init__` out, or take `parameters=None`"
+    if issubclass(loaded, PlateReaderReadout) and not isinstance(getattr(loaded, "folder", None), str):
+        return "does not declare `folder`, the sub-folder of a screen that holds its files"
+    if issubclass(loaded, StagedReadout):
+        phases = getattr(loaded, "phases", None)
+        if not isinstance(phases, tuple) or not phases or not all(isinstance(phase, Phase) for phase in phases):
+            return "does not declare `phases` as a tuple of `Phase`"
+        names: list[str] = []
+        for phase in phases:
+            if phase.name in names or (phase.parent is not None and phase.parent not in names):
+                return f"declares the phase {phase.name!r} twice, or before its parent {phase.parent!r}"
+            names.append(phase.name)
     return ""
 
 

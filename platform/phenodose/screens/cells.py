@@ -11,10 +11,12 @@ import csv
 import io
 import math
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from phenodose.errors import InputError
 from phenodose.screens.workbook_size import refuse_huge
+from phenodose.spreadsheet_text import meant
 
 #: One cell: text, a number, or None where it is empty or says NA / NaN.
 Cell = str | float | None
@@ -110,14 +112,14 @@ def read_delimited(content: bytes, name: str) -> Sheet:
 
 
 def to_cell(value: object) -> Cell:
-    """A value as a cell: text stripped, numbers as float, everything empty as None."""
+    """A value as a cell: text stripped and without an apostrophe before a formula, numbers as float, empty as None."""
     if value is None:
         return None
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, int | float):
         return None if value != value else float(value)
-    text = str(value).strip()
+    text = meant(str(value).strip())
     return None if text.lower() in _EMPTY else text
 
 
@@ -161,3 +163,18 @@ def to_text(cell: Cell) -> str | None:
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() else repr(cell)
     return cell[:-2] if re.fullmatch(r"\d+\.0", cell) else cell
+
+
+def to_name(cell: Cell) -> str | None:
+    """The text of a cell that names something: what looks alike is made alike.
+
+    An accent is part of its letter (some computers write it as a character of its own), and one blank stands
+    between words.
+    """
+    text = to_text(cell)
+    return None if text is None else one_spelling(text)
+
+
+def one_spelling(text: str) -> str:
+    """A name with composed accents (Unicode NFC) and one blank between words."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))

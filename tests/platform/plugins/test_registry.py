@@ -131,6 +131,8 @@ def test_two_distributions_with_one_name_are_an_error_that_names_both(installed:
         (f"contract = {CONTRACT + 1}", f"contract {CONTRACT + 1}, this phenodose speaks {CONTRACT}"),
         ("name = 'other'", "declares the name 'other' but its entry point says 'odd'"),
         ("version = 3", "does not declare `version`"),
+        ("Parameters = dict", "declares `Parameters` as <class 'dict'>"),
+        ("def __init__(self): ...", "cannot be made of its parameters alone"),
     ],
 )
 def test_a_plugin_that_breaks_the_contract_is_refused(
@@ -147,6 +149,37 @@ def test_a_plugin_that_breaks_the_contract_is_refused(
     with pytest.raises(PluginError, match=message):
         look().get("scorer", "odd")
     monkeypatch.delitem(sys.modules, "odd_plugin_module", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        ("None", "does not declare `phases` as a tuple of `Phase`"),
+        ("('one',)", "does not declare `phases` as a tuple of `Phase`"),
+        ("(P('b', 'screen', 'a', 'controls', 2, True, ''),)", "declares the phase 'b' twice, or before its parent 'a'"),
+    ],
+)
+def test_phases_that_would_break_the_graph_are_refused(
+    installed: Path, phases: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"""
+        from phenodose.plugins import Phase as P, StagedReadout
+
+        class Net(StagedReadout):
+            name, version, description = "net", "1", "For a test"
+            phases = {phases}
+
+            def train(self, phase, data, parent, out, progress): ...
+
+            def infer(self, checkpoint, tensors, progress): ...
+    """
+    make_distribution(
+        installed, "odd-net", "[phenodose.readouts]\nnet = odd_net_module:Net\n", module, "odd_net_module"
+    )
+    monkeypatch.delitem(sys.modules, "odd_net_module", raising=False)
+    with pytest.raises(PluginError, match=message):
+        look().get("readout", "net")
+    monkeypatch.delitem(sys.modules, "odd_net_module", raising=False)
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:
