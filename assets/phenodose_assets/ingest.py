@@ -15,7 +15,7 @@ from phenodose.errors import NotMade, PhenodoseError
 from phenodose.files import hash_file
 from phenodose.names import parse_well, row_index
 from phenodose.plugins import Parameters, Progress, Reader, choose_reader, registry
-from phenodose.screens.screen import Screen
+from phenodose.site import read_site
 from phenodose.tables import TABLES
 from phenodose_assets import metadata
 from phenodose_assets.outside import IMAGE_FILES, LAYOUT_FILE, READER, SAMPLE
@@ -84,10 +84,11 @@ def _make_layout(step: Step) -> Product:
     step.store.write_table("drugs", screen.id, LAYOUT, TABLES["drugs"].frame(_drug_rows(step, layout.drugs)))
     row = {
         "screen": screen.id,
-        "sample": screen.sample,
+        # The layout's own word counts first, as in the rows of its wells and their scores.
+        "sample": layout.samples[0] if len(layout.samples) == 1 else screen.sample,
         "kind": screen.kind,
         "entity": screen.entity,
-        "reader": _reader_name(screen),
+        "reader": _reader_name(step),
         "n_plates": len(layout.plates),
         "n_drugs": len(layout.drugs),
         "source": screen.folder.name,
@@ -122,13 +123,14 @@ def _drug_rows(step: Step, drugs: Sequence[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _reader_name(screen: Screen) -> str | None:
+def _reader_name(step: Step) -> str | None:
     """Name of the reader that will read the screen's images; None without images."""
+    screen, limits = step.screen, read_site(step.store.root).plugin_limits
     if not screen.plate_folders:
         return None
     try:
         folder = next(iter(screen.plate_folders.values()))
-        return choose_reader(folder, registry(), screen.reader, screen.parameters).name
+        return choose_reader(folder, registry(), screen.reader, screen.parameters, limits, step.log.warning).name
     except PhenodoseError:
         return screen.reader
 
@@ -144,7 +146,10 @@ def _plate_names(step: Step) -> list[str]:
 
 def _reader_of(step: Step, folder: Path) -> Reader:
     parameters = step.settings_of(_GROUP, IngestParameters)
-    return choose_reader(folder, registry(), parameters.reader or step.screen.reader, step.screen.parameters)
+    name = parameters.reader or step.screen.reader
+    return choose_reader(
+        folder, registry(), name, step.screen.parameters, read_site(step.store.root).plugin_limits, step.log.warning
+    )
 
 
 def _ingest_plate(step: Step, plate: str, progress: Progress | None = None) -> PlateRecord:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -19,6 +18,7 @@ from pydantic import Field
 from phenodose.errors import NotMade
 from phenodose.files import hash_file, written_aside
 from phenodose.names import parse_well, plate_key
+from phenodose.plugin_guard import foreign
 from phenodose.plugins import ImageReadout, Inference, Parameters, Phase, PlateReaderReadout, Readout, StagedReadout
 from phenodose_assets import metadata
 from phenodose_assets.checkpoints import checkpoint_key, checkpoint_of
@@ -160,18 +160,22 @@ def _make_viability(readout: type[Readout], name: str, measure: Callable[[Step],
 
 def _measure_plate_reader(readout: type[PlateReaderReadout], step: Step) -> Measured:
     from phenodose.screens.layout import read_layout
-    from phenodose.screens.matrices import match_to_layout, read_matrices
+    from phenodose.screens.matrices import readings_of_screen
 
     folder = step.screen.readout_folders.get(readout.name)
     files = sorted(path for path in folder.iterdir() if path.is_file()) if folder else []
-    if folder is None or not files:
+    layout = read_layout(step.screen.require_layout())
+    if folder is not None and files:
+        matrices = readings_of_screen(folder, layout)
+    elif readout.reads_layout and layout.has_readouts:
+        files = [layout.path]
+        matrices = layout.frame[["plate", "row", "column"]].assign(value=layout.frame["readout"])
+    else:
         raise NotMade(
             f"the screen has no {readout.name} files: {step.screen.folder} holds no folder `{readout.folder}` with "
             f"files such as {step.screen_id}_P1.xlsx."
         )
-    layout = read_layout(step.screen.require_layout())
     plugin = step.create(readout)
-    matrices = match_to_layout(read_matrices(folder), layout)
     return Measured(plugin.measure(matrices), plugin, {path.name: hash_file(path) for path in files})
 
 
@@ -213,21 +217,17 @@ def inferred(step: Step, plugin: StagedReadout, checkpoint: Path, place: Path, t
     """What a network says of all wells.
 
     It is asked in the networks' process if the run has started one, so that no second process holds the GPU, else in
-    this one: a step on its own is a process already.
+    this one: a step on its own is a process already. One of another distribution is never asked in this process.
     """
-    if not step.networks.is_running:
+    if not step.networks.is_running and foreign(type(plugin)) is None:
         return plugin.infer(checkpoint, tensors, step.progress)
-    with TemporaryDirectory(prefix="phenodose-") as folder:
-        out = Path(folder) / "inference.npz"
-        asked = {
-            "readout": name_of(type(plugin)),
-            "parameters": plugin.parameters.model_dump(mode="json"),
-            "checkpoint": str(checkpoint),
-            "tensors": str(place),
-            "out": str(out),
-        }
-        step.networks(infer, asked, step.progress)
-        return read_inference(out)
+    asked = {
+        "readout": name_of(type(plugin)),
+        "parameters": plugin.parameters.model_dump(mode="json"),
+        "checkpoint": str(checkpoint),
+        "tensors": str(place),
+    }
+    return read_inference(Path(step.networks(infer, asked, step.progress)["out"]))
 
 
 def _write_features(step: Step, readout: str, inference: Inference, tensors: xr.DataArray) -> None:

@@ -48,7 +48,7 @@ def check_screen(folder: Path, images: bool = True, plugins: Registry | None = N
         InputError: all faults of the folder in one message.
     """
     from phenodose.screens.layout import read_layout
-    from phenodose.screens.matrices import match_to_layout, read_matrices
+    from phenodose.screens.matrices import readings_of_screen
 
     plugins = plugins or registry()
     screen = Screen.load(folder)
@@ -69,7 +69,7 @@ def check_screen(folder: Path, images: bool = True, plugins: Registry | None = N
             )
     for matrices in screen.readout_folders.values():
         if any(path.is_file() for path in matrices.iterdir()):
-            note(lambda matrices=matrices: match_to_layout(read_matrices(matrices), layout))  # type: ignore[misc]
+            note(lambda matrices=matrices: readings_of_screen(matrices, layout))  # type: ignore[misc]
     if len(faults) == 1:
         raise InputError(faults[0])
     if faults:

@@ -286,6 +286,7 @@ class ScreenAsset:
 
     def _step(self, context: dg.OpExecutionContext, config: dg.Config) -> Step:
         listener, resource = context.resources.listener, context.resources.store
+        store = resource.open()
         screen, told = context.partition_key, -1
 
         def progress(done: int, total: int, message: str) -> None:
@@ -303,13 +304,13 @@ class ScreenAsset:
             asset=self.key,
             screen_id=screen,
             run_id=context.run_id,
-            store=resource.open(),
+            store=store,
             source=lambda: resource.source_of(screen),
             launchpad=said(config),
             settings={name: frozenset(model.model_fields) for name, model in self.settings},
             log=context.log,
             progress=progress,
-            networks=StepNetworks(context.resources.networks, context),
+            networks=StepNetworks(context.resources.networks, context, store),
             observe=observe,
         )
 

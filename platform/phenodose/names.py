@@ -12,7 +12,7 @@ from phenodose.errors import InputError
 
 SCREEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9][0-9]?)\Z")
-_NUMBERED_PLATE = re.compile(r"(?:p|plate)?[ _-]?0*([0-9]{1,15})\Z", re.IGNORECASE)
+_NUMBERED_PLATE = re.compile(r"(?:p|platt?e)?[ _-]?0*([0-9]{1,15})\Z", re.IGNORECASE)
 
 #: Rows and columns of the usual microplates, by number of wells.
 PLATE_FORMATS: dict[int, tuple[int, int]] = {
@@ -83,7 +83,7 @@ def well_sort_key(name: str) -> tuple[int, int]:
 def plate_key(label: str) -> str:
     """The key on which plate labels of different files are joined.
 
-    'P1', 'p01', 'Plate 1' and '1' name the same plate and give '1'; other labels ('1A', 'left') are
+    'P1', 'p01', 'Plate 1', 'Platte 1' and '1' name the same plate and give '1'; other labels ('1A', 'left') are
     compared in upper case.
     """
     text = label.strip()

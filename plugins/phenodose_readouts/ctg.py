@@ -20,3 +20,4 @@ class CtgReadout(PlateReaderReadout):
     unit: ClassVar[str] = "RLU"
     rises_with = "viability"
     folder: ClassVar[str] = "ctg"
+    reads_layout: ClassVar[bool] = True

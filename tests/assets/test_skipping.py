@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from phenodose.errors import StoreError
 from phenodose.plugins import registry
+from phenodose.screens.matrices import read_matrices
 from phenodose.store import Store
 from phenodose_assets.launch import AssetBug, materialize_screen
 from phenodose_assets.registration import register_screen
@@ -58,6 +61,30 @@ def test_a_screen_without_images_gets_everything_else(ctg_run: Any) -> None:
         assert key in outcome.skipped
     assert set(ctg_run.store.read_table("scores", "TST_V1_DS1")["readout"]) == {"ctg"}
     assert ctg_run.store.report_path("TST_V1_DS1").is_file()
+
+
+def test_readings_in_the_layout_make_the_metabolic_readout(
+    tmp_path: Path, write_ctg_screen: Callable[[Path], Path]
+) -> None:
+    folder = write_ctg_screen(tmp_path / "raw" / "TST_V1_DS1")
+    layout = pd.read_csv(folder / "layout.csv", dtype={"Plate": str})
+    files = read_matrices(folder / "ctg").set_index(["plate", "row", "column"])["value"]
+    places = pd.MultiIndex.from_frame(layout[["Plate", "Row", "Column"]])
+    layout["Readout"] = files.reindex(places).to_numpy()
+    layout.assign(Sample="TST-2").to_csv(folder / "layout.csv", index=False)
+    shutil.rmtree(folder / "ctg")
+    store = Store.open(tmp_path / "store")
+    with dg.DagsterInstance.ephemeral() as instance:
+        outcome = materialize_screen(
+            store, register_screen(store, folder).id, select="layout,viability/ctg", instance=instance
+        )
+    assert outcome.made == ["layout", "viability/ctg"]
+    viability = store.read_table("viability", "TST_V1_DS1").set_index(["plate", "row", "column"])["raw"]
+    assert len(viability) == len(layout)
+    assert (viability == files.reindex(viability.index)).all()
+    # The layout's word on whose cells these are holds for the screen as for its wells.
+    assert set(store.read_table("screens", "TST_V1_DS1")["sample"]) == {"TST-2"}
+    assert set(store.read_table("wells", "TST_V1_DS1")["sample"]) == {"TST-2"}
 
 
 def test_the_reason_stands_in_the_event_log(ctg_run: Any) -> None:

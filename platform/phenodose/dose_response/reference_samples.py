@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from phenodose.errors import Faults, InputError, MissingInputError
-from phenodose.screens.cells import SPREADSHEETS, Cell, Sheet, read_delimited, read_spreadsheet, to_number, to_text
+from phenodose.screens.cells import SPREADSHEETS, Cell, Sheet, read_delimited, read_spreadsheet, to_name, to_number
 
 #: Turns the median absolute deviation into the standard deviation of a normal distribution (as R's mad).
 MAD_SCALE = 1.4826
@@ -97,7 +97,7 @@ def read_reference(path: Path | str) -> ReferenceSamples:
     rows = [(number, row) for number, row in enumerate(sheet.rows, 1) if any(cell is not None for cell in row)]
     if len(rows) < 2:
         raise InputError(f"{sheet.place}: holds no reference samples; write a header and a row a drug below it.")
-    header = [to_text(cell) or "" for cell in rows[0][1]]
+    header = [to_name(cell) or "" for cell in rows[0][1]]
     read = _reader_of(header, sheet.place)
     faults = Faults(sheet.place)
     scores = read(_Table(header, rows[1:], faults))
@@ -119,7 +119,7 @@ class _Table(NamedTuple):
             return None
 
     def text(self, row: list[Cell], at: int) -> str | None:
-        return to_text(row[at]) if at < len(row) else None
+        return to_name(row[at]) if at < len(row) else None
 
 
 _Scores = dict[str, dict[str, DrugStatistics]]

@@ -25,10 +25,11 @@ from phenodose.screens.cells import (
     no_number,
     read_delimited,
     read_spreadsheet,
+    to_name,
     to_number,
     to_text,
 )
-from phenodose.screens.layout_columns import SPELLINGS, find_columns, header_row, headline, plain
+from phenodose.screens.layout_columns import SPELLINGS, find_columns, header_row, headline, nanomolar, plain
 
 #: Columns of `Layout.frame`.
 LAYOUT_COLUMNS = (
@@ -113,8 +114,9 @@ class Layout:
 def read_layout(path: Path) -> Layout:
     """Read and check a layout file.
 
-    Concentrations are in nM unless the column's name says another unit (Concentration_uM). If no therapy
-    well has a replicate number, the wells of one treatment and concentration are numbered in plate order.
+    Concentrations are in nM unless the column's name (Concentration_uM) or a column Unit says another unit. If
+    no therapy well has a replicate number, the wells of one treatment and concentration are numbered in plate
+    order.
 
     Raises:
         InputError: the file is missing, not a table, or its wells do not make a layout; all faults of
@@ -152,8 +154,11 @@ def _parse(sheet: Sheet) -> tuple[list[dict[str, object]], Faults]:
     columns, factor = find_columns(sheet.rows[start], faults)
     if faults:
         return [], faults
+    below = sheet.rows[start + 1 :]
+    if not any(columns["unit"] < len(row) and row[columns["unit"]] is not None for row in below if "unit" in columns):
+        columns.pop("unit", None)
     records: list[dict[str, object]] = []
-    for number, row in enumerate(sheet.rows[start + 1 :], start + 2):
+    for number, row in enumerate(below, start + 2):
         cells = {name: row[at] if at < len(row) else None for name, at in columns.items()}
         if any(cell is not None for cell in cells.values()):
             record = _parse_well(cells, factor, number, faults)
@@ -163,9 +168,9 @@ def _parse(sheet: Sheet) -> tuple[list[dict[str, object]], Faults]:
     return records, faults
 
 
-def _parse_well(cells: Mapping[str, Cell], factor: float, number: int, faults: Faults) -> dict[str, object]:
+def _parse_well(cells: Mapping[str, Cell], factor: float | None, number: int, faults: Faults) -> dict[str, object]:
     place = f"row {number}"
-    plate = to_text(cells["plate"])
+    plate = to_name(cells["plate"])
     if plate is None:
         faults.add(f"{place}: Plate is empty; write the plate's name, such as 1 or P1.")
     row, column = "", 0
@@ -174,16 +179,13 @@ def _parse_well(cells: Mapping[str, Cell], factor: float, number: int, faults: F
         place = f"row {number} (plate {plate}, well {well_name(row, column)})"
     except InputError as error:
         faults.add(f"{place}: {error}")
-    treatment = to_text(cells["treatment"])
-    concentration = _number(cells, "concentration", place, faults)
-    well_type = _well_type(to_text(cells["well_type"]), treatment, place, faults)
+    treatment = to_name(cells["treatment"])
+    well_type = _well_type(to_name(cells["well_type"]), treatment, place, faults)
+    concentration = _nanomolar(cells, factor, well_type, place, faults)
     if treatment is not None:
         treatment = re.sub(r"_(?:control|drug)\Z", "", treatment)
     if well_type in ("empty", "untreated"):
         treatment, concentration = None, None
-    if concentration is not None:
-        # A spreadsheet's 0.1 * 3 and 0.3 are one dose: what differs beyond 12 digits is arithmetic.
-        concentration = float(f"{concentration * factor:.12g}")
     if well_type in ("therapy", "trc"):
         faults.extend(f"{place}: {fault}" for fault in _dose_faults(well_type, treatment, concentration))
     elif concentration is not None and concentration < 0:
@@ -192,12 +194,12 @@ def _parse_well(cells: Mapping[str, Cell], factor: float, number: int, faults: F
         "plate": plate,
         "row": row,
         "column": column,
-        "sample": to_text(cells.get("sample")),
+        "sample": to_name(cells.get("sample")),
         "well_type": well_type,
         "treatment": treatment,
         "concentration_nM": concentration,
         "replicate": _replicate(cells, place, faults),
-        "add_on": to_text(cells.get("add_on")),
+        "add_on": to_name(cells.get("add_on")),
         "readout": _number(cells, "readout", place, faults),
     }
 
@@ -215,6 +217,33 @@ def _place_on_plate(cells: Mapping[str, Cell]) -> tuple[str, int]:
     if column is None or not _COUNT.match(column) or not 1 <= int(column) <= MAX_COLUMNS:
         raise InputError(f"Column is {column or 'empty'!r}; write a whole number from 1 to {MAX_COLUMNS}.")
     return row, int(column)
+
+
+def _nanomolar(
+    cells: Mapping[str, Cell], factor: float | None, well_type: str, place: str, faults: Faults
+) -> float | None:
+    """The concentration [nM]: in the unit of the row, else of the column's name, else nM."""
+    number = _number(cells, "concentration", place, faults)
+    if number is None:
+        return None
+    dosed = well_type in ("therapy", "trc")
+    unit = to_text(cells.get("unit"))
+    if unit is None:
+        if "unit" in cells and dosed and factor is None:
+            faults.add(f"{place}: Unit is empty but given in other rows; write the unit of the concentration.")
+        return _same_dose(number * (factor or 1.0))
+    own = nanomolar(unit)
+    if own is None or (factor is not None and own != factor):
+        if dosed:
+            what = "contradicts the name of the column Concentration" if own is not None else "cannot be turned into nM"
+            faults.add(f"{place}: Unit {unit!r} {what}; write pM, nM, uM, mM or M, the same in both places.")
+        return None
+    return _same_dose(number * own)
+
+
+def _same_dose(concentration: float) -> float:
+    """A spreadsheet's 0.1 * 3 and 0.3 are one dose: what differs beyond 12 digits is arithmetic."""
+    return float(f"{concentration:.12g}")
 
 
 def _number(cells: Mapping[str, Cell], meaning: str, place: str, faults: Faults) -> float | None:
@@ -298,12 +327,27 @@ def _faults_of_wells(frame: pd.DataFrame, file_rows: Mapping[int, object]) -> li
             f"(found: {there})."
         )
     therapy = frame[types == "therapy"]
+    for names in (therapy["treatment"], frame["add_on"]):
+        found.extend(_two_spellings(names, file_rows))
     if therapy["replicate"].notna().any() and therapy["replicate"].isna().any():
         rows = [str(file_rows[index]) for index in therapy.index[therapy["replicate"].isna()][:5]]
         found.append(
             f"Replicate is empty for therapy wells in row {', '.join(rows)} but given in others; "
             "number all of them, or leave the whole column empty."
         )
+    return found
+
+
+def _two_spellings(names: pd.Series, file_rows: Mapping[int, object]) -> list[str]:
+    """Names that differ in upper and lower case alone: they would be two drugs with half of the wells each."""
+    found = []
+    names = names.dropna()
+    for _, alike in names.groupby(names.str.casefold()):
+        spellings = alike.drop_duplicates()
+        if len(spellings) > 1:
+            rows = [file_rows[index] for index in spellings.index]
+            places = " and ".join(f"{name!r} (row {row})" for name, row in zip(spellings, rows, strict=True))
+            found.append(f"{places} differ in upper and lower case alone; write one name for one drug.")
     return found
 
 

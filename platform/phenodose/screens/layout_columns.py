@@ -20,6 +20,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "well_type": ("WellType",),
     "treatment": ("Treatment", "name"),
     "concentration": ("Concentration", "Concentration_nM", "Concentration_uM", "Dose"),
+    "unit": ("Unit", "Units", "ConcentrationUnit", "ConcentrationUnits", "ConcUnit", "DoseUnit"),
     "replicate": ("Replicate", "batch"),
     "add_on": ("AddOn",),
     "readout": ("Readout", "value"),
@@ -30,7 +31,8 @@ _TO_NANOMOLAR = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}
 
 #: A column whose name says concentration, whatever unit follows; and with a unit of amount per volume.
 _CONCENTRATION = re.compile(r"(?:conc(?:entration)?|dose)(?:in)?(.*)\Z")
-_MOLAR = re.compile(r"(?:conc(?:entration)?|dose)(?:in)?([pnuµμm]?)(?:m|mol/l)\Z")
+_UNIT = r"([pnuµμm]?)(?:m|mol/l)\Z"
+_MOLAR = re.compile(r"(?:conc(?:entration)?|dose)(?:in)?" + _UNIT)
 
 
 def header_row(sheet: Sheet) -> int | None:
@@ -49,14 +51,24 @@ def header_row(sheet: Sheet) -> int | None:
 
 def headline() -> list[str]:
     """The recommended column names."""
-    return [names[0] for meaning, names in SPELLINGS.items() if meaning != "well"]
+    return [names[0] for meaning, names in SPELLINGS.items() if meaning not in ("well", "unit")]
 
 
-def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], float]:
-    """Position of every known column, and the factor that turns its concentrations into nM."""
+def nanomolar(unit: str) -> float | None:
+    """What a concentration in this unit is multiplied with to give nM: 'µM' -> 1000; None if it is not molar."""
+    match = re.match(_UNIT, _bare(unit))
+    return _factor(match) if match else None
+
+
+def _factor(match: re.Match[str]) -> float:
+    return _TO_NANOMOLAR[match.group(1).replace("µ", "u").replace("μ", "u")]
+
+
+def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], float | None]:
+    """Position of every known column, and the factor that its name gives to turn concentrations into nM (or None)."""
     meaning_of = {plain(spelling): meaning for meaning, names in SPELLINGS.items() for spelling in names}
     found: dict[str, int] = {}
-    factor = 1.0
+    factor: float | None = None
     for position, cell in enumerate(header):
         name = to_text(cell) or ""
         unit = _MOLAR.match(_bare(name))
@@ -76,7 +88,7 @@ def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], fl
             continue
         found[meaning] = position
         if unit:
-            factor = _TO_NANOMOLAR[unit.group(1).replace("µ", "u").replace("μ", "u")]
+            factor = _factor(unit)
     needed = ["plate", "row", "column", "well_type", "treatment", "concentration"]
     if "well" in found and "row" not in found and "column" not in found:
         needed = [name for name in needed if name not in ("row", "column")]

@@ -21,7 +21,7 @@ import pandas as pd
 from phenodose.errors import Faults, InputError, MissingInputError
 from phenodose.names import PLATE_FORMATS, plate_key, row_index, row_label
 from phenodose.screens.blocks import Block, block_of_sheet, block_of_text
-from phenodose.screens.cells import ACCEPTED, SPREADSHEETS, read_spreadsheet, read_text
+from phenodose.screens.cells import ACCEPTED, SPREADSHEETS, one_spelling, read_spreadsheet, read_text
 from phenodose.screens.layout import Layout
 
 #: Columns of `read_matrices`: one row a well of the files.
@@ -66,7 +66,7 @@ def read_matrices(source: Path) -> pd.DataFrame:
     frames: list[pd.DataFrame] = []
     owner: dict[tuple[str, str], str] = {}
     for file in _files(source):
-        sample, plate = _names(file.stem)
+        sample, plate = _names(one_spelling(file.stem))
         other = owner.setdefault((sample, plate_key(plate)), file.name)
         if other != file.name:
             faults.add(f"{other} and {file.name} are both plate {plate!r} of {sample!r}; keep one.")
@@ -111,6 +111,24 @@ def match_to_layout(matrices: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         faults.extend(_shape_faults(str(file), rows, layout))
     faults.raise_if_any()
     return frame
+
+
+def readings_of_screen(folder: Path, layout: Layout) -> pd.DataFrame:
+    """The plate-reader files of one screen, matched to its layout.
+
+    Raises:
+        InputError: as `read_matrices` and `match_to_layout`, or the files are of several samples.
+    """
+    matrices = read_matrices(folder)
+    first = matrices[matrices["plate"] != ""].drop_duplicates("sample")
+    if len(first) > 1:
+        pairs = zip(first["sample"], first["file"], strict=True)
+        named = " and ".join(f"{sample!r} ({file})" for sample, file in pairs)
+        raise InputError(
+            f"{folder}: holds files of {len(first)} samples, {named}, but a screen is of one sample; take away the "
+            "files that belong to another screen."
+        )
+    return match_to_layout(matrices, layout)
 
 
 def _match_sample(sample: str, files: dict[str, str], layout: Layout, faults: Faults) -> dict[str, str]:

@@ -159,6 +159,41 @@ def test_doses_that_differ_by_arithmetic_alone_are_one_dose(tmp_path: Path) -> N
     assert frame["replicate"].tolist() == [1, 2]
 
 
+WITH_UNIT = [*HEADER, "Unit"]
+
+
+def test_a_column_tells_the_unit_of_each_dose(tmp_path: Path) -> None:
+    rows = [
+        [*changed(NEG, Concentration="0.5"), "%"],
+        [*POS, "nM"],
+        [*DRUG, "µM"],
+        [*changed(DRUG, Column=8, Concentration="0,5"), "mM"],
+        [*changed(DRUG, Column=9), "nM"],
+    ]
+    frame = read(tmp_path, rows, WITH_UNIT).frame.set_index("well")
+    assert frame.loc[["B07", "B08", "B09"], "concentration_nM"].tolist() == [1e5, 5e5, 100.0]
+    assert frame.loc["A02", "concentration_nM"] == 1e5
+    empty = read(tmp_path, [[*row, ""] for row in (NEG, POS, DRUG)], WITH_UNIT).frame.set_index("well")
+    assert empty.loc["B07", "concentration_nM"] == 100
+
+
+def test_a_unit_that_says_too_little_or_too_much_is_refused(tmp_path: Path) -> None:
+    drugs = [[*changed(DRUG, Column=column), unit] for column, unit in ((7, "uM"), (8, ""), (9, "ug/ml"))]
+    message = faults_of(tmp_path, [[*NEG, ""], [*POS, "uM"], *drugs], WITH_UNIT)
+    assert "row 5 (plate 1, well B08): Unit is empty but given in other rows" in message
+    assert "row 6 (plate 1, well B09): Unit 'ug/ml' cannot be turned into nM" in message
+    header = ["Concentration_nM" if name == "Concentration" else name for name in WITH_UNIT]
+    assert "'uM' contradicts the name" in faults_of(tmp_path, [[*NEG, ""], [*POS, "nM"], drugs[0]], header)
+
+
+def test_names_that_look_alike_are_one_drug_and_other_case_is_refused(tmp_path: Path) -> None:
+    spellings = ("Wirkstoff ä", "Wirkstoff a\N{COMBINING DIAERESIS}", " Wirkstoff \N{NO-BREAK SPACE} ä ")
+    rows = [changed(DRUG, Column=column, Treatment=name) for column, name in enumerate(spellings, 3)]
+    assert read(tmp_path, [NEG, POS, *rows]).drugs == ["Wirkstoff ä"]
+    message = faults_of(tmp_path, [NEG, POS, DRUG, changed(DRUG, Column=8, Treatment="OLAPARIB")])
+    assert "'Olaparib' (row 4) and 'OLAPARIB' (row 5) differ in upper and lower case alone" in message
+
+
 def test_two_concentration_columns_are_refused(tmp_path: Path) -> None:
     rows = [[*NEG, 0], [*POS, 1], [*DRUG, 1]]
     message = faults_of(tmp_path, rows, [*HEADER, "Concentration_uM"])

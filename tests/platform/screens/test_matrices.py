@@ -17,7 +17,7 @@ from phenodose.names import PLATE_FORMATS, row_label
 from phenodose.screens import matrices as module
 from phenodose.screens.blocks import block_of_text
 from phenodose.screens.layout import Layout, read_layout
-from phenodose.screens.matrices import MATRIX_COLUMNS, match_to_layout, read_matrices
+from phenodose.screens.matrices import MATRIX_COLUMNS, match_to_layout, read_matrices, readings_of_screen
 
 
 def numbers(wells: int) -> np.ndarray:
@@ -255,7 +255,7 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
 # --- matching ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("labels", [["1", "2"], ["P1", "P2"], ["P01", "plate 2"], ["N1", "N2"]])
+@pytest.mark.parametrize("labels", [["1", "2"], ["P1", "P2"], ["P01", "Platte 2"], ["N1", "N2"]])
 def test_plates_are_matched_whatever_their_spelling(tmp_path: Path, labels: list[str]) -> None:
     layout = write_layout(tmp_path / "layout.csv", ["1", "2"], 96)
     (tmp_path / "ctg").mkdir()
@@ -264,6 +264,17 @@ def test_plates_are_matched_whatever_their_spelling(tmp_path: Path, labels: list
     matched = match_to_layout(read_matrices(tmp_path / "ctg"), layout)
     assert list(matched["plate"].unique()) == ["1", "2"]
     assert len(matched) == 192
+
+
+def test_a_screen_takes_no_files_of_a_second_sample(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "layout.csv", ["1", "2"], 96)
+    (tmp_path / "ctg").mkdir()
+    for name in ("S_1.txt", "S_2.txt"):
+        (tmp_path / "ctg" / name).write_text(as_text(numbers(96)))
+    assert len(readings_of_screen(tmp_path / "ctg", layout)) == 192
+    (tmp_path / "ctg" / "T_1.txt").write_text(as_text(numbers(96)))
+    with pytest.raises(InputError, match=r"2 samples, 'S' \(S_1.txt\) and 'T' \(T_1.txt\)"):
+        readings_of_screen(tmp_path / "ctg", layout)
 
 
 def test_missing_and_foreign_plates_are_told_together(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ export function element(tag, text, className) {
 
 export function dose(nM) {
   if (nM === null || nM === undefined) return "";
+  if (nM === 0) return "0 nM";
   const [unit, name] = UNITS.find(([least]) => nM >= least) ?? UNITS.at(-1);
   return `${+(nM / unit).toPrecision(4)} ${name}`;
 }
