@@ -6,13 +6,18 @@ them (`models`) and their files (the readout plugins).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import CheckpointError, NotMade
 from phenodose.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,28 @@ def checkpoint_of(store: Store, screen: str, readout: str, phase: str) -> Checkp
     return Checkpoint(folder, str(row["weights_hash"]), trained_on)
 
 
+@contextmanager
+def checkpoints_read_once() -> Iterator[None]:
+    """Meanwhile the checkpoints of a store are read once, for a caller that asks for every one of its screens."""
+    token = _READ.set({})
+    try:
+        yield
+    finally:
+        _READ.reset(token)
+
+
+def _of_all_screens(store: Store) -> pd.DataFrame:
+    read = _READ.get()
+    if read is None:
+        return store.read_table("checkpoints")
+    if store.root not in read:
+        read[store.root] = store.read_table("checkpoints")
+    return read[store.root]
+
+
+_READ: ContextVar[dict[Path, pd.DataFrame] | None] = ContextVar("checkpoints_read", default=None)
+
+
 def checkpoint_to_adopt(store: Store, readout: str, phase: str, wanted: str | None) -> Mapping[str, Any]:
     """The row of the control experiment's checkpoint that a drug screen starts from.
 
@@ -76,7 +103,7 @@ def checkpoint_to_adopt(store: Store, readout: str, phase: str, wanted: str | No
     Raises:
         NotMade: the store holds no such checkpoint.
     """
-    rows = store.read_table("checkpoints")
+    rows = _of_all_screens(store)
     rows = rows[(rows["readout"] == readout) & (rows["phase"] == phase) & (rows["trained_on"] == rows["screen"])]
     if wanted is not None and wanted not in set(rows["screen"]):
         raise NotMade(
@@ -88,8 +115,10 @@ def checkpoint_to_adopt(store: Store, readout: str, phase: str, wanted: str | No
             f"the store holds no control experiment with {phase} of {readout}; run one first "
             "(its screen.toml says kind = 'control-experiment')."
         )
-    runs = store.read_table("runs")
-    runs = runs[runs["asset"] == checkpoint_key(readout, phase)]
-    finished = dict(zip(runs["screen"], runs["finished_at"], strict=True))
+    finished: dict[str, Any] = {}
+    for screen in rows["screen"].unique():
+        runs = store.read_table("runs", screen)
+        for when in runs.loc[runs["asset"] == checkpoint_key(readout, phase), "finished_at"]:
+            finished[screen] = when
     newest = max(rows["screen"], key=lambda screen: (screen in finished, finished.get(screen), screen))
     return checkpoint_row(store, wanted or newest, readout, phase) or {}

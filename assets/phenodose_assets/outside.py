@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,10 @@ from phenodose_assets.partitions import screens
 
 #: Tags by which Dagster knows the version of what was observed.
 _VERSION_TAG, _OWN_TAG = "dagster/data_version", "dagster/data_version_is_user_provided"
+#: Version that Dagster was last told of, by asset and screen.
+Told = Mapping[tuple[dg.AssetKey, str], str]
+#: A file that was written just now may be written again within one step of the file system's clock.
+_SETTLED_NS = 2_000_000_000
 #: Reference samples of all screens of a store, the first that is there.
 REFERENCE_NAMES = ("reference_samples.csv", "reference_samples.xlsx", "reference_samples.tsv")
 
@@ -69,18 +74,27 @@ class Outside:
 
 
 def new_observations(
-    instance: dg.DagsterInstance, store: Store, folder: Path, outside: Iterable[Outside]
+    instance: dg.DagsterInstance, store: Store, folder: Path, outside: Sequence[Outside], told: Told | None = None
 ) -> list[dg.AssetObservation]:
     """What a raw screen folder holds now and Dagster was not told yet.
 
     What is not there any more (raw images are archived) or cannot be read is no news: products made from it stay.
+
+    Args:
+        instance: where Dagster keeps what it was told.
+        store: holds the reference samples and settings of all screens.
+        folder: the raw screen folder.
+        outside: what is looked at.
+        told: what Dagster was told of all screens, for a caller that looks at many; default: it is asked.
     """
     try:
         screen = Screen.load(folder)
     except PhenodoseError as error:
         log.warning("%s is not looked at: %s", folder, error)
         return []
-    told = []
+    if told is None:
+        told = told_versions(instance, outside, screen.id)
+    news = []
     for thing in outside:
         try:
             found = thing.look(screen, store)
@@ -92,8 +106,8 @@ def new_observations(
         if found is None:
             continue
         version = hash_json(found)
-        if version != told_version(instance, thing.asset_key, screen.id):
-            told.append(
+        if version != told.get((thing.asset_key, screen.id)):
+            news.append(
                 dg.AssetObservation(
                     thing.asset_key,
                     partition=screen.id,
@@ -101,15 +115,25 @@ def new_observations(
                     metadata=_shown(found),
                 )
             )
-    return told
+    return news
 
 
-def told_version(instance: dg.DagsterInstance, key: dg.AssetKey, screen: str) -> str | None:
-    """The version that Dagster was last told of; None if it never was."""
-    of_screen = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[screen])
-    records = instance.fetch_observations(of_screen, limit=1).records
-    observation = records[0].event_log_entry.asset_observation if records else None
-    return observation.tags.get(_VERSION_TAG) if observation else None
+def told_versions(instance: dg.DagsterInstance, outside: Iterable[Outside], screen: str | None = None) -> Told:
+    """The versions that Dagster was last told of: one query a thing, however many screens there are.
+
+    Args:
+        instance: where Dagster keeps what it was told.
+        outside: what it was told of.
+        screen: the one screen to ask of; default all.
+    """
+    screens_asked = None if screen is None else [screen]
+    return {
+        (thing.asset_key, partition): tags[_VERSION_TAG]
+        for thing in outside
+        for partition, tags in instance.event_log_storage.get_latest_tags_by_partition(
+            thing.asset_key, dg.DagsterEventType.ASSET_OBSERVATION, [_VERSION_TAG], screens_asked
+        ).items()
+    }
 
 
 def _shown(found: Any) -> dict[str, Any]:
@@ -128,13 +152,29 @@ def readings(readout: str) -> Outside:
         folder = screen.readout_folders.get(readout)
         if folder is None:
             return None
-        return {path.name: hash_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        return {path.name: _hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
     return Outside(f"raw/readings/{readout}", f"Plate-reader files of {readout}, each byte hashed.", look)
 
 
 def _layout(screen: Screen, store: Store) -> Any:
-    return None if screen.layout_path is None else {screen.layout_path.name: hash_file(screen.layout_path)}
+    return None if screen.layout_path is None else {screen.layout_path.name: _hash(screen.layout_path)}
+
+
+def _hash(path: Path) -> str:
+    """The hash of a file; read anew only if the file system says that it was touched since this process read it."""
+    about = path.stat()
+    signature = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    known = _HASHES.get(path)
+    if known is not None and known[0] == signature:
+        return known[1]
+    found = hash_file(path)
+    if time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS:
+        _HASHES[path] = (signature, found)
+    return found
+
+
+_HASHES: dict[Path, tuple[tuple[int, ...], str]] = {}
 
 
 def _images(screen: Screen, store: Store) -> Any:
@@ -175,7 +215,7 @@ def settings_of(table: str, fields: Sequence[str]) -> Outside:
 def _parameters(table: str, compares: bool, screen: Screen, store: Store) -> Any:
     said = dict(screen.parameters.get(table, {}))
     if compares and (reference := reference_file(screen, store, said.get(REFERENCE))):
-        said |= {f"hash of {reference.name}": hash_file(reference)}
+        said |= {f"hash of {reference.name}": _hash(reference)}
     return said
 
 
@@ -195,7 +235,8 @@ def _reader(screen: Screen, store: Store) -> Any:
     if not screen.plate_folders:
         return None
     folder = next(iter(screen.plate_folders.values()))
-    reader = choose_reader(folder, registry(), screen.reader, screen.parameters)
+    limits = read_site(store.root).plugin_limits
+    reader = choose_reader(folder, registry(), screen.reader, screen.parameters, limits, log.warning)
     return {"reader": reader.name, "version": reader.version, **screen.parameters.get(reader.name, {})}
 
 

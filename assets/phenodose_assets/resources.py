@@ -13,6 +13,7 @@ from typing import Literal
 
 import dagster as dg
 
+from phenodose.errors import StoreError
 from phenodose.names import check_screen_id
 from phenodose.store import DEFAULT_STORE, Store
 
@@ -43,9 +44,12 @@ class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             StoreError: the screen is neither registered nor in the inbox.
         """
         folder = Path(self.inbox) / check_screen_id(screen)
-        if screen not in self.open().screens() and folder.is_dir():
-            return folder
-        return self.open().source_of(screen)
+        try:
+            return self.open().source_of(screen)
+        except StoreError:
+            if folder.is_dir():
+                return folder
+            raise
 
 
 @dataclass(frozen=True)

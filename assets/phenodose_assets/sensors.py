@@ -12,10 +12,11 @@ import dagster as dg
 
 from phenodose.errors import PhenodoseError
 from phenodose.screens.screen import DONE_MARK
-from phenodose_assets.outside import Outside, new_observations
+from phenodose_assets.outside import Outside, new_observations, told_versions
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.registration import register_screen
 from phenodose_assets.resources import StoreResource
+from phenodose_assets.staleness import in_time
 
 _INTERVAL_SECONDS = 15
 
@@ -44,28 +45,39 @@ def new_screens_sensor(job_name: str, outside: Sequence[Outside] = ()) -> dg.Sen
             return dg.SkipReason(f"There is no inbox {inbox}; create it or set PHENODOSE_INBOX.")
         requests: list[dg.RunRequest] = []
         observed: list[dg.AssetObservation] = []
-        asked = dict(json.loads(context.cursor or "{}"))
-        for folder in sorted(path for path in inbox.iterdir() if (path / DONE_MARK).is_file()):
+        opened = store.open()
+        known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
+        done = {path: _written(path) for path in sorted(inbox.iterdir()) if (path / DONE_MARK).is_file()}
+        before = dict(json.loads(context.cursor or "{}"))
+        asked = {path.name: before[path.name] for path in done if path.name in before}
+        settled = known & set(opened.screens())
+        new = [path for path in done if asked.get(path.name) != done[path] or path.name not in settled]
+        told = told_versions(context.instance, outside) if new else {}
+        for folder in in_time(new):
             try:
-                screen = register_screen(store.open(), folder)
+                screen = register_screen(opened, folder)
             except PhenodoseError as error:
                 context.log.error(f"{folder.name} is not taken in: {error}")
                 continue
-            written = (folder / DONE_MARK).stat().st_mtime_ns
+            written = done[folder]
             requests.append(dg.RunRequest(partition_key=screen.id, run_key=f"{screen.id}:{written}"))
             if asked.get(screen.id) != written:
-                observed += new_observations(context.instance, store.open(), folder, outside)
+                observed += new_observations(context.instance, opened, folder, outside, told)
                 asked[screen.id] = written
-        known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
-        new = [str(request.partition_key) for request in requests if request.partition_key not in known]
+        unknown = [str(request.partition_key) for request in requests if request.partition_key not in known]
         return dg.SensorResult(
             run_requests=requests,
-            dynamic_partitions_requests=[screens.build_add_request(new)] if new else [],
+            dynamic_partitions_requests=[screens.build_add_request(unknown)] if unknown else [],
             asset_events=observed,
             cursor=json.dumps(asked),
         )
 
     return new_screens
+
+
+def _written(folder: Path) -> int:
+    """When a folder's done-mark was written, in nanoseconds."""
+    return (folder / DONE_MARK).stat().st_mtime_ns
 
 
 def automation_sensor() -> dg.AutomationConditionSensorDefinition:

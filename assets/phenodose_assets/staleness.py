@@ -12,21 +12,25 @@ loads the graph all the same and only `stale_screens` says that it cannot work.
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import dagster as dg
 
 from phenodose.errors import PhenodoseError
 from phenodose.files import hash_json
-from phenodose_assets.outside import Outside, new_observations
+from phenodose_assets.checkpoints import checkpoints_read_once
+from phenodose_assets.outside import Outside, new_observations, told_versions
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import StoreResource
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
     from dagster._core.definitions.events import AssetKeyPartitionKey
+
+_T = TypeVar("_T")
 
 _INTERVAL_SECONDS = 30
 #: A tick looks at as many screens as it can in this time; the next one goes on with the others.
@@ -52,17 +56,22 @@ def outside_sensor(outside: Sequence[Outside]) -> dg.SensorDefinition:
         description="Looks at the raw folder and settings of every screen; what was made from others is then stale.",
     )
     def changed_inputs(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-        opened, told = store.open(), []
-        turn = _Turn(context)
-        for screen in turn:
-            try:
-                folder = store.source_of(screen)
-            except PhenodoseError as error:
-                context.log.warning(f"{screen} is not looked at: {error}")
-                continue
-            if folder.is_dir():
-                told += new_observations(context.instance, opened, folder, outside)
-        return dg.SensorResult(asset_events=told, cursor=turn.last)
+        opened, news = store.open(), []
+        told = told_versions(context.instance, outside)
+        every = sorted(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
+        last = context.cursor or ""
+        in_turn = [*(name for name in every if name > last), *(name for name in every if name <= last)]
+        with checkpoints_read_once():
+            for screen in in_time(in_turn):
+                last = screen
+                try:
+                    folder = store.source_of(screen)
+                except PhenodoseError as error:
+                    context.log.warning(f"{screen} is not looked at: {error}")
+                    continue
+                if folder.is_dir():
+                    news += new_observations(context.instance, opened, folder, outside, told)
+        return dg.SensorResult(asset_events=news, cursor=last)
 
     return changed_inputs
 
@@ -81,19 +90,18 @@ def stale_sensor(job: Any) -> dg.SensorDefinition:
         assert context.repository_def is not None
         graph, requests = context.repository_def.asset_graph, []
         busy = {run.tags.get("dagster/partition") for run in _unfinished(context.instance)}
-        turn = _Turn(context)
-        for screen in turn:
-            if screen in busy:
-                continue
+        turn = _Changed(context.instance, graph, context.cursor)
+        for screen in in_time(sorted(turn.waiting - busy)):
             try:
                 stale = first_stale(context.instance, graph, screen)
             except ImportError as error:
                 context.log.error(f"{_OTHER_DAGSTER} ({error})")
                 return dg.SkipReason(_OTHER_DAGSTER)
+            turn.waiting.remove(screen)
             if stale:
                 run_key = f"{screen}:{hash_json({key.to_user_string(): why for key, why in stale.items()})}"
                 requests.append(dg.RunRequest(run_key, partition_key=screen, asset_selection=sorted(stale)))
-        return dg.SensorResult(requests, cursor=turn.last)
+        return dg.SensorResult(requests, cursor=turn.cursor)
 
     return stale_screens
 
@@ -105,7 +113,7 @@ def first_stale(instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], screen
     plugin's product is there.
 
     Returns:
-        Why each is stale, one text a cause; a new change makes other texts.
+        Why each is stale, one text a cause; a new change makes other texts, and so does a product made since.
     """
     from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleCauseCategory, StaleStatus
     from dagster._core.loader import LoadingContextForTest
@@ -128,7 +136,8 @@ def first_stale(instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], screen
                 version = str(graph.get(key).code_version)
             causes.append(f"{cause.category.value} {cause.reason} {cause.dependency_asset_key} {version}")
         if causes:
-            stale[key] = causes
+            made = instance.get_latest_data_version_record(key, False, screen)
+            stale[key] = [*causes, f"since {made.storage_id if made else None}"]
     return {key: why for key, why in stale.items() if not stale.keys() & graph.get_ancestor_asset_keys(key)}
 
 
@@ -145,24 +154,64 @@ def _unfinished(instance: dg.DagsterInstance) -> Sequence[dg.DagsterRun]:
     return instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
 
 
-class _Turn:
-    """The screens that one tick looks at, in order of name, going on after the last one of the tick before.
+class _Changed:
+    """The screens of which Dagster was told something since the tick before, and those that tick did not come to.
+
+    Nothing can have become stale but by an event or by another graph; so a tick asks once an asset for what is new,
+    and looks into those screens only.
 
     Attributes:
-        last: the screen looked at last.
+        waiting: screens still to be looked at.
     """
 
-    def __init__(self, context: dg.SensorEvaluationContext, now: Callable[[], float] = time.monotonic) -> None:
-        self.last = context.cursor
-        self._now = now
-        every = sorted(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
-        later = [screen for screen in every if screen > (self.last or "")]
-        self._screens = later + [screen for screen in every if screen not in later]
+    def __init__(self, instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], cursor: str | None) -> None:
+        before = _state(cursor)
+        every = set(instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
+        self._graph = hash_json(
+            {
+                key.to_user_string(): [
+                    str(graph.get(key).code_version),
+                    sorted(above.to_user_string() for above in graph.get(key).parent_keys),
+                ]
+                for key in graph.get_all_asset_keys()
+            }
+        )
+        same = before.get("graph") == self._graph
+        seen = int(before["last_event"]) if same else 0
+        self._last_event = seen
+        self.waiting = set(before["waiting"]) if same else set(every)
+        for key in graph.get_all_asset_keys():
+            if graph.get(key).is_partitioned:
+                newer = self._newer(instance, key, graph.get(key).is_materializable, seen)
+                self.waiting |= newer.keys()
+                self._last_event = max(self._last_event, *newer.values(), 0)
+        self.waiting &= every
 
-    def __iter__(self) -> Iterator[str]:
-        end = self._now() + MOST_SECONDS
-        for screen in self._screens:
-            self.last = screen
-            yield screen
-            if self._now() >= end:
-                return
+    @staticmethod
+    def _newer(instance: dg.DagsterInstance, key: dg.AssetKey, made: bool, event: int) -> Mapping[str, int]:
+        """The newest event after an event, by screen."""
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION if made else dg.DagsterEventType.ASSET_OBSERVATION
+        return instance.get_latest_storage_id_by_partition(key, kind, after_cursor=event)
+
+    @property
+    def cursor(self) -> str:
+        """What the next tick goes on from."""
+        return json.dumps({"graph": self._graph, "last_event": self._last_event, "waiting": sorted(self.waiting)})
+
+
+def _state(cursor: str | None) -> dict[str, Any]:
+    """A cursor as it was written here; empty for none and for that of an older version, a screen's name."""
+    try:
+        found = json.loads(cursor or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def in_time(every: Iterable[_T], now: Callable[[], float] = time.monotonic) -> Iterator[_T]:
+    """As many as a tick has time for, at least one."""
+    end = now() + MOST_SECONDS
+    for one in every:
+        yield one
+        if now() >= end:
+            return

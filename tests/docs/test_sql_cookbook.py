@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
+from phenodose.storage.cohort_build import rebuild_cohort
 from phenodose.storage.cohort_views import cohort_views
 from phenodose.storage.warehouse import query
 from phenodose.store import Store
@@ -24,6 +28,27 @@ def test_every_query_finds_rows(made_up_root: Path, sql: str) -> None:
     result = query(Store.open(made_up_root), sql)
     assert result.table.num_rows > 0
     assert not result.truncated
+
+
+def test_every_query_can_be_asked_of_a_store_that_knows_one_readout_alone(made_up_store: Store) -> None:
+    for screen in made_up_store.screens():
+        for path in sorted((made_up_store.root / "tables" / "scores" / f"screen={screen}").glob("*.parquet")):
+            rows = pq.ParquetFile(path).read()
+            pq.write_table(rows.filter(pc.equal(rows["readout"], "ctg")), path)
+    assert rebuild_cohort(made_up_store).faults == ()
+    assert query(made_up_store, QUERIES[2]).table.column_names == ["drug", "ctg"]
+    for sql in QUERIES:
+        query(made_up_store, sql)
+
+
+def test_the_file_is_read_from_python(made_up_root: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(code.replace("store/cohort.duckdb", str(Store.open(made_up_root).root / "cohort.duckdb")), found)
+    pooled = query(Store.open(made_up_root), "SELECT count(*) AS n FROM scores WHERE replicate = 'pooled'").table
+    assert len(found["scores"]) == pooled["n"][0].as_py() > 0
+    assert found["hits"].column_names == ["screen", "drug", "score"]
+    assert found["hits"].num_rows > 0
 
 
 def test_every_view_is_described() -> None:
