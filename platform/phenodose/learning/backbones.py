@@ -1,7 +1,8 @@
 """The networks: one registry of backbones, one builder, one dense top that ends in two logits.
 
 Belongs here: shapes of networks and where their first weights come from. `vgg19`, `vgg16` and the
-small `micro` share one builder, so that tests of `micro` test the path of the paper's network. Does not
+small `micro` share one builder, so that tests of `micro` test the path of the paper's network; its feature maps are
+averaged, not flattened: 32 control wells cannot teach a small network what each place of an image means. Does not
 belong here: image preprocessing (`preprocess`), training and stored weights (`checkpoint`).
 
 The two logits stand for the classes (positive control, negative control); their softmax, taken at
@@ -92,7 +93,7 @@ BACKBONES: dict[str, Backbone] = {
         _modern("efficientnet_v2_b0", "efficientnet_v2.EfficientNetV2B0"),
         _modern("convnext_tiny", "convnext.ConvNeXtTiny", normalised=False),
         _modern("resnet50_v2", "resnet_v2.ResNet50V2"),
-        Backbone("micro", None, STANDARDISE, ((1, 8), (1, 16), (1, 32), (1, 64)), "flatten", (64, 64)),
+        Backbone("micro", None, STANDARDISE, ((1, 8), (1, 16), (1, 32), (1, 64)), "average", (64, 64)),
     )
 }
 # keras.applications spells MobileNetV3Large as an attribute of the package, not of its module.
@@ -179,9 +180,12 @@ class Architecture:
     def __str__(self) -> str:
         y, x, _ = self.input_shape
         text = f"{self.backbone} at {y} x {x} px with dense layers {' and '.join(map(str, self.dense))}"
-        if self.blocks == BACKBONES[self.backbone].blocks:
-            return text
-        return f"{text}, and blocks of {' and '.join(str(filters) for _, filters in self.blocks)} filters"
+        registered = BACKBONES[self.backbone]
+        if self.blocks != registered.blocks:
+            text += f", blocks of {' and '.join(str(filters) for _, filters in self.blocks)} filters"
+        if self.pooling != registered.pooling:
+            text += f", feature maps that enter them by {self.pooling!r}"
+        return text
 
 
 def build(architecture: Architecture, precision: str = "float32") -> Any:
