@@ -76,6 +76,7 @@ class CnnReadout(StagedReadout):
 
         The network starts random, so phase I has the learning rate of training from scratch, and phase II half of
         it and more epochs: a screen whose cells die in another way than those of phase I has much to learn anew.
+        Its feature maps are averaged: a few dozen control wells cannot teach what each place of an image means.
         Blends of controls teach it the scale between alive and dead, and it is asked about augmented copies because
         it has seen no other images.
         """
@@ -83,6 +84,7 @@ class CnnReadout(StagedReadout):
             "backbone": "micro",
             "weights": "none",
             "micro_widths": [16, 32, 64, 128],
+            "micro_pooling": "average",
             "epochs_phase1": 40,
             "epochs_phase2": 60,
             "epochs_phase3": 20,
@@ -208,10 +210,8 @@ class CnnReadout(StagedReadout):
 
         p = self.parameters
         y, x, channels = input_shape
-        micro = p.backbone == "micro"
-        wanted = backbones.Architecture.of(
-            p.backbone, (y, x, channels), p.micro_widths if micro else None, p.micro_dense if micro else None
-        )
+        own = (p.micro_widths, p.micro_dense, p.micro_pooling) if p.backbone == "micro" else ()
+        wanted = backbones.Architecture.of(p.backbone, (y, x, channels), *own)
         if parent is not None:
             network, architecture, record = checkpoint.load(parent, p.precision)
             checkpoint.expect(architecture, wanted, parent)

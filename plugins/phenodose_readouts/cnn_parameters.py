@@ -46,6 +46,13 @@ class CnnParameters(Parameters):
         default=(8, 16, 32, 64), description="Filters of the blocks of micro, one convolution each"
     )
     micro_dense: tuple[int, ...] = Field(default=(64, 64), description="Units of the hidden dense layers of micro")
+    micro_pooling: Literal["flatten", "average"] = Field(
+        default="flatten",
+        description=(
+            "How the last feature maps of micro enter its dense layers: place by place as in VGG, or averaged over "
+            "the image, which few wells teach sooner"
+        ),
+    )
     epochs_phase1: int = Field(default=200, ge=1, le=10_000, description="Epochs of phase I")
     epochs_phase2: int = Field(default=200, ge=1, le=10_000, description="Epochs of phase II")
     epochs_phase3: int = Field(default=200, ge=1, le=10_000, description="Epochs of phase III")

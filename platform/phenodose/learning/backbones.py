@@ -1,8 +1,7 @@
 """The networks: one registry of backbones, one builder, one dense top that ends in two logits.
 
 Belongs here: shapes of networks and where their first weights come from. `vgg19`, `vgg16` and the
-small `micro` share one builder, so that tests of `micro` test the path of the paper's network; its feature maps are
-averaged, not flattened: 32 control wells cannot teach a small network what each place of an image means. Does not
+small `micro` share one builder, so that tests of `micro` test the path of the paper's network. Does not
 belong here: image preprocessing (`preprocess`), training and stored weights (`checkpoint`).
 
 The two logits stand for the classes (positive control, negative control); their softmax, taken at
@@ -93,7 +92,7 @@ BACKBONES: dict[str, Backbone] = {
         _modern("efficientnet_v2_b0", "efficientnet_v2.EfficientNetV2B0"),
         _modern("convnext_tiny", "convnext.ConvNeXtTiny", normalised=False),
         _modern("resnet50_v2", "resnet_v2.ResNet50V2"),
-        Backbone("micro", None, STANDARDISE, ((1, 8), (1, 16), (1, 32), (1, 64)), "average", (64, 64)),
+        Backbone("micro", None, STANDARDISE, ((1, 8), (1, 16), (1, 32), (1, 64)), "flatten", (64, 64)),
     )
 }
 # keras.applications spells MobileNetV3Large as an attribute of the package, not of its module.
@@ -127,6 +126,7 @@ class Architecture:
         input_shape: tuple[int, int, int],
         widths: tuple[int, ...] | None = None,
         dense: tuple[int, ...] | None = None,
+        pooling: Pooling | None = None,
     ) -> Architecture:
         """The registered backbone at one input size.
 
@@ -135,6 +135,7 @@ class Architecture:
             input_shape: (y, x, channel).
             widths: filters of the blocks of `micro`, one convolution each; None for the registered ones.
             dense: units of the hidden dense layers; None for the registered ones.
+            pooling: how the last feature maps enter them; None for the registered way.
 
         Raises:
             InputError: the backbone is unknown, or the images are too small for it.
@@ -149,7 +150,7 @@ class Architecture:
                 f"images of {input_shape[0]} x {input_shape[1]} px are too small for {backbone}, which needs at "
                 f"least {least} px; raise size_px under [tensors] in screen.toml."
             )
-        return cls(backbone, input_shape, blocks, entry.pooling, dense or entry.dense)
+        return cls(backbone, input_shape, blocks, pooling or entry.pooling, dense or entry.dense)
 
     def as_json(self) -> dict[str, Any]:
         """What JSON would give back of it; `from_json` reads it."""

@@ -24,7 +24,9 @@ def spot_lover() -> Any:
     kernel = np.zeros((3, 3, 3, 2), np.float32)
     kernel[1, 1, 0, 0] = 1  # channel 0 copies the image, channel 1 is dead
     network.get_layer("block1_conv1").set_weights([kernel, np.zeros(2, np.float32)])
-    network.get_layer("fc1").set_weights([np.array([[0.64], [0]], np.float32), np.zeros(1, np.float32)])
+    pooled = np.zeros((8, 8, 2, 1), np.float32)
+    pooled[:, :, 0] = 0.01
+    network.get_layer("fc1").set_weights([pooled.reshape(-1, 1), np.zeros(1, np.float32)])
     network.get_layer("dense_logits").set_weights([np.array([[-1, 1]], np.float32), np.zeros(2, np.float32)])
     return network
 

@@ -42,7 +42,7 @@ def test_vgg19_is_the_published_network_made_by_the_builder_of_micro() -> None:
     assert network.count_params() == 139_578_434
     assert network.output_shape == (None, 2)
     named = {layer.name for layer in network.layers}
-    assert {layer.name for layer in build(MICRO).layers} - named == {"average"}, "in place of flatten"
+    assert {layer.name for layer in build(MICRO).layers} <= named
 
 
 def test_vgg16_has_three_convolutions_less() -> None:
