@@ -88,8 +88,8 @@ def _guard(folder: Path, rounds: int) -> str:
     from phenodose.dose_response.fit import fit_curves
     from phenodose.dose_response.points import CurvePoints
     from phenodose.dose_response.scoring import score_curves
-    from phenodose.plugin_guard import guarded
-    from phenodose.plugin_limits import PluginLimits
+    from phenodose.guard.limits import PluginLimits
+    from phenodose.guard.plugin_process import guarded
     from phenodose.plugins import registry
 
     sys.path.insert(0, str(folder))

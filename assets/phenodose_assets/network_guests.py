@@ -1,11 +1,11 @@
 """Networks of other distributions: each readout has a networks' process of its own, with limits and walls.
 
-What holds for every plugin of another distribution (`phenodose.plugin_guard`) holds for a network as far as a training
+What holds for every plugin of another distribution (`phenodose.guard`) holds for a network as far as a training
 allows: its process can write into the screen's checkpoints of this readout only, takes so much memory and no more, and
 is ended when it says nothing for too long. What its methods raise and give is looked at in `network_jobs`.
 
 Belongs here: whom it is for, where it may write, and the watch over it. Does not belong here: the process
-(`network_process`) and the walls (`phenodose.plugin_guard_walls`).
+(`network_process`) and the walls (`phenodose.guard.walls`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from phenodose.errors import PluginError
+from phenodose.guard.limits import Limits
+from phenodose.guard.plugin_process import fault_of, foreign, too_much
+from phenodose.guard.walls import memory_of
 from phenodose.places import is_remote
-from phenodose.plugin_guard import fault_of, foreign, too_much
-from phenodose.plugin_guard_walls import memory_of
-from phenodose.plugin_limits import Limits
 from phenodose.plugins.registry import Found
 from phenodose.site import read_site
 from phenodose.store import Store

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import BusyError, CheckpointError, NotMade, PluginError
 from phenodose.files import written_aside
-from phenodose.plugin_guard import fault_of, foreign
-from phenodose.plugin_guard_results import result_fault
-from phenodose.plugin_guard_worker import words_of
+from phenodose.guard.plugin_process import fault_of, foreign
+from phenodose.guard.results import result_fault
+from phenodose.guard.worker import words_of
 from phenodose.plugins import Inference, Phase, Progress, StagedReadout, TrainingRecord, TrainingSet
 from phenodose.store import Store
 from phenodose_assets.checkpoints import Checkpoint, checkpoint_of, checkpoint_row

@@ -25,7 +25,7 @@ from typing import Any, TextIO
 
 from dagster_pipes import PipesContext, PipesDefaultContextLoader, PipesDefaultMessageWriter, PipesMappingParamsLoader
 
-from phenodose.plugin_guard_walls import write_only_into
+from phenodose.guard.walls import write_only_into
 
 #: Line that says that a session is over.
 DONE = "done\n"

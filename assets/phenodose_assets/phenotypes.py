@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
-from phenodose.plugin_guard import foreign
+from phenodose.guard.plugin_process import foreign
 from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, StagedReadout
 from phenodose_assets import metadata
 from phenodose_assets.checkpoints import checkpoint_key

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from phenodose.errors import NotMade
 from phenodose.files import hash_file, written_aside
+from phenodose.guard.plugin_process import foreign
 from phenodose.names import parse_well, plate_key
-from phenodose.plugin_guard import foreign
 from phenodose.plugins import ImageReadout, Inference, Parameters, Phase, PlateReaderReadout, Readout, StagedReadout
 from phenodose_assets import metadata
 from phenodose_assets.checkpoints import checkpoint_key, checkpoint_of

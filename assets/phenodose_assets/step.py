@@ -182,7 +182,7 @@ class Step:
             InputError: site.toml is faulty.
             PluginError: a parameter is unknown, of the wrong type or out of range.
         """
-        from phenodose.plugin_guard import guarded
+        from phenodose.guard.plugin_process import guarded
         from phenodose.site import read_site
 
         return guarded(plugin, parameters, read_site(self.store.root).plugin_limits)

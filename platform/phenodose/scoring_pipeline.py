@@ -19,7 +19,7 @@ from phenodose.dose_response.fit import FitName, IntervalName, fit_curves
 from phenodose.dose_response.points import curve_points
 from phenodose.dose_response.scoring import score_with_all
 from phenodose.errors import Faults, InputError, NotMade, PluginError
-from phenodose.plugin_guard import is_guarded, kept_apart, renew
+from phenodose.guard.plugin_process import is_guarded, kept_apart, renew
 from phenodose.plugins import Scorer, registry
 from phenodose.plugins.readouts import Progress
 from phenodose.processes import in_processes, usable_cores
@@ -133,7 +133,7 @@ def score_layout(
 
     Where a drug was given alone and with an add-on, rows of the scorers 'dc<scorer>' give the difference.
 
-    A scorer that works in a process of its own (`plugin_guard.kept_apart`) and fails costs its own scores alone.
+    A scorer that works in a process of its own (`plugin_process.kept_apart`) and fails costs its own scores alone.
 
     Args:
         layout: the wells.

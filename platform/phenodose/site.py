@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError
+from phenodose.guard.limits import Limits, PluginLimits
 from phenodose.places import read_bytes
-from phenodose.plugin_limits import Limits, PluginLimits
 from phenodose.plugins.choices import PluginChoices
 from phenodose.quality.limits import QualitySettings, WellSettings
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from phenodose.plugin_guard_walls import has_landlock
+from phenodose.guard.walls import has_landlock
 from phenodose.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))

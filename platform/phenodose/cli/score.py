@@ -232,7 +232,7 @@ def _scorers(
     """
     from phenodose.dose_response.reference_samples import read_reference
     from phenodose.errors import InputError
-    from phenodose.plugin_guard import kept_apart
+    from phenodose.guard.plugin_process import kept_apart
     from phenodose.plugins import REFERENCE, registry
 
     named = {name: registry().get("scorer", name) for name in dict.fromkeys(names)}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from phenodose.plugin_limits import PluginLimits
+    from phenodose.guard.limits import PluginLimits
     from phenodose.plugins.registry import Registry
 
 log = logging.getLogger("phenodose")
@@ -84,7 +84,7 @@ def choose_reader(
 ) -> Reader:
     """The reader of a raw plate folder: the one named, else the one that is surest of the folder.
 
-    A reader of another distribution works in a process of its own (`phenodose.plugin_guard`); one that fails to say
+    A reader of another distribution works in a process of its own (`phenodose.guard`); one that fails to say
     how sure it is is passed over.
 
     Args:
@@ -100,7 +100,7 @@ def choose_reader(
         InputError: the folder is not there, no reader knows it, or several are equally sure of it.
     """
     # Late: the guard knows all kinds of plugins.
-    from phenodose.plugin_guard import kept_apart
+    from phenodose.guard.plugin_process import kept_apart
 
     given = parameters or {}
     if not folder.is_dir():

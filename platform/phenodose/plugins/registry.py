@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from phenodose.errors import Faults, PluginError
-from phenodose.plugin_limits import site_limits
+from phenodose.guard.limits import site_limits
 from phenodose.plugins.base import Plugin, contract_fault
 from phenodose.plugins.choices import PluginChoices, site_choices
 from phenodose.plugins.embedders import AnyEmbedder
@@ -176,7 +176,7 @@ class Registry:
             return ""
         if self._import_faults is None:
             # Late: few sites have plugins of others.
-            from phenodose.plugins.import_trials import import_faults
+            from phenodose.guard.import_trials import import_faults
 
             wanted = [key for key, found in self._found.items() if found.status == "found" and not _is_ours(found)]
             points = [self._points[key][0] for key in wanted]

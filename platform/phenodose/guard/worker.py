@@ -1,11 +1,11 @@
-"""The process in which one guarded plugin works; started by `phenodose.plugin_guard`.
+"""The process in which one guarded plugin works; started by `phenodose.guard.plugin_process`.
 
 It reads a description of the plugin, then calls of its methods, and answers each with the result or with what went
 wrong in words. A call is looked at for three faults that only show here: arguments that do not fit the method, an
 input that is another one afterwards, and a second run that gives something else.
 
 Belongs here: the child's side of the guard. Does not belong here: what a result must look like
-(`phenodose.plugin_guard_results`).
+(`phenodose.guard.results`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from phenodose import errors
-from phenodose.plugin_guard_messages import Answer, Order
-from phenodose.plugin_guard_walls import RefusedWriteError, end_with_parent, take_at_most, write_only_into
+from phenodose.guard.messages import Answer, Order
+from phenodose.guard.walls import RefusedWriteError, end_with_parent, take_at_most, write_only_into
 
 #: Work that took longer is not done a second time to see whether it gives the same.
 REPEAT_SECONDS = 10.0

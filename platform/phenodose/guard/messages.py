@@ -1,7 +1,7 @@
 """What a guarded plugin's process is told, and what it answers.
 
-Belongs here: the messages, which both sides import. Does not belong here: either side (`plugin_guard`,
-`plugin_guard_worker`).
+Belongs here: the messages, which both sides import. Does not belong here: either side (`plugin_process`,
+`worker`).
 """
 
 from __future__ import annotations

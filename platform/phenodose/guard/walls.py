@@ -4,8 +4,8 @@ Two walls against writing stand one behind the other: Landlock of the Linux kern
 for compiled code and for processes that the plugin starts, and an audit hook of Python, which stands everywhere and
 names the path. They protect from mistakes; a plugin that means harm can still read every file of its user.
 
-Belongs here: the walls, put up by the process itself. Does not belong here: starting the process (`plugin_guard`) and
-its work (`plugin_guard_worker`). Linux's numbers are those of <linux/landlock.h> and of landlock(7).
+Belongs here: the walls, put up by the process itself. Does not belong here: starting the process (`plugin_process`) and
+its work (`worker`). Linux's numbers are those of <linux/landlock.h> and of landlock(7).
 """
 
 from __future__ import annotations

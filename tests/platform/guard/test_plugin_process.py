@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phenodose.errors import InputError, NotMade, PluginError
-from phenodose.plugin_guard import PluginProcess, guarded
-from phenodose.plugin_guard_results import result_fault
-from phenodose.plugin_guard_worker import fingerprint, same
-from phenodose.plugin_limits import Limits, PluginLimits
+from phenodose.guard.limits import Limits, PluginLimits
+from phenodose.guard.plugin_process import PluginProcess, guarded
+from phenodose.guard.results import result_fault
+from phenodose.guard.worker import fingerprint, same
 from phenodose.plugins import choose_reader, registry
 from phenodose.plugins.registry import Found
 

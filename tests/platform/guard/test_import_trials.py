@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from phenodose.plugins import Registry, import_trials
-from phenodose.plugins.import_trials import forget_faults, import_faults
+from phenodose.guard import import_trials
+from phenodose.guard.import_trials import forget_faults, import_faults
+from phenodose.plugins import Registry
 
 SOUND = """
 from phenodose.plugins import Scorer

@@ -1,12 +1,12 @@
 """Plugins of other distributions at arm's length: each works in a process of its own, which cannot hurt the run.
 
 Our own plugins work in the caller's process, as they are tested with it. One of another distribution gets a process
-(`plugin_guard_worker`) with limits of time and memory that can write into a scratch folder only, is given copies of
+(`worker`) with limits of time and memory that can write into a scratch folder only, is given copies of
 its inputs, and its results are checked at the door. Whatever goes wrong is one `PluginError` that names the plugin,
 its distribution, the fault and the way out.
 
 Belongs here: whom the guard is for, and the parent's side of the process. Does not belong here: the walls
-(`plugin_guard_walls`) and what results must look like (`plugin_guard_results`).
+(`walls`) and what results must look like (`results`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from typing import Any, TypeVar, cast
 
 from phenodose import errors
 from phenodose.errors import PluginError
-from phenodose.plugin_guard_messages import Answer, Order
-from phenodose.plugin_guard_results import result_fault
-from phenodose.plugin_guard_walls import memory_of
-from phenodose.plugin_limits import Limits, PluginLimits, site_limits
+from phenodose.guard.limits import Limits, PluginLimits, site_limits
+from phenodose.guard.messages import Answer, Order
+from phenodose.guard.results import result_fault
+from phenodose.guard.walls import memory_of
 from phenodose.plugins import (
     KINDS,
     Embedder,
@@ -224,7 +224,7 @@ class PluginProcess:
         }
         # stdout belongs to whoever runs the graph; what the plugin prints goes with the step's log.
         process = subprocess.Popen(
-            [sys.executable, "-m", "phenodose.plugin_guard_worker", str(theirs.fileno())],
+            [sys.executable, "-m", "phenodose.guard.worker", str(theirs.fileno())],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=sys.__stderr__ if sys.__stderr__ is not None else subprocess.DEVNULL,
