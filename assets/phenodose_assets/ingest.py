@@ -15,7 +15,7 @@ from phenodose.errors import NotMade, PhenodoseError
 from phenodose.files import hash_file
 from phenodose.names import parse_well, row_index
 from phenodose.plugins import Parameters, Progress, Reader, choose_reader, registry
-from phenodose.site import read_site
+from phenodose.site import read_plugin_limits
 from phenodose.tables import TABLES
 from phenodose_assets import metadata
 from phenodose_assets.outside import IMAGE_FILES, LAYOUT_FILE, READER, SAMPLE
@@ -125,7 +125,7 @@ def _drug_rows(step: Step, drugs: Sequence[str]) -> list[dict[str, Any]]:
 
 def _reader_name(step: Step) -> str | None:
     """Name of the reader that will read the screen's images; None without images."""
-    screen, limits = step.screen, read_site(step.store.root).plugin_limits
+    screen, limits = step.screen, read_plugin_limits(step.store.root)
     if not screen.plate_folders:
         return None
     try:
@@ -148,7 +148,7 @@ def _reader_of(step: Step, folder: Path) -> Reader:
     parameters = step.settings_of(_GROUP, IngestParameters)
     name = parameters.reader or step.screen.reader
     return choose_reader(
-        folder, registry(), name, step.screen.parameters, read_site(step.store.root).plugin_limits, step.log.warning
+        folder, registry(), name, step.screen.parameters, read_plugin_limits(step.store.root), step.log.warning
     )
 
 

@@ -23,7 +23,7 @@ from phenodose.guard.plugin_process import fault_of, foreign, too_much
 from phenodose.guard.walls import memory_of
 from phenodose.places import is_remote
 from phenodose.plugins.registry import Found
-from phenodose.site import read_site
+from phenodose.site import read_plugin_limits
 from phenodose.store import Store
 from phenodose_assets.network_worker import job_of
 
@@ -71,7 +71,7 @@ def guest_of(store: Store, screen: str, request: Mapping[str, Any]) -> Guest | N
     # The folder of a bucket's copies on this machine; else that of all phases of this readout.
     folder = store.local if is_remote(store.root) else store.checkpoint_dir(screen, found.name, "any").parent
     folder.mkdir(parents=True, exist_ok=True)
-    return Guest(found, read_site(store.root).plugin_limits.for_plugin(found.name), (folder,))
+    return Guest(found, read_plugin_limits(store.root).for_plugin(found.name), (folder,))
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:

@@ -24,7 +24,7 @@ from phenodose.errors import NotMade, PhenodoseError
 from phenodose.files import hash_file, hash_json
 from phenodose.plugins import REFERENCE, choose_reader, registry
 from phenodose.screens.screen import Screen
-from phenodose.site import read_site
+from phenodose.site import read_plugin_limits, read_site
 from phenodose.store import Store
 from phenodose_assets.partitions import screens
 
@@ -235,7 +235,7 @@ def _reader(screen: Screen, store: Store) -> Any:
     if not screen.plate_folders:
         return None
     folder = next(iter(screen.plate_folders.values()))
-    limits = read_site(store.root).plugin_limits
+    limits = read_plugin_limits(store.root)
     reader = choose_reader(folder, registry(), screen.reader, screen.parameters, limits, log.warning)
     return {"reader": reader.name, "version": reader.version, **screen.parameters.get(reader.name, {})}
 

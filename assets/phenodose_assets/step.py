@@ -183,9 +183,9 @@ class Step:
             PluginError: a parameter is unknown, of the wrong type or out of range.
         """
         from phenodose.guard.plugin_process import guarded
-        from phenodose.site import read_site
+        from phenodose.site import read_plugin_limits
 
-        return guarded(plugin, parameters, read_site(self.store.root).plugin_limits)
+        return guarded(plugin, parameters, read_plugin_limits(self.store.root))
 
     def provenance(self, plugin: Plugin, checkpoint: str | None = None) -> Provenance:
         """Provenance of the rows that the step writes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -39,18 +40,39 @@ def read_site(root: Path) -> SiteSettings:
     Raises:
         InputError: the file is not TOML or says something unknown; all faults in one message.
     """
+    return _settings(root, _values(root))
+
+
+def read_plugin_limits(root: Path) -> PluginLimits:
+    """Read the table [plugin_limits] of <store>/site.toml; a fault in another table is no matter of those who ask.
+
+    Args:
+        root: the store's folder or address.
+
+    Raises:
+        InputError: the file is not TOML, or the table says something unknown; all faults in one message.
+    """
+    table = "plugin_limits"
+    return _settings(root, {name: value for name, value in _values(root).items() if name == table}).plugin_limits
+
+
+def _values(root: Path) -> dict[str, Any]:
+    """What site.toml says; nothing if it is missing."""
     path = root / SITE_NAME
     content = read_bytes(path)
     if content is None:
-        return SiteSettings()
+        return {}
     try:
-        values = tomllib.loads(content.decode("utf-8"))
+        return tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}; mend the line or delete the file.") from error
+
+
+def _settings(root: Path, values: dict[str, Any]) -> SiteSettings:
     try:
         return SiteSettings.model_validate(values)
     except ValidationError as error:
-        faults = Faults(str(path))
+        faults = Faults(str(root / SITE_NAME))
         for fault in error.errors():
             place = ".".join(str(part) for part in fault["loc"])
             if fault["type"] == "extra_forbidden":

@@ -34,7 +34,7 @@ class ReaderConformance(PluginConformance):
 
     def make_raw(self, folder: Path) -> None:
         """Fill the empty `folder` with a small plate as the microscope writes it: some wells, some planes."""
-        raise NotImplementedError("write a small raw plate into `folder`")
+        raise broken("a reader is tried on a raw folder", f"{type(self).__name__} does not define `make_raw`")
 
     @pytest.fixture
     def raw(self, tmp_path: Path) -> Path:
