@@ -24,6 +24,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from phenodose import errors
@@ -32,6 +33,7 @@ from phenodose.guard.limits import Limits, PluginLimits, site_limits
 from phenodose.guard.messages import Answer, Order
 from phenodose.guard.results import result_fault
 from phenodose.guard.walls import memory_of
+from phenodose.places import is_remote
 from phenodose.plugins import (
     KINDS,
     Embedder,
@@ -152,7 +154,9 @@ def fault_of(found: Found, what: str) -> PluginError:
 
 def _remote(method: str) -> Callable[..., Any]:
     def call(self: Any, *arguments: Any) -> Any:
-        return self._process.call(method, arguments)
+        # The process works in its scratch folder, where a relative path names something else.
+        placed = (one.absolute() if isinstance(one, Path) and not is_remote(one) else one for one in arguments)
+        return self._process.call(method, tuple(placed))
 
     call.__name__ = method
     return call
