@@ -81,7 +81,9 @@ def _laid_out(figure: Figure) -> Figure:
     """The figure with its layout made and rounded: the solver's last digits change from run to run."""
     from matplotlib.transforms import Bbox
 
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    assert engine is not None  # `new_figure` gives it one
+    engine.execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:
         axes.set_position(Bbox(axes.get_position(original=True).get_points().round(4)))
