@@ -35,8 +35,8 @@ check: $(READY)  ## Lint, format and type checks.
 	$(BIN)/mypy
 	MYPYPATH=platform:assets:plugins $(BIN)/mypy examples/*/*.py
 
-test: check  ## Everything that must pass: checks, then all tests, three files at a time: some wait for servers and browsers.
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+test: check  ## Everything that must pass: checks, then all tests, two files at a time.
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 docs: $(READY)  ## Regenerate the pages that are made from code.
 	$(BIN)/python docs/generate.py

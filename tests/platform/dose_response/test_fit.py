@@ -144,34 +144,35 @@ def test_the_unit_of_the_dose_moves_the_mid_dose_and_nothing_else(seed, decades)
     np.testing.assert_allclose(dss_asym(other), dss_asym(one), atol=1e-3)
 
 
-@given(
-    st.lists(st.floats(0, 1), min_size=5, max_size=5).map(sorted).filter(lambda y: y[-1] - y[0] > 0.3),
-    st.integers(1, 3),
-    st.sampled_from(FITS),
-)
-@settings(max_examples=60)
-def test_rising_inhibition_is_ok_and_its_curve_rises(levels, replicates, fit):
-    curve = next(
-        iter(fit_curves(points_of((np.repeat(np.arange(5.0), replicates), np.repeat(levels, replicates))), fit))
-    )
-    assert curve.status == "ok"
-    assert np.all(np.diff(curve.inhibition_at(curve.log10_dose_grid(50))) >= -1e-12)
+#: Many curves an example: together they cost little more than one.
+rising = st.lists(st.floats(0, 1), min_size=5, max_size=5).map(sorted).filter(lambda y: y[-1] - y[0] > 0.3)
+
+
+@given(st.lists(rising, min_size=1, max_size=16), st.integers(1, 3))
+@settings(max_examples=10)
+@pytest.mark.parametrize("fit", FITS)
+def test_rising_inhibition_is_ok_and_its_curve_rises(fit, samples, replicates):
+    x = np.repeat(np.arange(5.0), replicates)
+    for curve in fit_curves(points_of(*((x, np.repeat(levels, replicates)) for levels in samples)), fit):
+        assert curve.status == "ok"
+        assert np.all(np.diff(curve.inhibition_at(curve.log10_dose_grid(50))) >= -1e-12)
 
 
 anything = st.floats(-1e8, 1e8) | st.sampled_from([0.0, 1.0, 0.5, 1e300, -1e300, np.nan, np.inf])
 dose = st.floats(-30, 30) | st.sampled_from([0.0, 1, 2, 400, np.nan, np.inf])
 
 
-@given(st.lists(st.tuples(dose, anything), max_size=12))
-@settings(max_examples=30)
-def test_no_data_raise(pairs):
-    x, y = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+@given(st.lists(st.lists(st.tuples(dose, anything), max_size=12), min_size=1, max_size=10))
+@settings(max_examples=10)
+def test_no_data_raise(samples):
+    strange = [(np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])) for pairs in samples]
     for fit in FITS:
-        curves = fit_curves(points_of((x, y), (DOSES, DOSES / 4)), fit, bootstrap=3)
-        assert curves.status[0] in ("ok", "flat", "decreasing", "failed")
-        assert curves.status[1] == "ok"
-        assert bool(curves.reason[0]) == (curves.status[0] != "ok")
-        assert np.isfinite(curves.parameters[0]).all() == bool(curves.fitted[0])
+        curves = fit_curves(points_of(*strange, (DOSES, DOSES / 4)), fit, bootstrap=3)
+        for row in range(len(strange)):
+            assert curves.status[row] in ("ok", "flat", "decreasing", "failed")
+            assert bool(curves.reason[row]) == (curves.status[row] != "ok")
+            assert np.isfinite(curves.parameters[row]).all() == bool(curves.fitted[row])
+        assert curves.status[-1] == "ok"
 
 
 def test_a_broken_reading_fails_its_curve_only():
