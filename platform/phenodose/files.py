@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -17,6 +18,35 @@ from pathlib import Path
 from typing import Any
 
 from phenodose.places import is_remote, upload, upload_tree
+
+#: What `written_aside` calls a file on its way, and what DuckDB lays beside it; a process that is killed leaves it.
+_PARTIAL = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.partial(\.wal|\.tmp)?")
+
+
+def is_vacant(path: Path) -> bool:
+    """Whether nothing is at `path`, or a folder with nothing in it but what a killed `written_aside` left."""
+    if not path.exists():
+        return True
+    return path.is_dir() and all(_PARTIAL.fullmatch(child.name) for child in path.iterdir())
+
+
+def clear_partials(folder: Path, of: str | None = None) -> None:
+    """Remove what killed processes left half written in `folder`; only who holds its lock may do so.
+
+    Args:
+        folder: where to look.
+        of: the name of the file that was being written; any by default.
+    """
+    if is_remote(folder):
+        return  # An object is there or it is not.
+    for leftover in folder.glob(".*.partial*"):
+        found = _PARTIAL.fullmatch(leftover.name)
+        if found is None or of not in (None, found["of"]):
+            continue
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phenodose.errors import CheckpointError
-from phenodose.files import hash_bytes, hash_json, written_aside
+from phenodose.files import clear_partials, hash_bytes, hash_json, written_aside
 from phenodose.learning import augment
 from phenodose.learning.adam import Rates, adam
 from phenodose.learning.ahead import ahead
@@ -154,7 +154,7 @@ def fit(
     prepare(network, plan)
     wanted = targets(data, plan.label_smoothing)
     if work is not None:
-        _clear_half_written(work)
+        clear_partials(work)  # What a kill left of a resume point is three times the size of the weights.
     point = None if work is None else _ResumePoint(work / _RESUME, _key(network, plan, data))
     history = point.restore(network) if point else []
     held_out = _held_out_signal(data.images[data.validation], plan)
@@ -210,16 +210,7 @@ def _key(network: Any, plan: Plan, data: TrainingSet) -> str:
 def drop_resume_point(work: Path) -> None:
     """Remove the resume point of a training whose weights are stored: the optimiser's state is not kept."""
     shutil.rmtree(work / _RESUME, ignore_errors=True)
-    _clear_half_written(work)
-
-
-def _clear_half_written(work: Path) -> None:
-    """Remove what kills left half written; a resume point is three times the size of the weights."""
-    for left_over in work.glob(".*.partial"):
-        if left_over.is_dir():
-            shutil.rmtree(left_over, ignore_errors=True)
-        else:
-            left_over.unlink(missing_ok=True)
+    clear_partials(work)
 
 
 def inputs_hash(data: TrainingSet) -> str:

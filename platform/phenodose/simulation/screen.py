@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from phenodose.errors import InputError, PluginError
-from phenodose.files import written_aside
+from phenodose.files import is_vacant, written_aside
 from phenodose.names import check_screen_id, row_index
 from phenodose.plugins.readouts import Progress, no_progress
 from phenodose.simulation import design, metaseries, plate_reader, spheroid
@@ -159,7 +159,7 @@ def _check_arguments(kind: str, plates: int, drugs: int, seed: int, size_px: int
 
 def _check_folder(folder: Path) -> None:
     """Refuse a folder that holds anything but a simulated screen."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if is_vacant(folder):
         return
     settings = folder / "screen.toml"
     if not (settings.is_file() and settings.read_text(encoding="utf-8").startswith(_MADE_HERE)):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import TableError
-from phenodose.files import hash_json, written_aside
+from phenodose.files import clear_partials, hash_json, written_aside
 from phenodose.places import is_remote
 from phenodose.quality.limits import Limits
 from phenodose.site import read_site
@@ -97,6 +97,7 @@ def rebuild_cohort(store: Store, wait_seconds: float = 600, whole: bool = False)
 def _rebuild(store: Store, whole: bool) -> CohortSummary:
     folder = store.local_copy(store.root / "tables")
     parts = _parts(folder)
+    clear_partials(store.cohort_path.parent, store.cohort_path.name)
     with written_aside(store.cohort_path) as aside:
         known = {} if whole else _begin_with_old(store.local_copy(store.cohort_path), aside, parts)
         with _connected(aside) as con:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError
-from phenodose.files import written_aside
+from phenodose.files import is_vacant, written_aside
 from phenodose.names import row_label
 from phenodose.places import absolute, place, told
 from phenodose.plugins import Progress, no_progress
@@ -69,7 +69,7 @@ def export_plate(
     if type(plate) is not Plate:
         raise InputError(f"{path}: the plate was made elsewhere and is used in place; export it with its own tools.")
     with told(out, "the export cannot be written; make room or give another place, then export again"):
-        if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        if not is_vacant(out):
             raise InputError(f"{out} is already there; choose another name or move it away.")
         with written_aside(out) as aside:
             _write_plate(plate, aside, progress, workers or os.cpu_count() or 1)

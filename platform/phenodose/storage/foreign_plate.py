@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phenodose.errors import InputError, StoreError
-from phenodose.files import write_text
+from phenodose.files import clear_partials, is_vacant, write_text
 from phenodose.names import well_sort_key
 from phenodose.storage.foreign_ngff import ForeignLayout, metadata_hash, open_level, read_layout
 from phenodose.storage.ngff import OWN, ROOT, encoded, group_document, is_intact, own_attributes, sealed
@@ -252,7 +252,7 @@ def make_reference(folder: Path, out: Path, name: str) -> Plate:
     Raises:
         InputError: `folder` is no plate that can be used, or `out` holds something else.
     """
-    if out.exists() and "in_place" not in own_attributes(out) and (not out.is_dir() or any(out.iterdir())):
+    if not is_vacant(out) and "in_place" not in own_attributes(out):
         raise InputError(f"{out} is already there and is no reference to a plate; choose another name or move it away.")
     if str(out) == str(folder) or folder in out.parents:
         raise InputError(f"{out} lies in the plate itself, which is used in place; choose a name outside of {folder}.")
@@ -263,6 +263,7 @@ def make_reference(folder: Path, out: Path, name: str) -> Plate:
     else:
         own = _record(read_layout(folder), name)
     out.mkdir(parents=True, exist_ok=True)
+    clear_partials(out)
     write_text(out / ROOT, encoded(sealed(group_document({OWN: own}))).decode())
     return open_reference(out, own)
 

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import Faults, InputError
+from phenodose.files import is_vacant
 from phenodose.places import absolute, place, told
 from phenodose.plugins import Progress, Reader, no_progress
 from phenodose.storage.ngff import ROOT, own_attributes
@@ -114,7 +115,7 @@ def _check_paths(index: pd.DataFrame, raw: Path) -> None:
 
 def _check_target(out: Path, metadata: dict[str, Any]) -> None:
     """Refuse to write over anything that is not a plate of this project, or over another acquisition."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if is_vacant(out):
         return
     own = own_attributes(out)
     # With the root's attributes damaged, the wells still tell whose plate it is.

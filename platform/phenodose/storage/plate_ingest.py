@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from phenodose.errors import Faults, InputError
-from phenodose.files import hash_json, sync_folder, write_text
+from phenodose.files import clear_partials, hash_json, sync_folder, write_text
 from phenodose.names import row_index, row_label
 from phenodose.places import folders, is_remote, read_bytes, remove_tree, sizes, upload_tree
 from phenodose.plugins import Progress, Reader
@@ -245,9 +245,8 @@ class PlateIngest:
         """Before the first change: the plate says that it is being ingested, and all groups above the wells exist."""
         if self._begun:
             return
-        if not is_remote(self.out):
-            for leftover in (*self.out.glob(".*.partial"), *self.out.glob("*/.*.partial")):
-                leftover.unlink()
+        for folder in (self.out, *(self.out / row for row in self.plan.rows_used)):
+            clear_partials(folder)
         self._write_root(self._static_attributes() | {"status": INGESTING, "wells": {}})
         for row in self.plan.rows_used:
             write_text(self.out / row / ROOT, _ROW.decode())

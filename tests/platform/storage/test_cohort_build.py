@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -163,3 +165,29 @@ def test_parts_are_known_by_name_size_and_time(made_up_cohort: Store, tmp_path: 
     made_up_cohort.table_part("drugs", FULL, "layout").touch()
     after = cohort_build._parts(made_up_cohort.root / "tables")
     assert {part for part in before if before[part] != after[part]} == {("drugs", FULL)}
+
+
+KILLED = """
+import os, signal, sys
+from phenodose.storage import cohort_build
+from phenodose.store import Store
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+cohort_build._make_views = die
+cohort_build.rebuild_cohort(Store.open(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_a_killed_rebuild_costs_neither_the_old_cohort_nor_room(made_up_cohort: Store) -> None:
+    rebuild_cohort(made_up_cohort, whole=True)
+    before = _contents(made_up_cohort)
+    _copy_screen(made_up_cohort, METABOLIC_ONLY, "E_V1_DS1")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(made_up_cohort.root)], check=False)
+    assert done.returncode == -9
+    assert list(made_up_cohort.root.glob(".cohort.duckdb.*.partial"))
+    assert _contents(made_up_cohort) == before
+    assert rebuild_cohort(made_up_cohort).screens_read == ("E_V1_DS1",)
+    assert not list(made_up_cohort.root.glob(".*.partial*"))

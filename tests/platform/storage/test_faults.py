@@ -23,31 +23,55 @@ from phenodose.storage.ingest import ingest_plate
 from phenodose.storage.plate import Plate
 from phenodose.storage.verify import verify_plate
 from phenodose_readers.imagexpress import ImageXpressReader
+from phenodose_readers.ome_zarr import OmeZarrReader
 
 KILLS = int(os.environ.get("PHENODOSE_TEST_KILLS", "3"))
 CORRUPTIONS = int(os.environ.get("PHENODOSE_TEST_CORRUPTIONS", "40"))
 
-# Reads lines `RAW OUT SECONDS`; for each an ingest runs in a fork of its own and is killed after that time.
+# Reads lines `RAW OUT SECONDS` or `RAW OUT #N`; for each an ingest runs in a fork of its own and is killed after that
+# time, or before its N-th change of the folder that `OUT` lies in.
 KILLER = textwrap.dedent("""
     import os, signal, sys, time
     from pathlib import Path
     import filelock, imagecodecs, numcodecs, pandas, tifffile, xxhash, google_crc32c
     from phenodose.storage.ingest import ingest_plate
     from phenodose_readers.imagexpress import ImageXpressReader
+    from phenodose_readers.ome_zarr import OmeZarrReader
+
+    CHANGES = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}
+
+    def die_before_change(number, folder):
+        left = [number]
+
+        def hook(event, args):
+            if event not in CHANGES or (event == "open" and not args[2] & (os.O_WRONLY | os.O_RDWR)):
+                return
+            # An entry of a folder that is being removed is named without its folder.
+            if isinstance(args[0], str | os.PathLike) and (event in ("os.remove", "os.rmdir")
+                    or os.fspath(args[0]).startswith(folder)):
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
 
     for line in sys.stdin:
-        raw, out, seconds = line.split()
+        raw, out, when = line.split()
+        seconds = 600.0 if when.startswith("#") else float(when)
         if "://" in out:
             import s3fs, upath
         child = os.fork()
         if not child:
             code = 1
+            if when.startswith("#"):
+                die_before_change(int(when[1:]), os.path.dirname(out))
             try:
-                ingest_plate(Path(raw), out, ImageXpressReader(), "P1", workers=2)
+                reader = OmeZarrReader() if raw.endswith(".zarr") else ImageXpressReader()
+                ingest_plate(Path(raw), out, reader, "P1", workers=2)
                 code = 0
             finally:
                 os._exit(code)
-        until, killed = time.monotonic() + float(seconds), False
+        until, killed = time.monotonic() + seconds, False
         while True:
             pid, status = os.waitpid(child, os.WNOHANG)
             if pid:
@@ -68,10 +92,10 @@ class Killer:
             [sys.executable, "-c", KILLER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def __call__(self, raw: Path, out: Path | str, seconds: float) -> str:
+    def __call__(self, raw: Path, out: Path | str, when: float | str) -> str:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{raw} {out} {seconds}\n")
+        self._process.stdin.write(f"{raw} {out} {when}\n")
         self._process.stdin.flush()
         return self._process.stdout.readline().strip()
 
@@ -91,7 +115,8 @@ def killer():
 
 
 def ingest(raw, out, **options):
-    return ingest_plate(raw, out, ImageXpressReader(), "P1", **options)
+    reader = OmeZarrReader() if raw.suffix == ".zarr" else ImageXpressReader()
+    return ingest_plate(raw, out, reader, "P1", **options)
 
 
 def check_fates(killer, raw, folder, whole, contents, rng, kills=KILLS):
@@ -117,6 +142,50 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(raw_plate, tmp_path
     raw = raw_plate(wells=["B02", "B03", "C02", "C03"], size=(600, 515))
     ingest(raw, tmp_path / "whole.ome.zarr")
     check_fates(killer, raw, tmp_path, contents(tmp_path / "whole.ome.zarr"), contents, random.Random(1))
+
+
+def check_every_change(killer, raw, out, whole, contents):
+    """Kill an ingest before its first change of the disk, another before its second, and so on; returns how many."""
+    store, before = out.parent, out.parent.with_name("before")
+    store.mkdir(exist_ok=True)
+    shutil.copytree(store, before)
+    for number in range(1, 1000):
+        said = killer(raw, out, f"#{number}")
+        if said != "killed":
+            assert said == "0"
+            return number - 1
+        ingest(raw, out)
+        assert contents(out) == whole, f"killed before change {number}"
+        assert not list(store.rglob("*.partial"))
+        shutil.rmtree(store)
+        shutil.copytree(before, store)
+    raise AssertionError("no end")
+
+
+def test_killed_before_any_change_of_a_new_plate(raw_plate, tmp_path, contents, killer):
+    raw = raw_plate(wells=["B02", "C02"], planes=2)
+    ingest(raw, tmp_path / "whole.ome.zarr")
+    whole = contents(tmp_path / "whole.ome.zarr")
+    assert check_every_change(killer, raw, tmp_path / "store" / "P1.ome.zarr", whole, contents) > 30
+
+
+def test_killed_before_any_change_of_a_plate_that_is_brought_up_to_date(raw_plate, tmp_path, contents, killer):
+    raw, out = raw_plate(wells=["B02", "C02"], planes=2), tmp_path / "store" / "P1.ome.zarr"
+    ingest(raw, out)
+    raw_plate(wells=["B02", "B03"], planes=2, seed=5)
+    for image in raw.rglob("*_C02_*"):
+        image.unlink()
+    ingest(raw, tmp_path / "whole.ome.zarr")
+    whole = contents(tmp_path / "whole.ome.zarr")
+    assert check_every_change(killer, raw, out, whole, contents) > 30
+
+
+def test_killed_before_any_change_of_a_reference(raw_plate, tmp_path, contents, killer):
+    made = tmp_path / "elsewhere" / "P1.ome.zarr"
+    ingest(raw_plate(planes=2), made)
+    ingest(made, tmp_path / "whole.ome.zarr")
+    whole = contents(tmp_path / "whole.ome.zarr")
+    assert check_every_change(killer, made, tmp_path / "store" / "P1.ome.zarr", whole, contents) > 2
 
 
 @pytest.mark.timeout(1800)

@@ -353,7 +353,7 @@ def test_damaged_root_attributes_are_mended(raw_plate, tmp_path, contents):
     ingest(raw, out)
     whole = contents(out)
     (out / "zarr.json").write_bytes(b"\0" * 100)
-    (out / ".zarr.json.0123.partial").touch()
+    (out / ".zarr.json.0123abcd.partial").touch()
     with pytest.raises(StoreError, match="its attributes are damaged"):
         Plate.open(out)
     assert ingest(raw, out).wells_written == []
