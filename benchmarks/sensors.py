@@ -52,12 +52,13 @@ class _Ticks:
     def tell(self, name: str) -> None:
         """Tick until nothing is new, and print the longest tick on the way and one more, with nothing to do."""
         cursor: str | None = None
+        before: str | None = ""
         longest = (0.0, 0.0, 0)
-        quiet = 0
-        while quiet < 2:  # a tick without news may have run out of time before it came to the end
+        events = 1
+        while events or cursor != before:  # a tick without news may have run out of time: then its cursor moves
+            before = cursor
             cost, events, cursor = self._tick(name, cursor)
             longest = max(longest, cost)
-            quiet = 0 if events else quiet + 1
         cost, _, _ = self._tick(name, cursor)
         _print(name, "longest", longest)
         _print(name, "nothing new", cost)

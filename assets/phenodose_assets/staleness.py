@@ -91,12 +91,13 @@ def stale_sensor(job: Any) -> dg.SensorDefinition:
         graph, requests = context.repository_def.asset_graph, []
         busy = {run.tags.get("dagster/partition") for run in _unfinished(context.instance)}
         turn = _Changed(context.instance, graph, context.cursor)
+        try:
+            look = Staleness(context.instance, graph)
+        except ImportError as error:
+            context.log.error(f"{_OTHER_DAGSTER} ({error})")
+            return dg.SkipReason(_OTHER_DAGSTER)
         for screen in in_time(sorted(turn.waiting - busy)):
-            try:
-                stale = first_stale(context.instance, graph, screen)
-            except ImportError as error:
-                context.log.error(f"{_OTHER_DAGSTER} ({error})")
-                return dg.SkipReason(_OTHER_DAGSTER)
+            stale = look.first_stale(screen)
             turn.waiting.remove(screen)
             if stale:
                 run_key = f"{screen}:{hash_json({key.to_user_string(): why for key, why in stale.items()})}"
@@ -106,39 +107,59 @@ def stale_sensor(job: Any) -> dg.SensorDefinition:
     return stale_screens
 
 
-def first_stale(instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], screen: str) -> dict[dg.AssetKey, list[str]]:
-    """The stale assets of a screen that no other stale asset comes before.
+class Staleness:
+    """What is stale, as of now: what has been read once, of any screen, is not asked for again.
 
-    An asset that is stale for the only reason that a plugin was installed beside those it takes is left out, until that
-    plugin's product is there.
+    Made anew for every tick. What happens meanwhile is an event after those that the tick began with, so that the
+    next one looks at its screen.
 
-    Returns:
-        Why each is stale, one text a cause; a new change makes other texts, and so does a product made since.
+    Raises:
+        ImportError: Dagster has moved what it knows of staleness.
     """
-    from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleCauseCategory, StaleStatus
-    from dagster._core.loader import LoadingContextForTest
 
-    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-    stale: dict[dg.AssetKey, list[str]] = {}
-    for key in graph.toposorted_asset_keys:
-        if not graph.get(key).is_partitioned or not graph.get(key).is_materializable:
-            continue
-        if resolver.get_status(key, screen) is not StaleStatus.STALE:
-            continue
+    def __init__(self, instance: dg.DagsterInstance, graph: BaseAssetGraph[Any]) -> None:
+        from dagster._core.definitions.data_version import CachingStaleStatusResolver
+        from dagster._core.loader import LoadingContextForTest
+
+        self._instance, self._graph = instance, graph
+        self._resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+
+    def first_stale(self, screen: str) -> dict[dg.AssetKey, list[str]]:
+        """The stale assets of a screen that no other stale asset comes before.
+
+        An asset that is stale for the only reason that a plugin was installed beside those it takes is left out, until
+        that plugin's product is there.
+
+        Returns:
+            Why each is stale, one text a cause; a new change makes other texts, and so does a product made since.
+        """
+        graph, stale = self._graph, {}
+        for key in graph.toposorted_asset_keys:
+            if (
+                graph.get(key).is_partitioned
+                and graph.get(key).is_materializable
+                and (causes := self._causes(key, screen))
+            ):
+                made = self._instance.get_latest_data_version_record(key, False, screen)
+                stale[key] = [*causes, f"since {made.storage_id if made else None}"]
+        return {key: why for key, why in stale.items() if not stale.keys() & graph.get_ancestor_asset_keys(key)}
+
+    def _causes(self, key: dg.AssetKey, screen: str) -> list[str]:
+        from dagster._core.definitions.data_version import StaleCauseCategory, StaleStatus
+
+        if self._resolver.get_status(key, screen) is not StaleStatus.STALE:
+            return []
         causes = []
-        for cause in resolver.get_stale_causes(key, screen):
+        for cause in self._resolver.get_stale_causes(key, screen):
             version = ""
             if cause.dependency is not None:
-                version = _version(instance, cause.dependency)
+                version = _version(self._instance, cause.dependency)
                 if cause.category is StaleCauseCategory.DEPENDENCIES and not version:
                     continue
             elif cause.category is StaleCauseCategory.CODE:
-                version = str(graph.get(key).code_version)
+                version = str(self._graph.get(key).code_version)
             causes.append(f"{cause.category.value} {cause.reason} {cause.dependency_asset_key} {version}")
-        if causes:
-            made = instance.get_latest_data_version_record(key, False, screen)
-            stale[key] = [*causes, f"since {made.storage_id if made else None}"]
-    return {key: why for key, why in stale.items() if not stale.keys() & graph.get_ancestor_asset_keys(key)}
+        return causes
 
 
 def _version(instance: dg.DagsterInstance, key: AssetKeyPartitionKey) -> str:
