@@ -56,7 +56,7 @@ def ranking_bars(
         axes.axvline(threshold, color=palette.INK, linestyle=":", linewidth=1, label=f"hit from {threshold:g}")
     axes.set_yticks(places, [_short(str(name)) for name in best["drug"]])
     axes.tick_params(axis="y", length=0)
-    legend(axes, loc="lower right")
+    legend(axes, "lower right")
     return figure_png(figure)
 
 
@@ -94,7 +94,7 @@ def dose_response_plot(
     axes.set_xscale("log")
     low, high = float(inhibition[drawable].min()), float(inhibition[drawable].max())
     axes.set_ylim(min(-20.0, low - 5), max(120.0, high + 5))
-    legend(axes, loc="upper left")
+    legend(axes, "upper left")
     return figure_png(figure)
 
 

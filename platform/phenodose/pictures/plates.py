@@ -130,12 +130,12 @@ def plate_heatmap(
     empty_y, empty_x = np.nonzero(present & ~np.isfinite(values))
     if len(empty_x):
         axes.scatter(empty_x, empty_y, marker="x", s=8, linewidths=0.6, color=palette.GREY, label="left out")
-        legend(axes, loc="upper right", bbox_to_anchor=(1.0, 1.12))
+        legend(axes, "upper right", bbox_to_anchor=(1.0, 1.12))
     doubtful = frame[frame["flag"].notna()] if "flag" in frame else frame.iloc[:0]
     if len(doubtful):
         x, y = doubtful["column"].to_numpy() - 1, [row_index(str(label)) for label in doubtful["row"]]
         axes.scatter(x, y, marker="o", s=22, facecolors="none", edgecolors="#D55E00", linewidths=1.1, label="doubtful")
-        legend(axes, loc="upper right", bbox_to_anchor=(1.0, 1.12), ncols=2)
+        legend(axes, "upper right", bbox_to_anchor=(1.0, 1.12), ncols=2)
     tidy(axes, title)
     axes.spines[:].set_visible(False)
     axes.set_xticks(range(n_columns), [str(c + 1) if n_columns <= 12 or c % 2 == 0 else "" for c in range(n_columns)])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,9 @@ _DPI = 100
 #: Of 100. A picture of cells shows no blocks yet, and has a third of the bytes of its PNG.
 _JPEG_QUALITY = 85
 _FONT_PT = 7.5
+
+#: Where a legend is.
+Corner = Literal["upper left", "upper center", "upper right", "lower right"]
 
 
 def new_figure(width_px: int, height_px: int) -> Figure:
@@ -38,11 +41,17 @@ def tidy(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend(axes: Axes, **options: Any) -> None:
-    """A small legend without a frame, if anything on the axes has a label."""
+def legend(axes: Axes, loc: Corner, **options: Any) -> None:
+    """A small legend without a frame, if anything on the axes has a label.
+
+    Args:
+        axes: what is explained.
+        loc: where; matplotlib's "best" is not among them, as it takes seconds with many points.
+        options: more of `Axes.legend`.
+    """
     handles, labels = axes.get_legend_handles_labels()
     if labels:
-        axes.legend(handles, labels, fontsize=_FONT_PT - 0.5, frameon=False, **options)
+        axes.legend(handles, labels, loc=loc, fontsize=_FONT_PT - 0.5, frameon=False, **options)
 
 
 def say(axes: Axes, message: str) -> None:

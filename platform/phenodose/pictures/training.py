@@ -42,7 +42,7 @@ def training_curve(
     accuracy.set_ylim(-0.03, 1.03)
     tidy(loss, x="epoch", y="loss")
     tidy(accuracy, x="epoch", y="accuracy")
-    legend(loss)
+    legend(loss, "upper right")
     return figure_png(figure)
 
 

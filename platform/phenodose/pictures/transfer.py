@@ -54,5 +54,5 @@ def transfer_curves(rows: pd.DataFrame, title: str = "", width_px: int = 900) ->
                 linestyle="--" if weights == "none" else "-",
                 label=f"{backbone}, {'random start' if weights == 'none' else weights}",
             )
-        legend(axes)
+        legend(axes, "upper right" if column == "validation_loss" else "lower right")
     return figure_png(figure)

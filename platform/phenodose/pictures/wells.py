@@ -55,7 +55,7 @@ def viability_histogram(
     for axes in (every, controls):
         for limit in limits or ():
             axes.axvline(limit, color=palette.INK, linestyle=":", linewidth=1)
-        legend(axes)
+        legend(axes, "upper center")
     return figure_png(figure)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -140,7 +139,6 @@ def test_a_changed_number_changes_the_fingerprint_and_equal_input_does_not(value
 
 READER = """
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -233,15 +231,14 @@ def test_what_is_wrong_with_a_folder_is_no_fault_of_its_reader(their_reader: Pat
 
 
 def test_a_reader_that_never_answers_costs_its_limit_once(their_reader: Path) -> None:
-    (their_reader / "sniff").write_text("endless")
     limits = PluginLimits(sniff_seconds=1)
     for name in ("B02_z1.tif", "one.tif"):
         (their_reader / name).write_bytes(b"")
-    for _ in range(2):
-        clock = time.monotonic()
+    for answer in ("endless", "0.9"):
+        (their_reader / "sniff").write_text(answer)
+        # Who did not answer is not asked again: the second answer would have been taken.
         with pytest.raises(InputError, match=r"no installed reader knows .*'theirs' .* it was ended after 1 s"):
             choose_reader(their_reader, registry(), limits=limits)
-    assert time.monotonic() - clock < 1
 
 
 def test_one_process_sniffs_at_all_folders(their_reader: Path) -> None:

@@ -26,7 +26,7 @@ PARAMETERS: dict[str, Any] = {
     "inference_copies": 2,
     "resume_every_s": 0.0,
 }
-#: Trains all phases of the folder it is given, telling every epoch.
+#: Trains all phases of the folder it is given; tells every epoch, and waits for a line before it goes on.
 CHILD = """
 import json, sys
 from pathlib import Path
@@ -41,7 +41,7 @@ for phase in readout.phases:
     with np.load(folder / f"{phase.name}.npz") as held:
         arrays = dict(held)
     data = TrainingSet(**arrays, wells=tuple(f"P1/B{n:02d}" for n in range(len(arrays["labels"]))))
-    tell = lambda done, total, message: print(phase.name, done, flush=True)
+    tell = lambda done, total, message: (print(phase.name, done, flush=True), sys.stdin.readline())
     out = folder / phase.name
     readout.train(phase, data, parent, out, tell)
     parent = out
@@ -76,7 +76,8 @@ def uninterrupted(folder: Path) -> list[bytes]:
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", CHILD, str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.slow
@@ -90,12 +91,15 @@ def test_sigkill_in_every_phase_costs_no_bit(tmp_path: Path) -> None:
     for phase in (*PHASES, None):
         kill_at, first = int(rng.integers(1, EPOCHS)), True
         with start(tmp_path) as child:
+            assert child.stdin is not None
             assert child.stdout is not None
             for line in child.stdout:
                 name, epoch = line.split()
                 # It goes on where it was killed: what was told of is not trained again.
                 assert not first or (PHASES.index(name), int(epoch)) > told
                 first, told = False, (PHASES.index(name), int(epoch))
+                child.stdin.write("\n")
+                child.stdin.flush()
                 if name == phase and int(epoch) == kill_at:
                     time.sleep(rng.uniform(0, 0.05))
                     child.kill()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -248,3 +250,16 @@ def test_a_thumbnail_is_brighter_where_the_value_is_higher() -> None:
     frame = pd.DataFrame({"row": ["A", "A"], "column": [1, 2], "value": [0.1, 0.9]})
     shown = pixels(pictures.plate_thumbnail(frame, limits=(0.0, 1.0))).astype(int)
     assert shown[0, 4].sum() > shown[0, 0].sum()
+
+
+def test_every_legend_has_its_place() -> None:
+    """Without `loc`, matplotlib tries all places against all points: seconds of work, and a warning when busy."""
+    package = Path(pictures.__file__).parents[1]
+    calls = [
+        (path.name, call.lineno, len(call.args) > 1 or any(word.arg == "loc" for word in call.keywords))
+        for path in package.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "legend"
+    ]
+    assert len(calls) > 5
+    assert [call for call in calls if not call[2]] == []

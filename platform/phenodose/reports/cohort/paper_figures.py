@@ -124,7 +124,7 @@ def _draw_raw(rows: pd.DataFrame) -> Figure:
         axes.set_xlabel("raw viability", fontsize=9)
         axes.set_ylabel("wells, highest bin = 1", fontsize=9)
         axes.tick_params(labelsize=8)
-        axes.legend(fontsize=7.5, frameon=False)
+        axes.legend(fontsize=7.5, frameon=False, loc="upper center")
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
