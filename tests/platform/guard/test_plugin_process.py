@@ -139,6 +139,7 @@ def test_a_changed_number_changes_the_fingerprint_and_equal_input_does_not(value
 
 READER = """
 import os
+import time
 from pathlib import Path
 
 import numpy as np
