@@ -38,6 +38,7 @@ AS_MEASURED = {
     "epochs_phase2": 20,
     "epochs_phase3": 10,
     "learning_rate_phase2": 2e-4,
+    "learning_rate_decay": "none",
 }
 
 

@@ -76,6 +76,7 @@ class CnnReadout(StagedReadout):
 
         The network starts random, so phase I has the learning rate of training from scratch, and phase II half of
         it and more epochs: a screen whose cells die in another way than those of phase I has much to learn anew.
+        There it falls towards 0: with a constant one, the last few steps decided what some screens looked like.
         Its feature maps are averaged: a few dozen control wells cannot teach what each place of an image means.
         Blends of controls teach it the scale between alive and dead, and it is asked about augmented copies because
         it has seen no other images.
@@ -91,6 +92,7 @@ class CnnReadout(StagedReadout):
             "learning_rate_phase1": 1e-3,
             "learning_rate_phase2": 5e-4,
             "learning_rate_phase3": 5e-4,
+            "learning_rate_decay": "cosine",
             "batch_size": 8,
             "mixup_fraction": 0.8,
             "inference_copies": 16,
@@ -240,6 +242,7 @@ class CnnReadout(StagedReadout):
             adam_as_batch_1=p.adam_as_batch_1,
             inference_copies=p.inference_copies,
             device_images_mb=p.device_images_mb,
+            learning_rate_decay=p.learning_rate_decay if phase.parent else "none",
         )
 
     def _augmentation(self) -> Augmentation:

@@ -59,6 +59,13 @@ class CnnParameters(Parameters):
     learning_rate_phase1: float = Field(default=1e-7, gt=0, le=1, description="Learning rate of Adam in phase I")
     learning_rate_phase2: float = Field(default=3e-7, gt=0, le=1, description="Learning rate of Adam in phase II")
     learning_rate_phase3: float = Field(default=3e-7, gt=0, le=1, description="Learning rate of Adam in phase III")
+    learning_rate_decay: Literal["none", "cosine"] = Field(
+        default="none",
+        description=(
+            "Learning rate from epoch to epoch of phases II and III: none keeps it, cosine lets it fall towards 0; in "
+            "phase I it is kept, so that a training of fewer epochs is the beginning of a longer one"
+        ),
+    )
     batch_size: int = Field(default=1, ge=1, le=1024, description="Images a training step")
     adam_as_batch_1: bool = Field(
         default=False,

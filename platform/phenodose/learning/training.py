@@ -11,6 +11,7 @@ the same whether or not the training was interrupted before it.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Generator, Iterator
@@ -18,7 +19,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -37,6 +38,8 @@ from phenodose.plugins.readouts import Progress, no_progress, tell_epoch
 if TYPE_CHECKING:
     from phenodose.plugins.readouts import TrainingSet
 
+#: How the learning rate changes from epoch to epoch.
+Decay = Literal["none", "cosine"]
 #: Held-out images at once, unless batches are larger.
 _HELD_OUT = 8
 #: Augmented copies of a held-out image that are asked about after each epoch, at most: they cost as much as training.
@@ -52,7 +55,7 @@ class Plan:
         phase: name of the phase; part of the key of all random numbers.
         backbone: name of the backbone, for its preprocessing.
         epochs: passes over the training wells.
-        learning_rate: learning rate of Adam, constant.
+        learning_rate: learning rate of Adam in the first epoch.
         batch_size: images a step.
         label_smoothing: alpha; controls are trained to 1 - alpha / 2 and alpha / 2.
         augmentation: ranges of the augmentation.
@@ -64,6 +67,7 @@ class Plan:
             the same way, with at most 4 copies. 0 asks about the images as they are.
         device_images_mb: megabytes of images that are put on the device once and augmented there; a phase with more
             goes there 64 images at a time. None is `chunks.GPU_IMAGES_MB` on a GPU and 0 on processors.
+        learning_rate_decay: none, or cosine: the learning rate falls from epoch to epoch, towards 0 after the last.
     """
 
     phase: str
@@ -79,6 +83,16 @@ class Plan:
     adam_as_batch_1: bool = False
     inference_copies: int = 0
     device_images_mb: int | None = None
+    learning_rate_decay: Decay = "none"
+
+    def learning_rate_in(self, epoch: int) -> float:
+        """Learning rate of Adam in an epoch, counted from 0.
+
+        Source of the half cosine: Loshchilov and Hutter 2017, SGDR, equation 5, without restarts.
+        """
+        if self.learning_rate_decay == "none":
+            return self.rates.learning_rate
+        return self.rates.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.epochs))
 
     @property
     def rates(self) -> Rates:
@@ -173,7 +187,7 @@ def fit(
                 point.save(network, history)
                 saved_at = time.monotonic()
             said = f"{plan.phase}: loss {entry['loss']:.4f}, accuracy {entry['accuracy']:.3f}"
-            tell_epoch(progress, epoch + 1, plan.epochs, said, {**entry, "learning_rate": plan.learning_rate})
+            tell_epoch(progress, epoch + 1, plan.epochs, said, {**entry, "learning_rate": plan.learning_rate_in(epoch)})
     return history
 
 
@@ -195,7 +209,8 @@ def train_epochs(network: Any, data: TrainingSet, plan: Plan, first_epoch: int =
     chunks = Chunks(data, plan, targets(data, plan.label_smoothing))
     train = steps(network, chunks.make)
     with closing(ahead(chunks.from_epoch(first_epoch))) as coming:
-        for _ in range(first_epoch, plan.epochs):
+        for epoch in range(first_epoch, plan.epochs):
+            network.optimizer.learning_rate = plan.learning_rate_in(epoch)
             yield _epoch(train, islice(coming, chunks.in_an_epoch))
 
 

@@ -18,7 +18,7 @@ from phenodose.learning.augment import Augmentation
 from phenodose.learning.backbones import BACKBONES, Architecture, build, initialise
 from phenodose.learning.intensity import IntensityMode
 from phenodose.learning.preprocess import network_input
-from phenodose.learning.training import Plan, auroc, drop_resume_point, fit, inputs_hash, least_loss, targets
+from phenodose.learning.training import Decay, Plan, auroc, drop_resume_point, fit, inputs_hash, least_loss, targets
 from phenodose.plugins import TrainingSet
 
 MICRO = Architecture.of("micro", (16, 16, 3), widths=(4, 4), dense=(4,))
@@ -56,6 +56,31 @@ def trained(
     network = new_network(precision=precision)
     history = fit(network, wells() if data is None else data, plan, **more)
     return network.get_weights(), history
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_the_learning_rate_falls_along_a_half_cosine_if_told(precision: str) -> None:
+    told: list[float] = []
+
+    class Listener:
+        def __call__(self, done: int, total: int, message: str) -> None: ...
+
+        def epoch(self, done: int, total: int, message: str, figures: Any) -> None:
+            told.append(figures["learning_rate"])
+
+    plan = replace(PLAN, learning_rate_decay="cosine")
+    network = new_network(precision=precision)
+    fit(network, wells(), plan, progress=Listener())
+    assert told == pytest.approx([1e-3 * 0.5 * (1 + np.cos(np.pi * epoch / 4)) for epoch in range(4)])
+    assert float(network.optimizer.learning_rate) == pytest.approx(told[-1])
+    assert replace(PLAN, batch_size=4, adam_as_batch_1=True).learning_rate_in(3) == pytest.approx(2e-3)
+
+
+def test_the_first_epoch_is_the_same_with_and_without_decay_and_the_next_is_not() -> None:
+    _, constant = trained()
+    _, falling = trained(replace(PLAN, learning_rate_decay="cosine"))
+    assert falling[0] == constant[0]
+    assert falling[1]["loss"] != constant[1]["loss"]
 
 
 def test_controls_are_trained_to_0_8_and_0_2_so_that_no_loss_is_below_0_50040() -> None:
@@ -102,10 +127,13 @@ def test_the_same_training_gives_the_same_bits() -> None:
     assert not all(np.array_equal(mine, other) for mine, other in zip(first, other_seed, strict=True))
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
-def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path, precision: str) -> None:
+@pytest.mark.parametrize(
+    ("precision", "decay"), [("float32", "none"), ("float32", "cosine"), ("mixed_float16", "none")]
+)
+def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path, precision: str, decay: Decay) -> None:
     """With float16 the scale of the loss is a part of the state too."""
-    whole, history = trained(precision=precision)
+    plan = replace(PLAN, learning_rate_decay=decay)
+    whole, history = trained(plan, precision=precision)
 
     class Killed(Exception):
         pass
@@ -115,9 +143,10 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path, p
             raise Killed
 
     with pytest.raises(Killed):
-        trained(precision=precision, work=tmp_path, resume_every_s=0, progress=kill_after_the_third_epoch)
+        trained(plan, precision=precision, work=tmp_path, resume_every_s=0, progress=kill_after_the_third_epoch)
     told: list[int] = []
     resumed, resumed_history = trained(
+        plan,
         precision=precision,
         work=tmp_path,
         resume_every_s=0,
