@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import BusyError, CheckpointError, NotMade, PluginError
-from phenodose.files import written_aside
+from phenodose.files import clear_partials, written_aside
 from phenodose.guard.plugin_process import fault_of, foreign
 from phenodose.guard.results import result_fault
 from phenodose.guard.worker import words_of
@@ -193,8 +193,8 @@ def forget_work(store: Store, screen: str, readout: str, phase: str) -> None:
     here = store.here(place)
     # A busy one: another process trains there by now.
     with suppress(BusyError), _locked(store, screen, place):
-        for left_over in (_work_folder(here), *here.parent.glob(f".{here.name}.*.partial")):
-            shutil.rmtree(left_over, ignore_errors=True)
+        shutil.rmtree(_work_folder(here), ignore_errors=True)
+        clear_partials(here.parent, here.name)
 
 
 def _controls(asked: Training, n_wells: int) -> Controls:

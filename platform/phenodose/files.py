@@ -21,6 +21,8 @@ from phenodose.places import is_remote, upload, upload_tree
 
 #: What `written_aside` calls a file on its way, and what DuckDB lays beside it; a process that is killed leaves it.
 _PARTIAL = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.partial(\.wal|\.tmp)?")
+#: What it calls a folder that a new one is about to take the place of.
+_OLD = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.old")
 
 
 def is_vacant(path: Path) -> bool:
@@ -33,20 +35,31 @@ def is_vacant(path: Path) -> bool:
 def clear_partials(folder: Path, of: str | None = None) -> None:
     """Remove what killed processes left half written in `folder`; only who holds its lock may do so.
 
+    A folder that had made room for a new one comes back, if the new one did not take its place any more.
+
     Args:
         folder: where to look.
-        of: the name of the file that was being written; any by default.
+        of: the name of the file or folder that was being written; any by default.
     """
     if is_remote(folder):
         return  # An object is there or it is not.
-    for leftover in folder.glob(".*.partial*"):
-        found = _PARTIAL.fullmatch(leftover.name)
-        if found is None or of not in (None, found["of"]):
-            continue
+    for leftover, name in _left(folder, _OLD, of):
+        if (folder / name).exists():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.rename(folder / name)
+            sync_folder(folder)
+    for leftover, _ in _left(folder, _PARTIAL, of):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+
+
+def _left(folder: Path, pattern: re.Pattern[str], of: str | None) -> list[tuple[Path, str]]:
+    """What lies in a folder under such a name, and of what it is."""
+    found = [(child, pattern.fullmatch(child.name)) for child in folder.glob(".*")]
+    return [(child, match["of"]) for child, match in found if match and of in (None, match["of"])]
 
 
 def sync_folder(folder: Path) -> None:

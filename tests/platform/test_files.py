@@ -34,7 +34,47 @@ def test_a_folder_with_nothing_but_what_a_kill_left_is_vacant(tmp_path, kind):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["notes.txt", ".hidden", "a.partial", ".movie.partial", ".x.0123abcd.partial.txt"])
+REPLACED = """
+import os, signal, sys
+from pathlib import Path
+from phenodose.files import written_aside
+
+def die_before_a_change(event, args):
+    if event in ("os.rename", "os.rmdir", "os.remove"):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+left = [int(sys.argv[2])]
+with written_aside(Path(sys.argv[1])) as aside:
+    aside.mkdir()
+    (aside / "weights").write_text("new")
+    sys.addaudithook(die_before_a_change)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_a_folder_that_is_being_replaced_survives_a_kill_before_any_change(tmp_path):
+    found = []
+    for number in range(1, 10):
+        place = tmp_path / str(number) / "resume"
+        place.mkdir(parents=True)
+        (place / "weights").write_text("old")
+        done = subprocess.run([sys.executable, "-c", REPLACED, str(place), str(number)], check=False)
+        clear_partials(place.parent)
+        assert [child.name for child in place.parent.iterdir()] == ["resume"]
+        found.append((place / "weights").read_text())
+        if not done.returncode:
+            break
+    assert not done.returncode  # the last one was not killed
+    # Before either rename the old one is there; then the new one, while the old one is removed.
+    assert found[:2] == ["old", "old"]
+    assert set(found[2:]) == {"new"}
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", ".hidden", "a.partial", ".movie.partial", ".x.0123abcd.partial.txt", ".x.old"]
+)
 def test_files_of_others_are_neither_passed_over_nor_removed(tmp_path, name):
     (tmp_path / name).write_text("mine")
     assert not is_vacant(tmp_path)
