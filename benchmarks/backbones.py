@@ -27,8 +27,8 @@ from scipy.stats import pearsonr
 from phenodose.learning import backbones
 from phenodose.learning.normalisation import take_statistics
 from phenodose.learning.preprocess import network_input, to_signal
-from phenodose.learning.staging import training_set
 from phenodose.learning.training import auroc
+from phenodose.learning.training_sets import training_set
 from phenodose.plugins import TrainingSet
 from phenodose.simulation.spheroid import Optics, illumination, render_stack
 from phenodose.viability.controls import Controls

@@ -20,10 +20,10 @@ import numpy as np
 from ingest_ways import stacks
 from raw_plate import write_plate
 
-from phenodose.storage.plate_writer import plane_hash
-from phenodose.storage.pyramid import halve_and_sum
-from phenodose.storage.shard import CHUNK_PX, _codec, _crc32c
-from phenodose.storage.tiff import read_page
+from phenodose.plates.pyramid import halve_and_sum
+from phenodose.plates.shard import CHUNK_PX, _codec, _crc32c
+from phenodose.plates.tiff import read_page
+from phenodose.plates.well_writer import plane_hash
 
 PLATE_PLANES, REPEATS = 8 * 24, 5
 

@@ -49,8 +49,8 @@ def copy(raw: Path, out: Path, pool: Executor) -> None:
 
 def phenodose(raw: Path, out: Path, pool: Executor) -> None:
     """The project's own ingest: checksums of sources, chunks and files, MIP, pyramid, fsync, crash safety."""
+    from phenodose.plates.ingest import ingest_plate
     from phenodose.plugins import choose_reader, registry
-    from phenodose.storage.ingest import ingest_plate
 
     ingest_plate(raw, out, choose_reader(raw, registry()), "P1")
 
@@ -85,7 +85,7 @@ def _zarr_well(folder: Path, paths: list[Path]) -> None:
     import zarr
     from zarr.codecs import BloscCodec
 
-    from phenodose.storage.pyramid import halve
+    from phenodose.plates.pyramid import halve
 
     pixels = read_stack(paths)
     group = zarr.open_group(folder, mode="w", zarr_format=3)

@@ -19,7 +19,7 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 from phenodose.learning import backbones
-from phenodose.learning.staging import training_set
+from phenodose.learning.training_sets import training_set
 from phenodose.simulation.spheroid import Optics, illumination, render_stack
 from phenodose.viability.controls import Controls
 from phenodose_readouts.cnn import CnnReadout

@@ -88,9 +88,9 @@ def _guard(folder: Path, rounds: int) -> str:
     from phenodose.dose_response.fit import fit_curves
     from phenodose.dose_response.points import CurvePoints
     from phenodose.dose_response.scoring import score_curves
-    from phenodose.guard.limits import PluginLimits
-    from phenodose.guard.plugin_process import guarded
     from phenodose.plugins import registry
+    from phenodose.sandbox.plugin_process import sandboxed
+    from phenodose.settings.plugin_limits import PluginLimits
 
     sys.path.insert(0, str(folder))
     registry.cache_clear()
@@ -104,7 +104,7 @@ def _guard(folder: Path, rounds: int) -> str:
     for _ in range(rounds):
         for way, taken in ways.items():
             clock, before = time.monotonic(), _used()
-            plugin = scorer({}) if way.startswith("in ") else guarded(scorer, {}, PluginLimits())
+            plugin = scorer({}) if way.startswith("in ") else sandboxed(scorer, {}, PluginLimits())
             score_curves(curves, plugin)
             del plugin
             taken.append((time.monotonic() - clock, _used() - before))

@@ -24,13 +24,13 @@ import pandas as pd
 from thousand_screens import DRUGS, PLATES, READOUTS, write_store
 
 from phenodose.dose_response.curves import CurveBatch
-from phenodose.files import write_text
+from phenodose.io.files import write_text
+from phenodose.plates.ingest import ingest_plate
 from phenodose.reports import patient
 from phenodose.reports.activation import METHOD, OF_CLASS
-from phenodose.storage.activation_maps import StoredMap, maps_folder, write_maps
-from phenodose.storage.ingest import ingest_plate
-from phenodose.store import Store
-from phenodose.stored_curves import curves_key, write_points
+from phenodose.store.activation_maps import StoredMap, maps_folder, write_maps
+from phenodose.store.curves import curves_key, write_points
+from phenodose.store.store import Store
 from phenodose.tables import CURVE_FIT_COLUMNS, TABLES
 from phenodose_readers.pattern import PatternReader
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from phenodose.learning.staging import training_set
+from phenodose.learning.training_sets import training_set
 from phenodose.plugins import WellFeatures
 from phenodose.simulation.in_memory import ScreenInMemory, simulate_in_memory
 from phenodose.simulation.morphology import MORPHOLOGIES

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from phenodose.names import row_label
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
 READOUTS = ("ctg", "mean_of_stack", "cnn_phase2", "cnn_phase3")

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from phenodose.simulation import simulate_screen
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 SCREEN, WAYS = "WAYS_CE", ("inline", "process")
 #: Trains phase I; tells CPU seconds and memory of this process (VmRSS of /proc) and of the processes it started.
@@ -24,8 +24,8 @@ RUN = """
 import json, resource, sys
 from pathlib import Path
 import dagster as dg
-from phenodose.store import Store
-from phenodose_assets.launch import materialize_screen
+from phenodose.store.store import Store
+from phenodose_assets.run import materialize_screen
 
 root, screen, way, select, seed = sys.argv[1:]
 with dg.DagsterInstance.ephemeral() as instance:

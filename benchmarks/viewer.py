@@ -21,9 +21,9 @@ import numpy as np
 import tifffile
 
 from phenodose.names import row_index, row_label
-from phenodose.storage.ingest import ingest_plate
-from phenodose.storage.pyramid import area_average
-from phenodose.store import Store
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.pyramid import area_average
+from phenodose.store.store import Store
 from phenodose.viewer.mosaics import tile_px
 from phenodose.viewer.plates import ScreenPlates
 from phenodose.viewer.server import ViewerServer

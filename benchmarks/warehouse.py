@@ -24,9 +24,9 @@ import pandas as pd
 import pyarrow.dataset as ds
 from thousand_screens import write_store
 
-from phenodose.storage.cohort_build import rebuild_cohort
-from phenodose.storage.warehouse import query
-from phenodose.store import Store
+from phenodose.cohort.build import rebuild_cohort
+from phenodose.cohort.query import query
+from phenodose.store.store import Store
 
 PAGE = Path(__file__).parents[1] / "docs" / "sql_cookbook.md"
 #: Names of the page -> names of the store.

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from phenodose.storage.cohort_build import rebuild_cohort
-from phenodose.store import Store
+from phenodose.cohort.build import rebuild_cohort
+from phenodose.store.store import Store
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and `dagster dev` then ends by
 # neither INT nor TERM; with Python's own handler, children start with the default again.
@@ -131,7 +131,7 @@ def _s3_server() -> Iterator[Any]:
 @pytest.fixture
 def s3(_s3_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """An S3 server that answers everything, reached through the environment; the bucket `bucket` is empty."""
-    from phenodose.places import place
+    from phenodose.io.places import place
 
     for name, value in (
         ("AWS_ACCESS_KEY_ID", "test"),

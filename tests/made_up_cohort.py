@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from phenodose.names import well_name
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"

@@ -16,23 +16,23 @@ from typing import Any
 import dagster as dg
 
 from phenodose.plugins import Registry, StagedReadout, registry
-from phenodose_assets import (
+from phenodose_assets.assets import (
+    checkpoints,
     cohort,
-    ingest,
-    models,
-    phenotypes,
-    readouts,
-    reports,
+    embeddings,
+    patient_report,
+    plate_images,
+    pseudo_rgb,
     scores,
-    sensors,
-    staleness,
-    tensors,
+    viability,
 )
-from phenodose_assets.faulty import faulty_assets
-from phenodose_assets.network_process import network_process
-from phenodose_assets.outside import Outside
+from phenodose_assets.assets.curves import curve_assets
+from phenodose_assets.external import ExternalInput
+from phenodose_assets.graph.broken_plugins import broken_plugin_assets
+from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
+from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
-from phenodose_assets.screen_asset import OWNER, ScreenAsset
+from phenodose_assets.sensors import new_screens, stale_screens
 
 log = logging.getLogger("phenodose_assets")
 
@@ -59,21 +59,21 @@ def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
     staged = {name: cls for name, cls in readout_classes.items() if issubclass(cls, StagedReadout)}
     for problem in plugins.problems():
         _tell(problem.error)
-    viabilities = _usable(readouts.viability_assets(readout_classes))
-    curves = scores.curve_assets(viabilities)
+    viabilities = _usable(viability.viability_assets(readout_classes))
+    curves = curve_assets(viabilities)
     scored = _usable(scores.score_assets(plugins.usable("scorer"), curves))
-    maps = _usable(phenotypes.embedding_assets(plugins.usable("embedder"), staged))
+    maps = _usable(embeddings.embedding_assets(plugins.usable("embedder"), staged))
     usable = [
-        *ingest.ingest_assets(),
-        *tensors.tensor_assets(),
-        *_usable(models.checkpoint_assets(staged)),
+        *plate_images.ingest_assets(),
+        *pseudo_rgb.tensor_assets(),
+        *_usable(checkpoints.checkpoint_assets(staged)),
         *viabilities,
         *curves,
         *scored,
         *maps,
-        *reports.report_assets([*viabilities, *curves, *scored, *maps]),
+        *patient_report.report_assets([*viabilities, *curves, *scored, *maps]),
     ]
-    return _usable([*usable, *faulty_assets(plugins.problems())])
+    return _usable([*usable, *broken_plugin_assets(plugins.problems())])
 
 
 def build_definitions(
@@ -103,19 +103,19 @@ def build_definitions(
         selection=dg.AssetSelection.assets(*(asset.asset_key for asset in assets)),
         description="Everything that can be made for one screen",
     )
-    outside = outside_of(assets)
+    external = external_inputs_of(assets)
     return dg.Definitions(
         assets=[
-            *(thing.spec(OWNER) for thing in outside),
+            *(thing.spec(OWNER) for thing in external),
             *(asset.definition(_drops(asset, assets)) for asset in assets),
             *cohort.cohort_assets(assets),
         ],
         jobs=[screen_job],
         sensors=[
-            sensors.new_screens_sensor(SCREEN_JOB, outside),
-            sensors.automation_sensor(),
-            staleness.outside_sensor(outside),
-            staleness.stale_sensor(screen_job),
+            new_screens.new_screens_sensor(SCREEN_JOB, external),
+            new_screens.automation_sensor(),
+            stale_screens.changed_inputs_sensor(external),
+            stale_screens.stale_sensor(screen_job),
         ],
         resources={
             "store": StoreResource.here(store, inbox),
@@ -127,9 +127,9 @@ def build_definitions(
     )
 
 
-def outside_of(assets: Sequence[ScreenAsset]) -> list[Outside]:
+def external_inputs_of(assets: Sequence[ScreenAsset]) -> list[ExternalInput]:
     """Everything that no asset makes and some asset is made from."""
-    return list({thing.key: thing for asset in assets for thing in asset.outside}.values())
+    return list({thing.key: thing for asset in assets for thing in asset.external}.values())
 
 
 def _usable(assets: Sequence[ScreenAsset]) -> list[ScreenAsset]:

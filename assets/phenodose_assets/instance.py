@@ -1,7 +1,7 @@
 """The Dagster instance: where runs of the command line are kept, so that the UI shows them.
 
 Belongs here: choosing and opening the instance, and ending runs whose process was killed. Does not belong
-here: running anything (`launch`).
+here: running anything (`run`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from phenodose.files import write_text
-from phenodose.store import Store
+from phenodose.io.files import write_text
+from phenodose.store.store import Store
 
 #: Run tag that names the process of a run of the command line.
 PROCESS_TAG = "phenodose/process"

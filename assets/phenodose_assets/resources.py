@@ -15,7 +15,7 @@ import dagster as dg
 
 from phenodose.errors import StoreError
 from phenodose.names import check_screen_id
-from phenodose.store import DEFAULT_STORE, Store
+from phenodose.store.store import DEFAULT_STORE, Store
 
 DEFAULT_INBOX = "inbox"
 

@@ -78,7 +78,7 @@ class CellVoyagerReader(Reader):
         Raises:
             InputError: a file is missing, damaged, listed twice or no TIFF; all faults in one message.
         """
-        from phenodose.storage.plan import mixture_faults
+        from phenodose.plates.plan import mixture_faults
 
         faults = Faults(str(folder))
         detail = _channels(_xml(folder / DETAIL, faults), self.parameters.timeline)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from phenodose.storage.plate import Plate
+    from phenodose.plates.plate import Plate
 
 
 class SegmentationParameters(Parameters):

@@ -1,7 +1,7 @@
 """Names of screens, plates and wells: how they are written, checked, joined and sorted.
 
 Belongs here: everything about the spelling of an identifier. Does not belong here: what a well holds
-(`phenodose.screens.layout`) or where a plate lies (`phenodose.store`).
+(`phenodose.screens.layout`) or where a plate lies (`phenodose.store.store`).
 """
 
 from __future__ import annotations

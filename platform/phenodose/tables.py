@@ -2,7 +2,7 @@
 
 Belongs here: the name, columns, types, units, keys and meaning of each table. The Parquet schema, the
 DuckDB table, the blocking asset check and the docs page all come from these declarations. Does not
-belong here: reading and writing (`phenodose.store`, `phenodose.storage.warehouse`) and computing.
+belong here: reading and writing (`phenodose.store.store`, `phenodose.cohort.query`) and computing.
 """
 
 from __future__ import annotations

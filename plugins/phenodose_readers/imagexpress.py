@@ -3,7 +3,7 @@
 Belongs here: the reader, and an image as a row of the index. Does not belong here: names of files and folders
 (`imagexpress_files`), stacks, projections and copies (`imagexpress_stacks`), the plate as a whole
 (`imagexpress_plate`), the instrument's texts (`metaseries`), what any TIFF file must satisfy
-(`phenodose.storage.tiff`), what spans the plate (`phenodose.storage.plan`).
+(`phenodose.plates.tiff`), what spans the plate (`phenodose.plates.plan`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from phenodose_readers.metaseries import milliseconds, number, parse_tags, pixel
 if TYPE_CHECKING:
     import pandas as pd
 
+    from phenodose.plates.tiff import TiffHeader
     from phenodose.plugins.packed_texts import PackedText, TextPacker
-    from phenodose.storage.tiff import TiffHeader
 
 _STAGE_LABEL = re.compile(r"([A-Za-z]{1,2}[0-9]{1,2})\s*:\s*Site\s*([0-9]+)")
 _SOFTWARE = "MetaSeries"
@@ -49,7 +49,7 @@ class ImageXpressReader(Reader):
 
     def sniff(self, folder: Path) -> float:
         """1 with an image that MetaXpress wrote, 0.5 with images of its naming only, else 0."""
-        from phenodose.storage.tiff import check_tiff
+        from phenodose.plates.tiff import check_tiff
 
         paths = raw_files(folder, Faults(str(folder)), is_raw_file)
         images = [image for image in images_of(paths) if not image.name.thumb]
@@ -68,8 +68,8 @@ class ImageXpressReader(Reader):
 
     def index(self, folder: Path) -> pd.DataFrame:
         """All planes and projections of the one acquisition in or below the folder; thumbnails are left out."""
+        from phenodose.plates.plan import mixture_faults
         from phenodose.plugins.packed_texts import TextPacker
-        from phenodose.storage.plan import mixture_faults
 
         faults = Faults(str(folder))
         paths, images = one_acquisition(folder, faults)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from phenodose.errors import Faults, InputError
-from phenodose.files import hash_bytes
+from phenodose.io.files import hash_bytes
 from phenodose_readers.imagexpress_files import Image
 from phenodose_readers.metaseries import number
 
@@ -78,7 +78,7 @@ class _Pixels:
 
     def _read(self, image: Image) -> tuple[str, bool]:
         """Hash of an image's pixels, and whether they all have one value."""
-        from phenodose.storage.tiff import read_page
+        from phenodose.plates.tiff import read_page
 
         if image.path not in self._known:
             try:

@@ -62,7 +62,7 @@ class ItradeReader(Reader):
 
     def index(self, folder: Path) -> pd.DataFrame:
         """The projection and the middle plane of every well of one plate."""
-        from phenodose.storage.plan import mixture_faults
+        from phenodose.plates.plan import mixture_faults
 
         faults = Faults(str(folder))
         images = self._of_one_plate(_images(raw_files(folder, faults), faults), faults)

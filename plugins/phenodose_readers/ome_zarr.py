@@ -1,7 +1,7 @@
 """The reader of OME-Zarr plates made elsewhere (NGFF 0.4 and 0.5): they are used where they lie, not copied.
 
 Belongs here: finding the plate in a folder, and its planes as an index. Does not belong here: what such a plate says
-(`phenodose.storage.foreign_ngff`) and using it (`phenodose.storage.foreign_plate`).
+(`phenodose.plates.external_ngff`) and using it (`phenodose.plates.external_plate`).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class OmeZarrReader(Reader):
 
         A plate of this project within a raw folder was probably made from it: 0.2.
         """
-        from phenodose.storage.foreign_ngff import is_foreign, plates_in
+        from phenodose.plates.external_ngff import is_external, plates_in
 
         found = plates_in(folder)
-        return 1.0 if any(path == folder or is_foreign(path) for path in found) else 0.2 * bool(found)
+        return 1.0 if any(path == folder or is_external(path) for path in found) else 0.2 * bool(found)
 
     def in_place(self, folder: Path) -> Path | None:
         """The one plate in the folder."""
-        from phenodose.storage.foreign_ngff import plates_in
+        from phenodose.plates.external_ngff import plates_in
 
         found = plates_in(folder)
         if not found:
@@ -53,7 +53,7 @@ class OmeZarrReader(Reader):
 
     def index(self, folder: Path) -> pd.DataFrame:
         """All planes of the plate, a page for every time point, channel and z of an image."""
-        from phenodose.storage.foreign_ngff import read_layout
+        from phenodose.plates.external_ngff import read_layout
 
         place = self.in_place(folder)
         assert place is not None
@@ -92,12 +92,12 @@ class OmeZarrReader(Reader):
 
     def read_plane(self, folder: Path, plane: Any) -> np.ndarray:
         """The pixels of one row of the index, dims y, x."""
-        from phenodose.storage.foreign_ngff import ome_attributes, open_level, read_image
-        from phenodose.storage.foreign_plate import ForeignView
+        from phenodose.plates.external_ngff import ome_attributes, open_level, read_image
+        from phenodose.plates.external_plate import ExternalView
 
         path = folder / plane.path
         image = read_image(next(above for above in path.parents if "multiscales" in ome_attributes(above)))
         n_z, n_c = image.sizes["z"], image.sizes["c"]
         time, rest = divmod(plane.page, n_c * n_z)
         channel, z = divmod(rest, n_z)
-        return ForeignView(open_level(path), image.axes, time, channel, str(path))[z]
+        return ExternalView(open_level(path), image.axes, time, channel, str(path))[z]

@@ -31,7 +31,7 @@ from phenodose.plugins.raw_folder import TIFF_ENDINGS, open_pages, passed_over, 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from phenodose.storage.tiff import TiffHeader
+    from phenodose.plates.tiff import TiffHeader
 
 #: Groups an expression may have, and what each means.
 GROUPS = {
@@ -113,7 +113,7 @@ class PatternReader(Reader):
             PluginError: no expression is given.
             InputError: all faults of the folder in one message.
         """
-        from phenodose.storage.plan import mixture_faults
+        from phenodose.plates.plan import mixture_faults
 
         if not self.parameters.expression:
             raise PluginError(

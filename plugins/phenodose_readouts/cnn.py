@@ -126,8 +126,8 @@ class CnnReadout(StagedReadout):
             CheckpointError: also if the training diverged, so that its weights are no numbers.
         """
         from phenodose.learning import checkpoint, ensemble
-        from phenodose.learning.advice import concerns
         from phenodose.learning.normalisation import take_statistics
+        from phenodose.learning.recommended_settings import concerns
         from phenodose.learning.training import drop_resume_point, fit, inputs_hash
 
         started = time.monotonic()
@@ -290,7 +290,7 @@ def _keeping(
     progress: Progress,
 ) -> Progress:
     """A listener that also writes the checkpoints to keep on the way, before it passes on what it was told."""
-    from phenodose.files import written_aside
+    from phenodose.io.files import written_aside
 
     def listen(done: int, total: int, message: str) -> None:
         if done in keep:

@@ -1,7 +1,7 @@
 """The readout mean of stack: the mean intensity of a well's whole z-stack.
 
 Belongs here: which number is taken. Does not belong here: computing it, which happens once, while the plate is
-ingested (`phenodose.storage.plate_writer`).
+ingested (`phenodose.plates.well_writer`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from phenodose.plugins import ImageReadout, Parameters
 if TYPE_CHECKING:
     import pandas as pd
 
-    from phenodose.storage.plate import Plate
+    from phenodose.plates.plate import Plate
 
 
 class MeanOfStackParameters(Parameters):

@@ -12,9 +12,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from phenodose.store import Store
-from phenodose_assets.launch import RunOutcome, materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
+from phenodose_assets.run import RunOutcome, materialize_screen
 
 
 def _shared() -> ModuleType:

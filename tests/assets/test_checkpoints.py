@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from phenodose.errors import CheckpointError, NotMade
-from phenodose.store import Store
+from phenodose.store.checkpoints import checkpoint_key, checkpoint_of, checkpoint_to_adopt
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
-from phenodose_assets.checkpoints import checkpoint_key, checkpoint_of, checkpoint_to_adopt
 
 KEY = checkpoint_key("cnn", "phase1")
 

@@ -11,14 +11,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from phenodose.quality.limits import Limits, QualitySetting, judge
-from phenodose.quality.thresholds import metrics_of
-from phenodose.store import Store
-from phenodose.stored_curves import read_curves
-from phenodose_assets import readouts
-from phenodose_assets.checks import quality_block, quality_verdicts, schema_faults, schema_verdict
-from phenodose_assets.launch import materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose.quality.gates import Limits, QualitySetting, judge
+from phenodose.quality.metrics import metrics_of
+from phenodose.screens.registration import register_screen
+from phenodose.store.curves import read_curves
+from phenodose.store.store import Store
+from phenodose_assets.assets import viability
+from phenodose_assets.graph.checks import quality_block, quality_verdicts, schema_faults, schema_verdict
+from phenodose_assets.run import materialize_screen
 
 KEY = "viability/ctg"
 
@@ -143,7 +143,7 @@ def test_what_cannot_be_shown_is_made_all_the_same(
     def broken(*_: object) -> dict[str, Any]:
         raise ZeroDivisionError("no such colour")
 
-    monkeypatch.setattr(readouts, "_viability_metadata", broken)
+    monkeypatch.setattr(viability, "_viability_metadata", broken)
     store = Store.open(tmp_path / "store")
     register_screen(store, write_ctg_screen(tmp_path / "raw" / "PALE_V1_DS1"))
     outcome = materialize_screen(store, "PALE_V1_DS1", select=f"layout,{KEY},curves/ctg", instance=instance)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 SCREEN = "UI_V1_DS1"

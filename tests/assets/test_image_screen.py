@@ -15,12 +15,12 @@ from PIL import Image
 
 from phenodose.cli import main
 from phenodose.errors import InputError, StoreError
+from phenodose.plates.plate import Plate
+from phenodose.screens.registration import register_screen
 from phenodose.simulation import simulate_screen
-from phenodose.storage.plate import Plate
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose.viewer.mosaics import mosaic_path, tile_px
-from phenodose_assets.launch import materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose_assets.run import materialize_screen
 
 CE, DS = "SIM_CE", "SIM_V1_DS1"
 QUICK = {"cnn": {"epochs_phase1": 3, "epochs_phase2": 3, "epochs_phase3": 2, "micro_widths": [4, 8]}}
@@ -259,9 +259,9 @@ def test_wells_are_explained_by_the_command_line(drug_screen: Any, store: Store,
 
 
 def test_the_report_shows_what_the_network_looks_at(drug_screen: Any, store: Store) -> None:
+    from phenodose.pipeline.activation_maps import explain_report
     from phenodose.reports.activation import METHOD, OF_CLASS, wanted_maps
-    from phenodose.storage.activation_maps import maps_folder
-    from phenodose_assets.explanations import explain_report
+    from phenodose.store.activation_maps import maps_folder
 
     html = store.report_path(DS).read_text(encoding="utf-8")
     wanted = wanted_maps(store, DS)
@@ -278,7 +278,7 @@ def test_the_report_shows_what_the_network_looks_at(drug_screen: Any, store: Sto
 def test_a_training_that_ends_before_its_row_is_written_is_not_lost(
     drug_screen: Any, store: Store, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from phenodose_assets import models
+    from phenodose_assets.assets import checkpoints
 
     def fail(*_: Any) -> None:
         raise StoreError("the disk is full.")
@@ -286,7 +286,7 @@ def test_a_training_that_ends_before_its_row_is_written_is_not_lost(
     other = {"cnn": {**QUICK["cnn"], "seed": 5}}
     place = store.checkpoint_dir(DS, "cnn", "phase2")
     with monkeypatch.context() as broken:
-        broken.setattr(models, "_write_row", fail)
+        broken.setattr(checkpoints, "_write_row", fail)
         outcome = materialize_screen(store, DS, select="checkpoint/cnn/phase2", parameters=other, instance=instance)
     assert list(outcome.failed) == ["checkpoint/cnn/phase2"]
     trained = (place / "record.json").read_bytes()

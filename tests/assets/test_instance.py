@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
 
 

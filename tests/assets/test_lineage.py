@@ -10,9 +10,9 @@ import pytest
 
 from phenodose.cli import main
 from phenodose.errors import InputError, StoreError
-from phenodose.files import hash_file
-from phenodose.lineage import Link, why
-from phenodose.store import Store
+from phenodose.io.files import hash_file
+from phenodose.lineage.trace import Link, why
+from phenodose.store.store import Store
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from phenodose.store import Store
-from phenodose_assets.launch import materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
+from phenodose_assets.run import materialize_screen
 
 KEY = "viability/ctg"
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenodose.store import Store
-from phenodose_assets.launch import materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
+from phenodose_assets.run import materialize_screen
 
 SELECTIVE = ("scores/sdss_asym", "scores/sdss_asym_adj", "scores/zdss", "scores/rdss")
 GROWTH = ("scores/gr50", "scores/gr_max", "scores/gr_aoc")

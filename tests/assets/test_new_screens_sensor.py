@@ -9,10 +9,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose_assets.build import SCREEN_JOB
 from phenodose_assets.resources import StoreResource
-from phenodose_assets.sensors import new_screens_sensor
+from phenodose_assets.sensors.new_screens import new_screens_sensor
 
 
 class Tick:

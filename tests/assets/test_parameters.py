@@ -13,11 +13,11 @@ from pydantic import Field
 
 from phenodose.errors import InputError, PluginError
 from phenodose.plugins import Parameters
-from phenodose.store import Store
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
 from phenodose_assets.build import build_definitions
-from phenodose_assets.config import config_class, said
-from phenodose_assets.launch import materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose_assets.graph.config import config_class, said
+from phenodose_assets.run import materialize_screen
 
 
 class Every(Parameters):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from phenodose.store import Store
-from phenodose_assets.launch import materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
+from phenodose_assets.run import materialize_screen
 
 WELLS = ("B02", "B03", "C10")
 PLATES = ("1", "2")

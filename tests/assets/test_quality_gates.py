@@ -9,11 +9,11 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from phenodose.quality.thresholds import metrics_of
-from phenodose.store import Store
+from phenodose.quality.metrics import metrics_of
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
 from phenodose_assets.build import screen_assets
-from phenodose_assets.launch import materialize_cohort, materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose_assets.run import materialize_cohort, materialize_screen
 
 KEY, CURVES, SCORES = "viability/ctg", "curves/ctg", "scores/dss_asym"
 ALL = f"layout,{KEY},{CURVES},{SCORES}"

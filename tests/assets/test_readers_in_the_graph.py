@@ -11,11 +11,11 @@ import pytest
 import tifffile
 import zarr
 
+from phenodose.plates.tensors import open_tensors
 from phenodose.screens.itrade import arrange
-from phenodose.storage.tensors import open_tensors
-from phenodose.store import Store
-from phenodose_assets.launch import RunOutcome, materialize_screen
-from phenodose_assets.registration import check_screen, register_screen
+from phenodose.screens.registration import check_screen, register_screen
+from phenodose.store.store import Store
+from phenodose_assets.run import RunOutcome, materialize_screen
 
 WELLS = ("B02", "B03", "C10")
 LAYOUT = "Plate,Row,Column,WellType,Treatment,Concentration\n" + "".join(

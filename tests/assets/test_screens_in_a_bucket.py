@@ -15,18 +15,18 @@ import pytest
 from click.testing import CliRunner
 
 from phenodose.cli import cam, report, screen, sql
-from phenodose.places import place, sizes
+from phenodose.cohort.build import rebuild_cohort
+from phenodose.cohort.query import query
+from phenodose.io.places import place, sizes
 from phenodose.reports.cohort import render_cohort_report
+from phenodose.screens.registration import register_screen
 from phenodose.simulation import simulate_screen
-from phenodose.storage.cohort_build import rebuild_cohort
-from phenodose.storage.warehouse import query
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
 from phenodose_assets.build import SCREEN_JOB
-from phenodose_assets.launch import materialize_cohort, materialize_screen
-from phenodose_assets.registration import register_screen
 from phenodose_assets.resources import StoreResource
-from phenodose_assets.sensors import new_screens_sensor
+from phenodose_assets.run import materialize_cohort, materialize_screen
+from phenodose_assets.sensors.new_screens import new_screens_sensor
 
 ADDRESS = "s3://bucket/lab/store"
 #: What differs from run to run.

@@ -15,9 +15,9 @@ import pytest
 from phenodose.errors import StoreError
 from phenodose.plugins import registry
 from phenodose.screens.matrices import read_matrices
-from phenodose.store import Store
-from phenodose_assets.launch import AssetBug, materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
+from phenodose_assets.run import AssetBug, materialize_screen
 
 SCORERS = """
     from phenodose.errors import InputError

@@ -17,13 +17,13 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 
 import phenodose_assets.definitions
 from phenodose.plugins import registry
-from phenodose.screens.screen import Screen
-from phenodose.store import Store
+from phenodose.screens.registration import register_screen
+from phenodose.settings.screen import Screen
+from phenodose.store.store import Store
 from phenodose_assets.build import build_definitions, screen_assets
-from phenodose_assets.launch import materialize_screen
-from phenodose_assets.outside import IMAGE_FILES, new_observations
-from phenodose_assets.registration import register_screen
+from phenodose_assets.external import IMAGE_FILES, new_observations
 from phenodose_assets.resources import StoreResource
+from phenodose_assets.run import materialize_screen
 
 SCREEN = "STALE_V1_DS1"
 #: A few scorers are enough; what was never made is missing, and not stale.

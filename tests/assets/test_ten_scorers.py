@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from phenodose.plugins import registry
-from phenodose.store import Store
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
 from phenodose_assets.build import build_definitions
-from phenodose_assets.launch import materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose_assets.run import materialize_screen
 
 sys.path.insert(0, str(Path(__file__).parent))
-from faulty_distributions import install, scorer
+from broken_distributions import install, scorer
 
 SCREEN = "TST_TEN_DS1"
 NAMES = [f"extra_{number}" for number in range(10)]
@@ -60,8 +60,8 @@ def test_every_scorer_has_its_rows_with_intervals(store: Store) -> None:
 
 
 def test_the_cohort_database_holds_every_scorer(store: Store) -> None:
-    from phenodose.storage.cohort_build import rebuild_cohort
-    from phenodose.storage.warehouse import query
+    from phenodose.cohort.build import rebuild_cohort
+    from phenodose.cohort.query import query
 
     rebuild_cohort(store)
     found = query(store, "SELECT DISTINCT scorer FROM scores", row_limit=None).table.to_pylist()

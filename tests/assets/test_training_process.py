@@ -19,11 +19,13 @@ import pytest
 
 from phenodose.learning.epoch_logs import EVENTS, read_events
 from phenodose.plugins import registry
+from phenodose.sandbox import network_worker
+from phenodose.screens.registration import register_screen
 from phenodose.simulation import simulate_screen
-from phenodose.store import Store
-from phenodose_assets import network_process, network_worker, training_watch
-from phenodose_assets.launch import materialize_screen
-from phenodose_assets.registration import register_screen
+from phenodose.store.store import Store
+from phenodose_assets import networks
+from phenodose_assets.graph import training_watch
+from phenodose_assets.run import materialize_screen
 
 SCREEN, KEY = "PROC_CE", "checkpoint/slow/phase1"
 EPOCHS = 6
@@ -35,7 +37,7 @@ from typing import Any, ClassVar
 import numpy as np
 from phenodose.errors import CheckpointError, NotMade
 from phenodose.plugins import Inference, Parameters, Phase, StagedReadout, TrainingRecord, tell_epoch
-from phenodose.files import write_json, hash_file
+from phenodose.io.files import write_json, hash_file
 
 
 class SlowParameters(Parameters):
@@ -192,7 +194,7 @@ def test_a_bug_of_our_own_keeps_its_class_and_lines() -> None:
         raise ZeroDivisionError("of our own")
     except ZeroDivisionError as error:
         told = json.loads(json.dumps(network_worker.fault_of(error)))
-    fault = network_process._fault(told)
+    fault = networks._fault(told)
     assert (type(fault), str(fault)) == (ZeroDivisionError, "of our own")
     assert 'raise ZeroDivisionError("of our own")' in str(fault.__cause__)
 
@@ -244,8 +246,8 @@ def is_alive(process: int) -> bool:
 
 CHILD = """
 import sys, dagster as dg
-from phenodose.store import Store
-from phenodose_assets.launch import materialize_screen
+from phenodose.store.store import Store
+from phenodose_assets.run import materialize_screen
 store, screen, key = sys.argv[1:]
 with dg.DagsterInstance.ephemeral() as instance:
     materialize_screen(

@@ -10,11 +10,11 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
-from phenodose.quality.thresholds import metrics_of
-from phenodose_assets.build import build_definitions, outside_of, screen_assets
-from phenodose_assets.checks import MADE, SCHEMA
-from phenodose_assets.config import config_class
-from phenodose_assets.screen_asset import ScreenAsset
+from phenodose.quality.metrics import metrics_of
+from phenodose_assets.build import build_definitions, external_inputs_of, screen_assets
+from phenodose_assets.graph.checks import MADE, SCHEMA
+from phenodose_assets.graph.config import config_class
+from phenodose_assets.graph.screen_asset import ScreenAsset
 
 ASSETS = screen_assets()
 COHORT = ("cohort_db", "cohort_report")
@@ -109,10 +109,10 @@ def test_every_check_tells_in_words_what_it_looks_at_and_from_where_on_it_fails(
 
 def test_whatever_an_asset_reads_beside_other_assets_is_in_the_graph(graph: dg.AssetGraph) -> None:
     external = {key.to_user_string() for key in graph.external_asset_keys}
-    assert external == {thing.key for thing in outside_of(ASSETS)}
+    assert external == {thing.key for thing in external_inputs_of(ASSETS)}
     for asset in ASSETS:
         parents = {key.to_user_string() for key in graph.get(asset.asset_key).parent_keys}
-        assert parents == {*asset.needs, *asset.any_of, *(thing.key for thing in asset.outside)}
+        assert parents == {*asset.needs, *asset.any_of, *(thing.key for thing in asset.external)}
         assert {f"settings/{name}" for name, model in asset.settings if model.model_fields} <= parents
     assert "raw/images" in {key.to_user_string() for key in graph.get(dg.AssetKey("plate_images")).parent_keys}
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from phenodose.cli import main
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 SCRIPT, CLIMBER, FORMULA = "<script>alert(1)</script>", "../../x", "=1+1"
 SCREEN = "TST_V1_DS1"

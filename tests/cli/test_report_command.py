@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from phenodose.cli import main
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 SCREEN = "INF_R_153_V1_DS1"
 

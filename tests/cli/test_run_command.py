@@ -12,7 +12,7 @@ from phenodose.cli import main
 from phenodose.cli.run import parse_settings
 from phenodose.errors import InputError
 from phenodose.simulation import simulate_screen
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 
 @pytest.fixture(scope="module")

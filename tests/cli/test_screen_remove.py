@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from phenodose.cli import main
-from phenodose.screens import removal
-from phenodose.storage.warehouse import query
-from phenodose.store import Store
+from phenodose.cohort.query import query
+from phenodose.screens import remove_screen
+from phenodose.store.store import Store
 from phenodose_assets.instance import open_instance
 
 SCREEN = "TST_V1_DS1"
@@ -87,8 +87,8 @@ def test_a_removal_that_was_killed_goes_on(made_up_cohort: Store, monkeypatch: p
     screen, other = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
     made_up_cohort.register(screen, made_up_cohort.root)
     rows = len(made_up_cohort.read_table("scores", other))
-    whole = removal.remove_tree
-    while (left := len(removal.held_by(made_up_cohort, screen))) > 1:
+    whole = remove_screen.remove_tree
+    while (left := len(remove_screen.held_by(made_up_cohort, screen))) > 1:
         done = 0
 
         def killed(folder: Path) -> None:
@@ -98,23 +98,23 @@ def test_a_removal_that_was_killed_goes_on(made_up_cohort: Store, monkeypatch: p
             done += 1
             whole(folder)
 
-        monkeypatch.setattr(removal, "remove_tree", killed)
+        monkeypatch.setattr(remove_screen, "remove_tree", killed)
         with pytest.raises(KeyboardInterrupt):
-            removal.remove_screen(made_up_cohort, screen)
+            remove_screen.remove_screen(made_up_cohort, screen)
         assert screen in made_up_cohort.screens()
-        assert len(removal.held_by(made_up_cohort, screen)) < left
-    monkeypatch.setattr(removal, "remove_tree", whole)
-    removal.remove_screen(made_up_cohort, screen)
+        assert len(remove_screen.held_by(made_up_cohort, screen)) < left
+    monkeypatch.setattr(remove_screen, "remove_tree", whole)
+    remove_screen.remove_screen(made_up_cohort, screen)
     assert made_up_cohort.read_table("scores", screen).empty
     assert len(made_up_cohort.read_table("scores", other)) == rows
     assert screens_in_cohort(made_up_cohort) == [other]
 
 
 def test_a_store_in_a_bucket(s3: Any, made_up_store: Store) -> None:
-    from phenodose.places import place, upload_tree
+    from phenodose.io.places import place, upload_tree
 
     upload_tree(made_up_store.root, place("s3://bucket/store"))
     store = Store.open("s3://bucket/store")
-    removal.remove_screen(store, "BT-40_V1_DS1")
+    remove_screen.remove_screen(store, "BT-40_V1_DS1")
     assert store.read_table("scores", "BT-40_V1_DS1").empty
     assert not store.read_table("scores", "INF_R_153_V1_DS1").empty

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from phenodose.cli import main
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 RANKING = (
     "SELECT drug, score, hit FROM scores WHERE screen = 'INF_R_153_V1_DS1' "

@@ -16,7 +16,7 @@ import pytest
 import tifffile
 
 from phenodose.cli import main
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 IMAGED = "IMG_V1_DS1"
 
@@ -24,7 +24,7 @@ IMAGED = "IMG_V1_DS1"
 @pytest.fixture
 def imaged_store(made_up_store: Store, tmp_path: Path) -> Store:
     """The made-up store and a screen with one plate of two wells."""
-    from phenodose.storage.ingest import ingest_plate
+    from phenodose.plates.ingest import ingest_plate
     from phenodose_readers.pattern import PatternReader
 
     raw = tmp_path / "raw" / "P1"

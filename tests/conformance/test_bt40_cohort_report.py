@@ -12,14 +12,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from phenodose.cohort.build import rebuild_cohort
+from phenodose.cohort.query import query
+from phenodose.pipeline.score_layout import score_layout
 from phenodose.reports import build_cohort_report
 from phenodose.reports.cohort import export_cohort_figures
-from phenodose.scoring_pipeline import score_layout
 from phenodose.screens.layout import read_layout
 from phenodose.screens.matrices import match_to_layout, read_matrices
-from phenodose.storage.cohort_build import rebuild_cohort
-from phenodose.storage.warehouse import query
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
 from phenodose.viability.controls import choose_controls
 from phenodose.viability.normalise import to_viability

@@ -11,11 +11,11 @@ import pytest
 import tifffile
 import zarr
 
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
+from phenodose.plates.plate_index import index_of
+from phenodose.plates.verify import verify_plate
 from phenodose.plugins import choose_reader, registry
-from phenodose.storage.ingest import ingest_plate
-from phenodose.storage.plate import Plate
-from phenodose.storage.plate_index import index_of
-from phenodose.storage.verify import verify_plate
 from phenodose_readers.imagexpress import ImageXpressReader
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference" / "imagexpress"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 pytestmark = pytest.mark.slow
 

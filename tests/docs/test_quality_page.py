@@ -6,11 +6,11 @@ import re
 import tomllib
 from pathlib import Path
 
+from phenodose.quality.gates import Limits
 from phenodose.quality.guide import renewed
-from phenodose.quality.limits import Limits
-from phenodose.quality.thresholds import METRICS
+from phenodose.quality.metrics import METRICS
 from phenodose.quality.wells import FLAGS
-from phenodose.site import SiteSettings
+from phenodose.settings.site import SiteSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "quality.md").read_text(encoding="utf-8")
 

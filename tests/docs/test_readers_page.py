@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
 from phenodose.plugins import PLANES, registry
-from phenodose.screens.screen import Settings
-from phenodose.storage.ingest import ingest_plate
-from phenodose.storage.plate import Plate
+from phenodose.settings.screen import Settings
 from phenodose_readers.pattern import GROUPS, PatternReader
 
 TEXT = (Path(__file__).parents[2] / "docs" / "readers.md").read_text(encoding="utf-8")

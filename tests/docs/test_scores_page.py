@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from phenodose.cohort.query import query
 from phenodose.dose_response.reference_samples import SUMMARY_COLUMNS, read_reference
 from phenodose.plugins import registry
 from phenodose.plugins.scores_page import example_scores, with_scorers
-from phenodose.storage.warehouse import query
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
 

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from phenodose.storage.cohort_build import rebuild_cohort
-from phenodose.storage.cohort_views import cohort_views
-from phenodose.storage.warehouse import query
-from phenodose.store import Store
+from phenodose.cohort.build import rebuild_cohort
+from phenodose.cohort.query import query
+from phenodose.cohort.views import cohort_views
+from phenodose.store.store import Store
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sql_cookbook.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

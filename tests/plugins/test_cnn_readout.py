@@ -14,8 +14,8 @@ import pytest
 import xarray as xr
 
 from phenodose.errors import CheckpointError, PluginError
-from phenodose.learning.staging import training_set
 from phenodose.learning.training import auroc
+from phenodose.learning.training_sets import training_set
 from phenodose.plugins import TrainingSet, registry
 from phenodose.viability.controls import Controls
 from phenodose_readouts.cnn import CnnReadout

@@ -18,7 +18,7 @@ import pytest
 
 from phenodose.learning.checkpoint import load
 from phenodose.simulation import simulate_screen
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 SIZE_PX = 32
 PHASES = {"phase1": "CE", "phase2": "DS", "phase3": "DS"}

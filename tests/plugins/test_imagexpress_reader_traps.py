@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from phenodose.cli import cli
 from phenodose.errors import InputError
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
 from phenodose.plugins import PLANES
 from phenodose.simulation.metaseries import Acquisition, Plane, describe
-from phenodose.storage.ingest import ingest_plate
-from phenodose.storage.plate import Plate
 from phenodose_readers.imagexpress import ImageXpressReader
 
 ACQUISITION = Acquisition("9987", "", pixel_um=1.372, binning=4, z_step_um=5.0)

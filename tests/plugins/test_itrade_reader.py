@@ -12,14 +12,14 @@ from click.testing import CliRunner
 
 from phenodose.cli import cli
 from phenodose.errors import InputError, NotMade
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
+from phenodose.plates.tensors import build_tensors, open_tensors
 from phenodose.plugins import PLANES, choose_reader, registry
 from phenodose.screens.itrade import arrange
 from phenodose.screens.layout import read_layout
 from phenodose.screens.matrices import match_to_layout, read_matrices
-from phenodose.screens.screen import Screen
-from phenodose.storage.ingest import ingest_plate
-from phenodose.storage.plate import Plate
-from phenodose.storage.tensors import build_tensors, open_tensors
+from phenodose.settings.screen import Screen
 from phenodose_readers.itrade import ItradeReader
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
 

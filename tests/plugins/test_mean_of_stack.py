@@ -7,8 +7,8 @@ import pytest
 import tifffile
 
 from phenodose.errors import InputError, NotMade
-from phenodose.storage.ingest import ingest_plate
-from phenodose.storage.plate import Plate
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
 from phenodose_readers.imagexpress import ImageXpressReader
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
 

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 
 from phenodose.cli import cli
 from phenodose.errors import InputError, StoreError
+from phenodose.plates.external_plate import ExternalPlate
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
+from phenodose.plates.pyramid import area_average, halve
+from phenodose.plates.tensors import build_tensors, open_tensors
+from phenodose.plates.verify import verify_plate
 from phenodose.plugins import PLANES, choose_reader, registry
-from phenodose.storage.foreign_plate import ForeignPlate
-from phenodose.storage.ingest import ingest_plate
-from phenodose.storage.plate import Plate
-from phenodose.storage.pyramid import area_average, halve
-from phenodose.storage.tensors import build_tensors, open_tensors
-from phenodose.storage.verify import verify_plate
 from phenodose_readers.imagexpress import ImageXpressReader
 from phenodose_readers.ome_zarr import OmeZarrReader
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
@@ -231,7 +231,7 @@ def test_a_damaged_reference_is_told(tmp_path):
 
 def test_the_plates_own_folder_opens_too(tmp_path):
     plate = Plate.open(write_plate(tmp_path / "raw"))
-    assert isinstance(plate, ForeignPlate)
+    assert isinstance(plate, ExternalPlate)
     assert (plate.name, plate.wells) == ("elsewhere", ["B02", "C11"])
     np.testing.assert_array_equal(plate.plane("B02", 2, 1), stack("B/2", 0, "tczyx")[0, 1, 2])
     assert plate.nearest_z("B02", 100.0) is None

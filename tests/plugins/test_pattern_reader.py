@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from phenodose import names
 from phenodose.cli import cli
 from phenodose.errors import InputError, PluginError
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
+from phenodose.plates.verify import verify_plate
 from phenodose.plugins import PLANES
-from phenodose.storage.ingest import ingest_plate
-from phenodose.storage.plate import Plate
-from phenodose.storage.verify import verify_plate
 from phenodose_readers.pattern import PatternReader
 
 OPERETTA = r"r(?P<row>\d+)c(?P<column>\d+)f(?P<site>\d+)p(?P<z>\d+)-ch(?P<channel>\d+)"

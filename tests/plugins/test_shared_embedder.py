@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from phenodose.errors import NotMade
-from phenodose.learning.staging import training_set
+from phenodose.learning.training_sets import training_set
 from phenodose.plugins import Inference, WellFeatures, registry
 from phenodose.simulation.in_memory import ScreenInMemory, simulate_in_memory
 from phenodose.viability.controls import choose_controls

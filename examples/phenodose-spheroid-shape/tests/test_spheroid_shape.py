@@ -9,8 +9,8 @@ import pytest
 import tifffile
 
 from phenodose.errors import InputError
-from phenodose.storage.ingest import ingest_plate
-from phenodose.storage.plate import Plate
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
 from phenodose.testing import ImageReadoutConformance
 from phenodose_readers.pattern import PatternReader
 from phenodose_spheroid_shape import SpheroidAreaReadout, SpheroidRoundnessReadout

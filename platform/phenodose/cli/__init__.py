@@ -17,7 +17,7 @@ import click
 
 import phenodose
 from phenodose.errors import PhenodoseError
-from phenodose.places import client_fault
+from phenodose.io.places import client_fault
 
 #: Command -> its line in `phenodose --help`. Module `phenodose.cli.<name>`, - as _, holds `command`.
 COMMANDS: dict[str, str] = {

@@ -47,9 +47,9 @@ def command(
     Example: phenodose cam BT-40_V1_DS1 P1/B07 P2/B07 --class pos
     """
     from phenodose.errors import InputError
+    from phenodose.pipeline.activation_maps import Explanation, explain_wells
     from phenodose.plugins import StagedReadout, registry
-    from phenodose.store import Store
-    from phenodose_assets.explanations import Explanation, explain_wells
+    from phenodose.store.store import Store
 
     plugin = registry().get("readout", readout)
     if not issubclass(plugin, StagedReadout):

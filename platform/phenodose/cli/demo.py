@@ -13,8 +13,8 @@ import click
 from phenodose.cli.output import json_option, print_json, progress_display, store_option
 from phenodose.cli.steps import how_to_see, print_products, products, steps_display
 from phenodose.errors import InputError
-from phenodose.files import write_json
-from phenodose.store import Store
+from phenodose.io.files import write_json
+from phenodose.store.store import Store
 
 if TYPE_CHECKING:
     from phenodose.simulation.comparison import Comparison
@@ -39,9 +39,9 @@ def command(store: str | None, seed: int, as_json: bool) -> None:
     \b
     Example: phenodose demo --store ./store
     """
+    from phenodose.screens.registration import register_screen
     from phenodose.simulation.comparison import compare_with_truth
-    from phenodose_assets.launch import materialize_cohort, materialize_screen
-    from phenodose_assets.registration import register_screen
+    from phenodose_assets.run import materialize_cohort, materialize_screen
 
     clock = time.monotonic()
     opened = Store.open(store)

@@ -1,6 +1,6 @@
 """`phenodose evaluate`: what the paper tells of its networks, for screens in the store.
 
-Does not belong here: the figures (`phenodose_assets.evaluation`).
+Does not belong here: the figures (`phenodose.pipeline.evaluation`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def command(screens: tuple[str, ...], readout: str, out: Path | None, store: str
     Example: phenodose evaluate BT-40_V1_DS1 HD-MB03_V1_DS1
     """
     from phenodose.errors import InputError
+    from phenodose.pipeline.evaluation import evaluate, write_evaluation
     from phenodose.plugins import StagedReadout, registry
-    from phenodose.store import Store
-    from phenodose_assets.evaluation import evaluate, write_evaluation
+    from phenodose.store.store import Store
 
     plugin = registry().get("readout", readout)
     if not issubclass(plugin, StagedReadout):

@@ -23,8 +23,8 @@ def command(plate: str, out: str, version: str, workers: int | None, as_json: bo
     \b
     Example: phenodose export ./P1.ome.zarr ./P1_v04.ome.zarr --ngff 0.4
     """
-    from phenodose.places import place
-    from phenodose.storage.export import export_plate
+    from phenodose.io.places import place
+    from phenodose.plates.export import export_plate
 
     with progress_display(f"export {place(plate).name}") as progress:
         made = export_plate(plate, out, version, progress, workers)

@@ -42,8 +42,8 @@ def command(curves: Path, out: Path, fit: Any, draws: int, percent: bool, as_jso
     from phenodose.dose_response.curve_file import fits_frame, read_curve_file
     from phenodose.dose_response.fit import fit_curves
     from phenodose.errors import InputError
-    from phenodose.files import written_aside
-    from phenodose.spreadsheet_text import harmless_frame
+    from phenodose.io.files import written_aside
+    from phenodose.io.spreadsheet_text import harmless_frame
 
     if out.is_dir():
         raise InputError(f"{out}: is a folder; give the name of a CSV file in it.")

@@ -38,8 +38,8 @@ def command(
              phenodose ingest ./P1 s3://screens/P1.ome.zarr
              phenodose ingest ./P1 ./P1.ome.zarr --reader pattern --param 'expression=(?P<well>[A-P]..)_z(?P<z>[0-9]+)'
     """
-    from phenodose.places import place
-    from phenodose.storage.ingest import ingest_plate
+    from phenodose.io.places import place
+    from phenodose.plates.ingest import ingest_plate
 
     start = time.monotonic()
     reader = reader_of(raw, reader_name, param)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
-from phenodose.plugins.readouts import Progress
+from phenodose.progress import Progress
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

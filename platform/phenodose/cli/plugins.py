@@ -68,7 +68,7 @@ def check(name: str, kind: Kind | None, quick: bool, raw: Path | None, given: tu
     Examples: phenodose plugins check dss_asym
       phenodose plugins check cnn --full -p backbone=micro -p epochs_phase1=2
     """
-    from phenodose.guard.import_trials import forget_faults
+    from phenodose.sandbox.import_trials import forget_faults
 
     forget_faults()
     one = _the_one(name, kind)

@@ -48,10 +48,10 @@ def command(
     \b
     Example: phenodose report --cohort --out cohort.html --export figures
     """
+    from phenodose.pipeline.activation_maps import explain_report
     from phenodose.reports import build_cohort_report, build_report
     from phenodose.reports.cohort import export_cohort_figures
-    from phenodose.store import Store
-    from phenodose_assets.explanations import explain_report
+    from phenodose.store.store import Store
 
     if (screen is None) != cohort:
         raise InputError("name one screen, or give --cohort; `phenodose screen list` shows the screens.")

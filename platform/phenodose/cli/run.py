@@ -13,7 +13,7 @@ from phenodose.cli.output import json_option, print_json, store_option
 from phenodose.cli.steps import how_to_see, outcome_json, print_outcome, print_products, products, steps_display
 from phenodose.errors import InputError, MissingInputError
 from phenodose.names import SCREEN_ID
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 
 @click.command()
@@ -34,8 +34,8 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
              phenodose run BT-40_V1_DS1 --select scores --set cnn.epochs_phase2=100
     """
     from phenodose.plugins import registry
-    from phenodose_assets.launch import materialize_cohort, materialize_screen, selected_keys
-    from phenodose_assets.registration import check_screen, register_screen
+    from phenodose.screens.registration import check_screen, register_screen
+    from phenodose_assets.run import materialize_cohort, materialize_screen, selected_keys
 
     registry().refuse_clashes()
     opened = Store.open(store)

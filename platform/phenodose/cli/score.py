@@ -1,7 +1,7 @@
 """`phenodose score`: a layout with readouts in, scores, curves and quality figures out.
 
 Belongs here: options, files written together, the summary. Does not belong here: the steps
-(`phenodose.scoring_pipeline`).
+(`phenodose.pipeline.score_layout`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from phenodose.cli.plugin_options import given_parameters, plugin_options
 if TYPE_CHECKING:
     import pandas as pd
 
+    from phenodose.pipeline.score_layout import Scored
     from phenodose.plugins import Scorer
-    from phenodose.scoring_pipeline import Scored
 
 
 def _amin(ctx: click.Context, param: click.Parameter, value: str | None) -> str | float | None:
@@ -155,7 +155,7 @@ def command(
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
     from phenodose.errors import PluginError
-    from phenodose.scoring_pipeline import Normalisation, score_layout
+    from phenodose.pipeline.score_layout import Normalisation, score_layout
     from phenodose.screens.layout import read_layout
 
     places = _places(out, curves_out, qc_out)
@@ -232,8 +232,8 @@ def _scorers(
     """
     from phenodose.dose_response.reference_samples import read_reference
     from phenodose.errors import InputError
-    from phenodose.guard.plugin_process import kept_apart
     from phenodose.plugins import REFERENCE, registry
+    from phenodose.sandbox.plugin_process import shared_sandbox
 
     named = {name: registry().get("scorer", name) for name in dict.fromkeys(names)}
     added = {}
@@ -250,15 +250,15 @@ def _scorers(
         for name, known in fields.items()
     }
     own = given_parameters(parameters, named | added)
-    made = {name: kept_apart(scorer, values[name] | own.get(name, {})) for name, scorer in (named | added).items()}
+    made = {name: shared_sandbox(scorer, values[name] | own.get(name, {})) for name, scorer in (named | added).items()}
     return [made[name] for name in named], [made[name] for name in added]
 
 
 def _write_together(tables: dict[Path, pd.DataFrame]) -> None:
     """Write all tables aside, then move all into place."""
     from phenodose.errors import InputError
-    from phenodose.files import written_aside
-    from phenodose.spreadsheet_text import harmless_frame
+    from phenodose.io.files import written_aside
+    from phenodose.io.spreadsheet_text import harmless_frame
 
     try:
         with ExitStack() as stack:

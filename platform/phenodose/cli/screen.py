@@ -32,7 +32,7 @@ def init(folder: Path, overwrite: bool) -> None:
     \b
     Example: phenodose screen init ./BT-40_V1_DS1
     """
-    from phenodose.screens.screen import init_screen
+    from phenodose.settings.screen import init_screen
 
     click.echo(init_screen(folder, overwrite))
 
@@ -77,7 +77,7 @@ def list_(store: str | None, as_json: bool) -> None:
     \b
     Example: phenodose screen list --store ./store
     """
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
     opened = Store.open(store)
     rows = [{"screen": name, "source": str(opened.source_of(name))} for name in opened.screens()]
@@ -101,7 +101,7 @@ def show(screen: str, store: str | None, as_json: bool) -> None:
     Example: phenodose screen show BT-40_V1_DS1
     """
     from phenodose.screens.overview import screen_overview
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
     overview = screen_overview(Store.open(store), screen)
     if as_json:
@@ -130,14 +130,14 @@ def remove_(screen: str, yes: bool, store: str | None, as_json: bool) -> None:
     Example: phenodose screen remove BT-40_V1_DS1
              phenodose screen remove BT-40_V1_DS1 --yes
     """
-    from phenodose.screens.removal import held_by, remove_screen
-    from phenodose.store import Store
+    from phenodose.screens.remove_screen import held_by, remove_screen
+    from phenodose.store.store import Store
 
     opened = Store.open(store)
     found = held_by(opened, screen)
     source = str(opened.source_of(screen)) if screen in opened.screens() else None
     if yes:
-        from phenodose_assets.removal import without_partition
+        from phenodose_assets.remove_screen import without_partition
 
         without_partition(opened, screen, partial(remove_screen, opened, screen))
     if as_json:

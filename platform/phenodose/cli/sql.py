@@ -1,6 +1,6 @@
 """`phenodose sql`: ask the cohort in SQL.
 
-Does not belong here: the cohort itself (`phenodose.storage.warehouse`).
+Does not belong here: the cohort itself (`phenodose.cohort.query`).
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def command(
     \b
     Example: phenodose sql "SELECT screen, drug, score FROM hits ORDER BY score DESC"
     """
-    from phenodose.storage.cohort_build import rebuild_cohort
-    from phenodose.storage.hard_limits import hard_limits
-    from phenodose.storage.warehouse import query as ask
-    from phenodose.store import Store
+    from phenodose.cohort.build import rebuild_cohort
+    from phenodose.cohort.query import query as ask
+    from phenodose.sandbox.process_limits import process_limits
+    from phenodose.store.store import Store
 
     if form == "parquet" and out is None:
         raise InputError("--format parquet needs a file; add `--out rows.parquet`.")
@@ -58,7 +58,7 @@ def command(
     if rebuild:
         for fault in rebuild_cohort(opened).faults:
             click.echo(f"phenodose: {fault}", err=True)
-    with hard_limits(seconds):
+    with process_limits(seconds):
         result = ask(opened, query, row_limit=limit, seconds=seconds)
     _put(result.table, form, out)
     if result.truncated:
@@ -69,7 +69,7 @@ def _put(table: pa.Table, form: str, out: Path | None) -> None:
     if form == "parquet" and out is not None:
         import pyarrow.parquet as pq
 
-        from phenodose.files import written_aside
+        from phenodose.io.files import written_aside
 
         with written_aside(out) as aside:
             pq.write_table(table, aside)
@@ -83,13 +83,13 @@ def _put(table: pa.Table, form: str, out: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
     else:
-        from phenodose.files import write_text
+        from phenodose.io.files import write_text
 
         write_text(out, text)
 
 
 def _as_csv(table: pa.Table) -> str:
-    from phenodose.spreadsheet_text import harmless_frame
+    from phenodose.io.spreadsheet_text import harmless_frame
 
     return str(harmless_frame(table.to_pandas()).to_csv(index=False, lineterminator="\n"))
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 if TYPE_CHECKING:
-    from phenodose_assets.launch import RunOutcome
     from phenodose_assets.resources import StepEvent
+    from phenodose_assets.run import RunOutcome
 
     Listener = Callable[[StepEvent], None]
 

@@ -60,11 +60,11 @@ def command(
     \b
     Example: phenodose transfer-study INF_R_153_CE BT-40_V1_DS1 HD-MB03_V1_DS1 --backbones vgg19,vgg16
     """
-    from phenodose.files import written_aside
-    from phenodose.pictures.transfer import transfer_curves
+    from phenodose.io.files import written_aside
+    from phenodose.pipeline.transfer_study import run_transfer_study
+    from phenodose.plots.transfer import transfer_curves
     from phenodose.plugins import StagedReadout, registry
-    from phenodose.store import Store
-    from phenodose_assets.studies import run_transfer_study
+    from phenodose.store.store import Store
 
     plugin = registry().get("readout", readout)
     if not issubclass(plugin, StagedReadout):

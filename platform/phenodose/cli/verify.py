@@ -33,8 +33,8 @@ def command(
     Example: phenodose verify ./P1.ome.zarr --raw ./INF_R_153_V1_DS1/P1
     """
     from phenodose.errors import Faults, StoreError
-    from phenodose.places import place
-    from phenodose.storage.verify import verify_plate
+    from phenodose.io.places import place
+    from phenodose.plates.verify import verify_plate
 
     reader = reader_of(raw, reader_name, param) if raw is not None else None
     with progress_display(f"verify {place(plate).name}") as progress:

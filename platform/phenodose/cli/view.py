@@ -29,7 +29,7 @@ def command(screen: str, plate: str | None, port: int, no_open: bool, store: str
     import threading
     import webbrowser
 
-    from phenodose.store import Store
+    from phenodose.store.store import Store
     from phenodose.viewer.plates import ScreenPlates
     from phenodose.viewer.server import ViewerServer
 

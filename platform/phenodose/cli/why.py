@@ -1,6 +1,6 @@
 """`phenodose why`: print where a score comes from.
 
-Does not belong here: gathering the chain (`phenodose.lineage`).
+Does not belong here: gathering the chain (`phenodose.lineage.trace`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import click
 from phenodose.cli.output import json_option, print_json, store_option
 
 if TYPE_CHECKING:
-    from phenodose.lineage import Link
+    from phenodose.lineage.trace import Link
 
 #: Longer values are cut; `--json` has them whole.
 _LONGEST = 90
@@ -38,8 +38,8 @@ def command(
     \b
     Example: phenodose why BT-40_V1_DS1 Trametinib --readout ctg
     """
-    from phenodose.lineage import why
-    from phenodose.store import Store
+    from phenodose.lineage.trace import why
+    from phenodose.store.store import Store
 
     chains = why(Store.open(store), screen, drug, scorer, readout, replicate)
     if as_json:

@@ -15,10 +15,10 @@ from __future__ import annotations
 import numpy as np
 import xxhash
 
-from phenodose.dose_response.bounded_search import Problem, curve_values, search
+from phenodose.dose_response.batched_linalg import total
+from phenodose.dose_response.levenberg_marquardt import Problem, curve_values, search
 from phenodose.dose_response.models import FREE_PARAMETERS
 from phenodose.dose_response.robust_fit import robust_problem, to_parameters
-from phenodose.dose_response.small_systems import total
 
 #: Standard deviation of a well's inhibition that is assumed before its curve is seen, and the number of
 #: wells that this assumption counts for.

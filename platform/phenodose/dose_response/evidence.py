@@ -182,7 +182,7 @@ def evidence_on_grid(wells: Wells) -> np.ndarray:
     return found.reshape(g, views, -1, len(LOG_SD_GRID))
 
 
-class Places(NamedTuple):
+class Coordinates(NamedTuple):
     """Places in the space of curves, float64 (g, k) each; mid doses are relative to the lowest dose."""
 
     mid: np.ndarray
@@ -235,7 +235,7 @@ def setting(wells: Wells, view: np.ndarray, kind: np.ndarray, log_share_of_views
     )
 
 
-def evidence_at(places: Places, at: Setting) -> tuple[np.ndarray, Linear]:
+def evidence_at(places: Coordinates, at: Setting) -> tuple[np.ndarray, Linear]:
     """Log evidence (g, k) at places, all priors but that of noise included; and what it says of the asymptotes."""
     fraction = effect(places.mid, places.log_slope, places.log_asymmetry, at.doses)
     variance = np.exp(2 * places.log_sd)

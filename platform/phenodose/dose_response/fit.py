@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from phenodose.dose_response.batched_linalg import total
 from phenodose.dose_response.bootstrap import bootstrap_draws
 from phenodose.dose_response.curve_prior import UNKNOWN_NOISE, Noise
 from phenodose.dose_response.curves import CurveBatch
@@ -23,7 +24,6 @@ from phenodose.dose_response.nplr_fit import fit_nplr, power_loss
 from phenodose.dose_response.points import CurvePoints
 from phenodose.dose_response.posterior import posterior_draws
 from phenodose.dose_response.robust_fit import fit_robust, to_parameters
-from phenodose.dose_response.small_systems import total
 from phenodose.errors import InputError
 
 FitName = Literal["robust", "nplr"]

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from phenodose.dose_response.by_design import BLOCK, wells_by_design
 from phenodose.dose_response.curve_prior import UNKNOWN_NOISE, Noise, log_prior_of_noise, log_share_of_views
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.evidence import LOG_SD_GRID, evidence_on_grid
-from phenodose.dose_response.gathered_wells import BLOCK, gathered_wells
 from phenodose.dose_response.points import POOLED
 
 #: What is tried.
@@ -77,7 +77,7 @@ def estimate_noise(curves: CurveBatch) -> Noise:
 def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray]]:
     """Log evidence of the noise (g, v, sd), the curves integrated out, with the numbers of good wells (g, v)."""
     found = []
-    for _, wells, _ in gathered_wells(curves):
+    for _, wells, _ in wells_by_design(curves):
         for first in range(0, len(wells.number), BLOCK):
             some = wells.some(slice(first, first + BLOCK))
             found.append((_log_sum(evidence_on_grid(some), axis=2).astype(np.float64), some.wells))

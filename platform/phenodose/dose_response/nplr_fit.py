@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from phenodose.dose_response.bounded_search import Problem, search
+from phenodose.dose_response.batched_linalg import total
+from phenodose.dose_response.levenberg_marquardt import Problem, search
 from phenodose.dose_response.models import FREE_PARAMETERS, inhibition
 from phenodose.dose_response.quasi_newton import minimise
-from phenodose.dose_response.small_systems import total
 
 #: Iterations after which the reference stops.
 PUBLISHED_ITERATIONS = 100

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import xxhash
 
+from phenodose.dose_response.by_design import BLOCK, wells_by_design, wells_of
 from phenodose.dose_response.curve_prior import (
     LOG_ASYMMETRY_RANGE,
     LOG_SLOPE_RANGE,
@@ -30,8 +31,8 @@ from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.evidence import (
     CELLS,
     LOG_SD_GRID,
+    Coordinates,
     Linear,
-    Places,
     Setting,
     Wells,
     evidence_at,
@@ -39,7 +40,6 @@ from phenodose.dose_response.evidence import (
     grid_over,
     setting,
 )
-from phenodose.dose_response.gathered_wells import BLOCK, gathered_wells, wells_of
 from phenodose.dose_response.noise import noise_of_batch
 
 #: Places spread over the grid for each that is kept.
@@ -74,7 +74,7 @@ def posterior_draws(
             found[which] = posterior_draws(curves.select(which), draws, seed, learned)
         return found
     known = wells_of(curves)
-    for which, wells, scale in gathered_wells(curves):
+    for which, wells, scale in wells_by_design(curves):
         lowest = np.log10(curves.min_dose_nM[which])
         generators = [_generator(curves.log10_dose[i, known[i]], curves.inhibition[i, known[i]], seed) for i in which]
         for first in range(0, len(which), BLOCK):
@@ -112,7 +112,7 @@ def _draw(
 
 def _first_places(
     wells: Wells, usual_sd: np.ndarray, noise: Noise, numbers: np.ndarray, k: int
-) -> tuple[Places, Setting]:
+) -> tuple[Coordinates, Setting]:
     """Places (g, k) drawn from the grid, spread over its cells and drawn again, in random order."""
     g, nodes, sds = len(wells.number), int(np.prod(CELLS)), len(LOG_SD_GRID)
     log_share = log_share_of_views(wells.wells, noise.bad_wells)
@@ -129,7 +129,7 @@ def _first_places(
     grid = grid_over(float(wells.doses[-1]))
     shift = numbers[:, k : k + 4 * SPREAD * k].reshape(g, 4, SPREAD * k) - 0.5
     centres = (grid.mid[node], grid.log_slope[node], grid.log_asymmetry[node], LOG_SD_GRID[sd])
-    spread = Places(
+    spread = Coordinates(
         *(
             np.tile(centre, (1, SPREAD)) + shift[:, axis] * width
             for axis, (centre, width) in enumerate(zip(centres, grid.widths, strict=True))
@@ -142,7 +142,7 @@ def _first_places(
     kept = _pick(there, (np.arange(k) + numbers[:, start : start + 1]) / k)
     order = np.argsort(numbers[:, start + 1 : start + 1 + k], axis=1, kind="stable")
     kept = np.take_along_axis(kept, order, axis=1)
-    places = Places(*(np.take_along_axis(axis, kept, axis=1) for axis in spread))
+    places = Coordinates(*(np.take_along_axis(axis, kept, axis=1) for axis in spread))
     view, kind = (np.take_along_axis(axis, kept % k, axis=1) for axis in (view, kind))
     return places, setting(wells, view, kind, log_share)
 
@@ -158,8 +158,8 @@ def _pick(log_weight: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def _moved(
-    places: Places, at: Setting, usual_sd: np.ndarray, weight: float, numbers: np.ndarray, span: float
-) -> tuple[Places, Linear]:
+    places: Coordinates, at: Setting, usual_sd: np.ndarray, weight: float, numbers: np.ndarray, span: float
+) -> tuple[Coordinates, Linear]:
     """The places after some sweeps, and what is known of the asymptotes there.
 
     Args:
@@ -177,7 +177,7 @@ def _moved(
     state = [np.stack([axis[:, side] for axis in places]) for side in sides]
     value, linear = [], []
     for side in (0, 1):
-        found, known = evidence_at(Places(*state[side]), settings[side])
+        found, known = evidence_at(Coordinates(*state[side]), settings[side])
         value.append(found + log_prior_of_noise(state[side][3], usual_sd, weight))
         linear.append(known)
     for sweep in range(SWEEPS):
@@ -187,7 +187,7 @@ def _moved(
             trial += (u[:, 3:7].transpose(1, 0, 2) - 0.5) * _JITTER
             inside = ((trial >= least) & (trial <= most)).all(axis=0)
             trial = np.clip(trial, least, most)
-            found, there = evidence_at(Places(*trial), settings[side])
+            found, there = evidence_at(Coordinates(*trial), settings[side])
             found += log_prior_of_noise(trial[3], usual_sd, weight)
             with np.errstate(divide="ignore"):
                 taken = inside & (np.log(u[:, 7]) < found - value[side])
@@ -195,7 +195,7 @@ def _moved(
             value[side] = np.where(taken, found, value[side])
             linear[side] = Linear(*(np.where(taken, new, old) for new, old in zip(there, linear[side], strict=True)))
     joined = (np.concatenate([a, b], axis=-1) for a, b in zip(*state, strict=True))
-    return Places(*joined), Linear(*(np.concatenate(pair, axis=1) for pair in zip(*linear, strict=True)))
+    return Coordinates(*joined), Linear(*(np.concatenate(pair, axis=1) for pair in zip(*linear, strict=True)))
 
 
 def _differences(others: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phenodose.dose_response.small_systems import solve_positive
+from phenodose.dose_response.batched_linalg import solve_positive
 
 #: loss(parameters (p, g), problems (g,)) -> (g,): the losses of these problems at these parameters.
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]

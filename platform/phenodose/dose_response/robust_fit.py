@@ -1,7 +1,7 @@
 """The default fit: plausible curves, several starts, and no more parameters than the wells support.
 
 Belongs here: box and penalty, starts, and the choice of a model. Does not belong here: the search itself
-(`bounded_search`) and the fit of published tables (`nplr_fit`).
+(`levenberg_marquardt`) and the fit of published tables (`nplr_fit`).
 
 Loss: sum of |residual|^1.5, as in published tables, so that one bad well does not decide a curve. With
 five doses a decade apart slope and asymmetry are often not determined by the wells; a mild penalty then takes
@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phenodose.dose_response.bounded_search import SMOOTHING, Problem, curve_values, search, smooth_power
+from phenodose.dose_response.batched_linalg import total
+from phenodose.dose_response.levenberg_marquardt import SMOOTHING, Problem, curve_values, search, smooth_power
 from phenodose.dose_response.models import FREE_PARAMETERS, LN10
-from phenodose.dose_response.small_systems import total
 
 SLOPE_RANGE = (0.2, 6.0)
 ASYMMETRY_RANGE = (0.2, 5.0)

@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from phenodose.dose_response.batched_linalg import total
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.models import LN10, inhibition
 from phenodose.dose_response.score_functions import classic_dss
-from phenodose.dose_response.small_systems import total
 
 #: Fewest different doses of a curve.
 LEAST_DOSES = 4

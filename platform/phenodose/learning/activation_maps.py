@@ -1,7 +1,7 @@
 """Class-activation maps: which part of a well's image speaks for a class.
 
 Belongs here: Grad-CAM, Grad-CAM++ and Score-CAM on the last feature maps of any registered backbone. Does not
-belong here: gradients of each engine (`engines`), pictures of the maps (`phenodose.pictures`) and where they
+belong here: gradients of each engine (`backends`), pictures of the maps (`phenodose.plots`) and where they
 are stored (`phenodose.cli.cam`).
 
 Sources: Selvaraju et al. 2017, Grad-CAM, eq. 1-2; Chattopadhay et al. 2018, Grad-CAM++, eq. 10 and 19; Wang et al.
@@ -19,7 +19,7 @@ import numpy as np
 
 from phenodose.errors import InputError
 from phenodose.learning.backbones import CLASSES, NESTED, Architecture
-from phenodose.learning.engines import gradient
+from phenodose.learning.backends import gradient
 from phenodose.learning.inference import Predictor
 from phenodose.learning.preprocess import network_input
 

@@ -237,7 +237,7 @@ def initialise(network: Any, architecture: Architecture, weights: str | Path, se
     _draw_weights(network, seed)
     if str(weights) == "none":
         return "none"
-    from phenodose.files import hash_bytes
+    from phenodose.io.files import hash_bytes
 
     donor = _donor(architecture, weights)
     values = donor.get_weights()

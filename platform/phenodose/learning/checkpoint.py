@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import CheckpointError
-from phenodose.files import hash_file, hash_json, write_json
+from phenodose.io.files import hash_file, hash_json, write_json
+from phenodose.io.places import read_bytes
 from phenodose.learning.backbones import Architecture, build
-from phenodose.places import read_bytes
-from phenodose.plugins.readouts import TrainingRecord
+from phenodose.learning.records import TrainingRecord
 
 if TYPE_CHECKING:
     import xarray as xr

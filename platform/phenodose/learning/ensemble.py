@@ -20,7 +20,8 @@ import numpy as np
 
 from phenodose.errors import CheckpointError
 from phenodose.learning.checkpoint import MEMBERS, read_record
-from phenodose.plugins.readouts import Inference, Progress, TrainingRecord, tell_epoch
+from phenodose.learning.records import Inference, TrainingRecord
+from phenodose.progress import Progress, tell_epoch
 
 if TYPE_CHECKING:
     #: Trains the network of a number: number, parent's folder, folder to fill, progress.

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from phenodose.files import written_aside
-from phenodose.plugins.readouts import Progress, tell_epoch
+from phenodose.io.files import written_aside
+from phenodose.progress import Progress, tell_epoch
 
 #: TensorBoard reads every file with 'tfevents' in its name.
 EVENTS = "events.out.tfevents.phenodose"

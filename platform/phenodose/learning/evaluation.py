@@ -1,7 +1,7 @@
 """How well a network has learned its wells: loss, accuracy and AUROC, from what it says of them.
 
 Belongs here: these figures, of any training set. Does not belong here: agreement of replicates
-(`phenodose.quality`), and where outputs and labels come from (`phenodose_assets.evaluation`).
+(`phenodose.quality`), and where outputs and labels come from (`phenodose.pipeline.evaluation`).
 
 Source: Berker et al. 2022, IEEE Trans. Med. Imaging, doi 10.1109/TMI.2022.3205554, Table S-III.
 """
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from phenodose.learning.records import TrainingSet
 from phenodose.learning.training import auroc, targets
-from phenodose.plugins.readouts import TrainingSet
 
-#: Figures of `figures_of`, each for the wells trained on (train_) and those held out (validation_).
+#: Figures of `metrics_of`, each for the wells trained on (train_) and those held out (validation_).
 FIGURES = ("loss", "accuracy", "auroc")
 
 
-def figures_of(raw: np.ndarray, data: TrainingSet, label_smoothing: float) -> dict[str, float | None]:
+def metrics_of(raw: np.ndarray, data: TrainingSet, label_smoothing: float) -> dict[str, float | None]:
     """Loss, accuracy and AUROC of the wells trained on and of those held out.
 
     They are figures of the raw viability that is used, so of images without augmentation (or of the mean over

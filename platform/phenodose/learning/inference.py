@@ -6,7 +6,7 @@ about what it knows, and the mean over several copies is steadier than one answe
 apart tells how sure the network is of a well. The factor of intensity always acts on the raw signal here:
 the modes of `intensity` are about training images. Does not belong here:
 normalisation to the plate's controls (`phenodose.viability`) and the map of features
-(`phenodose.phenotypes`).
+(`phenodose.pipeline.wells_on_map`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.learning.ahead import ahead
 from phenodose.learning.augment import Augmentation, Draw, apply, draw
 from phenodose.learning.backbones import LOGITS
+from phenodose.learning.prefetch import prefetch
 from phenodose.learning.preprocess import network_input, to_signal
-from phenodose.plugins.readouts import Inference, Progress, no_progress
+from phenodose.learning.records import Inference
+from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -116,7 +117,7 @@ def _in_batches(
     drawn = [] if copies is None else _draws(copies, n, size_px)
     parts: list[Inference] = []
     done = 0
-    with closing(ahead(read(slice(start, start + size)) for start in range(0, n, size))) as signals:
+    with closing(prefetch(read(slice(start, start + size)) for start in range(0, n, size))) as signals:
         for signal in signals:
             members = np.arange(done, done + len(signal))
             if drawn:

@@ -23,7 +23,7 @@ from phenodose.learning.backbones import NESTED
 from phenodose.learning.preprocess import network_input
 
 if TYPE_CHECKING:
-    from phenodose.plugins.readouts import TrainingSet
+    from phenodose.learning.records import TrainingSet
 
 #: Control wells of each class that are looked at; all go through the network at once.
 _WELLS_PER_CLASS = 32

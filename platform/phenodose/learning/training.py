@@ -1,10 +1,10 @@
 """Training one phase: targets, order, augmentation, the loop over epochs, and going on after a kill.
 
 Belongs here: the loop over epochs, which is the same for every backbone and Keras backend. Does not belong here:
-which wells to train on (`staging`), shapes of networks (`backbones`), what a step does (`steps`, `adam`) and stored
+which wells to train on (`training_sets`), shapes of networks (`backbones`), what a step does (`steps`, `adam`) and stored
 weights (`checkpoint`).
 
-The order of wells and their augmentation (`chunks`) are drawn in numpy, keyed by seed, phase and epoch; so an epoch is
+The order of wells and their augmentation (`batches`) are drawn in numpy, keyed by seed, phase and epoch; so an epoch is
 the same whether or not the training was interrupted before it.
 """
 
@@ -24,19 +24,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from phenodose.errors import CheckpointError
-from phenodose.files import clear_partials, hash_bytes, hash_json, written_aside
+from phenodose.io.files import clear_partials, hash_bytes, hash_json, written_aside
 from phenodose.learning import augment
 from phenodose.learning.adam import Rates, adam
-from phenodose.learning.ahead import ahead
 from phenodose.learning.augment import Augmentation
-from phenodose.learning.chunks import Chunk, Chunks, kept_on_device
+from phenodose.learning.batches import Chunk, Chunks, kept_on_device
 from phenodose.learning.intensity import IntensityMode
+from phenodose.learning.prefetch import prefetch
 from phenodose.learning.preprocess import network_input
 from phenodose.learning.steps import Steps, steps
-from phenodose.plugins.readouts import Progress, no_progress, tell_epoch
+from phenodose.progress import Progress, no_progress, tell_epoch
 
 if TYPE_CHECKING:
-    from phenodose.plugins.readouts import TrainingSet
+    from phenodose.learning.records import TrainingSet
 
 #: How the learning rate changes from epoch to epoch.
 Decay = Literal["none", "cosine"]
@@ -208,7 +208,7 @@ def train_epochs(network: Any, data: TrainingSet, plan: Plan, first_epoch: int =
     """
     chunks = Chunks(data, plan, targets(data, plan.label_smoothing))
     train = steps(network, chunks.make)
-    with closing(ahead(chunks.from_epoch(first_epoch))) as coming:
+    with closing(prefetch(chunks.from_epoch(first_epoch))) as coming:
         for epoch in range(first_epoch, plan.epochs):
             network.optimizer.learning_rate = plan.learning_rate_in(epoch)
             yield _epoch(train, islice(coming, chunks.in_an_epoch))

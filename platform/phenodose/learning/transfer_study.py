@@ -1,7 +1,7 @@
 """The transfer study: how much the epochs of phase I are worth to phase II.
 
 Belongs here: the trainings of the study, going on after a kill, and its table. Does not belong here: where the
-training sets come from (`phenodose_assets.studies`), and drawing (`phenodose.pictures.transfer`).
+training sets come from (`phenodose.pipeline.transfer_study`), and drawing (`phenodose.plots.transfer`).
 
 Phase I is trained once for each arm and keeps a checkpoint after each of the wanted numbers of epochs: order,
 augmentation and blends are keyed by epoch, so that an epoch is the same however many follow. Phase II starts from
@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import CheckpointError, InputError, NotMade
-from phenodose.files import hash_json, write_json
+from phenodose.io.files import hash_json, write_json
 from phenodose.learning.checkpoint import read_record, versions
+from phenodose.learning.records import TrainingRecord, TrainingSet
 from phenodose.learning.training import inputs_hash
-from phenodose.plugins.readouts import Progress, StagedReadout, TrainingRecord, TrainingSet, no_progress
+from phenodose.plugins.readouts import StagedReadout
+from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import pandas as pd

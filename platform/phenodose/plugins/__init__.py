@@ -5,28 +5,17 @@ Readers, readouts, scorers and embedders are found by the entry-point groups `ph
 `plugins/` and register the same way as anyone's.
 """
 
+from phenodose.learning.records import Inference, Phase, TrainingRecord, TrainingSet
 from phenodose.plugins.base import CONTRACT, Parameters, Plugin, contract_fault, contract_text
-from phenodose.plugins.choices import PluginChoices
 from phenodose.plugins.embedders import AnyEmbedder, Embedder, ReferenceEmbedder, WellFeatures
 from phenodose.plugins.plane_index import PLANES, missing_images, planes_frame
 from phenodose.plugins.readers import Reader, choose_reader
-from phenodose.plugins.readouts import (
-    EpochListener,
-    ImageReadout,
-    Inference,
-    Phase,
-    PlateReaderReadout,
-    Progress,
-    Readout,
-    StagedReadout,
-    TrainingRecord,
-    TrainingSet,
-    no_progress,
-    tell_epoch,
-)
+from phenodose.plugins.readouts import ImageReadout, PlateReaderReadout, Readout, StagedReadout
 from phenodose.plugins.registry import KINDS, Found, Kind, Registry, group_of, registry
 from phenodose.plugins.scorers import Scorer, Scores, scorer
 from phenodose.plugins.selective import REFERENCE, ReferenceParameters, SelectiveScorer
+from phenodose.progress import EpochListener, Progress, no_progress, tell_epoch
+from phenodose.settings.plugin_choices import PluginChoices
 
 __all__ = [
     "CONTRACT",

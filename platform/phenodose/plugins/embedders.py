@@ -2,7 +2,7 @@
 
 Belongs here: the bases: `Embedder` for the map of one screen, `ReferenceEmbedder` for maps whose axes are those of a
 control experiment, so that screens share them. Does not belong here: which wells go on the map
-(`phenodose.phenotypes`).
+(`phenodose.pipeline.wells_on_map`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The index of planes: one row a 2-D image of a raw plate folder, the same columns from every reader.
 
 Belongs here: the columns, their order, and what an index as a whole tells. Does not belong here: making an index
-(reader plugins), the plate made of it (`phenodose.storage.plan`).
+(reader plugins), the plate made of it (`phenodose.plates.plan`).
 """
 
 from __future__ import annotations

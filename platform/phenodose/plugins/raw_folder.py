@@ -1,7 +1,7 @@
 """The files of a raw folder, for every reader of TIFF files: found in one order, checked at the door.
 
 Belongs here: what does not depend on the microscope. Does not belong here: names of files (the readers), what any
-TIFF file must satisfy (`phenodose.storage.tiff`).
+TIFF file must satisfy (`phenodose.plates.tiff`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from phenodose.errors import Faults, InputError
 
 if TYPE_CHECKING:
-    from phenodose.storage.tiff import TiffHeader
+    from phenodose.plates.tiff import TiffHeader
 
 TIFF_ENDINGS = (".tif", ".tiff")
 # Opening many small files is waiting for the disk or the network share; more than this gains nothing.
@@ -89,7 +89,7 @@ def open_pages(
     Returns:
         What `look` made of the headers of all pages of the good files, by path.
     """
-    from phenodose.storage.tiff import check_pages
+    from phenodose.plates.tiff import check_pages
 
     def opened(place: tuple[str, str]) -> list[Looked] | str:
         path, well = place

@@ -1,7 +1,7 @@
 """The reader contract: a raw folder of one microplate becomes an index of planes.
 
 Belongs here: the base class, and which reader reads a folder. Does not belong here: the columns of the index
-(`plane_index`), any microscope's file names (those are plugins) and writing plates (`phenodose.storage`).
+(`plane_index`), any microscope's file names (those are plugins) and writing plates (`phenodose.plates`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from phenodose.guard.limits import PluginLimits
     from phenodose.plugins.registry import Registry
+    from phenodose.settings.plugin_limits import PluginLimits
 
 log = logging.getLogger("phenodose")
 
@@ -50,7 +50,7 @@ class Reader(Plugin):
 
     def read_plane(self, folder: Path, plane: Any) -> np.ndarray:
         """The pixels of one row of the index (any object with `path`, `page`, `well`): dims y, x."""
-        from phenodose.storage.tiff import read_page
+        from phenodose.plates.tiff import read_page
 
         return read_page(folder / plane.path, plane.page, plane.well)
 
@@ -84,7 +84,7 @@ def choose_reader(
 ) -> Reader:
     """The reader of a raw plate folder: the one named, else the one that is surest of the folder.
 
-    A reader of another distribution works in a process of its own (`phenodose.guard`); one that fails to say
+    A reader of another distribution works in a process of its own (`phenodose.sandbox`); one that fails to say
     how sure it is is passed over.
 
     Args:
@@ -100,17 +100,17 @@ def choose_reader(
         InputError: the folder is not there, no reader knows it, or several are equally sure of it.
     """
     # Late: the guard knows all kinds of plugins.
-    from phenodose.guard.plugin_process import kept_apart
+    from phenodose.sandbox.plugin_process import shared_sandbox
 
     given = parameters or {}
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; give the folder that holds the plate's raw images.")
     if name is not None:
         named: Any = registry.get("reader", name)
-        reader: Reader = kept_apart(named, given.get(name, {}), limits)
+        reader: Reader = shared_sandbox(named, given.get(name, {}), limits)
         return reader
     readers: list[Reader] = [
-        kept_apart(plugin, given.get(known, {}), limits) for known, plugin in registry.usable("reader").items()
+        shared_sandbox(plugin, given.get(known, {}), limits) for known, plugin in registry.usable("reader").items()
     ]
     failed: list[str] = []
     sure = {reader.name: _confidence(reader, folder, failed) for reader in readers}

@@ -8,55 +8,19 @@ same for all readouts (`phenodose.viability.normalise`), and the built-in readou
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from phenodose.learning.records import Inference, Phase, TrainingRecord, TrainingSet
 from phenodose.plugins.base import Plugin
+from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     import xarray as xr
 
-    from phenodose.storage.plate import Plate
-
-#: Told after every finished unit of long work: (done, total, message).
-Progress = Callable[[int, int, str], None]
-
-
-def no_progress(done: int, total: int, message: str) -> None:
-    """A progress listener that does nothing."""
-
-
-@runtime_checkable
-class EpochListener(Protocol):
-    """A progress listener that also hears the figures of every epoch of a training."""
-
-    def __call__(self, done: int, total: int, message: str) -> None:
-        """Hear of a finished unit of work, as any `Progress`."""
-
-    def epoch(self, done: int, total: int, message: str, figures: Mapping[str, float]) -> None:
-        """Hear of a finished epoch; called instead of the listener itself.
-
-        Args:
-            done: epochs done, counted from the start of the phase; a resumed training goes on counting.
-            total: epochs of the phase.
-            message: the epoch in words.
-            figures: such as loss, accuracy, validation_loss, validation_accuracy and learning_rate.
-        """
-
-
-def tell_epoch(progress: Progress, done: int, total: int, message: str, figures: Mapping[str, float]) -> None:
-    """Tell a listener of an epoch, with its figures if it hears them; `StagedReadout.train` does after each.
-
-    Whoever hears the figures keeps them as TensorBoard logs and shows them while the training goes on.
-    """
-    if isinstance(progress, EpochListener):
-        progress.epoch(done, total, message, figures)
-    else:
-        progress(done, total, message)
+    from phenodose.plates.plate import Plate
 
 
 class Readout(Plugin):
@@ -111,99 +75,6 @@ class ImageReadout(Readout):
         Returns:
             Columns well, raw.
         """
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One training phase of a staged readout, declared as data: the graph makes an asset of it.
-
-    Attributes:
-        name: last part of the asset key `checkpoint/<readout>/<name>`.
-        scope: whose wells it trains on. 'control-experiment' phases are trained once, in the partition
-            of the control experiment; a drug screen adopts the checkpoint. 'screen' phases are trained
-            in every drug screen.
-        parent: phase whose weights it starts from; None starts from the backbone's weights.
-        labels: 'controls' trains on negative and positive controls; 'duplicates' adds the drug wells,
-            each labelled with the parent phase's output of its duplicate.
-        validation_wells_per_class: wells of each class held out, spread over the plates.
-        reads_out: whether `viability/<readout>_<name>` is made from it.
-        description: one sentence for the asset.
-    """
-
-    name: str
-    scope: Literal["control-experiment", "screen"]
-    parent: str | None
-    labels: Literal["controls", "duplicates"]
-    validation_wells_per_class: int
-    reads_out: bool
-    description: str
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """What a phase trains on, all wells in the order of `wells`.
-
-    Attributes:
-        images: float32 array (well, y, x, channel), signal in [0, 1] (uint16 / 65535), unshifted.
-        labels: float32 array (well,): wanted viability, 1 negative control, 0 positive control, or the
-            duplicate's network output for drug wells. NaN never occurs.
-        is_control: bool array (well,): True where the label is a class to be smoothed.
-        validation: bool array (well,): True for held-out wells.
-        wells: names such as 'P1/B07'.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    is_control: np.ndarray
-    validation: np.ndarray
-    wells: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What is stored beside the weights of a phase.
-
-    Attributes:
-        phase: phase name.
-        weights_hash: hash of the weights file.
-        parent_hash: hash of the weights it started from; None for the backbone's own.
-        inputs_hash: hash of images, labels and split.
-        parameters: plugin parameters as JSON-able values.
-        history: one entry an epoch: loss, accuracy, validation_loss, validation_accuracy.
-        validation_auroc: area under the ROC curve of the held-out controls; None without any.
-        seconds: training time.
-        n_train: training wells.
-        n_validation: held-out wells.
-        extra: whatever else the plugin wants kept (input shape, library versions).
-    """
-
-    phase: str
-    weights_hash: str
-    parent_hash: str | None
-    inputs_hash: str
-    parameters: dict[str, Any]
-    history: list[dict[str, float]]
-    validation_auroc: float | None
-    seconds: float
-    n_train: int
-    n_validation: int
-    extra: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Inference:
-    """What a trained phase says of every well.
-
-    Attributes:
-        raw: float64 array (well,): network output of the negative-control class.
-        features: float32 array (well, feature): activations of the last dense layer before the output.
-        raw_sd: float64 array (well,): standard deviation of the output over augmented copies of the image and over
-            several networks; None if one network was asked once.
-    """
-
-    raw: np.ndarray
-    features: np.ndarray
-    raw_sd: np.ndarray | None = None
 
 
 class StagedReadout(Readout):

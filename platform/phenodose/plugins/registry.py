@@ -16,13 +16,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from phenodose.errors import Faults, PluginError
-from phenodose.guard.limits import site_limits
+from phenodose.learning.records import Phase
 from phenodose.plugins.base import Plugin, contract_fault
-from phenodose.plugins.choices import PluginChoices, site_choices
 from phenodose.plugins.embedders import AnyEmbedder
 from phenodose.plugins.readers import Reader
-from phenodose.plugins.readouts import Phase, PlateReaderReadout, Readout, StagedReadout
+from phenodose.plugins.readouts import PlateReaderReadout, Readout, StagedReadout
 from phenodose.plugins.scorers import Scorer
+from phenodose.settings.plugin_choices import PluginChoices, site_choices
+from phenodose.settings.plugin_limits import site_limits
 
 #: The distribution of the built-in plugins.
 OURS = "phenodose"
@@ -176,7 +177,7 @@ class Registry:
             return ""
         if self._import_faults is None:
             # Late: few sites have plugins of others.
-            from phenodose.guard.import_trials import import_faults
+            from phenodose.sandbox.import_trials import import_faults
 
             wanted = [key for key, found in self._found.items() if found.status == "found" and not _is_ours(found)]
             points = [self._points[key][0] for key in wanted]

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from phenodose.errors import InputError, PluginError
-from phenodose.files import written_aside
+from phenodose.io.files import written_aside
 from phenodose.plugins.base import contract_text
 from phenodose.plugins.registry import Kind
 

@@ -1,7 +1,7 @@
 """Figures of the control wells: mean, spread, signal to background, SSMD.
 
 Belongs here: the formulas, on arrays of raw values. Does not belong here: Z' (`zprime`), limits and words
-(`thresholds`).
+(`metrics`).
 """
 
 from __future__ import annotations

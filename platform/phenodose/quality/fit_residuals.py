@@ -1,7 +1,7 @@
 """What the distances of the wells from their fitted curves say of each plate.
 
 Belongs here: residuals of the therapy wells to the pooled curves, their size against noise, and whether they
-form a pattern on the plate. Does not belong here: fitting (`phenodose.dose_response`), limits (`thresholds`).
+form a pattern on the plate. Does not belong here: fitting (`phenodose.dose_response`), limits (`metrics`).
 
 A fault of place (a gradient, a block of wells without drug) moves wells of many drugs away from curves that
 rest on their other doses and on their replicates elsewhere, where no control well need stand near. Three

@@ -1,7 +1,7 @@
 """How well the replicates of a screen agree.
 
 Belongs here: pairing the replicates' wells and scores, and their correlations. Does not belong here: computing
-scores (`phenodose.dose_response`), limits and words (`thresholds`).
+scores (`phenodose.dose_response`), limits and words (`metrics`).
 """
 
 from __future__ import annotations

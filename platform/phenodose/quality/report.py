@@ -13,7 +13,7 @@ import pandas as pd
 
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.quality import controls, drift, edges, fit_residuals, replicates, series, zprime
-from phenodose.quality.limits import Limits, judge
+from phenodose.quality.gates import Limits, judge
 from phenodose.quality.wells import spread_of
 
 #: Columns of `qc_rows`: those of the table `qc` without screen and provenance.

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from phenodose.quality.limits import Limits
-from phenodose.quality.strange_images import strange_images
+from phenodose.quality.gates import Limits
+from phenodose.quality.image_outliers import image_outliers
 from phenodose.quality.zprime import mad
 from phenodose.viability.controls import Controls
 from phenodose.viability.normalise import Grouping, RisesWith, to_viability
@@ -64,7 +64,7 @@ def checked_viability(
         limits: limits and flags to mask; the defaults mask nothing.
         trusted: range of a network's output that its labels span; None for other readouts.
         rises_with: as for `to_viability`.
-        views: what the images of the wells are compared by, as for `strange_images`; None for readouts without.
+        views: what the images of the wells are compared by, as for `image_outliers`; None for readouts without.
 
     Returns:
         The columns of `to_viability`, image_distance (NaN without images), and flag and flag_reason (missing where
@@ -75,7 +75,7 @@ def checked_viability(
     """
     limits = limits or Limits()
     viability = to_viability(raw, wells, controls, by, rises_with)
-    distance, strange = strange_images(views or {}, wells, controls, limits.most_image_distance)
+    distance, strange = image_outliers(views or {}, wells, controls, limits.most_image_distance)
     flags = flag_wells(viability, wells, limits.most_sd, trusted, strange)
     masked = {place: said for place, said in flags.items() if set(said) & set(limits.mask)}
     if masked:

@@ -1,7 +1,7 @@
 """Z': how well the two controls of an assay are separated, in the three forms in use.
 
 Belongs here: the formulas, on arrays of the raw values of control wells. Does not belong here: limits and
-words (`thresholds`).
+words (`metrics`).
 
 All are 1 for perfect separation and do not depend on scale or sign of the readout. With fewer than two
 wells of either control, or with equal centres, they are NaN.

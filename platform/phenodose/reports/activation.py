@@ -4,7 +4,7 @@ The wells are those whose images the report shows. Class `pos`: what speaks for 
 untreated wells and should grow along a series that works.
 
 Belongs here: choosing, and turning maps of the store into what the template shows. Does not belong here: making the
-maps (`phenodose_assets.explanations`).
+maps (`phenodose.pipeline.activation_maps`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from phenodose.errors import NotMade
-from phenodose.pictures import data_uri
+from phenodose.plots import data_uri
 from phenodose.reports.data import ScreenData, rows_of
-from phenodose.reports.images import shown_wells
-from phenodose.storage.activation_maps import maps_folder, read_maps
+from phenodose.reports.image_choice import shown_wells
+from phenodose.store.activation_maps import maps_folder, read_maps
 
 if TYPE_CHECKING:
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
 OF_CLASS = "pos"
 METHOD: Literal["grad-cam"] = "grad-cam"
@@ -71,7 +71,7 @@ def overlays(data: ScreenData, reason: str = "") -> dict[str, Any]:
     """
     import numpy as np
 
-    from phenodose.pictures.activation import activation_overlay
+    from phenodose.plots.activation import activation_overlay
 
     none = {"of": "", "scale": "", "wells": {}, "reason": reason}
     try:

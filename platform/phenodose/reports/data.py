@@ -17,7 +17,7 @@ from phenodose.tables import TABLES
 if TYPE_CHECKING:
     import pandas as pd
 
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
 #: The readout that ranks the drugs: the first of these that has scores, else the first by name.
 PREFERRED_READOUTS = ("cnn_phase3", "cnn_phase2", "mean_of_stack", "ctg")

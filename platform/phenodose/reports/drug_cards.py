@@ -1,6 +1,6 @@
 """What the report shows of each drug: curves of all readouts, scores with intervals, and its lineage.
 
-Does not belong here: comparing drugs (`sections`), drawing (`figures`), its images (`images`).
+Does not belong here: comparing drugs (`sections`), drawing (`svg_figures`), its images (`image_choice`).
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
-from phenodose.lineage import why_each
-from phenodose.pictures import palette
-from phenodose.reports import figures
+from phenodose.lineage.trace import why_each
+from phenodose.plots import palette, svg_figures
+from phenodose.plots.svg import swatch
 from phenodose.reports.data import Missing, rows_of, text_of
 from phenodose.reports.sections import anchors, score_cell, why_no_scores
-from phenodose.reports.svg import swatch
-from phenodose.stored_curves import band, read_curves
+from phenodose.store.curves import band, read_curves
 
 if TYPE_CHECKING:
-    from phenodose.lineage import Link
+    from phenodose.lineage.trace import Link
     from phenodose.reports.data import ScreenData
 
 _HALF_DOSE = "rel_ic50"
@@ -53,7 +52,7 @@ def drug_cards(data: ScreenData) -> dict[str, Any] | Missing:
         }
         bars = {name: intervals[drug, name] for name in data.readouts if (drug, name) in intervals}
         shades = {name: bands[drug, name] for name in data.readouts if (drug, name) in bands}
-        figure = figures.dose_response(drug, points[points["drug"] == drug], own, looks, thin, bars, shades)
+        figure = svg_figures.dose_response(drug, points[points["drug"] == drug], own, looks, thin, bars, shades)
         cards.append(
             {
                 "drug": drug,
@@ -68,13 +67,13 @@ def drug_cards(data: ScreenData) -> dict[str, Any] | Missing:
     return {"cards": cards, "legend": legend, "scorer": data.scorer}
 
 
-def _curve_lines(data: ScreenData) -> dict[tuple[str, str, str], figures.Line]:
+def _curve_lines(data: ScreenData) -> dict[tuple[str, str, str], svg_figures.Line]:
     """(drug, readout, replicate) -> the fitted curve, dose in log10 nM and inhibition in percent."""
     from phenodose.dose_response.curves import CurveBatch
 
     curves = data["curves"]
     curves = curves[curves["model"].fillna(0) > 0]
-    lines: dict[tuple[str, str, str], figures.Line] = {}
+    lines: dict[tuple[str, str, str], svg_figures.Line] = {}
     for _, rows in curves.groupby("fit"):
         batch = CurveBatch.from_frame(rows)
         grid = batch.log10_dose_grid(40)
@@ -84,9 +83,9 @@ def _curve_lines(data: ScreenData) -> dict[tuple[str, str, str], figures.Line]:
     return lines
 
 
-def _bands(data: ScreenData) -> dict[tuple[str, str], figures.Band]:
+def _bands(data: ScreenData) -> dict[tuple[str, str], svg_figures.Band]:
     """(drug, readout) -> log10 doses, lower and upper inhibition in percent of its pooled curve."""
-    found: dict[tuple[str, str], figures.Band] = {}
+    found: dict[tuple[str, str], svg_figures.Band] = {}
     for readout in data.readouts:
         try:
             batch = read_curves(data.store, data.screen, readout)

@@ -11,11 +11,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from phenodose.names import plate_sort_key
-from phenodose.pictures import data_uri, palette, plate_heatmap, replicate_scatter, viability_histogram
-from phenodose.quality.thresholds import METRICS
-from phenodose.reports import figures
+from phenodose.plots import data_uri, palette, plate_heatmap, replicate_scatter, svg_figures, viability_histogram
+from phenodose.plots.svg import swatch
+from phenodose.quality.metrics import METRICS
 from phenodose.reports.data import VERDICTS, Missing, number_of, rows_of, text_of
-from phenodose.reports.svg import swatch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +152,9 @@ def _control_series(data: ScreenData, readout: str) -> list[dict[str, Any]]:
         for plate, series in means.groupby("plate"):
             doses = [math.log10(dose) for dose in series["concentration_nM"]]
             lines[str(plate)] = (doses, [100 * (1 - value) for value in series["viability_fraction"]])
-        figure = figures.dose_response(str(substance), of_one, lines, looks, label=f"Control series by {readout} of")
+        figure = svg_figures.dose_response(
+            str(substance), of_one, lines, looks, label=f"Control series by {readout} of"
+        )
         found.append(
             {"substance": substance, "figure": figure, "legend": [(name, swatch(look)) for name, look in looks.items()]}
         )

@@ -1,7 +1,7 @@
 """The patient report: one screen from quality to ranking to lineage, as one HTML file.
 
 Belongs here: the order of the report and the rendering of its template. What the sections say is in
-`sections`, `drug_cards`, `phenotypes` and `evidence`, how their figures look in `figures`.
+`sections`, `drug_cards`, `phenotypes` and `evidence`, how their figures look in `svg_figures`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phenodose.files import write_text
-from phenodose.reports import activation, drug_cards, evidence, images, phenotypes, sections
+from phenodose.io.files import write_text
+from phenodose.plots.svg import marker_definitions
+from phenodose.reports import activation, drug_cards, evidence, image_choice, phenotypes, sections
 from phenodose.reports.data import Missing, ScreenData
-from phenodose.reports.gallery import Gallery, WellPictures
-from phenodose.reports.svg import marker_definitions
+from phenodose.reports.well_images import Gallery, WellImages
 
 if TYPE_CHECKING:
     import jinja2
 
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
 TEMPLATES = Path(__file__).with_name("templates")
 #: No report is larger, however many wells have an image.
@@ -97,8 +97,8 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
     }
 
 
-def _filled(data: ScreenData, made: Mapping[str, Any], pictures: WellPictures) -> str:
-    shown, series = images.images(data, pictures), images.series_rows(data, pictures)
+def _filled(data: ScreenData, made: Mapping[str, Any], pictures: WellImages) -> str:
+    shown, series = image_choice.images(data, pictures), image_choice.series_rows(data, pictures)
     rows = [row for of_drug in series.values() for row in of_drug]
     rows += [] if isinstance(shown, Missing) else shown["rows"]
     in_rows = {tile["well"] for row in rows for tile in row["tiles"]}

@@ -1,7 +1,7 @@
 """What the section on phenotypes says: the maps with their views, and pairs of effective drugs that look different.
 
 Belongs here: groups, colours, duplicates and the rule for pairs. Does not belong here: making maps (embedder plugins),
-drawing (`figures`), pictures of wells (`images`).
+drawing (`svg_figures`), pictures of wells (`image_choice`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.pictures import palette
-from phenodose.reports import figures
+from phenodose.plots import palette, svg_figures
+from phenodose.plots.svg import swatch
 from phenodose.reports.data import Missing, is_true, number_of, rows_of, text_of, with_drug
-from phenodose.reports.svg import swatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +85,7 @@ def phenotypes(data: ScreenData, links: Mapping[str, str]) -> dict[str, Any] | M
             {
                 "embedder": embedder,
                 "readout": readout,
-                "figure": figures.phenotype_map(shown, looks, pairs),
+                "figure": svg_figures.phenotype_map(shown, looks, pairs),
                 "legend": [(name, swatch(look, line=False)) for name, look in list(looks.items())[:_MOST_GROUPS]],
                 "qc_legend": list(_QC.items()),
                 "dss_legend": [
@@ -172,7 +171,7 @@ def _duplicates(shown: pd.DataFrame) -> list[tuple[int, int]]:
 
 def _score_steps(scores: Mapping[str, float]) -> list[float]:
     known = [score for score in scores.values() if score == score]
-    ticks = figures.nice_ticks(min([0.0, *known]), max([1.0, *known]), 4)
+    ticks = svg_figures.nice_ticks(min([0.0, *known]), max([1.0, *known]), 4)
     return [float(tick) for tick in np.linspace(ticks[0], ticks[-1], len(_SCALE) + 1)]
 
 

@@ -1,6 +1,6 @@
 """The reference cohort of a report: the scores of the same drugs in the other samples of the store.
 
-Does not belong here: selective scores against reference samples (scorers), and drawing (`figures`).
+Does not belong here: selective scores against reference samples (scorers), and drawing (`svg_figures`).
 """
 
 from __future__ import annotations

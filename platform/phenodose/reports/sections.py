@@ -2,7 +2,7 @@
 
 Every function takes the rows of a screen and returns what its part of the template shows; a section
 without data is a `Missing` with a sentence. Does not belong here: the drugs one by one (`drug_cards`), quality and
-lineage (`evidence`), HTML (templates), drawing (`figures`).
+lineage (`evidence`), HTML (templates), drawing (`svg_figures`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from phenodose.pictures import palette
-from phenodose.reports import figures
+from phenodose.plots import palette, svg_figures
 from phenodose.reports.data import VERDICTS, Missing, is_true, number_of, rows_of, text_of
 from phenodose.reports.reference import reference_cohort
 
@@ -78,7 +77,7 @@ def ranking(data: ScreenData) -> dict[str, Any] | Missing:
         "hits": [f"{row.drug} ({row.score:.1f})" for row in rows_of(hits)],
         "n_scored": int(rows["score"].notna().sum()),
         "unscored": [f"{row.drug} ({row.status})" for row in rows_of(unscored)],
-        "figure": figures.waterfall(rows, anchors(data), threshold(data), _unit(data), reference.scores),
+        "figure": svg_figures.waterfall(rows, anchors(data), threshold(data), _unit(data), reference.scores),
         "reference": reference,
         "n_compared": len(reference.scores),
     }
@@ -110,7 +109,7 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
 
 def agreement(data: ScreenData) -> dict[str, Any] | Missing:
     """Imaging against metabolic readouts: figures, and the drugs on which they disagree, by name."""
-    from phenodose.storage.cohort_build import metabolic_readouts
+    from phenodose.cohort.build import metabolic_readouts
 
     pooled = data.pooled[data.pooled["score"].notna()].set_index(["readout", "drug"])
     scored = [name for name in data.readouts if name in pooled.index.get_level_values("readout")]
@@ -147,7 +146,7 @@ def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFra
         "correlation": f"{correlation:.2f}" if correlation == correlation else "not defined",
         "imaging_only": named(hit_i & ~hit_m),
         "metabolic_only": named(hit_m & ~hit_i),
-        "figure": figures.agreement(
+        "figure": svg_figures.agreement(
             [(str(row.Index), row.score_m, row.score_i) for row in rows_of(both)],
             threshold(data),
             metabolic,

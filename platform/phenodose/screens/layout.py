@@ -15,8 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from phenodose.errors import Faults, InputError, MissingInputError
-from phenodose.names import MAX_COLUMNS, parse_well, plate_key, plate_sort_key, row_index, row_label, well_name
-from phenodose.screens.cells import (
+from phenodose.io.spreadsheet import (
     ACCEPTED,
     SPREADSHEETS,
     TEXT_TABLES,
@@ -29,6 +28,7 @@ from phenodose.screens.cells import (
     to_number,
     to_text,
 )
+from phenodose.names import MAX_COLUMNS, parse_well, plate_key, plate_sort_key, row_index, row_label, well_name
 from phenodose.screens.layout_columns import SPELLINGS, find_columns, header_row, headline, nanomolar, plain
 
 #: Columns of `Layout.frame`.

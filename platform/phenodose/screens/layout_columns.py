@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from phenodose.errors import Faults
-from phenodose.screens.cells import Cell, Sheet, to_text
+from phenodose.io.spreadsheet import Cell, Sheet, to_text
 
 #: Accepted column names by meaning, the recommended one first; case, spaces, '_' and '-' do not matter.
 SPELLINGS: dict[str, tuple[str, ...]] = {

@@ -2,7 +2,7 @@
 
 Belongs here: finding the files, what their names say (`<sample>_<plate>.<ext>`), reading them into one row
 a well, and matching them to the plates of a layout. Does not belong here: the shape of one file's numbers
-(`blocks`), what a well holds (`layout`), viability (`phenodose.viability`).
+(`plate_matrix`), what a well holds (`layout`), viability (`phenodose.viability`).
 
 Values are joined to the layout on plate, row and column, never by position.
 """
@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 
 from phenodose.errors import Faults, InputError, MissingInputError
+from phenodose.io.spreadsheet import ACCEPTED, SPREADSHEETS, one_spelling, read_spreadsheet, read_text
 from phenodose.names import PLATE_FORMATS, plate_key, row_index, row_label
-from phenodose.screens.blocks import Block, block_of_sheet, block_of_text
-from phenodose.screens.cells import ACCEPTED, SPREADSHEETS, one_spelling, read_spreadsheet, read_text
 from phenodose.screens.layout import Layout
+from phenodose.screens.plate_matrix import Block, block_of_sheet, block_of_text
 
 #: Columns of `read_matrices`: one row a well of the files.
 MATRIX_COLUMNS = ("sample", "plate", "row", "column", "value", "file")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from phenodose.errors import PhenodoseError
-from phenodose.screens.screen import Screen
-from phenodose.store import Store
+from phenodose.settings.screen import Screen
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
 

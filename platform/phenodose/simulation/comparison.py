@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phenodose.names import plate_key, row_index
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from phenodose.errors import InputError, PluginError
-from phenodose.files import is_vacant, written_aside
+from phenodose.io.files import is_vacant, written_aside
 from phenodose.names import check_screen_id, row_index
-from phenodose.plugins.readouts import Progress, no_progress
+from phenodose.progress import Progress, no_progress
 from phenodose.simulation import design, metaseries, plate_reader, spheroid
 from phenodose.simulation.design import Treated, treat
 from phenodose.simulation.imaging import PlateCamera

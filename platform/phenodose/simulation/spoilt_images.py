@@ -1,7 +1,7 @@
 """What spoils the image of a single well: fibres, specks, missing cells, a lost focus.
 
 Belongs here: faults that are drawn over the pictures of one simulated well. Does not belong here: the spheroids
-themselves (`spheroid`) and finding such wells (`phenodose.quality.strange_images`).
+themselves (`spheroid`) and finding such wells (`phenodose.quality.image_outliers`).
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def try_staged(
     """
     import pandas as pd
 
-    from phenodose.learning.staging import training_set
+    from phenodose.learning.training_sets import training_set
 
     one, two, three = readout.phases
     its_controls = controls_of(control_experiment)
@@ -66,9 +66,9 @@ def try_staged(
         )
         third = training_set(three, screen.tensors, screen.layout, controls, outputs)
         readout.train(three, third, folder / name / "2", folder / name / "3")
-        in_two = figures(screen, outputs.to_numpy())
-        in_three = figures(screen, readout.infer(folder / name / "3", screen.tensors).raw)
-        mean_of_stack = figures(screen, screen.mean_of_stack)
+        in_two = metrics(screen, outputs.to_numpy())
+        in_three = metrics(screen, readout.infer(folder / name / "3", screen.tensors).raw)
+        mean_of_stack = metrics(screen, screen.mean_of_stack)
         lone = readout.train(two, second, None, folder / name / "2 alone") if alone else None
         values = (
             *(name, in_three["pearson"], in_three["mean_error"], in_two["duplicates"], in_three["duplicates"]),
@@ -87,7 +87,7 @@ def controls_of(screen: ScreenInMemory) -> Controls:
     return Controls(kind == "neg", kind == "pos", "neg", "pos")
 
 
-def figures(screen: ScreenInMemory, raw: np.ndarray) -> dict[str, float]:
+def metrics(screen: ScreenInMemory, raw: np.ndarray) -> dict[str, float]:
     """Agreement of a readout with the truth of the drug wells, and of duplicates with each other.
 
     Args:

@@ -1,7 +1,7 @@
 """The rules of embedders.
 
 Belongs here: `EmbedderConformance`, `ReferenceEmbedderConformance`. Does not belong here: what every plugin keeps
-(`rules`) and the features (`made_up`).
+(`rules`) and the features (`synthetic`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from phenodose.errors import NotMade
 from phenodose.plugins import Embedder, ReferenceEmbedder, WellFeatures
-from phenodose.testing import made_up
-from phenodose.testing.apart import refuse_traces, run_apart
+from phenodose.testing import synthetic
+from phenodose.testing.isolation import refuse_traces, run_isolated
 from phenodose.testing.rules import PluginConformance, broken
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class _AnyEmbedderConformance(PluginConformance):
         """A finite x and y for each."""
         import numpy as np
 
-        found = self.placed(made_up.features(WELLS))
+        found = self.placed(synthetic.features(WELLS))
         if not isinstance(found, np.ndarray) or found.shape != (WELLS, 2):
             shape = getattr(found, "shape", type(found).__name__)
             raise broken("an embedder returns an array (well, 2)", f"{shape} for {WELLS} wells")
@@ -44,7 +44,7 @@ class _AnyEmbedderConformance(PluginConformance):
         """Of two phenotypes far apart, a well's nearest neighbour on the map is mostly of its own."""
         import numpy as np
 
-        found = self.placed(made_up.features(WELLS))
+        found = self.placed(synthetic.features(WELLS))
         apart = np.linalg.norm(found[:, None] - found[None], axis=2) + np.diag(np.full(WELLS, np.inf))
         kind = np.arange(WELLS) % 2
         share = float((kind[apart.argmin(axis=1)] == kind).mean())
@@ -55,14 +55,14 @@ class _AnyEmbedderConformance(PluginConformance):
         """The same features give the same map, to the bit."""
         import numpy as np
 
-        if not np.array_equal(self.placed(made_up.features(WELLS)), self.placed(made_up.features(WELLS))):
+        if not np.array_equal(self.placed(synthetic.features(WELLS)), self.placed(synthetic.features(WELLS))):
             raise broken("the same features give the same map; give a random generator a seed", "two maps differ")
 
     def test_few_wells_make_a_map_or_a_sentence(self) -> None:
         """None, one, two or five wells: a map, or `NotMade` with the reason."""
         for wells in (0, 1, 2, 5):
             try:
-                found = self.placed(made_up.features(wells))
+                found = self.placed(synthetic.features(wells))
             except NotMade as error:
                 if not str(error).strip():
                     raise broken("NotMade says why", "it is empty", f"{wells} wells") from error
@@ -93,18 +93,18 @@ class _AnyEmbedderConformance(PluginConformance):
         """They are shared with other embedders."""
         import numpy as np
 
-        features = made_up.features(WELLS)
+        features = synthetic.features(WELLS)
         self.placed(features)
-        if not np.array_equal(features, made_up.features(WELLS)):
+        if not np.array_equal(features, synthetic.features(WELLS)):
             raise broken("an embedder does not change the features it is given", f"{self.plugin.name} did")
 
     def test_it_works_in_a_process_of_its_own_and_leaves_no_trace(self) -> None:
         """It gives the same map there, writes nothing and connects to nothing."""
         import numpy as np
 
-        seen = run_apart(_place_apart, self.plugin, dict(self.parameters))
+        seen = run_isolated(_place_apart, self.plugin, dict(self.parameters))
         refuse_traces(seen)
-        if not np.allclose(seen.value, self.placed(made_up.features(WELLS)), rtol=1e-6, atol=1e-6):
+        if not np.allclose(seen.value, self.placed(synthetic.features(WELLS)), rtol=1e-6, atol=1e-6):
             raise broken("an embedder gives the same map in another process", "the maps differ")
 
 
@@ -123,7 +123,7 @@ class ReferenceEmbedderConformance(_AnyEmbedderConformance):
         """With the same controls, a drug well lies where it lies whatever other drug wells there are."""
         import numpy as np
 
-        features = made_up.features(WELLS)
+        features = synthetic.features(WELLS)
         few = np.r_[:40]
         if not np.allclose(self.placed(features)[few], self.placed(features[few]), rtol=1e-5, atol=1e-5):
             raise broken(
@@ -136,7 +136,7 @@ def place(embedder: Any, features: np.ndarray) -> np.ndarray:
     """The map by either kind; the first twenty wells are the controls of both experiments."""
     if isinstance(embedder, Embedder):
         return embedder.embed(features)
-    placed: np.ndarray = embedder.embed_on(_with_controls(made_up.features(40, seed=2)), _with_controls(features))
+    placed: np.ndarray = embedder.embed_on(_with_controls(synthetic.features(40, seed=2)), _with_controls(features))
     return placed
 
 
@@ -148,4 +148,4 @@ def _with_controls(features: np.ndarray) -> WellFeatures:
 
 
 def _place_apart(plugin: type[Any], parameters: Mapping[str, Any]) -> Any:
-    return place(plugin(parameters), made_up.features(WELLS))
+    return place(plugin(parameters), synthetic.features(WELLS))

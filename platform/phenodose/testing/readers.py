@@ -15,8 +15,8 @@ import pytest
 
 from phenodose.errors import InputError
 from phenodose.plugins import PLANES, Reader
-from phenodose.testing import made_up
-from phenodose.testing.apart import refuse_traces, run_apart
+from phenodose.testing import synthetic
+from phenodose.testing.isolation import refuse_traces, run_isolated
 from phenodose.testing.operations import TooManyOperations, counted
 from phenodose.testing.rules import PluginConformance, broken
 
@@ -166,10 +166,10 @@ class ReaderConformance(PluginConformance):
 
     def test_the_raw_folder_stays_as_it_is_and_nothing_else_is_written(self, raw: Path) -> None:
         """Raw data are never touched; the index made in a process of its own is the same."""
-        before = made_up.tree_hash(raw)
-        seen = run_apart(_index_apart, self.plugin, dict(self.parameters), raw)
+        before = synthetic.tree_hash(raw)
+        seen = run_isolated(_index_apart, self.plugin, dict(self.parameters), raw)
         refuse_traces(seen)
-        if made_up.tree_hash(raw) != before:
+        if synthetic.tree_hash(raw) != before:
             raise broken("a reader changes nothing in the raw folder", "files differ")
         differing = _first_difference(self.made().index(raw), seen.value)
         if differing:

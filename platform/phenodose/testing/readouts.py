@@ -1,6 +1,6 @@
 """The rules of readouts: of plate readers, of images, and of networks trained in stages.
 
-Belongs here: the three suites. Does not belong here: what every plugin keeps (`rules`) and the data (`made_up`).
+Belongs here: the three suites. Does not belong here: what every plugin keeps (`rules`) and the data (`synthetic`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from phenodose.plugins import (
     TrainingRecord,
     TrainingSet,
 )
-from phenodose.testing import made_up
-from phenodose.testing.apart import refuse_traces, run_apart
+from phenodose.testing import synthetic
+from phenodose.testing.isolation import refuse_traces, run_isolated
 from phenodose.testing.operations import TooManyOperations, counted
 from phenodose.testing.rules import PluginConformance, broken
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from phenodose.storage.plate import Plate
+    from phenodose.plates.plate import Plate
 
 #: Lines of Python that a readout may execute: so many for each well beside so many for the plate.
 LINES_A_WELL, LINES_A_PLATE = 50_000, 2_000_000
@@ -67,7 +67,7 @@ class PlateReaderReadoutConformance(_ReadoutConformance):
 
     def test_every_well_has_a_row(self) -> None:
         """Columns plate, row, column, raw; each well of the files once; no number where the file has none."""
-        given = made_up.matrices()
+        given = synthetic.matrices()
         found = self._measured(given)
         wells = ["plate", "row", "column"]
         if len(found) != len(given) or set(map(tuple, found[wells].to_numpy())) != set(
@@ -77,32 +77,32 @@ class PlateReaderReadoutConformance(_ReadoutConformance):
 
     def test_no_wells_give_no_rows(self) -> None:
         """An empty table gives an empty table."""
-        self._measured(made_up.matrices().iloc[:0])
+        self._measured(synthetic.matrices().iloc[:0])
 
     def test_a_single_well_is_measured(self) -> None:
         """A table of one well is as good as any."""
-        self._measured(made_up.matrices().iloc[:1])
+        self._measured(synthetic.matrices().iloc[:1])
 
     def test_the_order_of_wells_does_not_matter(self) -> None:
         """Files list wells by row or by column."""
         wells = ["plate", "row", "column"]
-        forward = self._measured(made_up.matrices()).set_index(wells)["raw"].sort_index()
-        backward = self._measured(made_up.matrices().iloc[::-1]).set_index(wells)["raw"].sort_index()
+        forward = self._measured(synthetic.matrices()).set_index(wells)["raw"].sort_index()
+        backward = self._measured(synthetic.matrices().iloc[::-1]).set_index(wells)["raw"].sort_index()
         if not forward.equals(backward):
             place = forward.index[int((forward.to_numpy() != backward.to_numpy()).argmax())]
             raise broken("a raw number does not depend on the order of the wells", f"well {place} differs")
 
     def test_it_does_not_change_the_numbers_it_is_given(self) -> None:
         """They are shared."""
-        given = made_up.matrices()
+        given = synthetic.matrices()
         self.made().measure(given)
-        if not given.equals(made_up.matrices()):
+        if not given.equals(synthetic.matrices()):
             raise broken("a readout does not change the table it is given", f"{self.plugin.name} did; work on a copy")
 
     def test_ten_thousand_wells_are_within_the_budget(self) -> None:
         """Counted in executed lines of Python."""
-        many, readout = made_up.matrices(rows=32, columns=320), self.made()
-        readout.measure(made_up.matrices())
+        many, readout = synthetic.matrices(rows=32, columns=320), self.made()
+        readout.measure(synthetic.matrices())
         try:
             counted(lambda: readout.measure(many), LINES_A_PLATE)
         except TooManyOperations as error:
@@ -110,9 +110,9 @@ class PlateReaderReadoutConformance(_ReadoutConformance):
 
     def test_it_works_in_a_process_of_its_own_and_leaves_no_trace(self) -> None:
         """It gives the same numbers there, writes nothing and connects to nothing."""
-        seen = run_apart(_matrices_apart, self.plugin, dict(self.parameters))
+        seen = run_isolated(_matrices_apart, self.plugin, dict(self.parameters))
         refuse_traces(seen)
-        if not seen.value.equals(self.made().measure(made_up.matrices())):
+        if not seen.value.equals(self.made().measure(synthetic.matrices())):
             raise broken("a readout gives the same numbers in another process", "they differ")
 
     def _measured(self, given: pd.DataFrame) -> pd.DataFrame:
@@ -128,7 +128,7 @@ class ImageReadoutConformance(_ReadoutConformance):
     @classmethod
     def plate(cls, tmp_path_factory: pytest.TempPathFactory) -> Plate:
         """A plate of six wells."""
-        return made_up.plate(tmp_path_factory.mktemp("plate"))
+        return synthetic.plate(tmp_path_factory.mktemp("plate"))
 
     def test_every_well_has_a_row(self, plate: Plate) -> None:
         """Columns well, raw; each imaged well once; NaN where there is nothing to measure, but not everywhere."""
@@ -140,7 +140,7 @@ class ImageReadoutConformance(_ReadoutConformance):
 
     def test_a_single_well_is_measured(self, tmp_path: Path) -> None:
         """A plate of one well, and that of noise."""
-        self._measured(made_up.plate(tmp_path, wells=1))
+        self._measured(synthetic.plate(tmp_path, wells=1))
 
     def test_it_is_deterministic(self, plate: Plate) -> None:
         """The same plate gives the same numbers, to the bit."""
@@ -149,7 +149,7 @@ class ImageReadoutConformance(_ReadoutConformance):
 
     def test_the_other_wells_do_not_matter(self, tmp_path: Path, plate: Plate) -> None:
         """A well's number is its own: with other wells on the plate it stays."""
-        fewer = self._measured(made_up.plate(tmp_path, wells=3)).set_index("well")["raw"]
+        fewer = self._measured(synthetic.plate(tmp_path, wells=3)).set_index("well")["raw"]
         all_wells = self._measured(plate).set_index("well")["raw"]
         same = [well for well in fewer.index[:2] if fewer[well] == all_wells[well] or fewer[[well]].isna().all()]
         if len(same) < 2:
@@ -170,11 +170,11 @@ class ImageReadoutConformance(_ReadoutConformance):
 
     def test_the_plate_stays_as_it_is_and_nothing_else_is_written(self, tmp_path: Path) -> None:
         """The store is never written by a readout; in a process of its own it gives the same numbers."""
-        plate = made_up.plate(tmp_path, wells=3)
-        before = made_up.tree_hash(tmp_path)
-        seen = run_apart(_plate_apart, self.plugin, dict(self.parameters), str(tmp_path / "P1.ome.zarr"))
+        plate = synthetic.plate(tmp_path, wells=3)
+        before = synthetic.tree_hash(tmp_path)
+        seen = run_isolated(_plate_apart, self.plugin, dict(self.parameters), str(tmp_path / "P1.ome.zarr"))
         refuse_traces(seen)
-        if made_up.tree_hash(tmp_path) != before:
+        if synthetic.tree_hash(tmp_path) != before:
             raise broken("a readout changes nothing on the plate", "files differ")
         if not seen.value.equals(self._measured(plate)):
             raise broken("a readout gives the same numbers in another process", "they differ")
@@ -343,10 +343,10 @@ def _checked(found: Any, columns: list[str], name: str) -> pd.DataFrame:
 
 
 def _matrices_apart(plugin: type[PlateReaderReadout], parameters: Mapping[str, Any]) -> Any:
-    return plugin(parameters).measure(made_up.matrices())
+    return plugin(parameters).measure(synthetic.matrices())
 
 
 def _plate_apart(plugin: type[ImageReadout], parameters: Mapping[str, Any], plate: str) -> Any:
-    from phenodose.storage.plate import Plate
+    from phenodose.plates.plate import Plate
 
     return plugin(parameters).measure(Plate.open(plate))

@@ -1,6 +1,6 @@
 """The rules of scorers.
 
-Belongs here: `ScorerConformance`. Does not belong here: what every plugin keeps (`rules`) and the curves (`made_up`).
+Belongs here: `ScorerConformance`. Does not belong here: what every plugin keeps (`rules`) and the curves (`synthetic`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from phenodose.plugins import Scorer, Scores
-from phenodose.testing import made_up
-from phenodose.testing.apart import refuse_traces, run_apart
+from phenodose.testing import synthetic
+from phenodose.testing.isolation import refuse_traces, run_isolated
 from phenodose.testing.operations import TooManyOperations, counted
 from phenodose.testing.rules import PluginConformance, broken, smallest
 
@@ -39,7 +39,7 @@ class ScorerConformance(PluginConformance):
 
     def test_it_gives_one_score_a_curve(self) -> None:
         """Scores are a float array as long as the batch; bounds are '=', '<' or '>'; hits can be told."""
-        self.scored(made_up.curves(30))
+        self.scored(synthetic.curves(30))
         threshold = self.plugin.hit_threshold
         if threshold is not None and not isinstance(threshold, int | float):
             raise broken("hit_threshold is a number or None", f"{threshold!r}")
@@ -50,62 +50,62 @@ class ScorerConformance(PluginConformance):
         """NaN, and no exception."""
         import numpy as np
 
-        batch = made_up.curves(30)
+        batch = synthetic.curves(30)
         wrong = np.flatnonzero(~np.isnan(self.scored(batch).value) & ~batch.fitted).tolist()
         if wrong:
             raise broken(
                 "the score of a curve that could not be fitted is NaN",
                 f"{len(wrong)} have one",
-                made_up.described(batch, wrong[:1]),
+                synthetic.described(batch, wrong[:1]),
             )
 
     def test_fitted_curves_have_scores_or_a_reason(self) -> None:
         """NaN everywhere is no score; where a fitted curve has none, `reason` says why."""
         import numpy as np
 
-        batch = made_up.curves(30)
+        batch = synthetic.curves(30)
         scores = self.scored(batch)
         missing = np.isnan(scores.value) & batch.fitted
         unsaid = missing if scores.reason is None else missing & (scores.reason == "")
         if missing.sum() == batch.fitted.sum():
             first = int(np.flatnonzero(batch.fitted)[0])
-            raise broken("fitted curves have scores", "all are NaN", made_up.described(batch, [first]))
+            raise broken("fitted curves have scores", "all are NaN", synthetic.described(batch, [first]))
         if scores.reason is not None and unsaid.any():
             raise broken(
                 "a fitted curve without a score has a reason",
                 f"{int(unsaid.sum())} have none",
-                made_up.described(batch, [int(np.flatnonzero(unsaid)[0])]),
+                synthetic.described(batch, [int(np.flatnonzero(unsaid)[0])]),
             )
 
     def test_no_curves_give_no_scores(self) -> None:
         """An empty batch gives an empty array."""
-        self._without_failing(made_up.curves(0), "a batch of no curves gives no scores")
+        self._without_failing(synthetic.curves(0), "a batch of no curves gives no scores")
 
     def test_one_curve_of_one_replicate_is_scored(self) -> None:
         """A batch of one curve with one well a dose is as good as any."""
-        self._without_failing(made_up.curves(1, replicates=1), "a single curve of a single replicate is scored")
+        self._without_failing(synthetic.curves(1, replicates=1), "a single curve of a single replicate is scored")
 
     def test_a_curve_without_fit_alone_is_no_error(self) -> None:
         """A batch in which nothing could be fitted gives NaN."""
-        batch = made_up.curves(7)
+        batch = synthetic.curves(7)
         self._without_failing(batch.select(~batch.fitted), "a batch of failed fits gives NaN")
 
     def test_it_is_deterministic(self) -> None:
         """The same curves get the same scores."""
-        first, second = self.scored(made_up.curves(30)).value, self.scored(made_up.curves(30)).value
+        first, second = self.scored(synthetic.curves(30)).value, self.scored(synthetic.curves(30)).value
         wrong = _differing(first, second)
         if wrong:
             raise broken(
                 "the same curves get the same scores; give a random generator a seed",
                 f"{first[wrong[0]]!r} and then {second[wrong[0]]!r}",
-                made_up.described(made_up.curves(30), wrong[:1]),
+                synthetic.described(synthetic.curves(30), wrong[:1]),
             )
 
     def test_the_order_of_curves_does_not_matter(self) -> None:
         """Phenodose scores draws of the same curves in batches of its own."""
         import numpy as np
 
-        batch = made_up.curves(30)
+        batch = synthetic.curves(30)
 
         def turned(places: list[int]) -> list[int]:
             some = batch.select(np.asarray(places, dtype=np.int64))
@@ -117,14 +117,14 @@ class ScorerConformance(PluginConformance):
             raise broken(
                 "a score does not depend on the order of the curves",
                 "these, turned round, get other scores",
-                made_up.described(batch, few),
+                synthetic.described(batch, few),
             )
 
     def test_the_other_curves_do_not_matter(self) -> None:
         """A curve alone gets the score that it gets among others."""
         import numpy as np
 
-        batch = made_up.curves(30)
+        batch = synthetic.curves(30)
         together = self.scored(batch).value
         for place in range(len(batch)):
             alone = self.scored(batch.select(np.array([place]))).value
@@ -132,22 +132,22 @@ class ScorerConformance(PluginConformance):
                 raise broken(
                     "a score does not depend on the other curves of the batch",
                     f"{together[place]!r} among others, {alone[0]!r} alone",
-                    made_up.described(batch, [place]),
+                    synthetic.described(batch, [place]),
                 )
 
     def test_it_does_not_change_the_curves(self) -> None:
         """The batch is shared with other scorers."""
-        batch = made_up.curves(30)
-        before = made_up.frozen(batch)
+        batch = synthetic.curves(30)
+        before = synthetic.frozen(batch)
         self.made().score(batch)
-        if made_up.frozen(batch) != before:
+        if synthetic.frozen(batch) != before:
             raise broken("a scorer does not change the curves it is given", f"{self.plugin.name} did; work on a copy")
 
     def test_ten_thousand_curves_are_within_the_budget(self) -> None:
         """Counted in executed lines of Python, not in seconds."""
         budget = LINES_A_BATCH + LINES_A_CURVE * _MANY
-        batch, scorer = made_up.curves(_MANY), self.made()
-        scorer.score(made_up.curves(2))  # imports are not counted
+        batch, scorer = synthetic.curves(_MANY), self.made()
+        scorer.score(synthetic.curves(2))  # imports are not counted
         try:
             scores, _ = counted(lambda: scorer.score(batch), budget)
         except TooManyOperations:
@@ -162,9 +162,9 @@ class ScorerConformance(PluginConformance):
         """It gives the same scores there, writes nothing and connects to nothing."""
         import numpy as np
 
-        seen = run_apart(_score_apart, self.plugin, dict(self.parameters))
+        seen = run_isolated(_score_apart, self.plugin, dict(self.parameters))
         refuse_traces(seen)
-        here = self.scored(made_up.curves(30)).value
+        here = self.scored(synthetic.curves(30)).value
         if not np.array_equal(here, seen.value, equal_nan=True):
             raise broken("a scorer gives the same scores in another process", "they differ")
 
@@ -172,7 +172,7 @@ class ScorerConformance(PluginConformance):
         try:
             scores = self.made().score(curves)
         except Exception as error:
-            example = made_up.described(curves, list(range(len(curves)))[:1]) or "a batch of no curves"
+            example = synthetic.described(curves, list(range(len(curves)))[:1]) or "a batch of no curves"
             raise broken(rule, f"{type(error).__name__}: {error}", example) from error
         checked(scores, len(curves), self.plugin.name)
 
@@ -209,5 +209,5 @@ def _differing(first: np.ndarray, second: np.ndarray) -> list[int]:
 
 
 def _score_apart(plugin: type[Scorer], parameters: Mapping[str, Any]) -> Any:
-    scores = plugin(parameters).score(made_up.curves(30))
+    scores = plugin(parameters).score(synthetic.curves(30))
     return scores.value if isinstance(scores, Scores) else scores

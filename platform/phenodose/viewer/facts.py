@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.names import well_sort_key
 
 if TYPE_CHECKING:
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
 #: Column of table wells -> name of the fact.
 _LAYOUT = {

@@ -11,11 +11,11 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from phenodose.files import hash_json, written_aside
+from phenodose.io.files import hash_json, written_aside
 
 if TYPE_CHECKING:
-    from phenodose.storage.plate import Plate
-    from phenodose.store import Store
+    from phenodose.plates.plate import Plate
+    from phenodose.store.store import Store
 
 #: Raised when the same plate would give another picture.
 _FORMAT = 1

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, PhenodoseError, StoreError
 from phenodose.names import plate_sort_key
-from phenodose.storage.foreign_plate import ForeignPlate
-from phenodose.storage.ngff import ROOT, read_document
-from phenodose.storage.plan import MAXIMUM, STACK, well_path
-from phenodose.storage.plate import Plate
+from phenodose.plates.external_plate import ExternalPlate
+from phenodose.plates.ngff import ROOT, read_document
+from phenodose.plates.plan import MAXIMUM, STACK, well_path
+from phenodose.plates.plate import Plate
 from phenodose.viewer.facts import replicate_groups, well_facts
 from phenodose.viewer.mosaics import mosaic_png
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
 _ENDING = ".ome.zarr"
 #: Shown where the image does not say a colour.
@@ -206,10 +206,10 @@ def _channels(plate: Plate) -> list[dict[str, Any]]:
 
 
 def _well_folder(plate: Plate, well: str) -> Path:
-    if isinstance(plate, ForeignPlate):
+    if isinstance(plate, ExternalPlate):
         return plate.folder / plate.places[well][0]
     return plate.path / well_path(well)
 
 
 def _first_image(plate: Plate, well: str) -> str:
-    return plate.places[well][1][0] if isinstance(plate, ForeignPlate) else plate.shape.fields[0].path
+    return plate.places[well][1][0] if isinstance(plate, ExternalPlate) else plate.shape.fields[0].path

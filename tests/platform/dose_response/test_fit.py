@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phenodose.dose_response.bounded_search import search
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import fit_curves
+from phenodose.dose_response.levenberg_marquardt import search
 from phenodose.dose_response.models import FIXED_VALUES, FREE_PARAMETERS, inhibition
 from phenodose.dose_response.points import CurvePoints, points_from_long
 from phenodose.dose_response.robust_fit import _best_of, _starts, robust_problem

@@ -10,7 +10,7 @@ import pytest
 from phenodose.errors import InputError
 from phenodose.learning.activation_maps import METHODS, Method, activation_maps, mean_slopes, weighted_slopes
 from phenodose.learning.backbones import BACKBONES, Architecture, build, initialise
-from phenodose.learning.engines import gradient
+from phenodose.learning.backends import gradient
 
 SPOT = (11, 4)
 ONE = Architecture.of("micro", (16, 16, 3), widths=(2,), dense=(1,))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from phenodose.errors import CheckpointError
-from phenodose.files import hash_file
+from phenodose.io.files import hash_file
 from phenodose.learning import checkpoint
 from phenodose.learning.backbones import Architecture, build, initialise
 from phenodose.plugins import TrainingRecord

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from phenodose.errors import CheckpointError
-from phenodose.learning import chunks
+from phenodose.learning import batches
 from phenodose.learning.augment import Augmentation
 from phenodose.learning.backbones import BACKBONES, Architecture, build, initialise
 from phenodose.learning.intensity import IntensityMode
@@ -180,7 +180,7 @@ def test_epochs_of_many_chunks_train_every_well_once_and_end_alike_after_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Chunks of two batches; the last one holds one batch, and that is not full."""
-    monkeypatch.setattr(chunks, "_CHUNK", 8)
+    monkeypatch.setattr(batches, "_CHUNK", 8)
     data = wells(2 + 17)
     whole, history = trained(data=data)
 
@@ -200,7 +200,7 @@ def test_epochs_of_many_chunks_train_every_well_once_and_end_alike_after_a_kill(
 def test_chunks_do_not_change_the_training(monkeypatch: pytest.MonkeyPatch, batch_size: int) -> None:
     plan = replace(PLAN, batch_size=batch_size, mixup_fraction=0.0)
     whole, history = trained(plan)
-    monkeypatch.setattr(chunks, "_CHUNK", 5)
+    monkeypatch.setattr(batches, "_CHUNK", 5)
     parts, history_of_parts = trained(plan)
     for mine, other in zip(history, history_of_parts, strict=True):
         assert mine == pytest.approx(other, rel=1e-4)

@@ -12,7 +12,7 @@ import pytest
 from phenodose.errors import InputError, NotMade
 from phenodose.learning import training
 from phenodose.learning.transfer_study import COLUMNS, arms, transfer_study
-from phenodose.pictures.transfer import transfer_curves
+from phenodose.plots.transfer import transfer_curves
 from phenodose.plugins import TrainingSet
 from phenodose_readouts.cnn import CnnReadout
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phenodose.quality.drift import PlateDrift, plate_drift
-from phenodose.quality.limits import judge
+from phenodose.quality.gates import judge
 
 
 def controls(

@@ -18,7 +18,7 @@ from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.points import curve_points
 from phenodose.names import row_label, well_name
 from phenodose.quality.fit_residuals import plate_residuals, residuals_to_curves
-from phenodose.quality.limits import judge
+from phenodose.quality.gates import judge
 from phenodose.quality.report import curve_qc_rows, qc_rows
 from phenodose.simulation.pharmacology import drug_library
 

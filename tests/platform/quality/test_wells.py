@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from phenodose.names import row_label, well_name
-from phenodose.quality.limits import Limits, WellSettings
+from phenodose.quality.gates import Limits, WellSettings
 from phenodose.quality.report import masked_by_reason, qc_rows
 from phenodose.quality.wells import checked_viability, flag_wells
 from phenodose.viability.controls import choose_controls

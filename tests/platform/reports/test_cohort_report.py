@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from phenodose.cli import main
+from phenodose.cohort.build import rebuild_cohort
+from phenodose.cohort.query import query
 from phenodose.errors import InputError, StoreError
 from phenodose.reports import build_cohort_report, build_report, cohort_report_path
 from phenodose.reports.cohort import export_cohort_figures
 from phenodose.reports.cohort.expected_hits import read_expected
-from phenodose.storage.cohort_build import rebuild_cohort
-from phenodose.storage.warehouse import query
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
 #: Figures that the made-up cohort has data for.

@@ -12,7 +12,7 @@ from phenodose.reports import build_report
 from phenodose.reports.data import ScreenData
 from phenodose.reports.patient import render_report
 from phenodose.reports.sections import verdict
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"

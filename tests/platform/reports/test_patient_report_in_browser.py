@@ -10,9 +10,9 @@ import duckdb
 import numpy as np
 import pytest
 
+from phenodose.plates.ingest import ingest_plate
 from phenodose.reports import build_report
-from phenodose.storage.ingest import ingest_plate
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose_readers.pattern import PatternReader
 
 SCREEN = "BT-40_V1_DS1"
@@ -27,7 +27,7 @@ def report(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
     import tifffile
 
-    from phenodose.storage.cohort_build import rebuild_cohort
+    from phenodose.cohort.build import rebuild_cohort
 
     folder = tmp_path_factory.mktemp("browser")
     store = Store.open(shutil.copytree(made_up_root, folder / "store"))

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from phenodose.pictures import data_uri, image_jpeg, well_photograph
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plots import data_uri, image_jpeg, well_photograph
 from phenodose.reports.data import ScreenData
-from phenodose.reports.gallery import SIZES_PX, Gallery
 from phenodose.reports.patient import render_report
-from phenodose.storage.ingest import ingest_plate
-from phenodose.store import Store
+from phenodose.reports.well_images import SIZES_PX, Gallery
+from phenodose.store.store import Store
 from phenodose_readers.pattern import PatternReader
 
 SCREEN = "BT-40_V1_DS1"

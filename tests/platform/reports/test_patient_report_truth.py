@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phenodose.dose_response.fit import fit_curves
-from phenodose.reports import figures
+from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.drug_cards import drug_cards
 from phenodose.reports.phenotypes import distant_pairs
 from phenodose.reports.reference import reference_cohort
 from phenodose.reports.sections import agreement, threshold
 from phenodose.simulation.curves import simulate_curves
-from phenodose.store import Store
-from phenodose.stored_curves import band, curves_key, read_curves, write_points
+from phenodose.store.curves import band, curves_key, read_curves, write_points
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
 SCREEN, OTHER = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
@@ -99,7 +99,7 @@ def lines_of(svg: str, css: str) -> list[dict[str, str]]:
 @given(st.lists(st.floats(0, 50), min_size=1, max_size=12))
 def test_marks_beside_a_bar_stand_at_the_scores_of_others(scores: list[float]) -> None:
     ranking = pd.DataFrame({"drug": ["A"], "score": [50.0], "lower": [50.0], "upper": [50.0], "hit": [True]})
-    svg = str(figures.waterfall(ranking, {}, None, "dss", {"A": sorted(scores)}))
+    svg = str(svg_figures.waterfall(ranking, {}, None, "dss", {"A": sorted(scores)}))
     zero, full = (float(line["y1"]) for line in (lines_of(svg, "grid")[0], lines_of(svg, "grid")[-1]))
     per_score = (zero - full) / 50
 

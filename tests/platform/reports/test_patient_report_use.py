@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from phenodose.pictures import palette
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plots import palette
 from phenodose.reports import build_report
 from phenodose.reports.activation import METHOD, OF_CLASS, wanted_maps
-from phenodose.storage.activation_maps import StoredMap, maps_folder, write_maps
-from phenodose.storage.ingest import ingest_plate
-from phenodose.store import Store
+from phenodose.store.activation_maps import StoredMap, maps_folder, write_maps
+from phenodose.store.store import Store
 from phenodose_readers.pattern import PatternReader
 
 SCREEN, WEIGHTS = "BT-40_V1_DS1", "f00d"

@@ -13,12 +13,12 @@ import pytest
 import tifffile
 from PIL import Image
 
+from phenodose.plates.ingest import ingest_plate
 from phenodose.reports.data import Missing, ScreenData
-from phenodose.reports.gallery import Gallery
-from phenodose.reports.images import images
+from phenodose.reports.image_choice import images
 from phenodose.reports.patient import render_report
-from phenodose.storage.ingest import ingest_plate
-from phenodose.store import Store
+from phenodose.reports.well_images import Gallery
+from phenodose.store.store import Store
 from phenodose_readers.imagexpress import ImageXpressReader
 
 SCREEN = "BT-40_V1_DS1"

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 from phenodose.errors import NotMade
-from phenodose.pictures.activation import activation_overlay
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plots.activation import activation_overlay
 from phenodose.reports.activation import METHOD, OF_CLASS, overlays, wanted_maps
 from phenodose.reports.data import ScreenData
 from phenodose.reports.patient import build_report, render_report
-from phenodose.storage.activation_maps import StoredMap, maps_folder, write_maps
-from phenodose.storage.ingest import ingest_plate
-from phenodose.store import Store
+from phenodose.store.activation_maps import StoredMap, maps_folder, write_maps
+from phenodose.store.store import Store
 from phenodose_readers.pattern import PatternReader
 
 #: As the made-up rows of viability have it.

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from phenodose.pictures import plate_heatmap
+from phenodose.plots import plate_heatmap
 from phenodose.reports.cohort import render_cohort_report
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.evidence import quality
-from phenodose.store import Store
+from phenodose.store.store import Store
 
 FULL = "BT-40_V1_DS1"
 

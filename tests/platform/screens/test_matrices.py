@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from phenodose.errors import InputError, MissingInputError
 from phenodose.names import PLATE_FORMATS, row_label
 from phenodose.screens import matrices as module
-from phenodose.screens.blocks import block_of_text
 from phenodose.screens.layout import Layout, read_layout
 from phenodose.screens.matrices import MATRIX_COLUMNS, match_to_layout, read_matrices, readings_of_screen
+from phenodose.screens.plate_matrix import block_of_text
 
 
 def numbers(wells: int) -> np.ndarray:

@@ -179,10 +179,10 @@ class Missing(ImageReadout):
 
 
 def test_a_readout_that_leaves_wells_out_is_told(tmp_path: Path) -> None:
-    from phenodose.testing import made_up
+    from phenodose.testing import synthetic
 
     with pytest.raises(Broken, match="every imaged well has one row"):
-        suite(ImageReadoutConformance, Missing).test_every_well_has_a_row(made_up.plate(tmp_path))
+        suite(ImageReadoutConformance, Missing).test_every_well_has_a_row(synthetic.plate(tmp_path))
 
 
 class Scattered(Embedder):

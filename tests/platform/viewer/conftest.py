@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from phenodose.plates.ingest import ingest_plate
 from phenodose.simulation import simulate_screen
-from phenodose.storage.ingest import ingest_plate
-from phenodose.store import Store
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
 from phenodose.viewer.plates import ScreenPlates
 from phenodose.viewer.server import ViewerServer

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from phenodose.errors import InputError, StoreError
-from phenodose.storage.plate import Plate
-from phenodose.store import Store
+from phenodose.plates.plate import Plate
+from phenodose.store.store import Store
 from phenodose.viewer.mosaics import mosaic_path, mosaic_png, tile_px
 from phenodose.viewer.plates import ScreenPlates
 from phenodose.viewer.server import ViewerServer
@@ -216,7 +216,7 @@ def test_lost_pixels_are_told_and_not_shown_as_black(tiny_store: Store) -> None:
 
 
 def test_a_store_in_a_bucket_shows_the_same(tiny_store: Store, s3) -> None:
-    from phenodose.places import place, upload_tree
+    from phenodose.io.places import place, upload_tree
 
     upload_tree(tiny_store.root, place("s3://bucket/store"))
     remote, here = ScreenPlates(Store.open("s3://bucket/store"), SCREEN), ScreenPlates(tiny_store, SCREEN)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phenodose.errors import StoreError
-from phenodose.files import write_text, written_aside
+from phenodose.io.files import write_text, written_aside
 
 if TYPE_CHECKING:
-    from phenodose.reports.cohort.drawing import CohortFigure
+    from phenodose.plots.cohort_drawing import CohortFigure
     from phenodose.reports.cohort.source import Cohort
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
 
 def cohort_report_path(store: Store) -> Path:
@@ -55,8 +55,8 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
         StoreError: the store holds no screen.
         InputError: the list of expected hits has faults.
     """
+    from phenodose.plots.cohort_drawing import shown
     from phenodose.reports.cohort import expected_hits, tables
-    from phenodose.reports.cohort.drawing import shown
     from phenodose.reports.patient import render
 
     cohort = _cohort(store)
@@ -81,7 +81,7 @@ def export_cohort_figures(store: Store, folder: Path) -> list[Path]:
     Raises:
         StoreError: the store holds no screen.
     """
-    from phenodose.reports.cohort.drawing import csv_of, drawn
+    from phenodose.plots.cohort_drawing import csv_of, drawn
 
     written = []
     for figure in cohort_figures(_cohort(store), store):

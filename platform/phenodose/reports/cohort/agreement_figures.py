@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.pictures.palette import look, readout_looks
-from phenodose.reports.cohort.drawing import (
+from phenodose.plots.cohort_drawing import (
     MOST_POINTS,
     CohortFigure,
     absent,
@@ -21,6 +20,7 @@ from phenodose.reports.cohort.drawing import (
     label,
     new_figure,
 )
+from phenodose.plots.palette import look, readout_looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ def modality_pairs(cohort: Cohort) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def between_modalities(cohort: Cohort) -> list[tuple[str, str, pd.DataFrame]]:
     """Those of `modality_pairs` of an imaging with a metabolic readout, imaging first."""
-    from phenodose.storage.cohort_build import metabolic_readouts
+    from phenodose.cohort.build import metabolic_readouts
 
     metabolic, found = set(metabolic_readouts()), []
     for first, second, both in modality_pairs(cohort):

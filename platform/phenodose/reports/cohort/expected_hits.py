@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.reports.cohort.source import Cohort
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
 FILE = "expected_hits.csv"
 _MOST_ROWS = 5_000

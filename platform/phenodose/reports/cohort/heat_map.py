@@ -1,6 +1,6 @@
 """The heat map of DSS: screens x drugs x readouts, both clustered.
 
-Belongs here: distances with missing values, the order, the drawing. Does not belong here: encoding (`drawing`).
+Belongs here: distances with missing values, the order, the drawing. Does not belong here: encoding (`cohort_drawing`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.reports.cohort.drawing import CohortFigure, absent, label, new_figure
+from phenodose.plots.cohort_drawing import CohortFigure, absent, label, new_figure
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.pictures.palette import look
-from phenodose.reports.cohort.drawing import CohortFigure, absent, label, new_figure
+from phenodose.plots.cohort_drawing import CohortFigure, absent, label, new_figure
+from phenodose.plots.palette import look
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from phenodose.reports.cohort.source import Cohort
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
 _MEASURES = {
     "validation_loss": "validation loss",

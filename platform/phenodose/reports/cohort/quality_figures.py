@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.pictures.palette import readout_looks
-from phenodose.reports.cohort.drawing import CohortFigure, absent, label, new_figure
+from phenodose.plots.cohort_drawing import CohortFigure, absent, label, new_figure
+from phenodose.plots.palette import readout_looks
 
 if TYPE_CHECKING:
     import pandas as pd

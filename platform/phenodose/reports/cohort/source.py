@@ -15,7 +15,7 @@ from phenodose.reports.data import PREFERRED_READOUTS, PREFERRED_SCORER
 if TYPE_CHECKING:
     import pandas as pd
 
-    from phenodose.store import Store
+    from phenodose.store.store import Store
 
 #: A question takes at most this long.
 _MOST_SECONDS = 300.0
@@ -135,8 +135,8 @@ class Cohort:
 
 def read_cohort(store: Store) -> Cohort:
     """Bring the cohort database up to date and read what the report shows."""
-    from phenodose.storage.cohort_build import rebuild_cohort
-    from phenodose.storage.warehouse import query
+    from phenodose.cohort.build import rebuild_cohort
+    from phenodose.cohort.query import query
 
     faults = rebuild_cohort(store).faults
 

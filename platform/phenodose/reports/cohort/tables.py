@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phenodose.plots.cohort_drawing import correlation
 from phenodose.reports.cohort.agreement_figures import modality_pairs
-from phenodose.reports.cohort.drawing import correlation
 from phenodose.reports.data import Missing, is_true, number_of, rows_of, text_of
 
 if TYPE_CHECKING:

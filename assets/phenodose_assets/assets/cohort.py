@@ -1,0 +1,154 @@
+"""Assets of the cohort: `cohort_db`, all screens in one database, and `cohort_report`.
+
+Belongs here: when they are rebuilt. Does not belong here: how (`phenodose.cohort.build`,
+`phenodose.reports`).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from phenodose.errors import NotMade
+from phenodose.io.places import client_fault
+from phenodose.quality.metrics import metrics_of
+from phenodose.settings.site import read_site
+from phenodose.store.store import Store
+from phenodose_assets.graph.metadata import numbers, path, table
+from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
+from phenodose_assets.resources import StepEvent
+
+COHORT_DB = "cohort_db"
+COHORT_REPORT = "cohort_report"
+#: The controls of every screen are as in the screens made before it.
+CONTROL_DRIFT = "control_drift"
+_POOL = "duckdb"
+#: Rebuilt after every screen; so long without, either no screen came or its automation is off.
+_FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=14), fail_window=timedelta(days=60))
+
+
+def cohort_assets(assets: Sequence[ScreenAsset]) -> list[dg.AssetsDefinition]:
+    """What is rebuilt after every screen."""
+    upstream = [asset.asset_key for asset in assets if asset.tables]
+    return [
+        _cohort_asset(
+            COHORT_DB,
+            "All tables of all screens in one DuckDB file, rebuilt from the Parquet files, swapped in whole.",
+            "duckdb",
+            upstream,
+            _rebuild_database,
+            checks=(
+                dg.AssetCheckSpec(
+                    CONTROL_DRIFT,
+                    asset=dg.AssetKey(COHORT_DB),
+                    description=" ".join(
+                        f"{metric.title}: {metric.meaning}" for metric in metrics_of("cohort").values()
+                    ),
+                ),
+            ),
+            verdicts=_control_drift,
+        ),
+        _cohort_asset(COHORT_REPORT, "One HTML file: all drug screens side by side.", "html", upstream, _build_report),
+    ]
+
+
+def _cohort_asset(
+    name: str,
+    description: str,
+    kind: str,
+    upstream: Sequence[dg.AssetKey],
+    make: Callable[[Store, dg.AssetExecutionContext], dict[str, Any]],
+    checks: Sequence[dg.AssetCheckSpec] = (),
+    verdicts: Callable[[Store], Sequence[dg.AssetCheckResult]] = lambda store: (),
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=name,
+        group_name="cohort",
+        deps=upstream,
+        kinds={kind},
+        owners=[OWNER],
+        pool=_POOL,
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=2),
+        freshness_policy=_FRESHNESS,
+        required_resource_keys={"store", "listener"},
+        output_required=False,
+        check_specs=checks,
+        # `eager()` alone would wait until every screen has every asset, which a screen without images never has.
+        automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
+        description=description,
+    )
+    def cohort(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+        listener, clock = context.resources.listener, time.monotonic()
+        listener(StepEvent(name, "started"))
+        try:
+            store = context.resources.store.open()
+            shown = make(store, context)
+        except NotMade as reason:
+            context.log.warning(f"{name} is skipped: {reason}")
+            listener(StepEvent(name, "skipped", message=str(reason)))
+            return
+        except Exception as error:
+            if fault := client_fault(error, context.resources.store.root):
+                raise fault from error
+            raise
+        seconds = time.monotonic() - clock
+        yield dg.Output(None, metadata={**shown, **numbers({"seconds": seconds})})
+        yield from verdicts(store)
+        listener(StepEvent(name, "made", seconds=seconds))
+
+    return cohort
+
+
+def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[str, Any]:
+    import pandas as pd
+
+    from phenodose.cohort.build import rebuild_cohort
+
+    summary = rebuild_cohort(store)
+    for fault in summary.faults:
+        context.log.warning(fault)
+    rows = pd.DataFrame({"table": list(summary.rows), "rows": list(summary.rows.values())})
+    return {
+        "path": path(summary.path),
+        "ask it": dg.MetadataValue.md('`phenodose sql "SELECT * FROM hits"`'),
+        "tables": table(rows, rows=len(rows)),
+        "left out": dg.MetadataValue.md("\n".join(f"- {fault}" for fault in summary.faults) or "nothing"),
+        **numbers({"screens": len(store.screens()), **{f"rows of {name}": n for name, n in summary.rows.items()}}),
+    }
+
+
+def _control_drift(store: Store) -> list[dg.AssetCheckResult]:
+    """Screens whose controls are not as in the screens before them."""
+    from phenodose.cohort.query import query
+
+    rows = query(
+        store, "SELECT * FROM control_drift WHERE verdict IN ('warn', 'fail')", row_limit=None
+    ).table.to_pylist()
+    told = [
+        f"{row['screen']}, {row['readout']}: window {2 ** row['cohort_window_drift']:.2g} times and spread "
+        f"{2 ** row['cohort_spread_drift']:.2g} times that of {row['n_earlier']} earlier screens."
+        for row in rows
+    ]
+    site = read_site(store.root)
+    blocks = any(site.quality[name].block for name in metrics_of("cohort") if name in site.quality)
+    fails = any(row["verdict"] == "fail" for row in rows)
+    return [
+        dg.AssetCheckResult(
+            check_name=CONTROL_DRIFT,
+            passed=not rows,
+            severity=dg.AssetCheckSeverity.ERROR if blocks and fails else dg.AssetCheckSeverity.WARN,
+            description=" ".join(told) or "the controls of every screen are as in the screens made before it",
+            metadata={f"{row['screen']} {row['readout']}": float(row["cohort_window_drift"]) for row in rows},
+        )
+    ]
+
+
+def _build_report(store: Store, context: dg.AssetExecutionContext) -> dict[str, Any]:
+    from phenodose.reports import build_cohort_report
+
+    if store.read_table("screens").empty:
+        raise NotMade("no screen of the store has a layout yet.")
+    place = build_cohort_report(store)
+    return {"path": path(place), **numbers({"kilobytes": place.stat().st_size / 1000})}

@@ -1,0 +1,80 @@
+"""The asset `layout`: the wells of a screen as its layout file gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from phenodose.errors import PhenodoseError
+from phenodose.io.files import hash_file
+from phenodose.pipeline.context import Context, Result
+from phenodose.plugins import choose_reader, registry
+from phenodose.settings.site import read_plugin_limits
+from phenodose.tables import TABLES
+from phenodose_assets.graph import metadata
+
+LAYOUT = "layout"
+
+
+def _make_layout(step: Context) -> Result:
+    from phenodose.screens.layout import read_layout
+
+    screen = step.screen
+    path = screen.require_layout()
+    layout = read_layout(path)
+    wells = layout.frame.assign(
+        screen=screen.id, run_id=step.run_id, sample=layout.frame["sample"].fillna(screen.sample)
+    )
+    step.store.write_table("wells", screen.id, LAYOUT, wells[TABLES["wells"].column_names])
+    step.store.write_table("drugs", screen.id, LAYOUT, TABLES["drugs"].frame(_drug_rows(step, layout.drugs)))
+    row = {
+        "screen": screen.id,
+        # The layout's own word counts first, as in the rows of its wells and their scores.
+        "sample": layout.samples[0] if len(layout.samples) == 1 else screen.sample,
+        "kind": screen.kind,
+        "entity": screen.entity,
+        "reader": _reader_name(step),
+        "n_plates": len(layout.plates),
+        "n_drugs": len(layout.drugs),
+        "source": screen.folder.name,
+        "run_id": step.run_id,
+    }
+    step.store.write_table("screens", screen.id, LAYOUT, TABLES["screens"].frame([row]))
+    counts = wells.groupby(["plate", "well_type"], sort=False).size().rename("n_wells").reset_index()
+    return Result(
+        show=lambda: {
+            "wells": metadata.table(counts, rows=24),
+            "drugs": ", ".join(layout.drugs) or "none",
+            "source": metadata.path(path),
+            **metadata.numbers({"n wells": len(wells), "n drugs": len(layout.drugs), "n plates": len(layout.plates)}),
+        },
+        inputs={path.name: hash_file(path)},
+    )
+
+
+def _drug_rows(step: Context, drugs: Sequence[str]) -> list[dict[str, Any]]:
+    rows = []
+    for drug in drugs:
+        known = step.screen.drugs.get(drug)
+        rows.append(
+            {
+                "screen": step.screen_id,
+                "drug": drug,
+                "drug_class": known.drug_class or None if known else None,
+                "targets": ", ".join(known.targets) or None if known else None,
+                "run_id": step.run_id,
+            }
+        )
+    return rows
+
+
+def _reader_name(step: Context) -> str | None:
+    """Name of the reader that will read the screen's images; None without images."""
+    screen, limits = step.screen, read_plugin_limits(step.store.root)
+    if not screen.plate_folders:
+        return None
+    try:
+        folder = next(iter(screen.plate_folders.values()))
+        return choose_reader(folder, registry(), screen.reader, screen.parameters, limits, step.log.warning).name
+    except PhenodoseError:
+        return screen.reader

@@ -1,0 +1,50 @@
+"""The asset of the group `reports`: `patient_report`.
+
+Does not belong here: what the report says (`phenodose.reports`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from phenodose.io.files import hash_file
+from phenodose.pipeline.activation_maps import explain_report
+from phenodose.pipeline.context import Context, Result
+from phenodose_assets.assets.layout import LAYOUT
+from phenodose_assets.graph import metadata
+from phenodose_assets.graph.screen_asset import ScreenAsset
+
+PATIENT_REPORT = "patient_report"
+
+
+def report_assets(upstream: Sequence[ScreenAsset]) -> list[ScreenAsset]:
+    """The report of a screen, made of whatever of `upstream` there is."""
+    return [
+        ScreenAsset(
+            key=PATIENT_REPORT,
+            group="reports",
+            description="One HTML file: ranked drugs, curves, quality, phenotype map, lineage.",
+            make=_make_report,
+            needs=(LAYOUT,),
+            any_of=tuple(asset.key for asset in upstream),
+            kinds=frozenset({"html"}),
+        )
+    ]
+
+
+def _make_report(step: Context) -> Result:
+    from phenodose.reports import build_report
+
+    # Where the networks' process runs, no second one shall hold the GPU.
+    no_maps = explain_report(step.store, step.screen_id, step.networks if step.networks.is_running else None)
+    if no_maps:
+        step.log.info(f"no activation maps: {no_maps}")
+    path = build_report(step.store, step.screen_id, no_maps=no_maps)
+    return Result(
+        show=lambda: {
+            "path": metadata.path(path),
+            "look at it": metadata.markdown(f"open the file in a browser, or `xdg-open {path}`"),
+            "hash": hash_file(path),
+            **metadata.numbers({"kilobytes": path.stat().st_size / 1000}),
+        },
+    )

@@ -1,0 +1,83 @@
+"""The asset of the group `tensors`: `pseudo_rgb`.
+
+Does not belong here: how images become tensors (`phenodose.plates.tensors`).
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from phenodose.errors import NotMade
+from phenodose.pipeline.context import Context, Result
+from phenodose.plugins import Parameters
+from phenodose.store.store import Store
+from phenodose_assets.assets.plate_images import PLATE_IMAGES
+from phenodose_assets.external import TENSOR_SETTINGS
+from phenodose_assets.graph import metadata
+from phenodose_assets.graph.screen_asset import ScreenAsset
+
+PSEUDO_RGB = "pseudo_rgb"
+_GROUP = "tensors"
+
+
+class TensorParameters(Parameters):
+    """How images become tensors; screen.toml has them under [tensors] and [channels]."""
+
+    size_px: int | None = Field(None, ge=16, le=2048, description="Edge of the square tensor")
+    channel: int | None = Field(None, ge=0, description="Index of the nuclear channel")
+
+
+def tensor_assets() -> list[ScreenAsset]:
+    """The tensors of a screen."""
+    return [
+        ScreenAsset(
+            key=PSEUDO_RGB,
+            group=_GROUP,
+            description="Every well as a small pseudo-RGB image: maximum projection, middle plane, maximum projection.",
+            make=_make_pseudo_rgb,
+            needs=(PLATE_IMAGES,),
+            reads=(TENSOR_SETTINGS,),
+            settings=((_GROUP, TensorParameters),),
+            kinds=frozenset({"zarr", "xarray"}),
+        )
+    ]
+
+
+def plate_paths(store: Store, screen: str) -> dict[str, str]:
+    """Place of every OME-Zarr plate of a screen by plate name, as text for `Store.plate_at`.
+
+    Raises:
+        NotMade: the screen has no plates in the store.
+    """
+    plates = store.read_table("plates", screen, PLATE_IMAGES)
+    if plates.empty:
+        raise NotMade(f"screen {screen} has no plates in the store; materialize its asset `plate_images` first.")
+    return dict(zip(plates["plate"], plates["path"], strict=True))
+
+
+def _make_pseudo_rgb(step: Context) -> Result:
+    from phenodose.plates.plate import Plate
+    from phenodose.plates.tensors import build_tensors, open_tensors
+
+    parameters = step.settings_of(_GROUP, TensorParameters)
+    size_px = parameters.size_px or step.screen.size_px
+    channel = step.screen.channel if parameters.channel is None else parameters.channel
+    plates = {
+        plate: Plate.open(step.store.plate_at(path)) for plate, path in plate_paths(step.store, step.screen_id).items()
+    }
+    out = step.store.tensor_path(step.screen_id)
+    build_tensors(plates, out, size_px, channel, progress=step.progress)
+    tensors = open_tensors(out)
+    hashes = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
+    return Result(
+        show=lambda: {
+            "path": metadata.path(out),
+            "dims": ", ".join(f"{dim} {size}" for dim, size in tensors.sizes.items()),
+            **metadata.numbers({"n wells": tensors.sizes["well"], "size px": size_px}),
+        },
+        inputs={
+            **dict(zip(hashes["plate"], hashes["raw_hash"], strict=True)),
+            "size_px": size_px,
+            "channel": channel,
+        },
+    )

@@ -1,0 +1,274 @@
+"""What a screen is made from that no asset makes: its raw files and its settings.
+
+Each is an external asset with one partition a screen. What it holds now is told to Dagster as an observation with a
+data version; an asset that was made from another version is stale.
+
+Belongs here: `ExternalInput`, and comparing what there is now with what Dagster was last told. Does not belong here: when
+that is done (`new_screens`, `run`), and which asset reads what (the module of the asset).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from phenodose.errors import NotMade, PhenodoseError
+from phenodose.io.files import hash_file, hash_json
+from phenodose.plugins import REFERENCE, choose_reader, registry
+from phenodose.settings.screen import Screen
+from phenodose.settings.site import read_plugin_limits, read_site
+from phenodose.store.store import Store
+from phenodose_assets.partitions import screens
+
+#: Tags by which Dagster knows the version of what was observed.
+_VERSION_TAG, _OWN_TAG = "dagster/data_version", "dagster/data_version_is_user_provided"
+#: Version that Dagster was last told of, by asset and screen.
+KnownVersions = Mapping[tuple[dg.AssetKey, str], str]
+#: A file that was written just now may be written again within one step of the file system's clock.
+_SETTLED_NS = 2_000_000_000
+#: Reference samples of all screens of a store, the first that is there.
+REFERENCE_NAMES = ("reference_samples.csv", "reference_samples.xlsx", "reference_samples.tsv")
+
+log = logging.getLogger("phenodose_assets")
+
+
+@dataclass(frozen=True)
+class ExternalInput:
+    """One thing outside the graph that assets are made from.
+
+    Attributes:
+        key: asset key as text, such as `raw/layout`.
+        description: one sentence for the UI.
+        look: what a screen has of it now, a JSON value; None if it has none.
+    """
+
+    key: str
+    description: str
+    look: Callable[[Screen, Store], Any]
+
+    @property
+    def asset_key(self) -> dg.AssetKey:
+        """The Dagster asset key."""
+        return dg.AssetKey(self.key.split("/"))
+
+    def spec(self, owner: str) -> dg.AssetSpec:
+        """The external asset."""
+        group = self.key.split("/")[0]
+        kind = {"settings": "toml", "shared": "tensorflow"}.get(group, "file")
+        return dg.AssetSpec(
+            self.asset_key,
+            group_name=group,
+            description=self.description,
+            owners=[owner],
+            kinds={kind},
+            partitions_def=screens,
+        )
+
+
+def new_observations(
+    instance: dg.DagsterInstance,
+    store: Store,
+    folder: Path,
+    external: Sequence[ExternalInput],
+    told: KnownVersions | None = None,
+) -> list[dg.AssetObservation]:
+    """What a raw screen folder holds now and Dagster was not told yet.
+
+    What is not there any more (raw images are archived) or cannot be read is no news: products made from it stay.
+
+    Args:
+        instance: where Dagster keeps what it was told.
+        store: holds the reference samples and settings of all screens.
+        folder: the raw screen folder.
+        external: what is looked at.
+        told: what Dagster was told of all screens, for a caller that looks at many; default: it is asked.
+    """
+    try:
+        screen = Screen.load(folder)
+    except PhenodoseError as error:
+        log.warning("%s is not looked at: %s", folder, error)
+        return []
+    if told is None:
+        told = known_versions(instance, external, screen.id)
+    news = []
+    for thing in external:
+        try:
+            found = thing.look(screen, store)
+        except NotMade:
+            continue
+        except (PhenodoseError, OSError) as error:
+            log.warning("%s of %s is not looked at: %s", thing.key, screen.id, error)
+            continue
+        if found is None:
+            continue
+        version = hash_json(found)
+        if version != told.get((thing.asset_key, screen.id)):
+            news.append(
+                dg.AssetObservation(
+                    thing.asset_key,
+                    partition=screen.id,
+                    tags={_VERSION_TAG: version, _OWN_TAG: "true"},
+                    metadata=_shown(found),
+                )
+            )
+    return news
+
+
+def known_versions(
+    instance: dg.DagsterInstance, external: Iterable[ExternalInput], screen: str | None = None
+) -> KnownVersions:
+    """The versions that Dagster was last told of: one query a thing, however many screens there are.
+
+    Args:
+        instance: where Dagster keeps what it was told.
+        external: what it was told of.
+        screen: the one screen to ask of; default all.
+    """
+    screens_asked = None if screen is None else [screen]
+    return {
+        (thing.asset_key, partition): tags[_VERSION_TAG]
+        for thing in external
+        for partition, tags in instance.event_log_storage.get_latest_tags_by_partition(
+            thing.asset_key, dg.DagsterEventType.ASSET_OBSERVATION, [_VERSION_TAG], screens_asked
+        ).items()
+    }
+
+
+def _shown(found: Any) -> dict[str, Any]:
+    """The first entries, for the page of the external asset."""
+    values = found if isinstance(found, dict) else {"hash": found}
+    return {str(name): str(value)[:200] for name, value in list(values.items())[:50]}
+
+
+# --- raw files ------------------------------------------------------------------------------------
+
+
+def readings(readout: str) -> ExternalInput:
+    """The plate-reader files of a readout."""
+
+    def look(screen: Screen, store: Store) -> Any:
+        folder = screen.readout_folders.get(readout)
+        if folder is None:
+            return None
+        return {path.name: _hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
+
+    return ExternalInput(f"raw/readings/{readout}", f"Plate-reader files of {readout}, each byte hashed.", look)
+
+
+def _layout(screen: Screen, store: Store) -> Any:
+    return None if screen.layout_path is None else {screen.layout_path.name: _hash(screen.layout_path)}
+
+
+def _hash(path: Path) -> str:
+    """The hash of a file; read anew only if the file system says that it was touched since this process read it."""
+    about = path.stat()
+    signature = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    known = _HASHES.get(path)
+    if known is not None and known[0] == signature:
+        return known[1]
+    found = hash_file(path)
+    if time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS:
+        _HASHES[path] = (signature, found)
+    return found
+
+
+_HASHES: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+
+def _images(screen: Screen, store: Store) -> Any:
+    # Names, sizes and times: hashing 100 GB each minute is out of the question.
+    return {plate: hash_json(list(_files(folder))) for plate, folder in screen.plate_folders.items()} or None
+
+
+def _files(folder: Path) -> Iterable[tuple[str, int, int]]:
+    """Place, size in bytes and time of change of every file below a folder, in order."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for path in (Path(place, name) for name in sorted(names)):
+            about = path.stat()
+            yield path.relative_to(folder).as_posix(), about.st_size, about.st_mtime_ns
+
+
+LAYOUT_FILE = ExternalInput("raw/layout", "The layout file of the raw folder, each byte hashed.", _layout)
+IMAGE_FILES = ExternalInput("raw/images", "The raw images: name, size and time of every file of every plate.", _images)
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def settings_of(table: str, fields: Sequence[str]) -> ExternalInput:
+    """What screen.toml says of the parameters of a plugin or step.
+
+    Args:
+        table: name of the table, such as 'cnn'.
+        fields: its parameters.
+    """
+    return ExternalInput(
+        f"settings/{table}",
+        f"[parameters.{table}] of screen.toml: {', '.join(fields)}.",
+        partial(_parameters, table, REFERENCE in fields),
+    )
+
+
+def _parameters(table: str, compares: bool, screen: Screen, store: Store) -> Any:
+    said = dict(screen.parameters.get(table, {}))
+    if compares and (reference := reference_file(screen, store, said.get(REFERENCE))):
+        said |= {f"hash of {reference.name}": _hash(reference)}
+    return said
+
+
+def reference_file(screen: Screen, store: Store, named: str | None) -> Path | None:
+    """The table of reference samples: the one named in screen.toml, else the store's; None without one."""
+    of_store = (store.local_copy(store.root / name) for name in REFERENCE_NAMES)
+    found = screen.folder / named if named else next((path for path in of_store if path.is_file()), None)
+    return found if found is not None and found.is_file() else None
+
+
+def _sample(screen: Screen, store: Store) -> Any:
+    drugs = {name: drug.model_dump(mode="json") for name, drug in screen.drugs.items()}
+    return {"sample": screen.sample, "kind": screen.kind, "entity": screen.entity, "drugs": drugs}
+
+
+def _reader(screen: Screen, store: Store) -> Any:
+    if not screen.plate_folders:
+        return None
+    folder = next(iter(screen.plate_folders.values()))
+    limits = read_plugin_limits(store.root)
+    reader = choose_reader(folder, registry(), screen.reader, screen.parameters, limits, log.warning)
+    return {"reader": reader.name, "version": reader.version, **screen.parameters.get(reader.name, {})}
+
+
+def _tensors(screen: Screen, store: Store) -> Any:
+    return {"size_px": screen.size_px, "nuclei": screen.channel}
+
+
+def _controls(screen: Screen, store: Store) -> Any:
+    return {name: controls.model_dump(mode="json") for name, controls in screen.controls.items()}
+
+
+def _quality(screen: Screen, store: Store) -> Any:
+    site = read_site(store.root)
+    return {
+        f"{name} of {origin}": str(value.model_dump(mode="json")[name])
+        for origin, value in (("site.toml", site), ("screen.toml", screen.settings))
+        for name in ("quality", "wells")
+    }
+
+
+SAMPLE = ExternalInput("settings/sample", "sample, kind, entity and [drugs] of screen.toml.", _sample)
+READER = ExternalInput(
+    "settings/reader", "reader of screen.toml, its parameters and the version of the plugin.", _reader
+)
+TENSOR_SETTINGS = ExternalInput("settings/tensor_size", "[tensors] and [channels] of screen.toml.", _tensors)
+CONTROLS = ExternalInput("settings/controls", "[controls] of screen.toml.", _controls)
+QUALITY = ExternalInput(
+    "settings/quality", "[quality] and [wells] of screen.toml and of the store's site.toml.", _quality
+)

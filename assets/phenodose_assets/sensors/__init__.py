@@ -1,0 +1,1 @@
+"""Sensors: new screens are run, and what was made from changed inputs is made again."""

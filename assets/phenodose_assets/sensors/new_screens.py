@@ -1,0 +1,89 @@
+"""Sensors: new raw folders become screens, and the cohort follows the screens.
+
+Belongs here: the watch over the inbox and the switch of declarative automation. Does not belong here:
+what a screen folder must hold (`registration`).
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from phenodose.errors import PhenodoseError
+from phenodose.screens.registration import register_screen
+from phenodose.settings.screen import DONE_MARK
+from phenodose_assets.external import ExternalInput, known_versions, new_observations
+from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
+from phenodose_assets.resources import StoreResource
+from phenodose_assets.sensors.stale_screens import in_time
+
+_INTERVAL_SECONDS = 15
+
+
+def new_screens_sensor(job_name: str, external: Sequence[ExternalInput] = ()) -> dg.SensorDefinition:
+    """Watches the inbox for folders with a done-mark and asks for a run of each.
+
+    A folder is asked for once for each time its done-mark was written: touching the mark again asks for
+    another run. A folder that is no screen is told in the log of every tick and stops no other.
+
+    Args:
+        job_name: job of everything that is made for one screen.
+        external: what is told of the folder before its run begins, so that a later change of it shows.
+    """
+
+    @dg.sensor(
+        name="new_screens",
+        job_name=job_name,
+        minimum_interval_seconds=_INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Registers every folder of the inbox that holds _DONE as a screen and materializes it.",
+    )
+    def new_screens(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
+        inbox = Path(store.inbox)
+        if not inbox.is_dir():
+            return dg.SkipReason(f"There is no inbox {inbox}; create it or set PHENODOSE_INBOX.")
+        requests: list[dg.RunRequest] = []
+        observed: list[dg.AssetObservation] = []
+        opened = store.open()
+        known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
+        done = {path: _written(path) for path in sorted(inbox.iterdir()) if (path / DONE_MARK).is_file()}
+        before = dict(json.loads(context.cursor or "{}"))
+        asked = {path.name: before[path.name] for path in done if path.name in before}
+        settled = known & set(opened.screens())
+        new = [path for path in done if asked.get(path.name) != done[path] or path.name not in settled]
+        told = known_versions(context.instance, external) if new else {}
+        for folder in in_time(new):
+            try:
+                screen = register_screen(opened, folder)
+            except PhenodoseError as error:
+                context.log.error(f"{folder.name} is not taken in: {error}")
+                continue
+            written = done[folder]
+            requests.append(dg.RunRequest(partition_key=screen.id, run_key=f"{screen.id}:{written}"))
+            if asked.get(screen.id) != written:
+                observed += new_observations(context.instance, opened, folder, external, told)
+                asked[screen.id] = written
+        unknown = [str(request.partition_key) for request in requests if request.partition_key not in known]
+        return dg.SensorResult(
+            run_requests=requests,
+            dynamic_partitions_requests=[screens.build_add_request(unknown)] if unknown else [],
+            asset_events=observed,
+            cursor=json.dumps(asked),
+        )
+
+    return new_screens
+
+
+def _written(folder: Path) -> int:
+    """When a folder's done-mark was written, in nanoseconds."""
+    return (folder / DONE_MARK).stat().st_mtime_ns
+
+
+def automation_sensor() -> dg.AutomationConditionSensorDefinition:
+    """Runs what has an automation condition; on from the start, unlike Dagster's own."""
+    return dg.AutomationConditionSensorDefinition(
+        "cohort_follows_screens",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )

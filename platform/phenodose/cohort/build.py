@@ -1,0 +1,355 @@
+"""Building the cohort database: every declared table of every screen in one DuckDB file.
+
+The database remembers which Parquet files it was made from. A rebuild starts from a copy of the old one, takes out
+the rows of screens whose files have changed, came or went, and reads those files alone; so it takes seconds whatever
+the number of screens. The copy is moved into place whole, so that a reader sees the old cohort or the new one.
+
+Belongs here: which files are read, what is kept of the old database, faults of files. Does not belong here: asking
+(`phenodose.cohort.query`) and what the views mean (`phenodose.cohort.views`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phenodose.cohort.views import View, cohort_views, identifier, literal
+from phenodose.errors import TableError
+from phenodose.io.files import clear_partials, hash_json, written_aside
+from phenodose.io.places import is_remote
+from phenodose.quality.gates import Limits
+from phenodose.settings.site import read_site
+from phenodose.store.store import Store, check_inside
+from phenodose.tables import TABLES, Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: The file format: readable by every DuckDB from 1.5 on, whichever version wrote it.
+STORAGE_VERSION = "v1.5.0"
+#: Raised when a database made before must not be gone on from.
+_BUILD_FORMAT = 1
+_READ_PARQUET = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
+#: Share of the parts above which everything is read anew, and share of the rows that may have been replaced since.
+_MOST_CHANGED, _MOST_REPLACED = 0.5, 0.5
+
+#: (table, screen) -> what its files are now.
+Parts = dict[tuple[str, str], str]
+
+
+@dataclass(frozen=True)
+class CohortSummary:
+    """What a rebuild put into the cohort.
+
+    Attributes:
+        path: the database.
+        rows: rows of every table.
+        faults: a sentence for every file that was left out and every key that is not unique; empty if
+            all is well.
+        screens_read: screens whose files were read; the others were kept from the database before.
+    """
+
+    path: Path
+    rows: Mapping[str, int]
+    faults: tuple[str, ...]
+    screens_read: tuple[str, ...]
+
+
+def metabolic_readouts() -> list[str]:
+    """Readouts that come from a plate reader: `ctg` always, others by the installed plugins."""
+    from phenodose.plugins import PlateReaderReadout, registry
+
+    classes = registry().usable("readout")
+    return sorted({"ctg", *(name for name, found in classes.items() if issubclass(found, PlateReaderReadout))})
+
+
+def rebuild_cohort(store: Store, wait_seconds: float = 600, whole: bool = False) -> CohortSummary:
+    """Bring `cohort.duckdb` up to date with the store's tables and put it in place of the old one.
+
+    A file that does not fit its table is left out and named in the summary. One rebuild runs at a time;
+    readers are never blocked and go on with the cohort that they opened.
+
+    Args:
+        store: the store.
+        wait_seconds: how long to wait for another rebuild.
+        whole: read every file, also those that have not changed.
+
+    Raises:
+        BusyError: another rebuild did not end in time.
+    """
+
+    def busy(who: str) -> str:
+        return (
+            f"{store.cohort_path}: {who} has been rebuilding the cohort for {wait_seconds:g} s; "
+            "wait for it to end, then run this again."
+        )
+
+    with store.locked(store.root / ".cohort.lock", busy, wait_seconds):
+        return _rebuild(store, whole)
+
+
+def _rebuild(store: Store, whole: bool) -> CohortSummary:
+    folder = store.local_copy(store.root / "tables")
+    parts = _parts(folder)
+    clear_partials(store.cohort_path.parent, store.cohort_path.name)
+    with written_aside(store.cohort_path) as aside:
+        known = {} if whole else _begin_with_old(store.local_copy(store.cohort_path), aside, parts)
+        with _connected(aside) as con:
+            if not known:
+                _create_tables(con)
+            changed = [part for part in parts.keys() | known.keys() if parts.get(part) != known.get(part)]
+            for table in TABLES.values():
+                of_table = sorted(screen for name, screen in changed if name == table.name)
+                _bring_up_to_date(con, table, of_table, folder, str(store.root / "tables"))
+            _note_parts(con, parts, changed)
+            screens = tuple(sorted({screen for _, screen in changed}))
+            _make_views(con, store, screens, whole=not known)
+            rows = {name: _number(con, f"SELECT count(*) FROM {identifier(name)}") for name in TABLES}
+            faults = con.execute("SELECT fault FROM build.faults ORDER BY table_name, screen, fault").fetchall()
+            con.execute("CHECKPOINT")
+        if not is_remote(store.cohort_path):
+            # Left by someone who opened the old file for writing; it does not fit the new one.
+            store.cohort_path.with_name(store.cohort_path.name + ".wal").unlink(missing_ok=True)
+    return CohortSummary(store.cohort_path, rows, tuple(fault for (fault,) in faults), screens)
+
+
+def _parts(folder: Path) -> Parts:
+    """What the files of every table and screen are now: a hash of names, sizes and times of writing."""
+    found: Parts = {}
+    for table in TABLES:
+        for screen in sorted((folder / table).glob("screen=*")):
+            files = sorted(_file_states(screen))
+            if files:
+                found[table, screen.name.removeprefix("screen=")] = hash_json(files)
+    return found
+
+
+def _file_states(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of writing of every Parquet file of a folder, of a link those of what it points to."""
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):  # taken away meanwhile, or no folder
+        return
+    for entry in entries:
+        if entry.name.endswith(".parquet"):
+            with suppress(FileNotFoundError):  # its writer took it away meanwhile
+                state = entry.stat(follow_symlinks=not _leads_nowhere(entry))
+                link = f" -> {Path(entry.path).readlink()}" if entry.is_symlink() else ""
+                yield entry.name + link, state.st_size, state.st_mtime_ns
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and not Path(entry.path).exists()
+
+
+# --- going on from the old database ---------------------------------------------------------------
+
+
+def _begin_with_old(old: Path, aside: Path, parts: Parts) -> Parts:
+    """Copy the old database to `aside` if it is worth going on from; the parts it was made of, else none."""
+    import duckdb
+
+    if not old.is_file():
+        return {}
+    shutil.copyfile(old, aside)
+    try:
+        with _connected(aside) as con:
+            known = _known_parts(con)
+    except duckdb.Error:  # damaged, or made before there was a record of parts
+        known = {}
+    changed = sum(parts.get(part) != known.get(part) for part in parts.keys() | known.keys())
+    if not known or changed > _MOST_CHANGED * len(known):
+        aside.unlink()
+        return {}
+    return known
+
+
+def _known_parts(con: duckdb.DuckDBPyConnection) -> Parts:
+    """The parts of a database that this version of phenodose made; none of another's, or of a worn one."""
+    made: Any = con.execute("SELECT fingerprint, replaced_rows FROM build.made").fetchone()
+    rows = sum(_number(con, f"SELECT count(*) FROM {identifier(name)}") for name in TABLES)
+    if made[0] != _fingerprint() or made[1] > _MOST_REPLACED * rows:
+        return {}
+    return {(t, s): state for t, s, state in con.execute("SELECT * FROM build.parts").fetchall()}
+
+
+def _fingerprint() -> str:
+    """What a database must agree in to be gone on from."""
+    kept = [view.sql for view in cohort_views([], []) if view.kept]
+    return hash_json([_BUILD_FORMAT, STORAGE_VERSION, [asdict(table) for table in TABLES.values()], kept])
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    import duckdb
+
+    con = duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION})
+    try:
+        yield con
+    finally:
+        con.close()
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """All declared tables, empty, and the database's record of itself in the schema `build`."""
+    for table in TABLES.values():
+        con.execute(table.duckdb_ddl())
+        con.execute(f"COMMENT ON TABLE {identifier(table.name)} IS {literal(table.description)}")
+        for column in table.columns:
+            meaning = f"{column.description} [{column.unit}]" if column.unit else column.description
+            name = f"{identifier(table.name)}.{identifier(column.name)}"
+            con.execute(f"COMMENT ON COLUMN {name} IS {literal(meaning)}")
+    con.execute("CREATE SCHEMA build")
+    con.execute("CREATE TABLE build.made (fingerprint VARCHAR, replaced_rows BIGINT)")
+    con.execute("INSERT INTO build.made VALUES (?, 0)", [_fingerprint()])
+    con.execute("CREATE TABLE build.parts (table_name VARCHAR, screen VARCHAR, state VARCHAR)")
+    con.execute("CREATE TABLE build.faults (table_name VARCHAR, screen VARCHAR, fault VARCHAR)")
+
+
+def _bring_up_to_date(
+    con: duckdb.DuckDBPyConnection, table: Table, screens: Sequence[str], folder: Path, told_as: str
+) -> None:
+    """Replace the rows of these screens by those of their files; faults name the folder as `told_as`."""
+    if not screens:
+        return
+    name = identifier(table.name)
+    replaced = _number(con, f"SELECT count(*) FROM {name} WHERE screen IN (SELECT unnest(?))", [screens])
+    if replaced:
+        con.execute(f"DELETE FROM {name} WHERE screen IN (SELECT unnest(?))", [screens])
+        con.execute("UPDATE build.made SET replaced_rows = replaced_rows + ?", [replaced])
+    con.execute("DELETE FROM build.faults WHERE table_name = ? AND screen IN (SELECT unnest(?))", [table.name, screens])
+    files = [file for s in screens for file in sorted((folder / table.name / f"screen={s}").glob("*.parquet"))]
+    faults = [(file.parent.name.removeprefix("screen="), fault) for file, fault in _fill(con, table, files)]
+    for screen, fault in [*faults, *_double_keys(con, table, screens)]:
+        told = fault.replace(str(folder), told_as)
+        con.execute("INSERT INTO build.faults VALUES (?, ?, ?)", [table.name, screen, told])
+
+
+def _note_parts(con: duckdb.DuckDBPyConnection, parts: Parts, changed: Sequence[tuple[str, str]]) -> None:
+    import pyarrow as pa
+
+    def columns(rows: Sequence[tuple[str, ...]], names: Sequence[str]) -> pa.Table:
+        values = zip(*rows, strict=True) if rows else [() for _ in names]
+        return pa.table({name: pa.array(list(v), pa.string()) for name, v in zip(names, values, strict=True)})
+
+    con.register("gone", columns(changed, ["table_name", "screen"]))
+    con.execute("DELETE FROM build.parts WHERE (table_name, screen) IN (SELECT table_name, screen FROM gone)")
+    now = [(*part, parts[part]) for part in sorted(changed) if part in parts]
+    con.register("now", columns(now, ["table_name", "screen", "state"]))
+    con.execute("INSERT INTO build.parts SELECT * FROM now")
+
+
+def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Insert all files; where that fails, one half and the other, naming the files that do not fit."""
+    import duckdb
+
+    if not files:
+        return []
+    try:
+        _insert(con, table, files)
+        return []
+    except (duckdb.Error, TableError) as error:
+        if len(files) > 1:
+            middle = len(files) // 2
+            return _fill(con, table, files[:middle]) + _fill(con, table, files[middle:])
+        if not files[0].exists() and not files[0].is_symlink():  # its writer took it away meanwhile, which is no fault
+            return []
+        reason = str(error).splitlines()[0]
+        told = f"{files[0]} is left out of the cohort: {reason} Make the screen again with this version of phenodose."
+        return [(files[0], told)]
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
+    """Insert the rows of files in the order of files and rows; all or none."""
+    for file in files:
+        check_inside(file)
+    names = [_literal_path(file) for file in files]
+    present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {_READ_PARQUET}", [names]).fetchall()}
+    missing = [column.name for column in table.columns if column.required and column.name not in present]
+    if missing:
+        raise TableError(f"it lacks the columns {', '.join(missing)} of the table {table.name}.")
+    _check_screens(con, names)
+    columns = ", ".join(identifier(name) for name in table.column_names if name in present)
+    con.execute(f"INSERT INTO {identifier(table.name)} ({columns}) SELECT {columns} FROM {_READ_PARQUET}", [names])
+
+
+def _literal_path(file: Path) -> str:
+    """A file's path as DuckDB reads it: it takes `*`, `?` and `[` in a path for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(file))
+
+
+def _check_screens(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
+    """Every row is of the screen whose folder the file lies in; rows of others could never be taken out again.
+
+    Raises:
+        TableError: a file holds rows of another screen.
+    """
+    folder_screen = "regexp_extract(filename, '[/\\\\]screen=([^/\\\\]*)[/\\\\][^/\\\\]*$', 1)"
+    strange: Any = con.execute(
+        f"SELECT screen, {folder_screen} FROM read_parquet(?, union_by_name = true, hive_partitioning = false, "
+        f"filename = true) WHERE screen IS DISTINCT FROM {folder_screen} LIMIT 1",
+        [list(names)],
+    ).fetchone()
+    if strange is not None:
+        raise TableError(f"it holds rows of screen {strange[0]!r} but lies in the folder of {strange[1]!r}.")
+
+
+def _double_keys(con: duckdb.DuckDBPyConnection, table: Table, screens: Sequence[str]) -> list[tuple[str, str]]:
+    """Screens with a key that stands in more than one file, and the sentence about it."""
+    key = ", ".join(identifier(name) for name in table.key)
+    found = con.execute(
+        f"SELECT {key} FROM {identifier(table.name)} WHERE screen IN (SELECT unnest(?)) "
+        f"GROUP BY {key} HAVING count(*) > 1 ORDER BY {key}",
+        [screens],
+    ).fetchall()
+    by_screen: dict[str, list[tuple[Any, ...]]] = {}
+    for row in found:
+        by_screen.setdefault(str(row[table.key.index("screen")]), []).append(row)
+    faults = []
+    for screen, rows in by_screen.items():
+        example = ", ".join(f"{name}={value}" for name, value in zip(table.key, rows[0], strict=True))
+        told = f"table {table.name}: {len(rows)} keys stand in more than one file of the store, such as {example}."
+        faults.append((screen, told))
+    return faults
+
+
+# --- views ----------------------------------------------------------------------------------------
+
+
+def _make_views(con: duckdb.DuckDBPyConnection, store: Store, changed: Sequence[str], whole: bool) -> None:
+    """All views; of those that are kept as tables, the rows of the changed screens."""
+    site = read_site(store.root)
+    readouts = [row[0] for row in con.execute("SELECT DISTINCT readout FROM scores ORDER BY readout").fetchall()]
+    views = cohort_views(readouts, metabolic_readouts(), Limits.resolve(site.quality))
+    for view in views:
+        if not view.kept:
+            con.execute(f"CREATE OR REPLACE VIEW {identifier(view.name)} AS {view.sql}")
+            con.execute(f"COMMENT ON VIEW {identifier(view.name)} IS {literal(view.description)}")
+    for view in views:
+        if view.kept:
+            _keep(con, view, changed, whole)
+
+
+def _keep(con: duckdb.DuckDBPyConnection, view: View, changed: Sequence[str], whole: bool) -> None:
+    name = identifier(view.name)
+    if whole:
+        con.execute(f"CREATE TABLE {name} AS {view.sql}")
+        con.execute(f"COMMENT ON TABLE {name} IS {literal(view.description)}")
+    elif changed:
+        names = ", ".join(literal(screen) for screen in changed)
+        con.execute(f"DELETE FROM {name} WHERE screen IN ({names})")
+        con.execute(f"INSERT INTO {name} SELECT * FROM ({view.sql}) WHERE screen IN ({names})")
+
+
+def _number(con: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any] = ()) -> int:
+    row: Any = con.execute(sql, list(values)).fetchone()
+    return int(row[0])

@@ -1,0 +1,344 @@
+"""The views of the cohort database: the questions a data scientist asks first, declared once.
+
+Belongs here: name, meaning and SQL of every view over the declared tables. Does not belong here:
+building the database and asking it (`phenodose.cohort.query`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from phenodose.quality.gates import Limits
+
+
+@dataclass(frozen=True)
+class View:
+    """One view: what a row is, and the query behind it.
+
+    Attributes:
+        name: its name.
+        description: what a row is.
+        sql: the query; a kept one has a column `screen`, and its rows follow from the tables' rows of that screen.
+        kept: the rows are stored, because making them takes longer than a person waits.
+    """
+
+    name: str
+    description: str
+    sql: str
+    kept: bool = False
+
+
+#: With fewer earlier screens of a readout, drift over screens is told but not judged.
+LEAST_EARLIER_SCREENS = 3
+
+
+def cohort_views(readouts: Sequence[str], metabolic: Sequence[str], limits: Limits | None = None) -> list[View]:
+    """All views for a cohort.
+
+    Args:
+        readouts: readouts that the cohort holds; `scores_wide` has a column for each.
+        metabolic: readouts that come from a plate reader; all others are imaging readouts.
+        limits: limits of quality figures that hold for the site; the defaults if None.
+    """
+    return [
+        _scores_wide(readouts),
+        HITS,
+        SELECTIVE_SCORES,
+        COHORT_Z_SCORES,
+        DRUG_COMBINATIONS,
+        _imaging_vs_metabolic(metabolic),
+        DOSE_POINTS,
+        READOUTS,
+        REPLICATE_PAIRS,
+        QC_SUMMARY,
+        DOUBTFUL_WELLS,
+        _control_drift(limits or Limits()),
+        LATEST_RUNS,
+        LATEST_RUN_OF_SCREEN,
+    ]
+
+
+HITS = View(
+    "hits",
+    "One row a hit: pooled score at or above the hit threshold of its scorer, with the drug's annotation.",
+    """
+    SELECT s.screen, s.sample, c.entity, s.drug, d.drug_class, d.targets,
+           s.readout, s.scorer, s.score, s.lower, s.upper, s.unit
+    FROM scores s
+    LEFT JOIN screens c USING (screen)
+    LEFT JOIN drugs d ON d.screen = s.screen AND d.drug = s.drug
+    WHERE s.hit AND s.replicate = 'pooled'
+    """,
+)
+
+SELECTIVE_SCORES = View(
+    "selective_scores",
+    "One row a screen, drug and readout that was compared with reference samples: DSS_asym and the pooled comparisons.",
+    """
+    SELECT screen, sample, readout, drug,
+           max(score) FILTER (scorer = 'dss_asym') AS dss_asym,
+           max(score) FILTER (scorer = 'sdss_asym') AS sdss_asym,
+           max(lower) FILTER (scorer = 'sdss_asym') AS sdss_asym_lower,
+           max(upper) FILTER (scorer = 'sdss_asym') AS sdss_asym_upper,
+           max(score) FILTER (scorer = 'sdss_asym_adj') AS sdss_asym_adj,
+           max(score) FILTER (scorer = 'zdss') AS zdss,
+           max(score) FILTER (scorer = 'rdss') AS rdss
+    FROM scores
+    WHERE replicate = 'pooled' AND scorer IN ('dss_asym', 'sdss_asym', 'sdss_asym_adj', 'zdss', 'rdss')
+    GROUP BY screen, sample, readout, drug
+    HAVING count(score) FILTER (scorer <> 'dss_asym') > 0
+    """,
+)
+
+#: With fewer samples there is no z-score.
+LEAST_SAMPLES = 3
+
+COHORT_Z_SCORES = View(
+    "cohort_z_scores",
+    "One row a screen, drug, readout and scorer: the pooled score in standard deviations from the mean of all samples.",
+    f"""
+    SELECT s.screen, s.sample, s.drug, s.readout, s.scorer, s.score, s.unit, c.n_samples, c.mean_score, c.sd_score,
+           CASE WHEN c.n_samples >= {LEAST_SAMPLES} AND c.sd_score > 0
+                THEN (s.score - c.mean_score) / c.sd_score END AS z_score
+    FROM scores s
+    JOIN (
+        SELECT drug, readout, scorer, count(*) AS n_samples, avg(score) AS mean_score, stddev_samp(score) AS sd_score
+        FROM (
+            SELECT sample, drug, readout, scorer, avg(score) AS score
+            FROM scores
+            WHERE replicate = 'pooled' AND score IS NOT NULL
+            GROUP BY sample, drug, readout, scorer
+        )
+        GROUP BY drug, readout, scorer
+    ) c USING (drug, readout, scorer)
+    WHERE s.replicate = 'pooled' AND s.score IS NOT NULL AND coalesce(s.unit, '') <> 'nM'
+    """,
+)
+
+#: The interval is that of `phenodose.dose_response.combination`.
+DRUG_COMBINATIONS = View(
+    "drug_combinations",
+    "One row a drug given with an add-on, readout and scorer: the pooled score with it, alone, and the difference.",
+    """
+    WITH combinations AS (
+        SELECT DISTINCT screen, sample, treatment AS drug, add_on
+        FROM wells
+        WHERE well_type = 'therapy' AND trim(coalesce(add_on, '')) <> ''
+    )
+    SELECT w.screen, w.sample, w.drug, w.add_on, c.readout, c.scorer, c.score AS combined_score,
+           m.score AS alone_score, c.score - m.score AS difference,
+           c.score - m.score - sqrt((c.score - c.lower) ** 2 + (m.upper - m.score) ** 2) AS lower,
+           c.score - m.score + sqrt((c.upper - c.score) ** 2 + (m.score - m.lower) ** 2) AS upper, c.unit
+    FROM combinations w
+    JOIN scores c ON c.screen = w.screen AND c.drug = w.drug || ' + ' || w.add_on
+    LEFT JOIN scores m ON m.screen = c.screen AND m.sample = c.sample AND m.readout = c.readout
+        AND m.replicate = c.replicate AND m.scorer = c.scorer AND m.drug = w.drug
+    WHERE c.replicate = 'pooled' AND c.sample = w.sample AND coalesce(c.unit, '') <> 'nM'
+    """,
+)
+
+DOSE_POINTS = View(
+    "dose_points",
+    "One row a dosed well and readout: what it holds and how viable it is; masked wells are marked, not dropped.",
+    """
+    SELECT v.screen, w.sample, v.readout, v.plate, v.well, w.well_type, w.treatment AS drug,
+           w.concentration_nM, w.replicate, w.add_on, v.raw, v.viability_fraction,
+           1 - v.viability_fraction AS inhibition_fraction, v.masked, v.mask_reason
+    FROM viability v
+    JOIN wells w ON w.screen = v.screen AND w.plate = v.plate AND w.well = v.well
+    WHERE w.well_type IN ('therapy', 'trc') AND w.concentration_nM > 0
+    """,
+)
+
+READOUTS = View(
+    "readouts",
+    "One row a well and readout: the raw number, before the controls made it viability, and what read it.",
+    """
+    SELECT screen, plate, well, "row", "column", readout, raw, raw_sd, image_distance,
+           run_id, plugin, plugin_version, parameters, checkpoint
+    FROM viability
+    """,
+)
+
+REPLICATE_PAIRS = View(
+    "replicate_pairs",
+    "One row a drug, concentration and pair of replicates: the mean viability of the unmasked wells of each.",
+    """
+    WITH means AS (
+        SELECT screen, readout, drug, concentration_nM, coalesce(add_on, '') AS add_on, replicate,
+               avg(viability_fraction) AS viability_fraction
+        FROM dose_points
+        WHERE NOT masked AND well_type = 'therapy' AND replicate IS NOT NULL AND viability_fraction IS NOT NULL
+        GROUP BY ALL
+    )
+    SELECT a.screen, a.readout, a.drug, a.concentration_nM,
+           a.replicate AS first_replicate, b.replicate AS second_replicate,
+           a.viability_fraction AS first_viability_fraction,
+           b.viability_fraction AS second_viability_fraction
+    FROM means a
+    JOIN means b ON b.screen = a.screen AND b.readout = a.readout AND b.drug = a.drug
+        AND b.concentration_nM = a.concentration_nM AND b.add_on = a.add_on AND b.replicate > a.replicate
+    """,
+    kept=True,
+)
+
+QC_SUMMARY = View(
+    "qc_summary",
+    "One row a screen and readout: the worst verdict and the figures that are looked at first.",
+    """
+    SELECT screen, readout,
+           CASE WHEN bool_or(verdict = 'fail') THEN 'fail'
+                WHEN bool_or(verdict = 'warn') THEN 'warn'
+                WHEN bool_or(verdict = 'pass') THEN 'pass'
+                ELSE 'none' END AS verdict,
+           count(*) FILTER (verdict = 'fail') AS n_fail,
+           count(*) FILTER (verdict = 'warn') AS n_warn,
+           count(*) FILTER (verdict = 'pass') AS n_pass,
+           min(value) FILTER (metric = 'zprime_robust' AND plate <> 'screen') AS lowest_zprime_robust,
+           max(value) FILTER (metric = 'replicate_pearson' AND plate = 'screen') AS replicate_pearson,
+           string_agg(explanation, ' ' ORDER BY plate, metric) FILTER (verdict IN ('fail', 'warn')) AS complaints
+    FROM qc
+    GROUP BY screen, readout
+    """,
+)
+
+DOUBTFUL_WELLS = View(
+    "doubtful_wells",
+    "One row a well and readout that is flagged or masked, with the reason; wells without cells are left out.",
+    """
+    SELECT v.screen, w.sample, v.readout, v.plate, v.well, w.well_type, w.treatment AS drug, w.concentration_nM,
+           w.replicate, w.add_on, v.raw, v.viability_fraction, v.control, v.flag, v.flag_reason, v.masked, v.mask_reason
+    FROM viability v
+    JOIN wells w ON w.screen = v.screen AND w.plate = v.plate AND w.well = v.well
+    WHERE (v.flag IS NOT NULL OR v.masked) AND w.well_type NOT IN ('empty', 'exclude')
+    """,
+)
+
+LATEST_RUNS = View(
+    "latest_runs",
+    "One row a screen and asset: the step that wrote the rows now in the tables, newest first.",
+    """
+    SELECT screen, asset, run_id, plugin, plugin_version, phenodose_version, started_at, finished_at,
+           epoch(finished_at) - epoch(started_at) AS seconds
+    FROM runs
+    ORDER BY finished_at DESC, screen, asset
+    """,
+)
+
+
+LATEST_RUN_OF_SCREEN = View(
+    "latest_run_of_screen",
+    "One row a screen: the run that wrote rows of it last, and which of its assets that run made.",
+    """
+    SELECT r.screen, r.run_id, min(r.started_at) AS started_at, max(r.finished_at) AS finished_at,
+           sum(epoch(r.finished_at) - epoch(r.started_at)) AS seconds,
+           any_value(r.phenodose_version) AS phenodose_version,
+           count(*) AS n_assets, string_agg(r.asset, ', ' ORDER BY r.asset) AS assets
+    FROM runs r
+    JOIN (SELECT screen, arg_max(run_id, finished_at) AS run_id FROM runs GROUP BY screen) latest
+        USING (screen, run_id)
+    GROUP BY r.screen, r.run_id
+    """,
+)
+
+
+def _scores_wide(readouts: Sequence[str]) -> View:
+    columns = "".join(
+        f",\n           max(score) FILTER (readout = {literal(name)}) AS {identifier(name)}" for name in readouts
+    )
+    return View(
+        "scores_wide",
+        "One row a screen and drug: the pooled DSS_asym of every readout, a column a readout.",
+        f"""
+    SELECT screen, sample, drug{columns}
+    FROM scores
+    WHERE scorer = 'dss_asym' AND replicate = 'pooled'
+    GROUP BY screen, sample, drug
+    """,
+    )
+
+
+def _imaging_vs_metabolic(metabolic: Sequence[str]) -> View:
+    names = ", ".join(literal(name) for name in metabolic) or "NULL"
+    return View(
+        "imaging_vs_metabolic",
+        "One row a screen, drug, scorer and pair of an imaging with a metabolic readout: do they agree on the hit?",
+        f"""
+    SELECT i.screen, i.sample, i.drug, i.scorer,
+           i.readout AS imaging_readout, m.readout AS metabolic_readout,
+           i.score AS imaging_score, m.score AS metabolic_score,
+           CASE WHEN i.hit AND m.hit THEN 'both'
+                WHEN i.hit THEN 'imaging only'
+                WHEN m.hit THEN 'metabolic only'
+                ELSE 'neither' END AS hit_in
+    FROM scores i
+    JOIN scores m ON m.screen = i.screen AND m.sample = i.sample AND m.drug = i.drug AND m.scorer = i.scorer
+    WHERE i.replicate = 'pooled' AND m.replicate = 'pooled'
+        AND i.hit IS NOT NULL AND m.hit IS NOT NULL
+        AND m.readout IN ({names}) AND i.readout NOT IN ({names})
+    """,
+    )
+
+
+def _control_drift(limits: Limits) -> View:
+    """Drift over screens lives here and not in `qc`: a screen's own quality must not depend on its company."""
+    figures = ("cohort_window_drift", "cohort_spread_drift")
+
+    def beyond(side: str) -> str:
+        told = [(name, getattr(limits.of[name], side)) for name in figures]
+        return " OR ".join(f"abs({name}) > {value!r}" for name, value in told if value is not None) or "false"
+
+    return View(
+        "control_drift",
+        "One row a screen and readout: its controls against those of the screens that the store made before.",
+        f"""
+    WITH made AS (
+        SELECT screen, min(started_at) AS made_at FROM runs WHERE asset = 'layout' GROUP BY screen
+    ), levels AS (
+        SELECT v.screen, v.readout,
+               median(v.raw) FILTER (v.control = 'negative') AS negative_median,
+               median(v.raw) FILTER (v.control = 'positive') AS positive_median,
+               greatest(0.02, 1.4826 * mad(v.viability_fraction) FILTER (v.control = 'negative')) AS negative_spread
+        FROM viability v
+        JOIN wells w ON w.screen = v.screen AND w.plate = v.plate AND w.well = v.well
+        WHERE NOT v.masked AND v.control IS NOT NULL AND coalesce(w.add_on, '') = ''
+        GROUP BY v.screen, v.readout
+    ), ordered AS (
+        SELECT l.*, abs(negative_median - positive_median) AS control_window, m.made_at,
+               row_number() OVER (PARTITION BY l.readout ORDER BY m.made_at NULLS LAST, l.screen) AS place
+        FROM levels l
+        LEFT JOIN made m USING (screen)
+        WHERE negative_median <> positive_median
+    ), figures AS (
+        SELECT a.screen, a.readout, a.place, any_value(a.made_at) AS made_at, count(b.screen) AS n_earlier,
+               any_value(a.negative_median) AS negative_median, any_value(a.positive_median) AS positive_median,
+               any_value(a.control_window) AS control_window, any_value(a.negative_spread) AS negative_spread,
+               log2(any_value(a.control_window) / median(b.control_window)) AS cohort_window_drift,
+               greatest(0.0, log2(any_value(a.negative_spread) / median(b.negative_spread))) AS cohort_spread_drift
+        FROM ordered a
+        LEFT JOIN ordered b ON b.readout = a.readout AND b.place < a.place
+        GROUP BY a.screen, a.readout, a.place
+    )
+    SELECT f.screen, s.sample, f.readout, f.made_at, f.n_earlier, f.negative_median, f.positive_median,
+           f.control_window, f.negative_spread, f.cohort_window_drift,
+           CASE WHEN f.n_earlier > 0 THEN f.cohort_spread_drift END AS cohort_spread_drift,
+           CASE WHEN f.n_earlier < {LEAST_EARLIER_SCREENS} THEN 'none'
+                WHEN {beyond("poor")} THEN 'fail'
+                WHEN {beyond("good")} THEN 'warn'
+                ELSE 'pass' END AS verdict
+    FROM figures f
+    LEFT JOIN screens s USING (screen)
+    ORDER BY f.readout, f.place
+    """,
+    )
+
+
+def literal(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(text: str) -> str:
+    """A name as a quoted SQL identifier."""
+    return '"' + text.replace('"', '""') + '"'

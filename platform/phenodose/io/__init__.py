@@ -1,0 +1,1 @@
+"""Files, object stores, locks and spreadsheets: reading and writing that knows nothing of screens."""

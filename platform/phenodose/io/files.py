@@ -1,0 +1,167 @@
+"""Writing files so that none is ever half there.
+
+Belongs here: write aside, sync, move into place; hashing of files. Does not belong here: knowledge of
+what the files mean.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from phenodose.io.places import is_remote, upload, upload_tree
+
+#: What `written_aside` calls a file on its way, and what DuckDB lays beside it; a process that is killed leaves it.
+_PARTIAL = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.partial(\.wal|\.tmp)?")
+#: What it calls a folder that a new one is about to take the place of.
+_OLD = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.old")
+
+
+def is_vacant(path: Path) -> bool:
+    """Whether nothing is at `path`, or a folder with nothing in it but what a killed `written_aside` left."""
+    if not path.exists():
+        return True
+    return path.is_dir() and all(_PARTIAL.fullmatch(child.name) for child in path.iterdir())
+
+
+def clear_partials(folder: Path, of: str | None = None) -> None:
+    """Remove what killed processes left half written in `folder`; only who holds its lock may do so.
+
+    A folder that had made room for a new one comes back, if the new one did not take its place any more.
+
+    Args:
+        folder: where to look.
+        of: the name of the file or folder that was being written; any by default.
+    """
+    if is_remote(folder):
+        return  # An object is there or it is not.
+    for leftover, name in _left(folder, _OLD, of):
+        if (folder / name).exists():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.rename(folder / name)
+            sync_folder(folder)
+    for leftover, _ in _left(folder, _PARTIAL, of):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+def _left(folder: Path, pattern: re.Pattern[str], of: str | None) -> list[tuple[Path, str]]:
+    """What lies in a folder under such a name, and of what it is."""
+    found = [(child, pattern.fullmatch(child.name)) for child in folder.glob(".*")]
+    return [(child, match["of"]) for child, match in found if match and of in (None, match["of"])]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(file: Path) -> None:
+    """Make a file's bytes survive a power cut."""
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends well it is synced and moved into place.
+
+    If the block raises, the temporary file or folder is removed and `path` stays as it was. A folder
+    already at `path` is replaced whole. In an object store the temporary place is a local one, which is uploaded
+    when the block ends well; the file that makes a folder valid goes last (`phenodose.io.places.MARKS`).
+    """
+    if is_remote(path):
+        with _uploaded(path) as aside:
+            yield aside
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        yield aside
+        if aside.is_dir():
+            for file in sorted(aside.rglob("*")):
+                if file.is_file():
+                    sync_file(file)
+            _replace_folder(aside, path)
+        else:
+            sync_file(aside)
+            aside.replace(path)
+        sync_folder(path.parent)
+    finally:
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _uploaded(path: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="phenodose-") as folder:
+        aside = Path(folder) / path.name
+        yield aside
+        if aside.is_dir():
+            upload_tree(aside, path)
+        else:
+            upload(aside, path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, aside and moved into place."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON with sorted keys, aside and moved into place."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def hash_bytes(*parts: bytes) -> str:
+    """xxh3-128 of the concatenated parts, 32 hexadecimal digits."""
+    import xxhash
+
+    digest = xxhash.xxh3_128()
+    for part in parts:
+        digest.update(part)
+    return str(digest.hexdigest())
+
+
+def hash_file(path: Path, block_bytes: int = 1 << 22) -> str:
+    """xxh3-128 of a file's bytes, 32 hexadecimal digits."""
+    import xxhash
+
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as handle:
+        while block := handle.read(block_bytes):
+            digest.update(block)
+    return str(digest.hexdigest())
+
+
+def hash_json(value: Any) -> str:
+    """xxh3-128 of a JSON value written with sorted keys and no spaces."""
+    return hash_bytes(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode())
+
+
+def _replace_folder(aside: Path, path: Path) -> None:
+    if not path.exists():
+        aside.rename(path)
+        return
+    old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+    path.rename(old)
+    aside.rename(path)
+    shutil.rmtree(old)

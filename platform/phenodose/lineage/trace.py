@@ -1,0 +1,305 @@
+"""Where a score comes from: the chain from the number back to wells, images, networks and raw files.
+
+Belongs here: gathering, for one drug of one screen, what the store's tables say of every link, and whether the links
+still fit: an input that has changed since is told. Does not belong here: recording (`phenodose.lineage.provenance` and the
+table `runs`) and printing (`phenodose.cli.why`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import InputError, StoreError
+from phenodose.io.files import hash_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phenodose.store.store import Store
+
+#: What is told of a curve.
+_CURVE = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "n_points", "fit", "status", "reason")
+#: What is told of a network.
+_NETWORK = (
+    "weights_hash", "trained_on", "n_train", "n_validation", "epochs", "train_loss", "validation_loss",
+    "validation_auroc", "plugin_version", "parameters", "run_id",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link of the chain.
+
+    Attributes:
+        what: what it is, such as 'curve of ctg'.
+        facts: name -> value, in order; names carry units.
+        rows: a table of like things, such as wells; empty if there is none.
+        doubts: what does not fit any more, one sentence each.
+        made_from: the links before it.
+    """
+
+    what: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    made_from: list[Link] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The chain as plain values, for JSON."""
+        return asdict(self)
+
+    def every(self) -> Iterator[Link]:
+        """This link and all before it."""
+        yield self
+        for link in self.made_from:
+            yield from link.every()
+
+
+def why(
+    store: Store,
+    screen: str,
+    drug: str,
+    scorer: str = "dss_asym",
+    readout: str | None = None,
+    replicate: str = "pooled",
+) -> list[Link]:
+    """The chain behind every score of a drug.
+
+    Args:
+        store: the store.
+        screen: screen id.
+        drug: treatment as in the layout; upper and lower case do not matter.
+        scorer: which score.
+        readout: only this readout; None for all.
+        replicate: 'pooled' or a replicate's number.
+
+    Returns:
+        One chain a sample and readout, each starting with the score.
+
+    Raises:
+        StoreError: the screen has no scores.
+        InputError: there is no such drug, scorer, readout or replicate.
+    """
+    return _Tables(store, screen).chains(drug, scorer, readout, replicate)
+
+
+def why_each(store: Store, screen: str, drugs: Iterable[str], scorer: str, readout: str) -> dict[str, list[Link]]:
+    """The chains of several drugs as `why` gives them, with every table read once; drugs without a score are left out.
+
+    Raises:
+        StoreError: the screen has no scores.
+    """
+    tables, chains = _Tables(store, screen), {}
+    for drug in drugs:
+        try:
+            chains[drug] = tables.chains(drug, scorer, readout, "pooled")
+        except InputError:
+            continue
+    return chains
+
+
+class _Tables:
+    """The tables of one screen, and the links that they tell of."""
+
+    def __init__(self, store: Store, screen: str) -> None:
+        self.store = store
+        self.screen = screen
+        self._read: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, table: str) -> pd.DataFrame:
+        if table not in self._read:
+            self._read[table] = self.store.read_table(table, self.screen)
+        return self._read[table]
+
+    def chains(self, drug: str, scorer: str, readout: str | None, replicate: str) -> list[Link]:
+        rows = self["scores"]
+        if rows.empty:
+            made = ", ".join(sorted(self.store.read_table("screens")["screen"])) or "none"
+            raise StoreError(
+                f"screen {self.screen!r}: the store {self.store.root} holds no score of it (screens with results: "
+                f"{made}); make some with `phenodose run FOLDER`."
+            )
+        names = {str(name).lower(): str(name) for name in rows["drug"].unique()}
+        wanted = {"drug": names.get(drug.lower(), drug), "scorer": scorer, "readout": readout, "replicate": replicate}
+        for column, value in wanted.items():
+            if value is None:
+                continue
+            there = sorted(str(one) for one in rows[column].unique())
+            rows = rows[rows[column] == value]
+            if rows.empty:
+                raise InputError(f"{self.screen} has no score with {column} {value!r}; there are: {', '.join(there)}.")
+        return [self._score(row) for row in _records(rows.sort_values(["sample", "readout"]))]
+
+    # --- from the score to the wells --------------------------------------------------------------
+
+    def _score(self, row: dict[str, Any]) -> Link:
+        part = f"scores/{row['scorer']}"
+        facts = _some(row, ("score", "lower", "upper", "bound", "unit", "hit", "status"))
+        link = Link(
+            f"{row['scorer']} of {row['drug']} in {row['sample']} by {row['readout']}, replicate {row['replicate']}",
+            facts | self._made_by(row, part),
+            doubts=self._changed(part, f"curves/{row['readout']}"),
+        )
+        link.made_from.append(self._curve(row))
+        link.made_from.extend(self._reference(part))
+        return link
+
+    def _curve(self, score: dict[str, Any]) -> Link:
+        part = f"curves/{score['readout']}"
+        curves = self["curves"]
+        for column in ("sample", "readout", "replicate", "drug"):
+            curves = curves[curves[column] == score[column]]
+        if curves.empty:
+            return Link(f"curve of {score['readout']}", doubts=[f"its row is gone; materialize `{part}` again."])
+        row = _records(curves)[0]
+        doubts = self._changed(part, f"viability/{score['readout']}")
+        link = Link(f"curve of {score['readout']}", _some(row, _CURVE) | self._made_by(row, part), doubts=doubts)
+        link.made_from.append(self._wells(score))
+        return link
+
+    def _wells(self, score: dict[str, Any]) -> Link:
+        """The wells of the curve, and how their raw values became viability."""
+        readout = score["readout"]
+        part = f"viability/{readout}"
+        all_wells = self["viability"][self["viability"]["readout"] == readout]
+        wells = all_wells.merge(
+            self["wells"], on=["screen", "plate", "well", "row", "column"], suffixes=("", "_layout")
+        )
+        of_drug = wells[_is_drug(wells, score["drug"]) & (wells["sample"] == score["sample"])]
+        if score["replicate"] != "pooled":
+            of_drug = of_drug[of_drug["replicate"].astype("Int64").astype(str) == score["replicate"]]
+        if of_drug.empty:
+            return Link(f"wells by {readout}", doubts=[f"their rows are gone; materialize `{part}` again."])
+        columns = ["plate", "well", "concentration_nM", "replicate", "raw", "viability_fraction"]
+        doubted = ["masked", "mask_reason", "flag", "flag_reason"]
+        shown = of_drug.sort_values(["concentration_nM", "replicate", "plate", "well"])[columns + doubted]
+        row = _records(of_drug)[0]
+        run = self._run(part)
+        normalised = {"normalised_by": run["inputs"].get("normalise_by")} if run else {}
+        link = Link(
+            f"wells by {readout}",
+            normalised | self._made_by(row, part),
+            rows=[_some(one, (*columns, *doubted)) for one in _records(shown)],
+        )
+        plates = set(of_drug["plate"]) if normalised.get("normalised_by") == "plate" else set(wells["plate"])
+        link.made_from.append(self._controls(all_wells[all_wells["plate"].isin(plates)], readout))
+        link.made_from.extend(self._checkpoints(row["checkpoint"]))
+        link.made_from.extend(self._sources(part, plates, images=not _is_metabolic(run)))
+        return link
+
+    def _controls(self, viability: pd.DataFrame, readout: str) -> Link:
+        """What 100 % and 0 % were."""
+        used = viability[viability["control"].notna() & ~viability["masked"]]
+        rows = [
+            {"plate": plate, "control": control, "n_wells": len(group), "median_raw": float(group["raw"].median())}
+            for (plate, control), group in used.groupby(["plate", "control"], sort=True)
+        ]
+        masked = int((viability["control"].notna() & viability["masked"]).sum())
+        return Link(f"controls of {readout}", {"n_masked": masked} if masked else {}, rows=rows)
+
+    # --- networks, images and raw files -----------------------------------------------------------
+
+    def _checkpoints(self, weights: Any) -> list[Link]:
+        """The network behind the wells, and those that it started from."""
+        if not isinstance(weights, str):
+            return []
+        rows = self["checkpoints"]
+        rows = rows[rows["weights_hash"] == weights]
+        if rows.empty:
+            rows = self.store.read_table("checkpoints")
+            rows = rows[rows["weights_hash"] == weights]
+        if rows.empty:
+            return [Link(f"network {weights}", doubts=["no checkpoint in the store has these weights any more."])]
+        row = _records(rows)[0]
+        link = Link(f"network {row['readout']} {row['phase']}", _some(row, _NETWORK))
+        link.made_from.extend(self._checkpoints(row["parent_hash"]))
+        return [link]
+
+    def _sources(self, part: str, plates: set[str], images: bool) -> list[Link]:
+        """Layout, plate-reader files or plates of images."""
+        links = []
+        layout = self._run("layout")
+        if layout:
+            links.append(Link("layout", layout["inputs"] | self._source()))
+        if not images:
+            run = self._run(part)
+            files = {} if run is None else {k: v for k, v in run["inputs"].items() if "." in k}
+            links.append(Link("plate-reader files", files))
+            return links
+        told = ("plate", "path", "n_planes", "raw_hash", "plugin", "plugin_version")
+        used = self["plates"][self["plates"]["plate"].isin(plates)].sort_values("plate")
+        links.append(Link("images", {}, rows=[_some(row, told) for row in _records(used)]))
+        return links
+
+    def _source(self) -> dict[str, Any]:
+        rows = self["screens"]
+        return {} if rows.empty else _some(_records(rows)[0], ("source", "reader"))
+
+    def _reference(self, part: str) -> list[Link]:
+        """The reference samples of a selective score."""
+        run = self._run(part)
+        files = {} if run is None else {k: v for k, v in run["inputs"].items() if not k.startswith("curves/")}
+        return [Link("reference samples", files)] if files else []
+
+    # --- runs -------------------------------------------------------------------------------------
+
+    def _run(self, asset: str) -> dict[str, Any] | None:
+        rows = self["runs"]
+        rows = rows[rows["asset"] == asset]
+        if rows.empty:
+            return None
+        row: dict[str, Any] = _records(rows)[0]
+        return row | {"inputs": json.loads(row["inputs"]) if isinstance(row["inputs"], str) else {}}
+
+    def _made_by(self, row: dict[str, Any], asset: str) -> dict[str, Any]:
+        facts = {
+            "plugin": f"{row['plugin']} {row['plugin_version']}",
+            "parameters": row["parameters"],
+            "run": row["run_id"],
+        }
+        run = self._run(asset)
+        if run and run["run_id"] == row["run_id"]:
+            facts["made_at"] = run["finished_at"].isoformat(timespec="seconds")
+            facts["phenodose_version"] = run["phenodose_version"]
+        return facts
+
+    def _changed(self, made: str, source: str) -> list[str]:
+        """Whether the source's rows are still those that were read."""
+        run = self._run(made)
+        read = run["inputs"].get(source) if run else None
+        if read is None:
+            return []
+        path = self.store.table_part(source.partition("/")[0], self.screen, source)
+        if path.is_file() and hash_file(path) == read:
+            return []
+        return [f"`{source}` has changed since `{made}` was made from it; materialize `{made}` again."]
+
+
+def _is_drug(wells: pd.DataFrame, drug: str) -> pd.Series:
+    """Wells of a drug; of 'A + B' those of A with the add-on B."""
+    add_on = wells["add_on"].fillna("").astype(str).str.strip()
+    name = wells["treatment"].astype(str).where(add_on == "", wells["treatment"].astype(str) + " + " + add_on)
+    return (name == drug) & (wells["well_type"] == "therapy")
+
+
+def _is_metabolic(run: dict[str, Any] | None) -> bool:
+    from phenodose.cohort.build import metabolic_readouts
+
+    return run is not None and run["plugin"] in metabolic_readouts()
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, column by name."""
+    rows: list[Any] = frame.to_dict("records")
+    return rows
+
+
+def _some(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """These values of a row, empty ones left out, numpy's numbers as Python's."""
+    import pandas as pd
+
+    values = {name: row[name] for name in names if row.get(name) is not None and not pd.isna(row[name])}
+    return {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}

@@ -1,0 +1,241 @@
+"""One step: what a make-function sees of its run, and what it gives back.
+
+Belongs here: `Context` (screen, store, parameters, log, progress), `Result` (metadata, checks, lineage)
+and `Verdict`. Does not belong here: Dagster's events (`screen_asset` makes them) and any science.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from phenodose.errors import Faults, NotMade
+from phenodose.lineage.provenance import Provenance
+from phenodose.plugins import Parameters, Plugin, Progress, Readout, no_progress
+from phenodose.settings.screen import Screen
+from phenodose.store.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from phenodose.lineage.record import Inputs
+    from phenodose.quality.gates import Limits
+    from phenodose.viability.controls import Controls
+    from phenodose.viability.normalise import RisesWith
+
+AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+AnyParameters = TypeVar("AnyParameters", bound=Parameters)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of one asset check.
+
+    Attributes:
+        check: name of the check, one of those the asset declares.
+        passed: False raises the flag in the UI.
+        description: the result in plain words.
+        metadata: the figures it rests on.
+        error: True if a failure is an error and not a warning.
+    """
+
+    check: str
+    passed: bool
+    description: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    error: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a make-function gives back beside the files and rows it wrote.
+
+    Attributes:
+        show: makes what the UI shows of the materialization; a fault in it does not undo the product.
+        verdicts: results of the asset's checks.
+        plugin: the plugin that ran, if one did.
+        inputs: names and hashes of what was read.
+        blocked: why nothing that needs the product may be made, though it is there; '' if all may.
+    """
+
+    show: Callable[[], Mapping[str, Any]]
+    verdicts: Sequence[Verdict] = ()
+    plugin: Plugin | None = None
+    inputs: Inputs = field(default_factory=dict)
+    blocked: str = ""
+
+
+#: A network's job: what is asked, a progress listener, a log -> the answer; question and answer are JSON.
+NetworkJob = Callable[[Mapping[str, Any], Progress, logging.Logger], Mapping[str, Any]]
+
+
+class Networks(Protocol):
+    """Runs the jobs of networks, each a function of a module."""
+
+    @property
+    def is_running(self) -> bool:
+        """True if a process for networks is running, in which further jobs are best done."""
+
+    def __call__(
+        self, job: NetworkJob, request: Mapping[str, Any], progress: Progress = no_progress
+    ) -> Mapping[str, Any]:
+        """Run a job and wait for its answer."""
+
+
+class NetworksHere:
+    """Runs the jobs of networks in this process."""
+
+    is_running = False
+
+    def __call__(
+        self, job: NetworkJob, request: Mapping[str, Any], progress: Progress = no_progress
+    ) -> Mapping[str, Any]:
+        """Run a job."""
+        return job(request, progress, logging.getLogger("phenodose_assets"))
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a make-function sees: one asset of one screen in one run.
+
+    Attributes:
+        asset: asset key as text, such as `viability/ctg`.
+        screen_id: screen id, the partition key.
+        run_id: run that the step belongs to.
+        store: where products lie.
+        source: the raw screen folder.
+        launchpad: parameters that the launchpad or the command line named.
+        settings: fields of each table of parameters that the step has, by the table's name.
+        log: the step's log.
+        progress: told after every finished part of long work.
+        networks: runs the jobs of networks, in a process of their own.
+        observe: shows figures and pictures of the asset while it is being made.
+        parts: what the asset's parts gave, by their names; parts that failed are missing.
+    """
+
+    asset: str
+    screen_id: str
+    run_id: str
+    store: Store
+    source: Callable[[], Path]
+    launchpad: Mapping[str, Any]
+    settings: Mapping[str, frozenset[str]]
+    log: logging.Logger
+    progress: Progress
+    networks: Networks = field(default_factory=lambda: NetworksHere())
+    observe: Callable[[Mapping[str, Any]], None] = field(default=lambda shown: None)
+    parts: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def screen(self) -> Screen:
+        """The raw screen folder, looked at afresh."""
+        return Screen.load(self.source())
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Limits of quality figures: those of screen.toml over those of the store's site.toml over the defaults.
+
+        Raises:
+            InputError: a file names an unknown figure, or limits that contradict each other.
+        """
+        from phenodose.quality.gates import Limits
+        from phenodose.settings.site import read_site
+
+        site, own = read_site(self.store.root), self.screen.settings
+        return Limits.resolve(site.quality, own.quality, site.wells, own.wells)
+
+    def parameters(self, name: str) -> dict[str, Any]:
+        """The parameters of one table, the launchpad's over those of screen.toml's [parameters.<name>]."""
+        said = {key: value for key, value in self.launchpad.items() if key in self.settings[name]}
+        return {**self.screen.parameters.get(name, {}), **said}
+
+    def settings_of(self, name: str, model: type[AnyParameters]) -> AnyParameters:
+        """The parameters of one of the graph's own tables, checked.
+
+        Raises:
+            InputError: a parameter is unknown, of the wrong type or out of range.
+        """
+        try:
+            return model.model_validate(self.parameters(name))
+        except ValidationError as error:
+            faults = Faults(f"parameters of {name}")
+            for fault in error.errors():
+                faults.add(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}.")
+            faults.raise_if_any()
+            raise
+
+    def create(self, plugin: type[AnyPlugin]) -> AnyPlugin:
+        """The plugin with the step's parameters; one of another distribution works at arm's length."""
+        return self.sandboxed(plugin, self.parameters(plugin.name))
+
+    def sandboxed(self, plugin: type[AnyPlugin], parameters: Mapping[str, Any]) -> AnyPlugin:
+        """The plugin with these parameters, held to the limits of the store's site.toml if it is not ours.
+
+        Raises:
+            InputError: site.toml is faulty.
+            PluginError: a parameter is unknown, of the wrong type or out of range.
+        """
+        from phenodose.sandbox.plugin_process import sandboxed
+        from phenodose.settings.site import read_plugin_limits
+
+        return sandboxed(plugin, parameters, read_plugin_limits(self.store.root))
+
+    def provenance(self, plugin: Plugin, checkpoint: str | None = None) -> Provenance:
+        """Provenance of the rows that the step writes."""
+        return Provenance.of(self.run_id, plugin, checkpoint)
+
+    def wells(self) -> pd.DataFrame:
+        """The wells of the screen's layout.
+
+        Raises:
+            NotMade: the asset `layout` has not been made for this screen.
+        """
+        wells = self.store.read_table("wells", self.screen_id)
+        if wells.empty:
+            raise NotMade(f"screen {self.screen_id} has no wells in the store; materialize its asset `layout` first.")
+        return wells
+
+    def controls(self, readout: type[Readout], name: str, wells: pd.DataFrame) -> Controls:
+        """The control wells of a readout: as screen.toml names them, else as the plugin does.
+
+        Args:
+            readout: the plugin's class.
+            name: readout name; a phase's name (`cnn_phase2`) falls back on the plugin's (`cnn`).
+            wells: from `wells`.
+        """
+        from phenodose.viability.controls import choose_controls
+
+        named = self.screen.controls.get(name) or self.screen.controls.get(readout.name)
+        negative = named.negative if named and named.negative else readout.negative_controls
+        positive = named.positive if named and named.positive else readout.positive_controls
+        return choose_controls(wells, negative, positive, f"screen {self.screen_id}, readout {name}")
+
+    def rises_with(self, readout: type[Readout], name: str) -> RisesWith | None:
+        """What a larger raw value of a readout means: as screen.toml says, else as the plugin does."""
+        named = self.screen.controls.get(name) or self.screen.controls.get(readout.name)
+        return (named.rises_with if named else None) or readout.rises_with
+
+
+@dataclass(frozen=True)
+class SubSteps:
+    """How an asset is made in parts, each a step of its own, so that they may run on different machines.
+
+    Attributes:
+        names: names the parts of a screen.
+        make: makes one part and returns what the asset's make-function needs to know of it (`Context.parts`). It may
+            fail: the make-function then makes the part itself and tells the fault.
+    """
+
+    names: Callable[[Context], Sequence[str]]
+    make: Callable[[Context, str], Any]
+
+
+#: Makes one asset of one screen.
+Make = Callable[[Context], Result]

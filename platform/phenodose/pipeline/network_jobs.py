@@ -1,0 +1,286 @@
+"""What networks are asked to do: train a phase, or look at all wells; see `networks`.
+
+A job takes and gives JSON and finds data in the store, so that nothing large crosses between processes. It takes the
+readout by the name of its class, so any staged readout that can be imported has its trainings in a process of their
+own.
+
+Belongs here: choosing wells, going on with or keeping a training, and putting the checkpoint into place. Does not
+belong here: the table's row and what the UI shows (`checkpoints`, `viability`); nothing here imports Dagster.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import BusyError, CheckpointError, NotMade, PluginError
+from phenodose.io.files import clear_partials, written_aside
+from phenodose.plugins import Inference, Phase, Progress, StagedReadout, TrainingRecord, TrainingSet
+from phenodose.sandbox.network_worker import job_of
+from phenodose.sandbox.plugin_process import fault_of, third_party
+from phenodose.sandbox.results import result_fault
+from phenodose.sandbox.worker import words_of
+from phenodose.store.checkpoints import Checkpoint, checkpoint_of, checkpoint_row
+from phenodose.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from phenodose.viability.controls import Controls
+
+#: Folder of the training's TensorBoard logs, beside the weights.
+LOGS = "logs"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What `train` is asked.
+
+    Attributes:
+        store: the store's place.
+        screen: screen id.
+        readout: class of the staged readout, 'module:name'.
+        parameters: its parameters, JSON.
+        phase: name of the phase.
+        negative: rows of the screen's table `wells` that are negative controls.
+        positive: rows that are positive controls.
+    """
+
+    store: str
+    screen: str
+    readout: str
+    parameters: dict[str, Any]
+    phase: str
+    negative: list[int]
+    positive: list[int]
+
+
+def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -> dict[str, Any]:
+    """Train a phase of a screen and put its checkpoint into place, unless the same training was done before.
+
+    Args:
+        request: a `Training`.
+        progress: told after each epoch.
+        log: the step's log.
+
+    Returns:
+        record: the checkpoint's `TrainingRecord`; inputs: hashes of the training set and of the parent's weights.
+
+    Raises:
+        NotMade: the wells do not allow it.
+        BusyError: another process trains the same phase.
+        CheckpointError: the parent does not fit, or the training diverged.
+    """
+    from phenodose.io.places import client_fault
+    from phenodose.learning.training import inputs_hash
+    from phenodose.learning.training_sets import sparse_controls, training_set
+    from phenodose.plates.tensors import open_tensors
+
+    asked = Training(**request)
+    store = Store.open(asked.store)
+    plugin = plugin_of(asked.readout, asked.parameters)
+    phase = plugin.phase(asked.phase)
+    try:
+        wells = store.read_table("wells", asked.screen)
+        tensors = open_tensors(store.local_copy(store.tensor_path(asked.screen)))
+        parent = checkpoint_of(store, asked.screen, plugin.name, phase.parent) if phase.parent else None
+        outputs = None
+        if parent is not None and phase.labels == "duplicates":
+            outputs = _outputs(plugin, parent.folder, tensors)
+        data = training_set(phase, tensors, wells, _controls(asked, len(wells)), outputs)
+        for sentence in sparse_controls(data):
+            log.warning(sentence)
+        inputs = {"training_set": inputs_hash(data), "parent": parent.weights_hash if parent else None}
+        record = _unchanged(store, asked.screen, plugin, phase, inputs)
+        if record is None:
+            log.info(f"training on {int((~data.validation).sum())} wells")
+            record = _train_into_place(store, asked.screen, plugin, phase, data, parent, progress, log)
+        else:
+            log.info("wells, labels, parameters and parent are unchanged; the checkpoint is kept")
+    except Exception as error:
+        # What the client of an object store raises is known here, not in the process that asked.
+        if fault := client_fault(error, store.root):
+            raise fault from error
+        raise
+    return {"record": asdict(record), "inputs": inputs}
+
+
+def infer(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -> dict[str, Any]:
+    """Run a trained phase over all wells of a screen and keep what it says in a file, see `read_inference`.
+
+    Args:
+        request: readout and parameters as in `Training`; checkpoint, tensors: their folders.
+        progress: told after each batch.
+        log: the step's log.
+
+    Returns:
+        out: the file, which whoever asked removes.
+    """
+    import numpy as np
+
+    from phenodose.plates.tensors import open_tensors
+
+    plugin = plugin_of(request["readout"], request["parameters"])
+    found = asked_of(plugin, "infer", Path(request["checkpoint"]), open_tensors(Path(request["tensors"])), progress)
+    held = {each.name: getattr(found, each.name) for each in fields(found)}
+    handle, out = tempfile.mkstemp(prefix="phenodose-", suffix=".npz")
+    with os.fdopen(handle, "wb") as file:
+        np.savez(file, **{name: value for name, value in held.items() if value is not None})
+    return {"out": out}
+
+
+def read_inference(path: Path) -> Inference:
+    """What `infer` wrote; the file is removed."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return Inference(**dict(held))
+    finally:
+        path.unlink()
+
+
+def asked_of(plugin: StagedReadout, method: str, *arguments: Any) -> Any:
+    """What a method of a readout gives; whatever is wrong with one of another distribution names it.
+
+    Raises:
+        PluginError: a readout of another distribution raised what its contract does not provide for, or gave what it
+            must not.
+        Exception: as a readout of ours raised it.
+    """
+    found = third_party(type(plugin))
+    if found is None:
+        return getattr(plugin, method)(*arguments)
+    try:
+        result = getattr(plugin, method)(*arguments)
+    except (NotMade, CheckpointError, BusyError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise fault_of(found, words_of(error)) from error
+    if fault := result_fault(method, arguments, result, first=True):
+        raise fault_of(found, fault)
+    return result
+
+
+def plugin_of(readout: str, parameters: Mapping[str, Any]) -> StagedReadout:
+    """A readout by the name of its class.
+
+    Raises:
+        PluginError: this process cannot import the class.
+    """
+    try:
+        cls = job_of(readout)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(
+            f"the readout {readout} cannot be imported by another process ({error}): make it a class of an installed "
+            f"module, or set PHENODOSE_TRAINING=inline."
+        ) from error
+    plugin: StagedReadout = cls(parameters)
+    return plugin
+
+
+def forget_work(store: Store, screen: str, readout: str, phase: str) -> None:
+    """Remove the folder of a training, and copies that a kill left half made."""
+    place = store.checkpoint_dir(screen, readout, phase)
+    here = store.here(place)
+    # A busy one: another process trains there by now.
+    with suppress(BusyError), _locked(store, screen, place):
+        shutil.rmtree(_work_folder(here), ignore_errors=True)
+        clear_partials(here.parent, here.name)
+
+
+def _controls(asked: Training, n_wells: int) -> Controls:
+    import numpy as np
+
+    from phenodose.viability.controls import Controls
+
+    negative, positive = np.zeros(n_wells, dtype=bool), np.zeros(n_wells, dtype=bool)
+    negative[asked.negative] = True
+    positive[asked.positive] = True
+    return Controls(negative, positive, "", "")
+
+
+def _outputs(plugin: StagedReadout, checkpoint: Path, tensors: xr.DataArray) -> pd.Series:
+    """Network output of every well, by names such as 'P1/B07'."""
+    import pandas as pd
+
+    found = asked_of(plugin, "infer", checkpoint, tensors)
+    return pd.Series(found.raw, index=[str(name) for name in tensors["well"].to_numpy()])
+
+
+def _unchanged(
+    store: Store, screen: str, plugin: StagedReadout, phase: Phase, inputs: Mapping[str, Any]
+) -> TrainingRecord | None:
+    """The record of the checkpoint that the same training made before; None if there is none."""
+    from phenodose.learning.checkpoint import read_record
+
+    row = checkpoint_row(store, screen, plugin.name, phase.name)
+    if row is None or row["plugin_version"] != plugin.version:
+        return None
+    try:
+        record = read_record(store.checkpoint_dir(screen, plugin.name, phase.name))
+    except CheckpointError:
+        return None
+    same = (
+        record.inputs_hash == inputs["training_set"]
+        and record.parent_hash == inputs["parent"]
+        and _completed(plugin, record.parameters) == plugin.parameters.model_dump(mode="json")
+    )
+    return record if same else None
+
+
+def _completed(plugin: StagedReadout, recorded: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Recorded parameters with the defaults of those that came since; None if they are no parameters any more."""
+    from pydantic import ValidationError
+
+    try:
+        return plugin.Parameters(**recorded).model_dump(mode="json")
+    except ValidationError:
+        return None
+
+
+def _train_into_place(
+    store: Store,
+    screen: str,
+    plugin: StagedReadout,
+    phase: Phase,
+    data: TrainingSet,
+    parent: Checkpoint | None,
+    progress: Progress,
+    log: logging.Logger,
+) -> TrainingRecord:
+    """Train in a folder that a later run finds again if this one is killed; then copy it into place.
+
+    The folder stays until the checkpoint's row is written (`forget_work`): a kill on the way costs no training.
+    """
+    from phenodose.learning.epoch_logs import logged
+
+    place = store.checkpoint_dir(screen, plugin.name, phase.name)
+    work = _work_folder(store.here(place))
+    work.mkdir(parents=True, exist_ok=True)
+    with _locked(store, screen, place):
+        with logged(work / LOGS, progress, log) as listener:
+            folder = parent.folder if parent else None
+            record: TrainingRecord = asked_of(plugin, "train", phase, data, folder, work, listener)
+        with written_aside(place) as aside:
+            shutil.copytree(work, aside)
+    return record
+
+
+def _work_folder(place: Path) -> Path:
+    return place.with_name(f".{place.name}.training")
+
+
+def _locked(store: Store, screen: str, place: Path) -> AbstractContextManager[None]:
+    return store.locked(
+        place.with_name(f".{place.name}.lock"),
+        lambda who: f"{place.name} of {screen} is being trained by {who}; wait until it is done.",
+    )

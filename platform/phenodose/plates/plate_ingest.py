@@ -1,0 +1,375 @@
+"""One ingest of one plate, under its lock: which wells need work, and the plate as a whole.
+
+Wells are encoded in threads, one a processor (reading, compressing and hashing leave Python's lock, so that processes
+would gain nothing); two more threads wait for the disk or the object store meanwhile. Every well is written aside and
+moved into place whole: in a folder by renaming what has been synced, in an object store by uploading its `zarr.json`
+last. A well in place is a finished well.
+
+Belongs here: which wells to write, their order of steps, the plate's root. Does not belong here: the bytes of a well
+(`well_writer`), the plate's shape (`plan`), who may write (`lock`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from phenodose.errors import Faults, InputError
+from phenodose.io.files import clear_partials, hash_json, sync_folder, write_text
+from phenodose.io.fsync import sync_tree
+from phenodose.io.places import folders, is_remote, read_bytes, remove_tree, sizes, upload_tree
+from phenodose.names import row_index, row_label
+from phenodose.plates.ngff import ROOT, document_hash, encoded, group_document, is_intact, own_attributes, root_document
+from phenodose.plates.plan import PLATE_FORMAT, PlatePlan, WellPlan
+from phenodose.plates.raw_file_stats import RawFileStats
+from phenodose.plates.well_writer import WellWriter, plane_hash, plane_key
+from phenodose.plugins import Progress, Reader
+
+INGESTING, COMPLETE = "ingesting", "complete"
+#: Wells that wait for the disk or the object store while others are encoded.
+_SETTLING = 2
+_ROW = encoded(group_document({}))
+
+
+class _Cancelled(Exception):
+    """The ingest ends before its time; the well under way is given up."""
+
+
+@dataclass(frozen=True)
+class PlateRecord:
+    """What an ingested plate is.
+
+    Attributes:
+        n_wells: wells with images.
+        n_planes: 2-D images, projections included.
+        size_x_px: width of an image.
+        size_y_px: height of an image.
+        n_z: planes of a stack.
+        pixel_size_um: width of a pixel; None if the instrument does not say.
+        z_step_um: nominal distance of planes; None if the instrument does not say.
+        raw_hash: hash of all pixels and of where they belong; the same whenever the raw images are the same.
+        wells: names of the wells, in order of row and column.
+        wells_written: those that this ingest had to write.
+        notes: what the reader thinks a person should know of the raw folder.
+    """
+
+    n_wells: int
+    n_planes: int
+    size_x_px: int
+    size_y_px: int
+    n_z: int
+    pixel_size_um: float | None
+    z_step_um: float | None
+    raw_hash: str
+    wells: list[str]
+    wells_written: list[str]
+    notes: list[str]
+
+
+@dataclass
+class PlateIngest:
+    """One ingest of one plate.
+
+    Attributes:
+        raw: the raw folder.
+        out: the plate.
+        aside: a local folder for wells under way; beside the plate, so that they can be renamed into it.
+        reader: knows the raw folder.
+        plan: what the plate will be.
+        metadata: what the reader says of the plate.
+    """
+
+    raw: Path
+    out: Path
+    aside: Path
+    reader: Reader
+    plan: PlatePlan
+    metadata: dict[str, Any]
+    _begun: bool = False
+    _place: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _before: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._before = own_attributes(self.out)
+        self._seen = RawFileStats(self.raw, self.aside / "sources.jsonl")
+        self._writer = WellWriter(self.plan.shape, self._read_plane, lasting=not is_remote(self.out))
+
+    def run(self, progress: Progress, workers: int) -> PlateRecord:
+        """Bring every well up to date, then the plate.
+
+        Args:
+            progress: told after every well.
+            workers: wells encoded at the same time.
+        """
+        shutil.rmtree(self._wells_aside, ignore_errors=True)
+        try:
+            written = self._all_wells(progress, workers)
+            record, attributes = self._plate_record(written)
+            if written or self._surplus() or not (is_intact(self.out, attributes) and self._rows_intact()):
+                self._begin()
+                for folder in self._surplus():
+                    remove_tree(folder)
+                self._write_root(attributes)
+        finally:
+            # A full disk is not left fuller than it was found.
+            shutil.rmtree(self._wells_aside, ignore_errors=True)
+        return record
+
+    def _all_wells(self, progress: Progress, workers: int) -> list[str]:
+        """Check every well and write those that need it; returns the names of the written ones.
+
+        A well whose pixels cannot be read does not stop the others; all such faults are raised together.
+        """
+        faults = Faults(str(self.raw))
+        written: list[str] = []
+        speed = _Speed(self.plan)
+        with (
+            ThreadPoolExecutor(_SETTLING, thread_name_prefix="settle") as settlers,
+            ThreadPoolExecutor(workers, thread_name_prefix="encode") as encoders,
+        ):
+            room = threading.Semaphore(workers + _SETTLING)
+            waiting: dict[Future[Any], WellPlan] = {
+                encoders.submit(self._encode, well, settlers, room): well for well in self.plan.wells
+            }
+            try:
+                while waiting:
+                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                        well = waiting.pop(future)
+                        try:
+                            result = future.result()
+                        except InputError as error:
+                            faults.add(str(error))
+                            progress(*speed.done(), f"wells, {well.name}, at fault")
+                            continue
+                        if isinstance(result, Future):
+                            waiting[result] = well
+                        elif result:
+                            written.append(well.name)
+                            progress(*speed.done(well), f"wells, {well.name}, {speed}")
+                        else:
+                            progress(*speed.done(), f"wells, {well.name}, unchanged")
+            except BaseException as error:
+                self._stop.set()
+                encoders.shutdown(wait=False, cancel_futures=True)
+                # A well that is whole still goes into place, unless the user will not wait.
+                settlers.shutdown(wait=False, cancel_futures=isinstance(error, KeyboardInterrupt))
+                raise
+        faults.raise_if_any()
+        order = {well.name: number for number, well in enumerate(self.plan.wells)}
+        return sorted(written, key=order.__getitem__)
+
+    def _encode(self, well: WellPlan, settlers: ThreadPoolExecutor, room: threading.Semaphore) -> Future[bool] | bool:
+        """Write a well aside unless it is there and unchanged (False); its way into place is a further task."""
+        if self._is_done(well):
+            return False
+        while not room.acquire(timeout=0.2):
+            self._go_on()
+        aside = self._wells_aside / well.name
+        try:
+            # Before reading: a file that changes meanwhile is then seen as changed next time.
+            stats = self._seen.stats(well)
+            self._writer.write(well, aside)
+            return settlers.submit(self._settle, well, aside, stats, room)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            room.release()
+            raise
+
+    def _settle(self, well: WellPlan, aside: Path, stats: dict[str, list[int]], room: threading.Semaphore) -> bool:
+        """Make a well lasting and move it into place."""
+        try:
+            remote = is_remote(self.out)
+            if not remote:
+                sync_tree(aside)
+            with self._place:
+                self._begin()
+                if not remote:
+                    self._put_in_place(aside, self.out / well.path)
+            if remote:
+                upload_tree(aside, self.out / well.path)
+                shutil.rmtree(aside)
+            with self._place:
+                self._seen.remember(well, stats)
+        finally:
+            room.release()
+        return True
+
+    def _read_plane(self, plane: Any) -> np.ndarray:
+        self._go_on()
+        return self.reader.read_plane(self.raw, plane)
+
+    def _go_on(self) -> None:
+        if self._stop.is_set():
+            raise _Cancelled
+
+    def _is_done(self, well: WellPlan) -> bool:
+        """Whether the well in place was made by this plan from the raw files as they are now."""
+        folder = self.out / well.path
+        own = own_attributes(folder)
+        if own.get("fingerprint") != well.fingerprint:
+            return False
+        if self._before.get("status") == COMPLETE and self._before["wells"].get(well.name) != document_hash(folder):
+            return False
+        there = sizes(folder)
+        if any(there.get(name) != size for name, (size, _) in own["files"].items()):
+            return False
+        stats = self._seen.stats(well)
+        if self._seen.unchanged(well, stats):
+            return True
+        hashes = {plane_key(SimpleNamespace(**plane)): plane["hash"] for plane in own["planes"]}
+        if any(plane_hash(self._read_plane(plane)) != hashes[plane_key(plane)] for plane in well.planes):
+            return False
+        with self._place:
+            self._seen.remember(well, stats)
+        return True
+
+    def _begin(self) -> None:
+        """Before the first change: the plate says that it is being ingested, and all groups above the wells exist."""
+        if self._begun:
+            return
+        for folder in (self.out, *(self.out / row for row in self.plan.rows_used)):
+            clear_partials(folder)
+        self._write_root(self._static_attributes() | {"status": INGESTING, "wells": {}})
+        for row in self.plan.rows_used:
+            write_text(self.out / row / ROOT, _ROW.decode())
+        if not is_remote(self.out):
+            sync_folder(self.out)
+            sync_folder(self.out.parent)
+        self._begun = True
+
+    def _rows_intact(self) -> bool:
+        return all(read_bytes(self.out / row / ROOT) == _ROW for row in self.plan.rows_used)
+
+    def _put_in_place(self, aside: Path, folder: Path) -> None:
+        if folder.exists():
+            old = self._wells_aside / f"{aside.name}.old"
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+            aside.rename(folder)
+            shutil.rmtree(old)
+        else:
+            aside.rename(folder)
+        sync_folder(folder.parent)
+
+    def _write_root(self, attributes: dict[str, Any]) -> None:
+        write_text(self.out / ROOT, encoded(root_document(self.plan, attributes)).decode())
+
+    def _surplus(self) -> list[Path]:
+        """Folders of wells and rows that are no part of the plan, wells first."""
+        wells = {well.path for well in self.plan.wells}
+        there = [folder for folder in folders(self.out) if _is_row(folder.name)]
+        rows = [folder for folder in there if folder.name not in self.plan.rows_used]
+        return [
+            column
+            for row in there
+            for column in folders(row)
+            if row not in rows and f"{row.name}/{column.name}" not in wells
+        ] + rows
+
+    def _plate_record(self, written: list[str]) -> tuple[PlateRecord, dict[str, Any]]:
+        """The record of the finished plate, and the project's attributes of its root."""
+        hashes: dict[str, str] = {}
+        pixels: list[Any] = []
+        windows: list[list[list[int]]] = []
+        for well in self.plan.wells:
+            folder = self.out / well.path
+            own = own_attributes(folder)
+            hashes[well.name] = document_hash(folder)
+            windows.append(own["windows"])
+            pixels += [[well.name, *plane_key(SimpleNamespace(**plane)), plane["hash"]] for plane in own["planes"]]
+        shape = self.plan.shape
+        record = PlateRecord(
+            n_wells=len(self.plan.wells),
+            n_planes=self.plan.n_planes,
+            size_x_px=shape.size_x_px,
+            size_y_px=shape.size_y_px,
+            n_z=shape.n_planes,
+            pixel_size_um=shape.pixel_size_um,
+            z_step_um=shape.z_step_um,
+            raw_hash=hash_json(pixels),
+            wells=[well.name for well in self.plan.wells],
+            wells_written=written,
+            notes=list(self.metadata.get("notes", [])),
+        )
+        attributes = self._static_attributes() | {
+            "status": COMPLETE,
+            "raw_hash": record.raw_hash,
+            "windows": _plate_windows(windows),
+            "wells": hashes,
+        }
+        return record, attributes
+
+    def _static_attributes(self) -> dict[str, Any]:
+        """What is known of the plate before a pixel is read."""
+        attributes: dict[str, Any] = {
+            "format": PLATE_FORMAT,
+            "plate": self.plan.name,
+            "reader": {"name": self.reader.name, "version": self.reader.version},
+            "shape": asdict(self.plan.shape),
+            "n_images": self.plan.n_planes,
+            "instrument": self.metadata,
+        }
+        return _as_json(attributes)
+
+    @property
+    def _wells_aside(self) -> Path:
+        return self.aside / "wells"
+
+
+class _Speed:
+    """How far the ingest is, how fast, and how long it will take."""
+
+    def __init__(self, plan: PlatePlan) -> None:
+        self._total = len(plan.wells)
+        self._plane_bytes = plan.shape.plane_bytes
+        self._start = time.monotonic()
+        self._wells = self._written = 0
+        self._pixels = 0
+
+    def done(self, well: WellPlan | None = None) -> tuple[int, int]:
+        """Count a well, with its pixels if they were written; returns the number of wells done and of all."""
+        self._wells += 1
+        if well is not None:
+            self._written += 1
+            self._pixels += well.n_planes * self._plane_bytes
+        return self._wells, self._total
+
+    def __str__(self) -> str:
+        seconds = max(time.monotonic() - self._start, 1e-9)
+        left = seconds / self._written * (self._total - self._wells) if self._written else 0.0
+        clock = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
+        return f"{self._pixels / 1e6 / seconds:.0f} MB/s, {clock} left"
+
+
+def _as_json(value: dict[str, Any]) -> dict[str, Any]:
+    """The value as it reads back from JSON: tuples become lists."""
+    same: dict[str, Any] = json.loads(json.dumps(value))
+    return same
+
+
+def _is_row(name: str) -> bool:
+    try:
+        return row_label(row_index(name)) == name
+    except InputError:
+        return False
+
+
+def _plate_windows(wells: list[list[list[int]]]) -> list[list[int]]:
+    """Display window of every channel over the plate: the median start and the 95th percentile of the ends."""
+    windows = []
+    for channel in zip(*wells, strict=True):
+        starts = sorted(start for start, _ in channel)
+        ends = sorted(end for _, end in channel)
+        start, end = starts[(len(starts) - 1) // 2], ends[round(0.95 * (len(ends) - 1))]
+        windows.append([start, max(end, start + 1)])
+    return windows

@@ -1,0 +1,56 @@
+"""Which raw files a finished well was made from, so that unchanged ones need not be read again.
+
+Belongs here: sizes and times of raw files. Does not belong here: hashes of pixels, which decide when sizes or times
+differ (`ingest`).
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from phenodose.errors import InputError
+from phenodose.plates.plan import WellPlan
+
+
+class RawFileStats:
+    """Sizes and times of the raw files behind every finished well, so that unchanged ones are not read again.
+
+    Only a shortcut: without it the pixels are hashed. A line a well is appended; the last one counts.
+    """
+
+    def __init__(self, raw: Path, path: Path) -> None:
+        self._raw = raw
+        self._path = path
+        self._known: dict[str, Any] = {}
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                with suppress(ValueError):  # a line cut off by an interruption
+                    well, stats = json.loads(line)
+                    self._known[well] = stats
+
+    def stats(self, well: WellPlan) -> dict[str, list[int]]:
+        """Size and modification time of each of the well's raw files."""
+        found = {}
+        for path in sorted({plane.path for plane in well.planes}):
+            try:
+                stat = (self._raw / path).stat()
+            except OSError as error:
+                raise InputError(
+                    f"{self._raw / path}: well {well.name}: the file cannot be read ({error.strerror})."
+                ) from error
+            found[path] = [stat.st_size, stat.st_mtime_ns]
+        return found
+
+    def unchanged(self, well: WellPlan, stats: dict[str, list[int]]) -> bool:
+        """Whether the files are those that the finished well was made from."""
+        return bool(self._known.get(well.name) == {"raw": str(self._raw), "files": stats})
+
+    def remember(self, well: WellPlan, stats: dict[str, list[int]]) -> None:
+        """Note the files of a finished well."""
+        self._known[well.name] = {"raw": str(self._raw), "files": stats}
+        with self._path.open("a", encoding="utf-8") as handle:
+            # The line break comes first: a line cut off by an interruption does not spoil this one.
+            handle.write("\n" + json.dumps([well.name, self._known[well.name]]))

@@ -1,0 +1,191 @@
+"""Pseudo-RGB tensors: the two pictures of every well that the network sees.
+
+The channels are MIP, MID, MIP (maximum projection, middle plane), area-averaged to a square of `size_px` from the
+smallest pyramid level that is at least as large. The values stay uint16 as the camera gave them (uint8 images are
+scaled by 257 so that the brightest value is the same).
+
+Belongs here: plates to tensors, and opening tensors. Does not belong here: scaling and augmentation
+(`phenodose.learning`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phenodose.errors import InputError, MissingInputError
+from phenodose.io.files import written_aside
+from phenodose.io.places import read_bytes, storage_errors, zarr_store
+from phenodose.names import plate_sort_key
+from phenodose.plates.pyramid import area_average
+from phenodose.plugins import Progress, no_progress
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from phenodose.plates.plate import Plate
+
+NAME = "pseudo_rgb"
+CHANNELS = ("MIP", "MID", "MIP")
+_PICTURE = re.compile(r"MIP|MID|Z[0-9]+")
+# About 16 MB at the paper's 224 px: few files, little memory.
+_WELLS_A_CHUNK = 54
+
+
+def well_picture(plate: Plate, well: str, picture: str, size_px: int, channel: int = 0) -> np.ndarray:
+    """One picture of a well, area-averaged to a square: dims y, x, in the plate's own pixel type.
+
+    Args:
+        plate: the plate.
+        well: name of the well.
+        picture: 'MIP', 'MID' (middle plane by height) or 'Z' and the place of a plane in the stack, from 0.
+        size_px: side of the square; read from the smallest pyramid level that is at least as large.
+        channel: channel of the plate.
+
+    Raises:
+        InputError: there is no such picture.
+        NotMade: the well has no image in that channel.
+    """
+    level = plate.level_for(size_px)
+    # A well that has only a projection stands in with it.
+    if picture == "MIP" or plate.middle_z(well, channel) is None:
+        pixels = plate.mip(well, channel, level)
+    elif picture == "MID":
+        pixels = plate.middle(well, channel, level)
+    else:
+        pixels = plate.plane(well, int(picture[1:]), channel, level)
+    return area_average(pixels, size_px, size_px)
+
+
+def well_tensor(
+    plate: Plate, well: str, size_px: int, channel: int = 0, pictures: Sequence[str] = CHANNELS
+) -> np.ndarray:
+    """The tensor of one well: uint16, dims y, x, channel.
+
+    Raises:
+        NotMade: the well has no image in that channel.
+    """
+    made = {picture: well_picture(plate, well, picture, size_px, channel) for picture in dict.fromkeys(pictures)}
+    tensor = np.stack([made[picture] for picture in pictures], axis=-1)
+    return tensor.astype(np.uint16) * 257 if tensor.dtype == np.uint8 else tensor
+
+
+def build_tensors(
+    plates: Mapping[str, Plate],
+    out: Path,
+    size_px: int,
+    channel: int = 0,
+    progress: Progress = no_progress,
+    pictures: Sequence[str] = CHANNELS,
+) -> None:
+    """Write the tensors of all wells of some plates as one Zarr group that opens with xarray.
+
+    Wells are in order of plate, row and column. Wells without any image in the channel are left out and named in the
+    attribute `wells_without_image`; wells that have only a projection use it as MID too and are named in
+    `mid_from_mip`. Of a well with several sites the first is used.
+
+    Args:
+        plates: name -> plate.
+        out: the group to write; what was there is replaced.
+        size_px: side of the square tensors.
+        channel: channel of the plates.
+        progress: told after every well.
+        pictures: what the channels of the tensors are, see `well_picture`.
+
+    Raises:
+        InputError: there is no plate, no image, no such channel, or no such picture.
+    """
+    import zarr
+    from zarr.codecs import BloscCodec
+
+    if size_px < 1:
+        raise InputError(f"size_px {size_px}: give a number of pixels above 0, such as 224.")
+    for picture in pictures:
+        if not _PICTURE.fullmatch(picture):
+            raise InputError(f"picture {picture!r}: there are MIP, MID and Z0, Z1, ... for the planes from the lowest.")
+    order = [(name, plates[name], well) for name in sorted(plates, key=plate_sort_key) for well in plates[name].wells]
+    usable, empty, flat = _sorted_out(order, channel)
+    if not usable:
+        raise InputError(f"plates {', '.join(plates) or '(none)'}: no well has an image in channel {channel}.")
+    attributes = {
+        "size_px": size_px,
+        "source_channel": channel,
+        "source_raw_hash": {name: plates[name].raw_hash for name in sorted(plates, key=plate_sort_key)},
+        "mid_from_mip": flat,
+        "wells_without_image": empty,
+    }
+    with written_aside(out) as aside:
+        group = zarr.create_group(aside, zarr_format=3, attributes=attributes)
+        array = group.create_array(
+            NAME,
+            shape=(len(usable), size_px, size_px, len(pictures)),
+            chunks=(min(_WELLS_A_CHUNK, len(usable)), size_px, size_px, len(pictures)),
+            dtype="uint16",
+            dimension_names=("well", "y", "x", "channel"),
+            attributes={"description": "Pixel values as the camera gave them", "coordinates": "plate well_name"},
+            # The middle level of zstd: read many times, written once.
+            compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=2),
+        )
+        for start, block in _blocks(usable, size_px, channel, progress, pictures):
+            array[start : start + len(block)] = block
+        labels = [(f"{name}/{well}", name, well) for name, _, well in usable]
+        for coordinate, values in zip(("well", "plate", "well_name"), zip(*labels, strict=True), strict=True):
+            _write_text_array(group, coordinate, values, "well")
+        _write_text_array(group, "channel", pictures, "channel")
+
+
+def open_tensors(path: Path) -> xr.DataArray:
+    """The tensors as a lazy array: uint16, dims well, y, x, channel; coordinates well ('P1/B07'), plate, well_name.
+
+    Raises:
+        MissingInputError: there are no tensors at `path`.
+    """
+    import xarray as xr
+
+    with storage_errors(path, "the tensors cannot be read; mend the connection or the permissions"):
+        if read_bytes(path / "zarr.json") is None:
+            raise MissingInputError(
+                f"{path}: there are no tensors here; materialize `pseudo_rgb` for the screen first."
+            )
+        opened = xr.open_zarr(zarr_store(path), chunks=None, consolidated=False, zarr_format=3)
+    tensors: xr.DataArray = opened[NAME].assign_attrs(opened.attrs)
+    # Zarr gives numpy's variable-length strings, which much of the scientific Python world does not take yet.
+    plain = {name: (tensors[name].dims, np.array(tensors[name].to_numpy().tolist())) for name in tensors.coords}
+    return tensors.assign_coords(plain)
+
+
+def _sorted_out(
+    order: list[tuple[str, Plate, str]], channel: int
+) -> tuple[list[tuple[str, Plate, str]], list[str], list[str]]:
+    """The wells that have an image, the names of those that have none, and of those without a stack."""
+    usable, empty, flat = [], [], []
+    for name, plate, well in order:
+        label = f"{name}/{well}"
+        if not plate.has_mip(well, channel):
+            empty.append(label)
+            continue
+        usable.append((name, plate, well))
+        if plate.middle_z(well, channel) is None:
+            flat.append(label)
+    return usable, empty, flat
+
+
+def _blocks(
+    wells: list[tuple[str, Plate, str]], size_px: int, channel: int, progress: Progress, pictures: Sequence[str]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The tensors in blocks of a chunk, with the place of each block's first well."""
+    for start in range(0, len(wells), _WELLS_A_CHUNK):
+        block = []
+        for number, (name, plate, well) in enumerate(wells[start : start + _WELLS_A_CHUNK], start=start + 1):
+            block.append(well_tensor(plate, well, size_px, channel, pictures))
+            progress(number, len(wells), f"wells, {name}/{well}")
+        yield start, np.stack(block)
+
+
+def _write_text_array(group: Any, name: str, values: Any, dimension: str) -> None:
+    array = group.create_array(name, shape=(len(values),), dtype=str, dimension_names=(dimension,))
+    array[:] = np.asarray(values, dtype=object)

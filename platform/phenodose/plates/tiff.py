@@ -1,0 +1,235 @@
+"""TIFF pages: a check at the door that decodes nothing, and reading one page.
+
+Belongs here: what is true of any TIFF file. Does not belong here: what a microscope writes into the image
+description (reader plugins).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import add
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import InputError, MissingInputError
+from phenodose.io.files import hash_bytes
+from phenodose.plates.plain_tiff import plain_page, plain_pixels
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_REMEDY = "copy the file again from the microscope"
+_UNCOMPRESSED = 1
+_SAMPLE_BYTES = 4096
+_SOFTWARE, _DESCRIPTION = 305, 270
+
+
+@dataclass(frozen=True, slots=True)
+class TiffHeader:
+    """What the header of one TIFF page says.
+
+    Attributes:
+        size_y_px: height.
+        size_x_px: width.
+        dtype: numpy name of the pixel type, such as uint16.
+        description: the image description, '' if there is none.
+        software: the program that wrote the file, '' if it does not say.
+        sample: hash of some stored bytes from the middle of the image: files of the same image share it.
+    """
+
+    size_y_px: int
+    size_x_px: int
+    dtype: str
+    description: str
+    software: str
+    sample: str
+
+
+def check_tiff(path: Path, well: str, page: int = 0) -> TiffHeader:
+    """Check that one page of a TIFF file is whole, without decoding it.
+
+    The header is parsed and every strip or tile must lie inside the file; the sizes of uncompressed ones
+    must add up to the image.
+
+    Args:
+        path: the file.
+        well: name of the well, for the message.
+        page: page within the file, from 0.
+
+    Raises:
+        MissingInputError: there is no such file.
+        InputError: the file is empty, truncated, not a TIFF, or no grey image.
+    """
+    size = _size(path, well)
+    plain = _plain_header(path, size) if page == 0 else None
+    if plain is not None:
+        return plain
+    with _opened(path, well) as tiff:
+        return _checked(tiff, path, well, page, size)
+
+
+def check_pages(path: Path, well: str) -> list[TiffHeader]:
+    """Check that all pages of a TIFF file are whole, without decoding them; see `check_tiff`."""
+    size = _size(path, well)
+    plain = _plain_header(path, size)
+    if plain is not None:
+        return [plain]
+    with _opened(path, well) as tiff:
+        try:
+            n_pages = len(tiff.pages)
+        except Exception as error:  # the chain of pages may lead anywhere
+            raise InputError(
+                f"{path}: well {well}: its pages cannot be counted ({_reason(error)}); {_REMEDY}."
+            ) from error
+        return [_checked(tiff, path, well, page, size) for page in range(n_pages)]
+
+
+def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHeader:
+    found = _page(tiff, path, well, page)
+    if found.ndim != 2 or found.dtype is None:
+        raise InputError(
+            f"{path}: well {well}: page {page} has the shape {found.shape}; a plane is one grey image, "
+            "so export the channels as single grey TIFF files."
+        )
+    fault = _segments_fault(found, size)
+    if fault:
+        raise InputError(f"{path}: well {well}: the file is truncated ({fault}); {_REMEDY}.")
+    return TiffHeader(
+        int(found.shape[0]),
+        int(found.shape[1]),
+        str(found.dtype.name),
+        _text_tag(found, _DESCRIPTION),
+        _text_tag(found, _SOFTWARE),
+        _sample(tiff, found),
+    )
+
+
+def read_page(path: Path, page: int, well: str) -> np.ndarray:
+    """The pixels of one page, dims y, x.
+
+    Args:
+        path: the file.
+        page: page within the file, from 0.
+        well: name of the well, for the message.
+
+    Raises:
+        MissingInputError: there is no such file.
+        InputError: the page cannot be decoded.
+    """
+    size = _size(path, well)
+    plain = _plain_pixels(path, size) if page == 0 else None
+    if plain is not None:
+        return plain
+    with _opened(path, well) as tiff:
+        try:
+            pixels: np.ndarray = _page(tiff, path, well, page).asarray(maxworkers=1)
+        except InputError:
+            raise
+        except Exception as error:  # tifffile and its codecs raise whatever the damaged bytes lead to
+            raise InputError(
+                f"{path}: well {well}: page {page} cannot be decoded ({_reason(error)}); {_REMEDY}."
+            ) from error
+    return pixels
+
+
+def _plain_header(path: Path, size: int) -> TiffHeader | None:
+    """The header of a plain file; None if the library has to read it, or to tell what is wrong with it."""
+    import numpy as np
+
+    try:
+        with path.open("rb", buffering=0) as file:
+            page = plain_page(file, size)
+            if page is None:
+                return None
+            file.seek(_sample_place(*page.middle_strip))
+            sample = hash_bytes(file.read(min(page.middle_strip[1], _SAMPLE_BYTES)))
+    except OSError:
+        return None
+    dtype = np.dtype(page.dtype).name
+    return TiffHeader(page.size_y_px, page.size_x_px, dtype, page.description, page.software, sample)
+
+
+def _plain_pixels(path: Path, size: int) -> np.ndarray | None:
+    """The pixels of a plain file; None as above."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            page = plain_page(file, size)
+            return None if page is None else plain_pixels(file, page)
+    except OSError:
+        return None
+
+
+def _size(path: Path, well: str) -> int:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise MissingInputError(f"{path}: well {well}: there is no such file; {_REMEDY}.") from None
+    if size == 0:
+        raise InputError(f"{path}: well {well}: the file is empty; {_REMEDY}.")
+    return size
+
+
+@contextmanager
+def _opened(path: Path, well: str) -> Iterator[Any]:
+    import tifffile
+
+    # Damaged files are told by one error of ours, not also by tifffile's log.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    try:
+        tiff = tifffile.TiffFile(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: well {well}: the file cannot be read ({error.strerror or error}); check its permissions and the "
+            f"connection to the disk, or {_REMEDY}."
+        ) from error
+    except Exception as error:  # as above: the header may hold anything
+        raise InputError(
+            f"{path}: well {well}: the file is no TIFF image or its header is damaged ({_reason(error)}); {_REMEDY}."
+        ) from error
+    with tiff:
+        yield tiff
+
+
+def _page(tiff: Any, path: Path, well: str, page: int) -> Any:
+    try:
+        return tiff.pages[page]
+    except Exception as error:  # as above
+        raise InputError(f"{path}: well {well}: page {page} cannot be read ({_reason(error)}); {_REMEDY}.") from error
+
+
+def _segments_fault(page: Any, file_size: int) -> str:
+    """In what the strips or tiles do not fit the file or the image, or '' if in nothing."""
+    offsets, counts = page.dataoffsets, page.databytecounts
+    if not offsets or len(offsets) != len(counts):
+        return "its table of strips is incomplete"
+    end = max(map(add, offsets, counts))
+    if end > file_size:
+        return f"{file_size} of {end} bytes are there"
+    wanted = page.shape[0] * page.shape[1] * page.dtype.itemsize
+    if page.compression == _UNCOMPRESSED and sum(counts) < wanted:
+        return f"{sum(counts)} of {wanted} bytes of pixels are there"
+    return ""
+
+
+def _sample(tiff: Any, page: Any) -> str:
+    """Hash of a few stored bytes in the middle of the middle strip: photon noise makes it the image's own."""
+    middle = len(page.dataoffsets) // 2
+    offset, count = page.dataoffsets[middle], page.databytecounts[middle]
+    tiff.filehandle.seek(_sample_place(offset, count))
+    return hash_bytes(tiff.filehandle.read(min(count, _SAMPLE_BYTES)))
+
+
+def _sample_place(offset: int, count: int) -> int:
+    return offset + max(count - _SAMPLE_BYTES, 0) // 2
+
+
+def _text_tag(page: Any, code: int) -> str:
+    tag = page.tags.get(code)
+    return tag.value if tag is not None and isinstance(tag.value, str) else ""
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:120]

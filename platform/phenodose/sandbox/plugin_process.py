@@ -1,0 +1,309 @@
+"""Plugins of other distributions at arm's length: each works in a process of its own, which cannot hurt the run.
+
+Our own plugins work in the caller's process, as they are tested with it. One of another distribution gets a process
+(`worker`) with limits of time and memory that can write into a scratch folder only, is given copies of
+its inputs, and its results are checked at the door. Whatever goes wrong is one `PluginError` that names the plugin,
+its distribution, the fault and the way out.
+
+Belongs here: whom the guard is for, and the parent's side of the process. Does not belong here: the walls
+(`isolation`) and what results must look like (`results`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from phenodose import errors
+from phenodose.errors import PluginError
+from phenodose.io.places import is_remote
+from phenodose.plugins import (
+    KINDS,
+    Embedder,
+    ImageReadout,
+    PlateReaderReadout,
+    Plugin,
+    Reader,
+    ReferenceEmbedder,
+    Scorer,
+    registry,
+)
+from phenodose.plugins.registry import OURS, Found
+from phenodose.sandbox.isolation import memory_of
+from phenodose.sandbox.messages import Answer, Order
+from phenodose.sandbox.results import result_fault
+from phenodose.settings.plugin_limits import Limits, PluginLimits, site_limits
+
+AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
+
+#: What is called in the plugin's process, unless it is ours, inherited from the base. Staged readouts are not here:
+#: networks have a process already, which is walled likewise (`phenodose_assets.networks`).
+_METHODS: dict[type[Plugin], tuple[str, ...]] = {
+    Scorer: ("score",),
+    PlateReaderReadout: ("measure",),
+    ImageReadout: ("measure",),
+    Embedder: ("embed", "n_components"),
+    ReferenceEmbedder: ("embed_on",),
+    Reader: ("sniff", "index", "read_plane", "in_place", "plate_metadata"),
+}
+#: Setting that limits a single call of a method; the others share the seconds of their plugin.
+_OF_A_CALL = {"sniff": "sniff_seconds", "read_plane": "seconds"}
+#: A plugin's own time does not count the start of Python, which is slow on a busy machine.
+_START_SECONDS = 120.0
+_LOOK_SECONDS = 0.05
+#: Plugins whose process stays for the next call, see `shared_sandbox`.
+_KEPT: dict[tuple[Any, ...], Plugin] = {}
+_KEEPING = threading.Lock()
+
+
+def sandboxed(plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: PluginLimits) -> AnyPlugin:
+    """The plugin with these parameters; the methods of one of another distribution are run in a process of its own.
+
+    Args:
+        plugin: the class.
+        parameters: its parameters.
+        limits: what it may take.
+
+    Returns:
+        An instance of the class, or of a subclass of it whose methods ask that process and raise PluginError for
+        every fault; NotMade, and InputError of a reader, where the plugin does.
+
+    Raises:
+        PluginError: a parameter is unknown, of the wrong type or out of range.
+    """
+    methods = {
+        name: getattr(plugin, name)
+        for base, names in _METHODS.items()
+        if issubclass(plugin, base)
+        for name in names
+        if getattr(plugin, name) is not getattr(base, name)
+    }
+    found = third_party(plugin) if methods else None
+    if found is None:
+        return plugin(parameters)
+    remote: dict[str, Any] = {name: _remote(name) for name in methods}
+    named = {"__module__": plugin.__module__, "__qualname__": plugin.__qualname__, "__doc__": plugin.__doc__}
+    body = {**named, **remote, "__init__": Plugin.__init__}
+    proxy: AnyPlugin = type(plugin.__name__, (plugin,), body)(parameters)
+    vars(proxy)["_process"] = PluginProcess(found, proxy.parameters.model_dump(), limits.for_plugin(plugin.name))
+    return proxy
+
+
+def shared_sandbox(
+    plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: PluginLimits | None = None
+) -> AnyPlugin:
+    """As `sandboxed`, with one process for all that this Python process asks of the plugin, and its whole time anew.
+
+    For plugins that are asked about many small things: a reader about every folder, a scorer about every sample.
+
+    Args:
+        plugin: the class.
+        parameters: its parameters.
+        limits: what it may take; None for what the site at hand says.
+    """
+    if third_party(plugin) is None:
+        return plugin(parameters)
+    limits = limits or site_limits()
+    # A process cannot be shared with a fork of this one.
+    key = (os.getpid(), plugin, repr(sorted(parameters.items())), limits.for_plugin(plugin.name))
+    with _KEEPING:
+        kept = _KEPT.get(key) or _KEPT.setdefault(key, sandboxed(plugin, parameters, limits))
+    renew(kept)
+    return cast(AnyPlugin, kept)
+
+
+def renew(plugin: Plugin) -> None:
+    """Give a plugin its whole time again, if its methods are run in a process of its own."""
+    if is_sandboxed(plugin):
+        vars(plugin)["_process"].renew()
+
+
+def is_sandboxed(plugin: Plugin) -> bool:
+    """True if the plugin's methods are run in a process of its own."""
+    return "_process" in vars(plugin)
+
+
+def third_party(plugin: type[Plugin]) -> Found | None:
+    """What is known of an installed plugin of another distribution; None for every other class."""
+    for found in registry().report():
+        if found.name == plugin.name and issubclass(plugin, KINDS[found.kind]):
+            theirs = not found.error and found.distribution.split(" ")[0] != OURS
+            with contextlib.suppress(PluginError):
+                return found if theirs and registry().get(found.kind, found.name) is plugin else None
+    return None
+
+
+def fault_of(found: Found, what: str) -> PluginError:
+    """The error that names a plugin, what is wrong with it, and the way out."""
+    return PluginError(
+        f"{found.kind} {found.name!r} of {found.distribution} ({found.target}) {what}. Mend or uninstall that "
+        f"distribution, then make this again; nothing else has to be."
+    )
+
+
+def _remote(method: str) -> Callable[..., Any]:
+    def call(self: Any, *arguments: Any) -> Any:
+        # The process works in its scratch folder, where a relative path names something else.
+        placed = (one.absolute() if isinstance(one, Path) and not is_remote(one) else one for one in arguments)
+        return self._process.call(method, tuple(placed))
+
+    call.__name__ = method
+    return call
+
+
+class PluginProcess:
+    """The process of one plugin, started by the first call and ended with this object, or by a fault."""
+
+    def __init__(self, found: Found, parameters: Mapping[str, Any], limits: Limits) -> None:
+        self._found = found
+        self._parameters = parameters
+        self._limits = limits
+        self.renew()
+        self._lock = threading.Lock()
+        self._given_up: PluginError | None = None
+        self._calls = 0
+        self._connection: Connection[Any, Any] | None = None
+        self._end: Callable[[], Any] = lambda: None
+
+    def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        """Run a method of the plugin on copies of the arguments.
+
+        Raises:
+            PluginError: the plugin failed, took too long or too much, or gave what it must not.
+            PhenodoseError: what the plugin may raise by its contract, as it raised it.
+        """
+        with self._lock:
+            if self._given_up is not None:
+                raise self._given_up
+            try:
+                if self._connection is None:
+                    self._start()
+                return self._checked(method, arguments)
+            except BaseException as error:
+                self._end()
+                self._connection = None
+                if isinstance(error, _TooMuch):
+                    # It costs its limit once, not at every folder or sample.
+                    self._given_up = error
+                raise
+
+    def renew(self) -> None:
+        """Give the plugin its whole time again."""
+        self._seconds_left = self._limits.seconds
+
+    def _checked(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        setting = _OF_A_CALL.get(method, "seconds")
+        whole = method in _OF_A_CALL
+        clock = time.monotonic()
+        answer = self._ask(
+            pickle.dumps((method, arguments)), getattr(self._limits, setting) if whole else self._seconds_left, setting
+        )
+        if not whole:
+            self._seconds_left -= time.monotonic() - clock
+        if answer.raised:
+            raise getattr(errors, answer.raised)(answer.message)
+        if fault := result_fault(method, arguments, answer.result, self._calls == 0):
+            raise self._fault(fault)
+        self._calls += 1
+        return answer.result
+
+    def _start(self) -> None:
+        scratch = tempfile.mkdtemp(prefix="phenodose-plugin-")
+        ours, theirs = Pipe()
+        environment = {
+            **os.environ,
+            **dict.fromkeys(("TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR"), scratch),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        # stdout belongs to whoever runs the graph; what the plugin prints goes with the step's log.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "phenodose.sandbox.worker", str(theirs.fileno())],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=sys.__stderr__ if sys.__stderr__ is not None else subprocess.DEVNULL,
+            env=environment,
+            cwd=scratch,
+            start_new_session=True,
+        )
+        theirs.close()
+        self._connection, self._process = ours, process
+        self._end = weakref.finalize(self, _end, process, ours, scratch)
+        memory = int(self._limits.memory_GiB * 2**30)
+        self._memory_at_first = 0
+        parameters = pickle.dumps(self._parameters)
+        order = Order(tuple(sys.path), scratch, self._found.kind, self._found.target, parameters, memory)
+        self._ask(pickle.dumps(order), max(_START_SECONDS, self._limits.seconds))
+        self._memory_at_first = memory_of(process.pid)
+
+    def _ask(self, content: bytes, seconds: float, setting: str = "seconds") -> Answer:
+        assert self._connection is not None
+        try:
+            self._connection.send_bytes(content)
+            self._wait(seconds, setting)
+            reply = self._connection.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise self._fault(f"ended its process ({end_of(self._process)})") from error
+        try:
+            answer: Answer = pickle.loads(reply)
+        except Exception as error:
+            raise self._fault(f"gave something that cannot be read: {type(error).__name__}: {error}") from error
+        if answer.fault:
+            raise self._fault(answer.fault)
+        return answer
+
+    def _wait(self, seconds: float, setting: str) -> None:
+        """Wait for an answer, and no longer than the limits of time and memory allow."""
+        assert self._connection is not None
+        end = time.monotonic() + seconds
+        while not self._connection.poll(_LOOK_SECONDS):
+            if memory_of(self._process.pid) - self._memory_at_first > self._limits.memory_GiB * 2**30:
+                raise _TooMuch(str(self._fault(too_much(self._found, self._limits, "memory_GiB"))))
+            if time.monotonic() > end:
+                raise _TooMuch(str(self._fault(too_much(self._found, self._limits, setting))))
+
+    def _fault(self, what: str) -> PluginError:
+        return fault_of(self._found, what)
+
+
+class _TooMuch(PluginError):
+    """A plugin reached a limit."""
+
+
+def too_much(found: Found, limits: Limits, setting: str) -> str:
+    """What is told of a plugin that reached a limit: which, and how it is raised."""
+    value = f"{getattr(limits, setting):g}"
+    if setting.endswith("GiB"):
+        told = f"takes too much memory: it was ended at {value} GiB; more"
+    else:
+        told = f"takes too long: it was ended after {value} s; a longer time"
+    return f"{told} is given by `{setting}` in the table [plugin_limits.of.{found.name}] of site.toml"
+
+
+def end_of(process: subprocess.Popen[Any]) -> str:
+    """How a process ended, in words."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        code = process.wait(timeout=5)
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    return "closed its connection"
+
+
+def _end(process: subprocess.Popen[bytes], connection: Connection[Any, Any], scratch: str) -> None:
+    """End a plugin's process with whatever it has started, and remove its scratch folder."""
+    connection.close()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,78 @@
+"""The door: how a raw screen folder becomes a screen of the store.
+
+Belongs here: registering a folder under its id, and the full look at a folder before anything is
+computed. Does not belong here: what a single layout, plate or matrix must look like (`phenodose.screens`
+and the readers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from phenodose.errors import Faults, InputError, PhenodoseError
+from phenodose.plugins import Registry, choose_reader, registry
+from phenodose.settings.screen import Screen
+from phenodose.store.store import Store
+
+
+def register_screen(store: Store, folder: Path) -> Screen:
+    """Remember in the store which raw folder a screen comes from.
+
+    Raises:
+        InputError: the folder is no screen, or the id is taken by another folder that is still there.
+    """
+    screen = Screen.load(folder)
+    if screen.id in store.screens():
+        known = store.source_of(screen.id)
+        if known == screen.folder:
+            return screen
+        if known.is_dir():
+            raise InputError(
+                f"{screen.folder}: the store {store.root} already holds a screen {screen.id}, made from {known}; "
+                "rename the folder, or remove the other one."
+            )
+    store.register(screen.id, screen.folder)
+    return screen
+
+
+def check_screen(folder: Path, images: bool = True, plugins: Registry | None = None) -> None:
+    """Look at everything in a raw folder that can be wrong, before anything is computed.
+
+    Args:
+        folder: the raw screen folder.
+        images: whether to look at every image file's header and size, too.
+        plugins: where the readers are found.
+
+    Raises:
+        InputError: all faults of the folder in one message.
+    """
+    from phenodose.screens.layout import read_layout
+    from phenodose.screens.matrices import readings_of_screen
+
+    plugins = plugins or registry()
+    screen = Screen.load(folder)
+    layout = read_layout(screen.require_layout())
+    faults: list[str] = []
+
+    def note(look: Callable[[], object]) -> None:
+        try:
+            look()
+        except PhenodoseError as error:
+            faults.append(str(error))
+
+    note(lambda: screen.match_plates(layout.plates))
+    if images:
+        for plate in screen.plate_folders.values():
+            note(
+                lambda plate=plate: choose_reader(plate, plugins, screen.reader, screen.parameters).index(plate)  # type: ignore[misc]
+            )
+    for matrices in screen.readout_folders.values():
+        if any(path.is_file() for path in matrices.iterdir()):
+            note(lambda matrices=matrices: readings_of_screen(matrices, layout))  # type: ignore[misc]
+    if len(faults) == 1:
+        raise InputError(faults[0])
+    if faults:
+        collected = Faults(str(screen.folder))
+        collected.extend(faults)
+        collected.raise_if_any()

@@ -1,0 +1,315 @@
+"""A raw screen folder: what lies where, and what screen.toml says of it.
+
+Belongs here: finding the layout, the plate folders and the plate-reader folders of a screen, reading
+and writing screen.toml, and checking that they fit together. Does not belong here: the rows of the
+layout (`layout`), the numbers of the plate reader (`matrices`), the pixels (reader plugins).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from phenodose.errors import Faults, InputError, MissingInputError
+from phenodose.io.files import write_text
+from phenodose.names import check_screen_id, plate_key, plate_sort_key
+from phenodose.quality.gates import QualitySettings, WellSettings
+
+Kind = Literal["drug-screen", "control-experiment"]
+
+LAYOUT_NAMES = ("layout.xlsx", "layout.csv", "layout.tsv", "layout.txt")
+DONE_MARK = "_DONE"
+SETTINGS_NAME = "screen.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ControlNames(_Section):
+    """What the numbers of one readout mean: its controls, by well type or treatment, most wanted first."""
+
+    negative: tuple[str, ...] = Field((), description="Wells that stand for viability 1")
+    positive: tuple[str, ...] = Field((), description="Wells that stand for viability 0")
+    rises_with: Literal["viability", "death"] | None = Field(None, description="What a larger raw value means")
+
+
+class DrugAnnotation(_Section):
+    """What is known of a drug; the class may be written `class` as in the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    drug_class: str = Field("", alias="class", description="Class of the drug, such as MEK inhibitor")
+    targets: tuple[str, ...] = Field((), description="Target genes")
+
+
+class TensorSettings(_Section):
+    """How images become tensors."""
+
+    size_px: int = Field(224, ge=16, le=2048, description="Edge of the square tensor")
+
+
+class ChannelSettings(_Section):
+    """Which channel of the plate plays which role."""
+
+    nuclei: int = Field(0, ge=0, description="Index of the nuclear channel")
+
+
+class Settings(_Section):
+    """The contents of screen.toml; every value has a default that works."""
+
+    sample: str | None = Field(None, min_length=1, description="Cell line or patient sample (pseudonym)")
+    kind: Kind | None = Field(None, description="drug-screen or control-experiment")
+    entity: str | None = Field(None, description="Diagnosis")
+    reader: str | None = Field(None, description="Reader plugin; found by itself if left out")
+    phase1: str | None = Field(None, description="Control experiment whose phase I the screen starts from")
+    tensors: TensorSettings = TensorSettings()
+    channels: ChannelSettings = ChannelSettings()
+    parameters: dict[str, dict[str, Any]] = Field({}, description="Parameters by plugin")
+    controls: dict[str, ControlNames] = Field({}, description="Controls by readout")
+    drugs: dict[str, DrugAnnotation] = Field({}, description="Annotations by drug")
+    quality: QualitySettings = Field({}, description="Limits of quality figures, by figure")
+    wells: WellSettings = Field(WellSettings(), description="What is done with doubtful wells")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One raw screen folder, found and checked.
+
+    Attributes:
+        id: screen id, the folder's name.
+        folder: the raw folder.
+        settings: what screen.toml says, defaults filled in.
+        layout_path: the layout file; None if there is none.
+        plate_folders: raw image folder of every plate that has one, in plate order.
+        readout_folders: plate-reader folder of every readout that has one.
+    """
+
+    id: str
+    folder: Path
+    settings: Settings
+    layout_path: Path | None
+    plate_folders: Mapping[str, Path] = field(default_factory=dict)
+    readout_folders: Mapping[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path, plate_readers: Mapping[str, str] | None = None) -> Screen:
+        """Look at a raw screen folder.
+
+        Args:
+            folder: the screen's folder; its name is the screen id.
+            plate_readers: folder name of every plate-reader readout, by readout; those of the installed
+                plugins by default.
+
+        Raises:
+            InputError: the folder is not there, its name is no screen id, or screen.toml is wrong; all
+                faults in one message.
+        """
+        folder = Path(folder).expanduser().resolve()
+        if not folder.is_dir():
+            raise MissingInputError(f"{folder}: there is no such screen folder; check the path.")
+        screen = check_screen_id(folder.name)
+        settings = read_settings(folder / SETTINGS_NAME)
+        readers = _installed_plate_readers() if plate_readers is None else plate_readers
+        readout_folders = {
+            readout: folder / name for readout, name in sorted(readers.items()) if (folder / name).is_dir()
+        }
+        layouts = [folder / name for name in LAYOUT_NAMES if (folder / name).is_file()]
+        if len(layouts) > 1:
+            raise InputError(
+                f"{folder}: {len(layouts)} layouts ({', '.join(p.name for p in layouts)}); keep the one that counts."
+            )
+        taken = {path.name for path in readout_folders.values()}
+        plates = [
+            path
+            for path in folder.iterdir()
+            if path.is_dir() and path.name not in taken and plate_key(path.name).isdigit()
+        ]
+        return cls(
+            id=screen,
+            folder=folder,
+            settings=settings,
+            layout_path=layouts[0] if layouts else None,
+            plate_folders={path.name: path for path in sorted(plates, key=lambda p: plate_sort_key(p.name))},
+            readout_folders=readout_folders,
+        )
+
+    @property
+    def kind(self) -> Kind:
+        """drug-screen or control-experiment; ids that end in _CE are control experiments by default."""
+        if self.settings.kind is not None:
+            return self.settings.kind
+        return "control-experiment" if self.id.endswith("_CE") else "drug-screen"
+
+    @property
+    def sample(self) -> str:
+        """The sample: from screen.toml, else the id without its _V<delivery>_DS<screen> or _CE ending."""
+        if self.settings.sample is not None:
+            return self.settings.sample
+        return sample_of(self.id)
+
+    @property
+    def entity(self) -> str | None:
+        """Diagnosis, if given."""
+        return self.settings.entity
+
+    @property
+    def reader(self) -> str | None:
+        """Reader plugin asked for; None to find it by itself."""
+        return self.settings.reader
+
+    @property
+    def phase1(self) -> str | None:
+        """Control experiment asked for; None for the newest in the store."""
+        return self.settings.phase1
+
+    @property
+    def size_px(self) -> int:
+        """Edge of the square tensors."""
+        return self.settings.tensors.size_px
+
+    @property
+    def channel(self) -> int:
+        """Index of the nuclear channel."""
+        return self.settings.channels.nuclei
+
+    @property
+    def parameters(self) -> Mapping[str, dict[str, Any]]:
+        """Parameters by plugin."""
+        return self.settings.parameters
+
+    @property
+    def controls(self) -> Mapping[str, ControlNames]:
+        """Controls by readout, where the file names them."""
+        return self.settings.controls
+
+    @property
+    def drugs(self) -> Mapping[str, DrugAnnotation]:
+        """Annotations by drug."""
+        return self.settings.drugs
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the copying side has said that it is done."""
+        return (self.folder / DONE_MARK).exists()
+
+    def require_layout(self) -> Path:
+        """The layout file, or a sentence on how to bring one."""
+        if self.layout_path is None:
+            raise MissingInputError(
+                f"{self.folder}: there is no layout; put one of {', '.join(LAYOUT_NAMES)} into the folder "
+                "(columns Plate, Row, Column, Sample, WellType, Treatment, Concentration, Replicate)."
+            )
+        return self.layout_path
+
+    def match_plates(self, layout_plates: Sequence[str]) -> dict[str, Path]:
+        """Raw image folder of every plate of the layout, by the layout's plate name.
+
+        Returns:
+            An empty mapping for a screen without any images.
+
+        Raises:
+            InputError: some plates have images and others not, or a folder belongs to no plate of the
+                layout; all in one message.
+        """
+        if not self.plate_folders:
+            return {}
+        by_key = {plate_key(name): path for name, path in self.plate_folders.items()}
+        faults = Faults(str(self.folder))
+        matched: dict[str, Path] = {}
+        for plate in layout_plates:
+            path = by_key.pop(plate_key(plate), None)
+            if path is None:
+                faults.add(
+                    f"plate {plate} of the layout has no image folder; copy it to {self.folder / _folder_name(plate)} "
+                    "or take the plate out of the layout."
+                )
+            else:
+                matched[plate] = path
+        for path in by_key.values():
+            faults.add(f"folder {path.name} belongs to no plate of the layout ({', '.join(layout_plates)}); rename it.")
+        faults.raise_if_any()
+        return matched
+
+
+def sample_of(screen: str) -> str:
+    """The sample of a screen id: 'INF_R_1025_primary_V2_DS1' -> 'INF_R_1025_primary', 'X_CE' -> 'X'."""
+    import re
+
+    return re.sub(r"(?:_V\d+)?(?:_DS\d+|_CE)\Z", "", screen) or screen
+
+
+def read_settings(path: Path) -> Settings:
+    """Read screen.toml; a missing file means all defaults.
+
+    Raises:
+        InputError: the file is not TOML or says something unknown; all faults in one message.
+    """
+    if not path.is_file():
+        return Settings()
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}; mend the line or delete the file.") from error
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        faults = Faults(str(path))
+        for fault in error.errors():
+            place = ".".join(str(part) for part in fault["loc"])
+            if fault["type"] == "extra_forbidden":
+                faults.add(f"{place}: there is no such setting; known are {', '.join(Settings.model_fields)}.")
+            else:
+                faults.add(f"{place}: {fault['msg'].removeprefix('Value error, ')}.")
+        faults.raise_if_any()
+        raise
+
+
+def settings_toml(screen: Screen) -> str:
+    """The screen.toml that says what was found, in words a person can change."""
+    import tomli_w
+
+    values: dict[str, Any] = {"sample": screen.sample, "kind": screen.kind}
+    for name in ("entity", "reader", "phase1"):
+        value = getattr(screen.settings, name)
+        if value is not None:
+            values[name] = value
+    values["tensors"] = screen.settings.tensors.model_dump()
+    values["channels"] = screen.settings.channels.model_dump()
+    for name in ("parameters", "controls", "drugs", "quality", "wells"):
+        section = screen.settings.model_dump(mode="json", by_alias=True, exclude_none=True)[name]
+        if section:
+            values[name] = section
+    return tomli_w.dumps(values)
+
+
+def init_screen(folder: Path, overwrite: bool = False) -> Path:
+    """Write screen.toml from what lies in the folder.
+
+    Raises:
+        InputError: the folder is no screen, or it has a screen.toml and `overwrite` is False.
+    """
+    screen = Screen.load(folder)
+    path = screen.folder / SETTINGS_NAME
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: there is one already; delete it first, or edit it.")
+    write_text(path, settings_toml(screen))
+    return path
+
+
+def _folder_name(plate: str) -> str:
+    return f"P{plate}" if plate.isdigit() else plate
+
+
+def _installed_plate_readers() -> dict[str, str]:
+    from phenodose.plugins import PlateReaderReadout, registry
+
+    return {
+        name: readout.folder
+        for name, readout in registry().usable("readout").items()
+        if issubclass(readout, PlateReaderReadout)
+    }

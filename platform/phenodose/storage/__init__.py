@@ -1,7 +1,0 @@
-"""Images on disk: raw TIFF planes in, OME-Zarr plates and network tensors out.
-
-Belongs here: reading TIFF pages (`tiff`), planning and writing a plate (`plan`, `ngff`, `pyramid`, `shard`,
-`plate_writer`, `seen_files`, `ingest`), reading it back (`plate`), checking it (`verify`), the pseudo-RGB tensors
-(`tensors`) and the cohort database (`warehouse`). Does not belong here: file names of a microscope (reader plugins)
-and where a plate lies in the store (`phenodose.store`).
-"""

@@ -1,0 +1,303 @@
+"""The store: where every product of every screen lies, and how tables are written and read.
+
+Belongs here: paths of the store contract (plates, tensors, checkpoints, tables, reports) and the
+one-writer-a-file Parquet tables. Does not belong here: the contents of a plate (`phenodose.plates`),
+the cohort database (`phenodose.cohort.query`), the declarations of tables (`phenodose.tables`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import InputError, StoreError, TableError
+from phenodose.io.files import hash_bytes, write_json, written_aside
+from phenodose.io.locks import locked
+from phenodose.io.places import absolute, expect_bucket, files, folders, is_remote, place, read_bytes, remove
+from phenodose.names import SCREEN_ID, check_screen_id
+from phenodose.tables import TABLES, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+DEFAULT_STORE = "store"
+#: The environment variable with another place for the plates, the one large product: a folder or s3://....
+PLATES = "PHENODOSE_PLATES"
+#: The environment variable with another folder for what a store in a bucket keeps on this machine.
+CACHE = "PHENODOSE_CACHE"
+_MAKE_AGAIN = "take the file away and make the screen again with `phenodose run SCREEN`"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder, or a prefix of a bucket, that holds screens, tables, the cohort database and reports."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, location: str | Path | None = None) -> Store:
+        """The store at `location`, else at $PHENODOSE_STORE, else ./store; nothing is created yet.
+
+        Raises:
+            InputError: the address is of no object store.
+            StoreError: the bucket of an address is not there, or cannot be read.
+        """
+        text = str(location or os.environ.get("PHENODOSE_STORE") or DEFAULT_STORE)
+        if "://" not in text:
+            return cls(Path(text).expanduser().resolve())
+        root = place(text)
+        if not is_remote(root):
+            raise InputError(f"store {text!r}: give the path of a folder, or an address such as s3://bucket/prefix.")
+        expect_bucket(root)
+        return cls(root)
+
+    # --- this machine -------------------------------------------------------------------------
+
+    @property
+    def local(self) -> Path:
+        """The folder on this machine for locks, trainings under way, and runs: the store itself if it is a folder."""
+        if not is_remote(self.root):
+            return self.root
+        address = str(self.root).rstrip("/")
+        server = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        name = re.sub(r"[^A-Za-z0-9.-]+", "_", address.partition("://")[2])
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(os.environ.get(CACHE) or Path(caches) / "phenodose").expanduser().absolute()
+        return folder / f"{name}-{hash_bytes(server.encode(), address.encode())[:8]}"
+
+    def here(self, path: Path) -> Path:
+        """What stands on this machine for a place in the store: the place itself if the store is a folder."""
+        return self.local / self._name(path) if is_remote(path) else path
+
+    def local_copy(self, path: Path) -> Path:
+        """A file or folder of the store, to be read: itself, or of a bucket a copy on this machine as it is now.
+
+        Where nothing lies at `path`, nothing lies at the copy's path.
+
+        Raises:
+            StoreError: it changed again and again while it was fetched.
+        """
+        if not is_remote(path):
+            return path
+        from phenodose.io.copies import local_copy
+
+        return local_copy(path, self._name(path), self.local / "copies")
+
+    @contextmanager
+    def locked(self, path: Path, busy: Callable[[str], str], wait_seconds: float = 0) -> Iterator[None]:
+        """Hold the lock at `path`, a place in the store; see `phenodose.io.locks.locked`."""
+        with locked(path, self.here(path), busy, wait_seconds):
+            yield
+
+    def _name(self, path: Path) -> str:
+        """The path of a place relative to the store."""
+        return str(path)[len(str(self.root).rstrip("/")) :].strip("/")
+
+    # --- places -------------------------------------------------------------------------------
+
+    def screen_dir(self, screen: str) -> Path:
+        """Folder of one screen's plates, tensors, features and checkpoints."""
+        return self.root / "screens" / check_screen_id(screen)
+
+    def plate_path(self, screen: str, plate: str) -> Path:
+        """The OME-Zarr plate of one microplate: in the store, or below $PHENODOSE_PLATES if that is set."""
+        return self._plates_dir(screen) / f"{check_screen_id(plate)}.ome.zarr"
+
+    def plate_text(self, path: Path) -> str:
+        """A plate's place as the table `plates` holds it: relative to the store, or its address."""
+        inside = is_remote(path) == is_remote(self.root) and path.is_relative_to(self.root)
+        return str(path.relative_to(self.root)) if inside else str(path)
+
+    def plate_at(self, text: str) -> Path:
+        """The place that `plate_text` has written down."""
+        return place(text) if "://" in text or Path(text).is_absolute() else self.root / text
+
+    def plates(self, screen: str) -> list[Path]:
+        """Every OME-Zarr plate of a screen, in order of name."""
+        return [folder for folder in folders(self._plates_dir(screen)) if folder.name.endswith(".ome.zarr")]
+
+    def _plates_dir(self, screen: str) -> Path:
+        elsewhere = os.environ.get(PLATES)
+        root = absolute(place(elsewhere)) if elsewhere else self.root
+        return root / "screens" / check_screen_id(screen) / "plates"
+
+    def tensor_path(self, screen: str) -> Path:
+        """The pseudo-RGB tensors of a screen: one Zarr group, dims well, y, x, channel."""
+        return self.screen_dir(screen) / "tensors" / "pseudo_rgb.zarr"
+
+    def feature_path(self, screen: str, readout: str) -> Path:
+        """Network features of every well: one Zarr group, dims well, feature."""
+        return self.screen_dir(screen) / "tensors" / f"features_{readout}.zarr"
+
+    def checkpoint_dir(self, screen: str, readout: str, phase: str) -> Path:
+        """Weights and record of one phase of a staged readout."""
+        return self.screen_dir(screen) / "checkpoints" / readout / phase
+
+    def report_path(self, screen: str) -> Path:
+        """The patient report, one HTML file."""
+        return self.root / "reports" / f"{check_screen_id(screen)}.html"
+
+    @property
+    def cohort_path(self) -> Path:
+        """The cohort database that readers open."""
+        return self.root / "cohort.duckdb"
+
+    # --- the registered screens -----------------------------------------------------------------
+
+    def register(self, screen: str, source: Path) -> None:
+        """Remember which raw folder a screen comes from."""
+        write_json(self.screen_dir(screen) / "source.json", {"screen": screen, "source": str(source.resolve())})
+
+    def source_of(self, screen: str) -> Path:
+        """The raw folder that a screen was registered with.
+
+        Raises:
+            StoreError: the screen is not registered here.
+        """
+        record = read_bytes(self.screen_dir(screen) / "source.json")
+        if record is None:
+            known = ", ".join(self.screens()) or "none"
+            raise StoreError(
+                f"screen {screen!r} is not in the store {self.root} (it holds: {known}); "
+                "register its folder with `phenodose run FOLDER`."
+            )
+        return Path(json.loads(record)["source"])
+
+    def screens(self) -> list[str]:
+        """Ids of all registered screens, in order of name."""
+        found = [folder for folder in folders(self.root / "screens") if SCREEN_ID.match(folder.name)]
+        with ThreadPoolExecutor(8) as pool:
+            records = list(pool.map(lambda folder: read_bytes(folder / "source.json"), found))
+        return [folder.name for folder, record in zip(found, records, strict=True) if record is not None]
+
+    # --- tables ---------------------------------------------------------------------------------
+
+    def table_part(self, table: str, screen: str, part: str) -> Path:
+        """The Parquet file in which one writer keeps its rows of one table and screen."""
+        safe = part.replace("/", ".")
+        return self.root / "tables" / table / f"screen={check_screen_id(screen)}" / f"{safe}.parquet"
+
+    def write_table(self, table: str, screen: str, part: str, frame: pd.DataFrame) -> Path:
+        """Check `frame` against its declaration and put it in place of what the part held before.
+
+        Raises:
+            TableError: the frame does not fit the declaration; nothing is written.
+        """
+        import pyarrow.parquet as pq
+
+        rows = _declared(table).conform(frame)
+        path = self.table_part(table, screen, part)
+        with written_aside(path) as aside:
+            pq.write_table(rows, aside, compression="zstd")
+        return path
+
+    def drop_table_part(self, table: str, screen: str, part: str) -> None:
+        """Remove one writer's rows, if there are any."""
+        remove(self.table_part(table, screen, part))
+
+    def stored_schema(self, table: str, screen: str, part: str) -> pa.Schema | None:
+        """The columns and types that one writer's file has; None if there is no such file."""
+        import pyarrow.parquet as pq
+
+        found = _sources([self.table_part(table, screen, part)])
+        return next((_readable(path, pq.read_schema, source) for path, source in found), None)
+
+    def read_table(self, table: str, screen: str | None = None, part: str | None = None) -> pd.DataFrame:
+        """All rows of a table, of one screen, or of one part; empty if nothing is written yet.
+
+        Raises:
+            StoreError: a file is damaged, or no table of this store; it is named.
+        """
+        import pandas as pd
+
+        declared = _declared(table)
+        folder = self.root / "tables" / table
+        if screen is not None and part is not None:
+            parts = [self.table_part(table, screen, part)]
+        elif screen is not None:
+            parts = files(folder / f"screen={check_screen_id(screen)}", "*.parquet")
+        else:
+            parts = files(folder, "screen=*/*.parquet")
+        frames = [_read_part(part, source, declared) for part, source in _sources(parts)]
+        return pd.concat(frames, ignore_index=True) if frames else declared.empty()
+
+
+def check_inside(file: Path) -> None:
+    """A file of a table lies in its table's folder, and is no link to anywhere else.
+
+    The folder `tables`, or the store, may be a link: whoever set the store up put it there.
+
+    Raises:
+        TableError: a link leads out of the store's tables, or to nothing.
+    """
+    tables = file.parents[2].resolve()
+    place = file.resolve()
+    if not place.is_relative_to(tables):
+        raise TableError(f"it is a link to {place}, outside the tables of the store; put the file itself there.")
+    if file.is_symlink() and not place.exists():
+        raise TableError(f"it is a link to {place}, where nothing lies; remove it.")
+
+
+def _read_part(path: Path, source: Any, table: Table) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    schema = table.arrow_schema()
+    needed = {column.name for column in table.columns if column.required}
+    lacking = sorted(needed - set(_readable(path, pq.read_schema, source).names))
+    if lacking:
+        raise StoreError(f"{path}: lacks the columns {', '.join(lacking)} of the table {table.name}; {_MAKE_AGAIN}.")
+    if hasattr(source, "seek"):
+        source.seek(0)
+    rows: pd.DataFrame = _readable(path, pq.read_table, source, schema=schema, partitioning=None).to_pandas()
+    return rows
+
+
+def _readable(path: Path, read: Callable[..., Any], source: Any, **how: Any) -> Any:
+    """What `read` gives.
+
+    Raises:
+        StoreError: the file is damaged, of other types, or a link out of the store.
+    """
+    import pyarrow as pa
+
+    try:
+        if not is_remote(path):
+            check_inside(path)
+        return read(source, **how)
+    except (pa.ArrowException, TableError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise StoreError(f"{path}: cannot be read as a table ({reason}); {_MAKE_AGAIN}.") from error
+
+
+def _sources(parts: list[Path]) -> list[tuple[Path, Any]]:
+    """The parts that are there, each with what pyarrow reads: the file, or of a bucket its bytes."""
+    if not any(is_remote(part) for part in parts):
+        return [(part, part) for part in parts if part.is_file() or part.is_symlink()]
+    import pyarrow as pa
+
+    with ThreadPoolExecutor(8) as pool:
+        contents = list(pool.map(read_bytes, parts))
+    return [
+        (part, pa.BufferReader(content)) for part, content in zip(parts, contents, strict=True) if content is not None
+    ]
+
+
+def parameters_text(parameters: dict[str, Any]) -> str:
+    """Parameters as the one line of JSON that provenance columns hold."""
+    return json.dumps(parameters, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def _declared(table: str) -> Table:
+    if table not in TABLES:
+        raise StoreError(f"table {table!r} is not declared; there are: {', '.join(TABLES)}.")
+    return TABLES[table]

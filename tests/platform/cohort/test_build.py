@@ -1,0 +1,193 @@
+"""A rebuild of the cohort reads what has changed and gives what reading everything gives."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from phenodose.cohort import build
+from phenodose.cohort.build import rebuild_cohort
+from phenodose.cohort.views import cohort_views
+from phenodose.store.store import Store
+from phenodose.tables import TABLES
+
+FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
+
+
+def _contents(store: Store) -> dict[str, list[tuple[object, ...]]]:
+    """Every table and view, its rows in an order of their own."""
+    with duckdb.connect(str(store.cohort_path), read_only=True) as con:
+        names = [*TABLES, *(view.name for view in cohort_views([], []))]
+        return {name: con.execute(f'SELECT * FROM "{name}" ORDER BY ALL').fetchall() for name in names}
+
+
+def _comments(store: Store) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(store.cohort_path), read_only=True) as con:
+        tables = con.execute("SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()
+        views = con.execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal").fetchall()
+    return sorted([*tables, *views])
+
+
+def _copy_screen(store: Store, source: str, name: str, shift: float = 0.0) -> None:
+    for table, declared in TABLES.items():
+        for file in (store.root / "tables" / table).glob(f"screen={source}/*.parquet"):
+            rows = store.read_table(table, source, file.stem).assign(screen=name)
+            if table == "viability":
+                rows["viability_fraction"] += shift
+            store.write_table(table, name, file.stem, rows[declared.column_names])
+
+
+def test_only_changed_screens_are_read(made_up_cohort: Store) -> None:
+    _copy_screen(made_up_cohort, METABOLIC_ONLY, "C_V1_DS1")
+    _copy_screen(made_up_cohort, METABOLIC_ONLY, "D_V1_DS1")
+    rebuild_cohort(made_up_cohort, whole=True)
+    assert rebuild_cohort(made_up_cohort).screens_read == ()
+    _copy_screen(made_up_cohort, METABOLIC_ONLY, "E_V1_DS1")
+    assert rebuild_cohort(made_up_cohort).screens_read == ("E_V1_DS1",)
+    made_up_cohort.write_table("drugs", "C_V1_DS1", "layout", made_up_cohort.read_table("drugs", "C_V1_DS1"))
+    assert rebuild_cohort(made_up_cohort).screens_read == ("C_V1_DS1",)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_any_changes_it_is_what_reading_everything_gives(made_up_cohort: Store, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for name in ("A_V1_DS1", "B_V1_DS1", "C_V1_DS1"):
+        _copy_screen(made_up_cohort, METABOLIC_ONLY, name)
+    rebuild_cohort(made_up_cohort)
+    for turn in range(4):
+        for _ in range(rng.integers(1, 3)):
+            screen = f"{rng.choice(list('ABCDE'))}_V1_DS1"
+            change = rng.choice(["again", "gone", "part gone"])
+            if change == "again":
+                _copy_screen(made_up_cohort, rng.choice([FULL, METABOLIC_ONLY]), screen, shift=float(rng.normal()))
+            elif change == "gone":
+                for folder in (made_up_cohort.root / "tables").glob(f"*/screen={screen}"):
+                    shutil.rmtree(folder)
+            else:
+                made_up_cohort.drop_table_part("viability", screen, "ctg")
+        rebuild_cohort(made_up_cohort, whole=False)
+        found, comments = _contents(made_up_cohort), _comments(made_up_cohort)
+        rebuild_cohort(made_up_cohort, whole=True)
+        assert found == _contents(made_up_cohort), turn
+        assert comments == _comments(made_up_cohort)
+
+
+def test_faults_of_unchanged_files_are_still_told(made_up_cohort: Store) -> None:
+    for name in ("A_V1_DS1", "B_V1_DS1"):
+        _copy_screen(made_up_cohort, METABOLIC_ONLY, name)
+    broken = made_up_cohort.table_part("scores", "A_V1_DS1", "dss_asym.ctg")
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    doubled = made_up_cohort.read_table("wells", "B_V1_DS1", "layout")
+    made_up_cohort.write_table("wells", "B_V1_DS1", "again", doubled)
+    first = rebuild_cohort(made_up_cohort)
+    assert len(first.faults) == 2
+    assert str(broken) in first.faults[0]
+    assert "keys stand in more than one file" in first.faults[1]
+    second = rebuild_cohort(made_up_cohort)
+    assert (second.faults, second.screens_read) == (first.faults, ())
+    broken.write_bytes(whole)
+    made_up_cohort.drop_table_part("wells", "B_V1_DS1", "again")
+    assert rebuild_cohort(made_up_cohort).faults == ()
+
+
+def test_one_broken_file_among_many_costs_no_other(made_up_cohort: Store) -> None:
+    names = [f"S{number}_V1_DS1" for number in range(9)]
+    for name in names:
+        _copy_screen(made_up_cohort, METABOLIC_ONLY, name)
+    made_up_cohort.table_part("drugs", names[4], "layout").write_bytes(b"no parquet")
+    summary = rebuild_cohort(made_up_cohort, whole=True)
+    assert [names[4] in fault for fault in summary.faults] == [True]
+    with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
+        found = {row[0] for row in con.execute("SELECT DISTINCT screen FROM drugs").fetchall()}
+    assert found == {FULL, METABOLIC_ONLY, *names} - {names[4]}
+
+
+@pytest.mark.parametrize("old", ["damaged", "of other tables", "worn"])
+def test_an_old_database_that_is_not_fit_is_made_anew(
+    made_up_cohort: Store, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild_cohort(made_up_cohort)
+    expected = _contents(made_up_cohort)
+    if old == "damaged":
+        made_up_cohort.cohort_path.write_bytes(b"DUCK" * 1000)
+    elif old == "of other tables":
+        monkeypatch.setattr(build, "_BUILD_FORMAT", 999)
+    else:
+        with duckdb.connect(str(made_up_cohort.cohort_path)) as con:
+            con.execute("UPDATE build.made SET replaced_rows = 1000000000")
+    assert rebuild_cohort(made_up_cohort).screens_read == (FULL, METABOLIC_ONLY)
+    assert _contents(made_up_cohort) == expected
+
+
+def test_the_database_does_not_grow_without_end(made_up_cohort: Store) -> None:
+    for name in ("A_V1_DS1", "B_V1_DS1", "C_V1_DS1"):
+        _copy_screen(made_up_cohort, METABOLIC_ONLY, name)
+    rebuild_cohort(made_up_cohort, whole=True)
+    size = made_up_cohort.cohort_path.stat().st_size
+    for turn in range(12):
+        _copy_screen(made_up_cohort, METABOLIC_ONLY, "A_V1_DS1", shift=turn / 100)
+        rebuild_cohort(made_up_cohort)
+    assert made_up_cohort.cohort_path.stat().st_size < 2 * size
+
+
+def test_a_kept_view_tells_what_its_query_tells(made_up_cohort: Store) -> None:
+    rebuild_cohort(made_up_cohort)
+    kept = [view for view in cohort_views([], []) if view.kept]
+    assert [view.name for view in kept] == ["replicate_pairs"]
+    with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
+        for view in kept:
+            stored = con.execute(f"SELECT * FROM {view.name}").df()
+            asked = con.execute(view.sql).df()
+            key = [name for name in stored.columns if not name.endswith("fraction")]
+            pd.testing.assert_frame_equal(
+                stored.sort_values(key, ignore_index=True), asked.sort_values(key, ignore_index=True)
+            )
+
+
+def test_the_record_of_itself_is_no_table_of_the_cohort(made_up_cohort: Store) -> None:
+    rebuild_cohort(made_up_cohort)
+    with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
+        shown = {row[0] for row in con.execute("SHOW TABLES").fetchall()}
+    assert shown == {*TABLES, *(view.name for view in cohort_views([], []))}
+
+
+def test_parts_are_known_by_name_size_and_time(made_up_cohort: Store, tmp_path: Path) -> None:
+    before = build._parts(made_up_cohort.root / "tables")
+    assert {table for table, _ in before} == {name for name in TABLES if len(made_up_cohort.read_table(name))}
+    made_up_cohort.table_part("drugs", FULL, "layout").touch()
+    after = build._parts(made_up_cohort.root / "tables")
+    assert {part for part in before if before[part] != after[part]} == {("drugs", FULL)}
+
+
+KILLED = """
+import os, signal, sys
+from phenodose.cohort import build as cohort_build
+from phenodose.store.store import Store
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+cohort_build._make_views = die
+cohort_build.rebuild_cohort(Store.open(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+def test_a_killed_rebuild_costs_neither_the_old_cohort_nor_room(made_up_cohort: Store) -> None:
+    rebuild_cohort(made_up_cohort, whole=True)
+    before = _contents(made_up_cohort)
+    _copy_screen(made_up_cohort, METABOLIC_ONLY, "E_V1_DS1")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(made_up_cohort.root)], check=False)
+    assert done.returncode == -9
+    assert list(made_up_cohort.root.glob(".cohort.duckdb.*.partial"))
+    assert _contents(made_up_cohort) == before
+    assert rebuild_cohort(made_up_cohort).screens_read == ("E_V1_DS1",)
+    assert not list(made_up_cohort.root.glob(".*.partial*"))

@@ -1,0 +1,95 @@
+"""A plate exported to NGFF 0.4 is the same plate for other programs, and is whole or not there."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import zarr
+
+from phenodose.cli import main
+from phenodose.errors import InputError, StoreError
+from phenodose.plates.export import export_plate
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
+from phenodose_readers.imagexpress import ImageXpressReader
+
+
+@pytest.fixture
+def plate(raw_plate, tmp_path):
+    raw = raw_plate(size=(600, 515), channels=2, planes=2, sites=2)
+    next(raw.rglob("ZStep_1/*_B03_s1_w1*")).unlink()
+    out = tmp_path / "P1.ome.zarr"
+    ingest_plate(raw, out, ImageXpressReader(), "P1")
+    return Plate.open(out)
+
+
+def test_every_pixel_of_every_level_is_in_the_export(plate, tmp_path):
+    made = export_plate(plate.path, tmp_path / "old.ome.zarr")
+    assert (made.n_wells, made.n_images) == (3, 12)
+    for well in plate.wells:
+        for field in plate.shape.fields:
+            for level in range(len(plate.level_shapes)):
+                array = zarr.open_array(tmp_path / f"old.ome.zarr/{well[0]}/{well[1:]}/{field.path}/{level}", mode="r")
+                assert array.metadata.zarr_format == 2
+                for channel in range(2):
+                    image = plate.image(well, field.kind, channel, level, field.site)
+                    np.testing.assert_array_equal(array[channel], np.asarray(image))
+    assert not (tmp_path / "old.ome.zarr/B/03/0/0/0/0/0/0").exists()
+    assert (tmp_path / "old.ome.zarr/B/03/0/0/0/1/0/0").is_file()
+
+
+def test_ome_zarr_models_accepts_the_export(plate, tmp_path):
+    from ome_zarr_models.v04.hcs import HCS
+    from ome_zarr_models.v04.image import Image
+
+    out = tmp_path / "old.ome.zarr"
+    export_plate(plate.path, out)
+    hcs = HCS.from_zarr(zarr.open_group(out, mode="r", zarr_format=2))
+    assert [well.path for well in hcs.attributes.plate.wells] == ["B/02", "B/03", "C/02"]
+    for well in ("B/02", "B/03", "C/02"):
+        for field in plate.shape.fields:
+            image = Image.from_zarr(zarr.open_group(out / well / field.path, mode="r", zarr_format=2))
+            (multiscale,) = image.attributes.multiscales
+            assert [axis.name for axis in multiscale.axes] == ["c", "z", "y", "x"]
+            assert multiscale.datasets[0].coordinateTransformations[0].scale == [1.0, 2.5, 1.372, 1.372]
+            assert [channel.label for channel in image.attributes.omero.channels] == ["Hoechst 1", "Hoechst 2"]
+
+
+def test_ome_zarr_reads_the_export(plate, tmp_path):
+    from ome_zarr.io import parse_url
+    from ome_zarr.reader import Reader
+
+    export_plate(plate.path, tmp_path / "old.ome.zarr")
+    nodes = list(Reader(parse_url(tmp_path / "old.ome.zarr/B/02/0"))())
+    np.testing.assert_array_equal(np.asarray(nodes[0].data[0][0, 1]), plate.stack("B02")[1])
+
+
+def test_nothing_is_left_of_an_export_that_fails(plate, tmp_path):
+    (plate.path / "C/02/3/0/c/1/0/0/0").unlink()
+    with pytest.raises(StoreError, match="well C02: the pixels are missing"):
+        export_plate(plate.path, tmp_path / "new" / "old.ome.zarr")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_what_is_there_is_not_overwritten(plate, tmp_path):
+    (tmp_path / "old.ome.zarr").mkdir()
+    (tmp_path / "old.ome.zarr/thesis").write_text("mine")
+    with pytest.raises(InputError, match="already there"):
+        export_plate(plate.path, tmp_path / "old.ome.zarr")
+    with pytest.raises(InputError, match=r"--ngff 0.3: a plate can be exported to 0.4"):
+        export_plate(plate.path, tmp_path / "new.ome.zarr", "0.3")
+
+
+def test_the_command(plate, tmp_path, capsys):
+    for more in ([], ["--json"]):
+        out = str(tmp_path / f"old{len(more)}.ome.zarr")
+        with pytest.raises(SystemExit) as left:
+            main(["export", str(plate.path), out, "--ngff", "0.4", *more])
+        assert left.value.code == 0
+        said = capsys.readouterr().out
+        if more:
+            assert json.loads(said) == {"n_wells": 3, "n_images": 12, "out": out, "ngff": "0.4"}
+        else:
+            assert "3 wells, 12 images as NGFF 0.4" in said

@@ -1,0 +1,330 @@
+"""Whatever interrupts an ingest, running it again gives the plate of an uninterrupted one, byte by byte.
+
+The number of kills and of corruptions is small here; docs/storage.md has the command with 50 and 1,000.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from phenodose.errors import PhenodoseError, StoreError
+from phenodose.io.places import place, remove_tree, sizes
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
+from phenodose.plates.verify import verify_plate
+from phenodose_readers.imagexpress import ImageXpressReader
+from phenodose_readers.ome_zarr import OmeZarrReader
+
+KILLS = int(os.environ.get("PHENODOSE_TEST_KILLS", "3"))
+CORRUPTIONS = int(os.environ.get("PHENODOSE_TEST_CORRUPTIONS", "40"))
+
+# Reads lines `RAW OUT SECONDS` or `RAW OUT #N`; for each an ingest runs in a fork of its own and is killed after that
+# time, or before its N-th change of the folder that `OUT` lies in.
+KILLER = textwrap.dedent("""
+    import os, signal, sys, time
+    from pathlib import Path
+    import filelock, imagecodecs, numcodecs, pandas, tifffile, xxhash, google_crc32c
+    from phenodose.plates.ingest import ingest_plate
+    from phenodose_readers.imagexpress import ImageXpressReader
+    from phenodose_readers.ome_zarr import OmeZarrReader
+
+    CHANGES = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}
+
+    def die_before_change(number, folder):
+        left = [number]
+
+        def hook(event, args):
+            if event not in CHANGES or (event == "open" and not args[2] & (os.O_WRONLY | os.O_RDWR)):
+                return
+            # An entry of a folder that is being removed is named without its folder.
+            if isinstance(args[0], str | os.PathLike) and (event in ("os.remove", "os.rmdir")
+                    or os.fspath(args[0]).startswith(folder)):
+                left[0] -= 1
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+
+    for line in sys.stdin:
+        raw, out, when = line.split()
+        seconds = 600.0 if when.startswith("#") else float(when)
+        if "://" in out:
+            import s3fs, upath
+        child = os.fork()
+        if not child:
+            code = 1
+            if when.startswith("#"):
+                die_before_change(int(when[1:]), os.path.dirname(out))
+            try:
+                reader = OmeZarrReader() if raw.endswith(".zarr") else ImageXpressReader()
+                ingest_plate(Path(raw), out, reader, "P1", workers=2)
+                code = 0
+            finally:
+                os._exit(code)
+        until, killed = time.monotonic() + seconds, False
+        while True:
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
+                break
+            if not killed and time.monotonic() > until:
+                os.kill(child, signal.SIGKILL)
+                killed = True
+            time.sleep(0.001)
+        print("killed" if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status), flush=True)
+""")
+
+
+class Killer:
+    """Starts ingests and kills them."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", KILLER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __call__(self, raw: Path, out: Path | str, when: float | str) -> str:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{raw} {out} {when}\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline().strip()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+@pytest.fixture
+def killer():
+    found = Killer()
+    yield found
+    found.close()
+
+
+def ingest(raw, out, **options):
+    reader = OmeZarrReader() if raw.suffix == ".zarr" else ImageXpressReader()
+    return ingest_plate(raw, out, reader, "P1", **options)
+
+
+def check_fates(killer, raw, folder, whole, contents, rng, kills=KILLS):
+    """Kill ingests at random points, some of them twice, and check every plate that comes of going on."""
+    start = time.monotonic()
+    assert killer(raw, f"{folder}/timed.ome.zarr", 600.0) == "0"
+    usual = time.monotonic() - start
+    for number in range(kills):
+        out = f"{folder}/{number}.ome.zarr"
+        while killer(raw, out, rng.uniform(0.0, usual)) != "killed":
+            # Done before its time: it was shorter than usual.
+            usual *= 0.8
+            remove_tree(place(out))
+        if rng.random() < 0.5:
+            killer(raw, out, rng.uniform(0.0, usual))
+        ingest(raw, out)
+        assert contents(out) == whole
+        assert verify_plate(out, raw, ImageXpressReader()).faults == []
+
+
+@pytest.mark.timeout(1800)
+def test_killed_at_random_points_it_ends_with_the_same_bytes(raw_plate, tmp_path, contents, killer):
+    raw = raw_plate(wells=["B02", "B03", "C02", "C03"], size=(600, 515))
+    ingest(raw, tmp_path / "whole.ome.zarr")
+    check_fates(killer, raw, tmp_path, contents(tmp_path / "whole.ome.zarr"), contents, random.Random(1))
+
+
+def check_every_change(killer, raw, out, whole, contents):
+    """Kill an ingest before its first change of the disk, another before its second, and so on; returns how many."""
+    store, before = out.parent, out.parent.with_name("before")
+    store.mkdir(exist_ok=True)
+    shutil.copytree(store, before)
+    for number in range(1, 1000):
+        said = killer(raw, out, f"#{number}")
+        if said != "killed":
+            assert said == "0"
+            return number - 1
+        ingest(raw, out)
+        assert contents(out) == whole, f"killed before change {number}"
+        assert not list(store.rglob("*.partial"))
+        shutil.rmtree(store)
+        shutil.copytree(before, store)
+    raise AssertionError("no end")
+
+
+def test_killed_before_any_change_of_a_new_plate(raw_plate, tmp_path, contents, killer):
+    raw = raw_plate(wells=["B02", "C02"], planes=2)
+    ingest(raw, tmp_path / "whole.ome.zarr")
+    whole = contents(tmp_path / "whole.ome.zarr")
+    assert check_every_change(killer, raw, tmp_path / "store" / "P1.ome.zarr", whole, contents) > 30
+
+
+def test_killed_before_any_change_of_a_plate_that_is_brought_up_to_date(raw_plate, tmp_path, contents, killer):
+    raw, out = raw_plate(wells=["B02", "C02"], planes=2), tmp_path / "store" / "P1.ome.zarr"
+    ingest(raw, out)
+    raw_plate(wells=["B02", "B03"], planes=2, seed=5)
+    for image in raw.rglob("*_C02_*"):
+        image.unlink()
+    ingest(raw, tmp_path / "whole.ome.zarr")
+    whole = contents(tmp_path / "whole.ome.zarr")
+    assert check_every_change(killer, raw, out, whole, contents) > 30
+
+
+def test_killed_before_any_change_of_a_reference(raw_plate, tmp_path, contents, killer):
+    made = tmp_path / "elsewhere" / "P1.ome.zarr"
+    ingest(raw_plate(planes=2), made)
+    ingest(made, tmp_path / "whole.ome.zarr")
+    whole = contents(tmp_path / "whole.ome.zarr")
+    assert check_every_change(killer, made, tmp_path / "store" / "P1.ome.zarr", whole, contents) > 2
+
+
+@pytest.mark.timeout(1800)
+def test_killed_while_uploading_to_a_store_that_fails_now_and_then(s3, raw_plate, tmp_path, contents, killer):
+    raw = raw_plate(wells=["B02", "C02"])
+    ingest(raw, tmp_path / "whole.ome.zarr")
+    s3.fail_every = 10
+    whole = contents(tmp_path / "whole.ome.zarr")
+    check_fates(killer, raw, "s3://bucket", whole, contents, random.Random(2), max(KILLS // 3, 1))
+    assert s3.failed >= 5
+
+
+def test_an_interrupted_plate_says_so(raw_plate, tmp_path):
+    def cancel(done, total, message):
+        raise KeyboardInterrupt
+
+    raw, out = raw_plate(), tmp_path / "P1.ome.zarr"
+    with pytest.raises(KeyboardInterrupt):
+        ingest(raw, out, progress=cancel, workers=1)
+    with pytest.raises(StoreError, match="not complete"):
+        Plate.open(out)
+    assert not (tmp_path / ".P1.ome.zarr.ingest" / "wells").exists()
+    assert len(ingest(raw, out).wells_written) < 3
+    assert verify_plate(out, raw, ImageXpressReader()).faults == []
+
+
+def test_a_lock_left_by_a_killed_process_does_not_block(raw_plate, tmp_path, killer):
+    raw, out = raw_plate(), tmp_path / "P1.ome.zarr"
+    assert killer(raw, out, 0.0) == "killed"
+    assert len(ingest(raw, out).wells) == 3
+
+
+LIMITED = """
+    import resource, signal, sys
+    from pathlib import Path
+    from phenodose.cli import main
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+    main(["ingest", sys.argv[2], sys.argv[3]])
+"""
+
+
+def test_no_room_for_a_file_is_told_and_leaves_the_plate_as_it_was(raw_plate, tmp_path, contents):
+    raw, out = raw_plate(size=(400, 400)), tmp_path / "P1.ome.zarr"
+    ingest(raw, out)
+    whole = contents(out)
+    path = next(raw.rglob("ZStep_2/*_B03_*"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    command = [sys.executable, "-c", textwrap.dedent(LIMITED), "100000", str(raw), str(out)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{out}: File too large" in done.stderr
+    assert "make room or give another place, then run the same again" in done.stderr
+    assert contents(out) == whole
+    assert not list((tmp_path / ".P1.ome.zarr.ingest").glob("wells/*"))
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1.5 MB; skips where the system does not let us mount one."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_up_keeps_the_finished_wells(raw_plate, tmp_path, small_disk, contents):
+    raw = raw_plate(wells=["B02", "B03", "C02", "C03"], size=(250, 250))
+    out = small_disk / "P1.ome.zarr"
+    ingest(raw, tmp_path / "whole.ome.zarr")
+    whole = contents(tmp_path / "whole.ome.zarr")
+    assert sum(map(len, whole.values())) > 1_600_000
+    with pytest.raises(StoreError, match=r"No space left on device.*finished wells are kept"):
+        ingest(raw, out, workers=1)
+    with pytest.raises(StoreError, match="not complete"):
+        Plate.open(out)
+    kept = list(out.glob("*/[0-9]*"))
+    assert kept
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    assert len(ingest(raw, out).wells_written) == 4 - len(kept)
+    assert contents(out) == whole
+
+
+@pytest.mark.timeout(3600)
+def test_every_corruption_is_found(raw_plate, tmp_path):
+    raw, out = raw_plate(wells=["B02", "C02"], planes=2), tmp_path / "P1.ome.zarr"
+    ingest(raw, out)
+    rng = random.Random(3)
+    names = sorted(sizes(out))
+    missed = []
+    for number in range(CORRUPTIONS):
+        file = out / rng.choice(names)
+        whole = file.read_bytes()
+        kind = rng.choice(["flip", "cut", "delete"])
+        if kind == "flip":
+            damaged = bytearray(whole)
+            damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+            file.write_bytes(damaged)
+        elif kind == "cut":
+            file.write_bytes(whole[: rng.randrange(len(whole))])
+        else:
+            file.unlink()
+        if not found(out):
+            missed.append((number, kind, file))
+        file.write_bytes(whole)
+    assert missed == []
+    assert verify_plate(out).faults == []
+
+
+def found(out: Path) -> bool:
+    """Whether `verify` finds a fault; it may also say that this is no whole plate."""
+    try:
+        return bool(verify_plate(out).faults)
+    except StoreError:
+        return True
+    except PhenodoseError as error:
+        return "no such plate" in str(error)
+
+
+def test_two_ingests_at_once_in_two_processes(raw_plate, tmp_path, contents):
+    raw, out = raw_plate(size=(600, 515)), tmp_path / "P1.ome.zarr"
+    command = [sys.executable, "-c", "import sys; from phenodose.cli import main; main(sys.argv[1:])"]
+    both = [
+        subprocess.Popen([*command, "ingest", str(raw), str(out)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    said = [process.communicate()[1].decode() for process in both]
+    codes = sorted(process.returncode for process in both)
+    # They may also have missed each other; then both are done.
+    assert codes in ([0, 0], [0, 2])
+    if codes == [0, 2]:
+        assert any("plate P1: another process is ingesting it" in text for text in said)
+    ingest(raw, tmp_path / "whole.ome.zarr")
+    assert ingest(raw, out).wells_written == []
+    assert {name: content for name, content in contents(out).items() if name != "zarr.json"} == {
+        name: content for name, content in contents(tmp_path / "whole.ome.zarr").items() if name != "zarr.json"
+    }

@@ -1,0 +1,201 @@
+"""Plates in an object store, on a real S3 server on the loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from phenodose.cli import main
+from phenodose.errors import BusyError, InputError, MissingInputError, StoreError
+from phenodose.io.files import written_aside
+from phenodose.io.places import place, remove_tree, sizes
+from phenodose.plates.ingest import ingest_plate
+from phenodose.plates.plate import Plate
+from phenodose.plates.tensors import build_tensors, open_tensors
+from phenodose.plates.verify import verify_plate
+from phenodose_readers.imagexpress import ImageXpressReader
+
+OUT = "s3://bucket/screens/P1.ome.zarr"
+
+
+def ingest(raw, out=OUT, **options):
+    return ingest_plate(raw, out, ImageXpressReader(), "P1", **options)
+
+
+def test_a_plate_in_a_bucket_is_the_plate_in_a_folder(s3, raw_plate, tmp_path, contents):
+    raw = raw_plate(size=(300, 260))
+    here, there = ingest(raw, tmp_path / "P1.ome.zarr"), ingest(raw)
+    assert here == there
+    assert contents(OUT) == contents(tmp_path / "P1.ome.zarr")
+    plate = Plate.open(OUT)
+    np.testing.assert_array_equal(plate.stack("B03")[1], raw_plate.pixels("B03", 0, 1, (300, 260), 100))
+    result = verify_plate(OUT, raw, ImageXpressReader())
+    assert (result.faults, result.n_wells, result.n_raw) == ([], 3, 12)
+    assert ingest(raw).wells_written == []
+
+
+def test_tensors_of_a_plate_in_a_bucket_may_lie_there_too(s3, raw_plate, tmp_path):
+    ingest(raw_plate(size=(300, 260)))
+    plates = {"P1": Plate.open(OUT)}
+    build_tensors(plates, tmp_path / "t.zarr", 32)
+    build_tensors(plates, place("s3://bucket/t.zarr"), 32)
+    np.testing.assert_array_equal(open_tensors(place("s3://bucket/t.zarr")).values, open_tensors(tmp_path / "t.zarr"))
+    with pytest.raises(MissingInputError, match="materialize `pseudo_rgb`"):
+        open_tensors(place("s3://bucket/nothing.zarr"))
+
+
+def test_a_changed_well_is_replaced_alone(s3, raw_plate, tmp_path, contents):
+    raw = raw_plate()
+    ingest(raw)
+    path = next(raw.rglob("ZStep_2/*_B03_*"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert ingest(raw).wells_written == ["B03"]
+    for gone in list(raw.rglob("*_C02_*")):
+        gone.unlink()
+    ingest(raw)
+    ingest(raw, tmp_path / "P1.ome.zarr")
+    assert contents(OUT) == contents(tmp_path / "P1.ome.zarr")
+
+
+@pytest.mark.parametrize("damage", ["bit", "cut", "gone"])
+def test_damage_in_a_bucket_is_found_and_mended(s3, raw_plate, contents, damage):
+    raw = raw_plate()
+    ingest(raw)
+    whole = contents(OUT)
+    shard = place(OUT) / "B/03/0/0/c/0/0/0/0"
+    content = bytearray(shard.read_bytes())
+    content[50] ^= 8
+    if damage == "gone":
+        shard.unlink()
+    else:
+        shard.write_bytes(bytes(content) if damage == "bit" else bytes(content[:-7]))
+    (fault,) = verify_plate(OUT).faults
+    assert f"{OUT}/B/03/0/0/c/0/0/0/0: well B03: the file" in fault
+    if damage == "bit":
+        remove_tree(place(OUT) / "B/03")
+    assert ingest(raw).wells_written == ["B03"]
+    assert contents(OUT) == whole
+
+
+def test_a_server_that_fails_every_tenth_request_delays_only(s3, raw_plate, tmp_path, contents):
+    raw = raw_plate()
+    ingest(raw, tmp_path / "P1.ome.zarr")
+    s3.fail_every = 10
+    ingest(raw)
+    assert verify_plate(OUT, raw, ImageXpressReader()).faults == []
+    assert s3.failed >= 5
+    s3.fail_every = 0
+    assert contents(OUT) == contents(tmp_path / "P1.ome.zarr")
+
+
+def test_a_server_that_always_fails_is_told_and_the_plate_goes_on_later(s3, raw_plate, tmp_path, contents):
+    raw = raw_plate()
+
+    def broken(done, total, message):
+        s3.fail_every = 1
+
+    with pytest.raises(StoreError, match=r"s3://bucket/screens/P1.ome.zarr: .*finished wells are kept"):
+        ingest(raw, progress=broken, workers=1)
+    s3.fail_every = 0
+    with pytest.raises((StoreError, MissingInputError)):
+        Plate.open(OUT)
+    assert 1 <= len(ingest(raw).wells_written) < 3
+    ingest(raw, tmp_path / "P1.ome.zarr")
+    assert contents(OUT) == contents(tmp_path / "P1.ome.zarr")
+
+
+def lock(**holder):
+    content = {"host": "elsewhere", "pid": 1, "token": "x", "renewed": 0.0} | holder
+    (place(OUT).with_name(".P1.ome.zarr.lock")).write_bytes(json.dumps(content).encode())
+
+
+def test_a_second_ingest_from_elsewhere_is_refused_by_name(s3, raw_plate):
+    import time
+
+    raw = raw_plate()
+    lock(renewed=time.time(), pid=77)
+    with pytest.raises(BusyError, match="plate P1: process 77 on elsewhere is ingesting it into s3://bucket"):
+        ingest(raw)
+    assert not sizes(place(OUT))
+
+
+@pytest.mark.parametrize("left_over", ["old", "dead"])
+def test_a_lock_that_is_left_over_does_not_block(s3, raw_plate, left_over):
+    import socket
+    import time
+
+    if left_over == "old":
+        lock(renewed=time.time() - 600)
+    else:
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        lock(renewed=time.time(), host=socket.gethostname(), pid=ended.pid)
+    assert len(ingest(raw_plate()).wells_written) == 3
+    assert [name for name in sizes(place("s3://bucket")) if "lock" in name] == []
+
+
+def test_something_else_in_the_bucket_is_left_alone(s3, raw_plate):
+    (place(OUT) / "thesis.txt").write_bytes(b"mine")
+    with pytest.raises(InputError, match="no plate that phenodose made"):
+        ingest(raw_plate())
+    assert sizes(place(OUT)) == {"thesis.txt": 4}
+
+
+def test_the_commands_take_addresses(s3, raw_plate, capsys):
+    raw = raw_plate()
+    for arguments in (["ingest", str(raw), OUT], ["verify", OUT, "--raw", str(raw)]):
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        assert left.value.code == 0
+    assert f"{OUT}: 3 wells" in capsys.readouterr().out
+
+
+def test_a_folder_written_aside_arrives_whole_or_not_at_all(s3):
+    target = place("s3://bucket/group.zarr")
+
+    def write(text, fails=False):
+        with written_aside(target) as aside:
+            aside.mkdir()
+            (aside / "zarr.json").write_text(text)
+            (aside / text).write_text(text)
+            if fails:
+                raise RuntimeError(text)
+
+    write("one")
+    with pytest.raises(RuntimeError):
+        write("two", fails=True)
+    assert sizes(target) == {"one": 3, "zarr.json": 3}
+    write("three")
+    assert sizes(target) == {"three": 5, "zarr.json": 5}
+
+
+def test_an_address_of_no_known_kind_is_told():
+    with pytest.raises(StoreError, match="nosuch://x: such addresses cannot be used"):
+        place("nosuch://x")
+    assert os.fspath(place("somewhere/else")) == "somewhere/else"
+
+
+def test_the_plates_of_a_store_may_lie_in_a_bucket(s3, raw_plate, tmp_path, monkeypatch):
+    from phenodose.store.store import Store
+
+    store = Store.open(tmp_path / "store")
+    monkeypatch.setenv("PHENODOSE_PLATES", "s3://bucket/images")
+    out = store.plate_path("S1", "P1")
+    ingest(raw_plate(), out)
+    text = store.plate_text(out)
+    assert text == "s3://bucket/images/screens/S1/plates/P1.ome.zarr"
+    assert [path.name for path in store.plates("S1")] == ["P1.ome.zarr"]
+    monkeypatch.delenv("PHENODOSE_PLATES")
+    # What the table says is enough to find it again.
+    assert Plate.open(store.plate_at(text)).wells == ["B02", "B03", "C02"]
+    assert store.plates("S1") == []
+    inside = store.plate_path("S1", "P2")
+    assert store.plate_at(store.plate_text(inside)) == inside
+    assert store.plate_text(inside) == "screens/S1/plates/P2.ome.zarr"

@@ -1,0 +1,147 @@
+"""The check at the door: every damaged file is refused with its name, its well and the remedy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from phenodose.errors import InputError, MissingInputError
+from phenodose.plates import tiff
+from phenodose.plates.plain_tiff import plain_page
+from phenodose.plates.tiff import check_pages, check_tiff, read_page
+
+PIXELS = np.arange(64 * 48, dtype=np.uint16).reshape(64, 48)
+
+
+@pytest.fixture(params=[None, "zlib"])
+def image(tmp_path, request):
+    path = tmp_path / "Plate_B07_s1.tif"
+    tifffile.imwrite(path, PIXELS, compression=request.param, rowsperstrip=8, description="text", software="maker")
+    return path
+
+
+def test_a_whole_file_passes_and_tells_its_header(image):
+    header = check_tiff(image, "B07")
+    assert (header.size_y_px, header.size_x_px, header.dtype) == (64, 48, "uint16")
+    assert header.software == "maker"
+    assert header.description == "text"
+    np.testing.assert_array_equal(read_page(image, 0, "B07"), PIXELS)
+
+
+@given(st.data())
+@settings(max_examples=60)
+def test_a_file_cut_anywhere_is_refused_at_the_door(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("cut")
+    whole = folder / "whole.tif"
+    tifffile.imwrite(whole, PIXELS, compression=data.draw(st.sampled_from([None, "zlib"])), rowsperstrip=8)
+    content = whole.read_bytes()
+    # tifffile puts the strips last, so that every cut takes pixels.
+    cut = folder / "Plate_B07.tif"
+    cut.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
+    with pytest.raises(InputError, match=r"Plate_B07\.tif: well B07: .*copy the file again from the microscope"):
+        check_tiff(cut, "B07")
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image at all", b"II*\0" + b"\xff" * 40])
+def test_what_is_no_tiff_is_refused(tmp_path, content):
+    path = tmp_path / "a.tif"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"well C03.*copy the file again"):
+        check_tiff(path, "C03")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(MissingInputError, match=r"gone\.tif: well C03"):
+        check_tiff(tmp_path / "gone.tif", "C03")
+
+
+def test_a_colour_image_is_refused(tmp_path):
+    path = tmp_path / "rgb.tif"
+    tifffile.imwrite(path, np.zeros((8, 8, 3), np.uint8), photometric="rgb")
+    with pytest.raises(InputError, match="single grey"):
+        check_tiff(path, "C03")
+
+
+def test_damaged_compressed_pixels_are_refused_on_reading(tmp_path):
+    path = tmp_path / "z.tif"
+    tifffile.imwrite(path, np.random.default_rng(0).integers(0, 9, (64, 64), dtype=np.uint16), compression="zlib")
+    content = bytearray(path.read_bytes())
+    content[-60:-20] = b"\0" * 40
+    path.write_bytes(content)
+    check_tiff(path, "C03")
+    with pytest.raises(InputError, match=r"z\.tif: well C03: page 0 cannot be decoded"):
+        read_page(path, 0, "C03")
+
+
+def shown_by_library(path, monkeypatch):
+    """Header and pixels as the library gives them, or why it refuses."""
+    with monkeypatch.context() as patched:
+        patched.setattr(tiff, "plain_page", lambda file, size: None)
+        return shown(path)
+
+
+def shown(path):
+    try:
+        headers, pixels = check_pages(path, "B07"), read_page(path, 0, "B07")
+    except InputError as error:
+        return str(error)
+    return headers, check_tiff(path, "B07"), pixels.dtype, pixels.shape, pixels.tobytes()
+
+
+def is_plain(path):
+    with path.open("rb", buffering=0) as file:
+        return plain_page(file, path.stat().st_size) is not None
+
+
+@given(st.data())
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_plain_files_give_the_same_header_and_pixels_as_the_library(tmp_path_factory, monkeypatch, data):
+    """Whatever a file is like: plain, or with anything that only the library reads."""
+    draw = data.draw
+    dtype = draw(st.sampled_from(["uint8", "uint16", "uint16", "uint16", "int16", "float32"]))
+    pages, colours = draw(st.sampled_from([(1, 1)] * 6 + [(2, 1), (1, 3)]))
+    compression = draw(st.sampled_from([None] * 6 + ["zlib"]))
+    byteorder = draw(st.sampled_from("<<<<<<>"))
+    shape = (pages, draw(st.integers(1, 70)), draw(st.integers(1, 50)), colours)
+    pixels = np.random.default_rng(draw(st.integers(0, 99))).integers(0, 99, shape).astype(dtype)
+    layout = draw(st.sampled_from([{"rowsperstrip": draw(st.integers(1, 80))}] * 5 + [{}, {"tile": (16, 16)}]))
+    text = draw(st.sampled_from(["", "text", " well \t", "x" * 3, "y" * 4, '<prop id="a" value="µm"/>'.encode()]))
+    tags = [(270, 2, len(text) + 1, text, False)] if text else []
+    tags += draw(st.sampled_from([[]] * 4 + [[(65000, 4, 1, 7, False)], [(274, 3, 1, 3, False)]]))
+    path = tmp_path_factory.mktemp("plain") / "Plate_B07.tif"
+    with tifffile.TiffWriter(path, byteorder=byteorder, bigtiff=draw(st.sampled_from([False] * 6 + [True]))) as writer:
+        for page in pixels:
+            grey = {"photometric": "rgb"} if colours == 3 else {"photometric": "minisblack"}
+            image = page if colours == 3 else page[..., 0]
+            writer.write(image, **grey, **layout, compression=compression, metadata=None, extratags=tags)
+    assert shown(path) == shown_by_library(path, monkeypatch)
+
+
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_plain_files_are_what_they_are_to_the_library(tmp_path_factory, monkeypatch, data):
+    path = tmp_path_factory.mktemp("damaged") / "Plate_B07.tif"
+    tifffile.imwrite(path, PIXELS, rowsperstrip=8, description="text " * 9, software="maker", metadata=None)
+    assert is_plain(path)
+    content = bytearray(path.read_bytes())
+    header = len(content) - PIXELS.nbytes
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, header - 1))] = data.draw(st.sampled_from([0, 1, 2, 8, 16, 255]))
+    path.write_bytes(content[: data.draw(st.sampled_from([len(content)] * 3 + [header, len(content) - 1]))])
+    if is_plain(path):
+        assert shown(path) == shown_by_library(path, monkeypatch)
+
+
+def test_files_of_the_instrument_need_no_library(tmp_path):
+    """As MetaXpress writes them: uncompressed, hundreds of strips, the table of tags behind the pixels."""
+    path = tmp_path / "Plate_B07.tif"
+    tifffile.imwrite(path, PIXELS, rowsperstrip=2, description="<MetaData>", software="MetaSeries", metadata=None)
+    assert is_plain(path)
+    content = path.read_bytes()
+    start = int.from_bytes(content[4:8], "little")
+    path.write_bytes(content[:4] + len(content).to_bytes(4, "little") + content[8:] + content[start:])
+    assert is_plain(path)
+    np.testing.assert_array_equal(read_page(path, 0, "B07"), PIXELS)

@@ -1,0 +1,381 @@
+"""A whole store at an s3:// address: the same store, and copies of it on this machine; on a real S3 server."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from phenodose.cli import main
+from phenodose.errors import BusyError, CheckpointError, InputError, StoreError
+from phenodose.io import copies
+from phenodose.io.files import write_text, written_aside
+from phenodose.io.places import place, sizes
+from phenodose.learning.checkpoint import read_record
+from phenodose.store.store import Store
+from phenodose.tables import TABLES
+
+ADDRESS = "s3://bucket/lab/store"
+
+
+def drug(screen: str, *names: str) -> pd.DataFrame:
+    rows = [{"screen": screen, "drug": name, "drug_class": None, "run_id": "r"} for name in names]
+    return TABLES["drugs"].frame(rows)
+
+
+# --- the same store --------------------------------------------------------------------------------
+
+
+def test_tables_in_a_bucket_are_those_in_a_folder(s3, tmp_path):
+    here, there = Store.open(tmp_path / "store"), Store.open(ADDRESS)
+    for store in (here, there):
+        store.write_table("drugs", "S1", "layout", drug("S1", "A", "B"))
+        store.write_table("drugs", "S1.2", "layout", drug("S1.2", "C"))
+        store.write_table("drugs", "S1", "other/part", drug("S1", "D"))
+        store.write_table("drugs", "S1", "layout", drug("S1", "B"))
+        store.write_table("drugs", "S3", "layout", drug("S3", "E"))
+        store.drop_table_part("drugs", "S3", "layout")
+        store.drop_table_part("drugs", "S4", "never")
+    for asked in ({}, {"screen": "S1"}, {"screen": "S1", "part": "layout"}, {"screen": "S3"}, {"screen": "S9"}):
+        pd.testing.assert_frame_equal(there.read_table("drugs", **asked), here.read_table("drugs", **asked))
+    assert list(there.read_table("drugs")["drug"]) == ["B", "D", "C"]
+    assert sizes(there.root) == sizes(here.root)
+    assert there.stored_schema("drugs", "S1", "layout") == here.stored_schema("drugs", "S1", "layout")
+    assert there.stored_schema("drugs", "S9", "layout") is None
+
+
+def test_screens_are_registered_in_a_bucket(s3, tmp_path):
+    store = Store.open(ADDRESS)
+    assert store.screens() == []
+    for screen in ("B_V1_DS1", "A_V1_DS1"):
+        store.register(screen, tmp_path / screen)
+    assert Store.open(f"{ADDRESS}/").screens() == ["A_V1_DS1", "B_V1_DS1"]
+    assert store.source_of("A_V1_DS1") == tmp_path / "A_V1_DS1"
+    with pytest.raises(StoreError, match=r"'C_V1_DS1' is not in the store s3://bucket/lab/store .*A_V1_DS1, B_V1_DS1"):
+        store.source_of("C_V1_DS1")
+
+
+def test_a_store_may_be_a_whole_bucket(s3):
+    store = Store.open("s3://bucket")
+    store.write_table("drugs", "S1", "layout", drug("S1", "A"))
+    assert list(sizes(place("s3://bucket"))) == ["tables/drugs/screen=S1/layout.parquet"]
+    assert store.here(store.checkpoint_dir("S1", "cnn", "phase1")).is_relative_to(store.local / "screens" / "S1")
+    assert store.local_copy(store.root / "tables" / "drugs").name == "drugs"
+
+
+def test_plates_are_named_by_their_place_in_the_store(s3, tmp_path, monkeypatch):
+    store = Store.open(ADDRESS)
+    inside = store.plate_path("S1", "P1")
+    assert str(inside) == f"{ADDRESS}/screens/S1/plates/P1.ome.zarr"
+    assert store.plate_text(inside) == "screens/S1/plates/P1.ome.zarr"
+    for elsewhere in (str(tmp_path / "plates"), "s3://bucket/plates"):
+        monkeypatch.setenv("PHENODOSE_PLATES", elsewhere)
+        outside = store.plate_path("S1", "P1")
+        assert store.plate_text(outside) == f"{elsewhere}/screens/S1/plates/P1.ome.zarr"
+        assert store.plate_at(store.plate_text(outside)) == outside
+    assert store.plate_at("screens/S1/plates/P1.ome.zarr") == inside
+
+
+def test_what_stays_on_the_machine_lies_apart_for_every_address_and_server(s3, tmp_path, monkeypatch):
+    folder = Store.open(tmp_path / "store")
+    assert folder.here(folder.cohort_path) == folder.cohort_path == folder.local_copy(folder.cohort_path)
+    first, second = Store.open(ADDRESS), Store.open("s3://bucket/lab_store")
+    assert first.local.parent == second.local.parent == tmp_path / "cache"
+    assert first.local != second.local
+    before = first.local
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert first.local != before
+    monkeypatch.delenv("PHENODOSE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert first.local.parent == tmp_path / "xdg" / "phenodose"
+
+
+# --- copies ----------------------------------------------------------------------------------------
+
+
+def test_a_copy_is_fetched_once_for_each_version(s3):
+    store = Store.open(ADDRESS)
+    path = store.root / "cohort.duckdb"
+    assert not store.local_copy(path).exists()
+    write_text(path, "one")
+    first = store.local_copy(path)
+    assert first.read_text() == "one"
+    got = []
+    s3.before = lambda method, name: got.append(method) if method == "GET" and name.endswith(".duckdb") else None
+    assert store.local_copy(path) == first
+    assert got == []
+    write_text(path, "two")
+    second = store.local_copy(path)
+    assert got == ["GET"]
+    # Who has opened the first goes on reading it.
+    assert (first.read_text(), second.read_text(), second.name) == ("one", "two", "cohort.duckdb")
+
+
+def test_of_a_folder_only_what_has_changed_is_fetched(s3):
+    store = Store.open(ADDRESS)
+    folder = store.root / "tables"
+    for name in ("a", "b", "c"):
+        write_text(folder / "drugs" / name, name)
+    first = store.local_copy(folder)
+    (folder / "drugs" / "a").unlink()
+    write_text(folder / "drugs" / "b", "new")
+    write_text(folder / "more" / "d", "d")
+    got = []
+    s3.before = lambda method, name: got.append(name[-1]) if method == "GET" and name[-2] == "/" else None
+    second = store.local_copy(folder)
+    assert sorted(got) == ["b", "d"]
+    assert {name: (second / name).read_text() for name in sizes(second)} == {
+        "drugs/b": "new",
+        "drugs/c": "c",
+        "more/d": "d",
+    }
+    assert {name: (first / name).read_text() for name in sizes(first)} == {f"drugs/{x}": x for x in "abc"}
+
+
+def test_a_copy_is_of_one_moment_even_if_the_place_changes_meanwhile(s3, monkeypatch):
+    """Files of two generations are never side by side, and a file replaced while it is fetched is fetched again."""
+    store = Store.open(ADDRESS)
+    folder = store.root / "pair"
+    left = [3]
+
+    def write(generation: int) -> None:
+        for name in ("a", "b"):
+            write_text(folder / name, str(generation))
+
+    fetched = copies.download
+
+    def slowly(path: Path, target: Path) -> None:
+        fetched(path, target)
+        if left[0]:
+            left[0] -= 1
+            write(3 - left[0])
+
+    write(0)
+    monkeypatch.setattr(copies, "download", slowly)
+    monkeypatch.setattr(copies, "_AT_A_TIME", 1)
+    copy = store.local_copy(folder)
+    assert [(copy / name).read_text() for name in ("a", "b")] == ["3", "3"]
+    left[0] = 1000
+    write(1)
+    with pytest.raises(StoreError, match="s3://bucket/lab/store/pair: it changes faster than it can be fetched"):
+        store.local_copy(folder)
+
+
+def test_copies_that_nobody_asks_for_are_forgotten(s3):
+    store = Store.open(ADDRESS)
+    path, other = store.root / "a", store.root / "b"
+    kept = []
+    for generation in ("one", "two"):
+        write_text(path, generation)
+        kept.append(store.local_copy(path))
+    write_text(other, "x")
+    unused = store.local_copy(other)
+    for copy, seconds in ((kept[0], copies.REPLACED_S), (kept[1], copies.REPLACED_S), (unused, copies.UNUSED_S)):
+        then = time.time() - seconds - 60
+        os.utime(copy.parent, (then, then))
+    store.local_copy(path)  # asked for again
+    write_text(path, "three")
+    newest = store.local_copy(path)
+    assert [copy.exists() for copy in (*kept, newest, unused)] == [False, True, True, False]
+
+
+# --- nothing half ----------------------------------------------------------------------------------
+
+#: Replaces a checkpoint and a Zarr group, and tells before each object that it writes or removes.
+WRITER = """
+import sys, threading
+from phenodose.io import files, places
+from phenodose.store.store import Store
+
+def tell(function):
+    def told(*arguments, **more):
+        with one_at_a_time:
+            print("next", flush=True)
+            sys.stdin.readline()
+            return function(*arguments, **more)
+    return told
+
+one_at_a_time = threading.Lock()
+store = Store.open(sys.argv[1])
+places.upload = tell(places.upload)
+filesystem = store.root.fs
+filesystem.rm_file = tell(filesystem.rm_file)
+for folder, mark in (("checkpoint", "record.json"), ("group.zarr", "zarr.json")):
+    with files.written_aside(store.root / folder) as aside:
+        aside.mkdir()
+        for name in ("one", "two", mark):
+            (aside / name).write_text(sys.argv[2])
+print("done", flush=True)
+"""
+
+
+def test_a_killed_writer_leaves_no_half_product_that_is_taken_for_whole(s3):
+    store = Store.open(ADDRESS)
+
+    def write(text: str, steps: int) -> bool:
+        """Write both products, killed after some steps; True if it came to its end."""
+        command = [sys.executable, "-c", WRITER, ADDRESS, text]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            told = child.stdout.readline()
+            while told == "next\n" and steps:
+                steps -= 1
+                child.stdin.write("\n")
+                child.stdin.flush()
+                told = child.stdout.readline()
+            child.kill()
+            return told == "done\n"
+
+    def seen(folder: str, mark: str) -> set[str] | None:
+        copy = store.local_copy(store.root / folder)
+        if not (copy / mark).is_file():
+            return None
+        return {(copy / name).read_text() for name in ("one", "two", mark)}
+
+    assert write("old", 1000)
+    found = []
+    for steps in (1, 2, 6):
+        assert not write(f"new{steps}", steps)
+        found.append((seen("checkpoint", "record.json"), seen("group.zarr", "zarr.json")))
+    # Killed when the mark was gone, when only the mark was missing, and in the midst of the second product.
+    assert found == [(None, {"old"}), (None, {"old"}), ({"new6"}, None)]
+    with pytest.raises(CheckpointError, match=r"record\.json is missing"):
+        read_record(store.root / "nothing")
+    assert write("newest", 1000)
+    assert (seen("checkpoint", "record.json"), seen("group.zarr", "zarr.json")) == ({"newest"}, {"newest"})
+
+
+def test_a_large_object_is_uploaded_in_parts_and_whole(s3):
+    path = place(f"{ADDRESS}/large")
+    content = os.urandom(1 << 20) * 20
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
+    assert path.read_bytes() == content
+
+    def fail() -> None:
+        with written_aside(path) as aside:
+            aside.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.stat().st_size == len(content)
+    write_text(path, "")
+    assert path.read_bytes() == b""
+
+
+# --- locks -----------------------------------------------------------------------------------------
+
+
+def holder(store: Store, **facts: object) -> None:
+    content = {"host": "elsewhere", "pid": 7, "token": "x", "renewed": time.time()} | facts
+    (store.root / "lock").write_bytes(json.dumps(content).encode())
+
+
+def test_a_lock_in_a_bucket_holds_on_all_machines(s3):
+    store = Store.open(ADDRESS)
+    with store.locked(store.root / "lock", "taken by {}.".format):
+        assert "lock" in sizes(store.root)
+        with (
+            pytest.raises(BusyError, match="taken by another process"),
+            store.locked(store.root / "lock", "taken by {}.".format),
+        ):
+            pass
+    assert sizes(store.root) == {}
+    holder(store)
+    with (
+        pytest.raises(BusyError, match=r"taken by process 7 on elsewhere\. A lock that is left over gives way"),
+        store.locked(store.root / "lock", "taken by {}.".format),
+    ):
+        pass
+    holder(store, renewed=time.time() - 600)
+    with store.locked(store.root / "lock", "taken by {}.".format):
+        assert json.loads((store.root / "lock").read_bytes())["pid"] == os.getpid()
+
+
+def test_who_waits_gets_the_lock_when_it_is_free(s3):
+    store = Store.open(ADDRESS)
+    holder(store)
+    looked = []
+
+    def free(method: str, name: str) -> None:
+        if method == "GET" and name.endswith("/lock"):
+            looked.append(name)
+            if len(looked) == 2:
+                s3.before = None
+                (store.root / "lock").unlink()
+
+    s3.before = free
+    with store.locked(store.root / "lock", "taken by {}.".format, wait_seconds=30):
+        assert len(looked) == 2
+
+
+# --- what the user can mend ------------------------------------------------------------------------
+
+
+def complaint(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as left:
+        main([*arguments])
+    assert left.value.code == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_a_bucket_that_is_not_there_is_told(s3, capsys):
+    for arguments in (["screen", "list"], ["sql", "SHOW TABLES"], ["report", "S1"], ["run", "S1"]):
+        told = complaint(capsys, *arguments, "--store", "s3://nosuchbucket/store")
+        assert told.startswith("phenodose: s3://nosuchbucket/store: The specified bucket does not exist; check the ")
+
+
+# Forgotten clients are collected with their sessions open; the library has no way to close them from here.
+@pytest.mark.filterwarnings("ignore:Unclosed client session:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+def test_no_access_and_no_server_are_told(s3, capsys, monkeypatch):
+    s3.denies = True
+    assert "Access Denied; check the address, the credentials" in complaint(
+        capsys, "screen", "list", "--store", ADDRESS
+    )
+    s3.denies = False
+    filesystem = type(place(ADDRESS).fs)  # type: ignore[attr-defined]
+    try:
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        filesystem.clear_instance_cache()
+        told = complaint(capsys, "sql", "SELECT 1", "--store", ADDRESS)
+        assert "Could not connect to the endpoint URL" in told
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        filesystem.clear_instance_cache()
+        assert "Unable to locate credentials; check" in complaint(capsys, "sql", "SELECT 1", "--store", ADDRESS)
+    finally:
+        filesystem.clear_instance_cache()
+        gc.collect()
+
+
+def test_a_server_that_fails_later_is_told(s3, capsys):
+    Store.open(ADDRESS).register("S1", Path("/raw/S1"))
+
+    def deny(method: str, name: str) -> None:
+        s3.denies = name.endswith("source.json")
+
+    s3.before = deny
+    told = complaint(capsys, "screen", "list", "--store", ADDRESS)
+    assert re.match("phenodose: the store: (Access Denied|Forbidden); check the address", told)
+
+
+def test_an_address_of_no_object_store_is_refused():
+    with pytest.raises(InputError, match="give the path of a folder, or an address such as s3://bucket/prefix"):
+        Store.open("file:///tmp/store")
+    with pytest.raises(StoreError, match="nosuch://x: such addresses cannot be used"):
+        Store.open("nosuch://x")
