@@ -22,6 +22,7 @@ import dagster as dg
 
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.io.files import hash_file, hash_json
+from phenodose.pipeline.reference_samples import REFERENCE_NAMES
 from phenodose.plugins import REFERENCE, choose_reader, registry
 from phenodose.settings.screen import Screen
 from phenodose.settings.site import read_plugin_limits, read_site
@@ -34,8 +35,6 @@ _VERSION_TAG, _OWN_TAG = "dagster/data_version", "dagster/data_version_is_user_p
 KnownVersions = Mapping[tuple[dg.AssetKey, str], str]
 #: A file that was written just now may be written again within one step of the file system's clock.
 _SETTLED_NS = 2_000_000_000
-#: Reference samples of all screens of a store, the first that is there.
-REFERENCE_NAMES = ("reference_samples.csv", "reference_samples.xlsx", "reference_samples.tsv")
 
 log = logging.getLogger("phenodose_assets")
 

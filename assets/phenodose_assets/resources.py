@@ -65,6 +65,7 @@ class StepEvent:
         seconds: time the step took; 0 while it runs.
         mendable: for a failed step, whether the user can mend it.
         details: for a failed step that is a bug, the lines that say where.
+        notes: for a made step, a sentence on everything that was left out, shared or doubtful.
     """
 
     asset: str
@@ -75,6 +76,7 @@ class StepEvent:
     seconds: float = 0.0
     mendable: bool = True
     details: str = ""
+    notes: tuple[str, ...] = ()
 
 
 #: Hears the steps of a run in the same process; the command line shows them.

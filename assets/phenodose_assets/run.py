@@ -63,6 +63,7 @@ class RunOutcome:
         made: assets that were made, in the order of the pipeline.
         skipped: reason why an asset was not made, by asset.
         failed: fault of every asset that failed.
+        notes: sentences on what was left out, shared or doubtful, in the order of the pipeline.
         seconds: time the run took.
     """
 
@@ -71,6 +72,7 @@ class RunOutcome:
     made: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     failed: dict[str, StepFault] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -277,6 +279,7 @@ def _execute(
             outcome.failed[asset.key] = broken[asset.node_name]
         elif event is not None and event.state == "made":
             outcome.made.append(asset.key)
+            outcome.notes.extend(note for note in event.notes if note not in outcome.notes)
         else:
             outcome.skipped[asset.key] = event.message if event is not None else _missing_upstream(asset, outcome)
     return outcome

@@ -311,6 +311,7 @@ QC = Table(
     "One row a quality figure with its threshold and verdict.",
     (
         _SCREEN,
+        _text("sample", "Sample whose wells the figure is of", required=False),
         _text("plate", "Plate name, or 'screen' for all plates together"),
         _text("readout", "Readout the figure is about"),
         _text("metric", "Name of the figure: zprime_robust, replicate_pearson, ..."),
@@ -321,7 +322,7 @@ QC = Table(
         _text("explanation", "The verdict in plain words"),
         *PROVENANCE,
     ),
-    ("screen", "plate", "readout", "metric"),
+    ("screen", "sample", "plate", "readout", "metric"),
 )
 
 EMBEDDINGS = Table(
@@ -388,6 +389,7 @@ RUNS = Table(
         _text("plugin_version", "Version of that plugin", required=False),
         _text("parameters", "Parameters, as JSON", required=False),
         _text("inputs", "Names and hashes of what was read, as JSON", required=False),
+        _text("notes", "Sentences on what was left out, shared or doubtful, as JSON", required=False),
     ),
     ("screen", "asset"),
 )

@@ -1,16 +1,15 @@
 """Asset checks: what is looked at in every product.
 
-Belongs here: the names of the checks, the schema check of written tables, quality figures as checks, and
-whether a figure stops what comes after. Does not belong here: computing quality figures
-(`phenodose.quality`) or their limits (`phenodose.quality.gates`).
+Belongs here: the names of the checks, the schema check of written tables, quality figures as checks. Does not belong
+here: computing quality figures, their limits, and whether one stops what comes after (`phenodose.quality`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from phenodose.pipeline.context import Context, Verdict
+from phenodose.pipeline.context import Verdict
 from phenodose.quality.metrics import Metric, metrics_of
 from phenodose.quality.metrics import Step as QualityStep
 from phenodose.store.store import Store
@@ -80,46 +79,21 @@ def quality_verdicts(qc: pd.DataFrame, limits: Limits) -> list[Verdict]:
     return [_quality_verdict(str(metric), rows, limits) for metric, rows in told.groupby("metric", sort=False)]
 
 
+def _places(some: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
+    """What each figure is of: its plate, and of several samples the sample."""
+    if len(rows["sample"].unique()) <= 1:
+        return [str(plate) for plate in some["plate"]]
+    return [f"{sample}, {plate}" for sample, plate in zip(some["sample"], some["plate"], strict=True)]
+
+
 def _quality_verdict(metric: str, rows: pd.DataFrame, limits: Limits) -> Verdict:
     bad = rows[rows["verdict"].isin(["warn", "fail"])]
     limit = limits.of[metric]
-    described = [f"{plate}: {text}" for plate, text in zip(bad["plate"], bad["explanation"], strict=True)]
-    metadata: dict[str, object] = {str(p): float(v) for p, v in zip(rows["plate"], rows["value"], strict=True)}
+    described = [f"{place}: {text}" for place, text in zip(_places(bad, rows), bad["explanation"], strict=True)]
+    metadata: dict[str, object] = {
+        place: float(value) for place, value in zip(_places(rows, rows), rows["value"], strict=True)
+    }
     metadata["limits"] = f"good {limit.good}, poor {limit.poor} ({limit.origin})"
     error = limit.block and bool((rows["verdict"] == "fail").any())
     text = " ".join(described) or " ".join(dict.fromkeys(rows["explanation"].astype(str)))
     return Verdict(metric, bad.empty, text, metadata, error)
-
-
-def quality_block(qc: pd.DataFrame, limits: Limits) -> str:
-    """Why the quality of a product stops what needs it; '' if it does not.
-
-    Args:
-        qc: rows of the table `qc`: readout, plate, metric, value.
-        limits: the limits that hold now, which may be others than those that judged the rows.
-    """
-    from phenodose.quality.gates import judge
-
-    told = []
-    rows: Iterable[Any] = qc[qc["metric"].isin(limits.blocking) & qc["value"].notna()].itertuples()
-    for row in rows:
-        judgement = judge(row.metric, row.value, limits)
-        if judgement.verdict == "fail":
-            limit = limits.of[row.metric]
-            told.append(
-                f"{row.readout}, {row.plate}: {row.metric} is {row.value:.3g}, {judgement.words} (limit {limit.poor:g})"
-            )
-    if not told:
-        return ""
-    origins = " and ".join(sorted({limits.of[metric].origin for metric in limits.blocking}))
-    return (
-        f"blocked by quality ({origins}): {'; '.join(told)}. Mend the data, mask the wells, or set block = false for "
-        "the figure."
-    )
-
-
-def stored_block(step: Context, part: str) -> str:
-    """Why the quality of a stored product stops what needs it; '' if it does not."""
-    if not step.limits.blocking:
-        return ""
-    return quality_block(step.store.read_table("qc", step.screen_id, part), step.limits)

@@ -37,7 +37,7 @@ from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
 from phenodose_assets.external import ExternalInput, settings_of
 from phenodose_assets.graph.checks import MADE, SCHEMA, schema_verdict
 from phenodose_assets.graph.config import Settings, config_class, said
-from phenodose_assets.graph.metadata import numbers
+from phenodose_assets.graph.metadata import markdown, numbers
 from phenodose_assets.graph.sub_steps import PARTS, sub_step_ops
 from phenodose_assets.networks import StepNetworks
 from phenodose_assets.partitions import screens
@@ -245,7 +245,7 @@ class ScreenAsset:
                     yield _check_result(schema)
                     raise TableError(schema.description)
             now = datetime.now(UTC)
-            record_step(step, started_at, now, product.plugin, product.inputs)
+            record_step(step, started_at, now, product.plugin, product.inputs, product.notes)
         except NotMade as reason:
             for table, part in drops:
                 step.store.drop_table_part(table, step.screen_id, part)
@@ -272,8 +272,12 @@ class ScreenAsset:
             yield dg.Output({"message": product.blocked, "error": "QualityBlock", "mendable": True}, "failure")
             listener(StepEvent(self.key, "failed", 0, 0, product.blocked, seconds, True))
             return
+        for note in product.notes:
+            context.log.warning(note)
         version = content_version(step, self.tables, product.inputs)
         shown = {**self._shown(context, product), **numbers({"seconds": seconds})}
+        if product.notes:
+            shown["notes"] = markdown("\n".join(f"- {note}" for note in product.notes))
         with warnings.catch_warnings():
             # Dagster calls versions of its own outputs a beta.
             warnings.simplefilter("ignore", dg.BetaWarning)
@@ -282,7 +286,7 @@ class ScreenAsset:
         for verdict in verdicts:
             yield _check_result(verdict)
         yield self._made_evaluation(step.screen_id, "made")
-        listener(StepEvent(self.key, "made", seconds=seconds))
+        listener(StepEvent(self.key, "made", seconds=seconds, notes=tuple(product.notes)))
 
     def _step(self, context: dg.OpExecutionContext, config: dg.Config) -> Context:
         listener, resource = context.resources.listener, context.resources.store

@@ -155,7 +155,7 @@ def command(
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
     from phenodose.errors import PluginError
-    from phenodose.pipeline.score_layout import Normalisation, score_layout
+    from phenodose.pipeline.score_layout import score_layout
     from phenodose.screens.layout import read_layout
 
     places = _places(out, curves_out, qc_out)
@@ -169,9 +169,11 @@ def command(
             _matrices(readouts),
             scorers,
             fit=fit,
-            normalisation=Normalisation(
-                by, negative or ("neg",), positive or ("pos",), rises_with, mask_uncontrolled=mask_uncontrolled
-            ),
+            by=by,
+            negative=negative,
+            positive=positive,
+            rises_with=rises_with,
+            mask_uncontrolled=mask_uncontrolled or None,
             per_replicate=per_replicate,
             bootstrap=bootstrap,
             intervals=intervals,

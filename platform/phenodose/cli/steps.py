@@ -146,12 +146,15 @@ def outcome_json(outcome: RunOutcome) -> dict[str, Any]:
         "made": outcome.made,
         "skipped": outcome.skipped,
         "failed": {asset: fault.message for asset, fault in outcome.failed.items()},
+        "notes": outcome.notes,
         "seconds": round(outcome.seconds, 3),
     }
 
 
 def print_outcome(outcome: RunOutcome) -> None:
-    """Print what was not made and why, and the sum."""
+    """Print what is to be noted, what was not made and why, and the sum."""
+    for note in outcome.notes:
+        click.echo(f"phenodose: note: {note}", err=True)
     by_reason: dict[str, list[str]] = {}
     for asset, reason in outcome.skipped.items():
         by_reason.setdefault(reason, []).append(asset)

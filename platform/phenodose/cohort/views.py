@@ -116,7 +116,7 @@ COHORT_Z_SCORES = View(
     """,
 )
 
-#: The interval is that of `phenodose.dose_response.combination`.
+#: Difference and interval are the rows of the scorers 'dc<scorer>' (`phenodose.dose_response.combination`).
 DRUG_COMBINATIONS = View(
     "drug_combinations",
     "One row a drug given with an add-on, readout and scorer: the pooled score with it, alone, and the difference.",
@@ -127,14 +127,14 @@ DRUG_COMBINATIONS = View(
         WHERE well_type = 'therapy' AND trim(coalesce(add_on, '')) <> ''
     )
     SELECT w.screen, w.sample, w.drug, w.add_on, c.readout, c.scorer, c.score AS combined_score,
-           m.score AS alone_score, c.score - m.score AS difference,
-           c.score - m.score - sqrt((c.score - c.lower) ** 2 + (m.upper - m.score) ** 2) AS lower,
-           c.score - m.score + sqrt((c.upper - c.score) ** 2 + (m.score - m.lower) ** 2) AS upper, c.unit
+           m.score AS alone_score, d.score AS difference, d.lower, d.upper, c.unit
     FROM combinations w
     JOIN scores c ON c.screen = w.screen AND c.drug = w.drug || ' + ' || w.add_on
     LEFT JOIN scores m ON m.screen = c.screen AND m.sample = c.sample AND m.readout = c.readout
         AND m.replicate = c.replicate AND m.scorer = c.scorer AND m.drug = w.drug
-    WHERE c.replicate = 'pooled' AND c.sample = w.sample AND coalesce(c.unit, '') <> 'nM'
+    JOIN scores d ON d.screen = c.screen AND d.sample = c.sample AND d.readout = c.readout
+        AND d.replicate = c.replicate AND d.scorer = 'dc' || c.scorer AND d.drug = c.drug
+    WHERE c.replicate = 'pooled' AND c.sample = w.sample
     """,
 )
 

@@ -6,6 +6,7 @@ product. Does not belong here: the provenance columns of the products themselves
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,12 @@ Inputs = Mapping[str, Any]
 
 
 def record_step(
-    step: Context, started_at: datetime, finished_at: datetime, plugin: Plugin | None, inputs: Inputs
+    step: Context,
+    started_at: datetime,
+    finished_at: datetime,
+    plugin: Plugin | None,
+    inputs: Inputs,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the step's row of the table `runs`; the row of an earlier run of the same asset is replaced."""
     row = {
@@ -41,6 +47,7 @@ def record_step(
         "plugin_version": plugin.version if plugin else None,
         "parameters": parameters_text(plugin.parameters.model_dump()) if plugin else None,
         "inputs": parameters_text(dict(inputs)) if inputs else None,
+        "notes": json.dumps(list(notes), ensure_ascii=False) if notes else None,
     }
     step.store.write_table("runs", step.screen_id, step.asset, TABLES["runs"].frame([row]))
 

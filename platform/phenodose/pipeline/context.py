@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.lineage.record import Inputs
+    from phenodose.pipeline.viability import Normalisation
     from phenodose.quality.gates import Limits
     from phenodose.viability.controls import Controls
-    from phenodose.viability.normalise import RisesWith
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
 AnyParameters = TypeVar("AnyParameters", bound=Parameters)
@@ -63,6 +63,7 @@ class Result:
         plugin: the plugin that ran, if one did.
         inputs: names and hashes of what was read.
         blocked: why nothing that needs the product may be made, though it is there; '' if all may.
+        notes: a sentence on everything that was left out, shared or doubtful.
     """
 
     show: Callable[[], Mapping[str, Any]]
@@ -70,6 +71,7 @@ class Result:
     plugin: Plugin | None = None
     inputs: Inputs = field(default_factory=dict)
     blocked: str = ""
+    notes: Sequence[str] = ()
 
 
 #: A network's job: what is asked, a progress listener, a log -> the answer; question and answer are JSON.
@@ -202,25 +204,48 @@ class Context:
             raise NotMade(f"screen {self.screen_id} has no wells in the store; materialize its asset `layout` first.")
         return wells
 
-    def controls(self, readout: type[Readout], name: str, wells: pd.DataFrame) -> Controls:
-        """The control wells of a readout: as screen.toml names them, else as the plugin does.
+    def block_of(self, part: str) -> str:
+        """Why the quality of a stored product stops what needs it; '' if it does not."""
+        if not self.limits.blocking:
+            return ""
+        from phenodose.quality.blocking import quality_block
+
+        return quality_block(self.store.read_table("qc", self.screen_id, part), self.limits)
+
+    def normalisation(self, readout: type[Readout], name: str) -> Normalisation:
+        """How a readout becomes viability: as screen.toml says, else as the plugin does.
 
         Args:
             readout: the plugin's class.
             name: readout name; a phase's name (`cnn_phase2`) falls back on the plugin's (`cnn`).
+        """
+        from phenodose.pipeline.viability import VIABILITY, Normalisation, ViabilityParameters
+
+        named = self.screen.controls.get(name) or self.screen.controls.get(readout.name)
+        asked = (
+            self.settings_of(VIABILITY, ViabilityParameters) if VIABILITY in self.settings else ViabilityParameters()
+        )
+        return Normalisation.of_readout(
+            readout,
+            asked.normalise_by,
+            named.negative if named else (),
+            named.positive if named else (),
+            named.rises_with if named else None,
+            asked.mask_uncontrolled,
+        )
+
+    def controls(self, readout: type[Readout], name: str, wells: pd.DataFrame) -> Controls:
+        """The control wells of a readout among all wells of the screen.
+
+        Args:
+            readout: the plugin's class.
+            name: readout name, as for `normalisation`.
             wells: from `wells`.
         """
         from phenodose.viability.controls import choose_controls
 
-        named = self.screen.controls.get(name) or self.screen.controls.get(readout.name)
-        negative = named.negative if named and named.negative else readout.negative_controls
-        positive = named.positive if named and named.positive else readout.positive_controls
-        return choose_controls(wells, negative, positive, f"screen {self.screen_id}, readout {name}")
-
-    def rises_with(self, readout: type[Readout], name: str) -> RisesWith | None:
-        """What a larger raw value of a readout means: as screen.toml says, else as the plugin does."""
-        named = self.screen.controls.get(name) or self.screen.controls.get(readout.name)
-        return (named.rises_with if named else None) or readout.rises_with
+        n = self.normalisation(readout, name)
+        return choose_controls(wells, n.negative, n.positive, f"screen {self.screen_id}, readout {name}")
 
 
 @dataclass(frozen=True)

@@ -1,130 +1,157 @@
-"""Features of the phase that all screens of a control experiment share.
+"""Maps of the wells of a screen by what a network sees in them.
 
-Belongs here: running that phase over a screen's wells, keeping what it says, and finding what it says of the control
-experiment's. Does not belong here: placing the wells (`embeddings` and the embedder plugins).
-
-The network is asked as its record says it was trained, whatever the screen's own parameters are, so that the features
-of all screens are made in one way.
+Belongs here: which features an embedder is given, and what its rows say of the wells. Does not belong here: which
+wells go on the map (`phenodose.pipeline.wells_on_map`), the embedders (plugins), and the features that screens share
+(`embeddings`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
-from phenodose.io.files import written_aside
-from phenodose.names import plate_key
-from phenodose.pipeline.context import Context
-from phenodose.plugins import Phase, StagedReadout, WellFeatures
-from phenodose.store.checkpoints import Checkpoint, checkpoint_of
-from phenodose_assets.assets.viability import inferred
+from phenodose.pipeline.viability import viability_key
+from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, StagedReadout
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: Attribute of the stored features: hash of the weights that made them.
-_MADE_BY = "checkpoint"
+    from phenodose.pipeline.context import Context
+
+#: What a row tells of its well, so that one SELECT makes the picture.
+_OF_WELL = ("plate", "well", "sample", "well_type", "treatment", "concentration_nM", "replicate", "add_on")
 
 
 @dataclass(frozen=True)
-class SeenWells:
-    """What the shared phase says of the wells of one screen.
+class ScreenEmbedding:
+    """The map of a screen, as it stands in the store.
 
     Attributes:
-        readout: name that the features are kept under, such as 'cnn_phase1'.
-        checkpoint: the shared phase.
-        rows: wells with images, by plate key and name -> row of `wells`.
-        wells: features and controls.
+        rows: rows of the table `embeddings`.
+        plugin: the embedder.
+        inputs: names and hashes of what it was made from.
     """
 
-    readout: str
-    checkpoint: Checkpoint
-    rows: Mapping[tuple[str, str], int]
-    wells: WellFeatures
-
-    def of(self, wells: pd.DataFrame) -> tuple[WellFeatures, pd.DataFrame]:
-        """Features of those of some wells that have an image, and these wells' rows in the same order."""
-        rows = [self.rows.get((plate_key(p), w), -1) for p, w in zip(wells["plate"], wells["well"], strict=True)]
-        chosen = [row for row in rows if row >= 0]
-        seen = WellFeatures(self.wells.features[chosen], self.wells.negative[chosen], self.wells.positive[chosen])
-        return seen, wells[[row >= 0 for row in rows]].reset_index(drop=True)
+    rows: pd.DataFrame
+    plugin: AnyEmbedder
+    inputs: dict[str, Any]
 
 
-def screen_features(step: Context, readout: type[StagedReadout], phase: Phase) -> SeenWells:
-    """Run the shared phase over the wells of a screen and keep the features beside the screen's tensors.
+def embedding_key(embedder: str) -> str:
+    """Asset key of an embedder's map, also the part of the table that holds it."""
+    return f"embedding/{embedder}"
+
+
+def make_embedding(step: Context, embedder: type[Embedder], readouts: tuple[str, ...]) -> ScreenEmbedding:
+    """Place the wells of a screen by the features of one of its readouts, and write the rows.
+
+    Args:
+        step: screen, store and parameters.
+        embedder: the plugin's class.
+        readouts: readouts with features, the most wanted first.
 
     Raises:
-        NotMade: the screen has not adopted the phase.
+        NotMade: the screen has none of the readouts.
     """
-    import numpy as np
+    from phenodose.pipeline.wells_on_map import wells_on_map
 
-    from phenodose.learning.checkpoint import read_record
-    from phenodose.plates.tensors import open_tensors
-
-    checkpoint = checkpoint_of(step.store, step.screen_id, readout.name, phase.name)
-    place = step.store.local_copy(step.store.tensor_path(step.screen_id))
-    tensors = open_tensors(place)
-    as_trained = readout(read_record(checkpoint.folder).parameters)
-    found = inferred(step, as_trained, checkpoint.folder, place, tensors)
-    names = [str(name) for name in tensors["well"].to_numpy()]
+    readout, checkpoint = _readout_with_features(readouts, step)
     wells = step.wells()
-    controls = step.controls(readout, readout.name, wells)
-    kinds = {
-        (plate_key(plate), well): (bool(negative), bool(positive))
-        for plate, well, negative, positive in zip(
-            wells["plate"], wells["well"], controls.negative, controls.positive, strict=True
-        )
+    features, wells = _features_of(step, readout, wells[wells_on_map(wells)])
+    plugin = step.create(embedder)
+    places = plugin.embed(features)
+    made = {
+        "readout": readout,
+        "n_components": plugin.n_components(features),
+        "space": f"{step.asset} of {step.screen_id}",
     }
-    keys = [(plate_key(plate), well) for plate, well in (name.split("/", 1) for name in names)]
-    of_control = np.array([kinds.get(key, (False, False)) for key in keys], dtype=bool).reshape(-1, 2)
-    seen = SeenWells(
-        f"{readout.name}_{phase.name}",
-        checkpoint,
-        {key: row for row, key in enumerate(keys)},
-        WellFeatures(found.features, of_control[:, 0], of_control[:, 1]),
-    )
-    _write(step, seen, names, found.raw)
-    return seen
+    return _written(step, plugin, wells, places, checkpoint, made)
 
 
-def reference_features(step: Context, seen: SeenWells) -> WellFeatures:
-    """What the same network says of the wells of the control experiment that it was trained on.
+def make_shared_embedding(
+    step: Context, embedder: type[ReferenceEmbedder], readout: type[StagedReadout], phase: Phase
+) -> ScreenEmbedding:
+    """Place the wells of a screen on the map of the control experiment, and write the rows.
+
+    Args:
+        step: screen, store and parameters.
+        embedder: the plugin's class.
+        readout: the staged readout.
+        phase: its phase that screens share.
 
     Raises:
-        NotMade: the control experiment has not kept its features, or those of another network.
+        NotMade: the screen has not adopted the phase, or the control experiment has not kept its features.
     """
-    import xarray as xr
+    from phenodose.io.files import hash_json
+    from phenodose.pipeline.embeddings import reference_features, screen_features
+    from phenodose.pipeline.wells_on_map import wells_on_map
 
-    trained_on = seen.checkpoint.trained_on
-    if trained_on == step.screen_id:
-        return seen.wells
-    path = step.store.local_copy(step.store.feature_path(trained_on, seen.readout))
-    remedy = f"materialize `{step.asset}` of {trained_on} first."
-    if not (path / "zarr.json").is_file():
-        raise NotMade(f"the control experiment {trained_on} has not placed its own wells; {remedy}")
-    stored = xr.open_zarr(path, consolidated=False, chunks=None)
-    if stored.attrs.get(_MADE_BY) != seen.checkpoint.weights_hash:
-        raise NotMade(f"the features of the control experiment {trained_on} are those of an older network; {remedy}")
-    negative, positive = (stored[name].to_numpy().astype(bool) for name in ("negative", "positive"))
-    return WellFeatures(stored["features"].to_numpy(), negative, positive)
+    seen = screen_features(step, readout, phase)
+    reference = reference_features(step, seen)
+    plugin = step.create(embedder)
+    wells = step.wells()
+    wells = wells[wells_on_map(wells)]
+    features, wells = seen.of(wells)
+    places = plugin.embed_on(reference, features)
+    # Whatever decides the axes: screens that agree in it lie on one map.
+    axes = [seen.checkpoint.weights_hash, plugin.name, plugin.version, plugin.parameters.model_dump(mode="json")]
+    made = {"readout": seen.readout, "n_components": 2, "space": hash_json(axes)[:16]}
+    return _written(step, plugin, wells, places, seen.checkpoint.weights_hash, made)
 
 
-def _write(step: Context, seen: SeenWells, names: list[str], raw: np.ndarray) -> None:
-    import numpy as np
-    import xarray as xr
-
-    data = xr.Dataset(
-        {
-            "features": (("well", "feature"), seen.wells.features),
-            "raw": ("well", raw),
-            "negative": ("well", seen.wells.negative),
-            "positive": ("well", seen.wells.positive),
-        },
-        coords={"well": ("well", np.array(names, dtype=object))},
-        attrs={_MADE_BY: seen.checkpoint.weights_hash},
+def _written(
+    step: Context,
+    plugin: AnyEmbedder,
+    wells: pd.DataFrame,
+    places: np.ndarray,
+    checkpoint: str,
+    made: Mapping[str, Any],
+) -> ScreenEmbedding:
+    """Write the rows of a map."""
+    drugs = step.store.read_table("drugs", step.screen_id)
+    class_of = dict(zip(drugs["drug"], drugs["drug_class"], strict=True))
+    drug = wells["treatment"].where(wells["well_type"] == "therapy")
+    rows = wells[list(_OF_WELL)].assign(
+        screen=step.screen_id,
+        embedder=plugin.name,
+        x=places[:, 0],
+        y=places[:, 1],
+        drug_class=drug.map(class_of),
+        **made,
     )
-    with written_aside(step.store.feature_path(step.screen_id, seen.readout)) as aside:
-        data.to_zarr(aside, zarr_format=3, consolidated=False)
+    rows = step.provenance(plugin, checkpoint).stamp(rows)
+    step.store.write_table("embeddings", step.screen_id, embedding_key(plugin.name), rows)
+    return ScreenEmbedding(rows, plugin, {"features": made["readout"], "checkpoint": checkpoint})
+
+
+def _readout_with_features(readouts: tuple[str, ...], step: Context) -> tuple[str, str]:
+    """The first of these readouts that the screen has, and the hash of its network's weights.
+
+    Raises:
+        NotMade: the screen has none of them.
+    """
+    for readout in readouts:
+        rows = step.store.read_table("viability", step.screen_id, viability_key(readout))
+        features = step.store.local_copy(step.store.feature_path(step.screen_id, readout))
+        if len(rows) and (features / "zarr.json").is_file():
+            return readout, str(rows["checkpoint"].iloc[0])
+    raise NotMade(f"{step.screen_id} has no network features; materialize one of its assets {_listed(readouts)} first.")
+
+
+def _listed(readouts: tuple[str, ...]) -> str:
+    return ", ".join(f"`{viability_key(readout)}`" for readout in readouts)
+
+
+def _features_of(step: Context, readout: str, wells: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Features (well, feature) of the wells that have an image, and those wells' rows in the same order."""
+    import xarray as xr
+
+    path = step.store.local_copy(step.store.feature_path(step.screen_id, readout))
+    stored = xr.open_zarr(path, consolidated=False, chunks=None)
+    position = {str(name): place for place, name in enumerate(stored["well"].to_numpy())}
+    places = [position.get(f"{plate}/{well}", -1) for plate, well in zip(wells["plate"], wells["well"], strict=True)]
+    imaged = wells[[place >= 0 for place in places]]
+    return stored["features"].to_numpy()[[place for place in places if place >= 0]], imaged.reset_index(drop=True)

@@ -1,8 +1,7 @@
 """From a layout and its readouts to scores, curves and quality figures, without a store.
 
 Belongs here: the order of the steps for a whole layout, and the tables the command `score` writes. Does not
-belong here: any of the steps (`phenodose.screens`, `viability`, `quality`, `dose_response`), files, the
-asset graph (which calls the same steps one by one).
+belong here: any of the steps, which the asset graph calls too (`phenodose.pipeline.viability`, `curves`, `scores`).
 """
 
 from __future__ import annotations
@@ -13,23 +12,21 @@ from typing import Any
 
 import pandas as pd
 
-from phenodose.dose_response.combination import PREFIX, combination_differences
+from phenodose.dose_response.combination import PREFIX
 from phenodose.dose_response.curves import CurveBatch
-from phenodose.dose_response.fit import FitName, IntervalName, fit_curves
-from phenodose.dose_response.points import curve_points
-from phenodose.dose_response.scoring import score_with_all
+from phenodose.dose_response.fit import FitName, IntervalName
 from phenodose.errors import Faults, InputError, NotMade, PluginError
 from phenodose.io.parallel import in_processes, usable_cores
-from phenodose.plugins import Scorer, registry
+from phenodose.pipeline.curves import CurveParameters, curves_of
+from phenodose.pipeline.scores import scores_of, why_no_scores
+from phenodose.pipeline.viability import Normalisation, viability_of
+from phenodose.plugins import Readout, Scorer, StagedReadout, registry
 from phenodose.progress import Progress
-from phenodose.quality.report import curve_qc_rows, qc_rows
-from phenodose.quality.wells import checked_viability
 from phenodose.sandbox.plugin_process import is_sandboxed, renew, shared_sandbox
 from phenodose.screens.layout import Layout
 from phenodose.screens.matrices import match_to_layout
 from phenodose.tables import CURVE_FIT_COLUMNS
-from phenodose.viability.controls import choose_controls
-from phenodose.viability.normalise import Grouping, RisesWith, falls_with_viability, refuse_lost_drugs
+from phenodose.viability.normalise import Grouping, RisesWith
 
 #: Stands in the column readout where nothing says what was measured.
 READOUT = "readout"
@@ -44,30 +41,6 @@ SCORE_COLUMNS = (
 _FIRST = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "objective", "status")
 CURVE_COLUMNS = ("sample", "drug", *_FIRST, *(name for name in CURVE_FIT_COLUMNS if name not in _FIRST))
 QC_COLUMNS = ("sample", "plate", "metric", "value", "threshold", "verdict", "explanation")
-
-_FALLS = (
-    "sample {sample}: the positive controls have the larger raw values, so these were taken to rise with cell death; "
-    "say so with --rises-with death, or look for swapped controls in the layout."
-)
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """How raw values become viability.
-
-    Attributes:
-        by: group whose controls viability is relative to.
-        negative: names of the control of viability 1, by well type or treatment, most wanted first.
-        positive: names of the control of viability 0, likewise.
-        rises_with: what a larger raw value means; None takes what the controls say.
-        mask_uncontrolled: leave out the wells of groups without usable controls, instead of refusing.
-    """
-
-    by: Grouping = "plate"
-    negative: Sequence[str] = ("neg",)
-    positive: Sequence[str] = ("pos",)
-    rises_with: RisesWith | None = None
-    mask_uncontrolled: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,24 +65,22 @@ class Scored:
 
 @dataclass(frozen=True)
 class _Task:
-    """What one sample has of one readout."""
+    """What one sample has of one readout, with the figures and notes of its viability."""
 
     sample: str
     readout: str
     wells: pd.DataFrame
     viability: pd.DataFrame
+    qc: pd.DataFrame
+    notes: list[str]
 
 
 @dataclass(frozen=True)
 class _Settings:
     """What is the same for all tasks; see `score_layout`."""
 
-    fit: FitName
+    curves: CurveParameters
     per_replicate: bool
-    bootstrap: int
-    intervals: IntervalName
-    seed: int
-    tell_falling: bool
     scorers: Sequence[Scorer]
     optional: Sequence[Scorer]
 
@@ -120,7 +91,11 @@ def score_layout(
     scorers: Sequence[Scorer],
     *,
     fit: FitName = "robust",
-    normalisation: Normalisation = Normalisation(),
+    by: Grouping = "plate",
+    negative: Sequence[str] = (),
+    positive: Sequence[str] = (),
+    rises_with: RisesWith | None = None,
+    mask_uncontrolled: bool | None = None,
     per_replicate: bool = False,
     bootstrap: int = 200,
     intervals: IntervalName = "posterior",
@@ -130,6 +105,9 @@ def score_layout(
     listener: Progress | None = None,
 ) -> Scored:
     """Normalise, fit and score every sample and readout of a layout.
+
+    The steps, and so the numbers and notes, are those of the asset graph. A readout that has the name of an installed
+    one takes its controls, and what its numbers rise with, unless they are named.
 
     Where a drug was given alone and with an add-on, rows of the scorers 'dc<scorer>' give the difference.
 
@@ -141,7 +119,13 @@ def score_layout(
             the layout itself.
         scorers: what to score with.
         fit: 'robust' or 'nplr'.
-        normalisation: the controls, and what viability is relative to.
+        by: group whose controls viability is relative to.
+        negative: names of the control of viability 1, by well type or treatment, most wanted first; by default those
+            of the readout, or neg.
+        positive: names of the control of viability 0, likewise; by default those of the readout, or pos.
+        rises_with: what a larger raw value means; by default what the readout or else the controls say.
+        mask_uncontrolled: leave out the drug wells of groups without usable controls, instead of refusing; by default
+            as the readout says, or refuse.
         per_replicate: add rows for each replicate by itself.
         bootstrap: draws for the intervals of the scores; 0 for none.
         intervals: what the draws are, 'posterior' or 'bootstrap' (`fit_curves`).
@@ -159,29 +143,25 @@ def score_layout(
         raise InputError(
             f"{layout.path}: there are no therapy wells; set WellType to therapy for the wells with drugs."
         )
-    controls_of = str(layout.path)
-    n = normalisation
-    choose_controls(layout.frame, n.negative, n.positive, controls_of)
-    faults = Faults(controls_of)
     named = isinstance(matrices, Mapping)
     by_readout = matrices if isinstance(matrices, Mapping) else {READOUT: matrices}
+    faults = Faults(str(layout.path))
     tasks: list[_Task] = []
     for readout, values in by_readout.items():
-        for sample, wells, raw in _samples(layout, values):
+        plugin = _installed(readout) if named else None
+        normalisation = Normalisation.of_readout(plugin, by, negative, positive, rises_with, mask_uncontrolled)
+        for wells, raw in _screens(layout, values):
             try:
-                controls = choose_controls(wells, n.negative, n.positive, f"sample {sample}")
-                viability = checked_viability(raw, wells, controls, n.by, rises_with=n.rises_with)
-                viability = viability.assign(readout=readout)
-                if not n.mask_uncontrolled:
-                    refuse_lost_drugs(viability, wells, controls, n.by)
+                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), f"readout {readout}, " * named)
             except InputError as error:
-                told = str(error) if str(error).startswith("sample ") else f"sample {sample}: {error}"
+                told = str(error).removeprefix(f"{layout.path}: ")
                 faults.add(f"readout {readout}, {told}" if named else told)
-                continue
-            tasks.append(_Task(sample, readout, wells, viability))
     faults.raise_if_any()
     settings = _Settings(
-        fit, per_replicate, bootstrap, intervals, seed, n.rises_with is None, tuple(scorers), tuple(optional)
+        CurveParameters(fit=fit, bootstrap=bootstrap, intervals=intervals, seed=seed),
+        per_replicate,
+        tuple(scorers),
+        tuple(optional),
     )
     parts: list[Scored] = []
     many = len(tasks) >= MANY_TASKS
@@ -191,14 +171,37 @@ def score_layout(
         parts.append(part)
         if listener is not None and many:
             listener(len(parts), len(tasks), tasks[len(parts) - 1].sample)
-    if named:
-        parts = [
-            replace(part, notes=[f"readout {task.readout}, {note}" for note in part.notes])
-            for part, task in zip(parts, tasks, strict=True)
-        ]
     names = [scorer.name for scorer in (*scorers, *optional)]
     last = [*(["readout"] if named else []), *(["replicate"] if per_replicate else [])]
     return _joined(parts, [*names, *(PREFIX + name for name in names)], list(by_readout), last)
+
+
+def _installed(readout: str) -> type[Readout] | None:
+    """The installed readout of that name, or that has a phase of that name."""
+    for name, plugin in registry().usable("readout").items():
+        if name == readout or (issubclass(plugin, StagedReadout) and readout in plugin.readout_names()):
+            found: type[Readout] = plugin
+            return found
+    return None
+
+
+def _tasks(
+    readout: str, wells: pd.DataFrame, raw: pd.DataFrame, normalisation: Normalisation, what: str, prefix: str
+) -> Iterator[_Task]:
+    """What every sample has of a readout."""
+    found = viability_of(raw, wells, readout, normalisation, what=what)
+    for sample in sorted(wells["sample"].unique()):
+        own = (wells["sample"] == sample).to_numpy()
+        if not (wells.loc[own, "well_type"] == "therapy").any():
+            continue
+        yield _Task(
+            sample,
+            readout,
+            wells[own].reset_index(drop=True),
+            found.viability[own].reset_index(drop=True),
+            found.qc[found.qc["sample"] == sample],
+            [prefix + note for note in found.notes if note.startswith(f"sample {sample}: ")],
+        )
 
 
 def _score_tasks(tasks: Sequence[_Task], settings: _Settings, workers: int) -> Iterator[Scored]:
@@ -229,32 +232,18 @@ def _score_elsewhere(work: tuple[_Task, _Settings, list[list[tuple[str, dict[str
 
 def _score_task(task: _Task, settings: _Settings) -> Scored:
     """Fit and score one readout of one sample."""
-    wells, viability = task.wells, task.viability
-    fitted = fit_curves(
-        curve_points(viability, wells, settings.per_replicate),
-        fit=settings.fit,
-        bootstrap=settings.bootstrap,
-        seed=settings.seed,
-        intervals=settings.intervals,
-        noise="batch",
-    )
-    curves = fitted.select(fitted.n_points > 0)
-    scores, left_out, faults = _score(curves, settings.scorers, settings.optional)
-    if len(scores):
-        scores = pd.concat([scores, combination_differences(scores, wells)], ignore_index=True)
-    singly = fitted if settings.per_replicate else fit_curves(curve_points(viability, wells), fit=settings.fit)
-    figures = [qc_rows(viability, wells, task.readout), curve_qc_rows(viability, wells, singly, task.readout)]
-    qc = pd.concat(figures, ignore_index=True).assign(sample=task.sample)
-    notes = [*_notes(task.sample, viability, wells, fitted), *left_out]
-    if settings.tell_falling and falls_with_viability(viability):
-        notes.append(_FALLS.format(sample=task.sample))
-    return Scored(scores, curves.to_frame(), qc, notes, faults)
+    fitted = curves_of(task.viability, task.wells, task.readout, settings.curves, None, settings.per_replicate)
+    curves = fitted.batch.select(fitted.batch.n_points > 0)
+    scores, left_out, faults = _score(curves, task.wells, settings.scorers, settings.optional)
+    prefix = "" if task.readout == READOUT else f"readout {task.readout}, "
+    notes = [*task.notes, *(prefix + note for note in [*fitted.notes, *left_out])]
+    return Scored(scores, curves.to_frame(), pd.concat([task.qc, fitted.qc], ignore_index=True), notes, faults)
 
 
-def _samples(layout: Layout, matrices: pd.DataFrame | None) -> list[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """Name, wells and raw readings (plate, row, column, raw) of every sample.
+def _screens(layout: Layout, matrices: pd.DataFrame | None) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Wells and raw readings (plate, row, column, raw) of everything that was read with this layout.
 
-    The layout names the sample if it can; matrices of several samples on one layout are named by their files.
+    The layout names the samples if it can; matrices of several samples on one layout are named by their files.
     """
     frame = layout.frame
     if matrices is None:
@@ -263,62 +252,46 @@ def _samples(layout: Layout, matrices: pd.DataFrame | None) -> list[tuple[str, p
                 f"{layout.path}: has no readouts; fill its column Readout, or give the plate-reader files (--readouts)."
             )
         raw = frame[["plate", "row", "column"]].assign(raw=frame["readout"])
-        by_name = {sample: frame["sample"] == sample for sample in layout.samples}
-        if not by_name:
-            return [(layout.path.stem, frame.assign(sample=layout.path.stem), raw)]
-        return [(name, frame[wells].reset_index(drop=True), raw[wells]) for name, wells in by_name.items()]
+        return [(frame if layout.samples else frame.assign(sample=layout.path.stem), raw)]
     matched = match_to_layout(matrices, layout).rename(columns={"value": "raw"})
     names = list(dict.fromkeys(matched["sample"]))
     if len(names) == 1 and layout.samples:
-        found = []
-        for sample in layout.samples:
-            wells = frame[frame["sample"] == sample].reset_index(drop=True)
-            found.append((sample, wells, matched[matched["plate"].isin(wells["plate"])]))
-        return found
-    return [(name, frame.assign(sample=name), matched[matched["sample"] == name]) for name in names]
+        return [(frame, matched)]
+    return [(frame.assign(sample=name), matched[matched["sample"] == name]) for name in names]
 
 
 def _score(
-    curves: CurveBatch, scorers: Sequence[Scorer], optional: Sequence[Scorer]
+    curves: CurveBatch, wells: pd.DataFrame, scorers: Sequence[Scorer], optional: Sequence[Scorer]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """The rows of all scorers, a note on each optional one that cannot score, and a sentence on each faulty one."""
-    able: list[Scorer] = list(scorers)
+    """The rows of all scorers, a note on each that cannot score, and a sentence on each faulty one."""
+    able: list[Scorer] = []
     notes: list[str] = []
     faults: list[str] = []
-    for scorer in optional:
+    for scorer in (*scorers, *optional):
         try:
-            scorer.score(curves)
+            renew(scorer)
+            if reason := why_no_scores(curves, scorer):
+                notes.append(f"no scores {scorer.name}: {reason}")
         except NotMade as reason:
+            if scorer in scorers:
+                raise
             notes.append(f"no scores {scorer.name}: {reason}")
         except PluginError as error:
             faults.append(str(error))
         else:
             able.append(scorer)
-    apart = [scorer for scorer in able if is_sandboxed(scorer)]
-    here = [scorer for scorer in able if scorer not in apart]
-    tables = score_with_all(curves, here) if here else []
-    for scorer in apart:
-        try:
-            renew(scorer)
-            tables += score_with_all(curves, [scorer])
-        except PluginError as error:
-            faults.append(str(error))
+    here = [scorer for scorer in able if not is_sandboxed(scorer)]
+    tables = scores_of(curves, wells, here) if here else []
+    for scorer in able:
+        if is_sandboxed(scorer):
+            try:
+                renew(scorer)
+                tables += scores_of(curves, wells, [scorer])
+            except PluginError as error:
+                faults.append(str(error))
     if not tables:
         return pd.DataFrame(columns=[*curves.keys.columns, *SCORE_COLUMNS[2:]]), notes, faults
     return pd.concat(tables, ignore_index=True), notes, faults
-
-
-def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch) -> list[str]:
-    """What was left out, a sentence a reason, where it concerns wells with drugs."""
-    therapy = (wells["well_type"] == "therapy").to_numpy()
-    reasons = viability.loc[therapy & viability["masked"].to_numpy(), "mask_reason"].value_counts()
-    notes = [f"sample {sample}: {count} therapy wells left out: {reason}." for reason, count in reasons.items()]
-    flags = viability.loc[therapy, "flag"].value_counts()
-    if len(flags):
-        told = ", ".join(f"{count} {flag}" for flag, count in flags.items())
-        notes.append(f"sample {sample}: {flags.sum()} therapy wells look doubtful ({told}); they count all the same.")
-    lost = sorted(curves.keys.loc[(curves.n_points == 0) & (curves.keys["replicate"] == "pooled"), "drug"])
-    return [*notes, f"sample {sample}: no well with a value for {', '.join(lost)}."] if lost else notes
 
 
 def _joined(

@@ -39,6 +39,8 @@ class Readout(Plugin):
     #: What a larger raw number means; None if that differs between assays: then the controls say it.
     #: Viability is the same either way; plates whose controls contradict are masked.
     rises_with: ClassVar[Literal["viability", "death"] | None] = None
+    #: Whether drug wells without usable controls are left out with a note; else the whole readout is refused.
+    mask_uncontrolled: ClassVar[bool] = False
 
 
 class PlateReaderReadout(Readout):
@@ -67,6 +69,8 @@ class ImageReadout(Readout):
     """A number a well computed from the OME-Zarr plates by classical means."""
 
     positive_controls: ClassVar[tuple[str, ...]] = ("STS", "Staurosporine", "pos")
+    #: One spoilt plate does not stop the others, which cannot be filmed again.
+    mask_uncontrolled: ClassVar[bool] = True
 
     @abstractmethod
     def measure(self, plate: Plate) -> pd.DataFrame:
@@ -82,6 +86,8 @@ class StagedReadout(Readout):
 
     positive_controls: ClassVar[tuple[str, ...]] = ("STS", "Staurosporine", "pos")
     rises_with = "viability"
+    #: As for readouts of images by classical means.
+    mask_uncontrolled: ClassVar[bool] = True
     #: The phases in order of training.
     phases: ClassVar[tuple[Phase, ...]]
 

@@ -33,29 +33,9 @@ def reference_cohort(data: ScreenData) -> Reference:
     Other screens of the same sample are no reference and are left out. The rows are those of the tables, so that a
     report does not depend on when the cohort database was rebuilt.
     """
-    from phenodose.errors import StoreError
+    from phenodose.pipeline.reference_samples import cohort_scores
 
-    others = [name for name in data.store.screens() if name != data.screen]
-    scores: dict[str, list[float]] = {}
-    screens, samples = [], set()
-    for screen in others:
-        try:
-            rows = data.store.read_table("scores", screen, f"scores/{data.scorer}")
-            rows = rows if len(rows) else data.store.read_table("scores", screen)
-        except StoreError:
-            continue
-        chosen = rows[
-            (rows["scorer"] == data.scorer)
-            & (rows["readout"] == data.ranking_readout)
-            & (rows["replicate"] == "pooled")
-            & (rows["sample"] != data.sample)
-            & rows["drug"].isin(data.drugs)
-            & rows["score"].notna()
-        ]
-        if chosen.empty:
-            continue
-        screens.append(screen)
-        samples |= set(chosen["sample"])
-        for drug, score in zip(chosen["drug"], chosen["score"], strict=True):
-            scores.setdefault(drug, []).append(float(score))
-    return Reference({drug: sorted(values) for drug, values in scores.items()}, screens, len(samples))
+    rows = cohort_scores(data.store, data.screen, data.ranking_readout, data.scorer)
+    chosen = rows[(rows["sample"] != data.sample) & rows["drug"].isin(data.drugs)]
+    scores = {str(drug): sorted(float(one) for one in of_drug) for drug, of_drug in chosen.groupby("drug")["score"]}
+    return Reference(scores, list(dict.fromkeys(chosen["screen"])), len(chosen["sample"].unique()))

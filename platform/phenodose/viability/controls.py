@@ -52,8 +52,8 @@ def choose_controls(
         InputError: the layout holds no such wells, or one well would be both.
     """
     faults = Faults(what)
-    negative_name, negative_wells = _first(layout_frame, negative)
-    positive_name, positive_wells = _first(layout_frame, positive)
+    negative_name, negative_wells = wells_named(layout_frame, negative)
+    positive_name, positive_wells = wells_named(layout_frame, positive)
     there = ", ".join(sorted(layout_frame["well_type"].unique()))
     for sign, value, example, names, wells in (
         ("negative", 1, "neg", negative, negative_wells),
@@ -75,7 +75,8 @@ def choose_controls(
     return Controls(negative_wells, positive_wells, negative_name, positive_name)
 
 
-def _first(layout_frame: pd.DataFrame, names: Sequence[str]) -> tuple[str, np.ndarray]:
+def wells_named(layout_frame: pd.DataFrame, names: Sequence[str]) -> tuple[str, np.ndarray]:
+    """The first of these names that control wells have, and these wells, bool (well,); '' and none without any."""
     well_type = layout_frame["well_type"].str.lower().to_numpy(dtype=object)
     treatment = layout_frame["treatment"].astype(object).fillna("").astype(str).str.lower().to_numpy(dtype=object)
     may_serve = ~np.isin(well_type.astype(str), _NEVER_CONTROL)

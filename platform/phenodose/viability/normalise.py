@@ -143,6 +143,17 @@ def refuse_lost_drugs(
     )
 
 
+def refuse_unknown_plates(raw: pd.DataFrame, layout_frame: pd.DataFrame) -> None:
+    """Refuse values of plates that the layout does not have.
+
+    Raises:
+        InputError: every such plate.
+    """
+    faults = Faults("readout")
+    faults.extend(_unknown_plates(raw, layout_frame))
+    faults.raise_if_any()
+
+
 def falls_with_viability(viability: pd.DataFrame) -> bool:
     """Whether the raw values of `to_viability` are lower in the negative controls than in the positive ones."""
     used = viability[~viability["masked"].astype(bool)]
@@ -150,9 +161,17 @@ def falls_with_viability(viability: pd.DataFrame) -> bool:
     return bool(negative < used.loc[used["control"] == "positive", "raw"].median())
 
 
+def _unknown_plates(raw: pd.DataFrame, wells: pd.DataFrame) -> list[str]:
+    known = {plate_key(plate) for plate in wells["plate"].unique()}
+    there = ", ".join(dict.fromkeys(wells["plate"]))
+    return [
+        f"plate {plate} is not in the layout (it has {there})."
+        for plate in sorted({str(plate) for plate in raw["plate"].unique() if plate_key(plate) not in known})
+    ]
+
+
 def _of_wells(raw: pd.DataFrame, wells: pd.DataFrame, name: str) -> np.ndarray:
     """One column of `raw` for every well of the layout, joined on plate, row and column; NaN where there is none."""
-    known = {plate_key(plate) for plate in wells["plate"].unique()}
     faults = Faults("readout")
     keyed: dict[tuple[str, int, int], float] = {}
     for plate, row, column, value in zip(raw["plate"], raw["row"], raw["column"], raw[name], strict=True):
@@ -160,8 +179,7 @@ def _of_wells(raw: pd.DataFrame, wells: pd.DataFrame, name: str) -> np.ndarray:
         if place in keyed:
             faults.add(f"plate {plate}, well {row}{int(column):02d} has two values; give one file a plate.")
         keyed[place] = float("nan") if pd.isna(value) else float(value)
-    for plate in sorted({str(plate) for plate in raw["plate"].unique() if plate_key(plate) not in known}):
-        faults.add(f"plate {plate} is not in the layout (it has {', '.join(dict.fromkeys(wells['plate']))}).")
+    faults.extend(_unknown_plates(raw, wells))
     faults.raise_if_any()
     places = zip(wells["plate"], wells["row"], wells["column"], strict=True)
     return np.array(

@@ -1,0 +1,178 @@
+"""Viability to dose-response curves, with quality figures and notes.
+
+Belongs here: which wells become curves, for every face alike. Does not belong here: gathering and fitting
+(`phenodose.dose_response`), and where fits are kept (`phenodose.store.curves`).
+
+Curves are fitted once, with their draws: of every drug with all replicates pooled, and of each replicate by itself.
+Every scorer reads these, so that all scores of a curve rest on the same fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from phenodose.errors import NotMade
+from phenodose.io.files import hash_file
+from phenodose.plugins import Parameters, Plugin
+from phenodose.store.curves import curves_key, write_points
+from phenodose.tables import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phenodose.dose_response.curves import CurveBatch
+    from phenodose.pipeline.context import Context
+    from phenodose.quality.gates import Limits
+
+
+class CurveParameters(Parameters):
+    """How viabilities become curves."""
+
+    fit: Literal["robust", "nplr"] = Field("robust", description="Fit: robust, or the weighted one of the literature")
+    bootstrap: int = Field(200, ge=0, le=10_000, description="Draws of each curve, for the scores' 95 % intervals")
+    intervals: Literal["posterior", "bootstrap"] = Field(
+        "posterior",
+        description="What is drawn: curves as probable as the wells make them, or refits of wells drawn again",
+    )
+    seed: int = Field(0, ge=0, description="Seed of the draws")
+
+
+class CurveFitting(Plugin):
+    """The platform's own curve fitting, so that curves have a provenance like every plugin's rows."""
+
+    name: ClassVar[str] = "curves"
+    version: ClassVar[str] = "1"
+    description: ClassVar[str] = "Dose-response curves of 2 to 5 parameters"
+    Parameters: ClassVar[type[Parameters]] = CurveParameters
+    parameters: CurveParameters
+
+
+@dataclass(frozen=True)
+class ReadoutCurves:
+    """The curves of one readout.
+
+    Attributes:
+        batch: the curves with points and draws: pooled, and of single replicates unless these were not wanted.
+        qc: one row a quality figure, with the columns of `qc_rows` and sample.
+        notes: a sentence on every sample with drugs of which no well has a value.
+    """
+
+    batch: CurveBatch
+    qc: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+
+def curves_of(
+    viability: pd.DataFrame,
+    wells: pd.DataFrame,
+    readout: str,
+    parameters: CurveParameters | None = None,
+    limits: Limits | None = None,
+    per_replicate: bool = True,
+) -> ReadoutCurves:
+    """Fit every drug of every sample of one readout.
+
+    Args:
+        viability: rows of one readout, as `viability_of` gives them.
+        wells: `Layout.frame` (or the table `wells`), one row a well.
+        readout: name of the readout.
+        parameters: fit and draws; the defaults if None.
+        limits: limits of quality figures; the defaults if None.
+        per_replicate: keep the curves of single replicates, with draws; else they serve the quality figures alone.
+    """
+    import pandas as pd
+
+    from phenodose.dose_response.fit import fit_curves
+    from phenodose.dose_response.points import curve_points
+    from phenodose.quality.report import curve_qc_rows
+
+    p = parameters or CurveParameters()
+    batch = fit_curves(
+        curve_points(viability, wells, per_replicate),
+        fit=p.fit,
+        bootstrap=p.bootstrap,
+        seed=p.seed,
+        intervals=p.intervals,
+        noise="batch",
+    )
+    judged = batch if per_replicate else fit_curves(curve_points(viability, wells), fit=p.fit)
+    figures, notes = [], []
+    for sample in sorted(wells["sample"].dropna().unique()):
+        mine = wells[wells["sample"] == sample]
+        rows = viability.merge(mine[["plate", "well"]], on=["plate", "well"], how="inner")
+        of_sample = (judged.keys["sample"] == sample).to_numpy()
+        if rows.empty or rows["masked"].astype(bool).all():
+            continue
+        some = judged if of_sample.all() else judged.select(of_sample)
+        figures.append(curve_qc_rows(rows, mine, some, readout, limits).assign(sample=sample))
+        notes += _notes(sample, some)
+    return ReadoutCurves(batch, pd.concat(figures, ignore_index=True), notes)
+
+
+def _notes(sample: str, curves: CurveBatch) -> list[str]:
+    lost = sorted(curves.keys.loc[(curves.n_points == 0) & (curves.keys["replicate"] == "pooled"), "drug"])
+    return [f"sample {sample}: no well with a value for {', '.join(lost)}."] if lost else []
+
+
+# --- of a screen in the store ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ScreenCurves:
+    """The curves of a screen by one readout, as they stand in the store.
+
+    Attributes:
+        batch: the curves, pooled and of single replicates.
+        qc: rows of the table `qc`.
+        viability: rows of the table `viability` that they were fitted to.
+        wells: rows of the table `wells`.
+        plugin: the curve fitting with its parameters.
+        inputs: names and hashes of what was read.
+        notes: as of `ReadoutCurves`, each begins with the readout.
+    """
+
+    batch: CurveBatch
+    qc: pd.DataFrame
+    viability: pd.DataFrame
+    wells: pd.DataFrame
+    plugin: CurveFitting
+    inputs: dict[str, Any]
+    notes: list[str]
+
+
+def make_curves(step: Context, readout: str) -> ScreenCurves:
+    """Fit the stored viability of a screen and write rows, points and draws.
+
+    Raises:
+        NotMade: there are no drug wells or no viability, or its quality blocks.
+    """
+    key = f"viability/{readout}"
+    wells = step.wells()
+    if not (wells["well_type"] == "therapy").any():
+        raise NotMade(f"the layout of {step.screen_id} holds no drug wells (WellType therapy), so there are no curves.")
+    viability = step.store.read_table("viability", step.screen_id, key)
+    if viability.empty:
+        raise NotMade(f"{step.screen_id} has no viability of {readout}; materialize `{key}` first.")
+    if blocked := step.block_of(key):
+        raise NotMade(blocked)
+    plugin = step.create(CurveFitting)
+    checkpoint = viability["checkpoint"].dropna()
+    provenance = step.provenance(plugin, str(checkpoint.iloc[0]) if len(checkpoint) else None)
+    found = curves_of(viability, wells, readout, plugin.parameters, step.limits)
+    rows = provenance.stamp(found.batch.to_frame().assign(screen=step.screen_id))
+    step.store.write_table("curves", step.screen_id, curves_key(readout), rows[TABLES["curves"].column_names])
+    write_points(step.store, step.screen_id, readout, found.batch)
+    qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
+    step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
+    return ScreenCurves(
+        found.batch,
+        qc,
+        viability,
+        wells,
+        plugin,
+        {key: hash_file(step.store.table_part("viability", step.screen_id, key))},
+        [f"readout {readout}, {note}" for note in found.notes],
+    )

@@ -1,0 +1,189 @@
+"""The raw number of every well: from plate-reader files, from images, from a network.
+
+Belongs here: where each kind of readout gets its numbers from, and keeping what a network says of every well. Does not
+belong here: measuring (readout plugins) and what the numbers mean (`pipeline.viability`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import NotMade
+from phenodose.io.files import hash_file, written_aside
+from phenodose.names import parse_well, plate_key
+from phenodose.plugins import ImageReadout, Inference, Phase, PlateReaderReadout, Readout, StagedReadout
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import xarray as xr
+
+    from phenodose.pipeline.context import Context
+
+#: Outputs of a network taught with the paper's label smoothing stay between these; others are suspicious.
+_TRUSTED_RAW = (0.2, 0.8)
+
+
+@dataclass(frozen=True)
+class RawValues:
+    """The raw numbers of a readout.
+
+    Attributes:
+        raw: columns plate, row, column, raw and, where the readout tells it, raw_sd.
+        plugin: the readout that measured them.
+        inputs: names and hashes of what was read.
+        checkpoint: hash of the network's weights; None without a network.
+        trusted: range of raw values outside which a value is suspicious; None without one.
+        images: the tensors that a network saw, rows as `raw`; None for other readouts.
+        features: what the network made of them: float array (well, feature).
+    """
+
+    raw: pd.DataFrame
+    plugin: Readout
+    inputs: Mapping[str, Any]
+    checkpoint: str | None = None
+    trusted: tuple[float, float] | None = None
+    images: xr.DataArray | None = None
+    features: np.ndarray | None = None
+
+
+def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> RawValues:
+    """The numbers of the screen's plate-reader files, else of the layout's own column Readout.
+
+    Raises:
+        NotMade: the screen has neither.
+    """
+    from phenodose.screens.layout import read_layout
+    from phenodose.screens.matrices import readings_of_screen
+
+    folder = step.screen.readout_folders.get(readout.name)
+    files = sorted(path for path in folder.iterdir() if path.is_file()) if folder else []
+    layout = read_layout(step.screen.require_layout())
+    if folder is not None and files:
+        matrices = readings_of_screen(folder, layout)
+    elif readout.reads_layout and layout.has_readouts:
+        files = [layout.path]
+        matrices = layout.frame[["plate", "row", "column"]].assign(value=layout.frame["readout"])
+    else:
+        raise NotMade(
+            f"the screen has no {readout.name} files: {step.screen.folder} holds no folder `{readout.folder}` with "
+            f"files such as {step.screen_id}_P1.xlsx."
+        )
+    plugin = step.create(readout)
+    return RawValues(plugin.measure(matrices), plugin, {path.name: hash_file(path) for path in files})
+
+
+def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step: Context) -> RawValues:
+    """The numbers that a classical image readout takes from the plates of the screen.
+
+    Args:
+        readout: the plugin's class.
+        plates: place of every plate, as the table `plates` holds it.
+        step: screen, store and parameters.
+    """
+    import pandas as pd
+
+    from phenodose.plates.plate import Plate
+
+    plugin = step.create(readout)
+    frames = []
+    for number, (plate, path) in enumerate(plates.items(), 1):
+        measured = plugin.measure(Plate.open(step.store.plate_at(path)))
+        frames.append(_placed(measured["well"], measured["raw"].to_numpy(), [plate] * len(measured)))
+        step.progress(number, len(plates), plate)
+    hashes = step.store.read_table("plates", step.screen_id, "plate_images")
+    return RawValues(
+        pd.concat(frames, ignore_index=True), plugin, dict(zip(hashes["plate"], hashes["raw_hash"], strict=True))
+    )
+
+
+def measure_staged(readout: type[StagedReadout], phase: Phase, step: Context) -> RawValues:
+    """What a phase of a network says of every well that has a tensor; its features are kept in the store."""
+    from phenodose.plates.tensors import open_tensors
+    from phenodose.store.checkpoints import checkpoint_of
+
+    plugin = step.create(readout)
+    checkpoint = checkpoint_of(step.store, step.screen_id, readout.name, phase.name)
+    place = step.store.local_copy(step.store.tensor_path(step.screen_id))
+    tensors = open_tensors(place)
+    inference = inferred(step, plugin, checkpoint.folder, place, tensors)
+    _write_features(step, f"{readout.name}_{phase.name}", inference, tensors)
+    raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
+    if inference.raw_sd is not None:
+        raw = raw.assign(raw_sd=inference.raw_sd)
+    weights = checkpoint.weights_hash
+    return RawValues(raw, plugin, {"checkpoint": weights}, weights, _TRUSTED_RAW, tensors, inference.features)
+
+
+def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path, tensors: xr.DataArray) -> Inference:
+    """What a network says of all wells.
+
+    It is asked in the networks' process if the run has started one, so that no second process holds the GPU, else in
+    this one: a step on its own is a process already. One of another distribution is never asked in this process.
+    """
+    from phenodose.pipeline.network_jobs import infer, read_inference
+    from phenodose.sandbox.network_worker import name_of
+    from phenodose.sandbox.plugin_process import third_party
+
+    if not step.networks.is_running and third_party(type(plugin)) is None:
+        return plugin.infer(checkpoint, tensors, step.progress)
+    asked = {
+        "readout": name_of(type(plugin)),
+        "parameters": plugin.parameters.model_dump(mode="json"),
+        "checkpoint": str(checkpoint),
+        "tensors": str(place),
+    }
+    return read_inference(Path(step.networks(infer, asked, step.progress)["out"]))
+
+
+def image_views(values: RawValues, wells: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the wells' images are compared by, in words -> features in the order of `wells`, NaN without an image."""
+    import numpy as np
+
+    from phenodose.quality.image_features import image_features
+
+    if values.images is None or values.features is None:
+        return {}
+    position = tensor_rows(values.images)
+    rows = np.array([position.get((plate_key(p), w), -1) for p, w in zip(wells["plate"], wells["well"], strict=True)])
+    views = {"brightness and shape": image_features(values.images), "network's features": values.features}
+    return {words: np.where((rows >= 0)[:, None], each[rows], np.nan) for words, each in views.items()}
+
+
+def tensor_rows(tensors: xr.DataArray) -> dict[tuple[str, str], int]:
+    """Plate key and well of every row of a screen's tensors -> number of the row."""
+    names = (str(name).split("/", 1) for name in tensors["well"].to_numpy())
+    return {(plate_key(plate), well): row for row, (plate, well) in enumerate(names)}
+
+
+def _write_features(step: Context, readout: str, inference: Inference, tensors: xr.DataArray) -> None:
+    """Keep what the network says of every well: one Zarr group with features (well, feature) and raw (well,).
+
+    If augmented copies or several networks were asked, raw_sd (well,) is the standard deviation of their answers.
+    """
+    import xarray as xr
+
+    coordinates = {name: ("well", tensors[name].to_numpy().astype(object)) for name in ("well", "plate", "well_name")}
+    variables: dict[str, Any] = {"features": (("well", "feature"), inference.features), "raw": ("well", inference.raw)}
+    if inference.raw_sd is not None:
+        variables["raw_sd"] = ("well", inference.raw_sd)
+    with written_aside(step.store.feature_path(step.screen_id, readout)) as aside:
+        xr.Dataset(variables, coords=coordinates).to_zarr(aside, zarr_format=3, consolidated=False)
+
+
+def _placed(wells: Iterable[Any], raw: np.ndarray, plates: Iterable[Any]) -> pd.DataFrame:
+    """Columns plate, row, column, raw from well names such as B07."""
+    import pandas as pd
+
+    places = [parse_well(str(well)) for well in wells]
+    return pd.DataFrame(
+        {
+            "plate": [str(plate) for plate in plates],
+            "row": [row for row, _ in places],
+            "column": [column for _, column in places],
+            "raw": raw,
+        }
+    )

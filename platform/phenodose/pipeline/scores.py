@@ -1,0 +1,190 @@
+"""Curves to scores: every scorer over the curves of a readout, with what an add-on changes.
+
+Belongs here: applying scorers for every face alike, why a scorer gives no score, and where reference samples come
+from. Does not belong here: intervals (`phenodose.dose_response.scoring`) and formulas (plugins).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import NotMade
+from phenodose.io.files import hash_file
+from phenodose.pipeline.reference_samples import REFERENCE_NAMES, cohort_table
+from phenodose.plugins import REFERENCE, Scorer, SelectiveScorer
+from phenodose.store.curves import curves_key, read_curves
+from phenodose.tables import TABLES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from phenodose.dose_response.curves import CurveBatch
+    from phenodose.pipeline.context import Context
+
+_SCORES = "scores"
+
+
+@dataclass(frozen=True)
+class ScreenScores:
+    """The scores of a screen by one scorer, as they stand in the store.
+
+    Attributes:
+        scores: rows of the table `scores`.
+        plugin: the scorer.
+        inputs: names and hashes of what was read.
+    """
+
+    scores: pd.DataFrame
+    plugin: Scorer
+    inputs: dict[str, Any]
+
+
+def scores_key(scorer: str) -> str:
+    """Asset key of a scorer's scores, also the part of the table that holds them."""
+    return f"scores/{scorer}"
+
+
+def scores_of(curves: CurveBatch, wells: pd.DataFrame, scorers: Sequence[Scorer]) -> list[pd.DataFrame]:
+    """The scores of every curve by several scorers, which share what they need of each draw.
+
+    Where a drug was given alone and with an add-on, rows of the scorer 'dc<scorer>' give the difference
+    (`phenodose.dose_response.combination`).
+
+    Args:
+        curves: fitted curves; with draws every score has an interval.
+        wells: `Layout.frame` (or the table `wells`) of the same samples.
+        scorers: the scorers.
+
+    Returns:
+        One table a scorer with the columns of `score_with_all`.
+
+    Raises:
+        NotMade: a scorer lacks what it needs.
+        PluginError: a scorer returned something else than scores.
+    """
+    import pandas as pd
+
+    from phenodose.dose_response.combination import combination_differences
+    from phenodose.dose_response.scoring import score_with_all
+
+    tables = []
+    for table in score_with_all(curves, scorers):
+        differences = combination_differences(table, wells)
+        tables.append(pd.concat([table, differences], ignore_index=True) if len(differences) else table)
+    return tables
+
+
+def why_no_scores(curves: CurveBatch, scorer: Scorer) -> str:
+    """Why the scorer scores none of the curves, if it says so of each; else ''.
+
+    Raises:
+        NotMade: it lacks what it needs for any score at all.
+    """
+    reasons = getattr(scorer.score(curves), "reason", None)
+    if reasons is None or not curves.fitted.any():
+        return ""
+    told = [str(reason) for reason in reasons[curves.fitted]]
+    return "; ".join(dict.fromkeys(told)) if all(told) else ""
+
+
+# --- of a screen in the store ---------------------------------------------------------------------
+
+
+def make_scores(step: Context, scorer: type[Scorer], readouts: Sequence[str]) -> ScreenScores:
+    """Score the stored curves of a screen and write the rows.
+
+    Args:
+        step: screen, store and parameters.
+        scorer: the plugin's class.
+        readouts: the readouts whose curves are scored, where there are curves.
+
+    Raises:
+        NotMade: there are no curves, or none that the scorer can score.
+    """
+    import pandas as pd
+
+    inputs: dict[str, Any] = {}
+    frames, reasons = [], []
+    wells = step.wells()
+    plugin: Scorer | None = None
+    for number, readout in enumerate(readouts, 1):
+        batch = read_curves(step.store, step.screen_id, readout)
+        if batch is None or step.block_of(curves_key(readout)) or step.block_of(f"viability/{readout}"):
+            continue
+        try:
+            with scorer_of_screen(step, scorer, readout, inputs) as plugin:
+                reason = why_no_scores(batch, plugin)
+                rows = None if reason else scores_of(batch, wells, [plugin])[0]
+        except NotMade as lacking:
+            reason, rows = str(lacking).rstrip("."), None
+        if rows is None or plugin is None:
+            reasons.append(reason)
+            continue
+        part = step.store.table_part("curves", step.screen_id, curves_key(readout))
+        inputs[curves_key(readout)] = hash_file(part)
+        checkpoint = step.store.read_table("curves", step.screen_id, curves_key(readout))["checkpoint"].iloc[0]
+        frames.append(step.provenance(plugin, checkpoint).stamp(rows.assign(screen=step.screen_id)))
+        step.progress(number, len(readouts), readout)
+    if not frames and reasons:
+        raise NotMade(f"{scorer.name} scores no curve of {step.screen_id}: {'; '.join(dict.fromkeys(reasons))}.")
+    if plugin is None or not frames:
+        raise NotMade(f"{step.screen_id} has no curves; materialize one of its assets `curves/<readout>` first.")
+    scores = pd.concat(frames, ignore_index=True)[TABLES[_SCORES].column_names]
+    step.store.write_table(_SCORES, step.screen_id, scores_key(scorer.name), scores)
+    return ScreenScores(scores, plugin, inputs)
+
+
+@contextmanager
+def scorer_of_screen(step: Context, scorer: type[Scorer], readout: str, inputs: dict[str, Any]) -> Iterator[Scorer]:
+    """The scorer with its parameters; one that compares gets reference samples.
+
+    These are the table that its parameter `reference` names, else the store's reference_samples.csv or .xlsx, else the
+    other samples of the store (`phenodose.pipeline.reference_samples`).
+
+    Args:
+        step: screen, store and parameters.
+        scorer: the plugin's class.
+        readout: the readout that is scored.
+        inputs: gets the name and hash of the reference samples.
+
+    Raises:
+        NotMade: it compares with reference samples, and there are none that it can use.
+    """
+    parameters = step.parameters(scorer.name)
+    if REFERENCE not in scorer.Parameters.model_fields:
+        yield step.sandboxed(scorer, parameters)
+        return
+    path = _named_table(step, parameters)
+    if path is not None:
+        if path.is_file():
+            inputs[path.name] = hash_file(path)
+        yield _ready(step.sandboxed(scorer, {**parameters, REFERENCE: str(path)}))
+        return
+    compared = compared_scorer(step.sandboxed(scorer, parameters))
+    with cohort_table(step.store, step.screen_id, readout, compared) as cohort:
+        inputs[f"reference samples of {readout}"] = {"samples": cohort.n_samples, "hash": cohort.content_hash}
+        yield _ready(step.sandboxed(scorer, {**parameters, REFERENCE: str(cohort.path)}))
+
+
+def _named_table(step: Context, parameters: dict[str, Any]) -> Path | None:
+    """The table of reference samples that somebody named or put into the store."""
+    if named := parameters.get(REFERENCE):
+        return step.screen.folder / str(named)
+    of_store = (step.store.local_copy(step.store.root / name) for name in REFERENCE_NAMES)
+    return next((path for path in of_store if path.is_file()), None)
+
+
+def _ready(plugin: Scorer) -> Scorer:
+    if isinstance(plugin, SelectiveScorer):
+        _ = plugin.samples  # says what is lacking before anything is scored
+    return plugin
+
+
+def compared_scorer(plugin: Scorer) -> str | None:
+    """The scorer whose scores are compared; None if the plugin does not say so."""
+    return plugin.compared_scorer() if isinstance(plugin, SelectiveScorer) else None

@@ -1,0 +1,330 @@
+"""Raw numbers of a readout to the viability of every well, with quality figures and notes.
+
+Belongs here: the order of the steps, for every face alike, and what becomes of samples and plates without controls.
+Does not belong here: measuring (`pipeline.raw_values` and readout plugins), whose controls serve a sample
+(`phenodose.viability.samples`), scaling (`phenodose.viability.normalise`), judging (`phenodose.quality`).
+
+The rule for wells without usable controls: drug wells that have a value and no controls to be measured by are refused,
+because a ranking without them is another answer than the one that was asked for. `mask_uncontrolled` leaves them out
+instead, with a note and a quality figure. For readouts of images that is the default: one spoilt plate does not stop
+the others, which cannot be filmed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from phenodose.errors import Faults, InputError
+from phenodose.plugins import Parameters
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from phenodose.pipeline.context import Context
+    from phenodose.pipeline.raw_values import RawValues
+    from phenodose.plugins import Readout
+    from phenodose.quality.gates import Limits
+    from phenodose.viability.normalise import Grouping, RisesWith
+    from phenodose.viability.samples import SampleWells
+
+#: The table of parameters in screen.toml: [parameters.viability].
+VIABILITY = "viability"
+_FALLS = (
+    "sample {sample}: the positive controls have the larger raw values, so these were taken to rise with cell death; "
+    "say so with --rises-with death, or look for swapped controls in the layout."
+)
+
+
+class ViabilityParameters(Parameters):
+    """How raw numbers become viability."""
+
+    normalise_by: Literal["plate", "treatment", "both"] = Field(
+        "plate", description="Group in which the medians of the controls are taken"
+    )
+    mask_uncontrolled: bool | None = Field(
+        None,
+        description="Leave out drug wells without usable controls instead of refusing the readout; as the readout "
+        "says if left out (images: yes, plate reader: no)",
+    )
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """How raw values become viability.
+
+    Attributes:
+        by: group whose controls viability is relative to.
+        negative: names of the control of viability 1, by well type or treatment, most wanted first.
+        positive: names of the control of viability 0, likewise.
+        rises_with: what a larger raw value means; None takes what the controls say.
+        mask_uncontrolled: leave out the wells of groups without usable controls, instead of refusing.
+    """
+
+    by: Grouping = "plate"
+    negative: Sequence[str] = ("neg",)
+    positive: Sequence[str] = ("pos",)
+    rises_with: RisesWith | None = None
+    mask_uncontrolled: bool = False
+
+    @classmethod
+    def of_readout(
+        cls,
+        readout: type[Readout] | None,
+        by: Grouping = "plate",
+        negative: Sequence[str] = (),
+        positive: Sequence[str] = (),
+        rises_with: RisesWith | None = None,
+        mask_uncontrolled: bool | None = None,
+    ) -> Normalisation:
+        """What was said, else what the readout's plugin declares, else the wells of type neg and pos.
+
+        Args:
+            readout: the plugin's class; None for numbers of which nobody says what they are.
+            by: as above.
+            negative: as above; empty if nothing was said.
+            positive: as above; empty if nothing was said.
+            rises_with: as above; None if nothing was said.
+            mask_uncontrolled: as above; None if nothing was said.
+        """
+        if readout is None:
+            return cls(
+                by, tuple(negative) or ("neg",), tuple(positive) or ("pos",), rises_with, bool(mask_uncontrolled)
+            )
+        return cls(
+            by,
+            tuple(negative) or readout.negative_controls,
+            tuple(positive) or readout.positive_controls,
+            rises_with or readout.rises_with,
+            readout.mask_uncontrolled if mask_uncontrolled is None else mask_uncontrolled,
+        )
+
+
+@dataclass(frozen=True)
+class ReadoutViability:
+    """The viability of one readout.
+
+    Attributes:
+        viability: one row a well of the layout, in its order, with the columns of `checked_viability` and readout.
+        qc: one row a quality figure, with the columns of `qc_rows` and sample.
+        notes: a sentence on everything that was left out, shared or doubtful, each begins with the sample.
+    """
+
+    viability: pd.DataFrame
+    qc: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+
+def viability_of(
+    raw: pd.DataFrame,
+    wells: pd.DataFrame,
+    readout: str,
+    normalisation: Normalisation = Normalisation(),
+    *,
+    what: str,
+    limits: Limits | None = None,
+    trusted: tuple[float, float] | None = None,
+    views: Mapping[str, np.ndarray] | None = None,
+) -> ReadoutViability:
+    """The viability of every well of one readout, sample by sample.
+
+    Args:
+        raw: plate, row, column, raw and perhaps raw_sd of the measured wells.
+        wells: `Layout.frame` with the sample named in every row (or one sample for all rows).
+        readout: name of the readout.
+        normalisation: the controls, and what viability is relative to.
+        what: layout or screen, as messages name it.
+        limits: limits of quality figures, and flags that mask; the defaults if None.
+        trusted: range of a network's output that its labels span; None for other readouts.
+        views: what the images of the wells are compared by (`phenodose.quality.image_outliers`).
+
+    Raises:
+        InputError: samples without controls, drug wells without usable controls (unless they may be masked), or
+            values that do not fit the layout; all in one message.
+    """
+    import pandas as pd
+
+    from phenodose.quality.report import qc_rows
+    from phenodose.viability.controls import choose_controls
+    from phenodose.viability.normalise import refuse_unknown_plates
+    from phenodose.viability.samples import wells_by_sample
+
+    faults = Faults(what)
+    frames, figures, notes = [], [], []
+    n = normalisation
+    choose_controls(wells, n.negative, n.positive, what)
+    refuse_unknown_plates(raw, wells)
+    samples = wells_by_sample(wells, n.positive, n.by)
+    for own in samples:
+        of_sample = raw if len(samples) == 1 else raw[_of_wells(raw, own.wells)]
+        seen = {words: each[own.position] for words, each in (views or {}).items()}
+        try:
+            viability = _of_sample(own, of_sample, n, limits, trusted, seen)
+        except InputError as error:
+            told = str(error) if str(error).startswith("sample ") else f"sample {own.sample}: {error}"
+            # A sample without drugs, or one whose wells may be left out, stops nobody else.
+            if len(samples) > 1 and (n.mask_uncontrolled or not own.has_drugs):
+                notes.append(f"{told.rstrip('.')}; its wells are left out.")
+                frames.append(_left_out(own, told))
+            else:
+                faults.add(told)
+            continue
+        figures.append(qc_rows(viability, own.wells, readout, limits).assign(sample=own.sample))
+        notes += own.notes()
+        mine = viability.iloc[: own.n_own]
+        notes += _notes(own.sample, mine, own.wells.iloc[: own.n_own])
+        if n.rises_with is None and _falls(viability):
+            notes.append(_FALLS.format(sample=own.sample))
+        frames.append(mine.set_axis(own.position[: own.n_own], axis=0))
+    faults.raise_if_any()
+    if not figures:
+        raise InputError(f"{what}: no sample has usable controls. {' '.join(notes)}")
+    whole = frames[0] if len(frames) == 1 else pd.concat(frames).sort_index()
+    return ReadoutViability(
+        whole.reset_index(drop=True).assign(readout=readout), pd.concat(figures, ignore_index=True), notes
+    )
+
+
+def _of_sample(
+    own: SampleWells,
+    raw: pd.DataFrame,
+    normalisation: Normalisation,
+    limits: Limits | None,
+    trusted: tuple[float, float] | None,
+    views: Mapping[str, np.ndarray],
+) -> pd.DataFrame:
+    from phenodose.quality.wells import checked_viability
+    from phenodose.viability.normalise import refuse_lost_drugs
+
+    n = normalisation
+    controls = own.controls(n.negative, n.positive)
+    viability = checked_viability(raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views)
+    if not n.mask_uncontrolled:
+        refuse_lost_drugs(viability, own.wells, controls, n.by)
+    return viability
+
+
+def _of_wells(raw: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
+    """Which raw values belong to these wells."""
+    import numpy as np
+
+    from phenodose.names import plate_key, row_index
+
+    def places(frame: pd.DataFrame) -> list[tuple[str, int, int]]:
+        return [
+            (plate_key(plate), row_index(row), int(column))
+            for plate, row, column in zip(frame["plate"], frame["row"], frame["column"], strict=True)
+        ]
+
+    wanted = set(places(wells))
+    return np.array([place in wanted for place in places(raw)], dtype=bool)
+
+
+def _left_out(own: SampleWells, reason: str) -> pd.DataFrame:
+    """Rows of a sample that has no viability."""
+    import numpy as np
+
+    from phenodose.viability.normalise import VIABILITY_COLUMNS
+
+    wells = own.wells.iloc[: own.n_own]
+    rows = wells[["plate", "well", "row", "column"]].assign(
+        raw=np.nan, raw_sd=np.nan, viability_fraction=np.nan, viability_sd_fraction=np.nan, control=None
+    )
+    rows = rows.assign(masked=True, mask_reason=reason)[list(VIABILITY_COLUMNS)]
+    rows = rows.assign(image_distance=np.nan, flag=None, flag_reason=None)
+    return rows.set_axis(own.position[: own.n_own], axis=0)
+
+
+def _falls(viability: pd.DataFrame) -> bool:
+    from phenodose.viability.normalise import falls_with_viability
+
+    return falls_with_viability(viability)
+
+
+def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame) -> list[str]:
+    """What was left out or looks doubtful, a sentence a reason, where it concerns wells with drugs."""
+    therapy = (wells["well_type"] == "therapy").to_numpy()
+    reasons = viability.loc[therapy & viability["masked"].to_numpy(dtype=bool), "mask_reason"].value_counts()
+    notes = [f"sample {sample}: {count} therapy wells left out: {reason}." for reason, count in reasons.items()]
+    flags = viability.loc[therapy, "flag"].value_counts()
+    if len(flags):
+        told = ", ".join(f"{count} {flag}" for flag, count in flags.items())
+        notes.append(f"sample {sample}: {flags.sum()} therapy wells look doubtful ({told}); they count all the same.")
+    return notes
+
+
+# --- of a screen in the store ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ScreenViability:
+    """The viability of a screen by one readout, as it stands in the store.
+
+    Attributes:
+        viability: rows of the table `viability`, one a well of the layout.
+        qc: rows of the table `qc`.
+        wells: rows of the table `wells`, in the same order as `viability`.
+        values: the raw numbers.
+        inputs: names and hashes of what was read, and how it was scaled.
+        notes: as of `ReadoutViability`, each begins with the readout.
+    """
+
+    viability: pd.DataFrame
+    qc: pd.DataFrame
+    wells: pd.DataFrame
+    values: RawValues
+    inputs: dict[str, Any]
+    notes: list[str]
+
+
+def viability_key(readout: str) -> str:
+    """Asset key of a readout's viability, also the part of the tables that holds its rows."""
+    return f"viability/{readout}"
+
+
+def make_viability(
+    step: Context, readout: type[Readout], name: str, measure: Callable[[Context], RawValues]
+) -> ScreenViability:
+    """Measure a readout of a screen, scale it and write the rows.
+
+    Args:
+        step: screen, store and parameters.
+        readout: the plugin's class.
+        name: name of the readout; of a network's phase `<plugin>_<phase>`.
+        measure: gives the raw numbers.
+
+    Raises:
+        NotMade: the screen has nothing to measure.
+        InputError: as `viability_of`.
+    """
+    from phenodose.pipeline.raw_values import image_views
+
+    wells = step.wells()
+    values = measure(step)
+    normalisation = step.normalisation(readout, name)
+    found = viability_of(
+        values.raw,
+        wells,
+        name,
+        normalisation,
+        what=f"screen {step.screen_id}, readout {name}",
+        limits=step.limits,
+        trusted=values.trusted,
+        views=image_views(values, wells),
+    )
+    provenance = step.provenance(values.plugin, values.checkpoint)
+    viability = provenance.stamp(found.viability.assign(screen=step.screen_id))
+    qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
+    step.store.write_table("viability", step.screen_id, viability_key(name), viability)
+    step.store.write_table("qc", step.screen_id, viability_key(name), qc)
+    inputs = {
+        **values.inputs,
+        "normalise_by": normalisation.by,
+        "rises_with": normalisation.rises_with or "as the controls say",
+        "mask_uncontrolled": normalisation.mask_uncontrolled,
+    }
+    return ScreenViability(viability, qc, wells, values, inputs, [f"readout {name}, {note}" for note in found.notes])
