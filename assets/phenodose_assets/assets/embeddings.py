@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
 from phenodose.pipeline.context import Context, Result
-from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, StagedReadout
+from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, Registry, StagedReadout
 from phenodose.sandbox.plugin_process import third_party
 from phenodose.store.checkpoints import checkpoint_key
 from phenodose_assets.assets.checkpoints import POOL
@@ -38,7 +38,7 @@ def embedding_key(embedder: str) -> str:
 
 
 def embedding_assets(
-    embedders: Mapping[str, type[AnyEmbedder]], staged: Mapping[str, type[StagedReadout]]
+    embedders: Mapping[str, type[AnyEmbedder]], staged: Mapping[str, type[StagedReadout]], plugins: Registry
 ) -> list[ScreenAsset]:
     """One asset an embedder.
 
@@ -46,7 +46,7 @@ def embedding_assets(
     the phase that the first staged readout trains in control experiments. Our own readouts come before those of other
     distributions, so that the maps do not hang on whether these work.
     """
-    staged = dict(sorted(staged.items(), key=lambda item: third_party(item[1]) is not None))
+    staged = dict(sorted(staged.items(), key=lambda item: third_party(item[1], plugins) is not None))
     wanted = tuple(name for readout in staged.values() for name in reversed(readout.readout_names()))
     first = next(
         (

@@ -220,9 +220,10 @@ def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path
     It is asked in the networks' process if the run has started one, so that no second process holds the GPU, else in
     this one: a step on its own is a process already. One of another distribution is never asked in this process.
     """
-    if not step.networks.is_running and third_party(type(plugin)) is None:
+    if not step.networks.is_running and third_party(type(plugin), step.plugins) is None:
         return plugin.infer(checkpoint, tensors, step.progress)
     asked = {
+        "store": step.store.to_json(),
         "readout": name_of(type(plugin)),
         "parameters": plugin.parameters.model_dump(mode="json"),
         "checkpoint": str(checkpoint),

@@ -20,13 +20,14 @@ from phenodose.dose_response.points import curve_points
 from phenodose.dose_response.scoring import score_with_all
 from phenodose.errors import Faults, InputError, NotMade, PluginError
 from phenodose.io.parallel import in_processes, usable_cores
-from phenodose.plugins import Scorer, registry
+from phenodose.plugins import PluginChoices, Registry, Scorer, registry
 from phenodose.progress import Progress
 from phenodose.quality.report import curve_qc_rows, qc_rows
 from phenodose.quality.wells import checked_viability
 from phenodose.sandbox.plugin_process import is_sandboxed, renew, shared_sandbox
 from phenodose.screens.layout import Layout
 from phenodose.screens.matrices import match_to_layout
+from phenodose.settings.plugin_limits import PluginLimits
 from phenodose.tables import CURVE_FIT_COLUMNS
 from phenodose.viability.controls import choose_controls
 from phenodose.viability.normalise import Grouping, RisesWith, falls_with_viability, refuse_lost_drugs
@@ -128,6 +129,7 @@ def score_layout(
     optional: Sequence[Scorer] = (),
     workers: int | None = 1,
     listener: Progress | None = None,
+    plugins: Registry | None = None,
 ) -> Scored:
     """Normalise, fit and score every sample and readout of a layout.
 
@@ -150,6 +152,7 @@ def score_layout(
         workers: processes that score; the result is the same whatever their number. None takes all cores where
             there are samples enough. Scorers that are not installed as plugins stay in this process.
         listener: is told the samples done (every readout counts), and their number, where these are many.
+        plugins: where other processes find the scorers; None for everything that is installed.
 
     Raises:
         InputError: there are no readouts, no controls or no therapy wells, drug wells lack usable controls
@@ -187,7 +190,7 @@ def score_layout(
     many = len(tasks) >= MANY_TASKS
     if workers is None:
         workers = usable_cores() if many else 1
-    for part in _score_tasks(tasks, settings, workers):
+    for part in _score_tasks(tasks, settings, workers, plugins or registry()):
         parts.append(part)
         if listener is not None and many:
             listener(len(parts), len(tasks), tasks[len(parts) - 1].sample)
@@ -201,16 +204,17 @@ def score_layout(
     return _joined(parts, [*names, *(PREFIX + name for name in names)], list(by_readout), last)
 
 
-def _score_tasks(tasks: Sequence[_Task], settings: _Settings, workers: int) -> Iterator[Scored]:
+def _score_tasks(tasks: Sequence[_Task], settings: _Settings, workers: int, plugins: Registry) -> Iterator[Scored]:
     """What every task gives, in order."""
-    known = tuple(registry().usable("scorer").values()) if workers > 1 else ()
+    known = tuple(plugins.usable("scorer").values()) if workers > 1 else ()
     everyone = (settings.scorers, settings.optional)
     if not all(_class_of(scorer) in known for some in everyone for scorer in some):
         yield from (_score_task(task, settings) for task in tasks)
         return
     recipes = [[(scorer.name, scorer.parameters.model_dump()) for scorer in some] for some in everyone]
     plain = replace(settings, scorers=(), optional=())
-    yield from in_processes(_score_elsewhere, [(task, plain, recipes) for task in tasks], workers)
+    site = plugins.choices, plugins.limits
+    yield from in_processes(_score_elsewhere, [(task, plain, recipes, site) for task in tasks], workers)
 
 
 def _class_of(scorer: Scorer) -> type[Scorer]:
@@ -219,11 +223,14 @@ def _class_of(scorer: Scorer) -> type[Scorer]:
     return cls
 
 
-def _score_elsewhere(work: tuple[_Task, _Settings, list[list[tuple[str, dict[str, Any]]]]]) -> Scored:
+def _score_elsewhere(
+    work: tuple[_Task, _Settings, list[list[tuple[str, dict[str, Any]]]], tuple[PluginChoices, PluginLimits]],
+) -> Scored:
     """`_score_task` in another process, with scorers made there."""
-    task, settings, recipes = work
-    known = registry().usable("scorer")
-    scorers, optional = ([shared_sandbox(known[name], given) for name, given in some] for some in recipes)
+    task, settings, recipes, site = work
+    plugins = registry(*site)
+    known = plugins.usable("scorer")
+    scorers, optional = ([shared_sandbox(known[name], given, plugins) for name, given in some] for some in recipes)
     return _score_task(task, replace(settings, scorers=scorers, optional=optional))
 
 
