@@ -19,7 +19,7 @@ import numpy as np
 from phenodose.errors import CheckpointError, Faults, NotMade, PhenodoseError
 from phenodose.io.files import written_aside
 from phenodose.pipeline.context import Networks, NetworksHere
-from phenodose.plugins import Progress, StagedReadout, registry
+from phenodose.plugins import Progress, StagedReadout, plugins_of
 from phenodose.store.activation_maps import StoredMap, image_hashes, maps_folder, read_maps, write_maps
 from phenodose.store.checkpoints import checkpoint_of, checkpoint_row
 from phenodose.store.store import Store
@@ -119,8 +119,8 @@ def explain(request: Mapping[str, Any], progress: Progress, log: logging.Logger)
     """
     from phenodose.reports.activation import METHOD, OF_CLASS
 
-    store, screen, phase = Store.open(request["store"]), request["screen"], request["phase"]
-    readout = registry().get("readout", request["readout"])
+    store, screen, phase = Store.from_json(request["store"]), request["screen"], request["phase"]
+    readout = plugins_of(store).get("readout", request["readout"])
     assert issubclass(readout, StagedReadout)
     if checkpoint_of(store, screen, readout.name, phase).weights_hash != request["weights"]:
         raise CheckpointError(f"{phase} was trained anew since the wells were read out; run `phenodose run {screen}`.")
@@ -145,7 +145,7 @@ def explain_report(store: Store, screen: str, networks: Networks | None = None) 
 
     try:
         wanted = wanted_maps(store, screen)
-        asked = {"store": str(store.root), "screen": screen, **asdict(wanted)}
+        asked = {"store": store.to_json(), "screen": screen, **asdict(wanted)}
         (networks or NetworksHere())(explain, asked)
     except PhenodoseError as error:
         return str(error)
