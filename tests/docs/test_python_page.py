@@ -1,0 +1,45 @@
+"""docs/python.md is true: its blocks run one after the other, and it names exactly the public face."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import phenodose
+
+PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_names_the_whole_face() -> None:
+    table = "\n".join(line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)", table)) == set(phenodose.__all__)
+
+
+def test_its_blocks_run_and_both_ways_give_the_same_scores(
+    small_ctg_screen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_ctg_screen.parent)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    found: dict[str, Any] = {}
+    for block in BLOCKS:
+        exec(block, found)
+    assert list(found["ranking"]["drug"])[0] == "Potent"
+    both = found["ranking"].merge(found["stored"], on="drug", suffixes=("", "_stored"))
+    assert len(both) == 3
+    pd.testing.assert_series_equal(both["score"], both["score_stored"], check_names=False, check_exact=True)
+    assert list(found["hits"]["drug"]) == ["Potent"]
+    assert found["curve"]["status"] == "ok"
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    heavy = "numpy", "pandas", "dagster", "zarr", "tensorflow", "pyarrow"
+    code = f"import sys, phenodose; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

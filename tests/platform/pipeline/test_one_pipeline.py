@@ -1,0 +1,252 @@
+"""The same layout through `phenodose score`, the asset graph and Python: the same numbers, notes and refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+
+import phenodose
+from phenodose.cli import main
+from phenodose.errors import PhenodoseError
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
+from phenodose_assets.run import materialize_screen
+
+ROWS = "ABCDEFGHIJKLMNOP"
+DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+#: Drug -> dose of half effect.
+DRUGS = {"Potent": 20.0, "Weak": 4000.0, "Inert": np.inf}
+SCORERS = ("dss_asym", "auc", "rel_ic50")
+SCREEN = "ONE_V1_DS1"
+NUMBERS = ["score", "lower", "upper"]
+
+
+@dataclass
+class Plate:
+    """Wells and raw values of one plate."""
+
+    name: str
+    rng: np.random.Generator
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    values: np.ndarray = field(default_factory=lambda: np.full((16, 24), 80.0))
+
+    def well(self, row: int, column: int, viability: float, alive: float = 20000.0, **what: Any) -> None:
+        """A well of cells that give `alive` when untreated."""
+        self.values[row, column] = np.round(500 + alive * viability * self.rng.normal(1, 0.03))
+        self.rows.append({"Plate": self.name, "Row": ROWS[row], "Column": column + 1, "Sample": "S", **what})
+
+    def controls(self, sample: str = "S", row: int = 1, alive: float = 20000.0, killed: bool = True) -> None:
+        for column in range(1, 9):
+            self.well(row, column, 1.0, alive, Sample=sample, WellType="neg", Treatment="DMSO")
+        for column in range(9, 15) if killed else ():
+            self.well(row, column, 0.0, alive, Sample=sample, WellType="pos", Treatment="STS", Concentration=250)
+
+    def drugs(self, sample: str = "S", row: int = 3, alive: float = 20000.0, factor: float = 1.0, **what: Any) -> None:
+        for place, (drug, half) in enumerate(DRUGS.items(), start=row):
+            for column, dose in enumerate(DOSES_NM, start=2):
+                viability = factor / (1 + dose / half)
+                more = {"WellType": "therapy", "Treatment": drug, "Concentration": dose, **what}
+                self.well(place, column, viability, alive, Sample=sample, **more)
+
+
+def screen_of(folder: Path, plates: list[Plate], readouts: tuple[str, ...] = ("ctg",)) -> Path:
+    """A raw screen folder of these plates; a second readout reads half of the first."""
+    layout = pd.DataFrame([row for plate in plates for row in plate.rows])
+    for number, readout in enumerate(readouts):
+        (folder / readout).mkdir(parents=True)
+        for plate in plates:
+            table = pd.DataFrame(plate.values / (1 + number), index=list(ROWS), columns=range(1, 25))
+            table.to_csv(folder / readout / f"S_{plate.name}.csv", index_label="")
+    layout.to_csv(folder / "layout.csv", index=False)
+    return folder
+
+
+def two_plates(seed: int = 3) -> list[Plate]:
+    plates = [Plate(f"P{number}", np.random.default_rng(seed + number)) for number in (1, 2)]
+    for number, plate in enumerate(plates, start=1):
+        plate.controls()
+        plate.drugs(Replicate=number)
+    return plates
+
+
+def one_sample(folder: Path) -> Path:
+    return screen_of(folder, two_plates())
+
+
+def masked_well(folder: Path) -> Path:
+    screen = screen_of(folder, two_plates())
+    file = screen / "ctg" / "S_P1.csv"
+    table = pd.read_csv(file, index_col=0)
+    table.iloc[3, 3] = np.nan
+    table.to_csv(file, index_label="")
+    return screen
+
+
+def two_samples(folder: Path) -> Path:
+    """Sample B grows half as fast; on plate P2 it has no killed wells of its own."""
+    plates = [Plate(f"P{number}", np.random.default_rng(number)) for number in (1, 2)]
+    for number, plate in enumerate(plates, start=1):
+        plate.controls("A")
+        plate.drugs("A", Replicate=number)
+        plate.controls("B", row=8, alive=10000, killed=number == 1)
+        plate.drugs("B", row=10, alive=10000, Replicate=number)
+    return screen_of(folder, plates)
+
+
+def no_killed_wells(folder: Path) -> Path:
+    plates = two_plates()
+    last = plates[1]
+    last.rows = [row for row in last.rows if row["WellType"] != "pos"]
+    return screen_of(folder, plates)
+
+
+def a_sample_without_dmso(folder: Path) -> Path:
+    plate = Plate("P1", np.random.default_rng(5))
+    plate.controls("A")
+    plate.drugs("A")
+    plate.drugs("B", row=8)
+    return screen_of(folder, [plate])
+
+
+def combination(folder: Path) -> Path:
+    plates = two_plates()
+    for number, plate in enumerate(plates, start=1):
+        for column in range(1, 9):
+            plate.well(8, column, 0.8, WellType="neg", Treatment="DMSO", AddOn="Partner")
+        plate.drugs(row=10, factor=0.8, AddOn="Partner", Replicate=number)
+    return screen_of(folder, plates)
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the three faces say of one screen; an error where a face refuses."""
+
+    command: tuple[int, pd.DataFrame | None, dict[str, Any], str]
+    python: Any
+    graph: Any
+    store: Store
+
+
+@pytest.fixture
+def ask(tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answers]:
+    def asked(make: Callable[[Path], Path], readouts: tuple[str, ...] = ("ctg",), mask: bool = False) -> Answers:
+        folder = make(tmp_path / SCREEN)
+        named = {name: folder / name for name in readouts}
+        # The command
+        out = tmp_path / "scores.csv"
+        words = ["score", "--layout", str(folder / "layout.csv"), "--out", str(out), "--per-replicate", "--json"]
+        words += [word for name, path in named.items() for word in ("--readouts", f"{name}={path}")]
+        words += [word for name in SCORERS for word in ("--scorer", name)]
+        words += ["--mask-uncontrolled"] if mask else []
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        said = capsys.readouterr()
+        told = json.loads(said.out) if said.out else {}
+        command = (int(ended.value.code or 0), pd.read_csv(out) if out.exists() else None, told, said.err)
+        # Python
+        python: Any
+        try:
+            options = {"mask_uncontrolled": True} if mask else {}
+            python = phenodose.score_layout(folder / "layout.csv", named, SCORERS, per_replicate=True, **options)
+        except PhenodoseError as error:
+            python = error
+        # The graph
+        store = Store.open(tmp_path / "store")
+        register_screen(store, folder)
+        keys = [f"{kind}/{name}" for name in readouts for kind in ("viability", "curves")]
+        select = ",".join(["layout", *keys, *(f"scores/{name}" for name in SCORERS)])
+        parameters = {"viability": {"mask_uncontrolled": True}} if mask else None
+        graph = materialize_screen(store, SCREEN, select=select, parameters=parameters, instance=instance)
+        return Answers(command, python, graph, store)
+
+    return asked
+
+
+def comparable(table: pd.DataFrame) -> pd.DataFrame:
+    keys = ["sample", "readout", "replicate", "drug", "scorer"]
+    rows = table[[*keys, *NUMBERS, "bound", "hit", "status"]].astype({"replicate": str})
+    return rows.assign(hit=rows["hit"].astype("boolean")).sort_values(keys).reset_index(drop=True)
+
+
+def expect_the_same(answers: Answers) -> pd.DataFrame:
+    code, by_command, told, _ = answers.command
+    assert code == 0
+    assert by_command is not None
+    answers.graph.raise_if_failed()
+    by_graph = comparable(answers.store.read_table("scores", SCREEN))
+    by_python = comparable(answers.python.scores)
+    pd.testing.assert_frame_equal(by_python, by_graph, check_exact=True, check_dtype=False)
+    pd.testing.assert_frame_equal(comparable(by_command), by_graph, rtol=1e-12, check_dtype=False)
+    assert told["notes"] == answers.python.notes
+    assert set(answers.graph.notes) == set(answers.python.notes)
+    figures = ["sample", "readout", "plate", "metric"]
+    of_graph = answers.store.read_table("qc", SCREEN).set_index(figures)["value"].sort_index()
+    of_python = answers.python.qc.set_index(figures)["value"].sort_index()
+    pd.testing.assert_series_equal(of_python, of_graph, check_exact=True, check_index_type=False)
+    return by_graph.set_index(["sample", "readout", "replicate", "drug", "scorer"])
+
+
+@pytest.mark.parametrize("make", [one_sample, masked_well, combination, two_samples])
+def test_every_face_gives_the_same_numbers_and_notes(ask, make):
+    found = expect_the_same(ask(make))
+    potent = found.xs(("ctg", "pooled", "Potent", "dss_asym"), level=("readout", "replicate", "drug", "scorer"))
+    assert (potent["score"] > 15).all()
+
+
+def test_several_readouts_give_the_same_by_every_face(ask):
+    # A plugin that other numbers than ctg come from needs no installation here: the names are of installed readouts.
+    found = expect_the_same(ask(lambda folder: screen_of(folder, two_plates(), ("ctg",)), ("ctg",)))
+    assert len(found)
+
+
+def test_a_sample_is_measured_by_its_own_untreated_cells_and_borrows_killed_ones_with_a_note(ask):
+    answers = ask(two_samples)
+    found = expect_the_same(answers)["score"].xs(("ctg", "pooled"), level=("readout", "replicate"))
+    for drug in DRUGS:
+        # The same effect, though B gives half the signal: by the other sample's DMSO all its wells were half dead.
+        assert abs(found["A", drug, "dss_asym"] - found["B", drug, "dss_asym"]) < 3
+    borrowed = [note for note in answers.graph.notes if "stand for viability 0" in note]
+    assert borrowed == [
+        "readout ctg, sample B: plate P2 holds no positive control of this sample; those of A on the same plate stand "
+        "for viability 0."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (no_killed_wells, "sample S: plate P2 has no positive control with a value (15 drug wells)"),
+        (a_sample_without_dmso, "sample B: the layout has no negative controls (viability 1): no well is 'neg'"),
+    ],
+)
+def test_every_face_refuses_drug_wells_without_controls_in_the_same_words(ask, make, sentence):
+    answers = ask(make)
+    code, scores, _, err = answers.command
+    assert code == 2
+    assert scores is None
+    assert sentence in err
+    assert sentence in str(answers.python)
+    with pytest.raises(PhenodoseError, match="viability/ctg") as refused:
+        answers.graph.raise_if_failed()
+    assert sentence in str(refused.value)
+    assert answers.store.read_table("scores", SCREEN).empty
+
+
+def test_wells_without_controls_are_left_out_by_every_face_if_that_is_wanted(ask):
+    answers = ask(no_killed_wells, mask=True)
+    expect_the_same(answers)
+    assert any("15 therapy wells left out: plate P2 has no positive control" in note for note in answers.graph.notes)
