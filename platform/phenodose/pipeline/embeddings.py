@@ -86,7 +86,7 @@ def make_shared_embedding(
         NotMade: the screen has not adopted the phase, or the control experiment has not kept its features.
     """
     from phenodose.io.files import hash_json
-    from phenodose.pipeline.embeddings import reference_features, screen_features
+    from phenodose.pipeline.shared_features import reference_features, screen_features
     from phenodose.pipeline.wells_on_map import wells_on_map
 
     seen = screen_features(step, readout, phase)
