@@ -90,7 +90,6 @@ def _guard(folder: Path, rounds: int) -> str:
     from phenodose.dose_response.scoring import score_curves
     from phenodose.plugins import registry
     from phenodose.sandbox.plugin_process import sandboxed
-    from phenodose.settings.plugin_limits import PluginLimits
 
     sys.path.insert(0, str(folder))
     registry.cache_clear()
@@ -104,7 +103,7 @@ def _guard(folder: Path, rounds: int) -> str:
     for _ in range(rounds):
         for way, taken in ways.items():
             clock, before = time.monotonic(), _used()
-            plugin = scorer({}) if way.startswith("in ") else sandboxed(scorer, {}, PluginLimits())
+            plugin = scorer({}) if way.startswith("in ") else sandboxed(scorer, {}, registry())
             score_curves(curves, plugin)
             del plugin
             taken.append((time.monotonic() - clock, _used() - before))

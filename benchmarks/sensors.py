@@ -17,6 +17,7 @@ import click
 import dagster as dg
 import sqlalchemy
 
+from phenodose.store.store import Store
 from phenodose_assets.build import build_definitions
 from phenodose_assets.resources import StoreResource
 
@@ -46,7 +47,7 @@ class _Ticks:
 
     def __init__(self, place: Path, instance: dg.DagsterInstance) -> None:
         self._instance = instance
-        self._resource = StoreResource.here(place / "store", place / "inbox")
+        self._resource = StoreResource.of(Store.open(place / "store"), place / "inbox")
         self._definitions = build_definitions(store=place / "store", inbox=place / "inbox")
 
     def tell(self, name: str) -> None:

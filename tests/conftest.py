@@ -25,6 +25,7 @@ from phenodose.store.store import Store
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # TensorFlow is imported once for all tests, not once a run; tests/assets/test_training_process.py has processes.
+# This is for commands and the code location; `networks_are_trained_here` is for calls from Python.
 os.environ.setdefault("PHENODOSE_TRAINING", "inline")
 
 # A busy machine is no fault of the code: no example is judged by the clock; every run tries the same ones.
@@ -39,6 +40,16 @@ LAYOUT_COLUMNS = ["Plate", "Row", "Column", "Sample", "WellType", "Treatment", "
 LAYOUT_COLUMNS += ["Replicate", "AddOn", "Readout"]
 #: Drug -> dose of half effect; 'Inert' does nothing.
 DRUGS = {"Potent": 20.0, "Weak": 4000.0, "Inert": np.inf}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def networks_are_trained_here() -> Iterator[None]:
+    """Where nobody says how, networks are trained in the process of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Dagster is not imported for tests that have nothing to do with it.
+        if "phenodose_assets.networks" in sys.modules:
+            patch.setattr("phenodose_assets.networks.DEFAULT_MODE", "inline")
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +149,7 @@ def s3(_s3_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_DEFAULT_REGION", "us-east-1"),
         ("AWS_ENDPOINT_URL", _s3_server.url),
-        ("PHENODOSE_CACHE", str(tmp_path / "cache")),
+        ("XDG_CACHE_HOME", str(tmp_path / "cache")),
     ):
         monkeypatch.setenv(name, value)
 

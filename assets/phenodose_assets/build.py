@@ -15,7 +15,8 @@ from typing import Any
 
 import dagster as dg
 
-from phenodose.plugins import Registry, StagedReadout, registry
+from phenodose.plugins import Registry, StagedReadout, plugins_of
+from phenodose.store.store import Store
 from phenodose_assets.assets import (
     checkpoints,
     cohort,
@@ -48,13 +49,12 @@ _EXECUTOR = {
 }
 
 
-def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
+def screen_assets(plugins: Registry) -> list[ScreenAsset]:
     """Every asset that is made once a screen, in the order of the pipeline.
 
     A plugin that cannot be used is named in the log and is an asset that fails with what is wrong with it (a reader,
     which has no asset, is only named); the others make the graph.
     """
-    plugins = plugins or registry()
     readout_classes = plugins.usable("readout")
     staged = {name: cls for name, cls in readout_classes.items() if issubclass(cls, StagedReadout)}
     for problem in plugins.problems():
@@ -62,7 +62,7 @@ def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
     viabilities = _usable(viability.viability_assets(readout_classes))
     curves = curve_assets(viabilities)
     scored = _usable(scores.score_assets(plugins.usable("scorer"), curves))
-    maps = _usable(embeddings.embedding_assets(plugins.usable("embedder"), staged))
+    maps = _usable(embeddings.embedding_assets(plugins.usable("embedder"), staged, plugins))
     usable = [
         *plate_images.ingest_assets(),
         *pseudo_rgb.tensor_assets(),
@@ -78,7 +78,7 @@ def screen_assets(plugins: Registry | None = None) -> list[ScreenAsset]:
 
 def build_definitions(
     *,
-    store: str | Path | None = None,
+    store: Store | str | Path,
     inbox: str | Path | None = None,
     plugins: Registry | None = None,
     listener: Listener = no_listener,
@@ -89,15 +89,16 @@ def build_definitions(
     """The whole graph.
 
     Args:
-        store: store folder; default $PHENODOSE_STORE, else ./store.
-        inbox: folder that the sensor watches; default $PHENODOSE_INBOX, else ./inbox.
-        plugins: where the plugins are found; default: the installed ones.
+        store: the store, or its folder or address.
+        inbox: folder that the sensor watches; default ./inbox.
+        plugins: where the plugins are found; default: the installed ones, as the store's site.toml says.
         listener: told of every step of a run in this process.
-        training: where networks are trained, 'process' or 'inline'; default $PHENODOSE_TRAINING, else a process.
+        training: where networks are trained, 'process' or 'inline'; default a process.
         executor: how steps are run; default two processes at a time.
         resources: resources to replace, by name.
     """
-    assets = screen_assets(plugins)
+    opened = store if isinstance(store, Store) else Store.open(store)
+    assets = screen_assets(plugins or plugins_of(opened))
     screen_job = dg.define_asset_job(
         SCREEN_JOB,
         selection=dg.AssetSelection.assets(*(asset.asset_key for asset in assets)),
@@ -118,7 +119,7 @@ def build_definitions(
             stale_screens.stale_sensor(screen_job),
         ],
         resources={
-            "store": StoreResource.here(store, inbox),
+            "store": StoreResource.of(opened, inbox),
             "listener": dg.ResourceDefinition.hardcoded_resource(listener),
             "networks": network_process(training),
             **(resources or {}),

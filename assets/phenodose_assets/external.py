@@ -23,9 +23,9 @@ import dagster as dg
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.io.files import hash_file, hash_json
 from phenodose.pipeline.reference_samples import REFERENCE_NAMES
-from phenodose.plugins import REFERENCE, choose_reader, registry
+from phenodose.plugins import REFERENCE, choose_reader, plugins_of
 from phenodose.screens.screen import Screen
-from phenodose.settings.site import read_plugin_limits, read_site
+from phenodose.settings.site import read_site
 from phenodose.store.store import Store
 from phenodose_assets.partitions import screens
 
@@ -91,7 +91,7 @@ def new_observations(
         told: what Dagster was told of all screens, for a caller that looks at many; default: it is asked.
     """
     try:
-        screen = Screen.load(folder)
+        screen = Screen.load(folder, plugins_of(store).plate_reader_folders())
     except PhenodoseError as error:
         log.warning("%s is not looked at: %s", folder, error)
         return []
@@ -240,8 +240,7 @@ def _reader(screen: Screen, store: Store) -> Any:
     if not screen.plate_folders:
         return None
     folder = next(iter(screen.plate_folders.values()))
-    limits = read_plugin_limits(store.root)
-    reader = choose_reader(folder, registry(), screen.reader, screen.parameters, limits, log.warning)
+    reader = choose_reader(folder, plugins_of(store), screen.reader, screen.parameters, log.warning)
     return {"reader": reader.name, "version": reader.version, **screen.parameters.get(reader.name, {})}
 
 

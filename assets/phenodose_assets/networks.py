@@ -2,9 +2,9 @@
 
 A network's job is a function of a module that takes and gives JSON. It runs in a process that the first training of a
 run starts, and that ends with the run (in the UI: with the step, which is a process itself). One process for all of a
-run's networks: TensorFlow is imported once, and only one process holds the GPU. $PHENODOSE_TRAINING says `process`
-(the default) or `inline`: then jobs run in the process of the step, which suits tests and small networks; those of
-readouts of other distributions never do (`network_limits`).
+run's networks: TensorFlow is imported once, and only one process holds the GPU. That is the mode `process`; in the
+mode `inline` jobs run in the process of the step, which suits tests and small networks; those of readouts of other
+distributions never do (`network_limits`).
 
 Belongs here: the parent's side: starting, asking and ending the process, Dagster Pipes, errors that cross over. Does
 not belong here: the child's side (`network_worker`) and the jobs (`network_jobs`, `activation_maps`).
@@ -45,10 +45,11 @@ from phenodose.pipeline.context import NetworkJob
 from phenodose.plugins import Progress, no_progress, tell_epoch
 from phenodose.sandbox.network_limits import Guest, guest_of, scratch_folder
 from phenodose.sandbox.network_worker import DONE, name_of
+from phenodose.settings.environment import TRAINING
 from phenodose.store.store import Store
 
-MODE = "PHENODOSE_TRAINING"
 MODES = ("process", "inline")
+DEFAULT_MODE = "process"
 #: Ended by these, a process was ended by the system or a person; by others, by a fault of its own.
 #: Seconds in which a process that closed its stdout comes to its end.
 _END_S = 20.0
@@ -62,7 +63,7 @@ class NetworkProcess:
     """The process, started when it is first needed.
 
     Attributes:
-        mode: 'process' or 'inline'; None as $PHENODOSE_TRAINING says.
+        mode: 'process' or 'inline'; None for the default.
     """
 
     mode: str | None = None
@@ -211,9 +212,11 @@ def network_process(mode: str | None) -> dg.ResourceDefinition:
 
 
 def _mode(mode: str | None) -> str:
-    wanted = mode or os.environ.get(MODE) or MODES[0]
+    wanted = mode or DEFAULT_MODE
     if wanted not in MODES:
-        raise InputError(f"{MODE}={wanted!r}: there is no such way; set it to {' or '.join(MODES)}, or leave it out.")
+        raise InputError(
+            f"{TRAINING}={wanted!r}: there is no such way; set it to {' or '.join(MODES)}, or leave it out."
+        )
     return wanted
 
 

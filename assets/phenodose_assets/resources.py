@@ -5,7 +5,6 @@ Belongs here: where things lie in this installation. Does not belong here: readi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import dagster as dg
 
 from phenodose.errors import StoreError
 from phenodose.names import check_screen_id
-from phenodose.store.store import DEFAULT_STORE, Store
+from phenodose.store.store import Store
 
 DEFAULT_INBOX = "inbox"
 
@@ -25,17 +24,19 @@ class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     root: str
     inbox: str
+    plates_root: str | None = None
+    cache: str | None = None
 
     @classmethod
-    def here(cls, root: str | Path | None = None, inbox: str | Path | None = None) -> StoreResource:
-        """The store and inbox given, else $PHENODOSE_STORE and $PHENODOSE_INBOX, else ./store and ./inbox."""
-        place = str(root or os.environ.get("PHENODOSE_STORE") or DEFAULT_STORE)
-        inbox_place = Path(inbox or os.environ.get("PHENODOSE_INBOX") or DEFAULT_INBOX).expanduser().resolve()
-        return cls(root=place, inbox=str(inbox_place))
+    def of(cls, store: Store, inbox: str | Path | None = None) -> StoreResource:
+        """The resource for a store and an inbox; without one, for ./inbox."""
+        watched = str(Path(inbox or DEFAULT_INBOX).expanduser().resolve())
+        elsewhere = store.to_json()
+        return cls(root=str(store.root), inbox=watched, plates_root=elsewhere["plates_root"], cache=elsewhere["cache"])
 
     def open(self) -> Store:
         """The store."""
-        return Store.open(self.root)
+        return Store.open(self.root, plates=self.plates_root, cache=self.cache)
 
     def source_of(self, screen: str) -> Path:
         """The raw folder of a screen: the one it was registered with, else the inbox's folder of that name.

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from phenodose import errors
 from phenodose.errors import InputError, PhenodoseError, PluginError, StoreError
+from phenodose.plugins import plugins_of
 from phenodose.store.store import Store
 from phenodose_assets.assets.cohort import COHORT_DB, COHORT_REPORT
 from phenodose_assets.build import SCREEN_JOB, build_definitions, external_inputs_of, screen_assets
@@ -118,7 +119,7 @@ def materialize_screen(
         parameters: parameters by plugin (or by settings table of screen.toml); they win over screen.toml.
         instance: Dagster instance; default the one that the UI of this folder or store shows.
         progress: told of every step.
-        training: where networks are trained, 'process' or 'inline'; default $PHENODOSE_TRAINING, else a process.
+        training: where networks are trained, 'process' or 'inline'; default a process.
 
     Raises:
         InputError: the selection names no asset.
@@ -127,9 +128,9 @@ def materialize_screen(
         KeyboardInterrupt: the user ended the run; what was made is kept.
     """
     store.source_of(screen_id)
-    assets = screen_assets()
+    assets = screen_assets(plugins_of(store))
     tracker = _Tracker(progress or no_listener)
-    definitions = build_definitions(store=store.root, listener=tracker, training=training)
+    definitions = build_definitions(store=store, listener=tracker, training=training)
     selected = _select(assets, definitions, select)
     ops = _op_config([asset for asset in assets if asset.key in selected], assets, parameters or {})
     with _running_instance(store, instance) as running:
@@ -145,7 +146,7 @@ def materialize_cohort(
 ) -> RunOutcome:
     """Rebuild the cohort database and report of a store, in this process."""
     clock = time.monotonic()
-    definitions = build_definitions(store=store.root, listener=progress or no_listener)
+    definitions = build_definitions(store=store, listener=progress or no_listener)
     with _running_instance(store, instance) as running:
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config={"loggers": _QUIET},
@@ -164,13 +165,13 @@ def materialize_cohort(
     )
 
 
-def selected_keys(select: str | None) -> set[str]:
-    """Keys of the assets of a screen that a selection names; all if it is None.
+def selected_keys(store: Store, select: str | None) -> set[str]:
+    """Keys of the assets of a screen of a store that a selection names; all if it is None.
 
     Raises:
         InputError: an item of the selection names no asset of a screen.
     """
-    return _select(screen_assets(), build_definitions(), select)
+    return _select(screen_assets(plugins_of(store)), build_definitions(store=store), select)
 
 
 def _select(assets: Sequence[ScreenAsset], definitions: dg.Definitions, select: str | None) -> set[str]:

@@ -11,9 +11,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from phenodose.quality.gates import Limits, QualitySetting, judge
+from phenodose.quality.gates import Limits, judge
 from phenodose.quality.metrics import metrics_of
 from phenodose.screens.registration import register_screen
+from phenodose.settings.quality import QualitySetting, resolve_limits
 from phenodose.store.curves import read_curves
 from phenodose.store.store import Store
 from phenodose_assets.assets import viability
@@ -30,7 +31,7 @@ def qc(*rows: tuple[str, str, float]) -> pd.DataFrame:
 
 
 def blocking(metric: str, **said: float) -> Limits:
-    return Limits.resolve(screen={metric: QualitySetting(block=True, **said)})
+    return resolve_limits(screen={metric: QualitySetting(block=True, **said)})
 
 
 def test_every_figure_is_one_check_and_one_poor_plate_raises_its_flag() -> None:

@@ -11,8 +11,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from phenodose.errors import InputError
 from phenodose.plugins import Registry, registry
+from phenodose.store.store import Store
 from phenodose_assets.build import build_definitions, screen_assets
+from phenodose_assets.run import selected_keys
 
 GROUPS = {
     "ingest": {"layout", "plate_images"},
@@ -49,7 +52,7 @@ def install(folder: Path, name: str, entry_points: str, module: str = "") -> Non
 
 @pytest.fixture(scope="module")
 def graph() -> dg.AssetGraph:
-    return build_definitions().resolve_asset_graph()
+    return build_definitions(store="store").resolve_asset_graph()
 
 
 def keys_of(graph: dg.AssetGraph, group: str) -> set[str]:
@@ -131,7 +134,9 @@ def test_plugins_that_clash_or_have_odd_names_do_not_break_the_graph(
     points = "\n".join(f"{name} = odd:{cls}" for cls, name in names.items())
     install(tmp_path, "odd", f"[phenodose.scorers]\n{points}\n", module)
     monkeypatch.syspath_prepend(str(tmp_path))
-    keys = {key.to_user_string() for key in build_definitions(plugins=Registry()).resolve_all_asset_keys()}
+    keys = {
+        key.to_user_string() for key in build_definitions(store="store", plugins=Registry()).resolve_all_asset_keys()
+    }
     assert {key for key in keys if "dose" in key} == {"scores/top-dose"}
     assert "'scores/top_dose'" in caplog.text
     assert "'scores/top dose'" in caplog.text
@@ -149,6 +154,24 @@ def test_the_code_location_loads_without_heavy_libraries() -> None:
 
 
 def test_sensors_are_on_from_the_start() -> None:
-    definitions = build_definitions()
+    definitions = build_definitions(store="store")
     for name in ("new_screens", "cohort_follows_screens"):
         assert definitions.resolve_sensor_def(name).default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_two_stores_of_one_process_have_the_graphs_that_their_own_sites_choose(tmp_path: Path) -> None:
+    for store, scorer in (("one", "auc"), ("two", "emax")):
+        (tmp_path / store).mkdir()
+        (tmp_path / store / "site.toml").write_text(f'[plugins]\ndisable = ["scorer:{scorer}"]\n', encoding="utf-8")
+
+    def scored(store: Store) -> tuple[set[str], set[str]]:
+        keys = {key.to_user_string() for key in build_definitions(store=store).resolve_all_asset_keys()}
+        both = {"scores/auc", "scores/emax"}
+        return keys & both, selected_keys(store, None) & both
+
+    one, two = Store.open(tmp_path / "one"), Store.open(tmp_path / "two")
+    for _ in range(2):
+        assert scored(one) == ({"scores/emax"}, {"scores/emax"})
+        assert scored(two) == ({"scores/auc"}, {"scores/auc"})
+    with pytest.raises(InputError, match="names no asset of a screen"):
+        selected_keys(one, "scores/auc")

@@ -20,7 +20,7 @@ class Tick:
 
     def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
         sensor = new_screens_sensor(SCREEN_JOB)
-        resource = StoreResource.here(root / "store", root / "inbox")
+        resource = StoreResource.of(Store.open(root / "store"), root / "inbox")
         context = dg.build_sensor_context(instance=instance, resources={"store": resource}, sensor_name="new_screens")
         with context:
             self.result = sensor(context)

@@ -136,7 +136,7 @@ def test_a_selection_of_nothing_is_refused_at_the_door(ctg_run: Any, select: str
 
 
 def test_the_network_has_a_form_in_the_launchpad() -> None:
-    job = build_definitions().resolve_job_def("screen")
+    job = build_definitions(store="store").resolve_job_def("screen")
     schema = job.graph.node_dict["checkpoint__cnn__phase2"].definition.config_mapping
     assert schema is not None
     fields = schema.config_schema.config_type.fields

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from phenodose.plugins import registry
 from phenodose.quality.metrics import metrics_of
 from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
@@ -25,7 +26,7 @@ def settings(folder: Path, text: str) -> None:
 
 
 def test_every_figure_is_declared_as_a_check_of_its_step() -> None:
-    assets = {asset.key: asset for asset in screen_assets()}
+    assets = {asset.key: asset for asset in screen_assets(registry())}
     assert set(metrics_of("viability")) == set(assets[KEY].checks)
     assert set(metrics_of("curves")) == set(assets[CURVES].checks)
     assert "passes above 0.5 and fails below 0" in assets[KEY].checks["zprime_robust"]

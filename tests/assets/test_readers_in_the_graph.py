@@ -12,6 +12,7 @@ import tifffile
 import zarr
 
 from phenodose.plates.tensors import open_tensors
+from phenodose.plugins import registry
 from phenodose.screens.itrade import arrange
 from phenodose.screens.registration import check_screen, register_screen
 from phenodose.store.store import Store
@@ -29,7 +30,7 @@ def pixels(well: str, kind: str, size: int = 224) -> np.ndarray:
 
 
 def run(root: Path, folder: Path, instance: dg.DagsterInstance) -> tuple[Store, RunOutcome]:
-    check_screen(folder)
+    check_screen(folder, registry())
     store = Store.open(root / "store")
     screen = register_screen(store, folder)
     select = "layout,plate_images,pseudo_rgb"
@@ -62,7 +63,7 @@ def test_a_wrong_expression_fails_as_a_sentence(tmp_path: Path, instance: dg.Dag
     tifffile.imwrite(folder / "P1" / "B02.tif", pixels("B02", "x", 32))
     (folder / "screen.toml").write_text("reader = \"pattern\"\n[parameters.pattern]\nexpression = '(?P<pit>.)'\n")
     with pytest.raises(ValueError, match="there is no group pit; the groups are: well"):
-        check_screen(folder)
+        check_screen(folder, registry())
     store = Store.open(tmp_path / "store")
     register_screen(store, folder)
     outcome = materialize_screen(store, "BAD_V1_DS1", select="layout,plate_images", instance=instance)

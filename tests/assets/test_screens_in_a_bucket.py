@@ -88,7 +88,7 @@ def test_the_sensor_takes_screens_into_a_bucket(
     s3: Any, tmp_path: Path, write_ctg_screen: Callable[[Path], Path]
 ) -> None:
     write_ctg_screen(tmp_path / "inbox" / "NEW_V1_DS1")
-    resource = StoreResource.here(ADDRESS, tmp_path / "inbox")
+    resource = StoreResource.of(Store.open(ADDRESS), tmp_path / "inbox")
     with dg.build_sensor_context(
         instance=dg.DagsterInstance.ephemeral(), resources={"store": resource}, sensor_name="new_screens"
     ) as context:

@@ -53,7 +53,7 @@ class Made:
     def stale(self) -> dict[str, set[str]]:
         """Stale assets and what they are stale by, as the page of a partition asks for it."""
         origin = LoadableTargetOrigin(module_name="phenodose_assets.definitions")
-        keys = [{"path": asset.key.split("/")} for asset in screen_assets()]
+        keys = [{"path": asset.key.split("/")} for asset in screen_assets(registry())]
         with in_process_test_workspace(self.instance, origin) as context:
             answer = execute_dagster_graphql(context, STALE, {"screen": SCREEN, "keys": keys})
         assert answer.errors is None, answer.errors
@@ -97,7 +97,7 @@ class Made:
         context = dg.build_sensor_context(
             instance=self.instance,
             definitions=definitions,
-            resources={"store": StoreResource.here(self.store.root)} if name == "changed_inputs" else None,
+            resources={"store": StoreResource.of(self.store)} if name == "changed_inputs" else None,
             sensor_name=name,
         )
         with context:
@@ -183,7 +183,7 @@ def test_a_reading_that_changes(made: Made) -> None:
 def test_a_new_version_of_a_plugin(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     before = made.stale()
     monkeypatch.setattr(registry().get("scorer", "auc"), "version", "99")
-    monkeypatch.setattr(phenodose_assets.definitions, "defs", build_definitions())
+    monkeypatch.setattr(phenodose_assets.definitions, "defs", build_definitions(store="store"))
     assert made.stale() == {**before, "scores/auc": {"CODE scores/auc"}}
 
 

@@ -10,19 +10,20 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
+from phenodose.plugins import registry
 from phenodose.quality.metrics import metrics_of
 from phenodose_assets.build import build_definitions, external_inputs_of, screen_assets
 from phenodose_assets.graph.checks import MADE, SCHEMA
 from phenodose_assets.graph.config import config_class
 from phenodose_assets.graph.screen_asset import ScreenAsset
 
-ASSETS = screen_assets()
+ASSETS = screen_assets(registry())
 COHORT = ("cohort_db", "cohort_report")
 
 
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
-    return build_definitions()
+    return build_definitions(store="store")
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from phenodose.cli import main
-from phenodose.cli.output import store_option
-from phenodose.plugins import registry
+from phenodose.cli.output import open_store, plugins_at, store_option
 
 DOSES_NM = (1, 10, 100, 1000, 10000)
 
@@ -89,12 +88,8 @@ def test_a_command_uses_the_plugins_that_its_store_allows(tmp_path: Path, monkey
     @click.command()
     @store_option
     def told(store: str | None) -> None:
-        click.echo(f"auc {'auc' in registry().usable('scorer')}")
+        named = os.environ["PHENODOSE_STORE"] == str(tmp_path / "another")
+        click.echo(f"auc {'auc' in plugins_at(store).usable('scorer')} {open_store(store).root.name} {named}")
 
-    registry.cache_clear()
-    try:
-        assert CliRunner().invoke(told, ["--store", str(tmp_path)]).output == "auc False\n"
-        assert CliRunner().invoke(told, []).output == "auc True\n"
-        assert os.environ["PHENODOSE_STORE"] == str(tmp_path / "another")
-    finally:
-        registry.cache_clear()
+    assert CliRunner().invoke(told, ["--store", str(tmp_path)]).output == f"auc False {tmp_path.name} True\n"
+    assert CliRunner().invoke(told, []).output == "auc True another True\n"

@@ -226,3 +226,8 @@ def test_the_list_follows_the_site_and_tells_versions_and_parameters(
     assert rows["scorer", "auc"]["status"] == "disabled"
     assert rows["scorer", "dss_asym"]["version"]
     assert rows["scorer", "dss_asym"]["parameters"]["amin"]["range"] == "from 0 below 100"
+    # Another store is another site.
+    assert "DISABLED" not in run("list", "--store", str(tmp_path / "another"))[1]
+    assert run("check", "auc", "--store", str(tmp_path / "another"))[0] == 0
+    code, _, err = run("check", "auc")
+    assert (code, "is disabled by this site" in err) == (2, True)

@@ -6,10 +6,10 @@ import re
 import tomllib
 from pathlib import Path
 
-from phenodose.quality.gates import Limits
 from phenodose.quality.guide import renewed
 from phenodose.quality.metrics import METRICS
 from phenodose.quality.wells import FLAGS
+from phenodose.settings.quality import resolve_limits
 from phenodose.settings.site import SiteSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "quality.md").read_text(encoding="utf-8")
@@ -34,6 +34,6 @@ def test_the_settings_shown_are_accepted() -> None:
     blocks = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 2
     settings = SiteSettings.model_validate(tomllib.loads("\n".join(blocks)))
-    limits = Limits.resolve(settings.quality, site_wells=settings.wells)
+    limits = resolve_limits(settings.quality, site_wells=settings.wells)
     assert limits.blocking == {"zprime_robust"}
     assert limits.mask == ("empty", "saturated")

@@ -13,10 +13,10 @@ from functools import partial
 
 from phenodose.errors import PluginError
 from phenodose.pipeline.context import Context, Result
+from phenodose.pipeline.embeddings import embedding_key
 from phenodose.pipeline.scores import scores_key
 from phenodose.pipeline.viability import viability_key
 from phenodose.plugins import Found, Kind
-from phenodose_assets.assets.embeddings import embedding_key
 from phenodose_assets.graph.screen_asset import ScreenAsset
 
 #: Group and key of what a plugin of a kind makes; readers make none of their own.

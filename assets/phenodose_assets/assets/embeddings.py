@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.embeddings import ScreenEmbedding, embedding_key, make_embedding, make_shared_embedding
 from phenodose.pipeline.viability import viability_key
-from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, StagedReadout
+from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, Registry, StagedReadout
 from phenodose.sandbox.plugin_process import third_party
 from phenodose.store.checkpoints import checkpoint_key
 from phenodose_assets.assets.checkpoints import POOL
@@ -29,7 +29,7 @@ _GROUP = "phenotypes"
 
 
 def embedding_assets(
-    embedders: Mapping[str, type[AnyEmbedder]], staged: Mapping[str, type[StagedReadout]]
+    embedders: Mapping[str, type[AnyEmbedder]], staged: Mapping[str, type[StagedReadout]], plugins: Registry
 ) -> list[ScreenAsset]:
     """One asset an embedder.
 
@@ -37,7 +37,7 @@ def embedding_assets(
     the phase that the first staged readout trains in control experiments. Our own readouts come before those of other
     distributions, so that the maps do not hang on whether these work.
     """
-    staged = dict(sorted(staged.items(), key=lambda item: third_party(item[1]) is not None))
+    staged = dict(sorted(staged.items(), key=lambda item: third_party(item[1], plugins) is not None))
     wanted = tuple(name for readout in staged.values() for name in reversed(readout.readout_names()))
     first = next(
         (

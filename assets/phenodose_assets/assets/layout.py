@@ -8,8 +8,7 @@ from typing import Any
 from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_file
 from phenodose.pipeline.context import Context, Result
-from phenodose.plugins import choose_reader, registry
-from phenodose.settings.site import read_plugin_limits
+from phenodose.plugins import choose_reader
 from phenodose.tables import TABLES
 from phenodose_assets.graph import metadata
 
@@ -70,11 +69,11 @@ def _drug_rows(step: Context, drugs: Sequence[str]) -> list[dict[str, Any]]:
 
 def _reader_name(step: Context) -> str | None:
     """Name of the reader that will read the screen's images; None without images."""
-    screen, limits = step.screen, read_plugin_limits(step.store.root)
+    screen = step.screen
     if not screen.plate_folders:
         return None
     try:
         folder = next(iter(screen.plate_folders.values()))
-        return choose_reader(folder, registry(), screen.reader, screen.parameters, limits, step.log.warning).name
+        return choose_reader(folder, step.plugins, screen.reader, screen.parameters, step.log.warning).name
     except PhenodoseError:
         return screen.reader

@@ -14,8 +14,7 @@ from pydantic import Field
 from phenodose.errors import NotMade
 from phenodose.names import parse_well, row_index
 from phenodose.pipeline.context import Context, Result, SubSteps
-from phenodose.plugins import Parameters, Progress, Reader, choose_reader, registry
-from phenodose.settings.site import read_plugin_limits
+from phenodose.plugins import Parameters, Progress, Reader, choose_reader
 from phenodose.tables import TABLES
 from phenodose_assets.assets.layout import LAYOUT, _make_layout
 from phenodose_assets.external import IMAGE_FILES, LAYOUT_FILE, READER, SAMPLE
@@ -82,9 +81,7 @@ def _plate_names(step: Context) -> list[str]:
 def _reader_of(step: Context, folder: Path) -> Reader:
     parameters = step.settings_of(_GROUP, IngestParameters)
     name = parameters.reader or step.screen.reader
-    return choose_reader(
-        folder, registry(), name, step.screen.parameters, read_plugin_limits(step.store.root), step.log.warning
-    )
+    return choose_reader(folder, step.plugins, name, step.screen.parameters, step.log.warning)
 
 
 def _ingest_plate(step: Context, plate: str, progress: Progress | None = None) -> PlateRecord:

@@ -152,7 +152,7 @@ def _viability_metadata(name: str, made: ScreenViability) -> dict[str, Any]:
     }
     zprimes = qc[(qc["metric"] == "zprime_robust") & (qc["plate"] != "screen")]
     several = len(qc["sample"].unique()) > 1
-    where = [f"{row.sample} {row.plate}" if several else row.plate for row in zprimes.itertuples()]
+    where = [f"{row.sample} {row.plate}" if several else str(row.plate) for row in zprimes.itertuples()]
     doubtful = qc[qc["verdict"].isin(["fail", "warn"])]
     # Of several samples the worst counts.
     pooled = qc[qc["plate"] == "screen"].groupby("metric")["value"].min()
@@ -173,7 +173,7 @@ def _viability_metadata(name: str, made: ScreenViability) -> dict[str, Any]:
         **_strange_images(counted, measured),
         **metadata.numbers(
             {
-                **{f"robust Z' {plate}": value for plate, value in zip(where, zprimes["value"], strict=True)},
+                **{f"robust Z' {place}": value for place, value in zip(where, zprimes["value"], strict=True)},
                 "replicate r": pooled.get("replicate_pearson"),
                 "n wells": (~counted["masked"]).sum(),
                 "n masked": counted["masked"].sum(),

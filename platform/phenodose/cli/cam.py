@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from phenodose.cli.output import json_option, print_json, store_option
+from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
 
 _METHODS = ("grad-cam", "grad-cam++", "score-cam")
 
@@ -48,17 +48,16 @@ def command(
     """
     from phenodose.errors import InputError
     from phenodose.pipeline.activation_maps import Explanation, explain_wells
-    from phenodose.plugins import StagedReadout, registry
-    from phenodose.store.store import Store
+    from phenodose.plugins import StagedReadout
 
-    plugin = registry().get("readout", readout)
+    plugin = plugins_at(store).get("readout", readout)
     if not issubclass(plugin, StagedReadout):
         raise InputError(f"readout {readout} has no network; name a staged readout such as cnn.")
     phases = [one.name for one in plugin.phases]
     if phase is not None and phase not in phases:
         raise InputError(f"phase {phase!r} of {readout} is unknown; there are: {', '.join(phases)}.")
     asked = Explanation(plugin, phase, of_class, method, most_channels)  # type: ignore[arg-type]
-    folder = explain_wells(Store.open(store), screen, wells, asked)
+    folder = explain_wells(open_store(store), screen, wells, asked)
     if as_json:
         print_json({"screen": screen, "wells": list(wells), "folder": str(folder)})
     else:

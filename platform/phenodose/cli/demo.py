@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from phenodose.cli.output import json_option, print_json, progress_display, store_option
+from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
 from phenodose.cli.steps import how_to_see, print_products, products, steps_display
 from phenodose.errors import InputError
 from phenodose.io.files import write_json
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
+    from phenodose.plugins import Registry
     from phenodose.simulation.comparison import Comparison
 
 CONTROL_EXPERIMENT, SCREEN = "DEMO_CE", "DEMO_V1_DS1"
@@ -44,8 +45,8 @@ def command(store: str | None, seed: int, as_json: bool) -> None:
     from phenodose_assets.run import materialize_cohort, materialize_screen
 
     clock = time.monotonic()
-    opened = Store.open(store)
-    folders = _simulate(opened, seed)
+    opened = open_store(store)
+    folders = _simulate(opened, seed, plugins_at(store))
     for folder in folders:
         screen = register_screen(opened, folder)
         with steps_display(screen.id) as progress:
@@ -61,7 +62,7 @@ def command(store: str | None, seed: int, as_json: bool) -> None:
     click.echo(f"\nDone in {time.monotonic() - clock:.0f} s. {how_to_see(opened)}")
 
 
-def _simulate(store: Store, seed: int) -> list[Path]:
+def _simulate(store: Store, seed: int, plugins: Registry) -> list[Path]:
     """The raw folders of control experiment and screen; what is there from the same seed is kept.
 
     Raises:
@@ -82,7 +83,7 @@ def _simulate(store: Store, seed: int) -> list[Path]:
         if not (raw / name / "_DONE").is_file():
             phase1 = CONTROL_EXPERIMENT if kind == "drug-screen" else None
             with progress_display(f"simulate {name}") as progress:
-                simulate_screen(raw / name, kind=kind, seed=seed, phase1=phase1, progress=progress)
+                simulate_screen(raw / name, kind=kind, seed=seed, phase1=phase1, progress=progress, plugins=plugins)
     return [raw / name for name, _ in wanted]
 
 

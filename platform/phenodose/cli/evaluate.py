@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from phenodose.cli.output import json_option, print_json, progress_display, store_option
+from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
 
 
 @click.command("evaluate")
@@ -33,13 +33,12 @@ def command(screens: tuple[str, ...], readout: str, out: Path | None, store: str
     """
     from phenodose.errors import InputError
     from phenodose.pipeline.evaluation import evaluate, write_evaluation
-    from phenodose.plugins import StagedReadout, registry
-    from phenodose.store.store import Store
+    from phenodose.plugins import StagedReadout
 
-    plugin = registry().get("readout", readout)
+    plugin = plugins_at(store).get("readout", readout)
     if not issubclass(plugin, StagedReadout):
         raise InputError(f"readout {readout} has no network; name a staged readout such as cnn.")
-    opened = Store.open(store)
+    opened = open_store(store)
     with progress_display("evaluate") as progress:
         found = evaluate(opened, list(dict.fromkeys(screens)), plugin, progress)
     written = write_evaluation(found, out or opened.root / "evaluation")

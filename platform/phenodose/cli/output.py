@@ -6,47 +6,59 @@ Belongs here: presentation used by more than one command. Does not belong here: 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from phenodose.progress import Progress
 
+if TYPE_CHECKING:
+    from phenodose.plugins import Registry
+    from phenodose.store.store import Store
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def store_option(function: Function) -> Function:
-    """The `--store` option; which plugins are used follows the site.toml of that store."""
+    """The `--store` option; `open_store` opens what it names."""
     return click.option(
         "--store",
         metavar="DIR",
         default=None,
-        callback=_at_store,
         help="Store: a folder or s3://bucket/prefix; default $PHENODOSE_STORE, else ./store.",
     )(function)
 
 
-def _at_store(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """While the command runs, $PHENODOSE_STORE is the store, also in the processes that it starts."""
-    if value:
-        from phenodose.plugins import registry
+def open_store(location: str | None) -> Store:
+    """The store that `--store` names, else the one of the environment, else ./store; nothing is created yet.
 
-        before = os.environ.get("PHENODOSE_STORE")
+    Raises:
+        InputError: the address is of no object store.
+        StoreError: the bucket of an address is not there, or cannot be read.
+    """
+    from phenodose.settings.environment import read_environment
 
-        def put_back() -> None:
-            os.environ.pop("PHENODOSE_STORE", None)
-            if before is not None:
-                os.environ["PHENODOSE_STORE"] = before
-            registry.cache_clear()
+    return read_environment().open_store(location)
 
-        ctx.call_on_close(put_back)
-        os.environ["PHENODOSE_STORE"] = value if "://" in value else os.path.abspath(os.path.expanduser(value))  # noqa: PTH100, PTH111
-        registry.cache_clear()
-    return value
+
+def plugins_at(location: str | None = None) -> Registry:
+    """What is installed, as the site.toml of that store says; the whole file is looked at.
+
+    Args:
+        location: from `--store`; None for the store of the environment, also where a command has no store.
+
+    Raises:
+        InputError: site.toml is faulty, or the address is of no object store.
+        StoreError: the bucket of an address is not there, or cannot be read.
+    """
+    from phenodose.plugins import registry
+    from phenodose.settings.environment import read_environment
+
+    site = read_environment().site(location)
+    return registry(site.plugins, site.plugin_limits)
 
 
 def json_option(function: Function) -> Function:

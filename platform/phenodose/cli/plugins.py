@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phenodose.cli.output import json_option, print_json
+from phenodose.cli.output import json_option, plugins_at, print_json, store_option
 from phenodose.cli.plugin_options import given_parameters, plugin_options
 from phenodose.errors import PluginError
-from phenodose.plugins import KINDS, Found, Kind, Plugin, StagedReadout, registry
+from phenodose.plugins import KINDS, Found, Kind, Registry, StagedReadout
 from phenodose.plugins.parameters import default_text, parameter_facts
 
 if TYPE_CHECKING:
@@ -31,22 +31,24 @@ def command() -> None:
 
 
 @command.command("list")
+@store_option
 @json_option
-def list_plugins(as_json: bool) -> None:
+def list_plugins(store: str | None, as_json: bool) -> None:
     """List every installed plugin, broken and disabled ones included, with its version and distribution.
 
     \b
     Example: phenodose plugins list --json
     """
-    found = registry().report(load=True)
+    plugins = plugins_at(store)
+    found = plugins.report(load=True)
     if as_json:
-        print_json([_as_json(one) for one in found])
+        print_json([_as_json(one, plugins) for one in found])
         return
     for kind in KINDS:
         click.echo(f"{kind}s")
         for one in [f for f in found if f.kind == kind]:
-            click.echo(f"  {one.name:<16} {_told(one)} [{one.distribution}]")
-    for note in registry().notes():
+            click.echo(f"  {one.name:<16} {_told(one, plugins)} [{one.distribution}]")
+    for note in plugins.notes():
         click.echo(f"phenodose: note: {note}", err=True)
 
 
@@ -60,8 +62,17 @@ def list_plugins(as_json: bool) -> None:
     help="For a reader: a small raw folder of its microscope, to try all rules on a copy of it.",
 )
 @plugin_options
+@store_option
 @json_option
-def check(name: str, kind: Kind | None, quick: bool, raw: Path | None, given: tuple[str, ...], as_json: bool) -> None:
+def check(
+    name: str,
+    kind: Kind | None,
+    quick: bool,
+    raw: Path | None,
+    given: tuple[str, ...],
+    store: str | None,
+    as_json: bool,
+) -> None:
     """Import the plugin NAME, try it on the rules of the contract, and show its parameters.
 
     \b
@@ -71,14 +82,15 @@ def check(name: str, kind: Kind | None, quick: bool, raw: Path | None, given: tu
     from phenodose.sandbox.import_trials import forget_faults
 
     forget_faults()
-    one = _the_one(name, kind)
-    loaded = registry().get(one.kind, name)
+    plugins = plugins_at(store)
+    one = _the_one(plugins, name, kind)
+    loaded = plugins.get(one.kind, name)
     parameters = given_parameters(given, {name: loaded}).get(name, {})
     loaded(parameters)  # what cannot be made is told before it is tried
-    told = _as_json(next(f for f in registry().report() if (f.kind, f.name) == (one.kind, name)))
+    told = _as_json(next(f for f in plugins.report() if (f.kind, f.name) == (one.kind, name)), plugins)
     if issubclass(loaded, StagedReadout):
         told["phases"] = [phase.name for phase in loaded.phases]
-    tried = _tried(one.kind, name, parameters, not quick, raw)
+    tried = _tried(plugins, one.kind, name, parameters, not quick, raw)
     broken = [rule for rule in tried or () if rule.outcome == "broken"]
     told["untried"] = _untried(one.kind, quick, raw)
     told["rules"] = None if tried is None else {rule.rule: rule.outcome for rule in tried}
@@ -112,15 +124,15 @@ def new(name: str, kind: Kind, out: Path) -> None:
         click.echo(f"  {step}")
 
 
-def _the_one(name: str, kind: Kind | None) -> Found:
+def _the_one(plugins: Registry, name: str, kind: Kind | None) -> Found:
     """The installed plugin of that name.
 
     Raises:
         PluginError: there is none, or there is one in more than one kind.
     """
-    matches = [one for one in registry().report() if one.name == name and kind in (None, one.kind)]
+    matches = [one for one in plugins.report() if one.name == name and kind in (None, one.kind)]
     if not matches:
-        known = ", ".join(sorted({one.name for one in registry().report()})) or "none"
+        known = ", ".join(sorted({one.name for one in plugins.report()})) or "none"
         raise PluginError(f"plugin {name!r} is not installed; installed are: {known}.")
     if len(matches) > 1:
         kinds = " or ".join(f"--kind {one.kind}" for one in matches)
@@ -128,11 +140,13 @@ def _the_one(name: str, kind: Kind | None) -> Found:
     return matches[0]
 
 
-def _tried(kind: Kind, name: str, parameters: dict[str, Any], full: bool, raw: Path | None) -> list[Tried] | None:
+def _tried(
+    plugins: Registry, kind: Kind, name: str, parameters: dict[str, Any], full: bool, raw: Path | None
+) -> list[Tried] | None:
     """How the rules went; None where pytest, which tries them, is not installed."""
     from phenodose.testing.trial import can_try, try_plugin
 
-    return try_plugin(kind, name, parameters, full, raw) if can_try() else None
+    return try_plugin(kind, name, parameters, full, raw, plugins) if can_try() else None
 
 
 def _untried(kind: Kind, quick: bool, raw: Path | None) -> str:
@@ -159,15 +173,15 @@ def _print(told: dict[str, Any]) -> None:
         click.echo(f"  {len(told['rules'])} rules of the contract tried, all kept{rest}")
 
 
-def _told(one: Found) -> str:
+def _told(one: Found, plugins: Registry) -> str:
     """One line on a plugin, for the list."""
     if one.status != "ok":
         return f"{one.status.upper()}: {one.error}"
-    plugin = _class_of(one)
+    plugin = plugins.get(one.kind, one.name)
     return f"{plugin.version:<4} {plugin.description}"
 
 
-def _as_json(one: Found) -> dict[str, Any]:
+def _as_json(one: Found, plugins: Registry) -> dict[str, Any]:
     told: dict[str, Any] = {
         "kind": one.kind,
         "name": one.name,
@@ -177,7 +191,7 @@ def _as_json(one: Found) -> dict[str, Any]:
         "error": one.error,
     }
     if one.status == "ok":
-        plugin = _class_of(one)
+        plugin = plugins.get(one.kind, one.name)
         told |= {"version": plugin.version, "description": plugin.description, "contract": plugin.contract}
         told["parameters"] = {
             facts.name: {
@@ -190,7 +204,3 @@ def _as_json(one: Found) -> dict[str, Any]:
             for facts in parameter_facts(plugin.Parameters)
         }
     return told
-
-
-def _class_of(one: Found) -> type[Plugin]:
-    return registry().get(one.kind, one.name)

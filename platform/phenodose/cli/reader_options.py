@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from phenodose.cli.output import plugins_at
 from phenodose.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,13 +42,13 @@ def reader_of(folder: Path, name: str | None, param: Sequence[str]) -> Reader:
         InputError: a parameter is not NAME=VALUE or there is no --reader to take it; or no reader knows the folder.
         PluginError: the reader does not take the parameters.
     """
-    from phenodose.plugins import choose_reader, registry
+    from phenodose.plugins import choose_reader
 
     if param and name is None:
         raise InputError(f"--param {param[0]}: say which reader takes it, for example --reader pattern.")
     parameters = dict(_parsed(text) for text in param)
     given = {name: parameters} if name is not None else None
-    return choose_reader(folder, registry(), name, given, tell=lambda told: click.echo(f"note: {told}", err=True))
+    return choose_reader(folder, plugins_at(), name, given, tell=lambda told: click.echo(f"note: {told}", err=True))
 
 
 def _parsed(text: str) -> tuple[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from phenodose.cli.output import json_option, print_json, store_option
+from phenodose.cli.output import json_option, open_store, print_json, store_option
 from phenodose.errors import InputError
 
 
@@ -51,13 +51,12 @@ def command(
     from phenodose.reports import build_cohort_report, build_report
     from phenodose.reports.activation import explain_report
     from phenodose.reports.cohort import export_cohort_figures
-    from phenodose.store.store import Store
 
     if (screen is None) != cohort:
         raise InputError("name one screen, or give --cohort; `phenodose screen list` shows the screens.")
     if screen is not None and (expected or export):
         raise InputError("--expected and --export belong to the report of the cohort; leave SCREEN out, add --cohort.")
-    opened = Store.open(store)
+    opened = open_store(store)
     files: list[Path] = []
     if screen is None:
         path = build_cohort_report(opened, out, expected)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from phenodose.cli.output import json_option, print_json, store_option
+from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
 from phenodose.cli.steps import how_to_see, outcome_json, print_outcome, print_products, products, steps_display
 from phenodose.errors import InputError, MissingInputError
 from phenodose.names import SCREEN_ID
@@ -33,19 +33,27 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
     Example: phenodose run inbox/BT-40_V1_DS1 --store ./store
              phenodose run BT-40_V1_DS1 --select scores --set cnn.epochs_phase2=100
     """
-    from phenodose.plugins import registry
     from phenodose.screens.registration import check_screen, register_screen
+    from phenodose.settings.environment import read_environment
     from phenodose_assets.run import materialize_cohort, materialize_screen, selected_keys
 
-    registry().refuse_clashes()
-    opened = Store.open(store)
+    plugins = plugins_at(store)
+    plugins.refuse_clashes()
+    opened = open_store(store)
     parameters = parse_settings(settings)
     folder = _folder(opened, target)
-    wanted = selected_keys(select)
-    check_screen(folder, images="plate_images" in wanted)
+    wanted = selected_keys(opened, select)
+    check_screen(folder, plugins, images="plate_images" in wanted)
     screen = register_screen(opened, folder)
     with steps_display(screen.id) as progress:
-        outcome = materialize_screen(opened, screen.id, select=select, parameters=parameters, progress=progress)
+        outcome = materialize_screen(
+            opened,
+            screen.id,
+            select=select,
+            parameters=parameters,
+            progress=progress,
+            training=read_environment().training,
+        )
         cohort = materialize_cohort(opened, progress=progress)
     if as_json:
         print_json(outcome_json(outcome) | {"products": products(opened, screen.id)})

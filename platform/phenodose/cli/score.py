@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phenodose.cli.output import json_option, print_json, progress_display
+from phenodose.cli.output import json_option, plugins_at, print_json, progress_display
 from phenodose.cli.plugin_options import given_parameters, plugin_options
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.pipeline.score_layout import Scored
-    from phenodose.plugins import Scorer
+    from phenodose.plugins import Registry, Scorer
 
 
 def _amin(ctx: click.Context, param: click.Parameter, value: str | None) -> str | float | None:
@@ -160,8 +160,9 @@ def command(
 
     places = _places(out, curves_out, qc_out)
     place = None if reference is None else str(reference)
+    plugins = plugins_at()
     scorers, selective = _scorers(
-        scorer_names or ("dss_asym",), {"amin": amin, "reference": place, "doublings": doublings}, given
+        plugins, scorer_names or ("dss_asym",), {"amin": amin, "reference": place, "doublings": doublings}, given
     )
     with progress_display("samples scored") as listener:
         scored = score_layout(
@@ -181,6 +182,7 @@ def command(
             optional=selective,
             workers=workers,
             listener=listener,
+            plugins=plugins,
         )
     _write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)
@@ -225,7 +227,7 @@ def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
 
 
 def _scorers(
-    names: tuple[str, ...], given: dict[str, Any], parameters: tuple[str, ...]
+    plugins: Registry, names: tuple[str, ...], given: dict[str, Any], parameters: tuple[str, ...]
 ) -> tuple[list[Scorer], list[Scorer]]:
     """The scorers of these names, and those that reference samples make possible.
 
@@ -234,14 +236,14 @@ def _scorers(
     """
     from phenodose.dose_response.reference_samples import read_reference
     from phenodose.errors import InputError
-    from phenodose.plugins import REFERENCE, registry
+    from phenodose.plugins import REFERENCE
     from phenodose.sandbox.plugin_process import shared_sandbox
 
-    named = {name: registry().get("scorer", name) for name in dict.fromkeys(names)}
+    named = {name: plugins.get("scorer", name) for name in dict.fromkeys(names)}
     added = {}
     if given[REFERENCE] is not None:
         read_reference(given[REFERENCE])  # a faulty table is told before anything is computed
-        usable = registry().usable("scorer")
+        usable = plugins.usable("scorer")
         added = {n: s for n, s in usable.items() if REFERENCE in s.Parameters.model_fields and n not in named}
     fields = {name: scorer.Parameters.model_fields for name, scorer in (named | added).items()}
     for option, value in given.items():
@@ -252,7 +254,10 @@ def _scorers(
         for name, known in fields.items()
     }
     own = given_parameters(parameters, named | added)
-    made = {name: shared_sandbox(scorer, values[name] | own.get(name, {})) for name, scorer in (named | added).items()}
+    made = {
+        name: shared_sandbox(scorer, values[name] | own.get(name, {}), plugins)
+        for name, scorer in (named | added).items()
+    }
     return [made[name] for name in named], [made[name] for name in added]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from phenodose.cli.output import json_option, print_json, store_option
+from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
 
 
 @click.group()
@@ -34,7 +34,7 @@ def init(folder: Path, overwrite: bool) -> None:
     """
     from phenodose.screens.screen import init_screen
 
-    click.echo(init_screen(folder, overwrite))
+    click.echo(init_screen(folder, overwrite, plugins_at().plate_reader_folders()))
 
 
 @command.command(name="import")
@@ -77,9 +77,7 @@ def list_(store: str | None, as_json: bool) -> None:
     \b
     Example: phenodose screen list --store ./store
     """
-    from phenodose.store.store import Store
-
-    opened = Store.open(store)
+    opened = open_store(store)
     rows = [{"screen": name, "source": str(opened.source_of(name))} for name in opened.screens()]
     if as_json:
         print_json(rows)
@@ -101,9 +99,8 @@ def show(screen: str, store: str | None, as_json: bool) -> None:
     Example: phenodose screen show BT-40_V1_DS1
     """
     from phenodose.screens.overview import screen_overview
-    from phenodose.store.store import Store
 
-    overview = screen_overview(Store.open(store), screen)
+    overview = screen_overview(open_store(store), screen)
     if as_json:
         print_json(overview)
         return
@@ -131,9 +128,8 @@ def remove_(screen: str, yes: bool, store: str | None, as_json: bool) -> None:
              phenodose screen remove BT-40_V1_DS1 --yes
     """
     from phenodose.screens.remove_screen import held_by, remove_screen
-    from phenodose.store.store import Store
 
-    opened = Store.open(store)
+    opened = open_store(store)
     found = held_by(opened, screen)
     source = str(opened.source_of(screen)) if screen in opened.screens() else None
     if yes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from phenodose.cli.output import json_option, print_json, progress_display
+from phenodose.cli.output import json_option, plugins_at, print_json, progress_display
 
 
 @click.command("simulate")
@@ -73,6 +73,7 @@ def command(
             planes=planes,
             morphology=morphology,
             progress=progress,
+            plugins=plugins_at(),
         )
     if as_json:
         print_json(asdict(made))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from phenodose.cli.output import store_option
+from phenodose.cli.output import open_store, store_option
 from phenodose.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,11 +50,10 @@ def command(
     from phenodose.cohort.build import rebuild_cohort
     from phenodose.cohort.query import query as ask
     from phenodose.sandbox.process_limits import process_limits
-    from phenodose.store.store import Store
 
     if form == "parquet" and out is None:
         raise InputError("--format parquet needs a file; add `--out rows.parquet`.")
-    opened = Store.open(store)
+    opened = open_store(store)
     if rebuild:
         for fault in rebuild_cohort(opened).faults:
             click.echo(f"phenodose: {fault}", err=True)

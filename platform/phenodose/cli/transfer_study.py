@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from phenodose.cli.output import json_option, print_json, progress_display, store_option
+from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
 from phenodose.errors import InputError
 
 _SHOWN = (
@@ -63,13 +63,12 @@ def command(
     from phenodose.io.files import written_aside
     from phenodose.pipeline.transfer_study import run_transfer_study
     from phenodose.plots.transfer import transfer_curves
-    from phenodose.plugins import StagedReadout, registry
-    from phenodose.store.store import Store
+    from phenodose.plugins import StagedReadout
 
-    plugin = registry().get("readout", readout)
+    plugin = plugins_at(store).get("readout", readout)
     if not issubclass(plugin, StagedReadout):
         raise InputError(f"readout {readout} has no network; name a staged readout such as cnn.")
-    opened = Store.open(store)
+    opened = open_store(store)
     with progress_display("transfer study") as progress:
         rows = run_transfer_study(
             opened,

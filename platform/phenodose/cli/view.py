@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from phenodose.cli.output import store_option
+from phenodose.cli.output import open_store, store_option
 
 
 @click.command("view")
@@ -29,11 +29,10 @@ def command(screen: str, plate: str | None, port: int, no_open: bool, store: str
     import threading
     import webbrowser
 
-    from phenodose.store.store import Store
     from phenodose.viewer.plates import ScreenPlates
     from phenodose.viewer.server import ViewerServer
 
-    plates = ScreenPlates(Store.open(store), screen)
+    plates = ScreenPlates(open_store(store), screen)
     if plate is not None:
         plates.check_plate(plate)
     for fault in plates.faults.values():

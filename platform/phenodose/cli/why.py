@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phenodose.cli.output import json_option, print_json, store_option
+from phenodose.cli.output import json_option, open_store, print_json, store_option
 
 if TYPE_CHECKING:
     from phenodose.lineage.trace import Link
@@ -39,9 +39,8 @@ def command(
     Example: phenodose why BT-40_V1_DS1 Trametinib --readout ctg
     """
     from phenodose.lineage.trace import why
-    from phenodose.store.store import Store
 
-    chains = why(Store.open(store), screen, drug, scorer, readout, replicate)
+    chains = why(open_store(store), screen, drug, scorer, readout, replicate)
     if as_json:
         print_json([chain.to_dict() for chain in chains])
     else:

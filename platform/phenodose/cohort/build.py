@@ -23,13 +23,16 @@ from phenodose.cohort.views import View, cohort_views, identifier, literal
 from phenodose.errors import TableError
 from phenodose.io.files import clear_partials, hash_json, written_aside
 from phenodose.io.places import is_remote
-from phenodose.quality.gates import Limits
+from phenodose.plugins import plugins_of
+from phenodose.settings.quality import resolve_limits
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store, check_inside
 from phenodose.tables import TABLES, Table
 
 if TYPE_CHECKING:
     import duckdb
+
+    from phenodose.plugins import Registry
 
 #: The file format: readable by every DuckDB from 1.5 on, whichever version wrote it.
 STORAGE_VERSION = "v1.5.0"
@@ -61,12 +64,9 @@ class CohortSummary:
     screens_read: tuple[str, ...]
 
 
-def metabolic_readouts() -> list[str]:
+def metabolic_readouts(plugins: Registry) -> list[str]:
     """Readouts that come from a plate reader: `ctg` always, others by the installed plugins."""
-    from phenodose.plugins import PlateReaderReadout, registry
-
-    classes = registry().usable("readout")
-    return sorted({"ctg", *(name for name, found in classes.items() if issubclass(found, PlateReaderReadout))})
+    return sorted({"ctg", *plugins.plate_reader_folders()})
 
 
 def rebuild_cohort(store: Store, wait_seconds: float = 600, whole: bool = False) -> CohortSummary:
@@ -329,7 +329,7 @@ def _make_views(con: duckdb.DuckDBPyConnection, store: Store, changed: Sequence[
     """All views; of those that are kept as tables, the rows of the changed screens."""
     site = read_site(store.root)
     readouts = [row[0] for row in con.execute("SELECT DISTINCT readout FROM scores ORDER BY readout").fetchall()]
-    views = cohort_views(readouts, metabolic_readouts(), Limits.resolve(site.quality))
+    views = cohort_views(readouts, metabolic_readouts(plugins_of(store)), resolve_limits(site.quality))
     for view in views:
         if not view.kept:
             con.execute(f"CREATE OR REPLACE VIEW {identifier(view.name)} AS {view.sql}")

@@ -25,6 +25,11 @@ _PARTIAL = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.partial(\.wal|\.tmp)?")
 _OLD = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.old")
 
 
+def user_cache() -> Path:
+    """The folder for what can be made again, in the user's cache as every program finds it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser().absolute() / "phenodose"
+
+
 def is_vacant(path: Path) -> bool:
     """Whether nothing is at `path`, or a folder with nothing in it but what a killed `written_aside` left."""
     if not path.exists():

@@ -187,7 +187,7 @@ class _Tables:
         plates = set(of_drug["plate"]) if normalised.get("normalised_by") == "plate" else set(wells["plate"])
         link.made_from.append(self._controls(all_wells[all_wells["plate"].isin(plates)], readout))
         link.made_from.extend(self._checkpoints(row["checkpoint"]))
-        link.made_from.extend(self._sources(part, plates, images=not _is_metabolic(run)))
+        link.made_from.extend(self._sources(part, plates, images=not _is_metabolic(run, self.store)))
         return link
 
     def _controls(self, viability: pd.DataFrame, readout: str) -> Link:
@@ -285,10 +285,11 @@ def _is_drug(wells: pd.DataFrame, drug: str) -> pd.Series:
     return (name == drug) & (wells["well_type"] == "therapy")
 
 
-def _is_metabolic(run: dict[str, Any] | None) -> bool:
+def _is_metabolic(run: dict[str, Any] | None, store: Store) -> bool:
     from phenodose.cohort.build import metabolic_readouts
+    from phenodose.plugins import plugins_of
 
-    return run is not None and run["plugin"] in metabolic_readouts()
+    return run is not None and run["plugin"] in metabolic_readouts(plugins_of(store))
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from phenodose.errors import CheckpointError, Faults, NotMade
 from phenodose.io.files import written_aside
-from phenodose.plugins import Progress, StagedReadout, registry
+from phenodose.plugins import Progress, StagedReadout, plugins_of
 from phenodose.store.activation_maps import StoredMap, image_hashes, maps_folder, read_maps, write_maps
 from phenodose.store.checkpoints import checkpoint_of, checkpoint_row
 from phenodose.store.store import Store
@@ -116,8 +116,8 @@ def explain(request: Mapping[str, Any], progress: Progress, log: logging.Logger)
     Raises:
         CheckpointError: the checkpoint is another one by now.
     """
-    store, screen, phase = Store.open(request["store"]), request["screen"], request["phase"]
-    readout = registry().get("readout", request["readout"])
+    store, screen, phase = Store.from_json(request["store"]), request["screen"], request["phase"]
+    readout = plugins_of(store).get("readout", request["readout"])
     assert issubclass(readout, StagedReadout)
     if checkpoint_of(store, screen, readout.name, phase).weights_hash != request["weights"]:
         raise CheckpointError(f"{phase} was trained anew since the wells were read out; run `phenodose run {screen}`.")

@@ -68,7 +68,7 @@ def _train(step: Context, readout: type[StagedReadout], phase: Phase, progress: 
     plugin = step.create(readout)
     controls = step.controls(readout, readout.name, step.wells())
     asked = Training(
-        store=str(step.store.root),
+        store=step.store.to_json(),
         screen=step.screen_id,
         readout=name_of(readout),
         parameters=plugin.parameters.model_dump(mode="json"),

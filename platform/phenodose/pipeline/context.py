@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from phenodose.errors import Faults, NotMade
 from phenodose.lineage.provenance import Provenance
-from phenodose.plugins import Parameters, Plugin, Progress, Readout, no_progress
+from phenodose.plugins import Parameters, Plugin, Progress, Readout, Registry, no_progress, plugins_of
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 
@@ -138,7 +138,16 @@ class Context:
     @cached_property
     def screen(self) -> Screen:
         """The raw screen folder, looked at afresh."""
-        return Screen.load(self.source())
+        return Screen.load(self.source(), self.plugins.plate_reader_folders())
+
+    @cached_property
+    def plugins(self) -> Registry:
+        """What is installed, as the store's site.toml says.
+
+        Raises:
+            InputError: the tables of site.toml about plugins are faulty.
+        """
+        return plugins_of(self.store)
 
     @cached_property
     def limits(self) -> Limits:
@@ -147,11 +156,11 @@ class Context:
         Raises:
             InputError: a file names an unknown figure, or limits that contradict each other.
         """
-        from phenodose.quality.gates import Limits
+        from phenodose.settings.quality import resolve_limits
         from phenodose.settings.site import read_site
 
         site, own = read_site(self.store.root), self.screen.settings
-        return Limits.resolve(site.quality, own.quality, site.wells, own.wells)
+        return resolve_limits(site.quality, own.quality, site.wells, own.wells)
 
     def parameters(self, name: str) -> dict[str, Any]:
         """The parameters of one table, the launchpad's over those of screen.toml's [parameters.<name>]."""
@@ -185,9 +194,8 @@ class Context:
             PluginError: a parameter is unknown, of the wrong type or out of range.
         """
         from phenodose.sandbox.plugin_process import sandboxed
-        from phenodose.settings.site import read_plugin_limits
 
-        return sandboxed(plugin, parameters, read_plugin_limits(self.store.root))
+        return sandboxed(plugin, parameters, self.plugins)
 
     def provenance(self, plugin: Plugin, checkpoint: str | None = None) -> Provenance:
         """Provenance of the rows that the step writes."""

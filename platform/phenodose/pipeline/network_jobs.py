@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import BusyError, CheckpointError, NotMade, PluginError
 from phenodose.io.files import clear_partials, written_aside
-from phenodose.plugins import Inference, Phase, Progress, StagedReadout, TrainingRecord, TrainingSet
+from phenodose.plugins import (
+    Inference,
+    Phase,
+    Progress,
+    Registry,
+    StagedReadout,
+    TrainingRecord,
+    TrainingSet,
+    plugins_of,
+)
 from phenodose.sandbox.network_worker import job_of
 from phenodose.sandbox.plugin_process import fault_of, third_party
 from phenodose.sandbox.results import result_fault
@@ -45,7 +54,7 @@ class Training:
     """What `train` is asked.
 
     Attributes:
-        store: the store's place.
+        store: where the store is (`Store.to_json`).
         screen: screen id.
         readout: class of the staged readout, 'module:name'.
         parameters: its parameters, JSON.
@@ -54,7 +63,7 @@ class Training:
         positive: rows that are positive controls.
     """
 
-    store: str
+    store: Mapping[str, str | None]
     screen: str
     readout: str
     parameters: dict[str, Any]
@@ -85,7 +94,7 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
     from phenodose.plates.tensors import open_tensors
 
     asked = Training(**request)
-    store = Store.open(asked.store)
+    store = Store.from_json(asked.store)
     plugin = plugin_of(asked.readout, asked.parameters)
     phase = plugin.phase(asked.phase)
     try:
@@ -94,7 +103,7 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         parent = checkpoint_of(store, asked.screen, plugin.name, phase.parent) if phase.parent else None
         outputs = None
         if parent is not None and phase.labels == "duplicates":
-            outputs = _outputs(plugin, parent.folder, tensors)
+            outputs = _outputs(plugins_of(store), plugin, parent.folder, tensors)
         data = training_set(phase, tensors, wells, _controls(asked, len(wells)), outputs)
         for sentence in sparse_controls(data):
             log.warning(sentence)
@@ -117,7 +126,7 @@ def infer(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
     """Run a trained phase over all wells of a screen and keep what it says in a file, see `read_inference`.
 
     Args:
-        request: readout and parameters as in `Training`; checkpoint, tensors: their folders.
+        request: store, readout and parameters as in `Training`; checkpoint, tensors: their folders.
         progress: told after each batch.
         log: the step's log.
 
@@ -129,7 +138,9 @@ def infer(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
     from phenodose.plates.tensors import open_tensors
 
     plugin = plugin_of(request["readout"], request["parameters"])
-    found = asked_of(plugin, "infer", Path(request["checkpoint"]), open_tensors(Path(request["tensors"])), progress)
+    plugins = plugins_of(Store.from_json(request["store"]))
+    tensors = open_tensors(Path(request["tensors"]))
+    found = asked_of(plugins, plugin, "infer", Path(request["checkpoint"]), tensors, progress)
     held = {each.name: getattr(found, each.name) for each in fields(found)}
     handle, out = tempfile.mkstemp(prefix="phenodose-", suffix=".npz")
     with os.fdopen(handle, "wb") as file:
@@ -148,7 +159,7 @@ def read_inference(path: Path) -> Inference:
         path.unlink()
 
 
-def asked_of(plugin: StagedReadout, method: str, *arguments: Any) -> Any:
+def asked_of(plugins: Registry, plugin: StagedReadout, method: str, *arguments: Any) -> Any:
     """What a method of a readout gives; whatever is wrong with one of another distribution names it.
 
     Raises:
@@ -156,7 +167,7 @@ def asked_of(plugin: StagedReadout, method: str, *arguments: Any) -> Any:
             must not.
         Exception: as a readout of ours raised it.
     """
-    found = third_party(type(plugin))
+    found = third_party(type(plugin), plugins)
     if found is None:
         return getattr(plugin, method)(*arguments)
     try:
@@ -208,11 +219,11 @@ def _controls(asked: Training, n_wells: int) -> Controls:
     return Controls(negative, positive, "", "")
 
 
-def _outputs(plugin: StagedReadout, checkpoint: Path, tensors: xr.DataArray) -> pd.Series:
+def _outputs(plugins: Registry, plugin: StagedReadout, checkpoint: Path, tensors: xr.DataArray) -> pd.Series:
     """Network output of every well, by names such as 'P1/B07'."""
     import pandas as pd
 
-    found = asked_of(plugin, "infer", checkpoint, tensors)
+    found = asked_of(plugins, plugin, "infer", checkpoint, tensors)
     return pd.Series(found.raw, index=[str(name) for name in tensors["well"].to_numpy()])
 
 
@@ -269,7 +280,7 @@ def _train_into_place(
     with _locked(store, screen, place):
         with logged(work / LOGS, progress, log) as listener:
             folder = parent.folder if parent else None
-            record: TrainingRecord = asked_of(plugin, "train", phase, data, folder, work, listener)
+            record: TrainingRecord = asked_of(plugins_of(store), plugin, "train", phase, data, folder, work, listener)
         with written_aside(place) as aside:
             shutil.copytree(work, aside)
     return record

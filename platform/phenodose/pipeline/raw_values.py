@@ -128,9 +128,10 @@ def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path
     from phenodose.sandbox.network_worker import name_of
     from phenodose.sandbox.plugin_process import third_party
 
-    if not step.networks.is_running and third_party(type(plugin)) is None:
+    if not step.networks.is_running and third_party(type(plugin), step.plugins) is None:
         return plugin.infer(checkpoint, tensors, step.progress)
     asked = {
+        "store": step.store.to_json(),
         "readout": name_of(type(plugin)),
         "parameters": plugin.parameters.model_dump(mode="json"),
         "checkpoint": str(checkpoint),

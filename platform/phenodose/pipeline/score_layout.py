@@ -20,11 +20,12 @@ from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.scores import scores_of, why_no_scores
 from phenodose.pipeline.viability import Normalisation, viability_of
-from phenodose.plugins import Readout, Scorer, StagedReadout, registry
+from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
 from phenodose.progress import Progress
 from phenodose.sandbox.plugin_process import is_sandboxed, renew, shared_sandbox
 from phenodose.screens.layout import Layout
 from phenodose.screens.matrices import match_to_layout
+from phenodose.settings.plugin_limits import PluginLimits
 from phenodose.tables import CURVE_FIT_COLUMNS
 from phenodose.viability.normalise import Grouping, RisesWith
 
@@ -103,6 +104,7 @@ def score_layout(
     optional: Sequence[Scorer] = (),
     workers: int | None = 1,
     listener: Progress | None = None,
+    plugins: Registry | None = None,
 ) -> Scored:
     """Normalise, fit and score every sample and readout of a layout.
 
@@ -134,6 +136,7 @@ def score_layout(
         workers: processes that score; the result is the same whatever their number. None takes all cores where
             there are samples enough. Scorers that are not installed as plugins stay in this process.
         listener: is told the samples done (every readout counts), and their number, where these are many.
+        plugins: where other processes find the scorers; None for everything that is installed.
 
     Raises:
         InputError: there are no readouts, no controls or no therapy wells, drug wells lack usable controls
@@ -144,11 +147,12 @@ def score_layout(
             f"{layout.path}: there are no therapy wells; set WellType to therapy for the wells with drugs."
         )
     named = isinstance(matrices, Mapping)
+    plugins = plugins or registry()
     by_readout = matrices if isinstance(matrices, Mapping) else {READOUT: matrices}
     faults = Faults(str(layout.path))
     tasks: list[_Task] = []
     for readout, values in by_readout.items():
-        plugin = _installed(readout) if named else None
+        plugin = _installed(readout, plugins) if named else None
         normalisation = Normalisation.of_readout(plugin, by, negative, positive, rises_with, mask_uncontrolled)
         for wells, raw in _screens(layout, values):
             try:
@@ -167,7 +171,7 @@ def score_layout(
     many = len(tasks) >= MANY_TASKS
     if workers is None:
         workers = usable_cores() if many else 1
-    for part in _score_tasks(tasks, settings, workers):
+    for part in _score_tasks(tasks, settings, workers, plugins):
         parts.append(part)
         if listener is not None and many:
             listener(len(parts), len(tasks), tasks[len(parts) - 1].sample)
@@ -176,9 +180,9 @@ def score_layout(
     return _joined(parts, [*names, *(PREFIX + name for name in names)], list(by_readout), last)
 
 
-def _installed(readout: str) -> type[Readout] | None:
+def _installed(readout: str, plugins: Registry) -> type[Readout] | None:
     """The installed readout of that name, or that has a phase of that name."""
-    for name, plugin in registry().usable("readout").items():
+    for name, plugin in plugins.usable("readout").items():
         if name == readout or (issubclass(plugin, StagedReadout) and readout in plugin.readout_names()):
             found: type[Readout] = plugin
             return found
@@ -204,16 +208,17 @@ def _tasks(
         )
 
 
-def _score_tasks(tasks: Sequence[_Task], settings: _Settings, workers: int) -> Iterator[Scored]:
+def _score_tasks(tasks: Sequence[_Task], settings: _Settings, workers: int, plugins: Registry) -> Iterator[Scored]:
     """What every task gives, in order."""
-    known = tuple(registry().usable("scorer").values()) if workers > 1 else ()
+    known = tuple(plugins.usable("scorer").values()) if workers > 1 else ()
     everyone = (settings.scorers, settings.optional)
     if not all(_class_of(scorer) in known for some in everyone for scorer in some):
         yield from (_score_task(task, settings) for task in tasks)
         return
     recipes = [[(scorer.name, scorer.parameters.model_dump()) for scorer in some] for some in everyone]
     plain = replace(settings, scorers=(), optional=())
-    yield from in_processes(_score_elsewhere, [(task, plain, recipes) for task in tasks], workers)
+    site = plugins.choices, plugins.limits
+    yield from in_processes(_score_elsewhere, [(task, plain, recipes, site) for task in tasks], workers)
 
 
 def _class_of(scorer: Scorer) -> type[Scorer]:
@@ -222,11 +227,14 @@ def _class_of(scorer: Scorer) -> type[Scorer]:
     return cls
 
 
-def _score_elsewhere(work: tuple[_Task, _Settings, list[list[tuple[str, dict[str, Any]]]]]) -> Scored:
+def _score_elsewhere(
+    work: tuple[_Task, _Settings, list[list[tuple[str, dict[str, Any]]]], tuple[PluginChoices, PluginLimits]],
+) -> Scored:
     """`_score_task` in another process, with scorers made there."""
-    task, settings, recipes = work
-    known = registry().usable("scorer")
-    scorers, optional = ([shared_sandbox(known[name], given) for name, given in some] for some in recipes)
+    task, settings, recipes, site = work
+    plugins = registry(*site)
+    known = plugins.usable("scorer")
+    scorers, optional = ([shared_sandbox(known[name], given, plugins) for name, given in some] for some in recipes)
     return _score_task(task, replace(settings, scorers=scorers, optional=optional))
 
 

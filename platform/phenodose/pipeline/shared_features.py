@@ -1,7 +1,7 @@
 """Features of the phase that all screens of a control experiment share.
 
 Belongs here: running that phase over a screen's wells, keeping what it says, and finding what it says of the control
-experiment's. Does not belong here: placing the wells (`embeddings` and the embedder plugins).
+experiment's. Does not belong here: placing the wells (`phenodose.pipeline.embeddings` and the embedder plugins).
 
 The network is asked as its record says it was trained, whatever the screen's own parameters are, so that the features
 of all screens are made in one way.

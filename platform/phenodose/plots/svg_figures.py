@@ -218,9 +218,7 @@ def phenotype_map(places: pd.DataFrame, looks: Mapping[str, Look], pairs: Iterab
     span = max(_span(places["x"]), _span(places["y"]) * (width - 2 * edge) / (height - 2 * edge), 1e-9)
     scale = (width - 2 * edge) / span
     centre_x, centre_y = _centre(places["x"]), _centre(places["y"])
-    at = [
-        (width / 2 + scale * (row.x - centre_x), height / 2 - scale * (row.y - centre_y)) for row in _rows_of(places)
-    ]
+    at = [(width / 2 + scale * (row.x - centre_x), height / 2 - scale * (row.y - centre_y)) for row in _rows_of(places)]
     canvas.add(Markup('<g class="duplicates">'))
     for one, other in pairs:
         canvas.line(*at[one], *at[other], "duplicate")

@@ -11,7 +11,7 @@ from phenodose.plugins.base import CONTRACT, Parameters, Plugin, contract_fault,
 from phenodose.plugins.embedders import AnyEmbedder, Embedder, ReferenceEmbedder, WellFeatures
 from phenodose.plugins.readers import Reader, choose_reader
 from phenodose.plugins.readouts import ImageReadout, PlateReaderReadout, Readout, StagedReadout
-from phenodose.plugins.registry import KINDS, Found, Kind, Registry, group_of, registry
+from phenodose.plugins.registry import KINDS, Found, Kind, Registry, group_of, plugins_of, registry
 from phenodose.plugins.scorers import Scorer, Scores, scorer
 from phenodose.plugins.selective import REFERENCE, ReferenceParameters, SelectiveScorer
 from phenodose.progress import EpochListener, Progress, no_progress, tell_epoch
@@ -54,6 +54,7 @@ __all__ = [
     "missing_images",
     "no_progress",
     "planes_frame",
+    "plugins_of",
     "registry",
     "scorer",
     "tell_epoch",

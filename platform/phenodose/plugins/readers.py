@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.plugins.registry import Registry
-    from phenodose.settings.plugin_limits import PluginLimits
 
 log = logging.getLogger("phenodose")
 
@@ -76,10 +75,9 @@ class Reader(Plugin):
 
 def choose_reader(
     folder: Path,
-    registry: Registry,
+    plugins: Registry,
     name: str | None = None,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
-    limits: PluginLimits | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Reader:
     """The reader of a raw plate folder: the one named, else the one that is surest of the folder.
@@ -89,10 +87,9 @@ def choose_reader(
 
     Args:
         folder: the raw folder of one plate.
-        registry: the installed plugins.
+        plugins: what is installed, and what readers of other distributions may take.
         name: the reader to take; None to ask all.
         parameters: parameters by reader.
-        limits: what readers of other distributions may take; None for what the site at hand says.
         tell: hears a sentence on every reader that was passed over for a fault; None for the log.
 
     Raises:
@@ -106,11 +103,11 @@ def choose_reader(
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; give the folder that holds the plate's raw images.")
     if name is not None:
-        named: Any = registry.get("reader", name)
-        reader: Reader = shared_sandbox(named, given.get(name, {}), limits)
+        named: Any = plugins.get("reader", name)
+        reader: Reader = shared_sandbox(named, given.get(name, {}), plugins)
         return reader
     readers: list[Reader] = [
-        shared_sandbox(plugin, given.get(known, {}), limits) for known, plugin in registry.usable("reader").items()
+        shared_sandbox(plugin, given.get(known, {}), plugins) for known, plugin in plugins.usable("reader").items()
     ]
     failed: list[str] = []
     sure = {reader.name: _confidence(reader, folder, failed) for reader in readers}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
@@ -22,8 +22,14 @@ from phenodose.plugins.embedders import AnyEmbedder
 from phenodose.plugins.readers import Reader
 from phenodose.plugins.readouts import PlateReaderReadout, Readout, StagedReadout
 from phenodose.plugins.scorers import Scorer
-from phenodose.settings.plugin_choices import PluginChoices, site_choices
-from phenodose.settings.plugin_limits import site_limits
+from phenodose.plugins.selective import SelectiveScorer
+from phenodose.settings.plugin_choices import PluginChoices
+from phenodose.settings.plugin_limits import PluginLimits
+
+if TYPE_CHECKING:
+    from phenodose.store.store import Store
+
+AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
 
 #: The distribution of the built-in plugins.
 OURS = "phenodose"
@@ -61,18 +67,28 @@ class Found:
 
 
 class Registry:
-    """What is installed, by kind and name."""
+    """What is installed, by kind and name, and what a site says of it.
+
+    Attributes:
+        choices: what the site disables and chooses.
+        limits: what plugins of other distributions may take.
+    """
 
     def __init__(
-        self, entry_points: Iterable[metadata.EntryPoint] | None = None, choices: PluginChoices | None = None
+        self,
+        entry_points: Iterable[metadata.EntryPoint] | None = None,
+        choices: PluginChoices | None = None,
+        limits: PluginLimits | None = None,
     ) -> None:
         """Collect the entry points (of all installed distributions by default); nothing is imported.
 
         Args:
             entry_points: what is offered.
             choices: what the site disables and chooses; nothing by default.
+            limits: what plugins of other distributions may take.
         """
-        self._choices = choices or PluginChoices()
+        self.choices = choices or PluginChoices()
+        self.limits = limits or PluginLimits()
         wanted = {group_of(kind): kind for kind in KINDS}
         offered: dict[tuple[Kind, str], list[metadata.EntryPoint]] = {}
         for point in _installed() if entry_points is None else entry_points:
@@ -112,7 +128,18 @@ class Registry:
 
     def create(self, kind: Kind, name: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The plugin of that name with these parameters."""
-        return self.get(kind, name)(parameters)
+        return self.make(self.get(kind, name), parameters or {})
+
+    def make(self, plugin: type[AnyPlugin], parameters: Mapping[str, Any]) -> AnyPlugin:
+        """The plugin with these parameters; a scorer that asks another one finds that here.
+
+        Raises:
+            PluginError: a parameter is unknown, of the wrong type or out of range.
+        """
+        made = plugin(parameters)
+        if isinstance(made, SelectiveScorer):
+            made.plugins = self
+        return made
 
     def usable(self, kind: Kind) -> dict[str, Any]:
         """All plugin classes of a kind that load, by name; the others are told by `report`."""
@@ -123,6 +150,11 @@ class Registry:
             except PluginError:
                 continue
         return classes
+
+    def plate_reader_folders(self) -> dict[str, str]:
+        """The sub-folder of a screen that holds the files of a plate reader, by readout."""
+        classes = self.usable("readout").items()
+        return {name: readout.folder for name, readout in classes if issubclass(readout, PlateReaderReadout)}
 
     def problems(self) -> list[Found]:
         """Every plugin that cannot be used and was not disabled, with the reason; loads all plugins."""
@@ -144,25 +176,25 @@ class Registry:
     def notes(self) -> list[str]:
         """Sentences on what the site's configuration names and nothing offers."""
         known = {f"{kind}:{name}" for kind, name in self._points}
-        named = [*self._choices.disable, *self._choices.choose]
+        named = [*self.choices.disable, *self.choices.choose]
         return [f"site.toml, [plugins]: {one} is not installed; take it out." for one in named if one not in known]
 
     def _chosen(self, key: tuple[Kind, str], points: list[metadata.EntryPoint]) -> list[metadata.EntryPoint]:
         """The offer of the distribution that the site chose; all of them where it chose none of these."""
-        wanted = self._choices.choose.get(":".join(key))
+        wanted = self.choices.choose.get(":".join(key))
         return [point for point in points if wanted and _distribution(point).split(" ")[0] == wanted] or points
 
     def _first_look(self, key: tuple[Kind, str]) -> Found:
         """What can be told of a name without importing anything."""
         found = _found(*key, self._points[key])
         label = ":".join(key)
-        if label in self._choices.disable:
+        if label in self.choices.disable:
             error = (
                 f"{found.kind} {found.name!r} of {found.distribution} is disabled by this site; take {label!r} out of "
                 "`disable` in the table [plugins] of site.toml to use it."
             )
             return replace(found, status="disabled", error=error)
-        wanted = self._choices.choose.get(label)
+        wanted = self.choices.choose.get(label)
         if wanted is not None and wanted not in [one.split(" ")[0] for one in map(_distribution, self._points[key])]:
             error = (
                 f"{found.kind} {found.name!r}: site.toml chooses the distribution {wanted!r}, which does not offer it; "
@@ -181,7 +213,7 @@ class Registry:
 
             wanted = [key for key, found in self._found.items() if found.status == "found" and not _is_ours(found)]
             points = [self._points[key][0] for key in wanted]
-            self._import_faults = import_faults(points, site_limits().import_seconds)
+            self._import_faults = import_faults(points, self.limits.import_seconds)
         return self._import_faults.get(self._points[key][0].module, "")
 
     def _load(self, key: tuple[Kind, str]) -> None:
@@ -208,10 +240,34 @@ class Registry:
         self._found[key] = replace(found, status="broken", error=message)
 
 
+_NO_CHOICES, _DEFAULT_LIMITS = PluginChoices(), PluginLimits()
+
+
 @cache
-def registry() -> Registry:
-    """The registry of this process, with the choices of the site; `registry.cache_clear()` looks again."""
-    return Registry(choices=site_choices())
+def registry(choices: PluginChoices = _NO_CHOICES, limits: PluginLimits = _DEFAULT_LIMITS) -> Registry:
+    """What is installed, with what a site says of it; without a site, all of it.
+
+    The same settings give the same registry, so that no plugin is looked at twice; `registry.cache_clear()` looks
+    again.
+
+    Args:
+        choices: what the site disables and chooses.
+        limits: what plugins of other distributions may take.
+    """
+    return Registry(choices=choices, limits=limits)
+
+
+def plugins_of(store: Store) -> Registry:
+    """What is installed, as the site.toml of this store says.
+
+    Raises:
+        InputError: site.toml is no TOML file, or its tables about plugins are faulty.
+    """
+    # Late: a plugin's own process needs no more of the settings than what it is told.
+    from phenodose.settings.site import PLUGIN_TABLES, read_site
+
+    site = read_site(store.root, PLUGIN_TABLES)
+    return registry(site.plugins, site.plugin_limits)
 
 
 def _is_ours(found: Found) -> bool:

@@ -18,6 +18,7 @@ from phenodose.plugins.scorers import Scorer, Scores
 if TYPE_CHECKING:
     from phenodose.dose_response.curves import CurveBatch
     from phenodose.dose_response.reference_samples import ReferenceSamples
+    from phenodose.plugins.registry import Registry
 
 #: A scorer whose parameters have a field of this name is given the reference samples of the store or of
 #: `phenodose score --reference`.
@@ -47,6 +48,8 @@ class SelectiveScorer(Scorer):
     compared: ClassVar[str]
     #: 'difference': score - mean; 'z': (score - mean) / (SD + 1); 'robust': (score - median) / (MAD + 1).
     comparison: ClassVar[Literal["difference", "z", "robust"]]
+    #: Where the compared scorer is found; None for everything that is installed.
+    plugins: Registry | None = None
 
     @cached_property
     def samples(self) -> ReferenceSamples:
@@ -82,10 +85,11 @@ class SelectiveScorer(Scorer):
     def _scorer(self) -> Scorer:
         from phenodose.plugins.registry import registry
 
-        fields = registry().get("scorer", self.compared_scorer()).Parameters.model_fields
+        plugins = self.plugins or registry()
+        fields = plugins.get("scorer", self.compared_scorer()).Parameters.model_fields
         own = self.parameters.model_dump()
         shared = {name: own[name] for name in fields if name in own and name != REFERENCE}
-        scorer: Scorer = registry().create("scorer", self.compared_scorer(), shared)
+        scorer: Scorer = plugins.create("scorer", self.compared_scorer(), shared)
         return scorer
 
     def score(self, curves: CurveBatch) -> Scores:

@@ -74,7 +74,7 @@ def explain_report(store: Store, screen: str, networks: Networks | None = None) 
     """
     try:
         wanted = wanted_maps(store, screen)
-        asked = {"store": str(store.root), "screen": screen, **asdict(wanted), "of_class": OF_CLASS, "method": METHOD}
+        asked = {"store": store.to_json(), "screen": screen, **asdict(wanted), "of_class": OF_CLASS, "method": METHOD}
         (networks or NetworksHere())(explain, asked)
     except PhenodoseError as error:
         return str(error)

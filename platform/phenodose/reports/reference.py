@@ -35,6 +35,8 @@ def reference_cohort(data: ScreenData) -> Reference:
     """
     from phenodose.pipeline.reference_samples import cohort_scores
 
+    if data.ranking_readout is None:
+        return Reference({}, [], 0)
     rows = cohort_scores(data.store, data.screen, data.ranking_readout, data.scorer)
     chosen = rows[(rows["sample"] != data.sample) & rows["drug"].isin(data.drugs)]
     scores = {str(drug): sorted(float(one) for one in of_drug) for drug, of_drug in chosen.groupby("drug")["score"]}

@@ -110,10 +110,12 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
 def agreement(data: ScreenData) -> dict[str, Any] | Missing:
     """Imaging against metabolic readouts: figures, and the drugs on which they disagree, by name."""
     from phenodose.cohort.build import metabolic_readouts
+    from phenodose.plugins import plugins_of
 
+    from_plate_reader = metabolic_readouts(plugins_of(data.store))
     pooled = data.pooled[data.pooled["score"].notna()].set_index(["readout", "drug"])
     scored = [name for name in data.readouts if name in pooled.index.get_level_values("readout")]
-    metabolic = [name for name in scored if name in metabolic_readouts()]
+    metabolic = [name for name in scored if name in from_plate_reader]
     imaging = [name for name in scored if name not in metabolic]
     if not metabolic or not imaging:
         lacking = "an imaging" if metabolic else "a metabolic" if imaging else "any"
@@ -159,10 +161,10 @@ def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFra
 def threshold(data: ScreenData) -> float | None:
     """Score from which the ranking scorer calls a drug a hit; None if its plugin is not installed."""
     from phenodose.errors import PluginError
-    from phenodose.plugins import registry
+    from phenodose.plugins import plugins_of
 
     try:
-        found: Any = registry().get("scorer", data.scorer) if data.scorer else None
+        found: Any = plugins_of(data.store).get("scorer", data.scorer) if data.scorer else None
     except PluginError:
         return None
     return None if found is None else found.hit_threshold

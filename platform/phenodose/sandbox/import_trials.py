@@ -25,7 +25,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-from phenodose.io.files import hash_json, write_json
+from phenodose.io.files import hash_json, user_cache, write_json
 
 #: So long a fault is believed: what it came from (a licence server, a slow disk) may be mended without a new file.
 _BELIEVED_SECONDS = 3600.0
@@ -93,7 +93,7 @@ def _files(places: Iterable[str]) -> list[Path]:
 
 
 def _place() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phenodose" / "imports.json"
+    return user_cache() / "imports.json"
 
 
 def _remembered() -> dict[str, dict[str, Any]]:

@@ -6,11 +6,18 @@ Belongs here: the messages, which both sides import. Does not belong here: eithe
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from phenodose.settings.plugin_choices import PluginChoices
+    from phenodose.settings.plugin_limits import PluginLimits
 
 
 class Order(NamedTuple):
-    """Which plugin the process is for; its parameters are pickled, as they may hold objects of its module."""
+    """Which plugin the process is for; its parameters are pickled, as they may hold objects of its module.
+
+    `site` is what site.toml says of plugins: a scorer that asks another one finds it by that.
+    """
 
     sys_path: tuple[str, ...]
     scratch: str
@@ -18,6 +25,7 @@ class Order(NamedTuple):
     target: str
     parameters: bytes
     memory_bytes: int
+    site: tuple[PluginChoices, PluginLimits]
 
 
 class Answer(NamedTuple):

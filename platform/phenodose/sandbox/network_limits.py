@@ -19,12 +19,12 @@ from typing import Any
 
 from phenodose.errors import PluginError
 from phenodose.io.places import is_remote
+from phenodose.plugins import plugins_of
 from phenodose.plugins.registry import Found
 from phenodose.sandbox.isolation import memory_of
 from phenodose.sandbox.network_worker import job_of
 from phenodose.sandbox.plugin_process import fault_of, third_party, too_much
 from phenodose.settings.plugin_limits import Limits
-from phenodose.settings.site import read_plugin_limits
 from phenodose.store.store import Store
 
 
@@ -65,13 +65,16 @@ def guest_of(store: Store, screen: str, request: Mapping[str, Any]) -> Guest | N
         request: what the job is asked; its `readout` names the class, 'module:name', where a plugin's code is run.
     """
     name = str(request.get("readout", ""))
-    found = third_party(job_of(name)) if ":" in name else None
+    if ":" not in name:
+        return None
+    plugins = plugins_of(store)
+    found = third_party(job_of(name), plugins)
     if found is None:
         return None
     # The folder of a bucket's copies on this machine; else that of all phases of this readout.
     folder = store.local if is_remote(store.root) else store.checkpoint_dir(screen, found.name, "any").parent
     folder.mkdir(parents=True, exist_ok=True)
-    return Guest(found, read_plugin_limits(store.root).for_plugin(found.name), (folder,))
+    return Guest(found, plugins.limits.for_plugin(found.name), (folder,))
 
 
 def scratch_folder() -> tempfile.TemporaryDirectory[str]:

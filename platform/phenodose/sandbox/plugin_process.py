@@ -38,14 +38,14 @@ from phenodose.plugins import (
     Plugin,
     Reader,
     ReferenceEmbedder,
+    Registry,
     Scorer,
-    registry,
 )
 from phenodose.plugins.registry import OURS, Found
 from phenodose.sandbox.isolation import memory_of
 from phenodose.sandbox.messages import Answer, Order
 from phenodose.sandbox.results import result_fault
-from phenodose.settings.plugin_limits import Limits, PluginLimits, site_limits
+from phenodose.settings.plugin_limits import Limits
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
 
@@ -69,13 +69,13 @@ _KEPT: dict[tuple[Any, ...], Plugin] = {}
 _KEEPING = threading.Lock()
 
 
-def sandboxed(plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: PluginLimits) -> AnyPlugin:
+def sandboxed(plugin: type[AnyPlugin], parameters: Mapping[str, Any], plugins: Registry) -> AnyPlugin:
     """The plugin with these parameters; the methods of one of another distribution are run in a process of its own.
 
     Args:
         plugin: the class.
         parameters: its parameters.
-        limits: what it may take.
+        plugins: what is installed, and what plugins of other distributions may take.
 
     Returns:
         An instance of the class, or of a subclass of it whose methods ask that process and raise PluginError for
@@ -91,20 +91,18 @@ def sandboxed(plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: Pl
         for name in names
         if getattr(plugin, name) is not getattr(base, name)
     }
-    found = third_party(plugin) if methods else None
+    found = third_party(plugin, plugins) if methods else None
     if found is None:
-        return plugin(parameters)
+        return plugins.make(plugin, parameters)
     remote: dict[str, Any] = {name: _remote(name) for name in methods}
     named = {"__module__": plugin.__module__, "__qualname__": plugin.__qualname__, "__doc__": plugin.__doc__}
     body = {**named, **remote, "__init__": Plugin.__init__}
     proxy: AnyPlugin = type(plugin.__name__, (plugin,), body)(parameters)
-    vars(proxy)["_process"] = PluginProcess(found, proxy.parameters.model_dump(), limits.for_plugin(plugin.name))
+    vars(proxy)["_process"] = PluginProcess(found, proxy.parameters.model_dump(), plugins)
     return proxy
 
 
-def shared_sandbox(
-    plugin: type[AnyPlugin], parameters: Mapping[str, Any], limits: PluginLimits | None = None
-) -> AnyPlugin:
+def shared_sandbox(plugin: type[AnyPlugin], parameters: Mapping[str, Any], plugins: Registry) -> AnyPlugin:
     """As `sandboxed`, with one process for all that this Python process asks of the plugin, and its whole time anew.
 
     For plugins that are asked about many small things: a reader about every folder, a scorer about every sample.
@@ -112,15 +110,14 @@ def shared_sandbox(
     Args:
         plugin: the class.
         parameters: its parameters.
-        limits: what it may take; None for what the site at hand says.
+        plugins: what is installed, and what plugins of other distributions may take.
     """
-    if third_party(plugin) is None:
-        return plugin(parameters)
-    limits = limits or site_limits()
+    if third_party(plugin, plugins) is None:
+        return plugins.make(plugin, parameters)
     # A process cannot be shared with a fork of this one.
-    key = (os.getpid(), plugin, repr(sorted(parameters.items())), limits.for_plugin(plugin.name))
+    key = (os.getpid(), plugin, repr(sorted(parameters.items())), plugins.choices, plugins.limits)
     with _KEEPING:
-        kept = _KEPT.get(key) or _KEPT.setdefault(key, sandboxed(plugin, parameters, limits))
+        kept = _KEPT.get(key) or _KEPT.setdefault(key, sandboxed(plugin, parameters, plugins))
     renew(kept)
     return cast(AnyPlugin, kept)
 
@@ -136,13 +133,13 @@ def is_sandboxed(plugin: Plugin) -> bool:
     return "_process" in vars(plugin)
 
 
-def third_party(plugin: type[Plugin]) -> Found | None:
+def third_party(plugin: type[Plugin], plugins: Registry) -> Found | None:
     """What is known of an installed plugin of another distribution; None for every other class."""
-    for found in registry().report():
+    for found in plugins.report():
         if found.name == plugin.name and issubclass(plugin, KINDS[found.kind]):
             theirs = not found.error and found.distribution.split(" ")[0] != OURS
             with contextlib.suppress(PluginError):
-                return found if theirs and registry().get(found.kind, found.name) is plugin else None
+                return found if theirs and plugins.get(found.kind, found.name) is plugin else None
     return None
 
 
@@ -167,10 +164,11 @@ def _remote(method: str) -> Callable[..., Any]:
 class PluginProcess:
     """The process of one plugin, started by the first call and ended with this object, or by a fault."""
 
-    def __init__(self, found: Found, parameters: Mapping[str, Any], limits: Limits) -> None:
+    def __init__(self, found: Found, parameters: Mapping[str, Any], plugins: Registry) -> None:
         self._found = found
+        self._site = plugins.choices, plugins.limits
         self._parameters = parameters
-        self._limits = limits
+        self._limits = plugins.limits.for_plugin(found.name)
         self.renew()
         self._lock = threading.Lock()
         self._given_up: PluginError | None = None
@@ -244,7 +242,7 @@ class PluginProcess:
         memory = int(self._limits.memory_GiB * 2**30)
         self._memory_at_first = 0
         parameters = pickle.dumps(self._parameters)
-        order = Order(tuple(sys.path), scratch, self._found.kind, self._found.target, parameters, memory)
+        order = Order(tuple(sys.path), scratch, self._found.kind, self._found.target, parameters, memory, self._site)
         self._ask(pickle.dumps(order), max(_START_SECONDS, self._limits.seconds))
         self._memory_at_first = memory_of(process.pid)
 

@@ -70,7 +70,7 @@ def _answer(plugin: type[Any], order: Order, parameters: Any, call: bytes, first
         method, arguments = pickle.loads(call)
         if first:
             take_at_most(order.memory_bytes)
-        function = getattr(plugin(parameters), method)
+        function = getattr(_made(plugin, order, parameters), method)
         try:
             inspect.signature(function).bind(*arguments)
         except TypeError as error:
@@ -84,7 +84,7 @@ def _answer(plugin: type[Any], order: Order, parameters: Any, call: bytes, first
         if fingerprint(arguments) != before:
             return Answer(fault=f"changes its input: what `{method}` was given is not the same afterwards; copy it")
         if first and time.monotonic() - clock < REPEAT_SECONDS:
-            again = getattr(plugin(parameters), method)(*pickle.loads(call)[1])
+            again = getattr(_made(plugin, order, parameters), method)(*pickle.loads(call)[1])
             if not same(result, again):
                 return Answer(
                     fault=f"is not deterministic: `{method}` gave two results for one input; make random numbers "
@@ -96,6 +96,12 @@ def _answer(plugin: type[Any], order: Order, parameters: Any, call: bytes, first
             if isinstance(error, getattr(errors, name)):
                 return Answer(raised=name, message=str(error))
         return Answer(fault=words_of(error))
+
+
+def _made(plugin: type[Any], order: Order, parameters: Any) -> Any:
+    from phenodose.plugins import SelectiveScorer, registry
+
+    return registry(*order.site).make(plugin, parameters) if issubclass(plugin, SelectiveScorer) else plugin(parameters)
 
 
 def words_of(error: BaseException) -> str:

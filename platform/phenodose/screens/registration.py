@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from phenodose.errors import Faults, InputError, PhenodoseError
-from phenodose.plugins import Registry, choose_reader, registry
+from phenodose.plugins import Registry, choose_reader, plugins_of
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 
@@ -22,7 +22,7 @@ def register_screen(store: Store, folder: Path) -> Screen:
     Raises:
         InputError: the folder is no screen, or the id is taken by another folder that is still there.
     """
-    screen = Screen.load(folder)
+    screen = Screen.load(folder, plugins_of(store).plate_reader_folders())
     if screen.id in store.screens():
         known = store.source_of(screen.id)
         if known == screen.folder:
@@ -36,13 +36,13 @@ def register_screen(store: Store, folder: Path) -> Screen:
     return screen
 
 
-def check_screen(folder: Path, images: bool = True, plugins: Registry | None = None) -> None:
+def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
     """Look at everything in a raw folder that can be wrong, before anything is computed.
 
     Args:
         folder: the raw screen folder.
-        images: whether to look at every image file's header and size, too.
         plugins: where the readers are found.
+        images: whether to look at every image file's header and size, too.
 
     Raises:
         InputError: all faults of the folder in one message.
@@ -50,8 +50,7 @@ def check_screen(folder: Path, images: bool = True, plugins: Registry | None = N
     from phenodose.screens.layout import read_layout
     from phenodose.screens.matrices import readings_of_screen
 
-    plugins = plugins or registry()
-    screen = Screen.load(folder)
+    screen = Screen.load(folder, plugins.plate_reader_folders())
     layout = read_layout(screen.require_layout())
     faults: list[str] = []
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from phenodose.errors import Faults, InputError, MissingInputError
 from phenodose.io.files import write_text
 from phenodose.names import check_screen_id, plate_key, plate_sort_key
-from phenodose.quality.gates import QualitySettings, WellSettings
+from phenodose.settings.quality import QualitySettings, WellSettings
 
 Kind = Literal["drug-screen", "control-experiment"]
 
@@ -102,8 +102,8 @@ class Screen:
 
         Args:
             folder: the screen's folder; its name is the screen id.
-            plate_readers: folder name of every plate-reader readout, by readout; those of the installed
-                plugins by default.
+            plate_readers: folder name of every plate-reader readout, by readout
+                (`Registry.plate_reader_folders`); those of everything that is installed by default.
 
         Raises:
             InputError: the folder is not there, its name is no screen id, or screen.toml is wrong; all
@@ -287,13 +287,18 @@ def settings_toml(screen: Screen) -> str:
     return tomli_w.dumps(values)
 
 
-def init_screen(folder: Path, overwrite: bool = False) -> Path:
+def init_screen(folder: Path, overwrite: bool = False, plate_readers: Mapping[str, str] | None = None) -> Path:
     """Write screen.toml from what lies in the folder.
+
+    Args:
+        folder: the screen's folder.
+        overwrite: whether a screen.toml that is there is replaced.
+        plate_readers: as for `Screen.load`.
 
     Raises:
         InputError: the folder is no screen, or it has a screen.toml and `overwrite` is False.
     """
-    screen = Screen.load(folder)
+    screen = Screen.load(folder, plate_readers)
     path = screen.folder / SETTINGS_NAME
     if path.exists() and not overwrite:
         raise InputError(f"{path}: there is one already; delete it first, or edit it.")
@@ -306,10 +311,6 @@ def _folder_name(plate: str) -> str:
 
 
 def _installed_plate_readers() -> dict[str, str]:
-    from phenodose.plugins import PlateReaderReadout, registry
+    from phenodose.plugins import registry
 
-    return {
-        name: readout.folder
-        for name, readout in registry().usable("readout").items()
-        if issubclass(readout, PlateReaderReadout)
-    }
+    return registry().plate_reader_folders()

@@ -31,14 +31,5 @@ class PluginLimits(Limits):
         own = self.of[name].model_dump(exclude_unset=True) if name in self.of else {}
         return Limits(**{field: getattr(self, field) for field in Limits.model_fields} | own)
 
-
-def site_limits() -> PluginLimits:
-    """The limits of the site whose store is at $PHENODOSE_STORE, else ./store; the defaults without a site.toml.
-
-    Raises:
-        InputError: site.toml is faulty.
-    """
-    from phenodose.settings.plugin_choices import local_site
-
-    site = local_site()
-    return PluginLimits() if site is None else site.plugin_limits
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())

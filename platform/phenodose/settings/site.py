@@ -1,12 +1,13 @@
 """The settings of a whole site: `site.toml` beside the tables of a store.
 
 Belongs here: what may stand in the file, and reading it. Does not belong here: settings of one screen
-(`phenodose.screens.screen`) and what the settings mean (`phenodose.quality.gates`).
+(`phenodose.screens.screen`) and what the settings mean (`phenodose.quality.gates`, `phenodose.plugins.registry`).
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError
 from phenodose.io.places import read_bytes
-from phenodose.quality.gates import QualitySettings, WellSettings
 from phenodose.settings.plugin_choices import PluginChoices
 from phenodose.settings.plugin_limits import Limits, PluginLimits
+from phenodose.settings.quality import QualitySetting, QualitySettings, WellSettings
 
 SITE_NAME = "site.toml"
+#: The tables about plugins.
+PLUGIN_TABLES = ("plugins", "plugin_limits")
 
 
 class SiteSettings(BaseModel):
@@ -31,46 +34,19 @@ class SiteSettings(BaseModel):
     plugin_limits: PluginLimits = Field(PluginLimits(), description="What plugins of other distributions may take")
 
 
-def read_site(root: Path) -> SiteSettings:
+def read_site(root: Path, tables: Collection[str] | None = None) -> SiteSettings:
     """Read <store>/site.toml; a missing file means all defaults.
 
     Args:
         root: the store's folder or address.
+        tables: only these are looked at; a fault in another one is no matter of those who ask. None for all.
 
     Raises:
         InputError: the file is not TOML or says something unknown; all faults in one message.
     """
-    return _settings(root, _values(root))
-
-
-def read_plugin_limits(root: Path) -> PluginLimits:
-    """Read the table [plugin_limits] of <store>/site.toml; a fault in another table is no matter of those who ask.
-
-    Args:
-        root: the store's folder or address.
-
-    Raises:
-        InputError: the file is not TOML, or the table says something unknown; all faults in one message.
-    """
-    table = "plugin_limits"
-    return _settings(root, {name: value for name, value in _values(root).items() if name == table}).plugin_limits
-
-
-def _values(root: Path) -> dict[str, Any]:
-    """What site.toml says; nothing if it is missing."""
-    path = root / SITE_NAME
-    content = read_bytes(path)
-    if content is None:
-        return {}
+    said = {name: value for name, value in _values(root).items() if tables is None or name in tables}
     try:
-        return tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a TOML file: {error}; mend the line or delete the file.") from error
-
-
-def _settings(root: Path, values: dict[str, Any]) -> SiteSettings:
-    try:
-        return SiteSettings.model_validate(values)
+        return SiteSettings.model_validate(said)
     except ValidationError as error:
         faults = Faults(str(root / SITE_NAME))
         for fault in error.errors():
@@ -85,6 +61,18 @@ def _settings(root: Path, values: dict[str, Any]) -> SiteSettings:
         raise
 
 
+def _values(root: Path) -> dict[str, Any]:
+    """What site.toml says; nothing if it is missing."""
+    path = root / SITE_NAME
+    content = read_bytes(path)
+    if content is None:
+        return {}
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}; mend the line or delete the file.") from error
+
+
 def _known_beside(place: tuple[int | str, ...]) -> list[str]:
     """The settings that may stand where an unknown one stands."""
     if len(place) == 1:
@@ -93,6 +81,4 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(PluginChoices.model_fields)
     if place[0] == "plugin_limits":
         return list((PluginLimits if len(place) == 2 else Limits).model_fields)
-    from phenodose.quality.gates import QualitySetting
-
     return list((WellSettings if place[0] == "wells" else QualitySetting).model_fields)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
 
+    from phenodose.plugins import Registry
+
 Kind = Literal["drug-screen", "control-experiment"]
 
 SIZE_PX = 192
@@ -84,6 +86,7 @@ def simulate_screen(
     planes: int = PLANES,
     morphology: str = "rounded",
     progress: Progress = no_progress,
+    plugins: Registry | None = None,
 ) -> SimulatedScreen:
     """Write a raw screen folder whose truth is known.
 
@@ -103,6 +106,7 @@ def simulate_screen(
         planes: planes of a z-stack; the stack is always 100 um high.
         morphology: what the sample looks like, a name in `morphology.MORPHOLOGIES`.
         progress: told after each well.
+        plugins: where the parameters of a small network are found; None for everything that is installed.
 
     Raises:
         InputError: an argument is out of range, the drugs do not fit on the plates, or the folder holds
@@ -134,7 +138,7 @@ def simulate_screen(
             _write_plate_reader(aside / "ctg" / f"{screen_id}_{plate}.xlsx", on_plate, rng)
         sample = _sample(screen_id)
         _write_layout(aside / "layout.xlsx", wells, sample)
-        _write_settings(aside / "screen.toml", sample, kind, phase1, min(TENSOR_PX, size_px), library)
+        _write_settings(aside / "screen.toml", sample, kind, phase1, min(TENSOR_PX, size_px), library, plugins)
         write_truth_wells(aside / "truth_wells.csv", treated)
         write_truth_drugs(aside / "truth_drugs.csv", library)
         if morphology != "rounded":
@@ -274,7 +278,13 @@ def _write_layout(path: Path, wells: Sequence[design.PlannedWell], sample: str) 
 
 
 def _write_settings(
-    path: Path, sample: str, kind: Kind, phase1: str | None, tensor_px: int, library: Sequence[Drug]
+    path: Path,
+    sample: str,
+    kind: Kind,
+    phase1: str | None,
+    tensor_px: int,
+    library: Sequence[Drug],
+    plugins: Registry | None,
 ) -> None:
     import tomli_w
 
@@ -287,7 +297,7 @@ def _write_settings(
     if phase1 is not None:
         settings["phase1"] = check_screen_id(phase1)
     settings["tensors"] = {"size_px": tensor_px}
-    network = _small_network()
+    network = _small_network(plugins)
     if network:
         settings["parameters"] = {"cnn": network}
     if library:
@@ -295,12 +305,12 @@ def _write_settings(
     path.write_text(f"{_MADE_HERE}\n{tomli_w.dumps(settings)}", encoding="utf-8")
 
 
-def _small_network() -> dict[str, Any]:
+def _small_network(plugins: Registry | None) -> dict[str, Any]:
     """Parameters with which the network readout trains in seconds; empty if it is not installed or offers none."""
     from phenodose.plugins import registry
 
     try:
-        readout = registry().get("readout", "cnn")
+        readout = (plugins or registry()).get("readout", "cnn")
     except PluginError:
         return {}
     offered = getattr(readout, "small_parameters", None)

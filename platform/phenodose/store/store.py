@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, StoreError, TableError
-from phenodose.io.files import hash_bytes, write_json, written_aside
+from phenodose.io.files import hash_bytes, user_cache, write_json, written_aside
 from phenodose.io.locks import locked
 from phenodose.io.places import absolute, expect_bucket, files, folders, is_remote, place, read_bytes, remove
 from phenodose.names import SCREEN_ID, check_screen_id
@@ -28,36 +28,60 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+#: The store where nobody names another.
 DEFAULT_STORE = "store"
-#: The environment variable with another place for the plates, the one large product: a folder or s3://....
-PLATES = "PHENODOSE_PLATES"
-#: The environment variable with another folder for what a store in a bucket keeps on this machine.
-CACHE = "PHENODOSE_CACHE"
 _MAKE_AGAIN = "take the file away and make the screen again with `phenodose run SCREEN`"
 
 
 @dataclass(frozen=True)
 class Store:
-    """A folder, or a prefix of a bucket, that holds screens, tables, the cohort database and reports."""
+    """A folder, or a prefix of a bucket, that holds screens, tables, the cohort database and reports.
+
+    Attributes:
+        root: the folder or address.
+        plates_root: another place for the plates, the one large product; None for the store itself.
+        cache: the folder for what a store in a bucket keeps on this machine; None for the user's cache.
+    """
 
     root: Path
+    plates_root: Path | None = None
+    cache: Path | None = None
 
     @classmethod
-    def open(cls, location: str | Path | None = None) -> Store:
-        """The store at `location`, else at $PHENODOSE_STORE, else ./store; nothing is created yet.
+    def open(
+        cls, location: str | Path = DEFAULT_STORE, *, plates: str | Path | None = None, cache: str | Path | None = None
+    ) -> Store:
+        """The store at a place; nothing is created yet.
+
+        Args:
+            location: a folder or s3://bucket/prefix.
+            plates: another place for the plates: a folder or s3://bucket/prefix.
+            cache: another folder for what a store in a bucket keeps on this machine.
 
         Raises:
             InputError: the address is of no object store.
             StoreError: the bucket of an address is not there, or cannot be read.
         """
-        text = str(location or os.environ.get("PHENODOSE_STORE") or DEFAULT_STORE)
+        text = str(location)
+        plates_root = absolute(place(str(plates))) if plates else None
+        kept = Path(cache).expanduser().absolute() if cache else None
         if "://" not in text:
-            return cls(Path(text).expanduser().resolve())
+            return cls(Path(text).expanduser().resolve(), plates_root, kept)
         root = place(text)
         if not is_remote(root):
             raise InputError(f"store {text!r}: give the path of a folder, or an address such as s3://bucket/prefix.")
         expect_bucket(root)
-        return cls(root)
+        return cls(root, plates_root, kept)
+
+    def to_json(self) -> dict[str, str | None]:
+        """Where the store is, for another process (`from_json`)."""
+        told = {"root": self.root, "plates_root": self.plates_root, "cache": self.cache}
+        return {name: None if where is None else str(where) for name, where in told.items()}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, str | None]) -> Store:
+        """The store that `to_json` told of."""
+        return cls.open(told["root"] or DEFAULT_STORE, plates=told["plates_root"], cache=told["cache"])
 
     # --- this machine -------------------------------------------------------------------------
 
@@ -69,9 +93,7 @@ class Store:
         address = str(self.root).rstrip("/")
         server = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         name = re.sub(r"[^A-Za-z0-9.-]+", "_", address.partition("://")[2])
-        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(os.environ.get(CACHE) or Path(caches) / "phenodose").expanduser().absolute()
-        return folder / f"{name}-{hash_bytes(server.encode(), address.encode())[:8]}"
+        return (self.cache or user_cache()) / f"{name}-{hash_bytes(server.encode(), address.encode())[:8]}"
 
     def here(self, path: Path) -> Path:
         """What stands on this machine for a place in the store: the place itself if the store is a folder."""
@@ -108,7 +130,7 @@ class Store:
         return self.root / "screens" / check_screen_id(screen)
 
     def plate_path(self, screen: str, plate: str) -> Path:
-        """The OME-Zarr plate of one microplate: in the store, or below $PHENODOSE_PLATES if that is set."""
+        """The OME-Zarr plate of one microplate: in the store, or below its other place for plates."""
         return self._plates_dir(screen) / f"{check_screen_id(plate)}.ome.zarr"
 
     def plate_text(self, path: Path) -> str:
@@ -125,9 +147,7 @@ class Store:
         return [folder for folder in folders(self._plates_dir(screen)) if folder.name.endswith(".ome.zarr")]
 
     def _plates_dir(self, screen: str) -> Path:
-        elsewhere = os.environ.get(PLATES)
-        root = absolute(place(elsewhere)) if elsewhere else self.root
-        return root / "screens" / check_screen_id(screen) / "plates"
+        return (self.plates_root or self.root) / "screens" / check_screen_id(screen) / "plates"
 
     def tensor_path(self, screen: str) -> Path:
         """The pseudo-RGB tensors of a screen: one Zarr group, dims well, y, x, channel."""

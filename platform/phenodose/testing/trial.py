@@ -25,9 +25,12 @@ from phenodose.plugins import (
     Plugin,
     Reader,
     ReferenceEmbedder,
+    Registry,
     Scorer,
     StagedReadout,
+    registry,
 )
+from phenodose.settings.site import SiteSettings
 
 #: Left out of a quick trial: rules that start processes, count operations on large data, or write many files.
 _SLOW = ("process_of_its_own", "ten_thousand", "nothing_else_is_written", "within_the_budget", "other_curves")
@@ -60,7 +63,12 @@ def can_try() -> bool:
 
 
 def try_plugin(
-    kind: Kind, name: str, parameters: Mapping[str, Any], full: bool = False, raw: Path | None = None
+    kind: Kind,
+    name: str,
+    parameters: Mapping[str, Any],
+    full: bool = False,
+    raw: Path | None = None,
+    plugins: Registry | None = None,
 ) -> list[Tried]:
     """Try an installed plugin on the rules of its kind, in a new Python process.
 
@@ -70,11 +78,15 @@ def try_plugin(
         parameters: what it is made with.
         full: all rules; else those that take few seconds.
         raw: a raw folder of the microscope; without one a reader is tried on few rules.
+        plugins: where the plugin is found; None for everything that is installed.
 
     Raises:
         RuntimeError: the process ended without an answer.
     """
     order = {"kind": kind, "name": name, "parameters": dict(parameters), "full": full, "raw": raw and str(raw)}
+    known = plugins or registry()
+    site = SiteSettings(plugins=known.choices, plugin_limits=known.limits)
+    order["site"] = site.model_dump(mode="json", exclude_unset=True)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch).resolve()
         (place / "order.json").write_text(json.dumps(order), encoding="utf-8")
@@ -145,12 +157,16 @@ TestContract = suite_for(Path(__file__).parent)
 """
 
 
+def _asked(place: Path) -> tuple[dict[str, Any], type[Plugin]]:
+    """What `order.json` in `place` says, and the plugin that it names."""
+    order: dict[str, Any] = json.loads((place / "order.json").read_text(encoding="utf-8"))
+    site = SiteSettings.model_validate(order["site"])
+    return order, registry(site.plugins, site.plugin_limits).get(order["kind"], order["name"])
+
+
 def suite_for(place: Path) -> type:
     """The suite for the plugin that `order.json` in `place` names."""
-    from phenodose.plugins import registry
-
-    order = json.loads((place / "order.json").read_text(encoding="utf-8"))
-    plugin = registry().get(order["kind"], order["name"])
+    order, plugin = _asked(place)
     base = getattr(import_module("phenodose.testing"), suite_of(plugin))
     parameters = order["parameters"]
     if REFERENCE in plugin.Parameters.model_fields and REFERENCE not in parameters:
@@ -177,10 +193,8 @@ def _made_up_reference(place: Path) -> Path:
 def _run(place: Path) -> None:
     import pytest
 
-    from phenodose.plugins import registry
-
-    order = json.loads((place / "order.json").read_text(encoding="utf-8"))
-    chosen = _wanted(registry().get(order["kind"], order["name"]), order["full"], order["raw"])
+    order, plugin = _asked(place)
+    chosen = _wanted(plugin, order["full"], order["raw"])
     (place / "test_trial.py").write_text(_FILE, encoding="utf-8")
     (place / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     listener = _Listener()

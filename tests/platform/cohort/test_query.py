@@ -14,6 +14,7 @@ from filelock import FileLock
 from phenodose.cohort.build import metabolic_readouts, rebuild_cohort
 from phenodose.cohort.query import query
 from phenodose.errors import BusyError, InputError, MissingInputError, StoreError
+from phenodose.plugins import registry
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
@@ -154,7 +155,7 @@ def test_views_answer_the_first_questions(made_up_cohort: Store) -> None:
 
 
 def test_ctg_is_metabolic_and_the_network_is_not() -> None:
-    names = metabolic_readouts()
+    names = metabolic_readouts(registry())
     assert "ctg" in names
     assert not [name for name in names if name.startswith("cnn")]
 

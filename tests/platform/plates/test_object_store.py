@@ -182,17 +182,16 @@ def test_an_address_of_no_known_kind_is_told():
     assert os.fspath(place("somewhere/else")) == "somewhere/else"
 
 
-def test_the_plates_of_a_store_may_lie_in_a_bucket(s3, raw_plate, tmp_path, monkeypatch):
+def test_the_plates_of_a_store_may_lie_in_a_bucket(s3, raw_plate, tmp_path):
     from phenodose.store.store import Store
 
-    store = Store.open(tmp_path / "store")
-    monkeypatch.setenv("PHENODOSE_PLATES", "s3://bucket/images")
+    store = Store.open(tmp_path / "store", plates="s3://bucket/images")
     out = store.plate_path("S1", "P1")
     ingest(raw_plate(), out)
     text = store.plate_text(out)
     assert text == "s3://bucket/images/screens/S1/plates/P1.ome.zarr"
     assert [path.name for path in store.plates("S1")] == ["P1.ome.zarr"]
-    monkeypatch.delenv("PHENODOSE_PLATES")
+    store = Store.open(tmp_path / "store")
     # What the table says is enough to find it again.
     assert Plate.open(store.plate_at(text)).wells == ["B02", "B03", "C02"]
     assert store.plates("S1") == []

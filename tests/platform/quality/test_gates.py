@@ -9,28 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phenodose.errors import InputError
-from phenodose.quality.gates import Limits, QualitySetting, WellSettings, judge
+from phenodose.quality.gates import judge
 from phenodose.quality.metrics import METRICS
 from phenodose.screens.screen import read_settings
+from phenodose.settings.quality import QualitySetting, WellSettings, resolve_limits
 from phenodose.settings.site import read_site
 
 
 def test_the_screen_wins_over_the_site_and_the_site_over_the_default() -> None:
     site = {"zprime": QualitySetting(good=0.6), "ssmd": QualitySetting(good=5, poor=4)}
     screen = {"zprime": QualitySetting(block=True), "ssmd": QualitySetting(good=7)}
-    limits = Limits.resolve(site, screen).of
+    limits = resolve_limits(site, screen).of
     assert (limits["zprime"].good, limits["zprime"].poor, limits["zprime"].block) == (0.6, 0.0, True)
     assert limits["zprime"].origin == "screen.toml"
     assert (limits["ssmd"].good, limits["ssmd"].poor) == (7, 4)
-    only_site = Limits.resolve(site).of
+    only_site = resolve_limits(site).of
     assert (only_site["zprime"].origin, only_site["zprime_robust"].origin) == ("site.toml", "default")
-    assert Limits.resolve(site, screen).blocking == {"zprime"}
+    assert resolve_limits(site, screen).blocking == {"zprime"}
 
 
 def test_wells_settings_fall_back_one_by_one() -> None:
-    limits = Limits.resolve(site_wells=WellSettings(mask=("empty",), most_sd=9), screen_wells=WellSettings(mask=()))
+    limits = resolve_limits(site_wells=WellSettings(mask=("empty",), most_sd=9), screen_wells=WellSettings(mask=()))
     assert (limits.mask, limits.most_sd) == ((), 9)
-    assert Limits.resolve().mask == ()
+    assert resolve_limits().mask == ()
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_wells_settings_fall_back_one_by_one() -> None:
 )
 def test_limits_that_contradict_each_other_are_refused(metric: str, said: QualitySetting, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        Limits.resolve(screen={metric: said})
+        resolve_limits(screen={metric: said})
 
 
 @given(st.sampled_from(sorted(METRICS)), st.floats(-1e3, 1e3), st.floats(0, 1e3))
@@ -54,10 +55,10 @@ def test_a_better_value_never_gets_a_worse_verdict(metric: str, value: float, be
 
 def test_a_figure_without_default_limit_can_get_one() -> None:
     assert judge("signal_to_background", 3.0).verdict == "none"
-    limits = Limits.resolve(site={"signal_to_background": QualitySetting(good=10, poor=5)})
+    limits = resolve_limits(site={"signal_to_background": QualitySetting(good=10, poor=5)})
     judgement = judge("signal_to_background", 3.0, limits)
     assert (judgement.verdict, judgement.threshold, judgement.origin) == ("fail", 10, "site.toml")
-    only_poor = Limits.resolve(site={"signal_to_background": QualitySetting(poor=5)})
+    only_poor = resolve_limits(site={"signal_to_background": QualitySetting(poor=5)})
     assert judge("signal_to_background", 6.0, only_poor).verdict == "pass"
 
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phenodose.names import well_name
-from phenodose.quality.gates import Limits, WellSettings
+from phenodose.quality.gates import Limits
 from phenodose.quality.image_features import image_features
 from phenodose.quality.image_outliers import image_distances, image_outliers
 from phenodose.quality.wells import checked_viability
+from phenodose.settings.quality import WellSettings, resolve_limits
 from phenodose.simulation.in_memory import simulate_in_memory
 from phenodose.simulation.spoilt_images import SPOILT, spoil
 from phenodose.viability.controls import Controls, choose_controls
@@ -144,11 +145,11 @@ def test_a_strange_image_is_a_flag_that_can_be_masked() -> None:
     assert proposed.loc[place, "flag"] == "strange_image"
     assert not proposed["masked"].any()
     assert proposed.loc[place, "image_distance"] > LIMIT
-    limits = Limits.resolve(screen_wells=WellSettings(mask=("strange_image",)))
+    limits = resolve_limits(screen_wells=WellSettings(mask=("strange_image",)))
     masked = checked_viability(raw, wells, controls_of(wells), limits=limits, views=views)
     assert list(masked.index[masked["masked"]]) == [place]
     assert masked.loc[place, "mask_reason"].startswith("flagged strange_image: the image is strange by its network's")
-    patient = Limits.resolve(site_wells=WellSettings(most_image_distance=1000))
+    patient = resolve_limits(site_wells=WellSettings(most_image_distance=1000))
     assert checked_viability(raw, wells, controls_of(wells), limits=patient, views=views)["flag"].isna().all()
 
 

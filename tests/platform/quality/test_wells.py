@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from phenodose.names import row_label, well_name
-from phenodose.quality.gates import Limits, WellSettings
 from phenodose.quality.report import masked_by_reason, qc_rows
 from phenodose.quality.wells import checked_viability, flag_wells
+from phenodose.settings.quality import WellSettings, resolve_limits
 from phenodose.viability.controls import choose_controls
 from phenodose.viability.normalise import to_viability
 
@@ -167,7 +167,7 @@ def test_a_masked_flag_keeps_its_reading_and_reason_and_leaves_the_controls() ->
     control, drug, other = place_of(wells, "DMSO"), place_of(wells, "D9", 1.0), place_of(wells, "D9", 10.0)
     raw.loc[[control, drug], "raw"] = 0.0
     raw.loc[other, "raw"] = BASE + 20000 * 0.25
-    limits = Limits.resolve(screen_wells=WellSettings(mask=("empty",)))
+    limits = resolve_limits(screen_wells=WellSettings(mask=("empty",)))
     found = checked(raw, wells, limits=limits)
     assert list(found.index[found["masked"]]) == [control, drug]
     assert found.loc[drug, "mask_reason"] == "flagged empty: the reading is 0"
@@ -186,7 +186,7 @@ def test_flagged_and_masked_wells_are_counted_by_reason() -> None:
     raw, wells = screen()
     raw.loc[[place_of(wells, "D9", 1.0), place_of(wells, "D8", 1.0)], "raw"] = 0.0
     raw.loc[place_of(wells, "D7", 1.0), "raw"] = np.nan
-    limits = Limits.resolve(site_wells=WellSettings(mask=("empty",)))
+    limits = resolve_limits(site_wells=WellSettings(mask=("empty",)))
     found = checked(raw, wells, limits=limits)
     rows = qc_rows(found, wells, "ctg", limits).set_index(["plate", "metric"])
     flagged, masked = rows.loc[("P1", "flagged_percent")], rows.loc[("P1", "masked_therapy_percent")]

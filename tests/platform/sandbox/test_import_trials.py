@@ -15,6 +15,7 @@ import pytest
 from phenodose.plugins import Registry
 from phenodose.sandbox import import_trials
 from phenodose.sandbox.import_trials import forget_faults, import_faults
+from phenodose.settings.plugin_limits import PluginLimits
 
 SOUND = """
 from phenodose.plugins import Scorer
@@ -24,7 +25,7 @@ class It(Scorer):
         return curves.top
 """
 FAULTY = {
-    "never_ends": ("import time\ntime.sleep(60)", "its import was ended after 1 s"),
+    "never_ends": ("import time\ntime.sleep(60)", "its import was ended after 5 s"),
     "ends_all": ("import os\nos._exit(3)", "ends the process that imports it (exit code 3)"),
     "exits": ("import sys\nsys.exit(3)", "SystemExit: 3"),
 }
@@ -32,11 +33,8 @@ FAULTY = {
 
 @pytest.fixture
 def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], Path]]:
-    """Writes a distribution with a scorer of its name; the site's imports may take a second."""
+    """Writes a distribution with a scorer of its name."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("PHENODOSE_STORE", str(tmp_path / "store"))
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / "site.toml").write_text("[plugin_limits]\nimport_seconds = 1\n")
     site = tmp_path / "site"
     monkeypatch.syspath_prepend(str(site))
 
@@ -61,7 +59,7 @@ def test_a_faulty_import_is_named_and_the_others_load(offer: Callable[[str, str]
     for name, (module, _) in FAULTY.items():
         offer(name, module)
     offer("sound", SOUND.format(name="sound"))
-    found = Registry()
+    found = Registry(limits=PluginLimits(import_seconds=5))
     assert {"sound", "dss_asym"} <= set(found.usable("scorer"))
     errors = {one.name: one.error for one in found.problems()}
     assert set(errors) == set(FAULTY)

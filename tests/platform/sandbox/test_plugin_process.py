@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phenodose.errors import InputError, NotMade, PluginError
-from phenodose.plugins import choose_reader, registry
+from phenodose.plugins import PluginChoices, Registry, choose_reader, registry
 from phenodose.plugins.registry import Found
-from phenodose.sandbox.plugin_process import PluginProcess, sandboxed
+from phenodose.plugins.scores_page import example_curve
+from phenodose.sandbox.plugin_process import PluginProcess, is_sandboxed, sandboxed
 from phenodose.sandbox.results import result_fault
 from phenodose.sandbox.worker import fingerprint, same
 from phenodose.settings.plugin_limits import Limits, PluginLimits
@@ -66,7 +67,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_an_embedder_of_another_distribution_works_in_a_process_of_its_own() -> None:
     import os
 
-    plugin = sandboxed(registry().get("embedder", "theirs"), {}, PluginLimits())
+    plugin = sandboxed(registry().get("embedder", "theirs"), {}, registry())
     assert isinstance(plugin, registry().get("embedder", "theirs"))
     features = np.arange(10, dtype=np.float32).reshape(5, 2)
     places = plugin.embed(features)
@@ -79,26 +80,63 @@ def test_an_embedder_of_another_distribution_works_in_a_process_of_its_own() -> 
 
 @pytest.mark.usefixtures("theirs")
 def test_a_plugin_may_say_that_there_can_be_no_result() -> None:
-    plugin = sandboxed(registry().get("embedder", "theirs"), {}, PluginLimits())
+    plugin = sandboxed(registry().get("embedder", "theirs"), {}, registry())
     with pytest.raises(NotMade, match="too few wells"):
         plugin.embed(np.ones((1, 2), dtype=np.float32))
 
 
 def test_our_own_plugins_work_in_this_process() -> None:
-    plugin = sandboxed(registry().get("embedder", "pca"), {}, PluginLimits())
+    plugin = sandboxed(registry().get("embedder", "pca"), {}, registry())
     assert type(plugin) is registry().get("embedder", "pca")
 
 
 def test_a_module_that_cannot_be_found_is_named() -> None:
     found = Found("scorer", "gone", "nowhere 1.0", "a_module_that_is_gone:It", "ok")
     with pytest.raises(PluginError, match=r"scorer 'gone' of nowhere 1\.0 .* ModuleNotFoundError"):
-        PluginProcess(found, {}, Limits()).call("score", ())
+        PluginProcess(found, {}, Registry()).call("score", ())
 
 
 def test_one_plugin_may_have_limits_of_its_own() -> None:
     limits = PluginLimits.model_validate({"memory_GiB": 2, "of": {"slow": {"seconds": 3600}}})
     assert limits.for_plugin("slow") == Limits(seconds=3600, memory_GiB=2)
     assert limits.for_plugin("other") == Limits(seconds=600, memory_GiB=2)
+
+
+SELECTIVE = """
+import numpy as np
+from phenodose.plugins import Scorer, SelectiveScorer
+class {cls}(Scorer):
+    name, version, description = "based", "1", "A number"
+    def score(self, curves):
+        return np.full(len(curves), {number}.0)
+class Versus(SelectiveScorer):
+    name, version, description = "versus", "1", "Against others"
+    compared, comparison = "based", "difference"
+"""
+
+
+def test_a_selective_scorer_of_another_distribution_compares_the_scorer_that_the_site_chooses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, cls, number in (("based_one", "One", 1), ("based_two", "Two", 2)):
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (tmp_path / f"{name}.py").write_text(SELECTIVE.format(cls=cls, number=number), encoding="utf-8")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
+        more = f"versus = {name}:Versus\n" if number == 1 else ""
+        (info / "entry_points.txt").write_text(f"[phenodose.scorers]\nbased = {name}:{cls}\n{more}", encoding="utf-8")
+    (tmp_path / "reference.csv").write_text("drug,sample,scorer,score\nExample,a,based,10\nExample,b,based,20\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name, number in (("based_one", 1), ("based_two", 2)):
+        plugins = Registry(choices=PluginChoices(choose={"scorer:based": name}))
+        scorer = sandboxed(plugins.get("scorer", "versus"), {"reference": str(tmp_path / "reference.csv")}, plugins)
+        assert is_sandboxed(scorer)
+        assert scorer.score(example_curve()).value.tolist() == [number - 15]
+        ours = plugins.create("scorer", "zdss", {"of": "based"})
+        assert ours._scorer.score(example_curve()).tolist() == [number]
+    for name in ("based_one", "based_two"):
+        sys.modules.pop(name, None)
 
 
 _MATRICES = pd.DataFrame({"plate": "P1", "row": [0, 0], "column": [0, 1], "value": [1.0, 2.0]})
@@ -205,7 +243,7 @@ def their_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 def test_an_index_and_its_planes_are_checked_at_the_door(their_reader: Path) -> None:
     import os
 
-    reader = sandboxed(registry().get("reader", "theirs"), {}, PluginLimits())
+    reader = sandboxed(registry().get("reader", "theirs"), {}, registry())
     (their_reader / "index").write_text("fine")
     planes = list(reader.index(their_reader).itertuples(index=False, name=None))
     assert len(planes) == 2
@@ -226,7 +264,7 @@ def test_an_index_and_its_planes_are_checked_at_the_door(their_reader: Path) -> 
 
 def test_what_is_wrong_with_a_folder_is_no_fault_of_its_reader(their_reader: Path) -> None:
     (their_reader / "index").write_text("no images")
-    reader = sandboxed(registry().get("reader", "theirs"), {}, PluginLimits())
+    reader = sandboxed(registry().get("reader", "theirs"), {}, registry())
     with pytest.raises(InputError, match="raw: holds no images; give another"):
         reader.index(their_reader)
 
@@ -239,7 +277,7 @@ def test_a_reader_that_never_answers_costs_its_limit_once(their_reader: Path) ->
         (their_reader / "sniff").write_text(answer)
         # Who did not answer is not asked again: the second answer would have been taken.
         with pytest.raises(InputError, match=r"no installed reader knows .*'theirs' .* it was ended after 1 s"):
-            choose_reader(their_reader, registry(), limits=limits)
+            choose_reader(their_reader, registry(limits=limits))
 
 
 def test_one_process_sniffs_at_all_folders(their_reader: Path) -> None:
@@ -294,6 +332,6 @@ class It(Embedder):
     monkeypatch.syspath_prepend(str(tmp_path))
     registry.cache_clear()
     given = {"way": "down", "step": {"size": "0.25"}, "place": "b", "pair": [3, 4]}
-    plugin = sandboxed(registry().get("embedder", "typed"), given, PluginLimits())
+    plugin = sandboxed(registry().get("embedder", "typed"), given, registry())
     np.testing.assert_array_equal(plugin.embed(np.ones((2, 3), dtype=np.float32)), np.full((2, 2), 0.25))
     registry.cache_clear()

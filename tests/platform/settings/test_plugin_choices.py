@@ -10,7 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from phenodose.errors import InputError, PluginError
-from phenodose.plugins import PluginChoices, Registry, base, contract_fault, registry
+from phenodose.io.files import write_text
+from phenodose.plugins import PluginChoices, Registry, base, contract_fault, plugins_of
+from phenodose.settings.site import read_site
+from phenodose.store.store import Store
 
 
 def own(**choices: object) -> Registry:
@@ -84,18 +87,33 @@ def test_a_label_without_a_kind_is_refused(label: str) -> None:
         PluginChoices.model_validate({"disable": [label]})
 
 
-def test_the_site_file_of_the_store_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PHENODOSE_STORE", str(tmp_path))
-    try:
-        (tmp_path / "site.toml").write_text('[plugins]\ndisable = ["scorer:auc"]\n')
-        registry.cache_clear()
-        assert "auc" not in registry().usable("scorer")
-        (tmp_path / "site.toml").write_text('[plugins]\ndisabled = ["scorer:auc"]\n')
-        registry.cache_clear()
-        with pytest.raises(InputError, match=r"plugins\.disabled: there is no such setting here; known are disable"):
-            registry()
-    finally:
-        registry.cache_clear()
+def test_the_site_file_of_the_store_is_read(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    (tmp_path / "site.toml").write_text('[plugins]\ndisable = ["scorer:auc"]\n')
+    assert "auc" not in plugins_of(store).usable("scorer")
+    (tmp_path / "site.toml").write_text('[plugins]\ndisabled = ["scorer:auc"]\n')
+    with pytest.raises(InputError, match=r"plugins\.disabled: there is no such setting here; known are disable"):
+        plugins_of(store)
+
+
+def test_two_stores_of_one_process_keep_their_own_choices_and_limits(tmp_path: Path) -> None:
+    first, second, third = (Store.open(tmp_path / name) for name in ("first", "second", "third"))
+    write_text(first.root / "site.toml", '[plugins]\ndisable = ["scorer:auc"]\n[plugin_limits]\nseconds = 7\n')
+    write_text(second.root / "site.toml", '[plugins]\ndisable = ["scorer:emax"]\n')
+    for _ in range(2):
+        one, other, neither = (plugins_of(store) for store in (first, second, third))
+        assert {"auc", "emax"} - one.usable("scorer").keys() == {"auc"}
+        assert {"auc", "emax"} - other.usable("scorer").keys() == {"emax"}
+        assert {"auc", "emax"} <= neither.usable("scorer").keys()
+        assert (one.limits.for_plugin("any").seconds, other.limits.for_plugin("any").seconds) == (7, 600)
+    assert plugins_of(first) is one
+
+
+def test_a_fault_in_another_table_does_not_stop_those_who_ask_for_plugins(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('[plugins]\ndisable = ["scorer:auc"]\n[quality.zprim]\npoor = 0\n')
+    assert plugins_of(Store.open(tmp_path)).choices.disable == ("scorer:auc",)
+    with pytest.raises(InputError, match="there is no quality figure zprim"):
+        read_site(tmp_path)
 
 
 @pytest.mark.parametrize("declared", [1, "1", "1.0", "1.2"])

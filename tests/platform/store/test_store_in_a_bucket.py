@@ -71,14 +71,16 @@ def test_a_store_may_be_a_whole_bucket(s3):
     assert store.local_copy(store.root / "tables" / "drugs").name == "drugs"
 
 
-def test_plates_are_named_by_their_place_in_the_store(s3, tmp_path, monkeypatch):
+def test_plates_are_named_by_their_place_in_the_store(s3, tmp_path):
     store = Store.open(ADDRESS)
     inside = store.plate_path("S1", "P1")
     assert str(inside) == f"{ADDRESS}/screens/S1/plates/P1.ome.zarr"
     assert store.plate_text(inside) == "screens/S1/plates/P1.ome.zarr"
     for elsewhere in (str(tmp_path / "plates"), "s3://bucket/plates"):
-        monkeypatch.setenv("PHENODOSE_PLATES", elsewhere)
-        outside = store.plate_path("S1", "P1")
+        apart = Store.open(ADDRESS, plates=elsewhere)
+        outside = apart.plate_path("S1", "P1")
+        assert Store.from_json(json.loads(json.dumps(apart.to_json()))) == apart != store
+        assert apart.plate_text(outside) == store.plate_text(outside)
         assert store.plate_text(outside) == f"{elsewhere}/screens/S1/plates/P1.ome.zarr"
         assert store.plate_at(store.plate_text(outside)) == outside
     assert store.plate_at("screens/S1/plates/P1.ome.zarr") == inside
@@ -88,14 +90,14 @@ def test_what_stays_on_the_machine_lies_apart_for_every_address_and_server(s3, t
     folder = Store.open(tmp_path / "store")
     assert folder.here(folder.cohort_path) == folder.cohort_path == folder.local_copy(folder.cohort_path)
     first, second = Store.open(ADDRESS), Store.open("s3://bucket/lab_store")
-    assert first.local.parent == second.local.parent == tmp_path / "cache"
+    assert first.local.parent == second.local.parent == tmp_path / "cache" / "phenodose"
     assert first.local != second.local
     before = first.local
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert first.local != before
-    monkeypatch.delenv("PHENODOSE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert first.local.parent == tmp_path / "xdg" / "phenodose"
+    assert Store.open(ADDRESS, cache=tmp_path / "own").local.parent == tmp_path / "own"
 
 
 # --- copies ----------------------------------------------------------------------------------------

@@ -59,13 +59,11 @@ def modality_pairs(cohort: Cohort) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def between_modalities(cohort: Cohort) -> list[tuple[str, str, pd.DataFrame]]:
     """Those of `modality_pairs` of an imaging with a metabolic readout, imaging first."""
-    from phenodose.cohort.build import metabolic_readouts
-
-    metabolic, found = set(metabolic_readouts()), []
+    found = []
     for first, second, both in modality_pairs(cohort):
-        if (first in metabolic) == (second in metabolic):
+        if (first in cohort.metabolic) == (second in cohort.metabolic):
             continue
-        if first in metabolic:
+        if first in cohort.metabolic:
             turned = {"first_score": "second_score", "second_score": "first_score"}
             turned |= {"first_hit": "second_hit", "second_hit": "first_hit"}
             found.append((second, first, both.rename(columns=turned)))

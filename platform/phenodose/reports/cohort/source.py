@@ -102,6 +102,7 @@ class Cohort:
         treatments: screen, drug; everything that stands in a layout.
         drift: the view `control_drift`.
         checkpoints: trained phases of every screen.
+        metabolic: readouts that come from a plate reader.
         faults: files that the database had to leave out.
     """
 
@@ -116,6 +117,7 @@ class Cohort:
     treatments: pd.DataFrame
     drift: pd.DataFrame
     checkpoints: pd.DataFrame
+    metabolic: frozenset[str]
     faults: tuple[str, ...]
 
     @cached_property
@@ -135,8 +137,9 @@ class Cohort:
 
 def read_cohort(store: Store) -> Cohort:
     """Bring the cohort database up to date and read what the report shows."""
-    from phenodose.cohort.build import rebuild_cohort
+    from phenodose.cohort.build import metabolic_readouts, rebuild_cohort
     from phenodose.cohort.query import query
+    from phenodose.plugins import plugins_of
 
     faults = rebuild_cohort(store).faults
 
@@ -157,5 +160,6 @@ def read_cohort(store: Store) -> Cohort:
         treatments=ask(_TREATMENTS),
         drift=ask(_DRIFT),
         checkpoints=ask(_CHECKPOINTS),
+        metabolic=frozenset(metabolic_readouts(plugins_of(store))),
         faults=tuple(faults),
     )
