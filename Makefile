@@ -29,9 +29,10 @@ ui: $(READY)  ## Open the Dagster UI on http://127.0.0.1:3000.
 	@mkdir -p $(PHENODOSE_INBOX)
 	DAGSTER_HOME=$(CURDIR) $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
 
-check: $(READY)  ## Lint, format and type checks.
+check: $(READY)  ## Lint, format, import and type checks.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=platform:assets $(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 	MYPYPATH=platform:assets:plugins $(BIN)/mypy examples/*/*.py
 

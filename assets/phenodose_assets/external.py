@@ -3,8 +3,8 @@
 Each is an external asset with one partition a screen. What it holds now is told to Dagster as an observation with a
 data version; an asset that was made from another version is stale.
 
-Belongs here: `ExternalInput`, and comparing what there is now with what Dagster was last told. Does not belong here: when
-that is done (`new_screens`, `run`), and which asset reads what (the module of the asset).
+Belongs here: `ExternalInput`, and comparing what there is now with what Dagster was last told. Does not belong here:
+when that is done (`new_screens`, `run`), and which asset reads what (the module of the asset).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from phenodose.errors import NotMade, PhenodoseError
 from phenodose.io.files import hash_file, hash_json
 from phenodose.pipeline.reference_samples import REFERENCE_NAMES
 from phenodose.plugins import REFERENCE, choose_reader, plugins_of
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
 from phenodose_assets.partitions import screens

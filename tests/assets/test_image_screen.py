@@ -259,8 +259,7 @@ def test_wells_are_explained_by_the_command_line(drug_screen: Any, store: Store,
 
 
 def test_the_report_shows_what_the_network_looks_at(drug_screen: Any, store: Store) -> None:
-    from phenodose.pipeline.activation_maps import explain_report
-    from phenodose.reports.activation import METHOD, OF_CLASS, wanted_maps
+    from phenodose.reports.activation import METHOD, OF_CLASS, explain_report, wanted_maps
     from phenodose.store.activation_maps import maps_folder
 
     html = store.report_path(DS).read_text(encoding="utf-8")

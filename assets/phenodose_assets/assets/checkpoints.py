@@ -13,7 +13,7 @@ from typing import Any
 from phenodose.pipeline.checkpoints import ScreenCheckpoint, make_checkpoint
 from phenodose.pipeline.context import Context, Result
 from phenodose.plugins import Phase, StagedReadout
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose.store.checkpoints import checkpoint_key, checkpoint_to_adopt
 from phenodose.store.store import Store
 from phenodose_assets.assets.layout import LAYOUT

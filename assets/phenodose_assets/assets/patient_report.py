@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from phenodose.io.files import hash_file
-from phenodose.pipeline.activation_maps import explain_report
 from phenodose.pipeline.context import Context, Result
+from phenodose.reports.activation import explain_report
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.screen_asset import ScreenAsset

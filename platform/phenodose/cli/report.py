@@ -48,8 +48,8 @@ def command(
     \b
     Example: phenodose report --cohort --out cohort.html --export figures
     """
-    from phenodose.pipeline.activation_maps import explain_report
     from phenodose.reports import build_cohort_report, build_report
+    from phenodose.reports.activation import explain_report
     from phenodose.reports.cohort import export_cohort_figures
 
     if (screen is None) != cohort:

@@ -1,8 +1,8 @@
 """Training one phase: targets, order, augmentation, the loop over epochs, and going on after a kill.
 
 Belongs here: the loop over epochs, which is the same for every backbone and Keras backend. Does not belong here:
-which wells to train on (`training_sets`), shapes of networks (`backbones`), what a step does (`steps`, `adam`) and stored
-weights (`checkpoint`).
+which wells to train on (`training_sets`), shapes of networks (`backbones`), what a step does (`steps`, `adam`) and
+stored weights (`checkpoint`).
 
 The order of wells and their augmentation (`batches`) are drawn in numpy, keyed by seed, phase and epoch; so an epoch is
 the same whether or not the training was interrupted before it.

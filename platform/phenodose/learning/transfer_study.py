@@ -25,11 +25,12 @@ from phenodose.io.files import hash_json, write_json
 from phenodose.learning.checkpoint import read_record, versions
 from phenodose.learning.records import TrainingRecord, TrainingSet
 from phenodose.learning.training import inputs_hash
-from phenodose.plugins.readouts import StagedReadout
 from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from phenodose.plugins.readouts import StagedReadout
 
 #: The paper's: 0, 20, ..., 200.
 EPOCHS = tuple(range(0, 201, 20))

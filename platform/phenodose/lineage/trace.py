@@ -1,8 +1,8 @@
 """Where a score comes from: the chain from the number back to wells, images, networks and raw files.
 
 Belongs here: gathering, for one drug of one screen, what the store's tables say of every link, and whether the links
-still fit: an input that has changed since is told. Does not belong here: recording (`phenodose.lineage.provenance` and the
-table `runs`) and printing (`phenodose.cli.why`).
+still fit: an input that has changed since is told. Does not belong here: recording (`phenodose.lineage.provenance` and
+the table `runs`) and printing (`phenodose.cli.why`).
 """
 
 from __future__ import annotations

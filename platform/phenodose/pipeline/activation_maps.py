@@ -10,15 +10,14 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.errors import CheckpointError, Faults, NotMade, PhenodoseError
+from phenodose.errors import CheckpointError, Faults, NotMade
 from phenodose.io.files import written_aside
-from phenodose.pipeline.context import Networks, NetworksHere
 from phenodose.plugins import Progress, StagedReadout, plugins_of
 from phenodose.store.activation_maps import StoredMap, image_hashes, maps_folder, read_maps, write_maps
 from phenodose.store.checkpoints import checkpoint_of, checkpoint_row
@@ -103,11 +102,11 @@ def explain_wells(store: Store, screen: str, wells: Sequence[str], asked: Explan
 
 
 def explain(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -> dict[str, Any]:
-    """Make the maps that a report shows; a job of `networks`.
+    """Make maps of some wells, without pictures; a job of `networks`.
 
     Args:
         request: store, screen, readout, phase: names; weights: hash of those that the wells were read out with; wells:
-            names of the wells.
+            names of the wells; of_class, method: see `Explanation`.
         progress: not told.
         log: the step's log.
 
@@ -117,8 +116,6 @@ def explain(request: Mapping[str, Any], progress: Progress, log: logging.Logger)
     Raises:
         CheckpointError: the checkpoint is another one by now.
     """
-    from phenodose.reports.activation import METHOD, OF_CLASS
-
     store, screen, phase = Store.from_json(request["store"]), request["screen"], request["phase"]
     readout = plugins_of(store).get("readout", request["readout"])
     assert issubclass(readout, StagedReadout)
@@ -126,36 +123,10 @@ def explain(request: Mapping[str, Any], progress: Progress, log: logging.Logger)
         raise CheckpointError(f"{phase} was trained anew since the wells were read out; run `phenodose run {screen}`.")
     wells = request["wells"]
     log.info(f"activation maps of {len(wells)} wells")
-    explain_wells(store, screen, wells, Explanation(readout, phase, OF_CLASS, METHOD), pictures=False)
+    explain_wells(
+        store, screen, wells, Explanation(readout, phase, request["of_class"], request["method"]), pictures=False
+    )
     return {"n": len(wells)}
-
-
-def explain_report(store: Store, screen: str, networks: Networks | None = None) -> str:
-    """Make the activation maps that the report of a screen shows, all in one go, unless they are there.
-
-    Args:
-        store: the store.
-        screen: screen id.
-        networks: where the network is asked; by default in this process.
-
-    Returns:
-        Why there are none, a sentence; '' if they are there.
-    """
-    from phenodose.reports.activation import wanted_maps
-
-    try:
-        wanted = wanted_maps(store, screen)
-        asked = {"store": store.to_json(), "screen": screen, **asdict(wanted)}
-        (networks or NetworksHere())(explain, asked)
-    except PhenodoseError as error:
-        return str(error)
-    except ImportError as error:
-        return f"the network's engine is not installed ({error})."
-    except Exception as error:
-        # A report without maps is better than none.
-        logging.getLogger("phenodose_assets").exception("no activation maps")
-        return f"they could not be made ({type(error).__name__}: {error})."
-    return ""
 
 
 def _made(tensors: xr.DataArray, checkpoint: Path, asked: Explanation) -> dict[str, StoredMap]:

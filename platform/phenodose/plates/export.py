@@ -23,7 +23,7 @@ from phenodose.plates.ngff import OWN, ROOT, axes, read_document
 from phenodose.plates.plan import STACK, Field, well_path
 from phenodose.plates.plate import Plate
 from phenodose.plates.shard import chunk_side
-from phenodose.plugins import Progress, no_progress
+from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import zarr

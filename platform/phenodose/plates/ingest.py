@@ -28,10 +28,12 @@ from phenodose.plates.ngff import ROOT, own_attributes
 from phenodose.plates.plan import make_plan
 from phenodose.plates.plate_ingest import PlateIngest
 from phenodose.plates.plate_ingest import PlateRecord as PlateRecord
-from phenodose.plugins import Progress, Reader, no_progress
+from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from phenodose.plugins.readers import Reader
 
 
 def ingest_plate(

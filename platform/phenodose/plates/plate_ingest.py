@@ -19,7 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,7 +32,10 @@ from phenodose.plates.ngff import ROOT, document_hash, encoded, group_document, 
 from phenodose.plates.plan import PLATE_FORMAT, PlatePlan, WellPlan
 from phenodose.plates.raw_file_stats import RawFileStats
 from phenodose.plates.well_writer import WellWriter, plane_hash, plane_key
-from phenodose.plugins import Progress, Reader
+from phenodose.progress import Progress
+
+if TYPE_CHECKING:
+    from phenodose.plugins.readers import Reader
 
 INGESTING, COMPLETE = "ingesting", "complete"
 #: Wells that wait for the disk or the object store while others are encoded.

@@ -22,7 +22,7 @@ from phenodose.io.files import written_aside
 from phenodose.io.places import read_bytes, storage_errors, zarr_store
 from phenodose.names import plate_sort_key
 from phenodose.plates.pyramid import area_average
-from phenodose.plugins import Progress, no_progress
+from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, PhenodoseError
 from phenodose.io.files import hash_file
@@ -27,7 +27,10 @@ from phenodose.plates.ngff import ROOT, document_hash, encoded, group_document, 
 from phenodose.plates.plan import well_path
 from phenodose.plates.plate import Plate
 from phenodose.plates.well_writer import plane_hash, plane_key
-from phenodose.plugins import Progress, Reader, no_progress
+from phenodose.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from phenodose.plugins.readers import Reader
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,19 @@
 The wells are those whose images the report shows. Class `pos`: what speaks for killed cells, which is little in
 untreated wells and should grow along a series that works.
 
-Belongs here: choosing, and turning maps of the store into what the template shows. Does not belong here: making the
-maps (`phenodose.pipeline.activation_maps`).
+Belongs here: choosing, having the maps made, and turning them into what the template shows. Does not belong here: how
+they are made (`phenodose.pipeline.activation_maps`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from phenodose.errors import NotMade
+from phenodose.errors import NotMade, PhenodoseError
+from phenodose.pipeline.activation_maps import explain
+from phenodose.pipeline.context import Networks, NetworksHere
 from phenodose.plots import data_uri
 from phenodose.reports.data import ScreenData, rows_of
 from phenodose.reports.image_choice import shown_wells
@@ -56,6 +59,32 @@ def wanted_maps(store: Store, screen: str) -> WantedMaps:
     data = ScreenData.load(store, screen)
     readout, phase, weights = _network(data)
     return WantedMaps(readout, phase, weights, shown_wells(data))
+
+
+def explain_report(store: Store, screen: str, networks: Networks | None = None) -> str:
+    """Make the activation maps that the report of a screen shows, all in one go, unless they are there.
+
+    Args:
+        store: the store.
+        screen: screen id.
+        networks: where the network is asked; by default in this process.
+
+    Returns:
+        Why there are none, a sentence; '' if they are there.
+    """
+    try:
+        wanted = wanted_maps(store, screen)
+        asked = {"store": store.to_json(), "screen": screen, **asdict(wanted), "of_class": OF_CLASS, "method": METHOD}
+        (networks or NetworksHere())(explain, asked)
+    except PhenodoseError as error:
+        return str(error)
+    except ImportError as error:
+        return f"the network's engine is not installed ({error})."
+    except Exception as error:
+        # A report without maps is better than none.
+        logging.getLogger("phenodose_assets").exception("no activation maps")
+        return f"they could not be made ({type(error).__name__}: {error})."
+    return ""
 
 
 def overlays(data: ScreenData, reason: str = "") -> dict[str, Any]:

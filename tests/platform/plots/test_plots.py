@@ -93,15 +93,15 @@ def point_rows() -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def test_importing_pictures_does_not_import_matplotlib() -> None:
+def test_importing_plots_does_not_import_matplotlib() -> None:
     program = "import sys, phenodose.plots; sys.exit('matplotlib' in sys.modules or 'PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_no_picture_uses_pyplot(plate: pd.DataFrame) -> None:
     program = (
-        "import sys, pandas as pd\nfrom phenodose import pictures\n"
-        "pictures.plate_heatmap(pd.DataFrame({'row': ['A'], 'column': [1], 'value': [1.0]}), 't')\n"
+        "import sys, pandas as pd\nfrom phenodose import plots\n"
+        "plots.plate_heatmap(pd.DataFrame({'row': ['A'], 'column': [1], 'value': [1.0]}), 't')\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
