@@ -2,7 +2,7 @@
 
 Belongs here: the tables [quality.<metric>] and [wells] of both files as checked models, which of them wins,
 and the verdict on a value. Does not belong here: default limits (`metrics`) and reading the files
-(`phenodose.settings.site`, `phenodose.settings.screen`).
+(`phenodose.settings.site`, `phenodose.screens.screen`).
 
 The screen's word counts before the site's, and the site's before the default, value by value: a screen may
 say `block = true` alone.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from phenodose.errors import PhenodoseError
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from phenodose.errors import InputError
 from phenodose.quality.gates import Limits, QualitySetting, WellSettings, judge
 from phenodose.quality.metrics import METRICS
-from phenodose.settings.screen import read_settings
+from phenodose.screens.screen import read_settings
 from phenodose.settings.site import read_site
 
 
