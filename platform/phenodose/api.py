@@ -125,9 +125,8 @@ def score_layout(
 
     known = installed_plugins(store)
     given = parameters or {}
-    chosen = [
-        shared_sandbox(known.get("scorer", name), dict(given.get(name, {})), known) for name in dict.fromkeys(scorers)
-    ]
+    classes: list[Any] = [known.get("scorer", name) for name in dict.fromkeys(scorers)]
+    chosen = [shared_sandbox(one, dict(given.get(one.name, {})), known) for one in classes]
     read = read_layout(layout) if isinstance(layout, str | Path) else layout
     values: Any = readouts
     if isinstance(readouts, str | Path):
