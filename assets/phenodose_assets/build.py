@@ -27,9 +27,9 @@ from phenodose_assets.assets import (
     scores,
     viability,
 )
+from phenodose_assets.assets.broken_plugins import broken_plugin_assets
 from phenodose_assets.assets.curves import curve_assets
 from phenodose_assets.external import ExternalInput
-from phenodose_assets.graph.broken_plugins import broken_plugin_assets
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener

@@ -23,7 +23,7 @@ import dagster as dg
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.io.files import hash_file, hash_json
 from phenodose.plugins import REFERENCE, choose_reader, plugins_of
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
 from phenodose_assets.partitions import screens

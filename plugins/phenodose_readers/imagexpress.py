@@ -27,8 +27,8 @@ from phenodose_readers.metaseries import milliseconds, number, parse_tags, pixel
 if TYPE_CHECKING:
     import pandas as pd
 
+    from phenodose.plates.packed_texts import PackedText, TextPacker
     from phenodose.plates.tiff import TiffHeader
-    from phenodose.plugins.packed_texts import PackedText, TextPacker
 
 _STAGE_LABEL = re.compile(r"([A-Za-z]{1,2}[0-9]{1,2})\s*:\s*Site\s*([0-9]+)")
 _SOFTWARE = "MetaSeries"
@@ -68,8 +68,8 @@ class ImageXpressReader(Reader):
 
     def index(self, folder: Path) -> pd.DataFrame:
         """All planes and projections of the one acquisition in or below the folder; thumbnails are left out."""
+        from phenodose.plates.packed_texts import TextPacker
         from phenodose.plates.plan import mixture_faults
-        from phenodose.plugins.packed_texts import TextPacker
 
         faults = Faults(str(folder))
         paths, images = one_acquisition(folder, faults)

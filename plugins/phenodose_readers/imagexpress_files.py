@@ -24,8 +24,8 @@ from phenodose.plugins.raw_folder import is_tiff, raw_files
 from phenodose_readers.metaseries import number
 
 if TYPE_CHECKING:
+    from phenodose.plates.packed_texts import PackedText
     from phenodose.plates.tiff import TiffHeader
-    from phenodose.plugins.packed_texts import PackedText
 
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 _GUID_LENGTH = 36

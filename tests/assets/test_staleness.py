@@ -18,7 +18,7 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 import phenodose_assets.definitions
 from phenodose.plugins import registry
 from phenodose.screens.registration import register_screen
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose_assets.build import build_definitions, screen_assets
 from phenodose_assets.external import IMAGE_FILES, new_observations

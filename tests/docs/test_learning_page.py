@@ -11,7 +11,7 @@ import pytest
 from phenodose.learning.backbones import CLASSES
 from phenodose.learning.preprocess import SHIFT
 from phenodose.plates.tensors import CHANNELS
-from phenodose.settings.screen import TensorSettings
+from phenodose.screens.screen import TensorSettings
 from phenodose_embedders.tsne import TsneParameters
 from phenodose_readouts.cnn import CnnReadout
 from phenodose_readouts.cnn_parameters import CnnParameters

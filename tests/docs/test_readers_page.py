@@ -14,7 +14,7 @@ import tifffile
 from phenodose.plates.ingest import ingest_plate
 from phenodose.plates.plate import Plate
 from phenodose.plugins import PLANES, registry
-from phenodose.settings.screen import Settings
+from phenodose.screens.screen import Settings
 from phenodose_readers.pattern import GROUPS, PatternReader
 
 TEXT = (Path(__file__).parents[2] / "docs" / "readers.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from phenodose.plugins import PLANES, choose_reader, registry
 from phenodose.screens.itrade import arrange
 from phenodose.screens.layout import read_layout
 from phenodose.screens.matrices import match_to_layout, read_matrices
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose_readers.itrade import ItradeReader
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
 

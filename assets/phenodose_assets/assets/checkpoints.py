@@ -16,7 +16,7 @@ from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.network_jobs import Training, forget_work, train
 from phenodose.plugins import Phase, StagedReadout, TrainingRecord
 from phenodose.sandbox.network_worker import name_of
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose.store.checkpoints import checkpoint_key, checkpoint_to_adopt
 from phenodose.store.store import Store, parameters_text
 from phenodose.tables import TABLES

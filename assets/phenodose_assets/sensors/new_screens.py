@@ -12,7 +12,7 @@ import dagster as dg
 
 from phenodose.errors import PhenodoseError
 from phenodose.screens.registration import register_screen
-from phenodose.settings.screen import DONE_MARK
+from phenodose.screens.screen import DONE_MARK
 from phenodose_assets.external import ExternalInput, known_versions, new_observations
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.resources import StoreResource

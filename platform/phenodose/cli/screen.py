@@ -32,7 +32,7 @@ def init(folder: Path, overwrite: bool) -> None:
     \b
     Example: phenodose screen init ./BT-40_V1_DS1
     """
-    from phenodose.settings.screen import init_screen
+    from phenodose.screens.screen import init_screen
 
     click.echo(init_screen(folder, overwrite, plugins_at().plate_reader_folders()))
 

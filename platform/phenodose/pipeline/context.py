@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from phenodose.errors import Faults, NotMade
 from phenodose.lineage.provenance import Provenance
 from phenodose.plugins import Parameters, Plugin, Progress, Readout, Registry, no_progress, plugins_of
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:

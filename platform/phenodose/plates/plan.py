@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose import names
 from phenodose.errors import Faults, PluginError
 from phenodose.io.files import hash_json
-from phenodose.plugins.plane_index import PLANES
+from phenodose.plates.plane_index import PLANES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from phenodose.names import parse_well
+from phenodose.plates.plane_index import planes_frame
 from phenodose.plates.well_writer import KEPT_COLUMNS
-from phenodose.plugins.plane_index import planes_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,7 +26,7 @@ from phenodose.errors import Faults, InputError, MissingInputError
 from phenodose.io.files import written_aside
 from phenodose.names import check_screen_id
 from phenodose.screens.layout import Layout, read_layout
-from phenodose.settings.screen import DONE_MARK, SETTINGS_NAME, sample_of
+from phenodose.screens.screen import DONE_MARK, SETTINGS_NAME, sample_of
 
 _IMAGE = re.compile(r"(.+)_P([0-9]+)_[A-Z]{1,2}[0-9]{2}_(?:proj|midz)_[0-9]+x[0-9]+\.tiff?\Z", re.IGNORECASE)
 _PLATE = re.compile(r"(?:\A|[^A-Za-z0-9])(?:plate|[pn])?[ _-]*0*([0-9]+)(?![0-9])", re.IGNORECASE)

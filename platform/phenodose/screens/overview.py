@@ -9,7 +9,7 @@ from typing import Any
 
 from phenodose.errors import PhenodoseError
 from phenodose.plugins import plugins_of
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from phenodose.errors import Faults, InputError, PhenodoseError
 from phenodose.plugins import Registry, choose_reader, plugins_of
-from phenodose.settings.screen import Screen
+from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 
 

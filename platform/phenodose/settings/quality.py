@@ -4,7 +4,7 @@ The screen's word counts before the site's, and the site's before the default, v
 say `block = true` alone.
 
 Belongs here: the tables of both files as checked models, and which of them wins. Does not belong here: default limits
-and verdicts (`phenodose.quality`), and reading the files (`site`, `phenodose.settings.screen`).
+and verdicts (`phenodose.quality`), and reading the files (`site`, `phenodose.screens.screen`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The settings of a whole site: `site.toml` beside the tables of a store.
 
 Belongs here: what may stand in the file, and reading it. Does not belong here: settings of one screen
-(`phenodose.settings.screen`) and what the settings mean (`phenodose.quality.gates`, `phenodose.plugins.registry`).
+(`phenodose.screens.screen`) and what the settings mean (`phenodose.quality.gates`, `phenodose.plugins.registry`).
 """
 
 from __future__ import annotations

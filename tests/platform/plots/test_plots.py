@@ -100,7 +100,7 @@ def test_importing_pictures_does_not_import_matplotlib() -> None:
 
 def test_no_picture_uses_pyplot(plate: pd.DataFrame) -> None:
     program = (
-        "import sys, pandas as pd\nfrom phenodose import pictures\n"
+        "import sys, pandas as pd\nfrom phenodose import plots as pictures\n"
         "pictures.plate_heatmap(pd.DataFrame({'row': ['A'], 'column': [1], 'value': [1.0]}), 't')\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )

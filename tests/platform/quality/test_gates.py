@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from phenodose.errors import InputError
 from phenodose.quality.gates import judge
 from phenodose.quality.metrics import METRICS
+from phenodose.screens.screen import read_settings
 from phenodose.settings.quality import QualitySetting, WellSettings, resolve_limits
-from phenodose.settings.screen import read_settings
 from phenodose.settings.site import read_site
 
 

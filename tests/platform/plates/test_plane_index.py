@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import settings as at_most
 from hypothesis import strategies as st
 
+from phenodose.plates.packed_texts import PackedTexts, TextPacker
 from phenodose.plugins import PLANES, planes_frame
-from phenodose.plugins.packed_texts import PackedTexts, TextPacker
 
 texts = st.none() | st.text(max_size=80) | st.text("ab{}:,", min_size=200, max_size=400)
 

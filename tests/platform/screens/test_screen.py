@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from phenodose.errors import InputError, MissingInputError
-from phenodose.settings.screen import Screen, init_screen, read_settings, sample_of
+from phenodose.screens.screen import Screen, init_screen, read_settings, sample_of
 
 READERS = {"ctg": "ctg"}
 

@@ -59,7 +59,7 @@ def planes_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from phenodose.plugins.packed_texts import PackedTexts
+    from phenodose.plates.packed_texts import PackedTexts
 
     # Column by column: the rows as they come would take more memory than the index.
     columns: dict[str, Any] = {name: [] for name in PLANES.column_names}
