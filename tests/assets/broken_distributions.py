@@ -111,7 +111,7 @@ def listen(event):
 with dg.DagsterInstance.ephemeral() as instance:
     for screen in sys.argv[2].split(","):
         store, select = Store.open(sys.argv[1]), sys.argv[3] or None
-        materialize_screen(store, screen, select=select, instance=instance, progress=listen)
+        materialize_screen(store, screen, select=select, instance=instance, progress=listen, training="inline")
 print("TOLD" + json.dumps(told))
 """
 
@@ -130,9 +130,8 @@ def run(store: Path, screen: str, path: list[Path], select: str = "") -> Made:
     """Make a screen in a fresh Python with further folders on its path."""
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(map(str, path)),
+        "PYTHONPATH": os.pathsep.join([*map(str, path), *filter(None, sys.path)]),
         "TEST_STORE": str(store),
-        "PHENODOSE_STORE": str(store),
         "XDG_CACHE_HOME": str(store.parent / "cache"),
     }
     done = subprocess.run(

@@ -30,7 +30,7 @@ def test_its_blocks_run_and_both_ways_give_the_same_scores(
     found: dict[str, Any] = {}
     for block in BLOCKS:
         exec(block, found)
-    assert list(found["ranking"]["drug"])[0] == "Potent"
+    assert next(iter(found["ranking"]["drug"])) == "Potent"
     both = found["ranking"].merge(found["stored"], on="drug", suffixes=("", "_stored"))
     assert len(both) == 3
     pd.testing.assert_series_equal(both["score"], both["score_stored"], check_names=False, check_exact=True)
