@@ -11,7 +11,7 @@ from pydantic import Field
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
 from phenodose.pipeline.context import Context, Result
-from phenodose.plugins import Parameters, Plugin
+from phenodose.plugins import Parameters, Plugin, Preferences
 from phenodose.store.curves import curves_key, write_points
 from phenodose.tables import TABLES
 from phenodose_assets.assets.layout import LAYOUT
@@ -101,7 +101,7 @@ def _make_curves(readout: str, step: Context) -> Result:
     qc = provenance.stamp(qc)
     step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
     return Result(
-        show=lambda: _curve_metadata(readout, batch, viability, wells),
+        show=lambda: _curve_metadata(step, readout, batch, viability, wells),
         verdicts=quality_verdicts(qc, step.limits),
         plugin=plugin,
         inputs={key: hash_file(step.store.table_part("viability", step.screen_id, key))},
@@ -109,15 +109,18 @@ def _make_curves(readout: str, step: Context) -> Result:
     )
 
 
-def _curve_metadata(readout: str, batch: CurveBatch, viability: pd.DataFrame, wells: pd.DataFrame) -> dict[str, Any]:
+def _curve_metadata(
+    step: Context, readout: str, batch: CurveBatch, viability: pd.DataFrame, wells: pd.DataFrame
+) -> dict[str, Any]:
     from phenodose.plots import dose_response_plot
     from phenodose.quality.report import masked_by_reason
 
+    colours = Preferences.of_store(step.store).colours()
     rows = batch.to_frame()
     rows = rows[rows["replicate"] == _POOLED].sort_values(["top", "drug"], ascending=[False, True])
     pngs = {
         str(rows.loc[place, "drug"]): dose_response_plot(
-            _points(batch, place, readout), rows.loc[[place]], f"{rows.loc[place, 'drug']}, {readout}", width_px=280
+            _points(batch, place, readout), rows.loc[[place]], f"{rows.loc[place, 'drug']}, {readout}", 280, colours
         )
         for place in rows.index[:3]
     }

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-#: Outputs of a network taught with the paper's label smoothing stay between these; others are suspicious.
-_TRUSTED_RAW = (0.2, 0.8)
 #: Ends of the colour scale of viability.
 _VIABILITY_LIMITS = (0.0, 1.2)
 _QUALITY_COLUMNS = ("plate", "metric", "value", "explanation")
@@ -211,7 +209,7 @@ def _measure_staged(readout: type[StagedReadout], phase: Phase, step: Context) -
     if inference.raw_sd is not None:
         raw = raw.assign(raw_sd=inference.raw_sd)
     weights = checkpoint.weights_hash
-    return Measured(raw, plugin, {"checkpoint": weights}, weights, _TRUSTED_RAW, tensors, inference.features)
+    return Measured(raw, plugin, {"checkpoint": weights}, weights, plugin.label_range, tensors, inference.features)
 
 
 def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path, tensors: xr.DataArray) -> Inference:

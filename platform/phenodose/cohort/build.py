@@ -23,6 +23,7 @@ from phenodose.cohort.views import View, cohort_views, identifier, literal
 from phenodose.errors import TableError
 from phenodose.io.files import clear_partials, hash_json, written_aside
 from phenodose.io.places import is_remote
+from phenodose.plugins import Preferences, registry
 from phenodose.quality.gates import Limits
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store, check_inside
@@ -62,11 +63,8 @@ class CohortSummary:
 
 
 def metabolic_readouts() -> list[str]:
-    """Readouts that come from a plate reader: `ctg` always, others by the installed plugins."""
-    from phenodose.plugins import PlateReaderReadout, registry
-
-    classes = registry().usable("readout")
-    return sorted({"ctg", *(name for name, found in classes.items() if issubclass(found, PlateReaderReadout))})
+    """Readouts that come from a plate reader, by the installed plugins."""
+    return Preferences.of(registry()).metabolic_readouts()
 
 
 def rebuild_cohort(store: Store, wait_seconds: float = 600, whole: bool = False) -> CohortSummary:
@@ -329,7 +327,15 @@ def _make_views(con: duckdb.DuckDBPyConnection, store: Store, changed: Sequence[
     """All views; of those that are kept as tables, the rows of the changed screens."""
     site = read_site(store.root)
     readouts = [row[0] for row in con.execute("SELECT DISTINCT readout FROM scores ORDER BY readout").fetchall()]
-    views = cohort_views(readouts, metabolic_readouts(), Limits.resolve(site.quality))
+    preferences = Preferences.of(registry(), site.preferences)
+    scorer = preferences.default_scorer() or ""
+    views = cohort_views(
+        readouts,
+        preferences.metabolic_readouts(),
+        Limits.resolve(site.quality),
+        scorer,
+        {name: difference == scorer for name, difference in preferences.comparing_scorers().items()},
+    )
     for view in views:
         if not view.kept:
             con.execute(f"CREATE OR REPLACE VIEW {identifier(view.name)} AS {view.sql}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from phenodose.learning.records import Inference, Phase, TrainingRecord, TrainingSet
 from phenodose.plugins.base import Plugin
@@ -39,6 +39,11 @@ class Readout(Plugin):
     #: What a larger raw number means; None if that differs between assays: then the controls say it.
     #: Viability is the same either way; plates whose controls contradict are masked.
     rises_with: ClassVar[Literal["viability", "death"] | None] = None
+    #: Colour in pictures and reports, such as "#0072B2"; None takes one that no other readout declares.
+    colour: ClassVar[str | None] = None
+    #: Lowest and highest raw number of the labels that a network was taught: a well outside is flagged, because the
+    #: network sees what it was not taught. None if there is no such range.
+    label_range: ClassVar[tuple[float, float] | None] = None
 
 
 class PlateReaderReadout(Readout):
@@ -84,6 +89,14 @@ class StagedReadout(Readout):
     rises_with = "viability"
     #: The phases in order of training.
     phases: ClassVar[tuple[Phase, ...]]
+
+    @staticmethod
+    def small_parameters() -> dict[str, Any]:
+        """Parameters with which it trains in minutes on two processor cores; {} if there are none.
+
+        A simulated screen is written with them.
+        """
+        return {}
 
     @abstractmethod
     def train(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError
 from phenodose.io.places import read_bytes
+from phenodose.plugins.preferences import PluginPreferences
 from phenodose.quality.gates import QualitySettings, WellSettings
 from phenodose.settings.plugin_choices import PluginChoices
 from phenodose.settings.plugin_limits import Limits, PluginLimits
@@ -28,6 +29,7 @@ class SiteSettings(BaseModel):
     quality: QualitySettings = Field({}, description="Limits of quality figures for all screens")
     wells: WellSettings = Field(WellSettings(), description="What is done with doubtful wells of all screens")
     plugins: PluginChoices = Field(PluginChoices(), description="Plugins that this site disables or chooses")
+    preferences: PluginPreferences = Field(PluginPreferences(), description="Plugins that come first, and colours")
     plugin_limits: PluginLimits = Field(PluginLimits(), description="What plugins of other distributions may take")
 
 
@@ -91,6 +93,8 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(SiteSettings.model_fields)
     if place[0] == "plugins":
         return list(PluginChoices.model_fields)
+    if place[0] == "preferences":
+        return list(PluginPreferences.model_fields)
     if place[0] == "plugin_limits":
         return list((PluginLimits if len(place) == 2 else Limits).model_fields)
     from phenodose.quality.gates import QualitySetting
