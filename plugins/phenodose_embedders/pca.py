@@ -17,6 +17,8 @@ class PcaEmbedder(Embedder):
     name: ClassVar[str] = "pca"
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "First two principal components of the network's features"
+    precedence: ClassVar[int] = 20
+    measures_distance: ClassVar[bool] = True
     Parameters: ClassVar[type[Parameters]] = Parameters
 
     def embed(self, features: np.ndarray) -> np.ndarray:

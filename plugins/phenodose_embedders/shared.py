@@ -40,6 +40,8 @@ class SharedEmbedder(ReferenceEmbedder):
     name: ClassVar[str] = "shared"
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "One map for all patients: features of the shared phase I on the axes of its controls"
+    precedence: ClassVar[int] = 30
+    measures_distance: ClassVar[bool] = True
     Parameters: ClassVar[type[Parameters]] = SharedParameters
     parameters: SharedParameters
 

@@ -33,6 +33,7 @@ class TsneEmbedder(Embedder):
     name: ClassVar[str] = "tsne"
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "t-SNE of the network's features: wells that look alike lie close"
+    precedence: ClassVar[int] = 10
     Parameters: ClassVar[type[Parameters]] = TsneParameters
     parameters: TsneParameters
 

@@ -98,6 +98,7 @@ class PatternReader(Reader):
     name = "pattern"
     version = "1"
     description = "TIFF files of any microscope; a regular expression with named groups explains their names."
+    remedy = "describe the file names to the reader `pattern` (docs/readers.md)"
     Parameters = PatternParameters
 
     def sniff(self, folder: Path) -> float:

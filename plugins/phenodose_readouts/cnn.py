@@ -37,6 +37,9 @@ class CnnReadout(StagedReadout):
     version: ClassVar[str] = "2"
     description: ClassVar[str] = "Viability seen by a network taught on control wells in three phases"
     unit: ClassVar[str] = "probability"
+    precedence: ClassVar[int] = 10
+    #: Label smoothing of 0.4 teaches 0.8 for untreated and 0.2 for killed wells.
+    label_range: ClassVar[tuple[float, float] | None] = (0.2, 0.8)
     Parameters: ClassVar[type[Parameters]] = CnnParameters
     parameters: CnnParameters
 
@@ -58,6 +61,8 @@ class CnnReadout(StagedReadout):
             validation_wells_per_class=3,
             reads_out=True,
             description="Phase II: goes on with the control wells of the screen itself.",
+            precedence=20,
+            colour="#0072B2",
         ),
         Phase(
             name="phase3",
@@ -67,6 +72,8 @@ class CnnReadout(StagedReadout):
             validation_wells_per_class=0,
             reads_out=True,
             description="Phase III: adds the drug wells, each labelled with the phase-II output of its duplicate.",
+            precedence=10,
+            colour="#D55E00",
         ),
     )
 

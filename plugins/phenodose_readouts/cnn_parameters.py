@@ -11,7 +11,6 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from phenodose.learning.adam import MOST_AS_BATCH_1
 from phenodose.plugins import Parameters
 
 
@@ -135,7 +134,12 @@ class CnnParameters(Parameters):
 
     @model_validator(mode="after")
     def _large_batches_cannot_train_as_single_images_do(self) -> CnnParameters:
-        if self.adam_as_batch_1 and self.batch_size > MOST_AS_BATCH_1:
+        if not self.adam_as_batch_1:
+            return self
+        # Late: listing parameters must not bring in what trains networks.
+        from phenodose.learning.adam import MOST_AS_BATCH_1
+
+        if self.batch_size > MOST_AS_BATCH_1:
             raise ValueError(
                 f"adam_as_batch_1 is for batches of at most {MOST_AS_BATCH_1} images, batch_size is {self.batch_size}; "
                 "lower it, or set adam_as_batch_1 to false"

@@ -18,6 +18,8 @@ class CtgReadout(PlateReaderReadout):
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "CellTiter-Glo luminescence from plate-reader files in the folder ctg"
     unit: ClassVar[str] = "RLU"
+    precedence: ClassVar[int] = 40
+    colour: ClassVar[str | None] = "#CC79A7"
     rises_with = "viability"
     folder: ClassVar[str] = "ctg"
     reads_layout: ClassVar[bool] = True

@@ -32,6 +32,8 @@ class MeanOfStackReadout(ImageReadout):
     version = "1"
     description = "Mean intensity of the whole z-stack of a well."
     unit: ClassVar[str] = "grey value"
+    precedence: ClassVar[int] = 30
+    colour: ClassVar[str | None] = "#009E73"
     Parameters = MeanOfStackParameters
 
     def measure(self, plate: Plate) -> pd.DataFrame:

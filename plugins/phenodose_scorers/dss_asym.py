@@ -33,6 +33,8 @@ class DssAsymScorer(Scorer):
 
     name = "dss_asym"
     version = "1"
+    precedence = 10
+    summary_name = "DSS"
     description = "Drug sensitivity score of the asymmetric curve: 0 (no effect) to 50 (complete at every dose)."
     unit = "percent"
     hit_threshold = 10.0
@@ -53,6 +55,7 @@ class DssAsymAdjustedScorer(Scorer):
 
     name = "dss_asym_adj"
     version = "1"
+    summary_name = "DSS_adj"
     description = "DSS_asym times the goodness of fit of the curve, which counts 0 if negative"
     unit = "percent"
     formula = "dss_asym * max(0, GOF); GOF = 1 - SSE / SST"

@@ -64,6 +64,7 @@ class AbsIc50Scorer(_AbsoluteScorer):
     name = "abs_ic50"
     description = "Dose at which viability has fallen to 50 %."
     formula = "dose where inhibition = 50 %"
+    half_effect = "absolute"
     target = 0.50
 
 
@@ -82,6 +83,7 @@ class RelIc50Scorer(_InhibitoryDoseScorer):
     name = "rel_ic50"
     description = "Dose half way between the lower and the upper asymptote; none for a flat curve."
     formula = "dose where inhibition = (max(bottom, -10 %) + min(top, 110 %)) / 2"
+    half_effect = "relative"
 
     def score(self, curves: CurveBatch) -> Scores:
         """The dose in nM with its bound; NaN where the curve is flat, for it has no half way."""

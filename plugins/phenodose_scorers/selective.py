@@ -28,6 +28,7 @@ class SelectiveDssAsymScorer(SelectiveScorer):
     """DSS_asym above its mean in reference samples."""
 
     name = "sdss_asym"
+    precedence = 50
     version = "1"
     description = "Selective DSS_asym: what it exceeds its mean in reference samples by"
     unit = "percent"
@@ -43,6 +44,7 @@ class SelectiveDssAsymAdjustedScorer(SelectiveScorer):
     """Adjusted DSS_asym above its mean in reference samples."""
 
     name = "sdss_asym_adj"
+    precedence = 51
     version = "1"
     description = "Selective DSS_asym, adjusted by the goodness of fit here and in the reference samples"
     unit = "percent"
@@ -71,6 +73,7 @@ class ZDssScorer(_ComparedScorer):
     """How many standard deviations a score lies above its mean in reference samples."""
 
     name = "zdss"
+    precedence = 52
     description = "z score of DSS against reference samples: standard deviations (plus 1) above their mean"
     formula = "(score - mean) / (SD + 1) over the reference samples; the score is dss_asym, or the scorer `of`"
     comparison = "z"
@@ -80,6 +83,7 @@ class RDssScorer(_ComparedScorer):
     """How many median absolute deviations a score lies above its median in reference samples."""
 
     name = "rdss"
+    precedence = 53
     description = "Robust z score of DSS against reference samples: scaled MADs (plus 1) above their median"
     formula = "(score - median) / (MAD + 1) over the reference samples, MAD scaled by 1.4826; the score as for zdss"
     comparison = "robust"

@@ -55,6 +55,7 @@ class Boastful(_Sure):
 
 class Nothing(_Sure):
     name = "nothing"
+    remedy = "tell the reader `nothing` what they are"
 
     def sniff(self, folder):
         return 0
@@ -109,7 +110,13 @@ def test_a_reader_that_breaks_does_not_stop_the_others_but_is_named_if_none_is_l
         choose_reader(raw, installed("broken", "boastful", "nothing"))
     assert "broken failed: RuntimeError: out of order" in str(told.value)
     assert "boastful said 2 where 0 to 1 is meant" in str(told.value)
-    assert "describe the file names to the reader `pattern`" in str(told.value)
+    assert "of one plate's raw images, tell the reader `nothing` what they are, or install" in str(told.value)
+
+
+def test_what_the_built_in_readers_advise_is_said(tmp_path):
+    with pytest.raises(InputError) as told:
+        choose_reader(tmp_path, registry())
+    assert "describe the file names to the reader `pattern` (docs/readers.md), or install a reader" in str(told.value)
 
 
 def test_the_built_in_readers_on_a_folder_that_two_of_them_know(raw):

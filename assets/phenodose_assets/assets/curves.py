@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.curves import CurveFitting, CurveParameters, make_curves
+from phenodose.plugins import Preferences
 from phenodose.quality.blocking import quality_block
 from phenodose.store.curves import curves_key
 from phenodose_assets.assets.layout import LAYOUT
@@ -52,7 +53,7 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
 def _make_curves(readout: str, step: Context) -> Result:
     made = make_curves(step, readout)
     return Result(
-        show=lambda: _curve_metadata(readout, made.batch, made.viability, made.wells),
+        show=lambda: _curve_metadata(step, readout, made.batch, made.viability, made.wells),
         verdicts=quality_verdicts(made.qc, step.limits),
         plugin=made.plugin,
         inputs=made.inputs,
@@ -61,15 +62,18 @@ def _make_curves(readout: str, step: Context) -> Result:
     )
 
 
-def _curve_metadata(readout: str, batch: CurveBatch, viability: pd.DataFrame, wells: pd.DataFrame) -> dict[str, Any]:
+def _curve_metadata(
+    step: Context, readout: str, batch: CurveBatch, viability: pd.DataFrame, wells: pd.DataFrame
+) -> dict[str, Any]:
     from phenodose.plots import dose_response_plot
     from phenodose.quality.report import masked_by_reason
 
+    colours = Preferences.of_store(step.store).colours()
     rows = batch.to_frame()
     rows = rows[rows["replicate"] == _POOLED].sort_values(["top", "drug"], ascending=[False, True])
     pngs = {
         str(rows.loc[place, "drug"]): dose_response_plot(
-            _points(batch, place, readout), rows.loc[[place]], f"{rows.loc[place, 'drug']}, {readout}", width_px=280
+            _points(batch, place, readout), rows.loc[[place]], f"{rows.loc[place, 'drug']}, {readout}", 280, colours
         )
         for place in rows.index[:3]
     }

@@ -14,7 +14,6 @@ from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.embeddings import ScreenEmbedding, embedding_key, make_embedding, make_shared_embedding
 from phenodose.pipeline.viability import viability_key
 from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, Registry, StagedReadout
-from phenodose.sandbox.plugin_process import third_party
 from phenodose.store.checkpoints import checkpoint_key
 from phenodose_assets.assets.checkpoints import POOL
 from phenodose_assets.assets.layout import LAYOUT
@@ -34,10 +33,10 @@ def embedding_assets(
     """One asset an embedder.
 
     An `Embedder` gets the features of the last phase of a staged readout that there is; a `ReferenceEmbedder` those of
-    the phase that the first staged readout trains in control experiments. Our own readouts come before those of other
-    distributions, so that the maps do not hang on whether these work.
+    the phase that the first staged readout trains in control experiments. Which is the first, the readouts declare
+    (`precedence`).
     """
-    staged = dict(sorted(staged.items(), key=lambda item: third_party(item[1], plugins) is not None))
+    staged = dict(sorted(staged.items(), key=lambda item: (item[1].precedence, item[0])))
     wanted = tuple(name for readout in staged.values() for name in reversed(readout.readout_names()))
     first = next(
         (

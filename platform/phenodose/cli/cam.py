@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from phenodose.cli.default_plugins import staged_readout
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
 
 _METHODS = ("grad-cam", "grad-cam++", "score-cam")
@@ -15,7 +16,7 @@ _METHODS = ("grad-cam", "grad-cam++", "score-cam")
 @click.command("cam")
 @click.argument("screen")
 @click.argument("wells", nargs=-1, required=True, metavar="WELL...")
-@click.option("--readout", default="cnn", show_default=True, help="Staged readout.")
+@click.option("--readout", help="Staged readout; default the first that is installed.")
 @click.option("--phase", help="Phase whose network is asked; default the last that the screen has.")
 @click.option(
     "--class", "of_class", type=click.Choice(("neg", "pos")), default="neg", show_default=True,
@@ -31,7 +32,7 @@ _METHODS = ("grad-cam", "grad-cam++", "score-cam")
 def command(
     screen: str,
     wells: tuple[str, ...],
-    readout: str,
+    readout: str | None,
     phase: str | None,
     of_class: str,
     method: str,
@@ -48,14 +49,11 @@ def command(
     """
     from phenodose.errors import InputError
     from phenodose.pipeline.activation_maps import Explanation, explain_wells
-    from phenodose.plugins import StagedReadout
 
-    plugin = plugins_at(store).get("readout", readout)
-    if not issubclass(plugin, StagedReadout):
-        raise InputError(f"readout {readout} has no network; name a staged readout such as cnn.")
+    plugin = staged_readout(plugins_at(store), readout)
     phases = [one.name for one in plugin.phases]
     if phase is not None and phase not in phases:
-        raise InputError(f"phase {phase!r} of {readout} is unknown; there are: {', '.join(phases)}.")
+        raise InputError(f"phase {phase!r} of {plugin.name} is unknown; there are: {', '.join(phases)}.")
     asked = Explanation(plugin, phase, of_class, method, most_channels)  # type: ignore[arg-type]
     folder = explain_wells(open_store(store), screen, wells, asked)
     if as_json:

@@ -10,19 +10,20 @@ from pathlib import Path
 
 import click
 
+from phenodose.cli.default_plugins import staged_readout
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
 
 
 @click.command("evaluate")
 @click.argument("screens", nargs=-1, required=True, metavar="SCREEN...")
-@click.option("--readout", default="cnn", show_default=True, help="Staged readout.")
+@click.option("--readout", help="Staged readout; default the first that is installed.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
     help="Folder of tables and pictures; default STORE/evaluation.",
 )  # fmt: skip
 @store_option
 @json_option
-def command(screens: tuple[str, ...], readout: str, out: Path | None, store: str | None, as_json: bool) -> None:
+def command(screens: tuple[str, ...], readout: str | None, out: Path | None, store: str | None, as_json: bool) -> None:
     """Tell how well the networks of SCREENs have learned.
 
     Writes phases.csv (loss, accuracy and AUROC of training and held-out wells by phase), replicates.csv (agreement of
@@ -31,13 +32,9 @@ def command(screens: tuple[str, ...], readout: str, out: Path | None, store: str
     \b
     Example: phenodose evaluate BT-40_V1_DS1 HD-MB03_V1_DS1
     """
-    from phenodose.errors import InputError
     from phenodose.pipeline.evaluation import evaluate, write_evaluation
-    from phenodose.plugins import StagedReadout
 
-    plugin = plugins_at(store).get("readout", readout)
-    if not issubclass(plugin, StagedReadout):
-        raise InputError(f"readout {readout} has no network; name a staged readout such as cnn.")
+    plugin = staged_readout(plugins_at(store), readout)
     opened = open_store(store)
     with progress_display("evaluate") as progress:
         found = evaluate(opened, list(dict.fromkeys(screens)), plugin, progress)

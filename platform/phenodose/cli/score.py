@@ -51,7 +51,11 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     "may be repeated for several (column readout at the end).",
 )
 @click.option(
-    "--scorer", "scorer_names", multiple=True, metavar="NAME", help="Scorer; may be repeated; default dss_asym."
+    "--scorer",
+    "scorer_names",
+    multiple=True,
+    metavar="NAME",
+    help="Scorer; may be repeated; default the first, such as dss_asym.",
 )
 @click.option("--fit", type=click.Choice(["robust", "nplr"]), default="robust", show_default=True, help="Curve fit.")
 @click.option(
@@ -161,8 +165,12 @@ def command(
     places = _places(out, curves_out, qc_out)
     place = None if reference is None else str(reference)
     plugins = plugins_at()
+    names = scorer_names or _default_scorer(plugins)
     scorers, selective = _scorers(
-        plugins, scorer_names or ("dss_asym",), {"amin": amin, "reference": place, "doublings": doublings}, given
+        plugins,
+        scorer_names or _default_scorer(plugins),
+        {"amin": amin, "reference": place, "doublings": doublings},
+        given,
     )
     with progress_display("samples scored") as listener:
         scored = score_layout(
@@ -224,6 +232,13 @@ def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")
     return places
+
+
+def _default_scorer(plugins: Registry) -> tuple[str, ...]:
+    from phenodose.plugins import Preferences
+    from phenodose.settings.environment import read_environment
+
+    return tuple(Preferences.of(plugins, read_environment().site().preferences).ordered_scorers()[:1])
 
 
 def _scorers(

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from phenodose.cli.default_plugins import staged_readout
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
 from phenodose.errors import InputError
 
@@ -33,7 +34,7 @@ _SHOWN = (
     help="A parameter of the readout, such as epochs_phase2=50, or of one network, such as vgg16.weights_file=FILE; "
     "wins over screen.toml of the control experiment.",
 )  # fmt: skip
-@click.option("--readout", default="cnn", show_default=True, help="Staged readout.")
+@click.option("--readout", help="Staged readout; default the first that is installed.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
     help="Folder of table and picture; default STORE/studies.",
@@ -46,7 +47,7 @@ def command(
     epochs: str,
     backbones: str | None,
     settings: tuple[str, ...],
-    readout: str,
+    readout: str | None,
     out: Path | None,
     store: str | None,
     as_json: bool,
@@ -63,11 +64,8 @@ def command(
     from phenodose.io.files import written_aside
     from phenodose.pipeline.transfer_study import run_transfer_study
     from phenodose.plots.transfer import transfer_curves
-    from phenodose.plugins import StagedReadout
 
-    plugin = plugins_at(store).get("readout", readout)
-    if not issubclass(plugin, StagedReadout):
-        raise InputError(f"readout {readout} has no network; name a staged readout such as cnn.")
+    plugin = staged_readout(plugins_at(store), readout)
     opened = open_store(store)
     with progress_display("transfer study") as progress:
         rows = run_transfer_study(
@@ -76,7 +74,7 @@ def command(
             list(dict.fromkeys(screens)),
             plugin,
             parse_epochs(epochs),
-            _networks(readout, settings, backbones),
+            _networks(plugin.name, settings, backbones),
             progress,
         )
     folder = out or opened.root / "studies"

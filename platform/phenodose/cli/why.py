@@ -22,13 +22,13 @@ _LONGEST = 90
 @click.command("why")
 @click.argument("screen")
 @click.argument("drug")
-@click.option("--scorer", default="dss_asym", show_default=True, help="Which score.")
+@click.option("--scorer", help="Which score; default the one that ranks, such as dss_asym.")
 @click.option("--readout", help="Only this readout; default all.")
 @click.option("--replicate", default="pooled", show_default=True, help="pooled, or a replicate's number.")
 @store_option
 @json_option
 def command(
-    screen: str, drug: str, scorer: str, readout: str | None, replicate: str, store: str | None, as_json: bool
+    screen: str, drug: str, scorer: str | None, readout: str | None, replicate: str, store: str | None, as_json: bool
 ) -> None:
     """Print the chain behind the score of DRUG in SCREEN: curve, wells, controls, networks, images, files, runs.
 

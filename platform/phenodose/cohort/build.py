@@ -23,7 +23,7 @@ from phenodose.cohort.views import View, cohort_views, identifier, literal
 from phenodose.errors import TableError
 from phenodose.io.files import clear_partials, hash_json, written_aside
 from phenodose.io.places import is_remote
-from phenodose.plugins import plugins_of
+from phenodose.plugins import Preferences, plugins_of
 from phenodose.settings.quality import resolve_limits
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store, check_inside
@@ -65,8 +65,8 @@ class CohortSummary:
 
 
 def metabolic_readouts(plugins: Registry) -> list[str]:
-    """Readouts that come from a plate reader: `ctg` always, others by the installed plugins."""
-    return sorted({"ctg", *plugins.plate_reader_folders()})
+    """Readouts that come from a plate reader, by the installed plugins."""
+    return Preferences.of(plugins).metabolic_readouts()
 
 
 def rebuild_cohort(store: Store, wait_seconds: float = 600, whole: bool = False) -> CohortSummary:
@@ -329,7 +329,15 @@ def _make_views(con: duckdb.DuckDBPyConnection, store: Store, changed: Sequence[
     """All views; of those that are kept as tables, the rows of the changed screens."""
     site = read_site(store.root)
     readouts = [row[0] for row in con.execute("SELECT DISTINCT readout FROM scores ORDER BY readout").fetchall()]
-    views = cohort_views(readouts, metabolic_readouts(plugins_of(store)), resolve_limits(site.quality))
+    preferences = Preferences.of(plugins_of(store), site.preferences)
+    scorer = preferences.default_scorer() or ""
+    views = cohort_views(
+        readouts,
+        preferences.metabolic_readouts(),
+        resolve_limits(site.quality),
+        scorer,
+        {name: difference == scorer for name, difference in preferences.comparing_scorers().items()},
+    )
     for view in views:
         if not view.kept:
             con.execute(f"CREATE OR REPLACE VIEW {identifier(view.name)} AS {view.sql}")

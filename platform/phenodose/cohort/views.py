@@ -6,7 +6,7 @@ building the database and asking it (`phenodose.cohort.query`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from phenodose.quality.gates import Limits
@@ -33,18 +33,27 @@ class View:
 LEAST_EARLIER_SCREENS = 3
 
 
-def cohort_views(readouts: Sequence[str], metabolic: Sequence[str], limits: Limits | None = None) -> list[View]:
+def cohort_views(
+    readouts: Sequence[str],
+    metabolic: Sequence[str],
+    limits: Limits | None = None,
+    scorer: str = "",
+    comparisons: Mapping[str, bool] | None = None,
+) -> list[View]:
     """All views for a cohort.
 
     Args:
         readouts: readouts that the cohort holds; `scores_wide` has a column for each.
         metabolic: readouts that come from a plate reader; all others are imaging readouts.
         limits: limits of quality figures that hold for the site; the defaults if None.
+        scorer: the scorer that is taken where none is named; `scores_wide` holds its scores.
+        comparisons: scorers that compare scores with reference samples; True for one that gives the difference to
+            `scorer`, of which the interval is shown too.
     """
     return [
-        _scores_wide(readouts),
+        _scores_wide(readouts, scorer),
         HITS,
-        SELECTIVE_SCORES,
+        _selective_scores(scorer, comparisons or {}),
         COHORT_Z_SCORES,
         DRUG_COMBINATIONS,
         _imaging_vs_metabolic(metabolic),
@@ -69,25 +78,6 @@ HITS = View(
     LEFT JOIN screens c USING (screen)
     LEFT JOIN drugs d ON d.screen = s.screen AND d.drug = s.drug
     WHERE s.hit AND s.replicate = 'pooled'
-    """,
-)
-
-SELECTIVE_SCORES = View(
-    "selective_scores",
-    "One row a screen, drug and readout that was compared with reference samples: DSS_asym and the pooled comparisons.",
-    """
-    SELECT screen, sample, readout, drug,
-           max(score) FILTER (scorer = 'dss_asym') AS dss_asym,
-           max(score) FILTER (scorer = 'sdss_asym') AS sdss_asym,
-           max(lower) FILTER (scorer = 'sdss_asym') AS sdss_asym_lower,
-           max(upper) FILTER (scorer = 'sdss_asym') AS sdss_asym_upper,
-           max(score) FILTER (scorer = 'sdss_asym_adj') AS sdss_asym_adj,
-           max(score) FILTER (scorer = 'zdss') AS zdss,
-           max(score) FILTER (scorer = 'rdss') AS rdss
-    FROM scores
-    WHERE replicate = 'pooled' AND scorer IN ('dss_asym', 'sdss_asym', 'sdss_asym_adj', 'zdss', 'rdss')
-    GROUP BY screen, sample, readout, drug
-    HAVING count(score) FILTER (scorer <> 'dss_asym') > 0
     """,
 )
 
@@ -243,17 +233,41 @@ LATEST_RUN_OF_SCREEN = View(
 )
 
 
-def _scores_wide(readouts: Sequence[str]) -> View:
+def _selective_scores(scorer: str, comparisons: Mapping[str, bool]) -> View:
+    of = {name: [("score", name)] for name in (scorer, *comparisons) if name}
+    for name in (name for name, with_interval in comparisons.items() if with_interval):
+        of[name] += [("lower", f"{name}_lower"), ("upper", f"{name}_upper")]
+    columns = "".join(
+        f",\n           max({value}) FILTER (scorer = {literal(name)}) AS {identifier(column)}"
+        for name, shown in of.items()
+        for value, column in shown
+    )
+    names = ", ".join(literal(name) for name in of) or "NULL"
+    return View(
+        "selective_scores",
+        f"One row a screen, drug and readout that was compared with reference samples: {scorer} and the pooled "
+        "comparisons.",
+        f"""
+    SELECT screen, sample, readout, drug{columns}
+    FROM scores
+    WHERE replicate = 'pooled' AND scorer IN ({names})
+    GROUP BY screen, sample, readout, drug
+    HAVING count(score) FILTER (scorer <> {literal(scorer)}) > 0
+    """,
+    )
+
+
+def _scores_wide(readouts: Sequence[str], scorer: str) -> View:
     columns = "".join(
         f",\n           max(score) FILTER (readout = {literal(name)}) AS {identifier(name)}" for name in readouts
     )
     return View(
         "scores_wide",
-        "One row a screen and drug: the pooled DSS_asym of every readout, a column a readout.",
+        f"One row a screen and drug: the pooled {scorer} of every readout, a column a readout.",
         f"""
     SELECT screen, sample, drug{columns}
     FROM scores
-    WHERE scorer = 'dss_asym' AND replicate = 'pooled'
+    WHERE scorer = {literal(scorer)} AND replicate = 'pooled'
     GROUP BY screen, sample, drug
     """,
     )

@@ -13,7 +13,7 @@ Forms of the table (xlsx, csv, tsv, txt):
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,16 +26,11 @@ from phenodose.io.spreadsheet import SPREADSHEETS, Cell, Sheet, read_delimited, 
 MAD_SCALE = 1.4826
 DRUG_COLUMNS = ("drug", "drug.name", "drug_name", "drugname")
 SAMPLE_COLUMNS = ("sample", "sample.name", "sample_name", "samplename", "sample.id", "sample_id")
-#: Columns of a summary: the score that they are of, and the statistic.
+#: Columns of a summary: the score that they are of as the table calls it (`Scorer.summary_name`), and the statistic.
 SUMMARY_COLUMNS = {
-    "mean_DSS": ("dss_asym", "mean"),
-    "sd_DSS": ("dss_asym", "sd"),
-    "median_DSS": ("dss_asym", "median"),
-    "mad_DSS": ("dss_asym", "mad"),
-    "mean_DSS_adj": ("dss_asym_adj", "mean"),
-    "sd_DSS_adj": ("dss_asym_adj", "sd"),
-    "median_DSS_adj": ("dss_asym_adj", "median"),
-    "mad_DSS_adj": ("dss_asym_adj", "mad"),
+    f"{statistic}_{score}": (score, statistic)
+    for score in ("DSS", "DSS_adj")
+    for statistic in ("mean", "sd", "median", "mad")
 }
 _SUMMARY_COLUMNS = {name.lower(): meaning for name, meaning in SUMMARY_COLUMNS.items()}
 _POOLED = "pooled"
@@ -59,12 +54,17 @@ class ReferenceSamples:
 
     Attributes:
         place: the file, as messages name it.
-        scores: by the score's name ('dss_asym'), the statistics of every drug; '' is a table that does not
-            name its score.
+        scores: by the score's name (that of the scorer, 'DSS' or 'DSS_adj' of a summary), the statistics of every
+            drug; '' is a table that does not name its score.
     """
 
     place: str
     scores: Mapping[str, Mapping[str, DrugStatistics]]
+
+    def renamed(self, summary_name: str, score: str) -> ReferenceSamples:
+        """The same, with what a summary calls `summary_name` as the statistics of this score."""
+        found = self.scores.get(summary_name) if summary_name else None
+        return self if found is None else replace(self, scores={**self.scores, score: found})
 
     def of(self, score: str) -> Mapping[str, DrugStatistics]:
         """Statistics of a score by drug; empty if the table holds another score.

@@ -126,7 +126,7 @@ def expect(architecture: Architecture, wanted: Architecture, folder: Path) -> No
     if architecture != wanted:
         raise CheckpointError(
             f"the checkpoint {folder} holds {architecture}, but {wanted} is wanted; train the parent phase with the "
-            "same backbone parameters and image size ([parameters.cnn] and [tensors] in screen.toml)."
+            "same backbone parameters and image size ([parameters.<readout>] and [tensors] in screen.toml)."
         )
 
 

@@ -24,6 +24,8 @@ class Phase:
         validation_wells_per_class: wells of each class held out, spread over the plates.
         reads_out: whether `viability/<readout>_<name>` is made from it.
         description: one sentence for the asset.
+        precedence: place of the readout that is made from it among all readouts; None is the plugin's own.
+        colour: colour of that readout; None is the plugin's own.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Phase:
     validation_wells_per_class: int
     reads_out: bool
     description: str
+    precedence: int | None = None
+    colour: str | None = None
 
 
 @dataclass(frozen=True)

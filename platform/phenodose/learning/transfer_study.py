@@ -76,7 +76,7 @@ def arms(readout: type[StagedReadout], parameters: Mapping[str, Any], epochs: Se
     if "keep" not in inspect.signature(readout.train).parameters:
         raise InputError(
             f"readout {readout.name} keeps no checkpoints on the way (its train takes no `keep`); the transfer study "
-            "needs one that does, such as cnn."
+            "needs one that does."
         )
     chosen: Any = readout(parameters).parameters
     file = chosen.weights_file

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_file
+from phenodose.plugins import Preferences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ def why(
     store: Store,
     screen: str,
     drug: str,
-    scorer: str = "dss_asym",
+    scorer: str | None = None,
     readout: str | None = None,
     replicate: str = "pooled",
 ) -> list[Link]:
@@ -72,7 +73,7 @@ def why(
         store: the store.
         screen: screen id.
         drug: treatment as in the layout; upper and lower case do not matter.
-        scorer: which score.
+        scorer: which score; None for the one that is taken where none is named.
         readout: only this readout; None for all.
         replicate: 'pooled' or a replicate's number.
 
@@ -83,7 +84,8 @@ def why(
         StoreError: the screen has no scores.
         InputError: there is no such drug, scorer, readout or replicate.
     """
-    return _Tables(store, screen).chains(drug, scorer, readout, replicate)
+    named = scorer or Preferences.of_store(store).default_scorer() or ""
+    return _Tables(store, screen).chains(drug, named, readout, replicate)
 
 
 def why_each(store: Store, screen: str, drugs: Iterable[str], scorer: str, readout: str) -> dict[str, list[Link]]:

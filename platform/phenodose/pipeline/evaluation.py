@@ -25,8 +25,6 @@ from phenodose.store.store import Store
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Raw viability outside these is out of distribution: controls are trained to them.
-EXPECTED_RAW = (0.2, 0.8)
 #: Columns of the table by phase.
 PHASE_COLUMNS = (
     *("screen", "readout", "phase", "epochs", "n_train", "n_validation"),
@@ -81,7 +79,7 @@ def evaluate(
         (screen, name): picture
         for screen in screens
         for name in readout.readout_names()
-        if (picture := _histogram(store, screen, name)) is not None
+        if (picture := _histogram(store, screen, name, readout.label_range)) is not None
     }
     return Evaluation(pd.DataFrame(phases)[list(PHASE_COLUMNS)], _replicates(store, screens), histograms)
 
@@ -137,12 +135,12 @@ def _outputs(store: Store, screen: str, readout: type[StagedReadout], phase: Pha
     return pd.Series([raw.get(key, np.nan) for key in keys], index=names, dtype="float64")
 
 
-def _histogram(store: Store, screen: str, readout: str) -> bytes | None:
+def _histogram(store: Store, screen: str, readout: str, limits: tuple[float, float] | None) -> bytes | None:
     from phenodose.plots import viability_histogram
 
     viability = store.read_table("viability", screen)
     own = viability[viability["readout"] == readout]
-    return None if own.empty else viability_histogram(own, f"{screen}: {readout}", limits=EXPECTED_RAW)
+    return None if own.empty else viability_histogram(own, f"{screen}: {readout}", limits=limits)
 
 
 def _replicates(store: Store, screens: Sequence[str]) -> pd.DataFrame:

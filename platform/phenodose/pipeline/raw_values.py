@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from phenodose.pipeline.context import Context
 
-#: Outputs of a network taught with the paper's label smoothing stay between these; others are suspicious.
-_TRUSTED_RAW = (0.2, 0.8)
-
 
 @dataclass(frozen=True)
 class RawValues:
@@ -115,7 +112,7 @@ def measure_staged(readout: type[StagedReadout], phase: Phase, step: Context) ->
     if inference.raw_sd is not None:
         raw = raw.assign(raw_sd=inference.raw_sd)
     weights = checkpoint.weights_hash
-    return RawValues(raw, plugin, {"checkpoint": weights}, weights, _TRUSTED_RAW, tensors, inference.features)
+    return RawValues(raw, plugin, {"checkpoint": weights}, weights, plugin.label_range, tensors, inference.features)
 
 
 def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path, tensors: xr.DataArray) -> Inference:

@@ -5,6 +5,7 @@ Does not belong here: fitting and scoring (`phenodose.dose_response`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from phenodose.plots import palette
@@ -61,7 +62,11 @@ def ranking_bars(
 
 
 def dose_response_plot(
-    points: pd.DataFrame, curves: pd.DataFrame | None = None, title: str = "", width_px: int = 420
+    points: pd.DataFrame,
+    curves: pd.DataFrame | None = None,
+    title: str = "",
+    width_px: int = 420,
+    colours: Mapping[str, str] | None = None,
 ) -> bytes:
     """Inhibition over log dose: measured wells as points, fitted curves as lines, a look a readout.
 
@@ -70,6 +75,7 @@ def dose_response_plot(
         curves: rows of the table `curves` for the same drug; None or no rows draws the points alone.
         title: drug and sample.
         width_px: width of the picture.
+        colours: colour by readout, see `palette.readout_looks`.
     """
     import numpy as np
 
@@ -83,7 +89,7 @@ def dose_response_plot(
         say(axes, "no well has a dose and a viability")
         return figure_png(figure)
     readout = points["readout"].to_numpy(dtype=object)
-    for name, look in palette.readout_looks(points["readout"]).items():
+    for name, look in palette.readout_looks(points["readout"], colours or {}).items():
         chosen = drawable & (readout == name)
         axes.scatter(dose[chosen], inhibition[chosen], s=14, marker=look.marker, color=look.colour, label=name)
         if curves is not None:

@@ -1,13 +1,15 @@
 """Colours, markers and dashes that colour-blind people tell apart, also in grey print.
 
-Belongs here: the palette of Okabe and Ito (jfly.uni-koeln.de/color, 2008) and which readout has which
-colour, so that a readout looks the same in every picture and report. Does not belong here: drawing.
+Belongs here: the palette of Okabe and Ito (jfly.uni-koeln.de/color, 2008), and marker and dashes to the colour of a
+readout, so that it looks the same in every picture and report. Does not belong here: drawing, and the colours of
+readouts, which the plugins declare.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
 
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
@@ -26,8 +28,6 @@ MARKERS: tuple[str, ...] = ("o", "s", "^", "D", "v", "P", "X", "*")
 #: SVG and matplotlib dash patterns, in units of the line's width; () is a full line.
 DASHES: tuple[tuple[int, ...], ...] = ((), (5, 2), (2, 2), (7, 2, 2, 2), (1, 1))
 
-_READOUTS = ("cnn_phase2", "cnn_phase3", "mean_of_stack", "ctg")
-
 
 @dataclass(frozen=True)
 class Look:
@@ -44,9 +44,29 @@ def look(index: int) -> Look:
     return Look(CYCLE[place], MARKERS[(place + turn) % len(MARKERS)], DASHES[(place + turn) % len(DASHES)])
 
 
-def readout_looks(readouts: Iterable[str]) -> dict[str, Look]:
-    """The look of each readout; the built-in readouts always have the same one."""
+def readout_looks(readouts: Iterable[str], colours: Mapping[str, str]) -> dict[str, Look]:
+    """The look of each readout.
+
+    Args:
+        readouts: the readouts.
+        colours: colour by readout, also of readouts that are not asked for: with the same colours a readout looks the
+            same everywhere. A readout of the same colour as one before it has another marker.
+
+    Returns:
+        Their looks; a readout without a colour takes the next of the palette that none of `colours` has.
+    """
     names = list(dict.fromkeys(readouts))
-    others = [name for name in names if name not in _READOUTS]
-    places = {name: index for index, name in enumerate((*_READOUTS, *sorted(others)))}
-    return {name: look(places[name]) for name in names}
+    places: dict[str, int] = {}
+    taken: set[int] = set()
+
+    def take(name: str, candidates: Iterable[int]) -> None:
+        places[name] = next(place for place in candidates if place not in taken)
+        taken.add(places[name])
+
+    of_palette = {name: CYCLE.index(colour.upper()) for name, colour in colours.items() if colour.upper() in CYCLE}
+    for name, place in of_palette.items():
+        take(name, count(place, len(CYCLE)))
+    for name in (*colours, *sorted(names)):
+        if name not in places:
+            take(name, count())
+    return {name: replace(look(places[name]), colour=colours.get(name, look(places[name]).colour)) for name in names}

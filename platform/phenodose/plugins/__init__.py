@@ -9,6 +9,7 @@ from phenodose.learning.records import Inference, Phase, TrainingRecord, Trainin
 from phenodose.plates.plane_index import PLANES, missing_images, planes_frame
 from phenodose.plugins.base import CONTRACT, Parameters, Plugin, contract_fault, contract_text
 from phenodose.plugins.embedders import AnyEmbedder, Embedder, ReferenceEmbedder, WellFeatures
+from phenodose.plugins.preferences import Preferences
 from phenodose.plugins.readers import Reader, choose_reader
 from phenodose.plugins.readouts import ImageReadout, PlateReaderReadout, Readout, StagedReadout
 from phenodose.plugins.registry import KINDS, Found, Kind, Registry, group_of, plugins_of, registry
@@ -34,6 +35,7 @@ __all__ = [
     "PlateReaderReadout",
     "Plugin",
     "PluginChoices",
+    "Preferences",
     "Progress",
     "Reader",
     "Readout",

@@ -18,7 +18,7 @@ from phenodose.errors import PluginError
 #: a returned column or its meaning goes or changes). A plugin states the one it was written for in `contract`.
 CONTRACT = 1
 #: Raised when something is added that a plugin may use and need not; begins at 0 again with every CONTRACT.
-CONTRACT_MINOR = 0
+CONTRACT_MINOR = 1
 
 
 class Parameters(BaseModel):
@@ -47,6 +47,10 @@ class Plugin(ABC):
     #: Version of the contract that the plugin was written for: 1, or "1.2" if it needs what 1.2 added. A plugin that
     #: declares none was written for the first.
     contract: ClassVar[int | str] = 1
+    #: Place among the plugins of its kind where one comes before another: the readout that ranks the drugs, the scorer
+    #: that is taken where none is named, the map that distances are measured on. The least is the first, equal ones go
+    #: by name. A site can say otherwise in the table [preferences] of site.toml.
+    precedence: ClassVar[int] = 100
     #: The pydantic model of the parameters.
     Parameters: ClassVar[type[Parameters]] = Parameters
 

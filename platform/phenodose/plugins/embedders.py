@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from phenodose.plugins.base import Plugin
 
@@ -34,6 +34,10 @@ class WellFeatures:
 
 class AnyEmbedder(Plugin):
     """Base of all embedders; a plugin subclasses one of those below."""
+
+    #: Whether the distance of two wells on the map tells how different they are, wherever they lie. Reports measure
+    #: how far drugs lie apart on such maps only.
+    measures_distance: ClassVar[bool] = False
 
 
 class Embedder(AnyEmbedder):

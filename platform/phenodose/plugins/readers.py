@@ -10,7 +10,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from phenodose.errors import InputError, PluginError
 from phenodose.plugins.base import Plugin
@@ -26,6 +26,10 @@ log = logging.getLogger("phenodose")
 
 class Reader(Plugin):
     """Turns a raw folder of one microplate into an index of planes, and reads a plane."""
+
+    #: What a person can do to have this reader read a folder that no reader knows, as a part of a sentence; '' if
+    #: nothing.
+    remedy: ClassVar[str] = ""
 
     @abstractmethod
     def sniff(self, folder: Path) -> float:
@@ -116,10 +120,10 @@ def choose_reader(
     if best <= 0:
         known = ", ".join(sure) or "none"
         more = f"; {'; '.join(failed)}" if failed else ""
+        remedies = "".join(f", {reader.remedy}" for reader in readers if reader.remedy)
         raise InputError(
             f"{folder}: no installed reader knows these files (readers: {known}{more}); check that this is the folder "
-            "of one plate's raw images, describe the file names to the reader `pattern` (docs/readers.md), or install "
-            "a reader plugin for the microscope."
+            f"of one plate's raw images{remedies}, or install a reader plugin for the microscope."
         )
     if len(surest) > 1:
         named = " and ".join(reader.name for reader in surest)

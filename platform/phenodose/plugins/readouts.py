@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from phenodose.learning.records import Inference, Phase, TrainingRecord, TrainingSet
 from phenodose.plugins.base import Plugin
@@ -41,6 +41,11 @@ class Readout(Plugin):
     rises_with: ClassVar[Literal["viability", "death"] | None] = None
     #: Whether drug wells without usable controls are left out with a note; else the whole readout is refused.
     mask_uncontrolled: ClassVar[bool] = False
+    #: Colour in pictures and reports, such as "#0072B2"; None takes one that no other readout declares.
+    colour: ClassVar[str | None] = None
+    #: Lowest and highest raw number of the labels that a network was taught: a well outside is flagged, because the
+    #: network sees what it was not taught. None if there is no such range.
+    label_range: ClassVar[tuple[float, float] | None] = None
 
 
 class PlateReaderReadout(Readout):
@@ -90,6 +95,14 @@ class StagedReadout(Readout):
     mask_uncontrolled: ClassVar[bool] = True
     #: The phases in order of training.
     phases: ClassVar[tuple[Phase, ...]]
+
+    @staticmethod
+    def small_parameters() -> dict[str, Any]:
+        """Parameters with which it trains in minutes on two processor cores; {} if there are none.
+
+        A simulated screen is written with them.
+        """
+        return {}
 
     @abstractmethod
     def train(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from phenodose.plugins.base import Plugin, contract_text
 from phenodose.plugins.parameters import default_text, parameter_facts
+from phenodose.plugins.readouts import StagedReadout
 from phenodose.plugins.registry import KINDS, Registry, group_of, registry
 
 _OURS = "phenodose"
@@ -38,9 +39,20 @@ def reference_markdown(plugins: Registry | None = None) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _declared(plugin: type[Plugin]) -> list[str]:
+    """What the plugin declares beyond what it needs, each as a few words."""
+    found = [f"precedence {plugin.precedence}"] if plugin.precedence != Plugin.precedence else []
+    if issubclass(plugin, StagedReadout):
+        phases = [one for one in plugin.phases if one.reads_out and one.precedence is not None]
+        found += [f"precedence of {one.name} {one.precedence}" for one in phases]
+    if limits := getattr(plugin, "label_range", None):
+        found.append(f"labels from {limits[0]:g} to {limits[1]:g}")
+    return found + (["distances on its map mean something"] if getattr(plugin, "measures_distance", False) else [])
+
+
 def _plugin(plugin: type[Plugin]) -> list[str]:
     unit = getattr(plugin, "unit", "")
-    facts = [f"version {plugin.version}", *([f"unit {unit}"] if unit else [])]
+    facts = [f"version {plugin.version}", *([f"unit {unit}"] if unit else []), *_declared(plugin)]
     lines = [f"### `{plugin.name}`", "", f"{plugin.description.rstrip('.')}. ({', '.join(facts)})", ""]
     parameters = parameter_facts(plugin.Parameters)
     if not parameters:

@@ -19,6 +19,7 @@ from phenodose.errors import Faults, PluginError
 from phenodose.learning.records import Phase
 from phenodose.plugins.base import Plugin, contract_fault
 from phenodose.plugins.embedders import AnyEmbedder
+from phenodose.plugins.preferences import declaration_fault
 from phenodose.plugins.readers import Reader
 from phenodose.plugins.readouts import PlateReaderReadout, Readout, StagedReadout
 from phenodose.plugins.scorers import Scorer
@@ -328,7 +329,7 @@ def _declaration_fault(loaded: type[Plugin]) -> str:
             if phase.name in names or (phase.parent is not None and phase.parent not in names):
                 return f"declares the phase {phase.name!r} twice, or before its parent {phase.parent!r}"
             names.append(phase.name)
-    return ""
+    return declaration_fault(loaded)
 
 
 def _installed() -> list[metadata.EntryPoint]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from phenodose.plugins.base import Plugin
 
@@ -60,6 +60,12 @@ class Scorer(Plugin):
     source: ClassVar[str] = ""
     #: What values it takes, such as '0 to 100'.
     span: ClassVar[str] = ""
+    #: What summary tables of reference samples call this score: 'DSS' where their columns are mean_DSS and sd_DSS;
+    #: '' if they do not hold it.
+    summary_name: ClassVar[str] = ""
+    #: Whether it is the dose of half the effect in nM, which reports show beside the score and in the curve:
+    #: 'relative' half way between the curve's asymptotes, 'absolute' at 50 % inhibition; None for any other score.
+    half_effect: ClassVar[Literal["relative", "absolute"] | None] = None
 
     @abstractmethod
     def score(self, curves: CurveBatch) -> Scores | np.ndarray:

@@ -7,11 +7,11 @@ not belong here: the table of reference samples and the formulas (`phenodose.dos
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from phenodose.errors import NotMade
+from phenodose.errors import NotMade, PluginError
 from phenodose.plugins.base import Parameters
 from phenodose.plugins.scorers import Scorer, Scores
 
@@ -68,7 +68,7 @@ class SelectiveScorer(Scorer):
                 f'store, or name a table in screen.toml ([parameters.{self.name}] reference = "..."), or with '
                 "--reference."
             )
-        samples = read_reference(self.parameters.reference)
+        samples = read_reference(self.parameters.reference).renamed(self._summary_name(), self.compared_scorer())
         needed = STATISTICS[self.comparison]
         if not samples.has(self.compared_scorer(), needed):
             raise NotMade(
@@ -80,6 +80,15 @@ class SelectiveScorer(Scorer):
     def compared_scorer(self) -> str:
         """Name of the scorer whose scores are compared."""
         return self.compared
+
+    def _summary_name(self) -> str:
+        from phenodose.plugins.registry import registry
+
+        try:
+            plugin: Any = (self.plugins or registry()).get("scorer", self.compared_scorer())
+            return str(plugin.summary_name)
+        except PluginError:  # told when the scorer is needed
+            return ""
 
     @cached_property
     def _scorer(self) -> Scorer:

@@ -5,23 +5,23 @@ Does not belong here: words and figures of the report.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
 from phenodose.names import plate_sort_key
+from phenodose.plots.palette import readout_looks
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from phenodose.plots.palette import Look
+    from phenodose.plugins import Preferences
     from phenodose.store.store import Store
 
-#: The readout that ranks the drugs: the first of these that has scores, else the first by name.
-PREFERRED_READOUTS = ("cnn_phase3", "cnn_phase2", "mean_of_stack", "ctg")
-PREFERRED_SCORER = "dss_asym"
 #: Verdicts on a quality figure, the worst first.
 VERDICTS = ("fail", "warn", "pass", "none")
 
@@ -54,6 +54,18 @@ class ScreenData:
         return self.tables[table]
 
     @cached_property
+    def preferences(self) -> Preferences:
+        """Order and colours of plugins at the store's site."""
+        from phenodose.plugins import Preferences
+
+        return Preferences.of_store(self.store)
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """How each readout is drawn."""
+        return readout_looks(self.readouts, self.preferences.colours())
+
+    @cached_property
     def about(self) -> dict[str, Any]:
         """The row of the table `screens`; empty values where it is missing."""
         import pandas as pd
@@ -70,9 +82,8 @@ class ScreenData:
 
     @cached_property
     def readouts(self) -> list[str]:
-        """Readouts with viabilities or scores, the preferred ones first."""
-        found = set(self["viability"]["readout"]) | set(self["scores"]["readout"])
-        return sorted(found, key=lambda name: (_place(name, PREFERRED_READOUTS), name))
+        """Readouts with viabilities or scores, the one that ranks the drugs first."""
+        return self.preferences.ordered_readouts({*self["viability"]["readout"], *self["scores"]["readout"]})
 
     @cached_property
     def plates(self) -> list[str]:
@@ -81,10 +92,9 @@ class ScreenData:
 
     @cached_property
     def scorer(self) -> str | None:
-        """The scorer that ranks: DSS_asym, else the first that names hits, else none."""
+        """The scorer that ranks: the first of those that name hits; None without any."""
         scores = self["scores"]
-        names = sorted(scores.loc[scores["hit"].notna(), "scorer"].unique())
-        return min(names, key=lambda name: (name != PREFERRED_SCORER, name)) if names else None
+        return next(iter(self.preferences.ordered_scorers(scores.loc[scores["hit"].notna(), "scorer"])), None)
 
     @cached_property
     def pooled(self) -> pd.DataFrame:
@@ -179,7 +189,3 @@ def number_of(value: float, digits: int = 4) -> str:
     if abs(value) >= 10**digits:
         return f"{value:.0f}"
     return str(np.format_float_positional(float(f"{value:.{digits}g}"), trim="-"))
-
-
-def _place(name: str, order: Sequence[str]) -> int:
-    return order.index(name) if name in order else len(order)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
 from phenodose.lineage.trace import why_each
-from phenodose.plots import palette, svg_figures
+from phenodose.plots import svg_figures
 from phenodose.plots.svg import swatch
 from phenodose.reports.data import Missing, rows_of, text_of
 from phenodose.reports.sections import anchors, score_cell, why_no_scores
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from phenodose.lineage.trace import Link
     from phenodose.reports.data import ScreenData
 
-_HALF_DOSE = "rel_ic50"
 _BAND_POINTS = 25
 
 
@@ -29,7 +28,7 @@ def drug_cards(data: ScreenData) -> dict[str, Any] | Missing:
     points = data.dosed_wells
     if points.empty:
         return Missing("no well with a drug and a concentration has a viability; " + why_no_scores(data))
-    looks, lines = palette.readout_looks(data.readouts), _curve_lines(data)
+    looks, lines = data.looks, _curve_lines(data)
     curves = data["curves"]
     pooled = curves[curves["replicate"] == "pooled"]
     scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
@@ -103,8 +102,11 @@ def _bands(data: ScreenData) -> dict[tuple[str, str], svg_figures.Band]:
 
 def _half_dose_intervals(data: ScreenData) -> dict[tuple[str, str], tuple[float, float]]:
     """(drug, readout) -> 95 % interval of the half-effect dose in log10 nM, where both ends are known."""
-    rows = data["scores"]
-    rows = rows[(rows["replicate"] == "pooled") & (rows["scorer"] == _HALF_DOSE) & (rows["unit"] == "nM")]
+    rows, known = data["scores"], data.preferences
+    found = set(rows["scorer"])
+    relative = [name for name in known.half_effect_scorers() if known.scorers[name].half_effect == "relative"]
+    scorer = next((name for name in relative if name in found), "")
+    rows = rows[(rows["replicate"] == "pooled") & (rows["scorer"] == scorer) & (rows["unit"] == "nM")]
     return {
         (row.drug, row.readout): (math.log10(row.lower), math.log10(row.upper))
         for row in rows_of(rows[(rows["lower"] > 0) & (rows["upper"] > 0)])

@@ -29,8 +29,6 @@ _LABEL_SIGNS = 14
 #: From dark to bright, as viridis, told apart in grey print; without its yellow, which is weak on white.
 _SCALE = ("#440154", "#3b528b", "#21918c", "#5ec962", "#c8b020")
 _QC = {"no doubt": palette.BLUE, "doubtful": palette.ORANGE, "left out": palette.INK}
-#: Maps whose distances mean something, the preferred first; those of t-SNE and UMAP do not.
-_METRIC = ("pca", "shared")
 #: A pair differs if it is farther apart than this part of all duplicates.
 _DUPLICATES_QUANTILE = 0.9
 
@@ -50,7 +48,8 @@ def phenotypes(data: ScreenData, links: Mapping[str, str]) -> dict[str, Any] | M
             return Missing("the screen has no images in the store.")
         if data["checkpoints"].empty:
             return Missing("no network was trained on this screen, so its wells have no features.")
-        return Missing("the map was not made; make it with `phenodose run` and the asset embedding/tsne.")
+        asset = next((f" and the asset embedding/{name}" for name in data.preferences.ordered_embedders()), "")
+        return Missing(f"the map was not made; make it with `phenodose run`{asset}.")
     columns = ["plate", "well", "well_type", "treatment", "drug", "concentration_nM", "replicate", "add_on"]
     wells = with_drug(data["wells"])[columns]
     places = places[["plate", "well", "embedder", "readout", "x", "y"]].merge(wells, on=["plate", "well"], how="left")
@@ -96,8 +95,9 @@ def phenotypes(data: ScreenData, links: Mapping[str, str]) -> dict[str, Any] | M
                 "n_pairs": len(pairs),
             }
         )
-    wanted = {name: place for place, name in enumerate(_METRIC)}
-    maps.sort(key=lambda one: (wanted.get(one["embedder"], len(wanted)), one["embedder"]))
+    order = data.preferences.ordered_embedders(one["embedder"] for one in maps)
+    measuring = data.preferences.measuring_embedders()
+    maps.sort(key=lambda one: (one["embedder"] not in measuring, order.index(one["embedder"])))
     return {"maps": maps, "scorer": data.scorer, "readout": data.ranking_readout}
 
 
@@ -112,9 +112,10 @@ def distant_pairs(data: ScreenData) -> dict[str, Any] | Missing:
     if len(hits) < 2:
         return Missing(f"{len(hits)} drugs are hits, and a pair needs two.")
     places = data["embeddings"]
-    embedder = next((name for name in _METRIC if (places["embedder"] == name).any()), None)
+    measuring = data.preferences.measuring_embedders()
+    embedder = next((name for name in measuring if (places["embedder"] == name).any()), None)
     if embedder is None:
-        return Missing("there is no map whose distances mean something (pca or shared).")
+        return Missing(f"there is no map whose distances mean something ({' or '.join(measuring) or 'none is known'}).")
     rows = places[(places["embedder"] == embedder) & (places["well_type"] == "therapy")]
     rows = rows[rows["add_on"].fillna("") == ""]
     highest = rows.groupby("treatment")["concentration_nM"].transform("max")

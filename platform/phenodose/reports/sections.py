@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from phenodose.plots import palette, svg_figures
+from phenodose.plots import svg_figures
 from phenodose.reports.data import VERDICTS, Missing, is_true, number_of, rows_of, text_of
 from phenodose.reports.reference import reference_cohort
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.reports.data import ScreenData
-
-_IC50_SCORERS = ("rel_ic50", "abs_ic50")
 
 
 def header(data: ScreenData) -> dict[str, Any]:
@@ -109,13 +107,9 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
 
 def agreement(data: ScreenData) -> dict[str, Any] | Missing:
     """Imaging against metabolic readouts: figures, and the drugs on which they disagree, by name."""
-    from phenodose.cohort.build import metabolic_readouts
-    from phenodose.plugins import plugins_of
-
-    from_plate_reader = metabolic_readouts(plugins_of(data.store))
     pooled = data.pooled[data.pooled["score"].notna()].set_index(["readout", "drug"])
     scored = [name for name in data.readouts if name in pooled.index.get_level_values("readout")]
-    metabolic = [name for name in scored if name in from_plate_reader]
+    metabolic = [name for name in scored if name in data.preferences.metabolic_readouts()]
     imaging = [name for name in scored if name not in metabolic]
     if not metabolic or not imaging:
         lacking = "an imaging" if metabolic else "a metabolic" if imaging else "any"
@@ -153,20 +147,14 @@ def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFra
             threshold(data),
             metabolic,
             imaging,
-            palette.readout_looks(data.readouts)[imaging],
+            data.looks[imaging],
         ),
     }
 
 
 def threshold(data: ScreenData) -> float | None:
     """Score from which the ranking scorer calls a drug a hit; None if its plugin is not installed."""
-    from phenodose.errors import PluginError
-    from phenodose.plugins import plugins_of
-
-    try:
-        found: Any = plugins_of(data.store).get("scorer", data.scorer) if data.scorer else None
-    except PluginError:
-        return None
+    found = data.preferences.scorers.get(data.scorer or "")
     return None if found is None else found.hit_threshold
 
 
@@ -182,7 +170,7 @@ def _half_doses(data: ScreenData) -> tuple[dict[str, dict[str, Any]], str]:
     """Drug -> IC50 of the ranking readout as text with its bound, and the scorer's name."""
     scores = data["scores"]
     rows = scores[(scores["replicate"] == "pooled") & (scores["readout"] == data.ranking_readout)]
-    for scorer in _IC50_SCORERS:
+    for scorer in data.preferences.half_effect_scorers():
         found = rows[(rows["scorer"] == scorer) & rows["score"].notna()]
         if len(found):
             return {row.drug: _half_dose(row) for row in rows_of(found)}, scorer

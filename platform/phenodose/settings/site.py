@@ -17,6 +17,7 @@ from phenodose.errors import Faults, InputError
 from phenodose.io.places import read_bytes
 from phenodose.settings.plugin_choices import PluginChoices
 from phenodose.settings.plugin_limits import Limits, PluginLimits
+from phenodose.settings.plugin_preferences import PluginPreferences
 from phenodose.settings.quality import QualitySetting, QualitySettings, WellSettings
 
 SITE_NAME = "site.toml"
@@ -31,6 +32,7 @@ class SiteSettings(BaseModel):
     quality: QualitySettings = Field({}, description="Limits of quality figures for all screens")
     wells: WellSettings = Field(WellSettings(), description="What is done with doubtful wells of all screens")
     plugins: PluginChoices = Field(PluginChoices(), description="Plugins that this site disables or chooses")
+    preferences: PluginPreferences = Field(PluginPreferences(), description="Plugins that come first, and colours")
     plugin_limits: PluginLimits = Field(PluginLimits(), description="What plugins of other distributions may take")
 
 
@@ -79,6 +81,8 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(SiteSettings.model_fields)
     if place[0] == "plugins":
         return list(PluginChoices.model_fields)
+    if place[0] == "preferences":
+        return list(PluginPreferences.model_fields)
     if place[0] == "plugin_limits":
         return list((PluginLimits if len(place) == 2 else Limits).model_fields)
     return list((WellSettings if place[0] == "wells" else QualitySetting).model_fields)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from phenodose.errors import InputError, PluginError
+from phenodose.errors import InputError
 from phenodose.io.files import is_vacant, written_aside
 from phenodose.names import check_screen_id, row_index
 from phenodose.progress import Progress, no_progress
@@ -297,21 +297,19 @@ def _write_settings(
     if phase1 is not None:
         settings["phase1"] = check_screen_id(phase1)
     settings["tensors"] = {"size_px": tensor_px}
-    network = _small_network(plugins)
-    if network:
-        settings["parameters"] = {"cnn": network}
+    networks = _small_networks(plugins)
+    if networks:
+        settings["parameters"] = networks
     if library:
         settings["drugs"] = {drug.name: {"class": drug.drug_class, "targets": list(drug.targets)} for drug in library}
     path.write_text(f"{_MADE_HERE}\n{tomli_w.dumps(settings)}", encoding="utf-8")
 
 
-def _small_network(plugins: Registry | None) -> dict[str, Any]:
-    """Parameters with which the network readout trains in seconds; empty if it is not installed or offers none."""
+def _small_networks(plugins: Registry | None) -> dict[str, dict[str, Any]]:
+    """Parameters by staged readout with which it trains in seconds; empty if none offers any."""
     from phenodose.plugins import registry
+    from phenodose.plugins.preferences import staged_readouts
 
-    try:
-        readout = (plugins or registry()).get("readout", "cnn")
-    except PluginError:
-        return {}
-    offered = getattr(readout, "small_parameters", None)
-    return dict(offered()) if offered is not None else {}
+    staged = staged_readouts((plugins or registry()).usable("readout"))
+    offered = {name: dict(readout.small_parameters()) for name, readout in staged.items()}
+    return {name: parameters for name, parameters in offered.items() if parameters}

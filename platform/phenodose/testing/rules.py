@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from phenodose.plugins import Plugin, contract_fault, contract_text
+from phenodose.plugins.preferences import declaration_fault
 
 
 class Broken(AssertionError):
@@ -74,6 +75,11 @@ class PluginConformance:
                 raise broken(f"a plugin declares `{attribute}` as a text", f"{self.plugin.__name__} has {value!r}")
         if fault := contract_fault(self.plugin.contract):
             raise broken(f"a plugin is written for contract {contract_text()} to work with this phenodose", fault)
+
+    def test_it_declares_what_can_be_used(self) -> None:
+        """Precedence, colours and ranges are what the platform takes; none of them has to be declared."""
+        if fault := declaration_fault(self.plugin):
+            raise broken("what a plugin declares can be used", f"{self.plugin.name} {fault}")
 
     def test_every_parameter_has_a_default_and_a_meaning(self) -> None:
         """The launchpad form is made of them, and the plugin must work without being told anything."""

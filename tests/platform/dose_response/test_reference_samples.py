@@ -60,9 +60,17 @@ def test_a_summary_holds_what_its_columns_say(tmp_path: Path) -> None:
     columns = {"drug": ["A", "B"], "Mean_DSS": [4, 5], "mean_DSS_adj": [3.5, None], "SD_DSS": [2, None]}
     pd.DataFrame(columns).to_excel(path, index=False)
     samples = read_reference(path)
-    assert samples.has("dss_asym", ["mean", "sd"])
-    assert not samples.has("dss_asym", ["median", "mad"])
-    np.testing.assert_array_equal(samples.statistic("dss_asym_adj", "mean", ["A", "B"]), [3.5, np.nan])
+    assert samples.has("DSS", ["mean", "sd"])
+    assert not samples.has("DSS", ["median", "mad"])
+    np.testing.assert_array_equal(samples.statistic("DSS_adj", "mean", ["A", "B"]), [3.5, np.nan])
+
+
+def test_a_scorer_says_what_a_summary_calls_it(tmp_path: Path) -> None:
+    (tmp_path / "summary.csv").write_text("drug,mean_DSS\nA,4\n")
+    samples = read_reference(tmp_path / "summary.csv")
+    assert samples.renamed("DSS", "theirs").statistic("theirs", "mean", ["A"]).tolist() == [4]
+    for name in ("DSS_adj", ""):
+        assert not samples.renamed(name, "theirs").has("theirs", ["mean"])
 
 
 def test_one_sample_has_no_spread(tmp_path: Path) -> None:

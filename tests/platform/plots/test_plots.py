@@ -21,6 +21,7 @@ from phenodose.errors import InputError
 from phenodose.names import PLATE_FORMATS, row_label
 from phenodose.plots import palette
 from phenodose.plots.png import MOST_BYTES
+from phenodose.plugins import Preferences, registry
 from phenodose.tables import CURVE_FIT_COLUMNS
 
 ROWS = "ABCDEFGHIJKLMNOP"
@@ -213,8 +214,9 @@ def test_nothing_to_show_is_said(make) -> None:
 
 
 def test_a_readout_always_looks_the_same() -> None:
-    alone = palette.readout_looks(["ctg"])["ctg"]
-    among = palette.readout_looks(["aaa", "ctg", "cnn_phase2", "mine"])
+    colours = Preferences.of(registry()).colours()
+    alone = palette.readout_looks(["ctg"], colours)["ctg"]
+    among = palette.readout_looks(["aaa", "ctg", "cnn_phase2", "mine"], colours)
     assert among["ctg"] == alone
     assert len({look.colour for look in among.values()}) == 4
 

@@ -20,7 +20,8 @@ from phenodose.plots.cohort_drawing import (
     label,
     new_figure,
 )
-from phenodose.plots.palette import look, readout_looks
+from phenodose.plots.palette import look
+from phenodose.plugins.preferences import duplicate_phases
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from phenodose.reports.cohort.source import Cohort
 
-#: Score from which `dss_asym` calls a hit (SPEC: DSS >= 10); a line for the eye, hits come from the table.
-_HIT_FROM = 10.0
 _LINES = 60
 
 
@@ -40,9 +39,10 @@ def replicate_scores(cohort: Cohort) -> CohortFigure:
         return absent(name, title, "", "no screen has scores of single replicates.")
     note = "A point is a drug of a screen. R is Pearson's, ρ Spearman's correlation." + _counted(rows, "readout")
     panels = [(str(readout), of) for readout, of in rows.groupby("readout")]
+    words = [("DSS, one replicate", "DSS, other replicate")] * len(panels)
     return CohortFigure(
         name, title, "", note, rows,
-        lambda: _scatter(panels, "first", "second", [("DSS, one replicate", "DSS, other replicate")] * len(panels)),
+        lambda: _scatter(cohort, panels, "first", "second", words),
     )  # fmt: skip
 
 
@@ -88,12 +88,15 @@ def modalities(cohort: Cohort) -> CohortFigure:
     ]
     columns = ["imaging_readout", "metabolic_readout", "screen", "drug", "imaging_dss", "metabolic_dss"]
     rows = pd.concat(frames, ignore_index=True)[columns]
-    note = f"A point is a drug of a screen; dotted: a DSS of {_HIT_FROM:g}. R is Pearson's, ρ Spearman's correlation."
+    # A line for the eye: hits come from the table.
+    threshold = cohort.hit_threshold
+    dotted = "" if threshold is None else f"; dotted: a DSS of {threshold:g}"
+    note = f"A point is a drug of a screen{dotted}. R is Pearson's, ρ Spearman's correlation."
     note += _counted(rows, "imaging_readout")
     panels = [(first, both) for first, _, both in pairs]
     words = [(f"DSS, {label(second)}", f"DSS, {label(first)}") for first, second, _ in pairs]
     return CohortFigure(
-        name, title, "", note, rows, lambda: _scatter(panels, "second_score", "first_score", words, _HIT_FROM)
+        name, title, "", note, rows, lambda: _scatter(cohort, panels, "second_score", "first_score", words, threshold)
     )
 
 
@@ -103,23 +106,26 @@ def replicate_agreement(cohort: Cohort) -> CohortFigure:
     rows = cohort.replicate_agreement
     if rows.empty:
         return absent(name, title, "Fig. 8", "no screen has replicates.")
-    phases = {"cnn_phase2", "cnn_phase3"} <= set(rows["readout"])
+    phases = duplicate_phases(cohort.preferences.readout_plugins)
+    lines = next((pair for pair in phases if set(pair) <= set(rows["readout"])), None)
+    before, after = lines or next(iter(phases), ("", ""))
     note = "A point is a screen, the bar the median over screens; left viability in percent, right DSS. "
     note += (
-        f"cnn_phase2 is before, cnn_phase3 after phase III; lines join a screen's two (up to {_LINES} screens)."
+        f"{before} is before, {after} after phase III; lines join a screen's two (up to {_LINES} screens)."
+        if lines
+        else f"No screen has both {before} (before) and {after} (after phase III); `phenodose run FOLDER` makes them."
         if phases
-        else "No screen has both cnn_phase2 (before) and cnn_phase3 (after phase III); `phenodose run FOLDER` with "
-        "the readout cnn makes them."
+        else "No installed readout is taught in these phases."
     )
-    return CohortFigure(name, title, "Fig. 8", note, rows, lambda: _draw_agreement(rows))
+    return CohortFigure(name, title, "Fig. 8", note, rows, lambda: _draw_agreement(cohort, rows, lines))
 
 
-def _draw_agreement(rows: pd.DataFrame) -> Figure:
+def _draw_agreement(cohort: Cohort, rows: pd.DataFrame, joined: tuple[str, str] | None) -> Figure:
     readouts = sorted(set(rows["readout"]))
-    looks = readout_looks(readouts)
+    looks = cohort.looks(readouts)
     figure = new_figure(1000, 520)
     grid: Any = figure.subplots(2, 2, squeeze=False)
-    lines = {"cnn_phase2", "cnn_phase3"} <= set(readouts) and rows["screen"].nunique() <= _LINES
+    lines = joined if rows["screen"].nunique() <= _LINES else None
     for line, (measure, words) in enumerate((("pearson", "Pearson's R"), ("spearman", "Spearman's ρ"))):
         for column, quantity in enumerate(("viability", "DSS")):
             axes, own = grid[line, column], rows[(rows["quantity"] == quantity) & np.isfinite(rows[measure])]
@@ -141,8 +147,8 @@ def _draw_agreement(rows: pd.DataFrame) -> Figure:
                 )
                 axes.hlines(np.median(values), place - 0.25, place + 0.25, color="#222222", linewidth=2)
             if lines:
-                ends = [readouts.index("cnn_phase2"), readouts.index("cnn_phase3")]
-                both = own.pivot_table(measure, "screen", "readout").reindex(columns=["cnn_phase2", "cnn_phase3"])
+                ends = [readouts.index(name) for name in lines]
+                both = own.pivot_table(measure, "screen", "readout").reindex(columns=list(lines))
                 axes.plot(ends, both.dropna().to_numpy().T, color="#8a8f98", linewidth=0.7, zorder=0)
             axes.set_xticks(range(len(readouts)), [label(readout) for readout in readouts], fontsize=8)
             axes.set_xlim(-0.5, len(readouts) - 0.5)
@@ -154,14 +160,19 @@ def _draw_agreement(rows: pd.DataFrame) -> Figure:
 
 
 def _scatter(
-    panels: list[tuple[str, pd.DataFrame]], x: str, y: str, words: list[tuple[str, str]], threshold: float | None = None
+    cohort: Cohort,
+    panels: list[tuple[str, pd.DataFrame]],
+    x: str,
+    y: str,
+    words: list[tuple[str, str]],
+    threshold: float | None = None,
 ) -> Figure:
     """Panels with equal axes, their correlations above them; colour and marker by readout."""
     columns = min(len(panels), 4)
     lines = -(-len(panels) // columns)
     figure = new_figure(max(300 * columns, 420), 350 * lines)
     grid: Any = figure.subplots(lines, columns, squeeze=False)
-    looks = readout_looks([name for name, _ in panels])
+    looks = cohort.looks(name for name, _ in panels)
     for axes in grid.flat[len(panels) :]:
         axes.axis("off")
     for axes, (name, rows), (x_words, y_words) in zip(grid.flat, panels, words, strict=False):

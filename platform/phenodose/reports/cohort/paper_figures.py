@@ -8,6 +8,7 @@ Belongs here: drawing them from the cohort, and from the tables that `phenodose 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ import numpy as np
 
 from phenodose.plots.cohort_drawing import CohortFigure, absent, label, new_figure
 from phenodose.plots.palette import look
+from phenodose.plugins import ReferenceEmbedder
+from phenodose.plugins.preferences import staged_readouts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +32,6 @@ _MEASURES = {
     "validation_auroc": "validation AUROC",
 }
 _BINS = 50
-#: Raw viability outside of these is outside of what the network was trained on (the paper, section on data quality).
-_TRAINED = (0.2, 0.8)
 _MOST_MAP_POINTS = 5_000
 _MOST_CLASSES = 15
 
@@ -87,18 +88,26 @@ def raw_viability(cohort: Cohort) -> CohortFigure:
     if rows.empty:
         return absent(
             name, title, paper,
-            "no screen has viability from a network; `phenodose run FOLDER` with a readout such as cnn makes it.",
+            f"no screen has viability from a network; `phenodose run FOLDER` with {_a_network(cohort)} makes it.",
         )  # fmt: skip
     rows = rows.assign(from_raw=rows["bin"] / _BINS, to_raw=(rows["bin"] + 1) / _BINS)
     rows = rows[["readout", "well", "from_raw", "to_raw", "wells"]]
+    ranges = {str(readout): cohort.preferences.label_range(str(readout)) for readout in sorted(set(rows["readout"]))}
+    words = " or ".join(dict.fromkeys(f"{low:g} and {high:g}" for low, high in filter(None, ranges.values())))
+    dotted = f" Dotted: {words}, outside of which a network sees what it was not trained on." if words else ""
     note = (
-        "Wells of all screens. Dotted: 0.2 and 0.8, outside of which a network sees what it was not trained on. Each "
-        "line has its own height: its highest bin is 1. `phenodose evaluate` draws single screens."
+        f"Wells of all screens.{dotted} Each line has its own height: its highest bin is 1. `phenodose evaluate` draws "
+        "single screens."
     )
-    return CohortFigure(name, title, paper, note, rows, lambda: _draw_raw(rows))
+    return CohortFigure(name, title, paper, note, rows, lambda: _draw_raw(rows, ranges))
 
 
-def _draw_raw(rows: pd.DataFrame) -> Figure:
+def _a_network(cohort: Cohort) -> str:
+    first = next(iter(staged_readouts(cohort.preferences.readout_plugins)), None)
+    return f"a readout such as {first}" if first else "a staged readout"
+
+
+def _draw_raw(rows: pd.DataFrame, ranges: Mapping[str, tuple[float, float] | None]) -> Figure:
     readouts = sorted(set(rows["readout"]))
     figure = new_figure(max(420, 480 * min(len(readouts), 2)), 280 * -(-len(readouts) // 2))
     grid: Any = figure.subplots(-(-len(readouts) // 2), min(len(readouts), 2), squeeze=False)
@@ -118,7 +127,7 @@ def _draw_raw(rows: pd.DataFrame) -> Figure:
                 counts / counts.max(), edges, color=colour, linestyle=dashes, linewidth=1.4, label=words,
                 fill=well == "all wells", alpha=0.35 if well == "all wells" else 1,
             )  # fmt: skip
-        for limit in _TRAINED:
+        for limit in ranges[readout] or ():
             axes.axvline(limit, color="#222222", linewidth=0.9, linestyle=":")
         axes.set_title(label(readout), fontsize=9, loc="left")
         axes.set_xlabel("raw viability", fontsize=9)
@@ -185,13 +194,20 @@ def phenotype_maps(cohort: Cohort) -> CohortFigure:
     name, title, rows = "phenotype_map", "Phenotypes of all screens on one map", cohort.maps
     if rows.empty:
         return absent(
-            name, title, "", "no map holds wells of two screens; the embedder `shared` makes one map for all screens. "
+            name, title, "", f"no map holds wells of two screens; {_joining(cohort)}"
             "The map of one screen is in its own report.",
         )  # fmt: skip
     note = "A point is a well; by class of its drug, and controls. Only places on the same axes are shown together."
     step = -(-len(rows) // _MOST_MAP_POINTS)
     note += f" Every {step}th of {len(rows)} wells is drawn." if step > 1 else ""
     return CohortFigure(name, title, "", note, rows, lambda: _draw_maps(rows.iloc[::step]))
+
+
+def _joining(cohort: Cohort) -> str:
+    """Which embedders make one map of all screens; '' if none is installed."""
+    known = cohort.preferences.embedders
+    names = [name for name in cohort.preferences.ordered_embedders() if issubclass(known[name], ReferenceEmbedder)]
+    return f"the embedder `{names[0]}` makes one map for all screens. " if names else ""
 
 
 def _draw_maps(rows: pd.DataFrame) -> Figure:

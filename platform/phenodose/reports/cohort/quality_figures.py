@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phenodose.plots.cohort_drawing import CohortFigure, absent, label, new_figure
-from phenodose.plots.palette import readout_looks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +38,12 @@ def zprime(cohort: Cohort) -> CohortFigure:
     note += f" {below} plates below {_LOWEST_ZPRIME:g} are drawn there." if below else ""
     if (rows["readout"].value_counts() > _MOST_POINTS_A_READOUT).any():
         note += f" Of more than {_MOST_POINTS_A_READOUT} plates evenly chosen ones are points; the violin is of all."
-    return CohortFigure(name, title, "", note, rows, lambda: _draw_zprime(rows))
+    return CohortFigure(name, title, "", note, rows, lambda: _draw_zprime(cohort, rows))
 
 
-def _draw_zprime(rows: pd.DataFrame) -> Figure:
+def _draw_zprime(cohort: Cohort, rows: pd.DataFrame) -> Figure:
     readouts = sorted(set(rows["readout"]))
-    looks = readout_looks(readouts)
+    looks = cohort.looks(readouts)
     figure = new_figure(max(420, 190 * len(readouts) + 90), 380)
     axes: Any = figure.subplots()
     for place, readout in enumerate(readouts):
@@ -91,13 +90,13 @@ def over_time(cohort: Cohort) -> CohortFigure:
         "The date is the start of the first step that the store keeps of a screen. From above: median robust Z' of the "
         "plates, number of hits, Pearson's R of the viability of replicates."
     )
-    return CohortFigure(name, title, "", note, rows, lambda: _draw_over_time(rows))
+    return CohortFigure(name, title, "", note, rows, lambda: _draw_over_time(cohort, rows))
 
 
-def _draw_over_time(rows: pd.DataFrame) -> Figure:
+def _draw_over_time(cohort: Cohort, rows: pd.DataFrame) -> Figure:
     panels = {"median_zprime_robust": "robust Z'", "hits": "hits", "replicate_pearson": "R of replicates"}
     readouts = sorted(set(rows["readout"]))
-    looks = readout_looks(readouts)
+    looks = cohort.looks(readouts)
     figure = new_figure(1000, 560)
     grid: Any = figure.subplots(3, 1, sharex=True)
     few = rows["screen"].nunique() <= _MOST_SCREENS_WITH_LINES

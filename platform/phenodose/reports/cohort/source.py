@@ -6,11 +6,13 @@ Does not belong here: what the report makes of the rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from phenodose.reports.data import PREFERRED_READOUTS, PREFERRED_SCORER
+from phenodose.plots.palette import Look, readout_looks
+from phenodose.plugins import Preferences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,17 +27,18 @@ _SCREENS = """
     FROM screens s LEFT JOIN (SELECT screen, min(started_at) AS made_at FROM runs GROUP BY screen) r USING (screen)
     ORDER BY s.screen
 """
+_SCORERS = "SELECT DISTINCT scorer FROM scores WHERE hit IS NOT NULL"
 #: A score that is no number is no score: one of them must not take the report from all screens.
-_SCORES = f"""
+_SCORES = """
     SELECT screen, sample, readout, drug, if(isfinite(score), score, NULL) AS score, hit FROM scores
-    WHERE scorer = '{PREFERRED_SCORER}' AND replicate = 'pooled'
+    WHERE scorer = {scorer} AND replicate = 'pooled'
     ORDER BY screen, readout, drug, sample
 """
-_REPLICATE_SCORES = f"""
+_REPLICATE_SCORES = """
     SELECT a.screen, a.readout, a.drug, a.replicate AS first_replicate, b.replicate AS second_replicate,
            a.score AS first, b.score AS second
     FROM scores a JOIN scores b USING (screen, sample, readout, drug, scorer)
-    WHERE a.scorer = '{PREFERRED_SCORER}' AND a.replicate <> 'pooled' AND b.replicate <> 'pooled'
+    WHERE a.scorer = {scorer} AND a.replicate <> 'pooled' AND b.replicate <> 'pooled'
         AND a.replicate < b.replicate AND isfinite(a.score) AND isfinite(b.score)
     ORDER BY ALL
 """
@@ -104,6 +107,8 @@ class Cohort:
         checkpoints: trained phases of every screen.
         metabolic: readouts that come from a plate reader.
         faults: files that the database had to leave out.
+        preferences: order and colours of plugins at the store's site.
+        scorer: the scorer that ranks: the first of those that name hits; None without any.
     """
 
     screens: pd.DataFrame
@@ -119,13 +124,24 @@ class Cohort:
     checkpoints: pd.DataFrame
     metabolic: frozenset[str]
     faults: tuple[str, ...]
+    preferences: Preferences
+    scorer: str | None
 
     @cached_property
     def readouts(self) -> list[str]:
         """Readouts with scores, those that rank screens first."""
         found = set(self.scores.loc[self.scores["score"].notna(), "readout"])
-        order = {name: place for place, name in enumerate(PREFERRED_READOUTS)}
-        return sorted(found, key=lambda name: (order.get(name, len(order)), name))
+        return self.preferences.ordered_readouts(found)
+
+    def looks(self, readouts: Iterable[str]) -> dict[str, Look]:
+        """How each of these readouts is drawn."""
+        return readout_looks(readouts, self.preferences.colours())
+
+    @cached_property
+    def hit_threshold(self) -> float | None:
+        """Score from which the ranking scorer calls a hit; None if it names none or is not installed."""
+        found = self.preferences.scorers.get(self.scorer or "")
+        return None if found is None else found.hit_threshold
 
     @cached_property
     def ranked_by(self) -> dict[str, str]:
@@ -137,9 +153,9 @@ class Cohort:
 
 def read_cohort(store: Store) -> Cohort:
     """Bring the cohort database up to date and read what the report shows."""
-    from phenodose.cohort.build import metabolic_readouts, rebuild_cohort
+    from phenodose.cohort.build import rebuild_cohort
     from phenodose.cohort.query import query
-    from phenodose.plugins import plugins_of
+    from phenodose.cohort.views import literal
 
     faults = rebuild_cohort(store).faults
 
@@ -148,11 +164,14 @@ def read_cohort(store: Store) -> Cohort:
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
+    preferences = Preferences.of_store(store)
+    scorer = next(iter(preferences.ordered_scorers(ask(_SCORERS)["scorer"])), preferences.default_scorer())
+    named = literal(scorer or "")
     return Cohort(
         screens=ask(_SCREENS),
-        scores=ask(_SCORES),
-        replicate_scores=ask(_REPLICATE_SCORES),
-        replicate_agreement=ask(_REPLICATE_AGREEMENT),
+        scores=ask(_SCORES.format(scorer=named)),
+        replicate_scores=ask(_REPLICATE_SCORES.format(scorer=named)),
+        replicate_agreement=ask(_REPLICATE_AGREEMENT.format(scorer=named)),
         zprime=ask(_ZPRIME),
         raw=ask(_RAW),
         maps=ask(_MAP),
@@ -160,6 +179,8 @@ def read_cohort(store: Store) -> Cohort:
         treatments=ask(_TREATMENTS),
         drift=ask(_DRIFT),
         checkpoints=ask(_CHECKPOINTS),
-        metabolic=frozenset(metabolic_readouts(plugins_of(store))),
+        metabolic=frozenset(preferences.metabolic_readouts()),
         faults=tuple(faults),
+        preferences=preferences,
+        scorer=scorer,
     )
