@@ -94,7 +94,7 @@ def read_readouts(path: str | Path) -> pd.DataFrame:
 def score_layout(
     layout: Layout | str | Path,
     readouts: pd.DataFrame | str | Path | Mapping[str, pd.DataFrame | str | Path] | None = None,
-    scorers: Sequence[str] = ("dss_asym",),
+    scorers: Sequence[str] = (),
     *,
     parameters: Mapping[str, Mapping[str, Any]] | None = None,
     store: Store | str | Path | None = None,
@@ -106,7 +106,7 @@ def score_layout(
         layout: a layout or its file.
         readouts: plate-reader files (or frames of `read_readouts`), or several by name of the readout; None takes the
             layout's own column Readout.
-        scorers: names of scorer plugins.
+        scorers: names of scorer plugins; none takes the first by precedence.
         parameters: parameters of scorers, by name of the scorer.
         store: whose site.toml says which plugins are used; as for `installed_plugins`.
         **options: fit, by, negative, positive, rises_with, mask_uncontrolled, per_replicate, bootstrap, intervals,
@@ -121,11 +121,14 @@ def score_layout(
         NotMade: a scorer lacks what it needs.
     """
     from phenodose.pipeline.score_layout import score_layout as score
+    from phenodose.plugins.preferences import default_scorers
     from phenodose.sandbox.plugin_process import shared_sandbox
+    from phenodose.settings.site import read_site
 
-    known = installed_plugins(store)
-    given = parameters or {}
-    classes: list[Any] = [known.get("scorer", name) for name in dict.fromkeys(scorers)]
+    opened = _store(store)
+    known, given = installed_plugins(opened), parameters or {}
+    names = scorers or default_scorers(known, read_site(opened.root).preferences)
+    classes: list[Any] = [known.get("scorer", name) for name in dict.fromkeys(names)]
     chosen = [shared_sandbox(one, dict(given.get(one.name, {})), known) for one in classes]
     read = read_layout(layout) if isinstance(layout, str | Path) else layout
     values: Any = readouts

@@ -160,18 +160,15 @@ def command(
     """
     from phenodose.errors import PluginError
     from phenodose.pipeline.score_layout import score_layout
+    from phenodose.plugins.preferences import default_scorers
     from phenodose.screens.layout import read_layout
+    from phenodose.settings.environment import read_environment
 
     places = _places(out, curves_out, qc_out)
     place = None if reference is None else str(reference)
     plugins = plugins_at()
-    names = scorer_names or _default_scorer(plugins)
-    scorers, selective = _scorers(
-        plugins,
-        scorer_names or _default_scorer(plugins),
-        {"amin": amin, "reference": place, "doublings": doublings},
-        given,
-    )
+    names = scorer_names or default_scorers(plugins, read_environment().site().preferences)
+    scorers, selective = _scorers(plugins, names, {"amin": amin, "reference": place, "doublings": doublings}, given)
     with progress_display("samples scored") as listener:
         scored = score_layout(
             read_layout(layout),
@@ -232,13 +229,6 @@ def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")
     return places
-
-
-def _default_scorer(plugins: Registry) -> tuple[str, ...]:
-    from phenodose.plugins import Preferences
-    from phenodose.settings.environment import read_environment
-
-    return tuple(Preferences.of(plugins, read_environment().site().preferences).ordered_scorers()[:1])
 
 
 def _scorers(

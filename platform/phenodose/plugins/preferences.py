@@ -137,6 +137,11 @@ class Preferences:
         return {**self.site.colours, **{n: colour for n, colour in declared.items() if n not in self.site.colours}}
 
 
+def default_scorers(plugins: Registry, site: PluginPreferences) -> tuple[str, ...]:
+    """What is scored with where no scorer is named: the first; nothing if none is installed."""
+    return tuple(Preferences(scorers=plugins.usable("scorer"), site=site).ordered_scorers()[:1])
+
+
 def declared_readouts(classes: Mapping[str, type[Readout]]) -> dict[str, DeclaredReadout]:
     """What readout plugins declare, by the readout as it stands in the tables."""
     found: dict[str, DeclaredReadout] = {}

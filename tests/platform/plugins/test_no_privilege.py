@@ -50,8 +50,8 @@ ALLOWED = {
         "kinds of the formula",
     ),
     ("plugins/reference_page.py", "dss_asym"): "the page of the built-in plugins, which shows how a parameter is set",
-    ("models.py", "shared"): "the folder of what screens share",
-    ("outside.py", "shared"): "the group of what screens share",
+    ("assets/checkpoints.py", "shared"): "the folder of what screens share",
+    ("external.py", "shared"): "the group of what screens share",
 }
 
 
