@@ -29,7 +29,7 @@ from phenodose_assets.assets import (
 )
 from phenodose_assets.assets.broken_plugins import broken_plugin_assets
 from phenodose_assets.assets.curves import curve_assets
-from phenodose_assets.external import ExternalInput
+from phenodose_assets.external import ExternalAsset
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
@@ -104,7 +104,7 @@ def build_definitions(
         selection=dg.AssetSelection.assets(*(asset.asset_key for asset in assets)),
         description="Everything that can be made for one screen",
     )
-    external = external_inputs_of(assets)
+    external = external_of(assets)
     return dg.Definitions(
         assets=[
             *(thing.spec(OWNER) for thing in external),
@@ -128,7 +128,7 @@ def build_definitions(
     )
 
 
-def external_inputs_of(assets: Sequence[ScreenAsset]) -> list[ExternalInput]:
+def external_of(assets: Sequence[ScreenAsset]) -> list[ExternalAsset]:
     """Everything that no asset makes and some asset is made from."""
     return list({thing.key: thing for asset in assets for thing in asset.external}.values())
 

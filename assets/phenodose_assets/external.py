@@ -3,7 +3,7 @@
 Each is an external asset with one partition a screen. What it holds now is told to Dagster as an observation with a
 data version; an asset that was made from another version is stale.
 
-Belongs here: `ExternalInput`, and comparing what there is now with what Dagster was last told. Does not belong here:
+Belongs here: `ExternalAsset`, and comparing what there is now with what Dagster was last told. Does not belong here:
 when that is done (`new_screens`, `run`), and which asset reads what (the module of the asset).
 """
 
@@ -40,7 +40,7 @@ log = logging.getLogger("phenodose_assets")
 
 
 @dataclass(frozen=True)
-class ExternalInput:
+class ExternalAsset:
     """One thing outside the graph that assets are made from.
 
     Attributes:
@@ -76,7 +76,7 @@ def new_observations(
     instance: dg.DagsterInstance,
     store: Store,
     folder: Path,
-    external: Sequence[ExternalInput],
+    external: Sequence[ExternalAsset],
     told: KnownVersions | None = None,
 ) -> list[dg.AssetObservation]:
     """What a raw screen folder holds now and Dagster was not told yet.
@@ -122,7 +122,7 @@ def new_observations(
 
 
 def known_versions(
-    instance: dg.DagsterInstance, external: Iterable[ExternalInput], screen: str | None = None
+    instance: dg.DagsterInstance, external: Iterable[ExternalAsset], screen: str | None = None
 ) -> KnownVersions:
     """The versions that Dagster was last told of: one query a thing, however many screens there are.
 
@@ -150,7 +150,7 @@ def _shown(found: Any) -> dict[str, Any]:
 # --- raw files ------------------------------------------------------------------------------------
 
 
-def readings(readout: str) -> ExternalInput:
+def readings(readout: str) -> ExternalAsset:
     """The plate-reader files of a readout."""
 
     def look(screen: Screen, store: Store) -> Any:
@@ -159,7 +159,7 @@ def readings(readout: str) -> ExternalInput:
             return None
         return {path.name: _hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
 
-    return ExternalInput(f"raw/readings/{readout}", f"Plate-reader files of {readout}, each byte hashed.", look)
+    return ExternalAsset(f"raw/readings/{readout}", f"Plate-reader files of {readout}, each byte hashed.", look)
 
 
 def _layout(screen: Screen, store: Store) -> Any:
@@ -196,21 +196,21 @@ def _files(folder: Path) -> Iterable[tuple[str, int, int]]:
             yield path.relative_to(folder).as_posix(), about.st_size, about.st_mtime_ns
 
 
-LAYOUT_FILE = ExternalInput("raw/layout", "The layout file of the raw folder, each byte hashed.", _layout)
-IMAGE_FILES = ExternalInput("raw/images", "The raw images: name, size and time of every file of every plate.", _images)
+LAYOUT_FILE = ExternalAsset("raw/layout", "The layout file of the raw folder, each byte hashed.", _layout)
+IMAGE_FILES = ExternalAsset("raw/images", "The raw images: name, size and time of every file of every plate.", _images)
 
 
 # --- settings -------------------------------------------------------------------------------------
 
 
-def settings_of(table: str, fields: Sequence[str]) -> ExternalInput:
+def settings_of(table: str, fields: Sequence[str]) -> ExternalAsset:
     """What screen.toml says of the parameters of a plugin or step.
 
     Args:
         table: name of the table, such as 'cnn'.
         fields: its parameters.
     """
-    return ExternalInput(
+    return ExternalAsset(
         f"settings/{table}",
         f"[parameters.{table}] of screen.toml: {', '.join(fields)}.",
         partial(_parameters, table, REFERENCE in fields),
@@ -261,12 +261,12 @@ def _quality(screen: Screen, store: Store) -> Any:
     }
 
 
-SAMPLE = ExternalInput("settings/sample", "sample, kind, entity and [drugs] of screen.toml.", _sample)
-READER = ExternalInput(
+SAMPLE = ExternalAsset("settings/sample", "sample, kind, entity and [drugs] of screen.toml.", _sample)
+READER = ExternalAsset(
     "settings/reader", "reader of screen.toml, its parameters and the version of the plugin.", _reader
 )
-TENSOR_SETTINGS = ExternalInput("settings/tensor_size", "[tensors] and [channels] of screen.toml.", _tensors)
-CONTROLS = ExternalInput("settings/controls", "[controls] of screen.toml.", _controls)
-QUALITY = ExternalInput(
+TENSOR_SETTINGS = ExternalAsset("settings/tensor_size", "[tensors] and [channels] of screen.toml.", _tensors)
+CONTROLS = ExternalAsset("settings/controls", "[controls] of screen.toml.", _controls)
+QUALITY = ExternalAsset(
     "settings/quality", "[quality] and [wells] of screen.toml and of the store's site.toml.", _quality
 )

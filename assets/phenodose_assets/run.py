@@ -21,7 +21,7 @@ from phenodose.errors import InputError, PhenodoseError, PluginError, StoreError
 from phenodose.plugins import plugins_of
 from phenodose.store.store import Store
 from phenodose_assets.assets.cohort import COHORT_DB, COHORT_REPORT
-from phenodose_assets.build import SCREEN_JOB, build_definitions, external_inputs_of, screen_assets
+from phenodose_assets.build import SCREEN_JOB, build_definitions, external_of, screen_assets
 from phenodose_assets.external import new_observations
 from phenodose_assets.graph.screen_asset import ScreenAsset
 from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
@@ -135,7 +135,7 @@ def materialize_screen(
     ops = _op_config([asset for asset in assets if asset.key in selected], assets, parameters or {})
     with _running_instance(store, instance) as running:
         running.add_dynamic_partitions(SCREEN_PARTITIONS_NAME, [screen_id])
-        for observation in new_observations(running, store, store.source_of(screen_id), external_inputs_of(assets)):
+        for observation in new_observations(running, store, store.source_of(screen_id), external_of(assets)):
             running.report_runless_asset_event(observation)
         job = definitions.resolve_job_def(SCREEN_JOB)
         return _execute(running, job, tracker, ops, [asset for asset in assets if asset.key in selected], screen_id)

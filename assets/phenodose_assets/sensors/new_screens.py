@@ -13,7 +13,7 @@ import dagster as dg
 from phenodose.errors import PhenodoseError
 from phenodose.screens.registration import register_screen
 from phenodose.screens.screen import DONE_MARK
-from phenodose_assets.external import ExternalInput, known_versions, new_observations
+from phenodose_assets.external import ExternalAsset, known_versions, new_observations
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.resources import StoreResource
 from phenodose_assets.sensors.stale_screens import in_time
@@ -21,7 +21,7 @@ from phenodose_assets.sensors.stale_screens import in_time
 _INTERVAL_SECONDS = 15
 
 
-def new_screens_sensor(job_name: str, external: Sequence[ExternalInput] = ()) -> dg.SensorDefinition:
+def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) -> dg.SensorDefinition:
     """Watches the inbox for folders with a done-mark and asks for a run of each.
 
     A folder is asked for once for each time its done-mark was written: touching the mark again asks for

@@ -22,7 +22,7 @@ import dagster as dg
 from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_json
 from phenodose.store.checkpoints import checkpoints_read_once
-from phenodose_assets.external import ExternalInput, known_versions, new_observations
+from phenodose_assets.external import ExternalAsset, known_versions, new_observations
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import StoreResource
 
@@ -45,7 +45,7 @@ _UNFINISHED = [
 ]
 
 
-def changed_inputs_sensor(external: Sequence[ExternalInput]) -> dg.SensorDefinition:
+def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinition:
     """Tells Dagster of every raw file and setting of every screen that has changed."""
 
     @dg.sensor(
