@@ -141,6 +141,11 @@ def dose_response(
     canvas.line(left, top + height, left + width, top + height)
     canvas.text(left + width / 2, top + height + 28, "concentration (nM)")
     canvas.text(10, top + height / 2, "inhibition (%)", rotate=-90)
+    marks: dict[tuple[str, bool], list[tuple[float, float, str]]] = {}
+    for row in rows_of(points[["readout", "replicate", "concentration_nM", "viability_fraction"]]):
+        hollow = _known(row.replicate) and row.replicate != 1
+        place = x(math.log10(row.concentration_nM)), y(100 * (1 - row.viability_fraction)), ""
+        marks.setdefault((row.readout, hollow), []).append(place)
     for readout, look in looks.items():
         if readout in (bands or {}):
             log10_doses, lower, upper = (bands or {})[readout]
@@ -156,15 +161,9 @@ def dose_response(
             low, high = (min(max(v, first), last) for v in (intervals or {})[readout])
             level = top + height - 4 - 4 * list(looks).index(readout)
             canvas.polyline([(x(low), level), (x(high), level)], look.colour, (), 2.5)
-        own = points[points["readout"] == readout]
-        first_replicate = own["replicate"].fillna(1) == 1
-        for rows, hollow in ((own[first_replicate], False), (own[~first_replicate], True)):
-            marks = [
-                (x(math.log10(row.concentration_nM)), y(100 * (1 - row.viability_fraction)), "")
-                for row in rows_of(rows)
-            ]
-            if marks:
-                canvas.markers(marks, look.colour, look.marker, hollow)
+        for hollow in (False, True):
+            if (readout, hollow) in marks:
+                canvas.markers(marks[readout, hollow], look.colour, look.marker, hollow)
     return canvas.markup()
 
 

@@ -5,9 +5,10 @@ Does not belong here: words and figures of the report.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
@@ -152,8 +153,14 @@ def therapy_wells(wells: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows of a frame as named tuples."""
-    return iter(frame.itertuples())
+    """The rows of a frame as named tuples, as `itertuples` gives them, column by column and so many times faster."""
+    row = _row(tuple(map(str, frame.columns)))
+    return map(row._make, zip(frame.index.tolist(), *(column.tolist() for _, column in frame.items()), strict=True))
+
+
+@cache
+def _row(columns: tuple[str, ...]) -> Any:
+    return namedtuple("Row", ("Index", *columns), rename=True)
 
 
 def is_true(cells: pd.Series[Any]) -> pd.Series[bool]:

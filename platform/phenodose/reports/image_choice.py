@@ -136,6 +136,8 @@ def wanted_wells(data: ScreenData, plates: dict[str, Plate], rows: list[tuple[st
 
 def series_rows(data: ScreenData, pictures: WellImages) -> dict[str, list[dict[str, Any]]]:
     """The dilution series of every drug, a row a replicate, lowest concentration first; only wells with a picture."""
+    if not pictures.uris:
+        return {}
     wells = therapy_wells(data["wells"]).sort_values(["replicate", "concentration_nM", "plate"], kind="stable")
     found: dict[str, list[dict[str, Any]]] = {}
     for (drug, replicate), rows in wells.groupby(["drug", "replicate"], dropna=False, sort=True):
