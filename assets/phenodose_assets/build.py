@@ -33,6 +33,7 @@ from phenodose_assets.external import ExternalAsset
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
+from phenodose_assets.screen_steps import screen_definitions
 from phenodose_assets.sensors import new_screens, stale_screens
 
 log = logging.getLogger("phenodose_assets")
@@ -108,7 +109,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[
             *(thing.spec(OWNER) for thing in external),
-            *(asset.definition(_drops(asset, assets)) for asset in assets),
+            *screen_definitions(assets, lambda asset: _drops(asset, assets)),
             *cohort.cohort_assets(assets),
         ],
         jobs=[screen_job],

@@ -99,6 +99,21 @@ class RunOutcome:
         raise AssetBug(f"{message}\n\n{details}".rstrip())
 
 
+class Graph:
+    """The graph of a store, built once for several runs of one command.
+
+    Attributes:
+        definitions: what Dagster runs.
+        listener: is told of every step of a run.
+    """
+
+    def __init__(self, store: Store, training: str | None = None) -> None:
+        self.listener: Listener = no_listener
+        self.definitions = build_definitions(
+            store=store, listener=lambda event: self.listener(event), training=training
+        )
+
+
 def materialize_screen(
     store: Store,
     screen_id: str,
@@ -108,6 +123,7 @@ def materialize_screen(
     instance: dg.DagsterInstance | None = None,
     progress: Listener | None = None,
     training: str | None = None,
+    graph: Graph | None = None,
 ) -> RunOutcome:
     """Make the assets of one registered screen, in this process.
 
@@ -120,6 +136,7 @@ def materialize_screen(
         instance: Dagster instance; default the one that the UI of this folder or store shows.
         progress: told of every step.
         training: where networks are trained, 'process' or 'inline'; default a process.
+        graph: the store's graph, if it is built already; it knows where networks are trained.
 
     Raises:
         InputError: the selection names no asset.
@@ -130,25 +147,31 @@ def materialize_screen(
     store.source_of(screen_id)
     assets = screen_assets(plugins_of(store))
     tracker = _Tracker(progress or no_listener)
-    definitions = build_definitions(store=store, listener=tracker, training=training)
-    selected = _select(assets, definitions, select)
+    graph = graph or Graph(store, training)
+    graph.listener = tracker
+    selected = _select(assets, graph, select)
     ops = _op_config([asset for asset in assets if asset.key in selected], assets, parameters or {})
     with _running_instance(store, instance) as running:
         running.add_dynamic_partitions(SCREEN_PARTITIONS_NAME, [screen_id])
         for observation in new_observations(running, store, store.source_of(screen_id), external_of(assets)):
             running.report_runless_asset_event(observation)
-        job = definitions.resolve_job_def(SCREEN_JOB)
+        job = graph.definitions.resolve_job_def(SCREEN_JOB)
         return _execute(running, job, tracker, ops, [asset for asset in assets if asset.key in selected], screen_id)
 
 
 def materialize_cohort(
-    store: Store, *, instance: dg.DagsterInstance | None = None, progress: Listener | None = None
+    store: Store,
+    *,
+    instance: dg.DagsterInstance | None = None,
+    progress: Listener | None = None,
+    graph: Graph | None = None,
 ) -> RunOutcome:
     """Rebuild the cohort database and report of a store, in this process."""
     clock = time.monotonic()
-    definitions = build_definitions(store=store, listener=progress or no_listener)
+    graph = graph or Graph(store)
+    graph.listener = progress or no_listener
     with _running_instance(store, instance) as running:
-        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        result = graph.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config={"loggers": _QUIET},
             instance=running,
             raise_on_error=False,
@@ -165,26 +188,29 @@ def materialize_cohort(
     )
 
 
-def selected_keys(store: Store, select: str | None) -> set[str]:
+def selected_keys(store: Store, select: str | None, graph: Graph | None = None) -> set[str]:
     """Keys of the assets of a screen of a store that a selection names; all if it is None.
 
     Raises:
         InputError: an item of the selection names no asset of a screen.
     """
-    return _select(screen_assets(plugins_of(store)), build_definitions(store=store), select)
+    assets = screen_assets(plugins_of(store))
+    if select is None:
+        return {asset.key for asset in assets}
+    return _select(assets, graph or Graph(store), select)
 
 
-def _select(assets: Sequence[ScreenAsset], definitions: dg.Definitions, select: str | None) -> set[str]:
+def _select(assets: Sequence[ScreenAsset], graph: Graph, select: str | None) -> set[str]:
     keys = {asset.key for asset in assets}
     if select is None:
         return keys
-    graph = definitions.resolve_asset_graph()
     groups = {asset.group for asset in assets}
     chosen: set[str] = set()
+    resolved = graph.definitions.resolve_asset_graph()
     for item in (part.strip() for part in select.split(",")):
         try:
             selection = dg.AssetSelection.groups(item) if item in groups else dg.AssetSelection.from_string(item)
-            found = {key.to_user_string() for key in selection.resolve(graph)} & keys
+            found = {key.to_user_string() for key in selection.resolve(resolved)} & keys
         except dg.DagsterError:
             found = set()
         if not found:
@@ -216,11 +242,14 @@ def _op_config(
                 names = ", ".join(model.model_fields) or "none"
                 raise PluginError(f"{name}.{key}: {name} has no such parameter; its parameters are: {names}.")
             _check_value(f"{name}.{key}", model.model_fields[key], value)
-    ops = {}
+    ops: dict[str, Any] = {}
     for asset in selected:
         config = {key: value for name, _ in asset.settings for key, value in parameters.get(name, {}).items()}
         if config:
-            ops[asset.node_name] = {"config": config}
+            if asset.batch:
+                ops.setdefault(asset.batch, {"config": {}})["config"][asset.node_name] = config
+            else:
+                ops[asset.node_name] = {"config": config}
     return ops
 
 
@@ -276,11 +305,11 @@ def _execute(
         event = tracker.ended.get(asset.key)
         if event is not None and event.state == "failed":
             outcome.failed[asset.key] = StepFault(event.message, event.mendable, event.details)
-        elif asset.node_name in broken:
-            outcome.failed[asset.key] = broken[asset.node_name]
         elif event is not None and event.state == "made":
             outcome.made.append(asset.key)
             outcome.notes.extend(note for note in event.notes if note not in outcome.notes)
+        elif event is None and (asset.batch or asset.node_name) in broken:
+            outcome.failed[asset.key] = broken[asset.batch or asset.node_name]
         else:
             outcome.skipped[asset.key] = event.message if event is not None else _missing_upstream(asset, outcome)
     return outcome

@@ -41,6 +41,7 @@ def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAss
             kinds=frozenset({"parquet"}),
             tables=((_GROUP, scores_key(name)),),
             code_version=scorer.version,
+            batch=_GROUP,
         )
         for name, scorer in scorers.items()
     ]

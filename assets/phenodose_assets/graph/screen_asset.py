@@ -1,30 +1,26 @@
-"""One asset of a screen: how a make-function becomes a Dagster asset.
+"""One asset of a screen: what is declared of it, and what happens when it is made.
 
-Belongs here: `ScreenAsset` (an asset declared as data) and its Dagster form. Every asset follows the same
+Belongs here: `ScreenAsset` (an asset declared as data) and the run of its make-function. Every asset follows the same
 rules:
 
 - A make-function that raises `NotMade` is skipped with its reason (warning, asset observation).
   Whatever needs the product is skipped with it; whatever takes any of several products goes on.
-- A make-function that fails turns the run red, but stops only what needs its product. Dagster abandons
-  everything below a failed step, so the step `make` itself succeeds without an output and a second
-  step, `failed`, raises the error. It runs in no other case.
+- A make-function that fails turns the run red, but stops only what needs its product (`screen_steps` says how).
 - A product whose quality blocks (`Result.blocked`) is such a failure too: its own files stay to be looked at,
   those of what needs it are removed.
 - A written file that does not fit its table's declaration is such a failure: the check `schema` blocks.
   (Dagster's own `blocking` cannot be combined with a fan-in.)
-- Dagster skips a step if one upstream product is missing, save where an input is a list (a fan-in): then
-  only if all are missing. `any_of` is such an input.
 
-Does not belong here: any product's own work (the modules named after the asset groups).
+Does not belong here: Dagster's steps (`screen_steps`), and any product's own work (the modules named after the asset
+groups).
 """
 
-import inspect
 import re
 import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,15 +34,11 @@ from phenodose_assets.external import ExternalAsset, settings_of
 from phenodose_assets.graph.checks import MADE, SCHEMA, schema_verdict
 from phenodose_assets.graph.config import Settings, config_class, said
 from phenodose_assets.graph.metadata import markdown, numbers
-from phenodose_assets.graph.sub_steps import PARTS, sub_step_ops
 from phenodose_assets.networks import StepNetworks
 from phenodose_assets.partitions import screens
 from phenodose_assets.resources import StepEvent
 
 OWNER = "team:phenodose"
-_ANY_OF = "any_of"
-#: A step tells its own errors without failing; what is tried again is a process that was killed or ran out of memory.
-AFTER_A_CRASH = dg.RetryPolicy(max_retries=1, delay=5)
 
 
 @dataclass(frozen=True)
@@ -68,6 +60,7 @@ class ScreenAsset:
         pool: pool of which a run takes one slot; None for unlimited.
         parts: how it is made in parts, each a step; None for one step.
         reads: what it is made from that no asset makes, beside its parameters.
+        batch: cheap assets of one batch are made one after the other in one step; '' for a step of its own.
     """
 
     key: str
@@ -84,6 +77,7 @@ class ScreenAsset:
     pool: str | None = None
     parts: SubSteps | None = None
     reads: tuple[ExternalAsset, ...] = ()
+    batch: str = ""
 
     @property
     def external(self) -> tuple[ExternalAsset, ...]:
@@ -92,18 +86,13 @@ class ScreenAsset:
         return (*self.reads, *(settings_of(name, fields) for name, fields in tables if fields))
 
     @property
-    def _inputs(self) -> tuple[str, ...]:
-        """Keys of everything without which the step does not start."""
-        return (*self.needs, *(thing.key for thing in self.external))
-
-    @property
     def asset_key(self) -> dg.AssetKey:
         """The Dagster asset key."""
         return dg.AssetKey(self.key.split("/"))
 
     @property
     def node_name(self) -> str:
-        """Name of the asset in a run's configuration: `ops.<node_name>.config`."""
+        """Its name in a run's configuration: `ops.<node_name>.config`, in a batch `ops.<batch>.config.<node_name>`."""
         return re.sub(r"\W", "_", self.key.replace("/", "__"), flags=re.ASCII)
 
     def check_specs(self) -> list[dg.AssetCheckSpec]:
@@ -120,57 +109,7 @@ class ScreenAsset:
                 for name, text in {**checks, **self.checks}.items()
             ]
 
-    def definition(self, drops: tuple[tuple[str, str], ...] = ()) -> dg.AssetsDefinition:
-        """The Dagster asset.
-
-        Args:
-            drops: (table, part) of the files that hold rows derived from this asset; they are removed when
-                it cannot be made, so that no table tells what the screen no longer shows.
-        """
-        specs = self.check_specs()
-        inputs = {f"need_{i}": key for i, key in enumerate(self._inputs)}
-        inputs |= {f"{_ANY_OF}_{i}": key for i, key in enumerate(self.any_of)}
-        make, failed = self._make_op(specs, drops), self._failed_op()
-        steps = ["make"] if self.parts is None else ["make", "parts", "part"]
-        check_outputs = {spec.name: spec.get_python_identifier() for spec in specs}
-
-        def compose(**upstream: Any) -> dict[str, Any]:
-            arguments: dict[str, Any] = {name: value for name, value in upstream.items() if name.startswith("need_")}
-            if self.any_of:
-                arguments[_ANY_OF] = [value for name, value in upstream.items() if name.startswith(_ANY_OF)]
-            if self.parts is not None:
-                names, part = sub_step_ops(self.node_name, self.parts, list(arguments), self._config(), self._step)
-                arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
-            made = make.alias("make")(**arguments)
-            outputs = {name: getattr(made, name) for name in ("result", *check_outputs.values()) if hasattr(made, name)}
-            return {**outputs, check_outputs[MADE]: failed.alias("failed")(made.failure)}
-
-        compose.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in inputs]
-        )
-        graph = dg.graph(
-            name=self.node_name,
-            ins={name: dg.GraphIn() for name in inputs},
-            out={name: dg.GraphOut() for name in ("result", *check_outputs.values())},
-            config=dg.ConfigMapping(
-                config_fn=lambda config: {step: {"config": dict(config)} for step in steps},
-                config_schema=self._config().to_config_schema(),
-            ),
-        )(compose)
-        return dg.AssetsDefinition.from_graph(
-            graph,
-            keys_by_input_name={name: dg.AssetKey(key.split("/")) for name, key in inputs.items()},
-            keys_by_output_name={"result": self.asset_key},
-            partitions_def=screens,
-            group_name=self.group,
-            descriptions_by_output_name={"result": self.description},
-            tags_by_output_name={"result": self._tags()},
-            owners_by_output_name={"result": [OWNER]},
-            code_versions_by_output_name={"result": self.code_version},
-            check_specs=specs,
-        )
-
-    def _tags(self) -> dict[str, str]:
+    def tags(self) -> dict[str, str]:
         """Tags of the asset: its kinds, and by what the UI can search: `tag:"phenodose/plugin"="cnn"`."""
         tags = {f"dagster/kind/{kind}": "" for kind in sorted(self.kinds)}
         if self.code_version is not None:
@@ -179,59 +118,25 @@ class ScreenAsset:
             tags["phenodose/pool"] = self.pool
         return tags
 
-    def _config(self) -> type[dg.Config]:
+    @property
+    def config(self) -> type[dg.Config]:
+        """The launchpad form of its parameters."""
         return config_class(self.settings)
 
-    def _make_op(self, specs: list[dg.AssetCheckSpec], drops: tuple[tuple[str, str], ...]) -> dg.OpDefinition:
-        inputs = {f"need_{i}": dg.In(dg.Nothing) for i in range(len(self._inputs))}
-        if self.any_of:
-            inputs[_ANY_OF] = dg.In(dg.Nothing)
-        outputs = {"result": dg.Out(dg.Nothing, is_required=False), "failure": dg.Out(dict, is_required=False)}
-        for spec in specs:
-            if spec.name != MADE:
-                outputs[spec.get_python_identifier()] = dg.Out(dg.Nothing, is_required=False)
+    @property
+    def failure_output(self) -> str:
+        """Output of the step that tells why the asset failed."""
+        return f"failure_{self.node_name}"
 
-        def alone(context: dg.OpExecutionContext, config: Any) -> Iterator[Any]:
-            yield from self._run(self._step(context, config), context, drops)
+    def run(self, step: Context, context: dg.OpExecutionContext, drops: tuple[tuple[str, str], ...]) -> Iterator[Any]:
+        """Make it and tell Dagster what became of it.
 
-        def of_parts(context: dg.OpExecutionContext, config: Any, parts: list[dict[str, Any]]) -> Iterator[Any]:
-            results = {part["name"]: part["result"] for part in parts if part["result"] is not None}
-            yield from self._run(replace(self._step(context, config), parts=results), context, drops)
-
-        run: Any = alone
-        if self.parts is not None:
-            inputs[PARTS], run = dg.In(list), of_parts
-        # Dagster makes the launchpad form of the annotation.
-        run.__annotations__["config"] = self._config()
-        return dg.op(
-            name=f"make_{self.node_name}",
-            description=self.description,
-            ins=inputs,
-            out=outputs,
-            pool=self.pool,
-            retry_policy=AFTER_A_CRASH,
-            required_resource_keys={"store", "listener", "networks"},
-        )(run)
-
-    def _failed_op(self) -> dg.OpDefinition:
-        @dg.op(
-            name=f"failed_{self.node_name}",
-            description=f"Raises the error that ended {self.key}; runs only if there was one",
-            ins={"failure": dg.In(dict)},
-            out={MADE: dg.Out(dg.Nothing, is_required=False)},
-        )
-        def failed(context: dg.OpExecutionContext, failure: dict[str, Any]) -> Iterator[Any]:
-            yield dg.AssetCheckResult(
-                check_name=MADE,
-                passed=False,
-                description=failure["message"],
-                metadata={"error": failure["error"], "mendable": failure["mendable"]},
-            )
-            raise dg.Failure(description=failure["message"], allow_retries=False)
-
-        return failed
-
-    def _run(self, step: Context, context: dg.OpExecutionContext, drops: tuple[tuple[str, str], ...]) -> Iterator[Any]:
+        Args:
+            step: what the make-function sees.
+            context: of the Dagster step.
+            drops: (table, part) of the files that hold rows derived from this asset; they are removed when
+                it cannot be made, so that no table tells what the screen no longer shows.
+        """
         listener = context.resources.listener
         started_at, clock = datetime.now(UTC), time.monotonic()
         listener(StepEvent(self.key, "started"))
@@ -242,7 +147,7 @@ class ScreenAsset:
                 schema = schema_verdict(step.store, step.screen_id, self.tables)
                 verdicts.append(schema)
                 if not schema.passed:
-                    yield _check_result(schema)
+                    yield self._check_result(schema)
                     raise TableError(schema.description)
             now = datetime.now(UTC)
             record_step(step, started_at, now, product.plugin, product.inputs, product.notes)
@@ -258,7 +163,7 @@ class ScreenAsset:
             message = str(error) if mendable else f"{type(error).__name__}: {error}"
             details = "" if mendable else traceback.format_exc()
             context.log.error(details or message)
-            yield dg.Output({"message": message, "error": type(error).__name__, "mendable": mendable}, "failure")
+            yield self._failure(message, type(error).__name__, mendable)
             seconds = time.monotonic() - clock
             listener(StepEvent(self.key, "failed", 0, 0, message, seconds, mendable, details))
             return
@@ -267,9 +172,9 @@ class ScreenAsset:
             for table, part in set(drops) - set(self.tables):
                 step.store.drop_table_part(table, step.screen_id, part)
             for verdict in verdicts:
-                yield _check_result(verdict)
+                yield self._check_result(verdict)
             context.log.error(product.blocked)
-            yield dg.Output({"message": product.blocked, "error": "QualityBlock", "mendable": True}, "failure")
+            yield self._failure(product.blocked, "QualityBlock", mendable=True)
             listener(StepEvent(self.key, "failed", 0, 0, product.blocked, seconds, True))
             return
         for note in product.notes:
@@ -281,14 +186,15 @@ class ScreenAsset:
         with warnings.catch_warnings():
             # Dagster calls versions of its own outputs a beta.
             warnings.simplefilter("ignore", dg.BetaWarning)
-            output = dg.Output(None, "result", metadata=shown, data_version=dg.DataVersion(version))
+            output = dg.Output(None, self.node_name, metadata=shown, data_version=dg.DataVersion(version))
         yield output
         for verdict in verdicts:
-            yield _check_result(verdict)
+            yield self._check_result(verdict)
         yield self._made_evaluation(step.screen_id, "made")
         listener(StepEvent(self.key, "made", seconds=seconds, notes=tuple(product.notes)))
 
-    def _step(self, context: dg.OpExecutionContext, config: dg.Config) -> Context:
+    def step(self, context: dg.OpExecutionContext, config: dg.Config) -> Context:
+        """What its make-function sees."""
         listener, resource = context.resources.listener, context.resources.store
         store = resource.open()
         screen, told = context.partition_key, -1
@@ -341,12 +247,16 @@ class ScreenAsset:
             partition=screen,
         )
 
+    def _failure(self, message: str, error: str, mendable: bool) -> dg.Output[dict[str, Any]]:
+        told = {"asset": self.key, "message": message, "error": error, "mendable": mendable}
+        return dg.Output(told, self.failure_output)
 
-def _check_result(verdict: Verdict) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=verdict.check,
-        passed=verdict.passed,
-        severity=dg.AssetCheckSeverity.ERROR if verdict.error else dg.AssetCheckSeverity.WARN,
-        description=verdict.description,
-        metadata=dict(verdict.metadata),
-    )
+    def _check_result(self, verdict: Verdict) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(
+            asset_key=self.asset_key,
+            check_name=verdict.check,
+            passed=verdict.passed,
+            severity=dg.AssetCheckSeverity.ERROR if verdict.error else dg.AssetCheckSeverity.WARN,
+            description=verdict.description,
+            metadata=dict(verdict.metadata),
+        )

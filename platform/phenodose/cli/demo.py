@@ -42,18 +42,19 @@ def command(store: str | None, seed: int, as_json: bool) -> None:
     """
     from phenodose.screens.registration import register_screen
     from phenodose.simulation.comparison import compare_with_truth
-    from phenodose_assets.run import materialize_cohort, materialize_screen
+    from phenodose_assets.run import Graph, materialize_cohort, materialize_screen
 
     clock = time.monotonic()
     opened = open_store(store)
     folders = _simulate(opened, seed, plugins_at(store))
+    # A network this small is trained in less time than a process takes to start.
+    graph = Graph(opened, training="inline")
     for folder in folders:
         screen = register_screen(opened, folder)
         with steps_display(screen.id) as progress:
-            # A network this small is trained in less time than a process takes to start.
-            materialize_screen(opened, screen.id, progress=progress, training="inline").raise_if_failed()
+            materialize_screen(opened, screen.id, progress=progress, graph=graph).raise_if_failed()
     with steps_display("cohort") as progress:
-        materialize_cohort(opened, progress=progress).raise_if_failed()
+        materialize_cohort(opened, progress=progress, graph=graph).raise_if_failed()
     comparison = compare_with_truth(opened, SCREEN, folders[-1])
     if as_json:
         print_json(_as_json(opened, comparison, time.monotonic() - clock))

@@ -35,26 +35,29 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
     """
     from phenodose.screens.registration import check_screen, register_screen
     from phenodose.settings.environment import read_environment
-    from phenodose_assets.run import materialize_cohort, materialize_screen, selected_keys
+    from phenodose_assets.instance import open_instance
+    from phenodose_assets.run import Graph, materialize_cohort, materialize_screen, selected_keys
 
     plugins = plugins_at(store)
     plugins.refuse_clashes()
     opened = open_store(store)
     parameters = parse_settings(settings)
     folder = _folder(opened, target)
-    wanted = selected_keys(opened, select)
+    graph = Graph(opened, read_environment().training)
+    wanted = selected_keys(opened, select, graph)
     check_screen(folder, plugins, images="plate_images" in wanted)
     screen = register_screen(opened, folder)
-    with steps_display(screen.id) as progress:
+    with open_instance(opened) as instance, steps_display(screen.id) as progress:
         outcome = materialize_screen(
             opened,
             screen.id,
             select=select,
             parameters=parameters,
+            instance=instance,
             progress=progress,
-            training=read_environment().training,
+            graph=graph,
         )
-        cohort = materialize_cohort(opened, progress=progress)
+        cohort = materialize_cohort(opened, instance=instance, progress=progress, graph=graph)
     if as_json:
         print_json(outcome_json(outcome) | {"products": products(opened, screen.id)})
     else:

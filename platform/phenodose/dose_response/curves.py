@@ -200,6 +200,15 @@ class CurveBatch:
         value: Value = known[name]
         return value
 
+    @property
+    def keeps_draws(self) -> bool:
+        """Whether what is computed of the draws stays in memory for the next scorer."""
+        return "keeps draws" in self.__dict__.get("_once", {})
+
+    def keep_draws(self) -> None:
+        """From now on, keep what is computed of the draws: for scorers that come one after the other."""
+        self.once("keeps draws", lambda: True)
+
     def log10_dose_grid(self, k: int = 200) -> np.ndarray:
         """Equally spaced log10 doses (n, k) from the lowest to the highest tested dose of each curve."""
         low, high = self.log10_dose_range

@@ -140,12 +140,21 @@ def _intervals(
     step = max(1, BLOCK // curves.draws.shape[1])
     for first in range(0, n, step):
         which = np.arange(first, min(first + step, n))
-        drawn = curves.select(which).drawn(0, curves.draws.shape[1])
+        drawn = _drawn(curves, which)
         for scorer, scores, interval in zip(scorers, applied, found, strict=True):
             _read_off(_checked(drawn, scorer), scores, which, interval)
         if listener is not None:
             listener(int(which[-1]) + 1, n)
     return found
+
+
+def _drawn(curves: CurveBatch, which: np.ndarray) -> CurveBatch:
+    """The draws of some curves as curves."""
+
+    def draw() -> CurveBatch:
+        return curves.select(which).drawn(0, 0 if curves.draws is None else curves.draws.shape[1])
+
+    return curves.once(("drawn", int(which[0]), len(which)), draw) if curves.keeps_draws else draw()
 
 
 def _read_off(drawn: _Applied, scores: _Applied, which: np.ndarray, interval: _Interval) -> None:

@@ -8,9 +8,9 @@ the table `runs`) and printing (`phenodose.cli.why`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_file
@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 
     from phenodose.store.store import Store
 
+Value = TypeVar("Value")
 #: What is told of a curve.
 _CURVE = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "n_points", "fit", "status", "reason")
+#: What is told of a well.
+_WELL = (
+    "plate", "well", "concentration_nM", "replicate", "raw", "viability_fraction",
+    "masked", "mask_reason", "flag", "flag_reason",
+)  # fmt: skip
+#: What a row tells of the run that made it.
+_OF_THE_RUN = ("plugin", "plugin_version", "parameters", "run_id")
 #: What is told of a network.
 _NETWORK = (
     "weights_hash", "trained_on", "n_train", "n_validation", "epochs", "train_loss", "validation_loss",
@@ -94,36 +102,42 @@ def why_each(store: Store, screen: str, drugs: Iterable[str], scorer: str, reado
     Raises:
         StoreError: the screen has no scores.
     """
-    tables, chains = _Tables(store, screen), {}
-    for drug in drugs:
-        try:
-            chains[drug] = tables.chains(drug, scorer, readout, "pooled")
-        except InputError:
-            continue
-    return chains
+    return _Tables(store, screen).chains_of_each(drugs, scorer, readout)
 
 
 class _Tables:
-    """The tables of one screen, and the links that they tell of."""
+    """The tables of one screen, and the links that they tell of; what several chains share is made once."""
 
     def __init__(self, store: Store, screen: str) -> None:
         self.store = store
         self.screen = screen
-        self._read: dict[str, pd.DataFrame] = {}
+        self._known: dict[Hashable, Any] = {}
 
     def __getitem__(self, table: str) -> pd.DataFrame:
-        if table not in self._read:
-            self._read[table] = self.store.read_table(table, self.screen)
-        return self._read[table]
+        return self._once(table, lambda: self.store.read_table(table, self.screen))
+
+    def _once(self, key: Hashable, compute: Callable[[], Value]) -> Value:
+        if key not in self._known:
+            self._known[key] = compute()
+        value: Value = self._known[key]
+        return value
+
+    def _by(self, table: str, *columns: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+        """The rows of a table by their values of some columns."""
+        return self._once((table, columns), lambda: _grouped(_records(self[table]), columns))
 
     def chains(self, drug: str, scorer: str, readout: str | None, replicate: str) -> list[Link]:
-        rows = self["scores"]
-        if rows.empty:
-            made = ", ".join(sorted(self.store.read_table("screens")["screen"])) or "none"
-            raise StoreError(
-                f"screen {self.screen!r}: the store {self.store.root} holds no score of it (screens with results: "
-                f"{made}); make some with `phenodose run FOLDER`."
-            )
+        return [self._score(row) for row in self._scores(drug, scorer, readout, replicate)]
+
+    def chains_of_each(self, drugs: Iterable[str], scorer: str, readout: str) -> dict[str, list[Link]]:
+        """The chains of the pooled scores of several drugs, by drug; those without a score are left out."""
+        rows = self._all_scores()
+        chosen = rows[(rows["scorer"] == scorer) & (rows["readout"] == readout) & (rows["replicate"] == "pooled")]
+        by_drug = _grouped(_records(chosen.sort_values("sample", kind="stable")), ("drug",))
+        return {drug: [self._score(row) for row in by_drug[drug,]] for drug in drugs if (drug,) in by_drug}
+
+    def _scores(self, drug: str, scorer: str, readout: str | None, replicate: str) -> list[dict[str, Any]]:
+        rows = self._all_scores()
         names = {str(name).lower(): str(name) for name in rows["drug"].unique()}
         wanted = {"drug": names.get(drug.lower(), drug), "scorer": scorer, "readout": readout, "replicate": replicate}
         for column, value in wanted.items():
@@ -133,7 +147,17 @@ class _Tables:
             rows = rows[rows[column] == value]
             if rows.empty:
                 raise InputError(f"{self.screen} has no score with {column} {value!r}; there are: {', '.join(there)}.")
-        return [self._score(row) for row in _records(rows.sort_values(["sample", "readout"]))]
+        return _records(rows.sort_values(["sample", "readout"]))
+
+    def _all_scores(self) -> pd.DataFrame:
+        rows = self["scores"]
+        if rows.empty:
+            made = ", ".join(sorted(self.store.read_table("screens")["screen"])) or "none"
+            raise StoreError(
+                f"screen {self.screen!r}: the store {self.store.root} holds no score of it (screens with results: "
+                f"{made}); make some with `phenodose run FOLDER`."
+            )
+        return rows
 
     # --- from the score to the wells --------------------------------------------------------------
 
@@ -151,12 +175,11 @@ class _Tables:
 
     def _curve(self, score: dict[str, Any]) -> Link:
         part = f"curves/{score['readout']}"
-        curves = self["curves"]
-        for column in ("sample", "readout", "replicate", "drug"):
-            curves = curves[curves[column] == score[column]]
-        if curves.empty:
+        key = ("sample", "readout", "replicate", "drug")
+        rows = self._by("curves", *key).get(tuple(score[column] for column in key))
+        if not rows:
             return Link(f"curve of {score['readout']}", doubts=[f"its row is gone; materialize `{part}` again."])
-        row = _records(curves)[0]
+        row = rows[0]
         doubts = self._changed(part, f"viability/{score['readout']}")
         link = Link(f"curve of {score['readout']}", _some(row, _CURVE) | self._made_by(row, part), doubts=doubts)
         link.made_from.append(self._wells(score))
@@ -166,34 +189,49 @@ class _Tables:
         """The wells of the curve, and how their raw values became viability."""
         readout = score["readout"]
         part = f"viability/{readout}"
-        all_wells = self["viability"][self["viability"]["readout"] == readout]
-        wells = all_wells.merge(
-            self["wells"], on=["screen", "plate", "well", "row", "column"], suffixes=("", "_layout")
-        )
-        of_drug = wells[_is_drug(wells, score["drug"]) & (wells["sample"] == score["sample"])]
+        wells, all_plates = self._once(("wells", readout), lambda: self._wells_of(readout))
+        of_drug = wells.get((score["drug"], score["sample"]), [])
         if score["replicate"] != "pooled":
-            of_drug = of_drug[of_drug["replicate"].astype("Int64").astype(str) == score["replicate"]]
-        if of_drug.empty:
+            of_drug = [well for well in of_drug if well["replicate_text"] == score["replicate"]]
+        if not of_drug:
             return Link(f"wells by {readout}", doubts=[f"their rows are gone; materialize `{part}` again."])
-        columns = ["plate", "well", "concentration_nM", "replicate", "raw", "viability_fraction"]
-        doubted = ["masked", "mask_reason", "flag", "flag_reason"]
-        shown = of_drug.sort_values(["concentration_nM", "replicate", "plate", "well"])[columns + doubted]
-        row = _records(of_drug)[0]
+        row = min(of_drug, key=lambda well: well["place"])
         run = self._run(part)
         normalised = {"normalised_by": run["inputs"].get("normalise_by")} if run else {}
         link = Link(
             f"wells by {readout}",
             normalised | self._made_by(row, part),
-            rows=[_some(one, (*columns, *doubted)) for one in _records(shown)],
+            rows=[_some(well, _WELL) for well in of_drug],
         )
-        plates = set(of_drug["plate"]) if normalised.get("normalised_by") == "plate" else set(wells["plate"])
-        link.made_from.append(self._controls(all_wells[all_wells["plate"].isin(plates)], readout))
-        link.made_from.extend(self._checkpoints(row["checkpoint"]))
-        link.made_from.extend(self._sources(part, plates, images=not _is_metabolic(run, self.store)))
+        by_plate = normalised.get("normalised_by") == "plate"
+        plates = frozenset(well["plate"] for well in of_drug) if by_plate else all_plates
+        link.made_from.append(self._once(("controls", readout, plates), lambda: self._controls(readout, plates)))
+        images = not _is_metabolic(run, self.store)
+        weights = row["checkpoint"]
+        if isinstance(weights, str):
+            link.made_from.extend(self._once(("network", weights), lambda: self._checkpoints(weights)))
+        link.made_from.extend(self._once(("sources", part, plates), lambda: self._sources(part, plates, images)))
         return link
 
-    def _controls(self, viability: pd.DataFrame, readout: str) -> Link:
+    def _wells_of(self, readout: str) -> tuple[dict[tuple[Any, ...], list[dict[str, Any]]], frozenset[str]]:
+        """The drug wells of a readout by drug and sample, in order of the dose, and all its plates."""
+        viability = self["viability"][self["viability"]["readout"] == readout]
+        wells = viability.merge(
+            self["wells"], on=["screen", "plate", "well", "row", "column"], suffixes=("", "_layout")
+        )
+        wells = wells.assign(
+            drug=_drug_names(wells),
+            place=range(len(wells)),
+            replicate_text=wells["replicate"].astype("Int64").astype(str),
+        )
+        dosed = wells[wells["well_type"] == "therapy"].sort_values(["concentration_nM", "replicate", "plate", "well"])
+        told = (*_WELL, "place", "replicate_text", "drug", "sample", "checkpoint", *_OF_THE_RUN)
+        return _grouped(_records(dosed[list(told)]), ("drug", "sample")), frozenset(wells["plate"])
+
+    def _controls(self, readout: str, plates: frozenset[str]) -> Link:
         """What 100 % and 0 % were."""
+        viability = self["viability"]
+        viability = viability[(viability["readout"] == readout) & viability["plate"].isin(plates)]
         used = viability[viability["control"].notna() & ~viability["masked"]]
         rows = [
             {"plate": plate, "control": control, "n_wells": len(group), "median_raw": float(group["raw"].median())}
@@ -220,7 +258,7 @@ class _Tables:
         link.made_from.extend(self._checkpoints(row["parent_hash"]))
         return [link]
 
-    def _sources(self, part: str, plates: set[str], images: bool) -> list[Link]:
+    def _sources(self, part: str, plates: frozenset[str], images: bool) -> list[Link]:
         """Layout, plate-reader files or plates of images."""
         links = []
         layout = self._run("layout")
@@ -249,12 +287,11 @@ class _Tables:
     # --- runs -------------------------------------------------------------------------------------
 
     def _run(self, asset: str) -> dict[str, Any] | None:
-        rows = self["runs"]
-        rows = rows[rows["asset"] == asset]
-        if rows.empty:
+        rows = self._by("runs", "asset").get((asset,))
+        if not rows:
             return None
-        row: dict[str, Any] = _records(rows)[0]
-        return row | {"inputs": json.loads(row["inputs"]) if isinstance(row["inputs"], str) else {}}
+        inputs = rows[0]["inputs"]
+        return rows[0] | {"inputs": json.loads(inputs) if isinstance(inputs, str) else {}}
 
     def _made_by(self, row: dict[str, Any], asset: str) -> dict[str, Any]:
         facts = {
@@ -270,6 +307,9 @@ class _Tables:
 
     def _changed(self, made: str, source: str) -> list[str]:
         """Whether the source's rows are still those that were read."""
+        return self._once(("changed", made, source), lambda: self._changes(made, source))
+
+    def _changes(self, made: str, source: str) -> list[str]:
         run = self._run(made)
         read = run["inputs"].get(source) if run else None
         if read is None:
@@ -280,11 +320,10 @@ class _Tables:
         return [f"`{source}` has changed since `{made}` was made from it; materialize `{made}` again."]
 
 
-def _is_drug(wells: pd.DataFrame, drug: str) -> pd.Series:
-    """Wells of a drug; of 'A + B' those of A with the add-on B."""
-    add_on = wells["add_on"].fillna("").astype(str).str.strip()
-    name = wells["treatment"].astype(str).where(add_on == "", wells["treatment"].astype(str) + " + " + add_on)
-    return (name == drug) & (wells["well_type"] == "therapy")
+def _drug_names(wells: pd.DataFrame) -> pd.Series:
+    """The drug of every well; 'A + B' is A with the add-on B."""
+    add_on, treatment = wells["add_on"].fillna("").astype(str).str.strip(), wells["treatment"].astype(str)
+    return treatment.where(add_on == "", treatment + " + " + add_on)
 
 
 def _is_metabolic(run: dict[str, Any] | None, store: Store) -> bool:
@@ -298,6 +337,14 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows, column by name."""
     rows: list[Any] = frame.to_dict("records")
     return rows
+
+
+def _grouped(rows: Iterable[dict[str, Any]], columns: tuple[str, ...]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """The rows by their values of some columns."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[column] for column in columns), []).append(row)
+    return groups
 
 
 def _some(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -131,11 +131,11 @@ def cloud(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, marker: str) ->
 def correlation(x: np.ndarray, y: np.ndarray) -> tuple[int, float, float]:
     """Number of pairs, Pearson's R and Spearman's rho; NaN where fewer than 3 pairs, or all values alike."""
     import numpy as np
-    from scipy.stats import rankdata
+    import pandas as pd
 
     if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return len(x), float("nan"), float("nan")
-    ranks = np.corrcoef(rankdata(x), rankdata(y))[0, 1]
+    ranks = np.corrcoef(pd.Series(x).rank(), pd.Series(y).rank())[0, 1]  # scipy.stats takes a second to import
     return len(x), float(np.corrcoef(x, y)[0, 1]), float(ranks)
 
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from phenodose.plots import palette
-from phenodose.plots.png import figure_png, legend, new_figure, say, tidy
+from phenodose.plots.png import figure_png, legend, new_figure, place_axes, say, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LONGEST_NAME = 24
+#: Width of a letter of a drug's name beside its bar, about.
+_LETTER_PX = 6.5
 
 
 def ranking_bars(
@@ -39,6 +41,8 @@ def ranking_bars(
 
     best = frame.dropna(subset=["score"]).sort_values(["score", "drug"], ascending=[False, True]).head(top)
     figure = new_figure(width_px, 70 + 20 * max(len(best), 3))
+    names = [_short(str(name)) for name in best["drug"]]
+    place_axes(figure, 12 + _LETTER_PX * max(map(len, names), default=0), 12, 36, 24)
     axes = figure.subplots()
     tidy(axes, title, x=unit)
     if best.empty:
@@ -55,7 +59,7 @@ def ranking_bars(
     axes.hlines(places, lower, upper, color=palette.INK, linewidth=1)
     if threshold is not None:
         axes.axvline(threshold, color=palette.INK, linestyle=":", linewidth=1, label=f"hit from {threshold:g}")
-    axes.set_yticks(places, [_short(str(name)) for name in best["drug"]])
+    axes.set_yticks(places, names)
     axes.tick_params(axis="y", length=0)
     legend(axes, "lower right")
     return figure_png(figure)

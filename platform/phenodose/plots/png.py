@@ -32,6 +32,13 @@ def new_figure(width_px: int, height_px: int) -> Figure:
     return Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, layout="constrained")
 
 
+def place_axes(figure: Figure, left_px: float, right_px: float, bottom_px: float, top_px: float) -> None:
+    """Give the axes of a figure fixed margins: laying itself out takes half of the time of a picture."""
+    width, height = figure.get_size_inches() * figure.dpi
+    figure.set_layout_engine(None)
+    figure.subplots_adjust(left_px / width, bottom_px / height, 1 - right_px / width, 1 - top_px / height)
+
+
 def tidy(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
     """Give axes their titles, small type and no needless frame."""
     axes.set_title(title, fontsize=_FONT_PT + 1.5, loc="left")

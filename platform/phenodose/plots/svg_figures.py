@@ -6,11 +6,12 @@ Does not belong here: choosing the rows (`data`) and words around the figures (t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from phenodose.io.frames import rows_of
 from phenodose.plots.palette import Look
 from phenodose.plots.svg import Canvas, data_attributes
 
@@ -45,12 +46,12 @@ def waterfall(
     step = min(48.0, 1060 / max(len(rows), 1))
     angle, shift = (-55, 3.0) if step >= 24 else (-90, 3.5)
     left, top, height = 46, 12, 220
-    foot = 20 + 7 * max((len(_short(row.drug)) for row in _rows_of(rows)), default=0)
-    highs = [row.upper if _known(row.upper) else row.score for row in _rows_of(rows)]
-    lows = [row.lower if _known(row.lower) else row.score for row in _rows_of(rows)]
+    foot = 20 + 7 * max((len(_short(row.drug)) for row in rows_of(rows)), default=0)
+    highs = [row.upper if _known(row.upper) else row.score for row in rows_of(rows)]
+    lows = [row.lower if _known(row.lower) else row.score for row in rows_of(rows)]
     ticks = nice_ticks(
-        min([0.0, *lows, *(v for row in _rows_of(rows) for v in others.get(row.drug, ()))]),
-        max([threshold or 0.0, 1.0, *highs, *(v for row in _rows_of(rows) for v in others.get(row.drug, ()))]),
+        min([0.0, *lows, *(v for row in rows_of(rows) for v in others.get(row.drug, ()))]),
+        max([threshold or 0.0, 1.0, *highs, *(v for row in rows_of(rows) for v in others.get(row.drug, ()))]),
         5,
     )
     low, high = ticks[0], ticks[-1]
@@ -65,7 +66,7 @@ def waterfall(
         canvas.line(left, y(tick), canvas.width - 8, y(tick), "grid")
         canvas.text(left - 6, y(tick) + 3.5, f"{tick:g}", "end")
     canvas.text(12, top + height / 2, unit, rotate=-90)
-    for place, row in enumerate(_rows_of(rows)):
+    for place, row in enumerate(rows_of(rows)):
         x, hit = left + step * (place + 0.5), bool(row.hit) if _known(row.hit) else False
         interval = f", 95 % interval {row.lower:.1f} to {row.upper:.1f}" if _known(row.lower, row.upper) else ""
         title = f"{row.drug}: {row.score:.1f}{interval}{', hit' if hit else ''}"
@@ -140,6 +141,11 @@ def dose_response(
     canvas.line(left, top + height, left + width, top + height)
     canvas.text(left + width / 2, top + height + 28, "concentration (nM)")
     canvas.text(10, top + height / 2, "inhibition (%)", rotate=-90)
+    marks: dict[tuple[str, bool], list[tuple[float, float, str]]] = {}
+    for row in rows_of(points[["readout", "replicate", "concentration_nM", "viability_fraction"]]):
+        hollow = _known(row.replicate) and row.replicate != 1
+        place = x(math.log10(row.concentration_nM)), y(100 * (1 - row.viability_fraction)), ""
+        marks.setdefault((row.readout, hollow), []).append(place)
     for readout, look in looks.items():
         if readout in (bands or {}):
             log10_doses, lower, upper = (bands or {})[readout]
@@ -155,15 +161,9 @@ def dose_response(
             low, high = (min(max(v, first), last) for v in (intervals or {})[readout])
             level = top + height - 4 - 4 * list(looks).index(readout)
             canvas.polyline([(x(low), level), (x(high), level)], look.colour, (), 2.5)
-        own = points[points["readout"] == readout]
-        first_replicate = own["replicate"].fillna(1) == 1
-        for rows, hollow in ((own[first_replicate], False), (own[~first_replicate], True)):
-            marks = [
-                (x(math.log10(row.concentration_nM)), y(100 * (1 - row.viability_fraction)), "")
-                for row in _rows_of(rows)
-            ]
-            if marks:
-                canvas.markers(marks, look.colour, look.marker, hollow)
+        for hollow in (False, True):
+            if (readout, hollow) in marks:
+                canvas.markers(marks[readout, hollow], look.colour, look.marker, hollow)
     return canvas.markup()
 
 
@@ -218,12 +218,12 @@ def phenotype_map(places: pd.DataFrame, looks: Mapping[str, Look], pairs: Iterab
     span = max(_span(places["x"]), _span(places["y"]) * (width - 2 * edge) / (height - 2 * edge), 1e-9)
     scale = (width - 2 * edge) / span
     centre_x, centre_y = _centre(places["x"]), _centre(places["y"])
-    at = [(width / 2 + scale * (row.x - centre_x), height / 2 - scale * (row.y - centre_y)) for row in _rows_of(places)]
+    at = [(width / 2 + scale * (row.x - centre_x), height / 2 - scale * (row.y - centre_y)) for row in rows_of(places)]
     canvas.add(Markup('<g class="duplicates">'))
     for one, other in pairs:
         canvas.line(*at[one], *at[other], "duplicate")
     canvas.add(Markup("</g>"))
-    for place, row in enumerate(_rows_of(places)):
+    for place, row in enumerate(rows_of(places)):
         colours = {"class": looks[row.group].colour} | getattr(row, "colours", {})
         style = ";".join(f"--{name}:{colour}" for name, colour in colours.items())
         mark = canvas.mark(*at[place], looks[row.group].marker, row.title)
@@ -236,10 +236,6 @@ def phenotype_map(places: pd.DataFrame, looks: Mapping[str, Look], pairs: Iterab
         if label:
             canvas.text(x + 5, y - 4, label, "start", css="tiny")
     return canvas.markup()
-
-
-def _rows_of(frame: pd.DataFrame) -> Iterator[Any]:
-    return iter(frame.itertuples())
 
 
 def nice_ticks(low: float, high: float, most: int) -> list[float]:

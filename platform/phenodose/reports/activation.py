@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from phenodose.errors import NotMade, PhenodoseError
+from phenodose.io.frames import rows_of
 from phenodose.pipeline.activation_maps import explain
 from phenodose.pipeline.context import Networks, NetworksHere
 from phenodose.plots import data_uri
-from phenodose.reports.data import ScreenData, rows_of
+from phenodose.reports.data import ScreenData
 from phenodose.reports.image_choice import shown_wells
 from phenodose.store.activation_maps import maps_folder, read_maps
 

@@ -5,7 +5,6 @@ Does not belong here: words and figures of the report.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -159,11 +158,6 @@ def with_drug(wells: pd.DataFrame) -> pd.DataFrame:
 def therapy_wells(wells: pd.DataFrame) -> pd.DataFrame:
     """The wells with a drug and a concentration."""
     return with_drug(wells[(wells["well_type"] == "therapy") & (wells["concentration_nM"] > 0)])
-
-
-def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows of a frame as named tuples."""
-    return iter(frame.itertuples())
 
 
 def is_true(cells: pd.Series[Any]) -> pd.Series[bool]:

@@ -9,14 +9,17 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
+from phenodose.io.frames import rows_of
 from phenodose.lineage.trace import why_each
 from phenodose.plots import svg_figures
 from phenodose.plots.svg import swatch
-from phenodose.reports.data import Missing, rows_of, text_of
+from phenodose.reports.data import Missing, text_of
 from phenodose.reports.sections import anchors, score_cell, why_no_scores
 from phenodose.store.curves import band, read_curves
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from phenodose.lineage.trace import Link
     from phenodose.reports.data import ScreenData
 
@@ -33,37 +36,42 @@ def drug_cards(data: ScreenData) -> dict[str, Any] | Missing:
     pooled = curves[curves["replicate"] == "pooled"]
     scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
     intervals, chains, links = _half_dose_intervals(data), _chains(data), anchors(data)
-    bands = _bands(data)
+    bands, remarks_on = _bands(data), _remarks(pooled)
+    thin_of: dict[tuple[str, str], list[svg_figures.Line]] = {}
+    for (drug, readout, replicate), line in lines.items():
+        if replicate != "pooled":
+            thin_of.setdefault((drug, readout), []).append(line)
+    points = points[["drug", "readout", "replicate", "concentration_nM", "viability_fraction"]]
+    points = points.astype({"drug": object, "readout": object})
+    points_of = dict(list(points.groupby("drug", sort=False)))
     cards = []
     for drug in data.drugs:
-        of_drug = pooled[pooled["drug"] == drug]
-        remarks = [
-            f"{row.readout}: {row.status}{f' ({row.reason})' if text_of(row.reason) else ''}"
-            for row in rows_of(of_drug.sort_values("readout"))
-            if row.status != "ok"
-        ]
         own = {name: lines[drug, name, "pooled"] for name in data.readouts if (drug, name, "pooled") in lines}
-        thin = {
-            name: [
-                line for (d, r, replicate), line in lines.items() if (d, r) == (drug, name) and replicate != "pooled"
-            ]
-            for name in data.readouts
-        }
+        thin = {name: thin_of.get((drug, name), []) for name in data.readouts}
         bars = {name: intervals[drug, name] for name in data.readouts if (drug, name) in intervals}
         shades = {name: bands[drug, name] for name in data.readouts if (drug, name) in bands}
-        figure = svg_figures.dose_response(drug, points[points["drug"] == drug], own, looks, thin, bars, shades)
+        figure = svg_figures.dose_response(drug, points_of.get(drug, points.iloc[:0]), own, looks, thin, bars, shades)
         cards.append(
             {
                 "drug": drug,
                 "anchor": links[drug][1:],
                 "figure": figure,
-                "remarks": remarks,
+                "remarks": remarks_on.get(drug, []),
                 "scores": [(name, score_cell(scores.get((drug, name)))) for name in data.readouts],
                 "chain": [_link(link) for link in chains.get(drug, [])],
             }
         )
     legend = [(name, swatch(look)) for name, look in looks.items()]
     return {"cards": cards, "legend": legend, "scorer": data.scorer}
+
+
+def _remarks(curves: pd.DataFrame) -> dict[str, list[str]]:
+    """Drug -> what is to be said of its curves, readout by readout."""
+    remarks: dict[str, list[str]] = {}
+    for row in rows_of(curves[curves["status"] != "ok"].sort_values("readout", kind="stable")):
+        reason = f" ({row.reason})" if text_of(row.reason) else ""
+        remarks.setdefault(row.drug, []).append(f"{row.readout}: {row.status}{reason}")
+    return remarks
 
 
 def _curve_lines(data: ScreenData) -> dict[tuple[str, str, str], svg_figures.Line]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from phenodose.io.frames import rows_of
 from phenodose.names import plate_sort_key
 from phenodose.plots import data_uri, palette, plate_heatmap, replicate_scatter, svg_figures, viability_histogram
 from phenodose.plots.svg import swatch
 from phenodose.quality.metrics import METRICS
-from phenodose.reports.data import VERDICTS, Missing, number_of, rows_of, text_of
+from phenodose.reports.data import VERDICTS, Missing, number_of, text_of
 
 if TYPE_CHECKING:
     import pandas as pd

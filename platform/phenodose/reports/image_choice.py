@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import MissingInputError, NotMade, StoreError
+from phenodose.io.frames import rows_of
 from phenodose.names import plate_sort_key, well_sort_key
 from phenodose.quality.wells import FLAGS
-from phenodose.reports.data import Missing, rows_of, text_of, therapy_wells
+from phenodose.reports.data import Missing, text_of, therapy_wells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,6 +137,8 @@ def wanted_wells(data: ScreenData, plates: dict[str, Plate], rows: list[tuple[st
 
 def series_rows(data: ScreenData, pictures: WellImages) -> dict[str, list[dict[str, Any]]]:
     """The dilution series of every drug, a row a replicate, lowest concentration first; only wells with a picture."""
+    if not pictures.uris:
+        return {}
     wells = therapy_wells(data["wells"]).sort_values(["replicate", "concentration_nM", "plate"], kind="stable")
     found: dict[str, list[dict[str, Any]]] = {}
     for (drug, replicate), rows in wells.groupby(["drug", "replicate"], dropna=False, sort=True):

@@ -67,6 +67,8 @@ def render_report(store: Store, screen: str, no_maps: str = "", most_bytes: int 
     if len(html.encode()) > most_bytes:
         made["chains"] = False
         html = _filled(data, made, gallery.pictures(0))
+    if gallery.reason:
+        return html  # there are no pictures to find room for
     room = most_bytes - len(html.encode())
     while room > 0:
         pictures = gallery.pictures(room, maps)

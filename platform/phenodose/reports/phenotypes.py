@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phenodose.io.frames import rows_of
 from phenodose.plots import palette, svg_figures
 from phenodose.plots.svg import swatch
-from phenodose.reports.data import Missing, is_true, number_of, rows_of, text_of, with_drug
+from phenodose.reports.data import Missing, is_true, number_of, text_of, with_drug
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

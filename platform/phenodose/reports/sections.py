@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from phenodose.io.frames import rows_of
 from phenodose.plots import svg_figures
-from phenodose.reports.data import VERDICTS, Missing, is_true, number_of, rows_of, text_of
+from phenodose.reports.data import VERDICTS, Missing, is_true, number_of, text_of
 from phenodose.reports.reference import reference_cohort
 
 if TYPE_CHECKING:

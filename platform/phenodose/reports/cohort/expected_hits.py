@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import Faults, InputError
-from phenodose.reports.data import rows_of
+from phenodose.io.frames import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd

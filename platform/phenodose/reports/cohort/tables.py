@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phenodose.io.frames import rows_of
 from phenodose.plots.cohort_drawing import correlation
 from phenodose.reports.cohort.agreement_figures import modality_pairs
-from phenodose.reports.data import Missing, is_true, number_of, rows_of, text_of
+from phenodose.reports.data import Missing, is_true, number_of, text_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,201 @@
+"""The Dagster steps of the assets of a screen: one asset a step, or a batch of cheap ones.
+
+Belongs here: how declared assets (`ScreenAsset`) become Dagster graphs. An asset has a graph of its own; the assets of
+a batch, which need the same, share one, whose step makes those that are selected one after the other in one process.
+Dagster abandons everything below a failed step, so the step `make` itself succeeds without an output for what failed,
+and a second step, `failed`, raises the errors. It runs in no other case. Dagster skips a step if one upstream product
+is missing, save where an input is a list (a fan-in): then only if all are missing. `any_of` is such an input.
+
+Does not belong here: what happens while an asset is made (`screen_asset`).
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import dagster as dg
+
+from phenodose_assets.graph.checks import MADE
+from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
+from phenodose_assets.graph.sub_steps import PARTS, sub_step_ops
+from phenodose_assets.partitions import screens
+
+_ANY_OF = "any_of"
+_RESOURCES = {"store", "listener", "networks"}
+#: A step tells its own errors without failing; what is tried again is a process that was killed or ran out of memory.
+AFTER_A_CRASH = dg.RetryPolicy(max_retries=1, delay=5)
+
+#: (table, part) of the files that hold rows derived from an asset.
+Drops = Callable[[ScreenAsset], tuple[tuple[str, str], ...]]
+
+
+def screen_definitions(assets: Sequence[ScreenAsset], drops: Drops = lambda asset: ()) -> list[dg.AssetsDefinition]:
+    """The Dagster assets.
+
+    Args:
+        assets: what is declared of them.
+        drops: what is removed when an asset cannot be made.
+    """
+    batches: dict[tuple[Any, ...], list[ScreenAsset]] = {}
+    for asset in assets:
+        alone = not asset.batch or asset.pool is not None or asset.parts is not None
+        batches.setdefault((asset.key,) if alone else (asset.batch, asset.needs, asset.any_of), []).append(asset)
+    names: list[str] = []
+    definitions = []
+    for key, batch in batches.items():
+        name = batch[0].node_name if len(key) == 1 else batch[0].batch
+        names.append(name)
+        many = names.count(name)
+        definitions.append(_Steps(name if many == 1 else f"{name}_{many}", tuple(batch), drops, len(key) > 1).assets())
+    return definitions
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The steps that make some assets which need the same."""
+
+    name: str
+    batch: tuple[ScreenAsset, ...]
+    drops: Drops
+    named: bool
+
+    def assets(self) -> dg.AssetsDefinition:
+        first = self.batch[0]
+        external = dict.fromkeys(thing.key for asset in self.batch for thing in asset.external)
+        needed = (*first.needs, *external)
+        inputs = {f"need_{i}": key for i, key in enumerate(needed)}
+        inputs |= {f"{_ANY_OF}_{i}": key for i, key in enumerate(first.any_of)}
+        specs = [spec for asset in self.batch for spec in asset.check_specs()]
+        told = [spec.get_python_identifier() for spec in specs]
+        make, failed = self._make_op(specs, len(needed)), self._failed_op()
+        results = [*(asset.node_name for asset in self.batch), *told]
+        steps = ["make"] if first.parts is None else ["make", "parts", "part"]
+
+        def compose(**upstream: Any) -> dict[str, Any]:
+            arguments: dict[str, Any] = {name: value for name, value in upstream.items() if name.startswith("need_")}
+            if first.any_of:
+                arguments[_ANY_OF] = [value for name, value in upstream.items() if name.startswith(_ANY_OF)]
+            if first.parts is not None:
+                names, part = sub_step_ops(self.name, first.parts, list(arguments), first.config, first.step)
+                arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
+            made = make.alias("make")(**arguments)
+            ended = failed.alias("failed")([getattr(made, asset.failure_output) for asset in self.batch])
+            ended = [ended] if len(self.batch) == 1 else ended
+            outputs = {name: getattr(made, name) for name in results if hasattr(made, name)}
+            return {**outputs, **dict(zip(map(_made_output, self.batch), ended, strict=True))}
+
+        compose.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in inputs]
+        )
+        graph = dg.graph(
+            name=self.name,
+            ins={name: dg.GraphIn() for name in inputs},
+            out={name: dg.GraphOut() for name in results},
+            config=dg.ConfigMapping(
+                config_fn=lambda config: {step: {"config": dict(config)} for step in steps},
+                config_schema=self._form(),
+            ),
+        )(compose)
+        return dg.AssetsDefinition.from_graph(
+            graph,
+            keys_by_input_name={name: _key(key) for name, key in inputs.items()},
+            keys_by_output_name={asset.node_name: asset.asset_key for asset in self.batch},
+            internal_asset_deps={asset.node_name: set(map(_key, _parents(asset))) for asset in self.batch},
+            partitions_def=screens,
+            group_names_by_output_name={asset.node_name: asset.group for asset in self.batch},
+            descriptions_by_output_name={asset.node_name: asset.description for asset in self.batch},
+            tags_by_output_name={asset.node_name: asset.tags() for asset in self.batch},
+            owners_by_output_name={asset.node_name: [OWNER] for asset in self.batch},
+            code_versions_by_output_name={asset.node_name: asset.code_version for asset in self.batch},
+            can_subset=len(self.batch) > 1,
+            check_specs=specs,
+        )
+
+    def _form(self) -> Any:
+        """The launchpad form: of an asset its parameters, of a batch those of each of its assets."""
+        if not self.named:
+            return self.batch[0].config.to_config_schema()
+        return {asset.node_name: dg.Field(asset.config.to_fields_dict(), is_required=False) for asset in self.batch}
+
+    def _make_op(self, specs: Sequence[dg.AssetCheckSpec], n_needed: int) -> dg.OpDefinition:
+        first = self.batch[0]
+        inputs = {f"need_{i}": dg.In(dg.Nothing) for i in range(n_needed)}
+        if first.any_of:
+            inputs[_ANY_OF] = dg.In(dg.Nothing)
+        keys = [asset.key for asset in self.batch]
+        outputs = {}
+        for asset in self.batch:
+            outputs[asset.node_name] = dg.Out(dg.Nothing, is_required=False)
+            outputs[asset.failure_output] = dg.Out(dict, is_required=False)
+        for spec in specs:
+            if spec.name != MADE:
+                outputs[spec.get_python_identifier()] = dg.Out(dg.Nothing, is_required=False)
+
+        def alone(context: dg.OpExecutionContext, config: Any) -> Iterator[Any]:
+            yield from first.run(first.step(context, config), context, self.drops(first))
+
+        def of_parts(context: dg.OpExecutionContext, config: Any, parts: list[dict[str, Any]]) -> Iterator[Any]:
+            results = {part["name"]: part["result"] for part in parts if part["result"] is not None}
+            yield from first.run(replace(first.step(context, config), parts=results), context, self.drops(first))
+
+        def together(context: dg.OpExecutionContext) -> Iterator[Any]:
+            for asset in self.batch:
+                if asset.node_name in context.selected_output_names:
+                    config = asset.config(**context.op_config.get(asset.node_name, {}))
+                    yield from asset.run(asset.step(context, config), context, self.drops(asset))
+
+        run: Any = together if self.named else alone if first.parts is None else of_parts
+        if first.parts is not None:
+            inputs[PARTS] = dg.In(list)
+        if not self.named:
+            # Dagster makes the launchpad form of the annotation.
+            run.__annotations__["config"] = first.config
+        return dg.op(
+            name=f"make_{self.name}",
+            description=f"Makes one after the other {', '.join(keys)}" if self.named else first.description,
+            ins=inputs,
+            out=outputs,
+            config_schema=self._form() if self.named else None,
+            pool=first.pool,
+            retry_policy=AFTER_A_CRASH,
+            required_resource_keys=_RESOURCES,
+        )(run)
+
+    def _failed_op(self) -> dg.OpDefinition:
+        keys = {asset.key: asset.asset_key for asset in self.batch}
+
+        @dg.op(
+            name=f"failed_{self.name}",
+            description=f"Raises the error that ended {' or '.join(keys)}; runs only if there was one",
+            ins={"failures": dg.In(list)},
+            out={_made_output(asset): dg.Out(dg.Nothing, is_required=False) for asset in self.batch},
+        )
+        def failed(context: dg.OpExecutionContext, failures: list[dict[str, Any]]) -> Iterator[Any]:
+            for failure in failures:
+                yield dg.AssetCheckResult(
+                    asset_key=keys[failure["asset"]],
+                    check_name=MADE,
+                    passed=False,
+                    description=failure["message"],
+                    metadata={"error": failure["error"], "mendable": failure["mendable"]},
+                )
+            messages = [failure["message"] for failure in failures]
+            if len(failures) > 1:
+                messages = [f"{failure['asset']}: {failure['message']}" for failure in failures]
+            raise dg.Failure(description="\n".join(messages), allow_retries=False)
+
+        return failed
+
+
+def _made_output(asset: ScreenAsset) -> str:
+    """Output that stands for the check that the asset was made."""
+    return next(spec.get_python_identifier() for spec in asset.check_specs() if spec.name == MADE)
+
+
+def _parents(asset: ScreenAsset) -> tuple[str, ...]:
+    return (*asset.needs, *asset.any_of, *(thing.key for thing in asset.external))
+
+
+def _key(key: str) -> dg.AssetKey:
+    return dg.AssetKey(key.split("/"))

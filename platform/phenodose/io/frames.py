@@ -1,0 +1,25 @@
+"""Frames read row by row, fast.
+
+Belongs here: what every room that walks over a frame needs. Does not belong here: what the rows mean.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a frame as named tuples, as `itertuples` gives them, column by column and so many times faster."""
+    row = _row(tuple(map(str, frame.columns)))
+    return map(row._make, zip(frame.index.tolist(), *(column.tolist() for _, column in frame.items()), strict=True))
+
+
+@cache
+def _row(columns: tuple[str, ...]) -> Any:
+    return namedtuple("Row", ("Index", *columns), rename=True)
