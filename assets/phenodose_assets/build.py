@@ -28,11 +28,14 @@ from phenodose_assets.assets import (
 )
 from phenodose_assets.assets.broken_plugins import broken_plugin_assets
 from phenodose_assets.assets.curves import curve_assets
-from phenodose_assets.external import ExternalInput
+from phenodose_assets.external import ExternalAsset
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
-from phenodose_assets.sensors import new_screens, stale_screens
+from phenodose_assets.sensors.changed_inputs import changed_inputs_sensor
+from phenodose_assets.sensors.cohort_follows_screens import automation_sensor
+from phenodose_assets.sensors.new_screens import new_screens_sensor
+from phenodose_assets.sensors.stale_screens import stale_screens_sensor
 
 log = logging.getLogger("phenodose_assets")
 
@@ -103,7 +106,7 @@ def build_definitions(
         selection=dg.AssetSelection.assets(*(asset.asset_key for asset in assets)),
         description="Everything that can be made for one screen",
     )
-    external = external_inputs_of(assets)
+    external = external_of(assets)
     return dg.Definitions(
         assets=[
             *(thing.spec(OWNER) for thing in external),
@@ -112,10 +115,10 @@ def build_definitions(
         ],
         jobs=[screen_job],
         sensors=[
-            new_screens.new_screens_sensor(SCREEN_JOB, external),
-            new_screens.automation_sensor(),
-            stale_screens.changed_inputs_sensor(external),
-            stale_screens.stale_sensor(screen_job),
+            new_screens_sensor(SCREEN_JOB, external),
+            automation_sensor(),
+            changed_inputs_sensor(external),
+            stale_screens_sensor(screen_job, assets),
         ],
         resources={
             "store": StoreResource.here(store, inbox),
@@ -127,7 +130,7 @@ def build_definitions(
     )
 
 
-def external_inputs_of(assets: Sequence[ScreenAsset]) -> list[ExternalInput]:
+def external_of(assets: Sequence[ScreenAsset]) -> list[ExternalAsset]:
     """Everything that no asset makes and some asset is made from."""
     return list({thing.key: thing for asset in assets for thing in asset.external}.values())
 

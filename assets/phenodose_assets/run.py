@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import dagster as dg
 from pydantic import TypeAdapter, ValidationError
@@ -20,15 +20,12 @@ from phenodose import errors
 from phenodose.errors import InputError, PhenodoseError, PluginError, StoreError
 from phenodose.store.store import Store
 from phenodose_assets.assets.cohort import COHORT_DB, COHORT_REPORT
-from phenodose_assets.build import SCREEN_JOB, build_definitions, external_inputs_of, screen_assets
+from phenodose_assets.build import SCREEN_JOB, build_definitions, external_of, screen_assets
 from phenodose_assets.external import new_observations
 from phenodose_assets.graph.screen_asset import ScreenAsset
 from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import Listener, StepEvent, no_listener
-
-if TYPE_CHECKING:
-    from dagster._core.execution.plan.objects import StepFailureData
 
 _COHORT = (COHORT_DB, COHORT_REPORT)
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -132,7 +129,7 @@ def materialize_screen(
     ops = _op_config([asset for asset in assets if asset.key in selected], assets, parameters or {})
     with _running_instance(store, instance) as running:
         running.add_dynamic_partitions(SCREEN_PARTITIONS_NAME, [screen_id])
-        for observation in new_observations(running, store, store.source_of(screen_id), external_inputs_of(assets)):
+        for observation in new_observations(running, store, store.source_of(screen_id), external_of(assets)):
             running.report_runless_asset_event(observation)
         job = definitions.resolve_job_def(SCREEN_JOB)
         return _execute(running, job, tracker, ops, [asset for asset in assets if asset.key in selected], screen_id)
@@ -291,14 +288,11 @@ def _step_failures(result: dg.ExecuteInProcessResult) -> dict[str, StepFault]:
     raised = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
     if any(error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in raised):
         raise KeyboardInterrupt
-    return {
-        str(event.step_key).split(".")[0]: _fault(event.step_failure_data)
-        for event in result.all_events
-        if event.is_step_failure
-    }
+    return {str(event.step_key).split(".")[0]: _fault(event) for event in result.all_events if event.is_step_failure}
 
 
-def _fault(failure: StepFailureData) -> StepFault:
+def _fault(event: dg.DagsterEvent) -> StepFault:
+    failure = event.step_failure_data
     cause = failure.error.cause if failure.error is not None else None
     if cause is not None and issubclass(getattr(errors, cause.cls_name or "", object), PhenodoseError):
         # Dagster writes the class before the message.

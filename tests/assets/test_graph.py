@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -152,3 +153,17 @@ def test_sensors_are_on_from_the_start() -> None:
     definitions = build_definitions()
     for name in ("new_screens", "cohort_follows_screens"):
         assert definitions.resolve_sensor_def(name).default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_the_project_stands_on_names_that_dagster_documents() -> None:
+    root = Path(__file__).parents[2]
+    private = re.compile(r"\bdagster\._")
+    code = [
+        path
+        for top in ("platform", "assets", "plugins", "tests", "benchmarks", "examples")
+        for path in (root / top).rglob("*.py")
+    ]
+    assert len(code) > 100
+    assert [
+        str(path) for path in code if path != Path(__file__) and private.search(path.read_text(encoding="utf-8"))
+    ] == []

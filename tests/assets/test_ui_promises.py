@@ -8,10 +8,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
 from phenodose.quality.metrics import metrics_of
-from phenodose_assets.build import build_definitions, external_inputs_of, screen_assets
+from phenodose_assets.build import build_definitions, external_of, screen_assets
 from phenodose_assets.graph.checks import MADE, SCHEMA
 from phenodose_assets.graph.config import config_class
 from phenodose_assets.graph.screen_asset import ScreenAsset
@@ -77,8 +76,8 @@ def test_the_cohort_follows_the_screens_and_tells_when_it_does_not(graph: dg.Ass
     for name in COHORT:
         node = graph.get(dg.AssetKey(name))
         assert node.automation_condition is not None
-        assert isinstance(node.freshness_policy, TimeWindowFreshnessPolicy)
-        assert node.freshness_policy.fail_window.to_timedelta() == timedelta(days=60)
+        expected = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=60), warn_window=timedelta(days=14))
+        assert node.freshness_policy == expected
 
 
 @pytest.mark.parametrize("asset", [a for a in ASSETS if a.settings], ids=lambda asset: asset.key)
@@ -109,7 +108,7 @@ def test_every_check_tells_in_words_what_it_looks_at_and_from_where_on_it_fails(
 
 def test_whatever_an_asset_reads_beside_other_assets_is_in_the_graph(graph: dg.AssetGraph) -> None:
     external = {key.to_user_string() for key in graph.external_asset_keys}
-    assert external == {thing.key for thing in external_inputs_of(ASSETS)}
+    assert external == {thing.key for thing in external_of(ASSETS)}
     for asset in ASSETS:
         parents = {key.to_user_string() for key in graph.get(asset.asset_key).parent_keys}
         assert parents == {*asset.needs, *asset.any_of, *(thing.key for thing in asset.external)}

@@ -22,7 +22,7 @@ from phenodose.store.store import Store, parameters_text
 from phenodose.tables import TABLES
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.assets.pseudo_rgb import PSEUDO_RGB
-from phenodose_assets.external import CONTROLS, ExternalInput
+from phenodose_assets.external import CONTROLS, ExternalAsset
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.screen_asset import ScreenAsset
 from phenodose_assets.graph.training_watch import TrainingWatch
@@ -138,7 +138,7 @@ def _training_metadata(step: Context, plugin: StagedReadout, phase: Phase, recor
 # --- adoption -------------------------------------------------------------------------------------
 
 
-def _to_adopt(readout: type[StagedReadout], phase: Phase) -> ExternalInput:
+def _to_adopt(readout: type[StagedReadout], phase: Phase) -> ExternalAsset:
     """The control experiment's checkpoint that a drug screen would adopt now."""
 
     def look(screen: Screen, store: Store) -> Any:
@@ -148,7 +148,7 @@ def _to_adopt(readout: type[StagedReadout], phase: Phase) -> ExternalInput:
         return {"control experiment": row["trained_on"], "weights": row["weights_hash"]}
 
     text = f"{phase.name} of the control experiment that screen.toml names under phase1, else of the newest."
-    return ExternalInput(f"shared/{readout.name}/{phase.name}", text, look)
+    return ExternalAsset(f"shared/{readout.name}/{phase.name}", text, look)
 
 
 def _adopt(readout: type[StagedReadout], phase: Phase, step: Context) -> Result:

@@ -28,7 +28,7 @@ from phenodose_assets.assets.checkpoints import POOL
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.assets.plate_images import PLATE_IMAGES
 from phenodose_assets.assets.pseudo_rgb import PSEUDO_RGB, plate_paths
-from phenodose_assets.external import CONTROLS, QUALITY, ExternalInput, readings
+from phenodose_assets.external import CONTROLS, QUALITY, ExternalAsset, readings
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.checks import quality_block, quality_checks, quality_verdicts
 from phenodose_assets.graph.screen_asset import ScreenAsset
@@ -111,7 +111,7 @@ def _asset(
     measure: Callable[[Context], Measured],
     kind: str,
     pool: str | None = None,
-    reads: tuple[ExternalInput, ...] = (),
+    reads: tuple[ExternalAsset, ...] = (),
 ) -> ScreenAsset:
     key = viability_key(name)
     return ScreenAsset(

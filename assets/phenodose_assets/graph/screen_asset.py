@@ -34,7 +34,7 @@ from phenodose.errors import NotMade, PhenodoseError, TableError
 from phenodose.io.places import client_fault
 from phenodose.lineage.record import content_version, record_step
 from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
-from phenodose_assets.external import ExternalInput, settings_of
+from phenodose_assets.external import ExternalAsset, settings_of
 from phenodose_assets.graph.checks import MADE, SCHEMA, schema_verdict
 from phenodose_assets.graph.config import Settings, config_class, said
 from phenodose_assets.graph.metadata import numbers
@@ -83,10 +83,10 @@ class ScreenAsset:
     code_version: str | None = None
     pool: str | None = None
     parts: SubSteps | None = None
-    reads: tuple[ExternalInput, ...] = ()
+    reads: tuple[ExternalAsset, ...] = ()
 
     @property
-    def external(self) -> tuple[ExternalInput, ...]:
+    def external(self) -> tuple[ExternalAsset, ...]:
         """What it is made from that no asset makes: raw files and settings."""
         tables = [(name, tuple(model.model_fields)) for name, model in self.settings]
         return (*self.reads, *(settings_of(name, fields) for name, fields in tables if fields))
