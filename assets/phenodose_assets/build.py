@@ -34,7 +34,10 @@ from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
 from phenodose_assets.screen_steps import screen_definitions
-from phenodose_assets.sensors import new_screens, stale_screens
+from phenodose_assets.sensors.changed_inputs import changed_inputs_sensor
+from phenodose_assets.sensors.cohort_follows_screens import automation_sensor
+from phenodose_assets.sensors.new_screens import new_screens_sensor
+from phenodose_assets.sensors.stale_screens import stale_screens_sensor
 
 log = logging.getLogger("phenodose_assets")
 
@@ -114,10 +117,10 @@ def build_definitions(
         ],
         jobs=[screen_job],
         sensors=[
-            new_screens.new_screens_sensor(SCREEN_JOB, external),
-            new_screens.automation_sensor(),
-            stale_screens.changed_inputs_sensor(external),
-            stale_screens.stale_sensor(screen_job),
+            new_screens_sensor(SCREEN_JOB, external),
+            automation_sensor(),
+            changed_inputs_sensor(external),
+            stale_screens_sensor(screen_job, assets),
         ],
         resources={
             "store": StoreResource.of(opened, inbox),

@@ -1,10 +1,10 @@
 """What a screen is made from that no asset makes: its raw files and its settings.
 
-Each is an external asset with one partition a screen. What it holds now is told to Dagster as an observation with a
-data version; an asset that was made from another version is stale.
+Each is an external asset with one partition a screen. What it holds now is reported to Dagster as an observation with
+a data version; an asset that was made from another version is stale.
 
-Belongs here: `ExternalAsset`, and comparing what there is now with what Dagster was last told. Does not belong here:
-when that is done (`new_screens`, `run`), and which asset reads what (the module of the asset).
+Belongs here: `ExternalAsset`, and comparing what there is now with what Dagster knows. Does not belong here: when that
+is done (`new_screens`, `run`), and which asset reads what (the module of the asset).
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from phenodose.plugins import REFERENCE, choose_reader, plugins_of
 from phenodose.screens.screen import Screen
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
+from phenodose_assets.data_versions import DATA_VERSION, data_version, newest_events
 from phenodose_assets.partitions import screens
 
-#: Tags by which Dagster knows the version of what was observed.
-_VERSION_TAG, _OWN_TAG = "dagster/data_version", "dagster/data_version_is_user_provided"
-#: Version that Dagster was last told of, by asset and screen.
-KnownVersions = Mapping[tuple[dg.AssetKey, str], str]
+#: Tag that says that the data version is not one of Dagster's own.
+_OWN_TAG = "dagster/data_version_is_user_provided"
 #: A file that was written just now may be written again within one step of the file system's clock.
 _SETTLED_NS = 2_000_000_000
 
@@ -72,73 +71,61 @@ class ExternalAsset:
         )
 
 
-def new_observations(
-    instance: dg.DagsterInstance,
-    store: Store,
-    folder: Path,
-    external: Sequence[ExternalAsset],
-    told: KnownVersions | None = None,
-) -> list[dg.AssetObservation]:
-    """What a raw screen folder holds now and Dagster was not told yet.
+#: What was found of a screen: version and contents, by external asset.
+Found = Mapping[ExternalAsset, tuple[str, Any]]
 
-    What is not there any more (raw images are archived) or cannot be read is no news: products made from it stay.
+
+def look_at(folder: Path, store: Store, external: Iterable[ExternalAsset]) -> Found:
+    """What a raw screen folder holds now.
+
+    What is not there any more (raw images are archived) or cannot be read is left out: products made from it stay.
 
     Args:
-        instance: where Dagster keeps what it was told.
-        store: holds the reference samples and settings of all screens.
         folder: the raw screen folder.
+        store: holds the reference samples and settings of all screens.
         external: what is looked at.
-        told: what Dagster was told of all screens, for a caller that looks at many; default: it is asked.
     """
     try:
+        if not folder.is_dir():
+            return {}
         screen = Screen.load(folder, plugins_of(store).plate_reader_folders())
-    except PhenodoseError as error:
+    except (PhenodoseError, OSError) as error:
         log.warning("%s is not looked at: %s", folder, error)
-        return []
-    if told is None:
-        told = known_versions(instance, external, screen.id)
-    news = []
-    for thing in external:
+        return {}
+    found: dict[ExternalAsset, tuple[str, Any]] = {}
+    for asset in external:
         try:
-            found = thing.look(screen, store)
+            contents = asset.look(screen, store)
         except NotMade:
             continue
         except (PhenodoseError, OSError) as error:
-            log.warning("%s of %s is not looked at: %s", thing.key, screen.id, error)
+            log.warning("%s of %s is not looked at: %s", asset.key, screen.id, error)
             continue
-        if found is None:
-            continue
-        version = hash_json(found)
-        if version != told.get((thing.asset_key, screen.id)):
-            news.append(
-                dg.AssetObservation(
-                    thing.asset_key,
-                    partition=screen.id,
-                    tags={_VERSION_TAG: version, _OWN_TAG: "true"},
-                    metadata=_shown(found),
-                )
-            )
+        if contents is not None:
+            found[asset] = hash_json(contents), contents
+    return found
+
+
+def unknown_versions(instance: dg.DagsterInstance, found: Mapping[str, Found]) -> list[dg.AssetObservation]:
+    """Observations of what was found, by screen, and Dagster does not know yet."""
+    news = []
+    for asset in dict.fromkeys(asset for of_screen in found.values() for asset in of_screen):
+        screens_found = [screen for screen, of_screen in found.items() if asset in of_screen]
+        known = newest_events(instance.fetch_observations, asset.asset_key, screens_found)
+        for screen in screens_found:
+            version, contents = found[screen][asset]
+            if screen not in known or data_version(known[screen]) != version:
+                tags = {DATA_VERSION: version, _OWN_TAG: "true"}
+                shown = _shown(contents)
+                news.append(dg.AssetObservation(asset.asset_key, partition=screen, tags=tags, metadata=shown))
     return news
 
 
-def known_versions(
-    instance: dg.DagsterInstance, external: Iterable[ExternalAsset], screen: str | None = None
-) -> KnownVersions:
-    """The versions that Dagster was last told of: one query a thing, however many screens there are.
-
-    Args:
-        instance: where Dagster keeps what it was told.
-        external: what it was told of.
-        screen: the one screen to ask of; default all.
-    """
-    screens_asked = None if screen is None else [screen]
-    return {
-        (thing.asset_key, partition): tags[_VERSION_TAG]
-        for thing in external
-        for partition, tags in instance.event_log_storage.get_latest_tags_by_partition(
-            thing.asset_key, dg.DagsterEventType.ASSET_OBSERVATION, [_VERSION_TAG], screens_asked
-        ).items()
-    }
+def new_observations(
+    instance: dg.DagsterInstance, store: Store, folder: Path, external: Iterable[ExternalAsset]
+) -> list[dg.AssetObservation]:
+    """What a raw screen folder holds now and Dagster does not know yet; see `look_at`."""
+    return unknown_versions(instance, {folder.resolve().name: look_at(folder, store, external)})
 
 
 def _shown(found: Any) -> dict[str, Any]:

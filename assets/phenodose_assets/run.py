@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import dagster as dg
 from pydantic import TypeAdapter, ValidationError
@@ -27,9 +27,6 @@ from phenodose_assets.graph.screen_asset import ScreenAsset
 from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import Listener, StepEvent, no_listener
-
-if TYPE_CHECKING:
-    from dagster._core.execution.plan.objects import StepFailureData
 
 _COHORT = (COHORT_DB, COHORT_REPORT)
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
@@ -324,14 +321,11 @@ def _step_failures(result: dg.ExecuteInProcessResult) -> dict[str, StepFault]:
     raised = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
     if any(error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in raised):
         raise KeyboardInterrupt
-    return {
-        str(event.step_key).split(".")[0]: _fault(event.step_failure_data)
-        for event in result.all_events
-        if event.is_step_failure
-    }
+    return {str(event.step_key).split(".")[0]: _fault(event) for event in result.all_events if event.is_step_failure}
 
 
-def _fault(failure: StepFailureData) -> StepFault:
+def _fault(event: dg.DagsterEvent) -> StepFault:
+    failure = event.step_failure_data
     cause = failure.error.cause if failure.error is not None else None
     if cause is not None and issubclass(getattr(errors, cause.cls_name or "", object), PhenodoseError):
         # Dagster writes the class before the message.

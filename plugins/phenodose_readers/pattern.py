@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import regex
 from pydantic import Field, field_validator
 
 from phenodose import names
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from phenodose.plates.tiff import TiffHeader
 
+#: A path is understood at once, or the expression tries all ways to split it; Python's own `re` cannot be stopped then.
+_MOST_SECONDS = 2.0
 #: Groups an expression may have, and what each means.
 GROUPS = {
     "well": "the well, such as B07 or b7",
@@ -79,6 +82,21 @@ class PatternParameters(Parameters):
         return expression
 
 
+def _search(expression: str, path: str) -> regex.Match[str] | None:
+    """Where the expression fits a file's path.
+
+    Raises:
+        PluginError: it tries so many ways that it does not end.
+    """
+    try:
+        return regex.search(expression, path, timeout=_MOST_SECONDS)
+    except TimeoutError as error:
+        raise PluginError(
+            f"expression {expression!r} does not come to an end for {path}; write it without a repeated group that "
+            "holds a repetition, such as (a+)+."
+        ) from error
+
+
 @dataclass
 class _File:
     """A file whose name the expression understands."""
@@ -105,7 +123,7 @@ class PatternReader(Reader):
         """1 if an expression is given and it understands a file's name, else 0."""
         expression = self.parameters.expression
         paths = raw_files(folder, Faults(str(folder))) if expression else []
-        return 1.0 if any(re.search(expression, path) for path in paths) else 0.0
+        return 1.0 if any(_search(expression, path) for path in paths) else 0.0
 
     def index(self, folder: Path) -> pd.DataFrame:
         """All planes of the files that the expression understands.
@@ -155,8 +173,7 @@ class PatternReader(Reader):
         }
 
     def _matched(self, paths: Iterable[str]) -> dict[str, Mapping[str, str | None]]:
-        expression = re.compile(self.parameters.expression)
-        found = {path: expression.search(path) for path in paths}
+        found = {path: _search(self.parameters.expression, path) for path in paths}
         return {path: match.groupdict() for path, match in found.items() if match is not None}
 
     def _one_plate(self, files: Sequence[_File], faults: Faults) -> list[_File]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -175,3 +176,17 @@ def test_two_stores_of_one_process_have_the_graphs_that_their_own_sites_choose(t
         assert scored(two) == ({"scores/auc"}, {"scores/auc"})
     with pytest.raises(InputError, match="names no asset of a screen"):
         selected_keys(one, "scores/auc")
+
+
+def test_the_project_stands_on_names_that_dagster_documents() -> None:
+    root = Path(__file__).parents[2]
+    private = re.compile(r"\bdagster\._")
+    code = [
+        path
+        for top in ("platform", "assets", "plugins", "tests", "benchmarks", "examples")
+        for path in (root / top).rglob("*.py")
+    ]
+    assert len(code) > 100
+    assert [
+        str(path) for path in code if path != Path(__file__) and private.search(path.read_text(encoding="utf-8"))
+    ] == []

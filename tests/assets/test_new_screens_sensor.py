@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -93,6 +94,30 @@ def test_a_bad_folder_is_told_and_stops_no_other(
     assert tick.added == ["GOOD_V1_DS1"]
     assert list(tick.run_keys) == ["GOOD_V1_DS1"]
     assert "is not taken in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "call"), [("_DONE", "stat"), ("screen.toml", "read_text")])
+def test_a_folder_that_may_not_be_read_stops_no_other(
+    tmp_path: Path,
+    own_instance: dg.DagsterInstance,
+    write_ctg_screen: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    call: str,
+) -> None:
+    for screen in ("AAA_V1_DS1", "BAD_V1_DS1", "ZZZ_V1_DS1"):
+        (write_ctg_screen(tmp_path / "inbox" / screen) / "screen.toml").touch()
+    real = getattr(Path, call)
+
+    def refused(path: Path, *args: Any, **options: Any) -> Any:
+        if (path.parent.name, path.name) == ("BAD_V1_DS1", name):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(Path, call, refused)
+    assert list(Tick(tmp_path, own_instance).run_keys) == ["AAA_V1_DS1", "ZZZ_V1_DS1"]
+    assert "BAD_V1_DS1 is not taken in" in capsys.readouterr().err
 
 
 def test_a_missing_inbox_is_told(tmp_path: Path, own_instance: dg.DagsterInstance) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 import pytest
-from dagster._core.definitions import data_version
-from dagster._core.test_utils import in_process_test_workspace
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster_graphql.test.utils import execute_dagster_graphql
 
-import phenodose_assets.definitions
 from phenodose.plugins import registry
 from phenodose.screens.registration import register_screen
 from phenodose.screens.screen import Screen
@@ -24,17 +22,15 @@ from phenodose_assets.build import build_definitions, screen_assets
 from phenodose_assets.external import IMAGE_FILES, new_observations
 from phenodose_assets.resources import StoreResource
 from phenodose_assets.run import materialize_screen
+from phenodose_assets.sensors.stale_screens import first_stale
 
 SCREEN = "STALE_V1_DS1"
 #: A few scorers are enough; what was never made is missing, and not stale.
 MADE = "layout,viability/ctg,curves/ctg,scores/auc,scores/dss2,scores/dss3,patient_report"
-STALE = """
+#: As the page of a partition asks for it.
+SHOWN = """
 query($screen: String!, $keys: [AssetKeyInput!]) {
-  assetNodes(assetKeys: $keys) {
-    assetKey { path }
-    staleStatus(partition: $screen)
-    staleCauses(partition: $screen) { category key { path } }
-  }
+  assetNodes(assetKeys: $keys) { assetKey { path } staleStatus(partition: $screen) }
 }
 """
 
@@ -45,25 +41,30 @@ class Made:
     def __init__(self, root: Path, write: Callable[[Path], Path]) -> None:
         self.store = Store.open(root / "store")
         self.folder = write(root / "raw" / SCREEN)
-        (root / "home").mkdir()
-        self.instance = dg.DagsterInstance.local_temp(str(root / "home"))
+        self.home = root / "home"
+        self.home.mkdir()
+        self.instance = dg.DagsterInstance.local_temp(str(self.home))
         register_screen(self.store, self.folder)
         materialize_screen(self.store, SCREEN, select=MADE, instance=self.instance).raise_if_failed()
 
     def stale(self) -> dict[str, set[str]]:
-        """Stale assets and what they are stale by, as the page of a partition asks for it."""
-        origin = LoadableTargetOrigin(module_name="phenodose_assets.definitions")
+        """The first stale assets, and by which input each is."""
+        found = first_stale(self.instance, screen_assets(registry()), [SCREEN]).get(SCREEN, {})
+        return {key: {why.split()[0] for why in causes} for key, causes in found.items()}
+
+    def shown_as_stale(self) -> set[str]:
+        """What the UI shows as stale."""
         keys = [{"path": asset.key.split("/")} for asset in screen_assets(registry())]
-        with in_process_test_workspace(self.instance, origin) as context:
-            answer = execute_dagster_graphql(context, STALE, {"screen": SCREEN, "keys": keys})
-        assert answer.errors is None, answer.errors
-        return {
-            "/".join(node["assetKey"]["path"]): {
-                f"{cause['category']} {'/'.join(cause['key']['path'])}" for cause in node["staleCauses"]
-            }
-            for node in answer.data["assetNodes"]
-            if node["staleStatus"] == "STALE"
-        }
+        command = [str(Path(sys.executable).with_name("dagster-graphql")), "-m", "phenodose_assets.definitions"]
+        answer = subprocess.run(
+            [*command, "-t", SHOWN, "-v", json.dumps({"screen": SCREEN, "keys": keys})],
+            env={**os.environ, "DAGSTER_HOME": str(self.home), "PHENODOSE_STORE": str(self.store.root)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        nodes = json.loads(answer.stdout)["data"]["assetNodes"]
+        return {"/".join(node["assetKey"]["path"]) for node in nodes if node["staleStatus"] == "STALE"}
 
     def look_again(self) -> None:
         """A tick of the sensor `changed_inputs`."""
@@ -87,12 +88,6 @@ class Made:
 
     def tick(self, name: str) -> dg.SensorResult:
         """One evaluation of a sensor that has something to say."""
-        result = self.ask_sensor(name)
-        assert isinstance(result, dg.SensorResult)
-        return result
-
-    def ask_sensor(self, name: str) -> Any:
-        """One evaluation of a sensor."""
         definitions = build_definitions(store=self.store.root)
         context = dg.build_sensor_context(
             instance=self.instance,
@@ -101,7 +96,9 @@ class Made:
             sensor_name=name,
         )
         with context:
-            return definitions.resolve_sensor_def(name)(context)
+            result = definitions.resolve_sensor_def(name)(context)
+        assert isinstance(result, dg.SensorResult)
+        return result
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +122,7 @@ def test_nothing_is_stale_after_a_run(made: Made) -> None:
 def test_a_parameter_of_one_scorer(made: Made) -> None:
     say(made.folder, "[parameters.dss2]\namin = 20\n")
     made.look_again()
-    assert made.stale() == {"scores/dss2": {"DATA settings/dss2"}}
+    assert made.stale() == {"scores/dss2": {"settings/dss2"}}
     before = made.store.read_table("scores", SCREEN, "scores/dss2")["score"].sum()
     assert made.make_what_is_stale() == ["scores/dss2", "patient_report"]
     assert made.store.read_table("scores", SCREEN, "scores/dss2")["score"].sum() != before
@@ -136,7 +133,7 @@ def test_a_layout_with_the_same_contents_is_read_again_and_nothing_else(made: Ma
     layout = made.folder / "layout.csv"
     layout.write_text(layout.read_text().replace("\n", "\r\n"))
     made.look_again()
-    assert made.stale() == {"layout": {"DATA raw/layout"}}
+    assert made.stale() == {"layout": {"raw/layout"}}
     assert made.make_what_is_stale() == ["layout"]
 
 
@@ -169,43 +166,38 @@ def test_what_was_asked_for_and_failed_is_not_asked_for_again_and_again(made: Ma
     assert mended.run_key != request.run_key
 
 
+def test_a_new_version_of_a_plugin(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = made.stale()
+    monkeypatch.setattr(registry().get("scorer", "auc"), "version", "99")
+    assert made.stale() == {**before, "scores/auc": {"version"}}
+
+
+def test_a_parameter_of_the_launchpad_makes_what_comes_after_stale_as_the_ui_shows(made: Made) -> None:
+    parameters = {"curves": {"bootstrap": 7}}
+    materialize_screen(
+        made.store, SCREEN, select="curves/ctg", parameters=parameters, instance=made.instance
+    ).raise_if_failed()
+    found = made.stale()
+    assert found["scores/auc"] == {"curves/ctg"}
+    assert set(found) == {"scores/auc", "scores/dss2", "scores/dss3"}
+    assert made.shown_as_stale() == set(found)
+
+
+def test_what_was_reported_by_hand_is_as_new_as_its_report(made: Made) -> None:
+    assert "scores/auc" in made.stale()
+    made.instance.report_runless_asset_event(dg.AssetMaterialization(["scores", "auc"], partition=SCREEN))
+    assert "scores/auc" not in made.stale()
+
+
 def test_a_reading_that_changes(made: Made) -> None:
     path = next((made.folder / "ctg").glob("*.xlsx"))
     table = pd.read_excel(path, index_col=0, engine="openpyxl")
     table.iloc[3, 3] *= 1.5
     table.to_excel(path, index_label="")
     made.look_again()
-    assert made.stale()["viability/ctg"] == {"DATA raw/readings/ctg"}
+    assert made.stale()["viability/ctg"] == {"raw/readings/ctg"}
     (request,) = made.tick("stale_screens").run_requests or []
     assert request.asset_selection == [dg.AssetKey(["viability", "ctg"])]
-
-
-def test_a_new_version_of_a_plugin(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = made.stale()
-    monkeypatch.setattr(registry().get("scorer", "auc"), "version", "99")
-    monkeypatch.setattr(phenodose_assets.definitions, "defs", build_definitions(store="store"))
-    assert made.stale() == {**before, "scores/auc": {"CODE scores/auc"}}
-
-
-def test_a_parameter_of_the_launchpad_makes_what_comes_after_stale(made: Made) -> None:
-    parameters = {"curves": {"bootstrap": 7}}
-    materialize_screen(
-        made.store, SCREEN, select="curves/ctg", parameters=parameters, instance=made.instance
-    ).raise_if_failed()
-    found = made.stale()
-    assert found["scores/auc"] == {"DATA curves/ctg"}
-    assert "curves/ctg" not in found
-
-
-def test_a_dagster_that_has_moved_what_it_knows_of_staleness_stops_nothing_else(
-    made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(data_version, "CachingStaleStatusResolver")
-    monkeypatch.delattr(data_version, "extract_data_version_from_entry")
-    skipped = made.ask_sensor("stale_screens")
-    assert isinstance(skipped, dg.SkipReason)
-    assert dg.__version__ in str(skipped.skip_message)
-    assert made.tick("changed_inputs").asset_events == []
 
 
 def test_a_screen_with_a_run_under_way_is_left_alone(made: Made) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
 from phenodose.plugins import registry
 from phenodose.quality.metrics import metrics_of
@@ -78,8 +77,8 @@ def test_the_cohort_follows_the_screens_and_tells_when_it_does_not(graph: dg.Ass
     for name in COHORT:
         node = graph.get(dg.AssetKey(name))
         assert node.automation_condition is not None
-        assert isinstance(node.freshness_policy, TimeWindowFreshnessPolicy)
-        assert node.freshness_policy.fail_window.to_timedelta() == timedelta(days=60)
+        expected = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=60), warn_window=timedelta(days=14))
+        assert node.freshness_policy == expected
 
 
 @pytest.mark.parametrize("asset", [a for a in ASSETS if a.settings], ids=lambda asset: asset.key)

@@ -245,3 +245,12 @@ def test_rows_as_letters_and_as_numbers(tmp_path_factory, row, column, numbers, 
     (found,) = index(folder, r"^(?P<row>\w+)-(?P<column>\d+)-(?P<site>\d+)-(?P<z>\d+)-(?P<time>\d+)\.tif$").itertuples()
     assert found.well == names.well_name(names.row_label(row), column)
     assert (found.z, found.time, found.site) == (0, 0, max(site, 1))
+
+
+def test_an_expression_without_an_end_is_refused(tmp_path):
+    (tmp_path / "P1").mkdir()
+    tifffile.imwrite(tmp_path / "P1" / ("a" * 60 + ".tif"), np.zeros((4, 4), np.uint16))
+    reader = PatternReader({"expression": r"(?P<well>(a|aa)+)(?<!a)\.tif"})
+    for ask in (reader.sniff, reader.index):
+        with pytest.raises(PluginError, match="does not come to an end"):
+            ask(tmp_path / "P1")

@@ -1,8 +1,9 @@
-"""Sensors: new raw folders become screens, and the cohort follows the screens.
+"""The sensor `new_screens`: folders of the inbox become screens.
 
-Belongs here: the watch over the inbox and the switch of declarative automation. Does not belong here:
-what a screen folder must hold (`registration`).
+Belongs here: the watch over the inbox. Does not belong here: what a screen folder must hold (`registration`).
 """
+
+from __future__ import annotations
 
 import json
 from collections.abc import Sequence
@@ -13,10 +14,10 @@ import dagster as dg
 from phenodose.errors import PhenodoseError
 from phenodose.screens.registration import register_screen
 from phenodose.screens.screen import DONE_MARK
-from phenodose_assets.external import ExternalAsset, known_versions, new_observations
+from phenodose_assets.external import ExternalAsset, new_observations
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.resources import StoreResource
-from phenodose_assets.sensors.stale_screens import in_time
+from phenodose_assets.sensors.ticks import in_time
 
 _INTERVAL_SECONDS = 15
 
@@ -25,11 +26,12 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
     """Watches the inbox for folders with a done-mark and asks for a run of each.
 
     A folder is asked for once for each time its done-mark was written: touching the mark again asks for
-    another run. A folder that is no screen is told in the log of every tick and stops no other.
+    another run. A folder that is no screen, or that may not be read, is named in the log of every tick and stops no
+    other.
 
     Args:
         job_name: job of everything that is made for one screen.
-        external: what is told of the folder before its run begins, so that a later change of it shows.
+        external: what is observed of the folder before its run begins, so that a later change of it shows.
     """
 
     @dg.sensor(
@@ -47,22 +49,30 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
         observed: list[dg.AssetObservation] = []
         opened = store.open()
         known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
-        done = {path: _written(path) for path in sorted(inbox.iterdir()) if (path / DONE_MARK).is_file()}
+        done: dict[Path, int] = {}
+        for folder in sorted(inbox.iterdir()):
+            try:
+                if (folder / DONE_MARK).is_file():
+                    done[folder] = (folder / DONE_MARK).stat().st_mtime_ns
+            except OSError as error:
+                context.log.error(f"{folder.name} is not taken in: {_remedy(error)}")
         before = dict(json.loads(context.cursor or "{}"))
         asked = {path.name: before[path.name] for path in done if path.name in before}
         settled = known & set(opened.screens())
         new = [path for path in done if asked.get(path.name) != done[path] or path.name not in settled]
-        told = known_versions(context.instance, external) if new else {}
         for folder in in_time(new):
             try:
                 screen = register_screen(opened, folder)
             except PhenodoseError as error:
                 context.log.error(f"{folder.name} is not taken in: {error}")
                 continue
+            except OSError as error:
+                context.log.error(f"{folder.name} is not taken in: {_remedy(error)}")
+                continue
             written = done[folder]
             requests.append(dg.RunRequest(partition_key=screen.id, run_key=f"{screen.id}:{written}"))
             if asked.get(screen.id) != written:
-                observed += new_observations(context.instance, opened, folder, external, told)
+                observed += new_observations(context.instance, opened, folder, external)
                 asked[screen.id] = written
         unknown = [str(request.partition_key) for request in requests if request.partition_key not in known]
         return dg.SensorResult(
@@ -75,15 +85,5 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
     return new_screens
 
 
-def _written(folder: Path) -> int:
-    """When a folder's done-mark was written, in nanoseconds."""
-    return (folder / DONE_MARK).stat().st_mtime_ns
-
-
-def automation_sensor() -> dg.AutomationConditionSensorDefinition:
-    """Runs what has an automation condition; on from the start, unlike Dagster's own."""
-    return dg.AutomationConditionSensorDefinition(
-        "cohort_follows_screens",
-        target=dg.AssetSelection.all(),
-        default_status=dg.DefaultSensorStatus.RUNNING,
-    )
+def _remedy(error: OSError) -> str:
+    return f"{error}; give this service the right to read the folder and everything in it."

@@ -1,41 +1,34 @@
-"""Sensors that keep products and what they were made from in step.
+"""The sensor `stale_screens`: makes again what is stale, and only that. Off until somebody switches it on.
 
-`changed_inputs` tells Dagster what raw folders and settings hold now; what was made from another version is shown as
-stale. `stale_screens` is off from the start: switched on, it makes again what is stale and only that.
+A product is stale if its plugin has another version than when it was made, or if something it was made from has. With
+every product Dagster keeps, as tags of the event, the version of the plugin and the newest event of each input.
 
-Belongs here: which screens are looked at in a tick, and which stale assets are asked for. Does not belong here: what
-is looked at (`external`), and what stale means (Dagster: another version of the code or of an input).
-
-What Dagster knows of staleness is not public; it is imported where it is used, so that a Dagster that has moved it
-loads the graph all the same and only `stale_screens` says that it cannot work.
+Belongs here: what is stale, and which of it is asked for. Does not belong here: observing inputs (`changed_inputs`).
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 
-from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_json
-from phenodose.store.checkpoints import checkpoints_read_once
-from phenodose_assets.external import ExternalAsset, known_versions, new_observations
+from phenodose_assets.data_versions import DATA_VERSION, Fetch, newest_events, tags_of
+from phenodose_assets.graph.screen_asset import ScreenAsset
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
-from phenodose_assets.resources import StoreResource
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-    from dagster._core.definitions.events import AssetKeyPartitionKey
-
-_T = TypeVar("_T")
+from phenodose_assets.sensors.ticks import in_time
 
 _INTERVAL_SECONDS = 30
-#: A tick looks at as many screens as it can in this time; the next one goes on with the others.
-MOST_SECONDS = 15.0
-_OTHER_DAGSTER = f"Dagster {dg.__version__} does not tell what is stale in the way known here; make it again by hand."
+#: Events of one asset that a tick reads; the next one goes on with the others.
+_MOST_EVENTS = 1000
+#: Screens whose events are read at once.
+_AT_ONCE = 50
+_CODE_VERSION = "dagster/code_version"
+#: Tag of a product, by input: the newest event of that input, of whatever screen, when the product was made.
+_INPUT = "dagster/input_event_pointer/"
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -45,39 +38,13 @@ _UNFINISHED = [
 ]
 
 
-def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinition:
-    """Tells Dagster of every raw file and setting of every screen that has changed."""
+def stale_screens_sensor(job: Any, assets: Sequence[ScreenAsset]) -> dg.SensorDefinition:
+    """Asks for what is stale, from above: what comes after follows in a later tick, if it is then stale itself.
 
-    @dg.sensor(
-        name="changed_inputs",
-        minimum_interval_seconds=_INTERVAL_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        asset_selection=dg.AssetSelection.assets(*(thing.asset_key for thing in external)),
-        description="Looks at the raw folder and settings of every screen; what was made from others is then stale.",
-    )
-    def changed_inputs(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-        opened, news = store.open(), []
-        told = known_versions(context.instance, external)
-        every = sorted(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
-        last = context.cursor or ""
-        in_turn = [*(name for name in every if name > last), *(name for name in every if name <= last)]
-        with checkpoints_read_once():
-            for screen in in_time(in_turn):
-                last = screen
-                try:
-                    folder = store.source_of(screen)
-                except PhenodoseError as error:
-                    context.log.warning(f"{screen} is not looked at: {error}")
-                    continue
-                if folder.is_dir():
-                    news += new_observations(context.instance, opened, folder, external, told)
-        return dg.SensorResult(asset_events=news, cursor=last)
-
-    return changed_inputs
-
-
-def stale_sensor(job: Any) -> dg.SensorDefinition:
-    """Asks for what is stale, from above: what comes after follows in a later tick, if it is then stale itself."""
+    Args:
+        job: job of everything that is made for one screen.
+        assets: everything that is made for one screen, each after what it is made from.
+    """
 
     @dg.sensor(
         name="stale_screens",
@@ -86,153 +53,160 @@ def stale_sensor(job: Any) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Makes again what is stale, and only that, for every screen. Off until you switch it on.",
     )
-    def stale_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        assert context.repository_def is not None
-        graph, requests = context.repository_def.asset_graph, []
-        busy = {run.tags.get("dagster/partition") for run in _unfinished(context.instance)}
-        turn = _Changed(context.instance, graph, context.cursor)
-        try:
-            look = Staleness(context.instance, graph)
-        except ImportError as error:
-            context.log.error(f"{_OTHER_DAGSTER} ({error})")
-            return dg.SkipReason(_OTHER_DAGSTER)
-        for screen in in_time(sorted(turn.waiting - busy)):
-            stale = look.first_stale(screen)
-            turn.waiting.remove(screen)
-            if stale:
-                run_key = f"{screen}:{hash_json({key.to_user_string(): why for key, why in stale.items()})}"
-                requests.append(dg.RunRequest(run_key, partition_key=screen, asset_selection=sorted(stale)))
+    def stale_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        requests = []
+        unfinished = context.instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+        busy = {record.dagster_run.tags.get("dagster/partition") for record in unfinished}
+        turn = _Turn(context.instance, assets, context.cursor)
+        free = sorted(turn.waiting - busy)
+        for some in in_time(free[start : start + _AT_ONCE] for start in range(0, len(free), _AT_ONCE)):
+            turn.waiting -= set(some)
+            for screen, stale in first_stale(context.instance, assets, some).items():
+                keys = sorted(asset.asset_key for asset in assets if asset.key in stale)
+                requests.append(
+                    dg.RunRequest(f"{screen}:{hash_json(stale)}", partition_key=screen, asset_selection=keys)
+                )
         return dg.SensorResult(requests, cursor=turn.cursor)
 
     return stale_screens
 
 
-class Staleness:
-    """What is stale, as of now: what has been read once, of any screen, is not asked for again.
+def first_stale(
+    instance: dg.DagsterInstance, assets: Sequence[ScreenAsset], screens: Collection[str]
+) -> dict[str, dict[str, list[str]]]:
+    """The stale assets of screens that no other stale asset of the screen comes before.
 
-    Made anew for every tick. What happens meanwhile is an event after those that the tick began with, so that the
-    next one looks at its screen.
+    What was never made is missing, and not stale. An asset that takes a new input is stale once that input is there.
 
-    Raises:
-        ImportError: Dagster has moved what it knows of staleness.
+    Args:
+        instance: where Dagster keeps its events.
+        assets: everything that is made for one screen, each after what it is made from.
+        screens: the screens to look into.
+
+    Returns:
+        By screen and asset, why it is stale, one text a cause; a new change makes other texts, and so does a product
+        made since. Screens without a stale asset are left out.
     """
-
-    def __init__(self, instance: dg.DagsterInstance, graph: BaseAssetGraph[Any]) -> None:
-        from dagster._core.definitions.data_version import CachingStaleStatusResolver
-        from dagster._core.loader import LoadingContextForTest
-
-        self._instance, self._graph = instance, graph
-        self._resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-
-    def first_stale(self, screen: str) -> dict[dg.AssetKey, list[str]]:
-        """The stale assets of a screen that no other stale asset comes before.
-
-        An asset that is stale for the only reason that a plugin was installed beside those it takes is left out, until
-        that plugin's product is there.
-
-        Returns:
-            Why each is stale, one text a cause; a new change makes other texts, and so does a product made since.
-        """
-        graph, stale = self._graph, {}
-        for key in graph.toposorted_asset_keys:
-            if (
-                graph.get(key).is_partitioned
-                and graph.get(key).is_materializable
-                and (causes := self._causes(key, screen))
-            ):
-                made = self._instance.get_latest_data_version_record(key, False, screen)
-                stale[key] = [*causes, f"since {made.storage_id if made else None}"]
-        return {key: why for key, why in stale.items() if not stale.keys() & graph.get_ancestor_asset_keys(key)}
-
-    def _causes(self, key: dg.AssetKey, screen: str) -> list[str]:
-        from dagster._core.definitions.data_version import StaleCauseCategory, StaleStatus
-
-        if self._resolver.get_status(key, screen) is not StaleStatus.STALE:
-            return []
-        causes = []
-        for cause in self._resolver.get_stale_causes(key, screen):
-            version = ""
-            if cause.dependency is not None:
-                version = _version(self._instance, cause.dependency)
-                if cause.category is StaleCauseCategory.DEPENDENCIES and not version:
-                    continue
-            elif cause.category is StaleCauseCategory.CODE:
-                version = str(self._graph.get(key).code_version)
-            causes.append(f"{cause.category.value} {cause.reason} {cause.dependency_asset_key} {version}")
-        return causes
+    events = _Events(instance, assets, screens)
+    found = {}
+    for screen in screens:
+        stale: dict[str, list[str]] = {}
+        after_stale: set[str] = set()
+        for asset in assets:
+            if not after_stale.isdisjoint(_inputs(asset)):
+                after_stale.add(asset.key)
+            elif causes := list(_causes(events, screen, asset)):
+                stale[asset.key] = causes
+                after_stale.add(asset.key)
+        if stale:
+            found[screen] = stale
+    return found
 
 
-def _version(instance: dg.DagsterInstance, key: AssetKeyPartitionKey) -> str:
-    """The newest version of an asset; '' if there is none."""
-    from dagster._core.definitions.data_version import extract_data_version_from_entry
-
-    record = instance.get_latest_data_version_record(key.asset_key, partition_key=key.partition_key)
-    version = extract_data_version_from_entry(record.event_log_entry) if record else None
-    return version.value if version else ""
+def _inputs(asset: ScreenAsset) -> list[str]:
+    return [*asset.needs, *asset.any_of, *(thing.key for thing in asset.external)]
 
 
-def _unfinished(instance: dg.DagsterInstance) -> Sequence[dg.DagsterRun]:
-    return instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+def _causes(events: _Events, screen: str, asset: ScreenAsset) -> Iterator[str]:
+    made = events.newest(asset.key, screen)
+    if made is None:
+        return
+    by_hand = _CODE_VERSION not in made.tags  # reported in the UI, as made from what there was
+    before, since = len(_INPUT), f"since {made.event}"
+    seen = {tag[before:]: int(of) if of.isdigit() else 0 for tag, of in made.tags.items() if tag.startswith(_INPUT)}
+    if not by_hand and asset.code_version not in (None, made.tags[_CODE_VERSION]):
+        yield f"version {asset.code_version} {since}"
+    for key in sorted(seen.keys() - _inputs(asset)):
+        yield f"without {key} {since}"
+    for key in _inputs(asset):
+        newest = events.newest(key, screen)
+        known = made.event if by_hand else seen.get(key)
+        if newest is not None and (known is None or events.has_changed(key, screen, known)):
+            yield f"{key} {newest.tags.get(DATA_VERSION)} {since}"
 
 
-class _Changed:
-    """The screens of which Dagster was told something since the tick before, and those that tick did not come to.
+@dataclass(frozen=True)
+class _Event:
+    """A materialization, or an observation of what no asset makes: its number and tags."""
 
-    Nothing can have become stale but by an event or by another graph; so a tick asks once an asset for what is new,
-    and looks into those screens only.
+    event: int
+    tags: Mapping[str, str]
+
+
+class _Events:
+    """The newest events of some screens, read once."""
+
+    def __init__(self, instance: dg.DagsterInstance, assets: Sequence[ScreenAsset], screens: Collection[str]) -> None:
+        self._fetch = dict(_fetches(instance, assets))
+        self._newest = {
+            (key, screen): _Event(record.storage_id, tags_of(record))
+            for key, fetch in self._fetch.items()
+            for screen, record in newest_events(fetch, _asset_key(key), screens).items()
+        }
+
+    def newest(self, key: str, screen: str) -> _Event | None:
+        """The newest event of an asset."""
+        return self._newest.get((key, screen))
+
+    def has_changed(self, key: str, screen: str, event: int) -> bool:
+        """Whether an asset has another version than it had at an event."""
+        newest = self._newest[key, screen]
+        if newest.event <= event:
+            return False
+        wanted = dg.AssetRecordsFilter(_asset_key(key), asset_partitions=[screen], before_storage_id=event + 1)
+        then = self._fetch[key](wanted, limit=1).records
+        return not then or tags_of(then[0]).get(DATA_VERSION) != newest.tags.get(DATA_VERSION)
+
+
+def _asset_key(key: str) -> dg.AssetKey:
+    return dg.AssetKey(key.split("/"))
+
+
+def _fetches(instance: dg.DagsterInstance, assets: Sequence[ScreenAsset]) -> Iterator[tuple[str, Fetch]]:
+    """How the events of every asset and of every input of one are asked for."""
+    made = {asset.key for asset in assets}
+    for key in sorted(made.union(*map(_inputs, assets))):
+        yield key, instance.fetch_materializations if key in made else instance.fetch_observations
+
+
+class _Turn:
+    """The screens of which there is an event since the tick before, and those that it did not come to.
+
+    Nothing can have become stale but by an event or by another graph; so a tick asks once an asset for new events, and
+    looks into the screens of these only.
 
     Attributes:
         waiting: screens still to be looked at.
     """
 
-    def __init__(self, instance: dg.DagsterInstance, graph: BaseAssetGraph[Any], cursor: str | None) -> None:
+    def __init__(self, instance: dg.DagsterInstance, assets: Sequence[ScreenAsset], cursor: str | None) -> None:
         before = _state(cursor)
         every = set(instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
-        self._graph = hash_json(
-            {
-                key.to_user_string(): [
-                    str(graph.get(key).code_version),
-                    sorted(above.to_user_string() for above in graph.get(key).parent_keys),
-                ]
-                for key in graph.get_all_asset_keys()
-            }
-        )
+        self._graph = hash_json({asset.key: [asset.code_version, *sorted(_inputs(asset))] for asset in assets})
         same = before.get("graph") == self._graph
-        seen = int(before["last_event"]) if same else 0
-        self._last_event = seen
         self.waiting = set(before["waiting"]) if same else set(every)
-        for key in graph.get_all_asset_keys():
-            if graph.get(key).is_partitioned:
-                newer = self._newer(instance, key, graph.get(key).is_materializable, seen)
-                self.waiting |= newer.keys()
-                self._last_event = max(self._last_event, *newer.values(), 0)
+        seen = before["seen"] if same else {}
+        self._seen: dict[str, int] = {}
+        for key, fetch in _fetches(instance, assets):
+            if key in seen:
+                wanted = dg.AssetRecordsFilter(_asset_key(key), after_storage_id=seen[key])
+                new = fetch(wanted, limit=_MOST_EVENTS, ascending=True).records
+                self.waiting |= {str(record.partition_key) for record in new}
+            else:
+                new = fetch(_asset_key(key), limit=1).records
+            self._seen[key] = new[-1].storage_id if new else seen.get(key, 0)
         self.waiting &= every
-
-    @staticmethod
-    def _newer(instance: dg.DagsterInstance, key: dg.AssetKey, made: bool, event: int) -> Mapping[str, int]:
-        """The newest event after an event, by screen."""
-        kind = dg.DagsterEventType.ASSET_MATERIALIZATION if made else dg.DagsterEventType.ASSET_OBSERVATION
-        return instance.get_latest_storage_id_by_partition(key, kind, after_cursor=event)
 
     @property
     def cursor(self) -> str:
         """What the next tick goes on from."""
-        return json.dumps({"graph": self._graph, "last_event": self._last_event, "waiting": sorted(self.waiting)})
+        return json.dumps({"graph": self._graph, "seen": self._seen, "waiting": sorted(self.waiting)})
 
 
 def _state(cursor: str | None) -> dict[str, Any]:
-    """A cursor as it was written here; empty for none and for that of an older version, a screen's name."""
+    """A cursor as it was written here; empty for none and for that of an older version."""
     try:
         found = json.loads(cursor or "{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
-
-
-def in_time(every: Iterable[_T], now: Callable[[], float] = time.monotonic) -> Iterator[_T]:
-    """As many as a tick has time for, at least one."""
-    end = now() + MOST_SECONDS
-    for one in every:
-        yield one
-        if now() >= end:
-            return
+    return found if isinstance(found, dict) and "seen" in found else {}
