@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from phenodose.io.files import hash_file
 from phenodose.pipeline.context import Context, Result
-from phenodose.reports.activation import explain_report
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.screen_asset import ScreenAsset
@@ -34,6 +33,7 @@ def report_assets(upstream: Sequence[ScreenAsset]) -> list[ScreenAsset]:
 
 def _make_report(step: Context) -> Result:
     from phenodose.reports import build_report
+    from phenodose.reports.activation import explain_report
 
     # Where the networks' process runs, no second one shall hold the GPU.
     no_maps = explain_report(step.store, step.screen_id, step.networks if step.networks.is_running else None)
