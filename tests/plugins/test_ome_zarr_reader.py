@@ -330,6 +330,35 @@ def test_plates_that_cannot_be_used_teach_and_nothing_is_written(tmp_path, spoil
     assert not out.exists()
 
 
+def edit(path: Path, change) -> None:
+    document = json.loads(path.read_text())
+    change(document["attributes"]["ome"])
+    path.write_text(json.dumps(document))
+
+
+def test_documents_that_a_strict_reader_refuses_are_used(tmp_path):
+    """None of these is needed to find and read a pixel, and some program leaves each of them out."""
+    raw = write_plate(tmp_path / "raw", axes="zyx", omero=False)
+
+    def loosely(plate: dict) -> None:
+        del plate["plate"]["rows"], plate["plate"]["version"], plate["version"]
+        plate["plate"] |= {"field_count": 0, "acquisitions": [{"name": "no id"}]}
+        plate["plate"]["wells"] = [{"path": each["path"]} for each in plate["plate"]["wells"]]
+
+    def bare(image: dict) -> None:
+        image["multiscales"] = [{"axes": ["z", "y", "x"], "datasets": [{"path": "0"}, {"path": "1"}]}]
+        image["omero"] = {"channels": [{"label": "Hoechst", "window": {"start": 400, "end": 600}}]}
+
+    edit(raw / "zarr.json", loosely)
+    for path in WELLS:
+        edit(raw / path / "0" / "zarr.json", bare)
+    ingest_plate(raw, tmp_path / "P1.ome.zarr", OmeZarrReader(), "P1")
+    plate = Plate.open(tmp_path / "P1.ome.zarr")
+    assert (plate.wells, plate.pixel_size_um, plate.windows) == (["B02", "C11"], None, [(400, 600)])
+    assert [channel.name for channel in plate.channels] == ["Hoechst"]
+    np.testing.assert_array_equal(np.asarray(plate.stack("B02")), stack("B/2", 0, "zyx"))
+
+
 def test_pixels_that_are_no_camera_counts_are_refused(tmp_path):
     raw = write_plate(tmp_path / "raw", axes="yx")
     for level in (raw / "B/2/0/0", raw / "B/2/0/1"):

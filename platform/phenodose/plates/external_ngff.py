@@ -1,5 +1,9 @@
 """The metadata of OME-Zarr plates made elsewhere: NGFF 0.4 on Zarr v2 and 0.5 on Zarr v3, axes in any number.
 
+The documents are read with tolerance: ome-zarr-models, which the tests hold our own documents against, refuses what
+other programs write and this project needs nothing of, such as an OMERO channel without a colour, axes that are mere
+names, or a scale that is not told.
+
 Belongs here: what the documents of a plate say, in one form for all versions. Does not belong here: pixels and using
 the plate (`external_plate`), the documents that this project writes (`ngff`).
 """

@@ -1,8 +1,8 @@
 """Many long texts that resemble each other, kept small: the instrument's tags of every plane of a plate.
 
 A plate has tens of thousands of planes with kilobytes of tags each, nearly the same ones. As plain texts they would be
-most of an ingest's memory. Each is compressed as soon as it is read, on the pattern of the first, and is a plain text
-again when it is asked for.
+most of an ingest's memory, and so in a dictionary-encoded column: height and time make every one of them different.
+Each is compressed as soon as it is read, on the pattern of the first, and is a plain text again when it is asked for.
 
 Belongs here: packing, and the pandas column of packed texts. Does not belong here: what the texts say.
 """

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, MissingInputError
 from phenodose.io.files import hash_bytes
-from phenodose.plates.plain_tiff import plain_page, plain_pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,9 +63,6 @@ def check_tiff(path: Path, well: str, page: int = 0) -> TiffHeader:
         InputError: the file is empty, truncated, not a TIFF, or no grey image.
     """
     size = _size(path, well)
-    plain = _plain_header(path, size) if page == 0 else None
-    if plain is not None:
-        return plain
     with _opened(path, well) as tiff:
         return _checked(tiff, path, well, page, size)
 
@@ -74,9 +70,6 @@ def check_tiff(path: Path, well: str, page: int = 0) -> TiffHeader:
 def check_pages(path: Path, well: str) -> list[TiffHeader]:
     """Check that all pages of a TIFF file are whole, without decoding them; see `check_tiff`."""
     size = _size(path, well)
-    plain = _plain_header(path, size)
-    if plain is not None:
-        return [plain]
     with _opened(path, well) as tiff:
         try:
             n_pages = len(tiff.pages)
@@ -84,6 +77,8 @@ def check_pages(path: Path, well: str) -> list[TiffHeader]:
             raise InputError(
                 f"{path}: well {well}: its pages cannot be counted ({_reason(error)}); {_REMEDY}."
             ) from error
+        if not n_pages:
+            raise InputError(f"{path}: well {well}: the file holds no page; {_REMEDY}.")
         return [_checked(tiff, path, well, page, size) for page in range(n_pages)]
 
 
@@ -119,10 +114,7 @@ def read_page(path: Path, page: int, well: str) -> np.ndarray:
         MissingInputError: there is no such file.
         InputError: the page cannot be decoded.
     """
-    size = _size(path, well)
-    plain = _plain_pixels(path, size) if page == 0 else None
-    if plain is not None:
-        return plain
+    _size(path, well)
     with _opened(path, well) as tiff:
         try:
             pixels: np.ndarray = _page(tiff, path, well, page).asarray(maxworkers=1)
@@ -132,34 +124,9 @@ def read_page(path: Path, page: int, well: str) -> np.ndarray:
             raise InputError(
                 f"{path}: well {well}: page {page} cannot be decoded ({_reason(error)}); {_REMEDY}."
             ) from error
+    if pixels.ndim != 2:
+        raise InputError(f"{path}: well {well}: page {page} holds no grey image; {_REMEDY}.")
     return pixels
-
-
-def _plain_header(path: Path, size: int) -> TiffHeader | None:
-    """The header of a plain file; None if the library has to read it, or to tell what is wrong with it."""
-    import numpy as np
-
-    try:
-        with path.open("rb", buffering=0) as file:
-            page = plain_page(file, size)
-            if page is None:
-                return None
-            file.seek(_sample_place(*page.middle_strip))
-            sample = hash_bytes(file.read(min(page.middle_strip[1], _SAMPLE_BYTES)))
-    except OSError:
-        return None
-    dtype = np.dtype(page.dtype).name
-    return TiffHeader(page.size_y_px, page.size_x_px, dtype, page.description, page.software, sample)
-
-
-def _plain_pixels(path: Path, size: int) -> np.ndarray | None:
-    """The pixels of a plain file; None as above."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            page = plain_page(file, size)
-            return None if page is None else plain_pixels(file, page)
-    except OSError:
-        return None
 
 
 def _size(path: Path, well: str) -> int:
@@ -205,6 +172,8 @@ def _segments_fault(page: Any, file_size: int) -> str:
     offsets, counts = page.dataoffsets, page.databytecounts
     if not offsets or len(offsets) != len(counts):
         return "its table of strips is incomplete"
+    if {*map(type, offsets), *map(type, counts)} != {int}:
+        return "its table of strips is damaged"
     end = max(map(add, offsets, counts))
     if end > file_size:
         return f"{file_size} of {end} bytes are there"
@@ -218,12 +187,8 @@ def _sample(tiff: Any, page: Any) -> str:
     """Hash of a few stored bytes in the middle of the middle strip: photon noise makes it the image's own."""
     middle = len(page.dataoffsets) // 2
     offset, count = page.dataoffsets[middle], page.databytecounts[middle]
-    tiff.filehandle.seek(_sample_place(offset, count))
+    tiff.filehandle.seek(offset + max(count - _SAMPLE_BYTES, 0) // 2)
     return hash_bytes(tiff.filehandle.read(min(count, _SAMPLE_BYTES)))
-
-
-def _sample_place(offset: int, count: int) -> int:
-    return offset + max(count - _SAMPLE_BYTES, 0) // 2
 
 
 def _text_tag(page: Any, code: int) -> str:

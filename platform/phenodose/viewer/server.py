@@ -1,35 +1,36 @@
 """The viewer's server: GET only, on loopback only, for whoever has the address with its key.
 
-Belongs here: addresses, refusals and headers. Does not belong here: what is answered (`plates`, `page/`).
+Belongs here: addresses, refusals and headers. Does not belong here: what is answered (`plates`, `page/`), HTTP
+(Starlette and uvicorn).
 """
 
 from __future__ import annotations
 
 import json
-import re
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import socket
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
 
 from phenodose.errors import InputError, NotMade, PhenodoseError
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
     from phenodose.viewer.plates import ScreenPlates
 
 HOST = "127.0.0.1"
 _OUR_NAMES = (HOST, "localhost")
-_JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
-_PAGE_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
+_PAGE_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 #: The page loads from its own server only, no other page may frame or read it, and no image stays in a cache.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
@@ -40,20 +41,12 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+#: Answers in the making that Ctrl-C waits for.
+_LAST_ANSWERS_S = 1
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What goes back to the browser."""
-
-    body: bytes
-    media_type: str
-    status: HTTPStatus = HTTPStatus.OK
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-class ViewerServer(ThreadingHTTPServer):
-    """Shows the plates of one screen at `address`; `serve_forever` and `shutdown` as of any server.
+class ViewerServer:
+    """Shows the plates of one screen at `address`, from `serve_forever` until `shutdown` or Ctrl-C.
 
     Args:
         plates: what is shown.
@@ -63,90 +56,81 @@ class ViewerServer(ThreadingHTTPServer):
         InputError: the port is taken.
     """
 
-    daemon_threads = True
-
     def __init__(self, plates: ScreenPlates, port: int = 0) -> None:
         self.plates = plates
         self.key = secrets.token_urlsafe(16)
-        self.page = {
-            each.name: Answer(each.read_bytes(), _PAGE_TYPES["." + each.name.rpartition(".")[2]])
-            for each in files("phenodose.viewer").joinpath("page").iterdir()
-            if "." + each.name.rpartition(".")[2] in _PAGE_TYPES
-        }
         try:
-            super().__init__((HOST, port), _Handler)
+            self._socket = socket.create_server((HOST, port))
         except OSError as error:
             raise InputError(f"port {port} of {HOST} cannot be used ({error}); give another, or 0 for any.") from error
+        self.port: int = self._socket.getsockname()[1]
+        app = Starlette(
+            routes=[Mount(f"/{self.key}", routes=_ROUTES)],
+            exception_handlers={HTTPException: _refused, PhenodoseError: _told},
+        )
+        app.router.redirect_slashes = False
+        app.state.plates = plates
+        config = uvicorn.Config(
+            _Door(app, self.key),
+            lifespan="off",
+            ws="none",
+            # Nothing is logged but what is wrong in the server itself: addresses hold the key.
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_LAST_ANSWERS_S,
+        )
+        self._server = uvicorn.Server(config)
 
     @property
     def address(self) -> str:
         """Address of the page; without its key nothing is shown."""
-        return f"http://{HOST}:{self.server_address[1]}/{self.key}/"
+        return f"http://{HOST}:{self.port}/{self.key}/"
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle of an answer is no error; all others are told."""
-        import sys
+    def serve_forever(self) -> None:
+        """Answer until `shutdown` or a signal; Ctrl-C raises KeyboardInterrupt."""
+        self._server.run(sockets=[self._socket])
 
-        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
-            super().handle_error(request, client_address)
+    def shutdown(self) -> None:
+        """Ask `serve_forever` to return, from any thread."""
+        self._server.should_exit = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: ViewerServer
-    protocol_version = "HTTP/1.1"
-    # Headers and a plane leave in two writes; the second must not wait for the first one's receipt.
-    disable_nagle_algorithm = True
-    timeout = 60
+class _Door:
+    """Refuses whoever may be shown nothing, and sends the headers with every answer."""
 
-    def do_GET(self) -> None:
-        self._send(self._answer())
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app = app
+        self._key = key.encode()
 
-    def _refuse(self) -> None:
-        self.close_connection = True
-        answer = _said(HTTPStatus.METHOD_NOT_ALLOWED, "this server only shows: it answers GET.")
-        self._send(Answer(answer.body, answer.media_type, answer.status, (("Allow", "GET"),)))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
 
-    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse
+        await (self._refusal(scope) or self._app)(scope, receive, send_with_headers)
 
-    def _answer(self) -> Answer:
+    def _refusal(self, scope: Scope) -> Response | None:
+        if scope["method"] != "GET":
+            # What such a request still sends is not read.
+            headers = {"Allow": "GET", "Connection": "close"}
+            return PlainTextResponse("this server only shows: it answers GET.", 405, headers)
         # A foreign name that resolves to this machine is how a page from elsewhere would reach us (DNS rebinding).
-        if _host_name(self.headers.get("Host", "")) not in _OUR_NAMES:
-            return _said(HTTPStatus.FORBIDDEN, f"this server answers at {HOST} and localhost only.")
-        key, *parts = [unquote(part) for part in self.path.partition("?")[0].split("/")[1:]]
-        if not secrets.compare_digest(key.encode(), self.server.key.encode()) or not parts:
-            return _said(HTTPStatus.NOT_FOUND, "open the whole address that `phenodose view` has printed.")
-        if len(parts) == 1 and (parts[0] or "index.html") in self.server.page:
-            return self.server.page[parts[0] or "index.html"]
-        try:
-            return _routed(self.server.plates, "/".join(part.replace("/", "\0") for part in parts), self.path)
-        except (InputError, NotMade) as error:
-            return _said(HTTPStatus.NOT_FOUND, str(error))
-        except PhenodoseError as error:
-            return _said(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
-
-    def _send(self, answer: Answer) -> None:
-        self.send_response(answer.status)
-        for name, value in (
-            *_HEADERS.items(),
-            *answer.headers,
-            ("Content-Type", answer.media_type),
-            ("Content-Length", str(len(answer.body))),
-        ):
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(answer.body)
-
-    def version_string(self) -> str:
-        """Nothing of versions is told."""
-        return "phenodose"
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (the name that http.server gives)
-        """Nothing is logged: addresses hold the key."""
-
-
-def _said(status: HTTPStatus, sentence: str) -> Answer:
-    return Answer(sentence.encode(), _TEXT, status)
+        if _host_name(dict(scope["headers"]).get(b"host", b"").decode("latin-1")) not in _OUR_NAMES:
+            return PlainTextResponse(f"this server answers at {HOST} and localhost only.", 403)
+        key, slash, _ = scope["path"].removeprefix("/").partition("/")
+        if not secrets.compare_digest(key.encode(), self._key) or not slash:
+            return PlainTextResponse("open the whole address that `phenodose view` has printed.", 404)
+        return None
 
 
 def _host_name(host: str) -> str:
@@ -156,52 +140,71 @@ def _host_name(host: str) -> str:
         return ""
 
 
-# --- what can be asked for ------------------------------------------------------------------------
-
-_NAME, _NUMBER = r"([^/]{1,200})", r"([0-9]{1,6})"
-
-
-def _routed(plates: ScreenPlates, path: str, asked: str) -> Answer:
-    for pattern, handle in _ROUTES:
-        if found := pattern.fullmatch(path):
-            return handle(plates, *found.groups())
-    return _said(HTTPStatus.NOT_FOUND, f"nothing is shown at {asked.partition('/')[2].partition('/')[2]!r}.")
+def _refused(request: Request, error: Exception) -> Response:
+    asked = request.scope["raw_path"].decode("latin-1").partition("/")[2].partition("/")[2]
+    return PlainTextResponse(f"nothing is shown at {asked!r}.", 404)
 
 
-def _screen(plates: ScreenPlates) -> Answer:
-    return _json(plates.overview())
+def _told(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 404 if isinstance(error, InputError | NotMade) else 500)
 
 
-def _plate(plates: ScreenPlates, plate: str) -> Answer:
-    return _json(plates.plate(plate))
+# --- what can be asked for: answered in threads, as every handler is a plain function -------------------
 
 
-def _well(plates: ScreenPlates, plate: str, well: str) -> Answer:
-    return _json(plates.well(plate, well))
+def _plates(request: Request) -> ScreenPlates:
+    plates: ScreenPlates = request.app.state.plates
+    return plates
 
 
-def _mosaic(plates: ScreenPlates, plate: str, channel: str) -> Answer:
-    return Answer(plates.mosaic(plate, int(channel)), "image/png")
+def _page(request: Request) -> Response:
+    # Looked up among the page's files: no name of a request becomes part of a path.
+    name = request.path_params.get("name", "index.html")
+    for file in files("phenodose.viewer").joinpath("page").iterdir():
+        kind = file.name.rpartition(".")[2]
+        if file.name == name and kind in _PAGE_TYPES:
+            return Response(file.read_bytes(), media_type=_PAGE_TYPES[kind])
+    raise HTTPException(404)
 
 
-def _plane(plates: ScreenPlates, plate: str, well: str, kind: str, *numbers: str) -> Answer:
-    level, site, time, channel, z = map(int, numbers)
-    pixels = plates.pixels(plate, well, kind, level, site, time, channel, z)
+def _screen(request: Request) -> Response:
+    return _json(_plates(request).overview())
+
+
+def _plate(request: Request) -> Response:
+    return _json(_plates(request).plate(request.path_params["plate"]))
+
+
+def _well(request: Request) -> Response:
+    return _json(_plates(request).well(request.path_params["plate"], request.path_params["well"]))
+
+
+def _mosaic(request: Request) -> Response:
+    png = _plates(request).mosaic(request.path_params["plate"], request.path_params["channel"])
+    return Response(png, media_type="image/png")
+
+
+def _plane(request: Request) -> Response:
+    asked = dict(request.path_params)
+    pixels = _plates(request).pixels(asked.pop("plate"), **asked)
     height, width = pixels.shape
     little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
-    said = (("X-Height", str(height)), ("X-Width", str(width)), ("X-Pixels", pixels.dtype.name))
-    return Answer(little.tobytes(), "application/octet-stream", headers=said)
+    said = {"X-Height": str(height), "X-Width": str(width), "X-Pixels": pixels.dtype.name}
+    return Response(little.tobytes(), headers=said, media_type="application/octet-stream")
 
 
-def _json(value: Any) -> Answer:
-    return Answer(json.dumps(value, ensure_ascii=False, allow_nan=False).encode(), _JSON)
+def _json(value: Any) -> Response:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return Response(text, media_type="application/json")
 
 
-_ROUTES: list[tuple[re.Pattern[str], Callable[..., Answer]]] = [
-    (re.compile(r"screen\.json"), _screen),
-    (re.compile(rf"plates/{_NAME}/plate\.json"), _plate),
-    (re.compile(rf"plates/{_NAME}/mosaics/{_NUMBER}\.png"), _mosaic),
-    (re.compile(rf"plates/{_NAME}/wells/{_NAME}/well\.json"), _well),
-    # kind, then pyramid level, site, time point, channel and plane
-    (re.compile(rf"plates/{_NAME}/wells/{_NAME}/{_NAME}/{'/'.join([_NUMBER] * 5)}"), _plane),
+_PLANE = "{kind}/{level:int}/{site:int}/{time:int}/{channel:int}/{z:int}"
+_ROUTES = [
+    Route("/", _page),
+    Route("/screen.json", _screen),
+    Route("/plates/{plate}/plate.json", _plate),
+    Route("/plates/{plate}/mosaics/{channel:int}.png", _mosaic),
+    Route("/plates/{plate}/wells/{well}/well.json", _well),
+    Route(f"/plates/{{plate}}/wells/{{well}}/{_PLANE}", _plane),
+    Route("/{name}", _page),
 ]

@@ -91,11 +91,11 @@ def shown(_tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def serving(server: ViewerServer) -> Iterator[ViewerServer]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    with server:
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -174,16 +174,16 @@ def test_pages_from_elsewhere_cannot_frame_or_read_it(shown: ViewerServer) -> No
 
 
 def test_it_answers_on_loopback_only(shown: ViewerServer) -> None:
-    assert shown.server_address[0] == "127.0.0.1"
+    assert urlsplit(shown.address).hostname == "127.0.0.1"
     with socket.socket() as outside:
         outside.settimeout(5)
         # Another address of this machine: the server's port is closed there.
-        assert outside.connect_ex(("127.0.0.2", shown.server_address[1])) != 0
+        assert outside.connect_ex(("127.0.0.2", shown.port)) != 0
 
 
 def test_a_taken_port_is_told(shown: ViewerServer) -> None:
     with pytest.raises(InputError, match="cannot be used"):
-        ViewerServer(shown.plates, shown.server_address[1])
+        ViewerServer(shown.plates, shown.port)
 
 
 def test_a_mosaic_is_made_once_and_again_for_other_pixels(tiny_store: Store) -> None:
