@@ -121,7 +121,7 @@ def score_layout(
         NotMade: a scorer lacks what it needs.
     """
     from phenodose.pipeline.score_layout import score_layout as score
-    from phenodose.sandbox.plugin_process import shared_sandbox
+    from phenodose.plugins.isolation import shared_sandbox
 
     known = installed_plugins(store)
     given = parameters or {}

@@ -14,7 +14,7 @@ from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.embeddings import ScreenEmbedding, embedding_key, make_embedding, make_shared_embedding
 from phenodose.pipeline.viability import viability_key
 from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, Registry, StagedReadout
-from phenodose.sandbox.plugin_process import third_party
+from phenodose.plugins.isolation import third_party
 from phenodose.store.checkpoints import checkpoint_key
 from phenodose_assets.assets.checkpoints import POOL
 from phenodose_assets.assets.layout import LAYOUT

@@ -1,7 +1,7 @@
-"""What a guarded plugin's results must look like, checked at the door.
+"""What an isolated plugin's results must look like, checked at the door.
 
 Belongs here: one check a method of the contract, each a sentence on what is wrong. Does not belong here: how the
-method was called (`plugin_process`) and the declarations of tables (`phenodose.tables`).
+method was called (`isolation`) and the declarations of tables (`phenodose.tables`).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _places_fault(n: int, result: Any) -> str:
 def _index_fault(result: Any) -> str:
     import pandas as pd
 
-    from phenodose.plugins.plane_index import PLANES
+    from phenodose.plates.plate_index import PLANES
 
     if not isinstance(result, pd.DataFrame):
         return f"gave a {type(result).__name__} where an index of planes is meant; `planes_frame` makes one"
