@@ -32,7 +32,7 @@ from phenodose.sandbox.process_limits import take_at_most
 from phenodose.sandbox.write_protection import RefusedWriteError
 
 if TYPE_CHECKING:
-    from phenodose.plates.packed_texts import PackedTexts
+    from phenodose.plugins.packed_texts import PackedTexts
     from phenodose.settings.plugin_choices import PluginChoices
     from phenodose.settings.plugin_limits import PluginLimits
 
@@ -62,7 +62,7 @@ class Target(NamedTuple):
 
 def carried() -> tuple[Carried, ...]:
     """Classes that results are made of, beside plain values, arrays and tables."""
-    from phenodose.plates.packed_texts import PackedTexts
+    from phenodose.plugins.packed_texts import PackedTexts
     from phenodose.plugins.scorers import Scores
 
     def plain(texts: PackedTexts) -> list[str | None]:

@@ -114,7 +114,7 @@ def _places_fault(n: int, result: Any) -> str:
 def _index_fault(result: Any) -> str:
     import pandas as pd
 
-    from phenodose.plates.plate_index import PLANES
+    from phenodose.plugins.plane_index import PLANES
 
     if not isinstance(result, pd.DataFrame):
         return f"gave a {type(result).__name__} where an index of planes is meant; `planes_frame` makes one"

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from phenodose.plates.packed_texts import PackedTexts
+from phenodose.plugins.packed_texts import PackedTexts
 
 from phenodose.plugins import Scores
 from phenodose.plugins.isolated_calls import carried
