@@ -125,7 +125,7 @@ def score_layout(
 
     known = installed_plugins(store)
     given = parameters or {}
-    chosen = [
+    chosen: list[Any] = [
         shared_sandbox(known.get("scorer", name), dict(given.get(name, {})), known) for name in dict.fromkeys(scorers)
     ]
     read = read_layout(layout) if isinstance(layout, str | Path) else layout
