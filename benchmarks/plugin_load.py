@@ -89,7 +89,7 @@ def _guard(folder: Path, rounds: int) -> str:
     from phenodose.dose_response.points import CurvePoints
     from phenodose.dose_response.scoring import score_curves
     from phenodose.plugins import registry
-    from phenodose.sandbox.plugin_process import sandboxed
+    from phenodose.plugins.isolation import sandboxed
 
     sys.path.insert(0, str(folder))
     registry.cache_clear()

@@ -47,8 +47,8 @@ def networks_are_trained_here() -> Iterator[None]:
     """Where nobody says how, networks are trained in the process of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         # Dagster is not imported for tests that have nothing to do with it.
-        if "phenodose_assets.networks" in sys.modules:
-            patch.setattr("phenodose_assets.networks.DEFAULT_MODE", "inline")
+        if "phenodose.plugins.network_process" in sys.modules:
+            patch.setattr("phenodose.plugins.network_process.DEFAULT_MODE", "inline")
         yield
 
 

@@ -121,8 +121,8 @@ def score_layout(
         NotMade: a scorer lacks what it needs.
     """
     from phenodose.pipeline.score_layout import score_layout as score
+    from phenodose.plugins.isolation import shared_sandbox
     from phenodose.plugins.preferences import default_scorers
-    from phenodose.sandbox.plugin_process import shared_sandbox
     from phenodose.settings.site import read_site
 
     opened = _store(store)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from phenodose.sandbox.isolation import has_landlock
+from phenodose.sandbox.write_protection import has_landlock
 from phenodose.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -3,7 +3,7 @@
 So a person sees the plugin where it was expected, in red and with the way out, and nothing else stops.
 
 Belongs here: the assets that stand for faulty plugins. Does not belong here: finding the faults
-(`phenodose.plugins.Registry`) and faults that show only while a plugin works (`phenodose.sandbox.plugin_process`).
+(`phenodose.plugins.Registry`) and faults that show only while a plugin works (`phenodose.plugins.isolation`).
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def check(
     Examples: phenodose plugins check dss_asym
       phenodose plugins check cnn --full -p backbone=micro -p epochs_phase1=2
     """
-    from phenodose.sandbox.import_trials import forget_faults
+    from phenodose.plugins.import_trials import forget_faults
 
     forget_faults()
     plugins = plugins_at(store)

@@ -242,7 +242,7 @@ def _scorers(
     from phenodose.dose_response.reference_samples import read_reference
     from phenodose.errors import InputError
     from phenodose.plugins import REFERENCE
-    from phenodose.sandbox.plugin_process import shared_sandbox
+    from phenodose.plugins.isolation import shared_sandbox
 
     named = {name: plugins.get("scorer", name) for name in dict.fromkeys(names)}
     added = {}

@@ -63,7 +63,7 @@ def make_checkpoint(
 
 def _train(step: Context, readout: type[StagedReadout], phase: Phase, progress: Progress) -> ScreenCheckpoint:
     from phenodose.pipeline.network_jobs import Training, forget_work, train
-    from phenodose.sandbox.network_worker import name_of
+    from phenodose.sandbox.importing import name_of
 
     plugin = step.create(readout)
     controls = step.controls(readout, readout.name, step.wells())

@@ -193,7 +193,7 @@ class Context:
             InputError: site.toml is faulty.
             PluginError: a parameter is unknown, of the wrong type or out of range.
         """
-        from phenodose.sandbox.plugin_process import sandboxed
+        from phenodose.plugins.isolation import sandboxed
 
         return sandboxed(plugin, parameters, self.plugins)
 

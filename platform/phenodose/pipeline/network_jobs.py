@@ -32,10 +32,10 @@ from phenodose.plugins import (
     TrainingSet,
     plugins_of,
 )
-from phenodose.sandbox.network_worker import job_of
-from phenodose.sandbox.plugin_process import fault_of, third_party
-from phenodose.sandbox.results import result_fault
-from phenodose.sandbox.worker import words_of
+from phenodose.plugins.isolated_calls import words_of
+from phenodose.plugins.isolation import fault_of, third_party
+from phenodose.plugins.results import result_fault
+from phenodose.sandbox.importing import job_of
 from phenodose.store.checkpoints import Checkpoint, checkpoint_of, checkpoint_row
 from phenodose.store.store import Store
 

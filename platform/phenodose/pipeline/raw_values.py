@@ -122,8 +122,8 @@ def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path
     this one: a step on its own is a process already. One of another distribution is never asked in this process.
     """
     from phenodose.pipeline.network_jobs import infer, read_inference
-    from phenodose.sandbox.network_worker import name_of
-    from phenodose.sandbox.plugin_process import third_party
+    from phenodose.plugins.isolation import third_party
+    from phenodose.sandbox.importing import name_of
 
     if not step.networks.is_running and third_party(type(plugin), step.plugins) is None:
         return plugin.infer(checkpoint, tensors, step.progress)

@@ -21,8 +21,8 @@ from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.scores import scores_of, why_no_scores
 from phenodose.pipeline.viability import Normalisation, viability_of
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
+from phenodose.plugins.isolation import is_sandboxed, renew, shared_sandbox
 from phenodose.progress import Progress
-from phenodose.sandbox.plugin_process import is_sandboxed, renew, shared_sandbox
 from phenodose.screens.layout import Layout
 from phenodose.screens.matrices import match_to_layout
 from phenodose.settings.plugin_limits import PluginLimits

@@ -101,7 +101,7 @@ def choose_reader(
         InputError: the folder is not there, no reader knows it, or several are equally sure of it.
     """
     # Late: the guard knows all kinds of plugins.
-    from phenodose.sandbox.plugin_process import shared_sandbox
+    from phenodose.plugins.isolation import shared_sandbox
 
     given = parameters or {}
     if not folder.is_dir():

@@ -210,7 +210,7 @@ class Registry:
             return ""
         if self._import_faults is None:
             # Late: few sites have plugins of others.
-            from phenodose.sandbox.import_trials import import_faults
+            from phenodose.plugins.import_trials import import_faults
 
             wanted = [key for key, found in self._found.items() if found.status == "found" and not _is_ours(found)]
             points = [self._points[key][0] for key in wanted]

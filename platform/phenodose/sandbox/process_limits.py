@@ -1,18 +1,22 @@
-"""Limits that the operating system holds, for a process that answers one question of somebody else.
+"""Limits of a process that the operating system knows or holds: memory, time, and the life of the one that started it.
 
-DuckDB looks at its own limits between two blocks of rows. One call of a function that works long or makes a long text
-(`levenshtein`, `repeat`) is one such block, and its memory is not counted. So the process itself is limited.
+The caller of a worker looks at its memory in use. A process that answers a question of somebody else by itself, such
+as an SQL query, is limited while it does (`process_limits`): DuckDB looks at its own limits between two blocks of rows.
+One call of a function that works long or makes a long text (`levenshtein`, `repeat`) is one such block, and its memory
+is not counted.
 
-Does not belong here: the question and DuckDB's limits (`phenodose.cohort.query`).
+Does not belong here: starting and ending processes (`worker`), and DuckDB's own limits (`phenodose.cohort.query`).
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 #: Bytes beyond what the process holds already that a question may take in all: DuckDB's 2 GB, and as much again for
@@ -20,6 +24,37 @@ from pathlib import Path
 MOST_BYTES = 4 << 30
 #: Seconds that DuckDB has to stop by itself after its time is over.
 GRACE_S = 2.0
+#: Addresses that libraries may reserve without using them, bytes.
+_RESERVED = 16 << 30
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_caller() -> None:
+    """Let the kernel end this process when the thread that started it is gone, even in an endless loop."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def memory_of(pid: int | str) -> int:
+    """Memory that a process has in use, bytes; 0 where the system does not tell."""
+    return _status(pid, 1) or 0
+
+
+def take_at_most(memory_bytes: int) -> None:
+    """A last fence: asking for so much more and `_RESERVED` raises MemoryError.
+
+    The system counts addresses here, of which libraries reserve many and use few; so the fence stands further out than
+    the limit itself, which the caller holds the process to by looking.
+    """
+    addresses = _status("self", 0)
+    if addresses is None:
+        # A system that does not tell: the limit of time alone stands.
+        return
+    import resource
+
+    most = addresses + memory_bytes + _RESERVED
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 @contextmanager
@@ -55,7 +90,8 @@ def _end(why: str) -> None:
 
 @contextmanager
 def _bounded_memory(most_bytes: int) -> Iterator[None]:
-    held = _data_bytes()
+    # Private writable memory, as Linux counts it for RLIMIT_DATA.
+    held = _status("self", 5)
     if held is None:
         yield
         return
@@ -71,10 +107,9 @@ def _bounded_memory(most_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _data_bytes() -> int | None:
-    """Private writable memory of this process, as Linux counts it for RLIMIT_DATA; None elsewhere."""
+def _status(pid: int | str, place: int) -> int | None:
+    """A number of Linux's statm of a process, bytes: addresses, memory in use, .., data; None elsewhere."""
     try:
-        with Path("/proc/self/statm").open(encoding="ascii") as handle:
-            return int(handle.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[place]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return None

@@ -1,170 +1,193 @@
-"""The process in which one guarded plugin works; started by `phenodose.sandbox.plugin_process`.
+"""The caller's side of a worker: start a process, ask it within limits, hear its progress, end it.
 
-It reads a description of the plugin, then calls of its methods, and answers each with the result or with what went
-wrong in words. A call is looked at for three faults that only show here: arguments that do not fit the method, an
-input that is another one afterwards, and a second run that gives something else.
+A worker answers one request after another. It ends when it is told to, when its `Worker` is gone, when a request is
+broken off (Ctrl-C, a limit, a listener that raises), and when the caller is killed.
 
-Belongs here: the child's side of the guard. Does not belong here: what a result must look like
-(`phenodose.sandbox.results`).
+Belongs here: the process and the watch over it. Does not belong here: the worker's side (`child`), and what requests
+and answers say.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import inspect
-import pickle
+import contextlib
+import json
+import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
+import threading
 import time
-import traceback
-from importlib.metadata import EntryPoint
-from multiprocessing.connection import Connection
+import weakref
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-from phenodose import errors
-from phenodose.sandbox.isolation import RefusedWriteError, end_with_parent, take_at_most, write_only_into
-from phenodose.sandbox.messages import Answer, Order
+from phenodose.sandbox.importing import name_of
+from phenodose.sandbox.messages import ANSWER, FAULT, TOLD, BadMessage, HandlerFault
+from phenodose.sandbox.process_limits import memory_of
 
-#: Work that took longer is not done a second time to see whether it gives the same.
-REPEAT_SECONDS = 10.0
-#: Results of two runs may differ by so much of themselves: threads add in another order.
-_TOLERANCE = 1e-9
-#: What a plugin may raise by its contract, by its kind; anything else is a fault of the plugin.
-_MAY_RAISE: dict[str, tuple[str, ...]] = {"reader": ("InputError",)}
-
-
-def main() -> None:
-    """Work until the connection closes."""
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    connection = Connection(int(sys.argv[1]))
-    order: Order = pickle.loads(connection.recv_bytes())
-    write_only_into(Path(order.scratch))
-    sys.path[:] = order.sys_path
-    try:
-        plugin = EntryPoint("", order.target, "").load()
-        parameters = pickle.loads(order.parameters)
-    except BaseException as error:
-        connection.send_bytes(pickle.dumps(Answer(fault=words_of(error))))
-        return
-    connection.send_bytes(pickle.dumps(Answer()))
-    calls = 0
-    while True:
-        try:
-            call = connection.recv_bytes()
-        except EOFError:
-            return
-        answer = _answer(plugin, order, parameters, call, calls == 0)
-        try:
-            content = pickle.dumps(answer)
-        except Exception as error:
-            content = pickle.dumps(Answer(fault=f"gave something that cannot be handed on: {error}"))
-        connection.send_bytes(content)
-        calls += 1
+#: The start of Python, which is slow on a busy machine, is given this much, whatever the limit of the request.
+START_SECONDS = 120.0
+_LOOK_SECONDS = 0.05
+#: Time of a process that closed its connection to come to its end.
+_END_SECONDS = 10.0
+_BOOT = (
+    "import sys; handle = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; del sys.argv[1:]; "
+    "from phenodose.sandbox.child import main; main(handle)"
+)
 
 
-def _answer(plugin: type[Any], order: Order, parameters: Any, call: bytes, first: bool) -> Answer:
-    try:
-        method, arguments = pickle.loads(call)
-        if first:
-            take_at_most(order.memory_bytes)
-        function = getattr(_made(plugin, order, parameters), method)
-        try:
-            inspect.signature(function).bind(*arguments)
-        except TypeError as error:
-            contract = ", ".join(type(argument).__name__ for argument in arguments)
-            return Answer(
-                fault=f"has the wrong signature: {method}{inspect.signature(function)} is called with ({contract}): "
-                f"{error}"
-            )
-        before, clock = fingerprint(arguments), time.monotonic()
-        result = function(*arguments)
-        if fingerprint(arguments) != before:
-            return Answer(fault=f"changes its input: what `{method}` was given is not the same afterwards; copy it")
-        if first and time.monotonic() - clock < REPEAT_SECONDS:
-            again = getattr(_made(plugin, order, parameters), method)(*pickle.loads(call)[1])
-            if not same(result, again):
-                return Answer(
-                    fault=f"is not deterministic: `{method}` gave two results for one input; make random numbers "
-                    "from a seed that is a parameter"
-                )
-        return Answer(result)
-    except BaseException as error:
-        for name in ("NotMade", *_MAY_RAISE.get(order.kind, ())):
-            if isinstance(error, getattr(errors, name)):
-                return Answer(raised=name, message=str(error))
-        return Answer(fault=words_of(error))
+class WorkerEnded(Exception):
+    """The process ended before it answered.
+
+    Attributes:
+        code: its exit code, negative for a signal; None if it closed its connection and goes on.
+        name: the name of the signal; '' without one.
+    """
+
+    def __init__(self, code: int | None) -> None:
+        self.code = code
+        self.name = "" if code is None or code >= 0 else signal.Signals(-code).name
+        how = "closed its connection" if code is None else f"exit code {code}"
+        super().__init__(f"signal {self.name}" if self.name else how)
 
 
-def _made(plugin: type[Any], order: Order, parameters: Any) -> Any:
-    from phenodose.plugins import SelectiveScorer, registry
+class LimitReached(Exception):
+    """The process reached a limit and was ended; `limit` is 'seconds' or 'memory'."""
 
-    return registry(*order.site).make(plugin, parameters) if issubclass(plugin, SelectiveScorer) else plugin(parameters)
-
-
-def words_of(error: BaseException) -> str:
-    """What went wrong, in words, and where; the whole traceback goes to the step's output."""
-    traceback.print_exception(error)
-    if isinstance(error, MemoryError):
-        return "takes too much memory: it asked for more than there is for it"
-    if isinstance(error, RefusedWriteError):
-        return f"writes where it must not: it {error}; it may write into its temporary folder only"
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"raised {type(error).__name__}: {error}{where}"
+    def __init__(self, limit: str) -> None:
+        self.limit = limit
+        super().__init__(limit)
 
 
-def fingerprint(thing: Any) -> str:
-    """A hash of the arrays, tables and plain values that something holds; other objects count for nothing."""
-    digest = hashlib.blake2b(digest_size=16)
-    _add(digest, thing)
-    return digest.hexdigest()
+class Worker:
+    """A process with a handler, started at once; what it prints goes to this process's stderr.
 
+    Attributes:
+        scratch: its temporary folder, removed with it; None if it has none of its own.
+    """
 
-def _add(digest: Any, thing: Any) -> None:
-    import numpy as np
-    import pandas as pd
+    def __init__(self, handler: type[Any], writable: Sequence[Path] | None = None, silent: bool = False) -> None:
+        """Start the process.
 
-    if isinstance(thing, np.ndarray):
-        digest.update(f"{thing.dtype}{thing.shape}".encode())
-        digest.update(repr(thing.tolist()).encode() if thing.dtype == object else np.ascontiguousarray(thing).tobytes())
-    elif isinstance(thing, pd.DataFrame):
-        _add(digest, [str(name) for name in thing.columns])
-        digest.update(pd.util.hash_pandas_object(thing).to_numpy().tobytes())
-    elif dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        for each in dataclasses.fields(thing):
-            # What a plate or a batch remembers of what it was asked is no change of it.
-            if not each.name.startswith("_"):
-                _add(digest, getattr(thing, each.name))
-    elif isinstance(thing, (tuple, list)):
-        for each in thing:
-            _add(digest, each)
-    elif isinstance(thing, dict):
-        _add(digest, list(thing.items()))
-    elif thing is None or isinstance(thing, (str, int, float)):
-        digest.update(repr(thing).encode())
-
-
-def same(one: Any, other: Any) -> bool:
-    """True if two results say the same, numbers up to the order of their additions."""
-    import numpy as np
-    import pandas as pd
-
-    if dataclasses.is_dataclass(one) and type(one) is type(other):
-        return all(same(getattr(one, each.name), getattr(other, each.name)) for each in dataclasses.fields(one))
-    if isinstance(one, pd.DataFrame) and isinstance(other, pd.DataFrame):
-        return list(one.columns) == list(other.columns) and all(
-            same(one[name].to_numpy(), other[name].to_numpy()) for name in one.columns
+        Args:
+            handler: a class of a module; an instance of it is called with the bytes of each request and a function
+                that tells bytes on the way, and gives the bytes of the answer.
+            writable: the folders that alone it may change, beside a scratch folder that it gets; None for all.
+            silent: what it prints goes nowhere.
+        """
+        self.scratch = None if writable is None else Path(tempfile.mkdtemp(prefix="phenodose-worker-"))
+        ours, theirs = Pipe()
+        # stdout belongs to the caller's own output.
+        error = subprocess.DEVNULL if silent or sys.__stderr__ is None else sys.__stderr__
+        # A handler may work in another folder.
+        paths = [str(Path(place).absolute()) for place in sys.path]
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), *paths],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=error,
+            stderr=error,
+            start_new_session=True,
         )
-    first, second = np.asarray(one), np.asarray(other)
-    if first.shape != second.shape:
-        return False
-    if first.dtype.kind in "fc" and second.dtype.kind in "fc":
-        return bool(np.allclose(first, second, rtol=_TOLERANCE, atol=0, equal_nan=True))
-    return repr(first.tolist()) == repr(second.tolist())
+        theirs.close()
+        self._process, self._connection = process, ours
+        self._end = weakref.finalize(self, _end, os.getpid(), process, ours, self.scratch)
+        start = {
+            "handler": name_of(handler),
+            "scratch": None if self.scratch is None else str(self.scratch),
+            "writable": [str(folder) for folder in writable or ()],
+            # Linux ends it with the thread that started it, so only the main thread may ask for that.
+            "ends_with_thread": threading.current_thread() is threading.main_thread(),
+        }
+        with contextlib.suppress(OSError):
+            ours.send_bytes(json.dumps(start).encode())
+
+    @property
+    def is_alive(self) -> bool:
+        """True until the process has ended."""
+        return self._process.poll() is None
+
+    def memory(self) -> int:
+        """Memory that it has in use, bytes; 0 where the system does not tell."""
+        return memory_of(self._process.pid)
+
+    def ask(
+        self,
+        request: bytes,
+        seconds: float | None = None,
+        memory_bytes: int | None = None,
+        hear: Callable[[bytes], None] | None = None,
+    ) -> bytes:
+        """Send a request and wait for its answer; whatever goes wrong but `HandlerFault` ends the process.
+
+        Args:
+            request: what the handler is given.
+            seconds: how long the process may say nothing; None for ever.
+            memory_bytes: memory that it may have in use; None for any.
+            hear: given what the handler tells on the way; None if it may tell nothing.
+
+        Raises:
+            HandlerFault: the handler raised.
+            LimitReached: it was silent for too long or took too much memory.
+            WorkerEnded: it ended before it answered.
+            BadMessage: what it sent is no message.
+            Exception: what `hear` raised.
+        """
+        try:
+            try:
+                self._connection.send_bytes(request)
+            except OSError as error:
+                raise WorkerEnded(self._code()) from error
+            while True:
+                kind, content = self._next(seconds, memory_bytes), self._next(seconds, memory_bytes)
+                if kind == ANSWER:
+                    return content
+                if kind == FAULT:
+                    raise HandlerFault.read(content)
+                if kind != TOLD or hear is None:
+                    raise BadMessage(f"no kind of message is {kind[:20]!r}")
+                hear(content)
+        except HandlerFault:
+            raise
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """End the process with whatever it has started, and remove its scratch folder."""
+        self._end()
+
+    def _next(self, seconds: float | None, memory_bytes: int | None) -> bytes:
+        """The next message, waited for no longer than the limits allow."""
+        end = None if seconds is None else time.monotonic() + seconds
+        try:
+            while True:
+                if memory_bytes is not None and self.memory() > memory_bytes:
+                    raise LimitReached("memory")
+                if self._connection.poll(_LOOK_SECONDS):
+                    return self._connection.recv_bytes(memory_bytes)
+                if end is not None and time.monotonic() > end:
+                    raise LimitReached("seconds")
+        except (EOFError, OSError) as error:
+            raise WorkerEnded(self._code()) from error
+
+    def _code(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_END_SECONDS)
+        return None
 
 
-if __name__ == "__main__":
-    main()
+def _end(owner: int, process: subprocess.Popen[bytes], connection: Connection[Any, Any], scratch: Path | None) -> None:
+    # A fork of the caller has this to do, too, when it ends; but the process is not its own.
+    if os.getpid() != owner:
+        return
+    connection.close()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if scratch is not None:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,6 +1,6 @@
 """How much time and memory a plugin of another distribution may take: the table [plugin_limits] of site.toml.
 
-Belongs here: the settings. Does not belong here: holding plugins to them (`phenodose.sandbox.plugin_process`).
+Belongs here: the settings. Does not belong here: holding plugins to them (`phenodose.plugins.isolation`).
 """
 
 from __future__ import annotations

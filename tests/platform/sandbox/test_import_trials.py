@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from phenodose.plugins import Registry
-from phenodose.sandbox import import_trials
-from phenodose.sandbox.import_trials import forget_faults, import_faults
+from phenodose.plugins import Registry, import_trials
+from phenodose.plugins.import_trials import forget_faults, import_faults
 from phenodose.settings.plugin_limits import PluginLimits
 
 SOUND = """
@@ -111,7 +110,7 @@ def test_the_command_line_lives_beside_a_module_that_ends_its_process(offer: Cal
     site = offer("ends_all", "import os\nos._exit(3)")
     done = subprocess.run(
         [sys.executable, "-m", "phenodose", "plugins", "list"],
-        env=os.environ | {"PYTHONPATH": str(site)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, sys.path)])},
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""The guard by itself: what passes, what is refused, and how the answer is told."""
+"""An isolated plugin by itself: what passes, what is refused, and how the answer is told."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from phenodose.errors import InputError, NotMade, PluginError
 from phenodose.plugins import PluginChoices, Registry, choose_reader, registry
+from phenodose.plugins.isolated_calls import fingerprint, same
+from phenodose.plugins.isolation import PluginProcess, is_sandboxed, sandboxed
 from phenodose.plugins.registry import Found
+from phenodose.plugins.results import result_fault
 from phenodose.plugins.scores_page import example_curve
-from phenodose.sandbox.plugin_process import PluginProcess, is_sandboxed, sandboxed
-from phenodose.sandbox.results import result_fault
-from phenodose.sandbox.worker import fingerprint, same
 from phenodose.settings.plugin_limits import Limits, PluginLimits
 
 MODULE = """
@@ -33,6 +33,14 @@ from phenodose.errors import NotMade
 from phenodose.plugins import Embedder
 
 
+class Evil:
+    def __repr__(self):
+        return "evil"
+
+    def __reduce__(self):
+        return os.mkdir, (os.path.join(os.path.dirname(__file__), "by_reply"),)
+
+
 class It(Embedder):
     name, version, description = "theirs", "1", "A map"
 
@@ -41,6 +49,10 @@ class It(Embedder):
             raise NotMade("too few wells")
         if len(features) == 7:
             return np.zeros(len(features))
+        if len(features) == 8:
+            return Evil()
+        if len(features) == 9:
+            return np.array([[Evil(), Evil()]] * 9)
         with tempfile.TemporaryFile() as own:
             own.write(b"my notes")
         print("this goes to the log")
@@ -76,6 +88,15 @@ def test_an_embedder_of_another_distribution_works_in_a_process_of_its_own() -> 
     assert plugin.embed(features)[0, 1] == places[0, 1]
     with pytest.raises(PluginError, match=r"embedder 'theirs' of of_theirs 2\.0 .* gave the wrong columns: \(7,\)"):
         plugin.embed(np.ones((7, 2), dtype=np.float32))
+
+
+@pytest.mark.usefixtures("theirs")
+def test_nothing_of_a_plugin_runs_where_its_answer_is_read(tmp_path: Path) -> None:
+    plugin = sandboxed(registry().get("embedder", "theirs"), {}, registry())
+    for n, told in ((8, "gave the wrong columns: Evil, meant is an array"), (9, "gave the wrong columns: object")):
+        with pytest.raises(PluginError, match=told):
+            plugin.embed(np.ones((n, 2), dtype=np.float32))
+    assert not (tmp_path / "by_reply").exists()
 
 
 @pytest.mark.usefixtures("theirs")

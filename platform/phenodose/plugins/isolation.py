@@ -1,12 +1,12 @@
-"""Plugins of other distributions at arm's length: each works in a process of its own, which cannot hurt the run.
+"""Plugins of other distributions at arm's length: each works in a worker, which cannot hurt the run.
 
-Our own plugins work in the caller's process, as they are tested with it. One of another distribution gets a process
-(`worker`) with limits of time and memory that can write into a scratch folder only, is given copies of
+Our own plugins work in the caller's process, as they are tested with it. One of another distribution gets a worker
+(`phenodose.sandbox`) with limits of time and memory that can write into a scratch folder only, is given copies of
 its inputs, and its results are checked at the door. Whatever goes wrong is one `PluginError` that names the plugin,
 its distribution, the fault and the way out.
 
-Belongs here: whom the guard is for, and the parent's side of the process. Does not belong here: the walls
-(`isolation`) and what results must look like (`results`).
+Belongs here: whom the worker is for, and the caller's side of its calls. Does not belong here: the worker's side
+(`isolated_calls`) and what results must look like (`results`).
 """
 
 from __future__ import annotations
@@ -14,43 +14,31 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping
-from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from phenodose import errors
 from phenodose.errors import PluginError
 from phenodose.io.places import is_remote
-from phenodose.plugins import (
-    KINDS,
-    Embedder,
-    ImageReadout,
-    PlateReaderReadout,
-    Plugin,
-    Reader,
-    ReferenceEmbedder,
-    Registry,
-    Scorer,
-)
-from phenodose.plugins.registry import OURS, Found
-from phenodose.sandbox.isolation import memory_of
-from phenodose.sandbox.messages import Answer, Order
-from phenodose.sandbox.results import result_fault
+from phenodose.plugins.base import Plugin
+from phenodose.plugins.embedders import Embedder, ReferenceEmbedder
+from phenodose.plugins.isolated_calls import PluginCalls, Target, carried, may_raise
+from phenodose.plugins.readers import Reader
+from phenodose.plugins.readouts import ImageReadout, PlateReaderReadout
+from phenodose.plugins.registry import KINDS, OURS, Found, Registry
+from phenodose.plugins.results import result_fault
+from phenodose.plugins.scorers import Scorer
+from phenodose.sandbox.encoding import decode
+from phenodose.sandbox.messages import BadMessage, HandlerFault
+from phenodose.sandbox.worker import START_SECONDS, LimitReached, Worker, WorkerEnded
 from phenodose.settings.plugin_limits import Limits
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
 
 #: What is called in the plugin's process, unless it is ours, inherited from the base. Staged readouts are not here:
-#: networks have a process already, which is walled likewise (`phenodose_assets.networks`).
+#: networks have a worker already, which is walled likewise (`phenodose.plugins.network_process`).
 _METHODS: dict[type[Plugin], tuple[str, ...]] = {
     Scorer: ("score",),
     PlateReaderReadout: ("measure",),
@@ -61,9 +49,6 @@ _METHODS: dict[type[Plugin], tuple[str, ...]] = {
 }
 #: Setting that limits a single call of a method; the others share the seconds of their plugin.
 _OF_A_CALL = {"sniff": "sniff_seconds", "read_plane": "seconds"}
-#: A plugin's own time does not count the start of Python, which is slow on a busy machine.
-_START_SECONDS = 120.0
-_LOOK_SECONDS = 0.05
 #: Plugins whose process stays for the next call, see `shared_sandbox`.
 _KEPT: dict[tuple[Any, ...], Plugin] = {}
 _KEEPING = threading.Lock()
@@ -162,7 +147,7 @@ def _remote(method: str) -> Callable[..., Any]:
 
 
 class PluginProcess:
-    """The process of one plugin, started by the first call and ended with this object, or by a fault."""
+    """The worker of one plugin, started by the first call and ended with this object, or by a fault."""
 
     def __init__(self, found: Found, parameters: Mapping[str, Any], plugins: Registry) -> None:
         self._found = found
@@ -173,8 +158,8 @@ class PluginProcess:
         self._lock = threading.Lock()
         self._given_up: PluginError | None = None
         self._calls = 0
-        self._connection: Connection[Any, Any] | None = None
-        self._end: Callable[[], Any] = lambda: None
+        self._worker: Worker | None = None
+        self._memory_at_first = 0
 
     def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
         """Run a method of the plugin on copies of the arguments.
@@ -187,12 +172,11 @@ class PluginProcess:
             if self._given_up is not None:
                 raise self._given_up
             try:
-                if self._connection is None:
-                    self._start()
                 return self._checked(method, arguments)
             except BaseException as error:
-                self._end()
-                self._connection = None
+                if self._worker is not None:
+                    self._worker.end()
+                self._worker = None
                 if isinstance(error, _TooMuch):
                     # It costs its limit once, not at every folder or sample.
                     self._given_up = error
@@ -203,74 +187,50 @@ class PluginProcess:
         self._seconds_left = self._limits.seconds
 
     def _checked(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        worker = self._worker or self._started()
         setting = _OF_A_CALL.get(method, "seconds")
         whole = method in _OF_A_CALL
         clock = time.monotonic()
-        answer = self._ask(
-            pickle.dumps((method, arguments)), getattr(self._limits, setting) if whole else self._seconds_left, setting
-        )
+        seconds = getattr(self._limits, setting) if whole else self._seconds_left
+        answer = self._ask(worker, pickle.dumps((method, arguments)), seconds, setting)
         if not whole:
             self._seconds_left -= time.monotonic() - clock
-        if answer.raised:
-            raise getattr(errors, answer.raised)(answer.message)
-        if fault := result_fault(method, arguments, answer.result, self._calls == 0):
+        try:
+            result, opaque = decode(answer, carried())
+        except ValueError as error:
+            raise self._fault(f"gave something that cannot be read: {error}") from error
+        if fault := result_fault(method, arguments, result, self._calls == 0):
             raise self._fault(fault)
+        if opaque:
+            raise self._fault(f"gave something that cannot be handed on: an object of {opaque}")
         self._calls += 1
-        return answer.result
+        return result
 
-    def _start(self) -> None:
-        scratch = tempfile.mkdtemp(prefix="phenodose-plugin-")
-        ours, theirs = Pipe()
-        environment = {
-            **os.environ,
-            **dict.fromkeys(("TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR"), scratch),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        # stdout belongs to whoever runs the graph; what the plugin prints goes with the step's log.
-        process = subprocess.Popen(
-            [sys.executable, "-m", "phenodose.sandbox.worker", str(theirs.fileno())],
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            stdout=sys.__stderr__ if sys.__stderr__ is not None else subprocess.DEVNULL,
-            env=environment,
-            cwd=scratch,
-            start_new_session=True,
-        )
-        theirs.close()
-        self._connection, self._process = ours, process
-        self._end = weakref.finalize(self, _end, process, ours, scratch)
+    def _started(self) -> Worker:
+        worker = self._worker = Worker(PluginCalls, writable=())
         memory = int(self._limits.memory_GiB * 2**30)
         self._memory_at_first = 0
-        parameters = pickle.dumps(self._parameters)
-        order = Order(tuple(sys.path), scratch, self._found.kind, self._found.target, parameters, memory, self._site)
-        self._ask(pickle.dumps(order), max(_START_SECONDS, self._limits.seconds))
-        self._memory_at_first = memory_of(process.pid)
+        target = Target(self._found.kind, self._found.target, pickle.dumps(self._parameters), memory, self._site)
+        self._ask(worker, pickle.dumps(target), max(START_SECONDS, self._limits.seconds), "seconds")
+        self._memory_at_first = worker.memory()
+        return worker
 
-    def _ask(self, content: bytes, seconds: float, setting: str = "seconds") -> Answer:
-        assert self._connection is not None
+    def _ask(self, worker: Worker, request: bytes, seconds: float, setting: str) -> bytes:
+        memory = self._memory_at_first + int(self._limits.memory_GiB * 2**30)
         try:
-            self._connection.send_bytes(content)
-            self._wait(seconds, setting)
-            reply = self._connection.recv_bytes()
-        except (EOFError, OSError) as error:
-            raise self._fault(f"ended its process ({end_of(self._process)})") from error
-        try:
-            answer: Answer = pickle.loads(reply)
-        except Exception as error:
-            raise self._fault(f"gave something that cannot be read: {type(error).__name__}: {error}") from error
-        if answer.fault:
-            raise self._fault(answer.fault)
-        return answer
-
-    def _wait(self, seconds: float, setting: str) -> None:
-        """Wait for an answer, and no longer than the limits of time and memory allow."""
-        assert self._connection is not None
-        end = time.monotonic() + seconds
-        while not self._connection.poll(_LOOK_SECONDS):
-            if memory_of(self._process.pid) - self._memory_at_first > self._limits.memory_GiB * 2**30:
-                raise _TooMuch(str(self._fault(too_much(self._found, self._limits, "memory_GiB"))))
-            if time.monotonic() > end:
-                raise _TooMuch(str(self._fault(too_much(self._found, self._limits, setting))))
+            return worker.ask(request, seconds, memory)
+        except LimitReached as error:
+            reached = "memory_GiB" if error.limit == "memory" else setting
+            raise _TooMuch(str(self._fault(too_much(self._found, self._limits, reached)))) from None
+        except WorkerEnded as error:
+            raise self._fault(f"ended its process ({error})") from error
+        except HandlerFault as error:
+            told = error.error()
+            if isinstance(told, may_raise(self._found.kind)):
+                raise told from None
+            raise self._fault(error.message) from error
+        except BadMessage as error:
+            raise self._fault(f"gave something that cannot be read: {error}") from error
 
     def _fault(self, what: str) -> PluginError:
         return fault_of(self._found, what)
@@ -288,20 +248,3 @@ def too_much(found: Found, limits: Limits, setting: str) -> str:
     else:
         told = f"takes too long: it was ended after {value} s; a longer time"
     return f"{told} is given by `{setting}` in the table [plugin_limits.of.{found.name}] of site.toml"
-
-
-def end_of(process: subprocess.Popen[Any]) -> str:
-    """How a process ended, in words."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        code = process.wait(timeout=5)
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return "closed its connection"
-
-
-def _end(process: subprocess.Popen[bytes], connection: Connection[Any, Any], scratch: str) -> None:
-    """End a plugin's process with whatever it has started, and remove its scratch folder."""
-    connection.close()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,18 +1,17 @@
-"""What a guarded plugin's process may not do: write outside its scratch folder, and take memory without end.
+"""What a worker may be kept from: writing outside its own folders.
 
 Two walls against writing stand one behind the other: Landlock of the Linux kernel (6.2 and newer), which also holds
 for compiled code and for processes that the plugin starts, and an audit hook of Python, which stands everywhere and
 names the path. They protect from mistakes; a plugin that means harm can still read every file of its user.
 
-Belongs here: the walls, put up by the process itself. Does not belong here: starting the process (`plugin_process`) and
-its work (`worker`). Linux's numbers are those of <linux/landlock.h> and of landlock(7).
+Belongs here: the walls, put up by the process itself. Does not belong here: limits of time and memory
+(`process_limits`). Linux's numbers are those of <linux/landlock.h> and of landlock(7).
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ _PATH_BENEATH = 1
 _TRUNCATE_VERSION = 3
 #: write_file, remove_dir, remove_file, make_char .. make_sym, refer, truncate.
 _WRITES = (1 << 1) | sum(1 << bit for bit in range(4, 15))
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_NO_NEW_PRIVS = 38
 _OPENS_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 #: Audit events that change files -> which of their arguments are paths, each with the folder that it is relative to.
 _CHANGES = {
@@ -41,10 +40,6 @@ _CHANGES = {
 }
 
 
-#: Addresses that libraries may reserve without using them, bytes.
-_RESERVED = 16 * 2**30
-
-
 class _RulesetAttributes(ctypes.Structure):
     _fields_ = (("handled_access_fs", ctypes.c_uint64),)
 
@@ -55,7 +50,7 @@ class _PathBeneath(ctypes.Structure):
 
 
 class RefusedWriteError(PermissionError):
-    """A guarded plugin tried to change a file that is not its own."""
+    """An isolated plugin tried to change a file that is not its own."""
 
 
 def write_only_into(*folders: Path) -> None:
@@ -97,38 +92,6 @@ def has_landlock() -> bool:
     if sys.platform != "linux":
         return False
     return bool(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, _ASK_VERSION) >= _TRUNCATE_VERSION)
-
-
-def end_with_parent() -> None:
-    """Let the kernel end this process when the one that started it is gone, even in an endless loop."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def memory_of(pid: int) -> int:
-    """Memory that a process has in use, bytes; 0 where the system does not tell."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def take_at_most(memory_bytes: int) -> None:
-    """A last fence: asking for so much more and `_RESERVED` raises MemoryError.
-
-    The system counts addresses here, of which libraries reserve many and use few; so the fence stands further out than
-    the limit itself, which the parent holds the process to by looking.
-    """
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-        most = pages * resource.getpagesize() + memory_bytes + _RESERVED
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    except (ImportError, OSError, ValueError):
-        # A system without the limit: the time limit alone stands.
-        return
 
 
 def _put_up_landlock(writable: tuple[Path, ...]) -> None:

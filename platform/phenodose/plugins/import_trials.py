@@ -1,7 +1,7 @@
 """Whether modules of other distributions can be imported at all, tried first in a process of their own.
 
 A module that loops or ends the process while it is imported would take the command line and the code location with it.
-So each is imported elsewhere first, once: the outcome is remembered by the module's files, with their sizes and times.
+So each is imported in a worker first, once: what came of it is remembered by the module's files, with sizes and times.
 An exception is no matter of this trial; the import that follows tells it.
 
 Belongs here: the trial and what is remembered of it. Does not belong here: loading plugins (`registry`).
@@ -14,22 +14,19 @@ import importlib
 import importlib.util
 import json
 import os
-import pickle
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint
-from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
 from phenodose.io.files import hash_json, user_cache, write_json
+from phenodose.sandbox.messages import BadMessage
+from phenodose.sandbox.worker import START_SECONDS, LimitReached, Worker, WorkerEnded
 
 #: So long a fault is believed: what it came from (a licence server, a slow disk) may be mended without a new file.
 _BELIEVED_SECONDS = 3600.0
-_START_SECONDS = 120.0
 #: More files of a package are not looked at.
 _MOST_FILES = 1000
 _MOST_REMEMBERED = 1000
@@ -125,47 +122,34 @@ def _tried(modules: Sequence[str], seconds: float) -> dict[str, str]:
 
 def _one_trial(modules: Sequence[str], seconds: float) -> tuple[int, str]:
     """The number of modules whose import ended, and what became of the next one; '' if there is none."""
-    ours, theirs = Pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"from {__name__} import _try_here; _try_here({theirs.fileno()})"],
-        pass_fds=(theirs.fileno(),),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    theirs.close()
-    done = -1
+    worker = Worker(Imports, writable=(), silent=True)
+    done: list[bytes] = []
     try:
-        ours.send_bytes(pickle.dumps((list(sys.path), list(modules))))
-        while done < len(modules):
-            if not ours.poll(_START_SECONDS if done < 0 else seconds):
-                return max(done, 0), (
-                    f"its import was ended after {seconds:g} s; a longer time is given by `import_seconds` in "
-                    "[plugin_limits] of site.toml"
-                )
-            ours.recv_bytes()
-            done += 1
-    except (EOFError, OSError):
-        code = process.wait()
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return max(done, 0), f"it ends the process that imports it ({how})"
+        # The start of Python is no part of an import's time.
+        worker.ask(json.dumps([]).encode(), START_SECONDS, hear=done.append)
+        worker.ask(json.dumps(modules).encode(), seconds, hear=done.append)
+    except LimitReached:
+        return len(done), (
+            f"its import was ended after {seconds:g} s; a longer time is given by `import_seconds` in "
+            "[plugin_limits] of site.toml"
+        )
+    except WorkerEnded as error:
+        return len(done), f"it ends the process that imports it ({error})"
+    except BadMessage as error:
+        return len(done), f"it breaks the process that imports it ({error})"
     finally:
-        ours.close()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return done, ""
+        worker.end()
+    return len(modules), ""
 
 
-def _try_here(handle: int) -> None:
-    """The child's side: import modules, and say after each that it is done."""
-    connection = Connection(handle)
-    sys.path[:], modules = pickle.loads(connection.recv_bytes())
-    connection.send_bytes(b"ready")
-    for module in modules:
-        # Whatever it raises, it ends.
-        with contextlib.suppress(BaseException):
-            importlib.import_module(module)
-        connection.send_bytes(b"done")
-    os._exit(0)
+class Imports:
+    """The handler, in the worker: imports modules, and tells after each that it is done."""
+
+    def __call__(self, request: bytes, tell: Callable[[bytes], None]) -> bytes:
+        """Import the modules of a list, JSON."""
+        for module in json.loads(request):
+            # Whatever it raises, it ends.
+            with contextlib.suppress(BaseException):
+                importlib.import_module(module)
+            tell(b"done")
+        return b""

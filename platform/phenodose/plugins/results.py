@@ -1,7 +1,7 @@
-"""What a guarded plugin's results must look like, checked at the door.
+"""What an isolated plugin's results must look like, checked at the door.
 
 Belongs here: one check a method of the contract, each a sentence on what is wrong. Does not belong here: how the
-method was called (`plugin_process`) and the declarations of tables (`phenodose.tables`).
+method was called (`isolation`) and the declarations of tables (`phenodose.tables`).
 """
 
 from __future__ import annotations
