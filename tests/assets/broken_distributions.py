@@ -111,7 +111,7 @@ def listen(event):
 with dg.DagsterInstance.ephemeral() as instance:
     for screen in sys.argv[2].split(","):
         store, select = Store.open(sys.argv[1]), sys.argv[3] or None
-        materialize_screen(store, screen, select=select, instance=instance, progress=listen, training="inline")
+        materialize_screen(store, screen, select=select, instance=instance, progress=listen)
 print("TOLD" + json.dumps(told))
 """
 
@@ -132,6 +132,7 @@ def run(store: Path, screen: str, path: list[Path], select: str = "") -> Made:
         **os.environ,
         "PYTHONPATH": os.pathsep.join([*map(str, path), *filter(None, sys.path)]),
         "TEST_STORE": str(store),
+        "PHENODOSE_STORE": str(store),
         "XDG_CACHE_HOME": str(store.parent / "cache"),
     }
     done = subprocess.run(
@@ -139,7 +140,7 @@ def run(store: Path, screen: str, path: list[Path], select: str = "") -> Made:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr

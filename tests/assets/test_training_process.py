@@ -19,11 +19,10 @@ import pytest
 
 from phenodose.learning.epoch_logs import EVENTS, read_events
 from phenodose.plugins import registry
-from phenodose.sandbox import network_worker
+from phenodose.sandbox.messages import HandlerFault, fault_of
 from phenodose.screens.registration import register_screen
 from phenodose.simulation import simulate_screen
 from phenodose.store.store import Store
-from phenodose_assets import networks
 from phenodose_assets.graph import training_watch
 from phenodose_assets.run import materialize_screen
 
@@ -193,8 +192,8 @@ def test_a_bug_of_our_own_keeps_its_class_and_lines() -> None:
     try:
         raise ZeroDivisionError("of our own")
     except ZeroDivisionError as error:
-        told = json.loads(json.dumps(network_worker.fault_of(error)))
-    fault = networks._fault(told)
+        told = fault_of(error)
+    fault = HandlerFault.read(told).error()
     assert (type(fault), str(fault)) == (ZeroDivisionError, "of our own")
     assert 'raise ZeroDivisionError("of our own")' in str(fault.__cause__)
 

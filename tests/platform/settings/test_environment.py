@@ -20,10 +20,9 @@ ALLOWED = {
     "platform/phenodose/io/files.py": "XDG_CACHE_HOME, the user's cache as every program finds it",
     "platform/phenodose/store/store.py": "AWS_ENDPOINT_URL: copies of two servers lie apart",
     "platform/phenodose/learning/tf_logging.py": "TF_CPP_MIN_LOG_LEVEL",
-    "platform/phenodose/sandbox/plugin_process.py": "hands this process's environment to a new one",
+    "platform/phenodose/sandbox/child.py": "a worker's own: where libraries keep temporary files",
     "platform/phenodose/testing/isolation.py": "hands this process's environment to a new one",
     "platform/phenodose/testing/trial.py": "hands this process's environment to a new one",
-    "assets/phenodose_assets/networks.py": "hands this process's environment to a new one",
     "assets/phenodose_assets/instance.py": "DAGSTER_HOME",
 }
 #: The faces: modules that may ask what the environment says.
