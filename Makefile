@@ -3,13 +3,18 @@
 
 PYTHON ?= python3
 VENV := .venv
+EXTRAS := dev
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+
+TWO_FILES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Tests of what every engine of Keras does in its own way.
+OF_ENGINES := $(addprefix tests/platform/learning/test_,steps.py adam.py activation_maps.py)
 
 export PHENODOSE_STORE ?= $(CURDIR)/store
 export PHENODOSE_INBOX ?= $(CURDIR)/inbox
 
-.PHONY: help demo test check ui docs clean
+.PHONY: help demo test test-slow slow-tests check ui docs clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -18,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(None if ok else "phenodose needs Python 3.11, 3.12 or 3.13; this is %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip -c constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	$(BIN)/python -m compileall -q platform assets plugins
 	@touch $(READY)
 
@@ -36,11 +41,19 @@ check: $(READY)  ## Lint, format, import and type checks.
 	$(BIN)/mypy
 	MYPYPATH=platform:assets:plugins $(BIN)/mypy examples/*/*.py
 
-test: check  ## Everything that must pass: checks, then all tests, two files at a time.
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: check  ## Everything that must pass: checks, then all tests but the slow ones, two files at a time.
+	$(BIN)/python -m pytest $(TWO_FILES)
+
+test-slow:  ## Before a release: what is too long for `make test`, and what needs JAX, PyTorch or UMAP.
+	$(MAKE) slow-tests VENV=.venv-slow EXTRAS=dev,jax,torch,umap
+
+slow-tests: $(READY)
+	$(BIN)/python -m pytest $(TWO_FILES) -m slow
+	$(BIN)/python -m pytest -m '' tests/plugins/test_umap_embedder.py
+	for engine in jax torch; do KERAS_BACKEND=$$engine $(BIN)/python -m pytest -m '' $(OF_ENGINES) || exit; done
 
 docs: $(READY)  ## Regenerate the pages that are made from code.
 	$(BIN)/python docs/generate.py
 
 clean:  ## Remove the environment, caches and the demo's products.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .dagster store inbox
+	rm -rf $(VENV) .venv-slow .mypy_cache .ruff_cache .pytest_cache .hypothesis .dagster store inbox

@@ -24,6 +24,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+#: Milliseconds after which what a page should show does not come any more, however busy the machine is.
+LONGEST_MS = 600_000
 #: Screenshots lie here after the tests; git ignores it.
 ARTEFACTS = Path(os.environ.get("PHENODOSE_TEST_ARTEFACTS", Path(__file__).parents[1] / "test-artefacts"))
 
@@ -82,7 +84,7 @@ class Browser:
     def watched(self, width: int = 1280, height: int = 900, **context: Any) -> Iterator[Watched]:
         """A new page that is closed at the end; `context` goes to playwright's `new_context`."""
         made = self._browser.new_context(viewport={"width": width, "height": height}, **context)
-        made.set_default_timeout(30_000)
+        made.set_default_timeout(LONGEST_MS)
         try:
             yield Watched(made.new_page())
         finally:

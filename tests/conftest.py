@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from phenodose.cohort.build import rebuild_cohort
@@ -33,6 +34,12 @@ settings.register_profile("phenodose", deadline=None, derandomize=True)
 # New examples at every run, to look for what the fixed ones miss: see CONTRIBUTING.md.
 settings.register_profile("search", deadline=None)
 settings.load_profile("phenodose")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Time and operations of every file; see file_costs.py."""
+    config.pluginmanager.register(_beside("file_costs").FileCosts(), "file-costs")
+
 
 ROWS = "ABCDEFGHIJKLMNOP"
 DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)
@@ -128,6 +135,7 @@ def _beside(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module
 
@@ -167,12 +175,44 @@ def s3(_s3_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
 
 
 @pytest.fixture(scope="session")
-def made_up_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """A folder that is made once in a run of the tests, by whichever process comes first; for reading only.
+
+    It is told its name and what makes it.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of all workers
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        made, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(made, ignore_errors=True)  # of a worker that was killed over it
+                made.mkdir()
+                make(made)
+                done.touch()
+        return made
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_demo(made_once: Callable[..., Path]) -> Any:
+    """What `phenodose demo` leaves, in small; see small_demo.py."""
+    beside = _beside("small_demo")
+    return beside.SmallDemo(made_once("small_demo", beside.make))
+
+
+@pytest.fixture(scope="session")
+def made_up_root(made_once: Callable[..., Path]) -> Path:
     """The folder of a store with two made-up drug screens and their cohort; see made_up_cohort.py."""
-    written = _beside("made_up_cohort").write_made_up_cohort
-    store: Store = written(Store.open(tmp_path_factory.mktemp("made_up") / "store"))
-    assert rebuild_cohort(store).faults == ()
-    return store.root
+
+    def write(folder: Path) -> None:
+        store: Store = _beside("made_up_cohort").write_made_up_cohort(Store.open(folder / "store"))
+        assert rebuild_cohort(store).faults == ()
+
+    return made_once("made_up_cohort", write) / "store"
 
 
 @pytest.fixture

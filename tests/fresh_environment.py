@@ -57,7 +57,6 @@ class FreshEnvironment:
             capture_output=True,
             text=True,
             check=False,
-            timeout=500,
             stdin=subprocess.DEVNULL,
         )
         told = f"{' '.join(words)}\n{ended.stdout[-6000:]}\n{ended.stderr[-6000:]}"

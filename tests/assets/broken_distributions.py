@@ -140,7 +140,6 @@ def run(store: Path, screen: str, path: list[Path], select: str = "") -> Made:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stderr

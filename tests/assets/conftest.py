@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,21 +85,36 @@ def look_at() -> Callable[[Store, RunOutcome, dg.DagsterInstance], Finished]:
 
 @pytest.fixture(scope="session")
 def ctg_run(
-    tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path], instance: dg.DagsterInstance
-) -> Finished:
-    """A screen that holds only plate-reader files, in a store without a control experiment."""
-    root = tmp_path_factory.mktemp("ctg")
-    store = Store.open(root / "store")
-    screen = register_screen(store, write_ctg_screen(root / "raw" / "TST_V1_DS1"))
-    return Finished(store, materialize_screen(store, screen.id, instance=instance), instance)
+    made_once: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    write_ctg_screen: Callable[[Path], Path],
+) -> Iterator[Finished]:
+    """A screen that holds only plate-reader files, in a store without a control experiment, with all assets."""
+
+    def make(folder: Path) -> None:
+        store = Store.open(folder / "store")
+        screen = register_screen(store, write_ctg_screen(folder / "raw" / "TST_V1_DS1"))
+        (folder / "home").mkdir()
+        with dg.DagsterInstance.local_temp(str(folder / "home")) as instance:
+            outcome = materialize_screen(store, screen.id, instance=instance)
+        (folder / "outcome").write_bytes(pickle.dumps(outcome))
+
+    made, own = made_once("ctg_run", make), tmp_path_factory.mktemp("ctg")
+    outcome: RunOutcome = pickle.loads((made / "outcome").read_bytes())
+    store = Store.open(shutil.copytree(made / "store", own / "store"))
+    with dg.DagsterInstance.local_temp(str(shutil.copytree(made / "home", own / "home"))) as instance:
+        yield Finished(store, outcome, instance)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ui_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Dagster's server with its daemon, an empty store and an empty inbox; see ui_server.py."""
+    """Dagster's server with its daemon, an empty store and an empty inbox; see ui_server.py.
+
+    It works as long as it runs, so one file has all of its tests.
+    """
     running = _module("ui_server", Path(__file__).with_name("ui_server.py")).Server(tmp_path_factory.mktemp("ui"))
     try:
-        running.wait_until(running.location_is_loaded, 120, "loading the code location")
+        running.wait_until(running.location_is_loaded, "loading the code location")
         yield running
     finally:
         running.stop()

@@ -20,13 +20,13 @@ from broken_distributions import Made, hashes, install, other, run
 SCREEN = "TST_BAD_CE"
 SITE = """
 [plugin_limits]
-sniff_seconds = 2
+sniff_seconds = 10
 [plugin_limits.of.net_endless]
 seconds = 6
 """
 #: What a faulty reader does when it is asked about a folder, and what the sentence on it says.
 READERS = {
-    "sniff_endless": ("while True: time.sleep(1)", "takes too long: it was ended after 2 s"),
+    "sniff_endless": ("while True: time.sleep(1)", "takes too long: it was ended after 10 s"),
     "sniff_dies": ("os.abort()", "ended its process (signal SIGABRT)"),
     "sniff_writes": ("(folder / 'mine.txt').write_text('mine')\nreturn 1.0", "writes where it must not"),
     "sniff_raises": ("raise KeyError('no such tag')", "raised KeyError: 'no such tag' (of_sniff_raises.py"),

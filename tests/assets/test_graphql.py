@@ -1,18 +1,18 @@
-"""The real server: what the buttons of the UI do, over GraphQL, with the daemon and the sensors running."""
+"""The real server, with the daemon and the sensors running: what its buttons do over GraphQL, and in a browser."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
+from urllib.parse import urlsplit
 
 from phenodose.store.store import Store
 
-ROOT = Path(__file__).parents[2]
-SCREEN = "UI_V1_DS1"
+Writer = Callable[[Path], Path]
+SCREEN, BUTTON = "UI_V1_DS1", "BUTTON_V1_DS1"
 LOCATION = {"repositoryName": "__repository__", "repositoryLocationName": "phenodose"}
 
 ADD_PARTITION = """
@@ -73,16 +73,6 @@ query($key: AssetKeyInput!) {
 """
 
 
-def _raw_screen(folder: Path) -> Path:
-    spec = importlib.util.spec_from_file_location("shared_fixtures", ROOT / "tests" / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    made: Path = module.write_ctg_screen(folder)
-    return made
-
-
 def entries(ui_server: Any, *path: str) -> dict[str, dict[str, Any]]:
     asset = ui_server.ask(MATERIALIZATION, key={"path": list(path)})["assetOrError"]
     assert asset["__typename"] == "Asset", asset
@@ -90,25 +80,23 @@ def entries(ui_server: Any, *path: str) -> dict[str, dict[str, Any]]:
     return {entry["label"]: entry for entry in newest["metadataEntries"]}
 
 
-@pytest.mark.slow
-def test_new_folder_becomes_a_screen_and_its_run_succeeds(ui_server: Any) -> None:
-    _raw_screen(ui_server.inbox / "SENSOR_V1_DS1")
+def test_new_folder_becomes_a_screen_and_its_run_succeeds(ui_server: Any, write_ctg_screen: Writer) -> None:
+    write_ctg_screen(ui_server.inbox / "SENSOR_V1_DS1")
     (ui_server.inbox / "not a screen").mkdir()
     (ui_server.inbox / "not a screen" / "_DONE").touch()
     run = ui_server.wait_until(
-        lambda: ui_server.finished_run(**{"dagster/partition": "SENSOR_V1_DS1"}), 240, "the sensor's run"
+        lambda: ui_server.finished_run(**{"dagster/partition": "SENSOR_V1_DS1"}), "the sensor's run"
     )
     assert run["status"] == "SUCCESS", ui_server.told()
     assert run["tags"]["dagster/sensor_name"] == "new_screens"
     assert (ui_server.store / "reports" / "SENSOR_V1_DS1.html").is_file()
     runs = ui_server.runs()
     assert not [tag for run in runs for tag in run["tags"] if tag["value"] == "not a screen"]
-    ui_server.wait_until(lambda: (ui_server.store / "cohort.duckdb").is_file(), 180, "the cohort after the screen")
+    ui_server.wait_until(lambda: (ui_server.store / "cohort.duckdb").is_file(), "the cohort after the screen")
 
 
-@pytest.mark.slow
-def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any) -> None:
-    raw = _raw_screen(ui_server.home / "raw" / SCREEN)
+def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any, write_ctg_screen: Writer) -> None:
+    raw = write_ctg_screen(ui_server.home / "raw" / SCREEN)
     Store.open(ui_server.store).register(SCREEN, raw)
     added = ui_server.ask(ADD_PARTITION, selector=LOCATION, key=SCREEN)["addDynamicPartition"]
     assert added["__typename"] == "AddDynamicPartitionSuccess", added
@@ -120,7 +108,7 @@ def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any) 
     }
     launched = ui_server.ask(LAUNCH, params=params)["launchPipelineExecution"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    run = ui_server.wait_until(lambda: ui_server.finished_run(**{"dagster/partition": SCREEN}), 240, "the button's run")
+    run = ui_server.wait_until(lambda: ui_server.finished_run(**{"dagster/partition": SCREEN}), "the button's run")
     assert run["status"] == "SUCCESS", ui_server.told()
 
     histogram = entries(ui_server, "viability", "ctg")["histogram"]["mdStr"]
@@ -135,7 +123,6 @@ def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any) 
     assert "no images" in skipped[0]["metadataEntries"][0]["text"]
 
 
-@pytest.mark.slow
 def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any) -> None:
     asked = ui_server.ask(
         BACKFILL,
@@ -151,7 +138,7 @@ def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any) -> Non
         status: str = ui_server.ask(BACKFILL_STATUS, id=asked["backfillId"])["partitionBackfillOrError"]["status"]
         return status if status.startswith("COMPLETED") or status == "FAILED" else None
 
-    assert ui_server.wait_until(ended, 240, "the backfill") == "COMPLETED_SUCCESS", ui_server.told()
+    assert ui_server.wait_until(ended, "the backfill") == "COMPLETED_SUCCESS", ui_server.told()
     checks = ui_server.ask(CHECKS, key={"path": ["viability", "ctg"]})["assetNodeOrError"]["assetChecksOrError"]
     told = {check["name"]: check["executionForLatestMaterialization"] for check in checks["checks"]}
     # a figure that this screen does not have, such as of a series that it lacks, is never evaluated
@@ -163,3 +150,69 @@ def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any) -> Non
 def _asset_paths(ui_server: Any) -> list[dict[str, Any]]:
     nodes = ui_server.ask(ASSETS)["assetNodes"]
     return [node["assetKey"] for node in nodes if node["isMaterializable"] and node["groupName"] != "cohort"]
+
+
+# --- in a browser ------------------------------------------------------------------------------------
+
+
+def test_a_new_folder_is_materialized_from_the_buttons(ui_server: Any, browser: Any, write_ctg_screen: Writer) -> None:
+    # without a done-mark the sensor leaves the folder to the buttons
+    (write_ctg_screen(ui_server.inbox / BUTTON) / "_DONE").unlink()
+    with browser.watched(width=1400, height=1000) as watched:
+        page, address = watched.page, f"http://127.0.0.1:{ui_server.port}"
+
+        page.goto(f"{address}/assets/layout?view=partitions")
+        page.locator("button", has_text="Materialize…").click()
+        page.get_by_text("Add a partition").click()
+        page.get_by_placeholder("name", exact=True).fill(BUTTON)
+        page.locator("button", has_text="Save").click()
+        page.locator("button", has_text="Launch 1 run").wait_for()
+        watched.screenshot("dagster_new_partition")
+        _launch(page, ui_server, runs=1)
+
+        page.goto(f"{address}/assets/viability/ctg?view=partitions&partition={BUTTON}")
+        page.locator("button", has_text="Materialize…").click()
+        _launch(page, ui_server, runs=2)
+        page.goto(f"{address}/assets/viability/ctg?view=partitions&partition={BUTTON}")
+        page.get_by_role("cell", name="plate P1").first.wait_for()
+        assert _pictures(page), "no picture is shown at once"
+        watched.screenshot("dagster_partition")
+        row = page.locator("tr", has=page.get_by_role("cell", name="histogram", exact=True))
+        row.get_by_text("[Show Markdown]").click()
+        page.locator("img[alt*=histogram]").wait_for()
+        assert max(_pictures(page)) > 200, "the histogram is not shown"
+        page.wait_for_timeout(600)  # the dialog fades in
+        watched.screenshot("dagster_histogram")
+
+        page.goto(f"{address}/assets/viability/ctg?view=checks&checkDetail=zprime_robust")
+        page.get_by_text("Separation of the two controls by medians").first.wait_for()
+        shown = page.locator("body").inner_text()
+        assert "passes above 0.5" in shown
+        assert {"made", "schema", "replicate_pearson", "edge_effect"} <= set(re.findall(r"\w+", shown))
+        watched.screenshot("dagster_checks")
+    strangers = {urlsplit(url.removeprefix("blob:")).netloc for url in watched.requests if not url.startswith("data:")}
+    assert strangers == {f"127.0.0.1:{ui_server.port}"}
+    assert [trouble for trouble in watched.troubles if trouble.startswith("error:")] == []
+
+
+def _launch(page: Any, ui_server: Any, runs: int) -> None:
+    """Press the button of the dialog and wait until the screen has so many finished runs."""
+    page.locator("button", has_text="Launch 1 run").click()
+    page.get_by_text("Launched run").wait_for()
+
+    def ended() -> list[str] | None:
+        tags = {"key": "dagster/partition", "value": BUTTON}
+        statuses = [run["status"] for run in ui_server.runs() if tags in run["tags"]]
+        over = len(statuses) == runs and set(statuses) <= {"SUCCESS", "FAILURE", "CANCELED"}
+        return statuses if over else None
+
+    assert set(ui_server.wait_until(ended, "the run of the button")) == {"SUCCESS"}, ui_server.told()
+
+
+def _pictures(page: Any) -> list[int]:
+    """Width in pixels of every embedded picture that the page shows; 0 of one that is broken."""
+    found: list[int] = page.locator("img[src^='data:image/png']").evaluate_all(
+        "all => all.filter(one => one.offsetWidth > 0).map(one => one.naturalWidth)"
+    )
+    assert all(found), f"a broken picture: {found}"
+    return found

@@ -1,10 +1,10 @@
-"""One control experiment and one screen with images, from raw folders to the map: the whole graph."""
+"""The control experiment and the screen with images of the small demo, from raw folders to the map: the whole graph."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,48 +17,40 @@ from phenodose.cli import main
 from phenodose.errors import InputError, StoreError
 from phenodose.plates.plate import Plate
 from phenodose.screens.registration import register_screen
-from phenodose.simulation import simulate_screen
 from phenodose.store.store import Store
 from phenodose.viewer.mosaics import mosaic_path, tile_px
 from phenodose_assets.run import materialize_screen
 
-CE, DS = "SIM_CE", "SIM_V1_DS1"
-QUICK = {"cnn": {"epochs_phase1": 3, "epochs_phase2": 3, "epochs_phase3": 2, "micro_widths": [4, 8]}}
+CE, DS = "DEMO_CE", "DEMO_V1_DS1"
 
-pytestmark = [
-    pytest.mark.slow,
-    # TensorFlow's variables know the old form of numpy's protocol.
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
-]
+#: TensorFlow's variables know the old form of numpy's protocol.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Raw folders of a control experiment, and of a screen of images without plate-reader files."""
-    folder = tmp_path_factory.mktemp("raw")
-    simulate_screen(folder / CE, kind="control-experiment", control_wells=30, size_px=48, planes=2)
-    simulate_screen(folder / DS, plates=2, drugs=2, size_px=48, planes=2)
-    shutil.rmtree(folder / DS / "ctg")
-    return folder
+def store(small_demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A copy of the store of the small demo."""
+    made: Store = small_demo.copy_store(tmp_path_factory.mktemp("images") / "store")
+    return made
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store.open(tmp_path_factory.mktemp("images") / "store")
+def instance(small_demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """A copy of the instance that has its runs."""
+    with small_demo.copy_instance(tmp_path_factory.mktemp("images") / "home") as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
-def control_experiment(raw: Path, store: Store, instance: dg.DagsterInstance, look_at: Callable[..., Any]) -> Any:
-    register_screen(store, raw / CE)
-    return look_at(store, materialize_screen(store, CE, parameters=QUICK, instance=instance), instance)
+def control_experiment(small_demo: Any, store: Store, instance: dg.DagsterInstance, look_at: Callable[..., Any]) -> Any:
+    return look_at(store, small_demo.outcomes[CE], instance)
 
 
 @pytest.fixture(scope="module")
-def drug_screen(
-    raw: Path, store: Store, control_experiment: Any, instance: dg.DagsterInstance, look_at: Callable[..., Any]
-) -> Any:
-    register_screen(store, raw / DS)
-    return look_at(store, materialize_screen(store, DS, parameters=QUICK, instance=instance), instance)
+def drug_screen(small_demo: Any, store: Store, instance: dg.DagsterInstance, look_at: Callable[..., Any]) -> Any:
+    return look_at(store, small_demo.outcomes[DS], instance)
 
 
 def checkpoint(store: Store, screen: str, phase: str) -> dict[str, Any]:
@@ -75,11 +67,11 @@ def test_a_control_experiment_trains_phase_1_and_skips_what_needs_drugs(control_
     assert "no drug wells" in outcome.skipped["curves/mean_of_stack"]
     assert "curves/" in outcome.skipped["scores/dss_asym"]
     training = control_experiment.materialization("checkpoint/cnn/phase1").metadata
-    assert str(training["training"].value).startswith("![cnn phase1 of SIM_CE](data:image/png;base64,")
+    assert str(training["training"].value).startswith(f"![cnn phase1 of {CE}](data:image/png;base64,")
     assert float(training["epochs"].value) == 3
 
 
-def test_a_screen_of_images_alone_is_made_to_the_end(drug_screen: Any, store: Store) -> None:
+def test_a_screen_of_images_is_made_to_the_end(drug_screen: Any, store: Store) -> None:
     outcome = drug_screen.outcome
     assert outcome.success, outcome.failed
     of_other_samples = {f"scores/{name}" for name in ("sdss_asym", "sdss_asym_adj", "zdss", "rdss")}
@@ -87,12 +79,32 @@ def test_a_screen_of_images_alone_is_made_to_the_end(drug_screen: Any, store: St
     # the one that needs an optional package
     skipped = dict(outcome.skipped)
     assert "phenodose[umap]" in skipped.pop("embedding/umap", "phenodose[umap] is installed")
-    assert set(skipped) == {"viability/ctg", "curves/ctg"} | of_other_samples | of_growth
+    assert set(skipped) == of_other_samples | of_growth
     scores = store.read_table("scores", DS)
-    assert set(scores["readout"]) == {"mean_of_stack", "cnn_phase2", "cnn_phase3"}
+    assert set(scores["readout"]) == {"ctg", "mean_of_stack", "cnn_phase2", "cnn_phase3"}
     assert set(scores["drug"]) == set(store.read_table("drugs", DS)["drug"])
     assert {"tsne", "pca", "shared"} <= set(store.read_table("embeddings", DS)["embedder"])
     assert store.report_path(DS).stat().st_size > 10_000
+
+
+def test_images_alone_are_enough(
+    small_demo: Any, tmp_path: Path, store: Store, drug_screen: Any, instance: dg.DagsterInstance
+) -> None:
+    """Without plate-reader files, the readouts of images have the same numbers."""
+    folder = tmp_path / "ALONE_V1_DS1"
+    shutil.copytree(small_demo.raw(DS), folder, ignore=shutil.ignore_patterns("ctg"))
+    alone = Store.open(tmp_path / "store")
+    register_screen(alone, folder)
+    readouts = [f"{step}/{readout}" for step in ("viability", "curves") for readout in ("ctg", "mean_of_stack")]
+    wanted = ",".join(["layout", "plate_images", *readouts, "scores/dss_asym", "patient_report"])
+    outcome = materialize_screen(alone, folder.name, select=wanted, instance=instance)
+    assert outcome.success, outcome.failed
+    assert set(outcome.skipped) == {"viability/ctg", "curves/ctg"}
+    assert alone.report_path(folder.name).stat().st_size > 10_000
+    scores = [of.read_table("scores", name, "scores/dss_asym") for of, name in ((alone, folder.name), (store, DS))]
+    mine, other = (rows[rows["readout"] == "mean_of_stack"]["score"].to_numpy() for rows in scores)
+    assert len(mine)
+    assert np.array_equal(mine, other, equal_nan=True)
 
 
 def test_a_screen_adopts_phase_1_and_trains_from_it(drug_screen: Any, store: Store) -> None:
@@ -191,7 +203,7 @@ def test_viability_tells_its_uncertainty_and_how_strange_the_image_is(drug_scree
 
 def test_what_is_unchanged_is_not_trained_again(drug_screen: Any, store: Store, instance: dg.DagsterInstance) -> None:
     before = checkpoint(store, DS, "phase2")
-    outcome = materialize_screen(store, DS, select="checkpoint/cnn/phase2", parameters=QUICK, instance=instance)
+    outcome = materialize_screen(store, DS, select="checkpoint/cnn/phase2", instance=instance)
     assert outcome.made == ["checkpoint/cnn/phase2"]
     messages = [event.user_message for event in instance.all_logs(outcome.run_id)]
     assert any("the checkpoint is kept" in message for message in messages)
@@ -200,14 +212,14 @@ def test_what_is_unchanged_is_not_trained_again(drug_screen: Any, store: Store, 
 
 
 def test_tensors_of_another_size_do_not_fit_the_adopted_network(
-    raw: Path, tmp_path: Path, drug_screen: Any, store: Store, instance: dg.DagsterInstance
+    small_demo: Any, tmp_path: Path, drug_screen: Any, store: Store, instance: dg.DagsterInstance
 ) -> None:
     other = tmp_path / "OTHER_V1_DS1"
-    shutil.copytree(raw / DS, other)
+    shutil.copytree(small_demo.raw(DS), other)
     settings = other / "screen.toml"
     settings.write_text(settings.read_text().replace("size_px = 48", "size_px = 32"))
     register_screen(store, other)
-    outcome = materialize_screen(store, other.name, select="ingest,tensors,models", parameters=QUICK, instance=instance)
+    outcome = materialize_screen(store, other.name, select="ingest,tensors,models", instance=instance)
     assert list(outcome.failed) == ["checkpoint/cnn/phase2"]
     assert outcome.skipped == {"checkpoint/cnn/phase3": "needs checkpoint/cnn/phase2"}
     with pytest.raises(StoreError, match=r"size_px|image size"):
@@ -282,7 +294,7 @@ def test_a_training_that_ends_before_its_row_is_written_is_not_lost(
     def fail(*_: Any) -> None:
         raise StoreError("the disk is full.")
 
-    other = {"cnn": {**QUICK["cnn"], "seed": 5}}
+    other = {"cnn": {"seed": 5}}
     place = store.checkpoint_dir(DS, "cnn", "phase2")
     with monkeypatch.context() as broken:
         broken.setattr(checkpoints, "_write_row", fail)
@@ -336,10 +348,10 @@ def test_a_screen_without_networks_cannot_be_evaluated(store: Store, capsys: pyt
 
 
 def test_the_transfer_study_of_a_store_leaves_its_screens_alone(
-    drug_screen: Any, store: Store, capsys: pytest.CaptureFixture[str]
+    small_demo: Any, drug_screen: Any, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = store.read_table("checkpoints", DS)
-    small = [f"--set={name}={value}" for name, value in QUICK["cnn"].items() if name != "epochs_phase1"]
+    small = [f"--set={name}={value}" for name, value in small_demo.network.items() if name != "epochs_phase1"]
     study = ["transfer-study", CE, DS, "--epochs", "0,2,...,4", *small, "--store", str(store.root)]
     told = told_by(study, capsys)
     assert [(row["screen"], row["phase1_epochs"]) for row in told["rows"]] == [(DS, 0), (DS, 2), (DS, 4)]

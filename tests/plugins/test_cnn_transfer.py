@@ -1,6 +1,7 @@
 """The transfer study of several networks through the real commands, each from weights of its own file.
 
-VGG19 goes through the commands in `test_cnn_vgg19`.
+VGG19 goes through the commands in `test_cnn_vgg19`. The study itself is tested in tests/platform/learning, and its
+command in tests/assets/test_image_screen.py.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from phenodose.simulation import simulate_screen
 
 SIZE_PX = 32
 NETWORKS = {"vgg16": "VGG16", "mobilenet_v3": "MobileNetV3Large"}
-
-pytestmark = pytest.mark.slow
 
 
 def weights_file(name: str, folder: Path) -> Path:
@@ -39,6 +38,7 @@ def phenodose(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_networks_of_several_kinds_are_compared_each_from_its_own_file(tmp_path: Path) -> None:
     store = tmp_path / "store"
     simulate_screen(tmp_path / "CE", kind="control-experiment", control_wells=10, size_px=48, planes=2)

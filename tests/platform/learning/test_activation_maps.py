@@ -64,8 +64,19 @@ def test_a_well_s_map_does_not_depend_on_the_wells_beside_it(spot_lover: Any, me
     np.testing.assert_allclose(alone.maps[0], whole.maps[1], atol=1e-5)
 
 
-@pytest.mark.parametrize("backbone", sorted(BACKBONES))
-@pytest.mark.parametrize("method", METHODS)
+def _maps_to_try() -> list[Any]:
+    """Every backbone by gradients; Score-CAM asks the network itself, which takes seconds to compile: one is enough."""
+    quick = ("micro", "mobilenet_v3")
+    return [
+        pytest.param(
+            backbone, method, marks=[pytest.mark.slow] if method == "score-cam" and backbone not in quick else []
+        )
+        for backbone in sorted(BACKBONES)
+        for method in METHODS
+    ]
+
+
+@pytest.mark.parametrize(("backbone", "method"), _maps_to_try())
 def test_every_backbone_has_maps(networks: dict[str, Any], backbone: str, method: Method) -> None:
     if backbone not in networks:
         architecture = Architecture.of(backbone, (32, 32, 3), dense=(4,))

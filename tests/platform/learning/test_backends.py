@@ -107,6 +107,7 @@ def usual(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     return run("tensorflow", folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 def test_engines_agree(engine: str, folder: Path, request: pytest.FixtureRequest) -> None:
     if importlib.util.find_spec(ENGINES[engine]) is None:

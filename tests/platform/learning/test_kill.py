@@ -1,4 +1,7 @@
-"""A staged training that is killed in every phase ends with the bits of one that was not."""
+"""A staged training that is killed in every phase ends with the bits of one that was not.
+
+Its small sisters interrupt a training in its own process: test_training.py and tests/plugins/test_cnn_readout.py.
+"""
 
 from __future__ import annotations
 

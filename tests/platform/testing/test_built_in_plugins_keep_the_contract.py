@@ -20,6 +20,8 @@ from phenodose.testing import (
     ScorerConformance,
     StagedReadoutConformance,
 )
+from phenodose.testing.isolation import refuse_traces, run_isolated
+from phenodose.testing.scorers import _score_apart
 from phenodose_readouts.cnn import CnnReadout
 from phenodose_readouts.ctg import CtgReadout
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
@@ -45,11 +47,28 @@ def each(kind: str) -> list[str]:
     return [name for name in registry().names(kind) if registry().get(kind, name).__module__.startswith("phenodose_")]
 
 
+#: These go through the kit's own rule of a process of its own; one process is enough for all the others together.
+APART = {"dss_asym", "zdss"}
+
+
 class TestScorers(ScorerConformance):
     @pytest.fixture(autouse=True, params=each("scorer"))
     def _one(self, request: pytest.FixtureRequest, reference: str) -> None:
         type(self).plugin = registry().get("scorer", request.param)
         type(self).parameters = {"reference": reference} if request.param in SELECTIVE else {}
+
+    def test_it_works_in_a_process_of_its_own_and_leaves_no_trace(self) -> None:
+        if self.plugin.name in APART:
+            super().test_it_works_in_a_process_of_its_own_and_leaves_no_trace()
+
+
+def test_all_scorers_give_the_same_in_another_process_and_leave_no_trace_there(reference: str) -> None:
+    plugins = [registry().get("scorer", name) for name in each("scorer")]
+    parameters = [{"reference": reference} if plugin.name in SELECTIVE else {} for plugin in plugins]
+    seen = run_isolated(list, map(_score_apart, plugins, parameters))
+    refuse_traces(seen)
+    for plugin, given, there in zip(plugins, parameters, seen.value, strict=True):
+        np.testing.assert_array_equal(_score_apart(plugin, given), there, err_msg=plugin.name)
 
 
 class TestCtg(PlateReaderReadoutConformance):

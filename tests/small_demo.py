@@ -1,0 +1,105 @@
+"""`phenodose demo` in small, made once for all tests: a control experiment and a drug screen with images, all assets.
+
+The command is the real one; its screens have fewer and smaller images, and its networks train for a few epochs. Tests
+work on copies of the store. The whole demo is run by `make test-slow`.
+
+Belongs here: making it, and what it left. Does not belong here: what it should hold (each test says that).
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from phenodose import simulation
+from phenodose.cli import demo
+from phenodose.store.store import Store
+from phenodose_assets import run
+
+SIZES: dict[str, dict[str, int]] = {
+    "control-experiment": {"control_wells": 30, "size_px": 48, "planes": 2},
+    "drug-screen": {"plates": 2, "drugs": 2, "size_px": 48, "planes": 2},
+}
+#: Parameters of the network, written into the screens' settings.
+NETWORK: dict[str, Any] = {"epochs_phase1": 3, "epochs_phase2": 3, "epochs_phase3": 2, "micro_widths": [4, 8]}
+
+
+@dataclass(frozen=True)
+class SmallDemo:
+    """What the demo left.
+
+    Attributes:
+        folder: holds the store, its runs, and what was told; for reading only.
+    """
+
+    folder: Path
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What `phenodose demo --json` printed."""
+        told: dict[str, Any] = json.loads((self.folder / "told.json").read_text(encoding="utf-8"))
+        return told
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Parameters of the network that are not those of every simulated screen."""
+        return dict(NETWORK)
+
+    @property
+    def outcomes(self) -> dict[str, run.RunOutcome]:
+        """What became of every asset, by screen."""
+        outcomes: dict[str, run.RunOutcome] = pickle.loads((self.folder / "outcomes").read_bytes())
+        return outcomes
+
+    def raw(self, screen: str) -> Path:
+        """The raw folder of a screen; for reading only."""
+        return self.folder / "store" / "raw" / screen
+
+    def copy_store(self, out: Path) -> Store:
+        """A copy of the store. Its screens are still registered with the raw folders of the original."""
+        return Store.open(shutil.copytree(self.folder / "store", out))
+
+    def copy_instance(self, out: Path) -> dg.DagsterInstance:
+        """A copy of the Dagster instance that holds the runs."""
+        return dg.DagsterInstance.from_config(str(shutil.copytree(self.folder / "home", out)))
+
+
+def make(folder: Path) -> None:
+    """Run the demo."""
+    outcomes: dict[str, run.RunOutcome] = {}
+    simulate, materialize = simulation.simulate_screen, run.materialize_screen
+
+    def small(out: Path, **options: Any) -> Any:
+        made = simulate(out, **options, **SIZES[options["kind"]])
+        settings = out / "screen.toml"
+        text = settings.read_text(encoding="utf-8")
+        for name, value in NETWORK.items():
+            text, found = re.subn(rf"^{name} = (\d+|\[[^\]]*\])$", f"{name} = {value}", text, flags=re.M)
+            assert found == 1, f"{name} in {text}"
+        settings.write_text(text, encoding="utf-8")
+        return made
+
+    def noted(store: Store, screen: str, **options: Any) -> run.RunOutcome:
+        outcomes[screen] = materialize(store, screen, **options)
+        return outcomes[screen]
+
+    (folder / "home").mkdir()
+    (folder / "home" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation, "simulate_screen", small)
+        patch.setattr(run, "materialize_screen", noted)
+        patch.setenv("DAGSTER_HOME", str(folder / "home"))
+        patch.setenv("PHENODOSE_STORE", str(folder / "store"))
+        ended = CliRunner().invoke(demo.command, ["--store", str(folder / "store"), "--json"], catch_exceptions=False)
+    assert set(outcomes) == {demo.CONTROL_EXPERIMENT, demo.SCREEN}
+    (folder / "told.json").write_text(ended.stdout, encoding="utf-8")
+    (folder / "outcomes").write_bytes(pickle.dumps(outcomes))
