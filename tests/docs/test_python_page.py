@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 import phenodose
 
-PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -36,6 +38,20 @@ def test_its_blocks_run_and_both_ways_give_the_same_scores(
     pd.testing.assert_series_equal(both["score"], both["score_stored"], check_names=False, check_exact=True)
     assert list(found["hits"]["drug"]) == ["Potent"]
     assert found["curve"]["status"] == "ok"
+
+
+def test_the_notebook_runs_on_a_store_of_screens(made_up_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    monkeypatch.setenv("PHENODOSE_STORE", str(made_up_root))
+    cells = json.loads((DOCS.parent / "examples" / "cohort.ipynb").read_text(encoding="utf-8"))["cells"]
+    found: dict[str, Any] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), found)
+    assert found["best"] in set(found["ranking"].index)
+    assert len(found["of_drug"]) > 3
 
 
 def test_importing_it_loads_nothing_heavy() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 import phenodose
 from phenodose.cli import main
 from phenodose.errors import PhenodoseError
+from phenodose.plugins import registry
 from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
 from phenodose_assets.run import materialize_screen
@@ -25,6 +28,7 @@ DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 #: Drug -> dose of half effect.
 DRUGS = {"Potent": 20.0, "Weak": 4000.0, "Inert": np.inf}
 SCORERS = ("dss_asym", "auc", "rel_ic50")
+MORE_READOUTS = ("alamar", "glo", "resazurin")
 SCREEN = "ONE_V1_DS1"
 NUMBERS = ["score", "lower", "upper"]
 
@@ -143,14 +147,19 @@ class Answers:
 
 @pytest.fixture
 def ask(tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answers]:
-    def asked(make: Callable[[Path], Path], readouts: tuple[str, ...] = ("ctg",), mask: bool = False) -> Answers:
+    def asked(
+        make: Callable[[Path], Path],
+        readouts: tuple[str, ...] = ("ctg",),
+        mask: bool = False,
+        scorers: tuple[str, ...] = SCORERS,
+    ) -> Answers:
         folder = make(tmp_path / SCREEN)
         named = {name: folder / name for name in readouts}
         # The command
         out = tmp_path / "scores.csv"
         words = ["score", "--layout", str(folder / "layout.csv"), "--out", str(out), "--per-replicate", "--json"]
         words += [word for name, path in named.items() for word in ("--readouts", f"{name}={path}")]
-        words += [word for name in SCORERS for word in ("--scorer", name)]
+        words += [word for name in scorers for word in ("--scorer", name)]
         words += ["--mask-uncontrolled"] if mask else []
         with pytest.raises(SystemExit) as ended:
             main(words)
@@ -161,14 +170,14 @@ def ask(tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixt
         python: Any
         try:
             options = {"mask_uncontrolled": True} if mask else {}
-            python = phenodose.score_layout(folder / "layout.csv", named, SCORERS, per_replicate=True, **options)
+            python = phenodose.score_layout(folder / "layout.csv", named, scorers, per_replicate=True, **options)
         except PhenodoseError as error:
             python = error
         # The graph
         store = Store.open(tmp_path / "store")
         register_screen(store, folder)
         keys = [f"{kind}/{name}" for name in readouts for kind in ("viability", "curves")]
-        select = ",".join(["layout", *keys, *(f"scores/{name}" for name in SCORERS)])
+        select = ",".join(["layout", *keys, *(f"scores/{name}" for name in scorers)])
         parameters = {"viability": {"mask_uncontrolled": True}} if mask else None
         graph = materialize_screen(store, SCREEN, select=select, parameters=parameters, instance=instance)
         return Answers(command, python, graph, store)
@@ -207,10 +216,59 @@ def test_every_face_gives_the_same_numbers_and_notes(ask, make):
     assert (potent["score"] > 15).all()
 
 
-def test_several_readouts_give_the_same_by_every_face(ask):
-    # A plugin that other numbers than ctg come from needs no installation here: the names are of installed readouts.
-    found = expect_the_same(ask(lambda folder: screen_of(folder, two_plates(), ("ctg",)), ("ctg",)))
-    assert len(found)
+@pytest.fixture
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Three plate-reader readouts and a faulty scorer of other distributions."""
+    spec = importlib.util.spec_from_file_location(
+        "broken", Path(__file__).parents[2] / "assets/broken_distributions.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    broken = importlib.util.module_from_spec(spec)
+    sys.modules["broken"] = broken
+    spec.loader.exec_module(broken)
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    for name in MORE_READOUTS:
+        declared = f'name, version, description, folder = "{name}", "1", "Another assay", "{name}"'
+        module = (
+            f"from phenodose.plugins import PlateReaderReadout\n\n\nclass It(PlateReaderReadout):\n    {declared}\n"
+        )
+        broken.install(folder, f"assay-{name}", {name: "readouts"}, module)
+    broken.install(folder, "faulty-scorer", {"raises": "scorers"}, broken.FAULTY["raises"])
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
+
+
+@pytest.mark.usefixtures("third_party")
+def test_four_readouts_give_the_same_by_every_face(ask):
+    readouts = ("ctg", *MORE_READOUTS)
+    found = expect_the_same(ask(lambda folder: screen_of(folder, two_plates(), readouts), readouts))
+    assert set(found.index.get_level_values("readout")) == set(readouts)
+    keys = ["sample", "replicate", "drug", "scorer"]
+    scores = found.reset_index().pivot_table(index=keys, columns="readout", values="score")
+    # Each is half of the one before: what the plate reader counts does not change a viability.
+    assert (scores.sub(scores["ctg"], axis=0).abs().max() < 0.5).all()
+
+
+@pytest.mark.usefixtures("third_party")
+def test_a_faulty_scorer_costs_its_own_scores_and_is_told_in_the_same_words(ask):
+    answers = ask(one_sample, scorers=("dss_asym", "raises"))
+    code, scores, _, err = answers.command
+    assert code == 2
+    (fault,) = answers.python.faults
+    assert "raises" in fault
+    assert "two replicates are odd" in fault
+    assert fault in err
+    assert {asset: one.message for asset, one in answers.graph.failed.items()} == {"scores/raises": fault}
+    by_graph = comparable(answers.store.read_table("scores", SCREEN))
+    assert scores is not None
+    assert set(by_graph["scorer"]) == {"dss_asym"}
+    pd.testing.assert_frame_equal(comparable(answers.python.scores), by_graph, check_exact=True, check_dtype=False)
+    pd.testing.assert_frame_equal(comparable(scores), by_graph, rtol=1e-12, check_dtype=False)
 
 
 def test_a_sample_is_measured_by_its_own_untreated_cells_and_borrows_killed_ones_with_a_note(ask):
