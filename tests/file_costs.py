@@ -33,22 +33,23 @@ class Budget(NamedTuple):
     trainings: int = 0
 
 
-#: For a file that is not in the table: a few operations need no permission. Keras' import alone starts two processes.
-USUAL = Budget(processes=4, runs=2, trainings=4)
+#: For a file that is not in the table: a few operations need no permission. Imports and the first plots start some.
+USUAL = Budget(processes=6, runs=2, trainings=4)
 #: Of the tests of `make test`. A number that goes up needs a reason.
 BUDGETS: dict[str, Budget] = {
-    "tests/assets/test_checks.py": Budget(processes=4, runs=5),
-    "tests/assets/test_broken_plugins.py": Budget(processes=6, runs=1),
+    "tests/assets/test_checks.py": Budget(processes=8, runs=5),
+    "tests/assets/test_broken_plugins.py": Budget(processes=10, runs=1),
     "tests/assets/test_graph.py": Budget(processes=8),
     "tests/assets/test_graphql.py": Budget(processes=4),
-    "tests/assets/test_image_screen.py": Budget(processes=8, runs=8, trainings=14),
-    "tests/assets/test_needy_scorers.py": Budget(processes=4, runs=5),
-    "tests/assets/test_parameters.py": Budget(processes=4, runs=9),
+    "tests/assets/test_image_screen.py": Budget(processes=12, runs=8, trainings=14),
+    "tests/assets/test_lineage.py": Budget(processes=8, runs=2),
+    "tests/assets/test_needy_scorers.py": Budget(processes=8, runs=5),
+    "tests/assets/test_parameters.py": Budget(processes=8, runs=9),
     "tests/assets/test_plate_steps.py": Budget(processes=4, runs=6),
     "tests/assets/test_quality_gates.py": Budget(processes=4, runs=18),
     "tests/assets/test_readers_in_the_graph.py": Budget(processes=4, runs=8),
-    "tests/assets/test_screens_in_a_bucket.py": Budget(processes=8, runs=10, trainings=8),
-    "tests/assets/test_skipping.py": Budget(processes=16, runs=8),
+    "tests/assets/test_screens_in_a_bucket.py": Budget(processes=16, runs=10, trainings=8),
+    "tests/assets/test_skipping.py": Budget(processes=14, runs=8),
     "tests/assets/test_staleness.py": Budget(processes=4, runs=16),
     "tests/assets/test_ten_scorers.py": Budget(processes=24, runs=2),
     "tests/assets/test_training_process.py": Budget(processes=11, runs=11),
@@ -59,7 +60,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/cli/test_screen_remove.py": Budget(processes=4, runs=6),
     "tests/cli/test_sql.py": Budget(processes=24),
     "tests/conformance/test_cohort_of_morphologies.py": Budget(processes=4, trainings=4),
-    "tests/docs/test_demo_and_tutorials.py": Budget(processes=24, runs=3, trainings=3),
+    "tests/docs/test_demo_and_tutorials.py": Budget(processes=36, runs=3, trainings=3),
     "tests/docs/test_plugins_page.py": Budget(processes=8),
     "tests/examples/test_examples.py": Budget(processes=12),
     "tests/platform/sandbox/test_import_trials.py": Budget(processes=24),
