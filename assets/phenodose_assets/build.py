@@ -31,9 +31,9 @@ from phenodose_assets.assets.broken_plugins import broken_plugin_assets
 from phenodose_assets.assets.curves import curve_assets
 from phenodose_assets.external import ExternalAsset
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
+from phenodose_assets.graph.steps import screen_definitions
 from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
-from phenodose_assets.screen_steps import screen_definitions
 from phenodose_assets.sensors.changed_inputs import changed_inputs_sensor
 from phenodose_assets.sensors.cohort_follows_screens import automation_sensor
 from phenodose_assets.sensors.new_screens import new_screens_sensor

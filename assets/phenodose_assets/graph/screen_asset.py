@@ -5,13 +5,13 @@ rules:
 
 - A make-function that raises `NotMade` is skipped with its reason (warning, asset observation).
   Whatever needs the product is skipped with it; whatever takes any of several products goes on.
-- A make-function that fails turns the run red, but stops only what needs its product (`screen_steps` says how).
+- A make-function that fails turns the run red, but stops only what needs its product (`steps` says how).
 - A product whose quality blocks (`Result.blocked`) is such a failure too: its own files stay to be looked at,
   those of what needs it are removed.
 - A written file that does not fit its table's declaration is such a failure: the check `schema` blocks.
   (Dagster's own `blocking` cannot be combined with a fan-in.)
 
-Does not belong here: Dagster's steps (`screen_steps`), and any product's own work (the modules named after the asset
+Does not belong here: Dagster's steps (`steps`), and any product's own work (the modules named after the asset
 groups).
 """
 

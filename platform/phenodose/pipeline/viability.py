@@ -197,14 +197,17 @@ def _of_sample(
     trusted: tuple[float, float] | None,
     views: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
-    from phenodose.quality.wells import checked_viability
-    from phenodose.viability.normalise import refuse_lost_drugs
+    from phenodose.quality.wells import FLAGGED, checked_viability
+    from phenodose.viability.normalise import NOT_MEASURED, refuse_lost_drugs
 
     n = normalisation
     controls = own.controls(n.negative, n.positive)
     viability = checked_viability(raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views)
     if not n.mask_uncontrolled:
-        refuse_lost_drugs(viability, own.wells, controls, n.by)
+        # A well that is left out because it is flagged has its controls.
+        flagged = viability["mask_reason"].astype(object).fillna("").str.startswith(FLAGGED).to_numpy(dtype=bool)
+        judged = viability.assign(mask_reason=viability["mask_reason"].where(~flagged, NOT_MEASURED))
+        refuse_lost_drugs(judged, own.wells, controls, n.by)
     return viability
 
 

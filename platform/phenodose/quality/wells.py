@@ -30,6 +30,8 @@ FLAGS: dict[str, str] = {
     "strange_image": "image unlike its replicates, neighbouring doses and all sound wells: a fibre, no focus, no cells",
     "unlike": "disagrees with the wells of the same content: controls of the plate, or its replicate",
 }
+#: How the mask_reason of a well begins that is left out for its flag.
+FLAGGED = "flagged "
 #: Spreads below this [fraction of viability] count as this much.
 LEAST_SD = 0.02
 #: Least distance [fraction of viability] at which a well is told: above untreated cells, where cells may grow
@@ -84,7 +86,7 @@ def checked_viability(
         readings = viability["raw"]
         viability = to_viability(without, wells, controls, by, rises_with).assign(raw=readings)
         for place, said in masked.items():
-            named = [f"flagged {name}: {text}" for name, text in said.items() if name in limits.mask]
+            named = [f"{FLAGGED}{name}: {text}" for name, text in said.items() if name in limits.mask]
             viability.loc[place, "mask_reason"] = "; ".join(named)
     flag = pd.Series(None, index=viability.index, dtype=object)
     reason = pd.Series(None, index=viability.index, dtype=object)

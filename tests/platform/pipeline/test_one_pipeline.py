@@ -157,7 +157,17 @@ def ask(tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixt
         named = {name: folder / name for name in readouts}
         # The command
         out = tmp_path / "scores.csv"
-        words = ["score", "--layout", str(folder / "layout.csv"), "--out", str(out), "--per-replicate", "--json"]
+        words = [
+            "score",
+            "--layout",
+            str(folder / "layout.csv"),
+            "--out",
+            str(out),
+            "--per-replicate",
+            "--json",
+            "--draws",
+            "20",
+        ]
         words += [word for name, path in named.items() for word in ("--readouts", f"{name}={path}")]
         words += [word for name in scorers for word in ("--scorer", name)]
         words += ["--mask-uncontrolled"] if mask else []
@@ -169,7 +179,7 @@ def ask(tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixt
         # Python
         python: Any
         try:
-            options = {"mask_uncontrolled": True} if mask else {}
+            options: dict[str, Any] = {"bootstrap": 20} | ({"mask_uncontrolled": True} if mask else {})
             python = phenodose.score_layout(folder / "layout.csv", named, scorers, per_replicate=True, **options)
         except PhenodoseError as error:
             python = error
@@ -178,7 +188,8 @@ def ask(tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixt
         register_screen(store, folder)
         keys = [f"{kind}/{name}" for name in readouts for kind in ("viability", "curves")]
         select = ",".join(["layout", *keys, *(f"scores/{name}" for name in scorers)])
-        parameters = {"viability": {"mask_uncontrolled": True}} if mask else None
+        parameters: dict[str, dict[str, Any]] = {"curves": {"bootstrap": 20}}
+        parameters |= {"viability": {"mask_uncontrolled": True}} if mask else {}
         graph = materialize_screen(store, SCREEN, select=select, parameters=parameters, instance=instance)
         return Answers(command, python, graph, store)
 

@@ -51,6 +51,16 @@ def screen_definitions(assets: Sequence[ScreenAsset], drops: Drops = lambda asse
     return definitions
 
 
+@dg.op(
+    name="arrived",
+    description="Stands for one of several products of which one is enough",
+    ins={"product": dg.In(dg.Nothing)},
+    out=dg.Out(dg.Nothing),
+)
+def _arrived() -> None:
+    """Nothing to do: the step is skipped where the product is missing."""
+
+
 @dataclass(frozen=True)
 class _Steps:
     """The steps that make some assets which need the same."""
@@ -76,6 +86,10 @@ class _Steps:
             arguments: dict[str, Any] = {name: value for name, value in upstream.items() if name.startswith("need_")}
             if first.any_of:
                 arguments[_ANY_OF] = [value for name, value in upstream.items() if name.startswith(_ANY_OF)]
+                if self.named:
+                    # Dagster 1.13 loses a fan-in of a graph's own inputs when a part of its assets is selected.
+                    arrivals = enumerate(arguments[_ANY_OF])
+                    arguments[_ANY_OF] = [_arrived.alias(f"arrived_{i}")(product=value) for i, value in arrivals]
             if first.parts is not None:
                 names, part = sub_step_ops(self.name, first.parts, list(arguments), first.config, first.step)
                 arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
