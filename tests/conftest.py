@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import absl.logging
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,16 +61,15 @@ def networks_are_trained_here() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def tensorflow_leaves_captured_streams_open() -> Iterator[None]:
+def _close_without_stream(handler: absl.logging.PythonHandler) -> None:
     """TensorFlow's log handler closes the stream it was made with when Dagster sets up logging anew.
 
     It spares the real stderr; pytest's stand-in for it would be closed under the next test.
     """
-    yield
-    absl = sys.modules.get("absl.logging")
-    if absl is not None:
-        absl.get_absl_handler().python_handler.stream = sys.__stderr__
+    logging.StreamHandler.close(handler)
+
+
+absl.logging.PythonHandler.close = _close_without_stream
 
 
 def write_ctg_screen(folder: Path, plates: int = 2, seed: int = 7) -> Path:

@@ -41,7 +41,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_broken_plugins.py": Budget(processes=10, runs=1),
     "tests/assets/test_graph.py": Budget(processes=8),
     "tests/assets/test_graphql.py": Budget(processes=4),
-    "tests/assets/test_image_screen.py": Budget(processes=12, runs=8, trainings=14),
+    "tests/assets/test_image_screen.py": Budget(processes=28, runs=8, trainings=14),
     "tests/assets/test_lineage.py": Budget(processes=8, runs=2),
     "tests/assets/test_needy_scorers.py": Budget(processes=8, runs=5),
     "tests/assets/test_parameters.py": Budget(processes=8, runs=9),
@@ -85,6 +85,8 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/io/test_files.py": Budget(processes=24),
     "tests/platform/testing/test_broken_plugins_are_told.py": Budget(processes=12),
     "tests/platform/testing/test_built_in_plugins_keep_the_contract.py": Budget(processes=15, trainings=6),
+    # The same layouts by three faces: each is a run.
+    "tests/platform/pipeline/test_one_pipeline.py": Budget(processes=24, runs=12),
     "tests/plugins/test_choose_reader.py": Budget(processes=12),
     "tests/plugins/test_cnn_readout.py": Budget(processes=5, trainings=12),
 }

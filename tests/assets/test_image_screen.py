@@ -289,7 +289,7 @@ def test_the_report_shows_what_the_network_looks_at(drug_screen: Any, store: Sto
 def test_a_training_that_ends_before_its_row_is_written_is_not_lost(
     drug_screen: Any, store: Store, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from phenodose_assets.assets import checkpoints
+    from phenodose.pipeline import checkpoints
 
     def fail(*_: Any) -> None:
         raise StoreError("the disk is full.")
