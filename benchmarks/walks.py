@@ -39,12 +39,14 @@ def main(files: bool) -> None:
 
 
 def _to_tensor(screen: Path, folder: Path) -> None:
+    import phenodose
     from phenodose.plates.ingest import ingest_plate
     from phenodose.plates.plate import Plate
     from phenodose.plates.tensors import build_tensors, open_tensors
+    from phenodose.plugins import choose_reader
 
     plate = folder / "P1.ome.zarr"
-    ingest_plate(screen / "P1", plate)
+    ingest_plate(screen / "P1", plate, choose_reader(screen / "P1", phenodose.installed_plugins()), "P1")
     tensors = folder / "tensors.zarr"
     build_tensors({"P1": Plate.open(plate)}, tensors, 64, 0)
     open_tensors(tensors).to_numpy()
