@@ -50,7 +50,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_readers_in_the_graph.py": Budget(processes=4, runs=8),
     "tests/assets/test_screens_in_a_bucket.py": Budget(processes=16, runs=10, trainings=8),
     "tests/assets/test_skipping.py": Budget(processes=14, runs=8),
-    "tests/assets/test_staleness.py": Budget(processes=4, runs=16),
+    "tests/assets/test_staleness.py": Budget(processes=16, runs=16),
     "tests/assets/test_ten_scorers.py": Budget(processes=24, runs=2),
     "tests/assets/test_training_process.py": Budget(processes=11, runs=11),
     "tests/cli/test_hostile_input.py": Budget(processes=8, runs=6),

@@ -63,7 +63,9 @@ class Made:
             text=True,
             check=True,
         )
-        nodes = json.loads(answer.stdout)["data"]["assetNodes"]
+        # The answer stands between the lines of the code server's log.
+        (line,) = (line for line in answer.stdout.splitlines() if line.startswith("{"))
+        nodes = json.loads(line)["data"]["assetNodes"]
         return {"/".join(node["assetKey"]["path"]) for node in nodes if node["staleStatus"] == "STALE"}
 
     def look_again(self) -> None:

@@ -106,7 +106,8 @@ COHORT_Z_SCORES = View(
     """,
 )
 
-#: Difference and interval are the rows of the scorers 'dc<scorer>' (`phenodose.dose_response.combination`).
+#: Difference and interval are the rows of the scorers 'dc<scorer>' (`phenodose.dose_response.combination`); where a
+#: store made before has none, they are computed likewise.
 DRUG_COMBINATIONS = View(
     "drug_combinations",
     "One row a drug given with an add-on, readout and scorer: the pooled score with it, alone, and the difference.",
@@ -117,14 +118,18 @@ DRUG_COMBINATIONS = View(
         WHERE well_type = 'therapy' AND trim(coalesce(add_on, '')) <> ''
     )
     SELECT w.screen, w.sample, w.drug, w.add_on, c.readout, c.scorer, c.score AS combined_score,
-           m.score AS alone_score, d.score AS difference, d.lower, d.upper, c.unit
+           m.score AS alone_score, coalesce(d.score, c.score - m.score) AS difference,
+           coalesce(d.lower, c.score - m.score - sqrt((c.score - c.lower) ** 2 + (m.upper - m.score) ** 2)) AS lower,
+           coalesce(d.upper, c.score - m.score + sqrt((c.upper - c.score) ** 2 + (m.score - m.lower) ** 2)) AS upper,
+           c.unit
     FROM combinations w
     JOIN scores c ON c.screen = w.screen AND c.drug = w.drug || ' + ' || w.add_on
     LEFT JOIN scores m ON m.screen = c.screen AND m.sample = c.sample AND m.readout = c.readout
         AND m.replicate = c.replicate AND m.scorer = c.scorer AND m.drug = w.drug
-    JOIN scores d ON d.screen = c.screen AND d.sample = c.sample AND d.readout = c.readout
+    LEFT JOIN scores d ON d.screen = c.screen AND d.sample = c.sample AND d.readout = c.readout
         AND d.replicate = c.replicate AND d.scorer = 'dc' || c.scorer AND d.drug = c.drug
-    WHERE c.replicate = 'pooled' AND c.sample = w.sample
+    WHERE c.replicate = 'pooled' AND c.sample = w.sample AND coalesce(c.unit, '') <> 'nM'
+        AND NOT (starts_with(c.scorer, 'dc') AND m.score IS NULL)
     """,
 )
 

@@ -241,7 +241,8 @@ def _score_elsewhere(
 def _score_task(task: _Task, settings: _Settings) -> Scored:
     """Fit and score one readout of one sample."""
     fitted = curves_of(task.viability, task.wells, task.readout, settings.curves, None, settings.per_replicate)
-    curves = fitted.batch
+    # A drug without any value is told in the notes; a store keeps its row, with the reason.
+    curves = fitted.batch.select(fitted.batch.n_points > 0)
     scores, left_out, faults = _score(curves, task.wells, settings.scorers, settings.optional)
     prefix = "" if task.readout == READOUT else f"readout {task.readout}, "
     notes = [*task.notes, *(prefix + note for note in [*fitted.notes, *left_out])]
