@@ -23,8 +23,8 @@ from phenodose.learning.intensity import training_input
 from phenodose.learning.mixup import blend, draw_blends
 
 if TYPE_CHECKING:
-    from phenodose.learning.records import TrainingSet
     from phenodose.learning.training import Plan
+    from phenodose.training_records import TrainingSet
 
 #: Images made at once, and trained on in one compiled loop.
 _CHUNK = 64

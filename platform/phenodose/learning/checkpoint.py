@@ -16,7 +16,7 @@ from phenodose.errors import CheckpointError
 from phenodose.io.files import hash_file, hash_json, write_json
 from phenodose.io.places import read_bytes
 from phenodose.learning.backbones import Architecture, build
-from phenodose.learning.records import TrainingRecord
+from phenodose.training_records import TrainingRecord
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -20,8 +20,8 @@ import numpy as np
 
 from phenodose.errors import CheckpointError
 from phenodose.learning.checkpoint import MEMBERS, read_record
-from phenodose.learning.records import Inference, TrainingRecord
 from phenodose.progress import Progress, tell_epoch
+from phenodose.training_records import Inference, TrainingRecord
 
 if TYPE_CHECKING:
     #: Trains the network of a number: number, parent's folder, folder to fill, progress.

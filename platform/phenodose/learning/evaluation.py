@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from phenodose.learning.records import TrainingSet
 from phenodose.learning.training import auroc, targets
+from phenodose.training_records import TrainingSet
 
 #: Figures of `metrics_of`, each for the wells trained on (train_) and those held out (validation_).
 FIGURES = ("loss", "accuracy", "auroc")

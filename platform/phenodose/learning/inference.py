@@ -22,8 +22,8 @@ from phenodose.learning.augment import Augmentation, Draw, apply, draw
 from phenodose.learning.backbones import LOGITS
 from phenodose.learning.prefetch import prefetch
 from phenodose.learning.preprocess import network_input, to_signal
-from phenodose.learning.records import Inference
 from phenodose.progress import Progress, no_progress
+from phenodose.training_records import Inference
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -23,7 +23,7 @@ from phenodose.learning.backbones import NESTED
 from phenodose.learning.preprocess import network_input
 
 if TYPE_CHECKING:
-    from phenodose.learning.records import TrainingSet
+    from phenodose.training_records import TrainingSet
 
 #: Control wells of each class that are looked at; all go through the network at once.
 _WELLS_PER_CLASS = 32

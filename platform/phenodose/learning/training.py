@@ -36,7 +36,7 @@ from phenodose.learning.steps import Steps, steps
 from phenodose.progress import Progress, no_progress, tell_epoch
 
 if TYPE_CHECKING:
-    from phenodose.learning.records import TrainingSet
+    from phenodose.training_records import TrainingSet
 
 #: How the learning rate changes from epoch to epoch.
 Decay = Literal["none", "cosine"]

@@ -15,8 +15,8 @@ import numpy as np
 
 from phenodose.errors import NotMade
 from phenodose.learning.preprocess import to_signal
-from phenodose.learning.records import Phase, TrainingSet
 from phenodose.names import plate_key, plate_sort_key, row_index
+from phenodose.training_records import Phase, TrainingSet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import CheckpointError, InputError, NotMade
 from phenodose.io.files import hash_json, write_json
 from phenodose.learning.checkpoint import read_record, versions
-from phenodose.learning.records import TrainingRecord, TrainingSet
 from phenodose.learning.training import inputs_hash
 from phenodose.progress import Progress, no_progress
+from phenodose.training_records import TrainingRecord, TrainingSet
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -84,7 +84,8 @@ def check_pages(path: Path, well: str) -> list[TiffHeader]:
 
 def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHeader:
     found = _page(tiff, path, well, page)
-    if found.ndim != 2 or found.dtype is None:
+    # A damaged table of tags gives sizes that are no numbers.
+    if found.ndim != 2 or found.dtype is None or {*map(type, found.shape)} != {int}:
         raise InputError(
             f"{path}: well {well}: page {page} has the shape {found.shape}; a plane is one grey image, "
             "so export the channels as single grey TIFF files."

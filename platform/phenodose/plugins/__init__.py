@@ -5,7 +5,6 @@ Readers, readouts, scorers and embedders are found by the entry-point groups `ph
 `plugins/` and register the same way as anyone's.
 """
 
-from phenodose.learning.records import Inference, Phase, TrainingRecord, TrainingSet
 from phenodose.plates.plane_index import PLANES, missing_images, planes_frame
 from phenodose.plugins.base import CONTRACT, Parameters, Plugin, contract_fault, contract_text
 from phenodose.plugins.embedders import AnyEmbedder, Embedder, ReferenceEmbedder, WellFeatures
@@ -17,6 +16,7 @@ from phenodose.plugins.scorers import Scorer, Scores, scorer
 from phenodose.plugins.selective import REFERENCE, ReferenceParameters, SelectiveScorer
 from phenodose.progress import EpochListener, Progress, no_progress, tell_epoch
 from phenodose.settings.plugin_choices import PluginChoices
+from phenodose.training_records import Inference, Phase, TrainingRecord, TrainingSet
 
 __all__ = [
     "CONTRACT",

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from phenodose.learning.records import Inference, Phase, TrainingRecord, TrainingSet
 from phenodose.plugins.base import Plugin
 from phenodose.progress import Progress, no_progress
+from phenodose.training_records import Inference, Phase, TrainingRecord, TrainingSet
 
 if TYPE_CHECKING:
     import pandas as pd

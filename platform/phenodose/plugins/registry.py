@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from phenodose.errors import Faults, PluginError
-from phenodose.learning.records import Phase
 from phenodose.plugins.base import Plugin, contract_fault
 from phenodose.plugins.embedders import AnyEmbedder
 from phenodose.plugins.preferences import declaration_fault
@@ -26,6 +25,7 @@ from phenodose.plugins.scorers import Scorer
 from phenodose.plugins.selective import SelectiveScorer
 from phenodose.settings.plugin_choices import PluginChoices
 from phenodose.settings.plugin_limits import PluginLimits
+from phenodose.training_records import Phase
 
 if TYPE_CHECKING:
     from phenodose.store.store import Store

@@ -150,7 +150,7 @@ def _in_place_fault(folder: Path, result: Any) -> str:
 
 
 def _record_fault(phase: Any, result: Any) -> str:
-    from phenodose.learning.records import TrainingRecord
+    from phenodose.training_records import TrainingRecord
 
     if not isinstance(result, TrainingRecord) or result.phase != phase.name or not result.weights_hash:
         return f"gave no `TrainingRecord` of the phase {phase.name} with the hash of its weights: {result!r:.200}"
@@ -165,7 +165,7 @@ def _record_fault(phase: Any, result: Any) -> str:
 
 
 def _inference_fault(n: int, result: Any) -> str:
-    from phenodose.learning.records import Inference
+    from phenodose.training_records import Inference
 
     if not isinstance(result, Inference):
         return f"gave a {type(result).__name__} where an `Inference` is meant"

@@ -60,7 +60,9 @@ def value(rows: pd.DataFrame, plate: str, metric: str) -> float:
 def test_rows_fit_the_table_and_cover_plates_and_screen() -> None:
     rows = qc_rows(*screen(), "ctg")
     assert list(rows.columns) == list(QC_COLUMNS)
-    stamped = rows.assign(screen="x", run_id="r", plugin="p", plugin_version="1", parameters="{}", checkpoint=None)
+    stamped = rows.assign(
+        screen="x", sample="s", run_id="r", plugin="p", plugin_version="1", parameters="{}", checkpoint=None
+    )
     assert QC.faults(stamped) == []
     per_plate = {"zprime", "zprime_robust", "ssmd", "negative_cv_percent", "series_spearman", "masked_therapy_percent"}
     for plate in ("1", "2", "screen"):
