@@ -1,7 +1,8 @@
 """The environment's variables, read here and nowhere else: the faces ask, and pass on what they found.
 
-Faces are the commands (`phenodose.cli`) and the code location (`phenodose_assets.definitions`). What they call takes
-a `Store`, `SiteSettings` or a `Registry`, so that two stores of one process cannot be mistaken for each other.
+Faces are the commands (`phenodose.cli`), Python (`phenodose.api`) and the code location
+(`phenodose_assets.definitions`). What they call takes a `Store`, `SiteSettings` or a `Registry`, so that two stores of
+one process cannot be mistaken for each other.
 
 Belongs here: the variables and what holds without them. Does not belong here: variables of libraries, which read their
 own (AWS_*, DAGSTER_HOME, TF_CPP_MIN_LOG_LEVEL; docs/settings.md).

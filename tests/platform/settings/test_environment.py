@@ -26,7 +26,12 @@ ALLOWED = {
     "assets/phenodose_assets/instance.py": "DAGSTER_HOME",
 }
 #: The faces: modules that may ask what the environment says.
-FACES = ("platform/phenodose/cli/", "assets/phenodose_assets/definitions.py", "platform/phenodose/settings/")
+FACES = (
+    "platform/phenodose/api.py",
+    "platform/phenodose/cli/",
+    "assets/phenodose_assets/definitions.py",
+    "platform/phenodose/settings/",
+)
 
 
 def sources() -> dict[str, str]:
