@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from phenodose.quality.blocking import quality_block
 from phenodose.quality.gates import Limits, judge
 from phenodose.quality.metrics import metrics_of
 from phenodose.screens.registration import register_screen
@@ -18,7 +19,7 @@ from phenodose.settings.quality import QualitySetting, resolve_limits
 from phenodose.store.curves import read_curves
 from phenodose.store.store import Store
 from phenodose_assets.assets import viability
-from phenodose_assets.graph.checks import quality_block, quality_verdicts, schema_faults, schema_verdict
+from phenodose_assets.graph.checks import quality_verdicts, schema_faults, schema_verdict
 from phenodose_assets.run import materialize_screen
 
 KEY = "viability/ctg"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from phenodose.pipeline.raw_values import RawValues, image_views
 from phenodose.quality.gates import Limits
 from phenodose.quality.wells import checked_viability
 from phenodose.simulation.in_memory import simulate_in_memory
 from phenodose.simulation.spoilt_images import spoil
 from phenodose.viability.controls import choose_controls
-from phenodose_assets.assets.viability import Measured, _strange_images, _views
+from phenodose_assets.assets.viability import _strange_images
 from phenodose_readouts.cnn import CnnReadout
 
 
@@ -27,12 +28,12 @@ def test_a_spoilt_well_is_shown_with_its_picture_beside_an_untreated_one(spoilt:
     rng = np.random.default_rng(1)
     features = (np.outer(made.viability, np.ones(4)) + rng.normal(0, 0.05, (len(layout), 4))).astype(np.float32)
     raw = layout[["plate", "row", "column"]].assign(raw=0.2 + 0.6 * made.viability)
-    measured = Measured(raw, CnnReadout(), {}, images=tensors, features=features)
+    measured = RawValues(raw, CnnReadout(), {}, images=tensors, features=features)
     # the network has not looked at the last row of the layout
-    shorter = Measured(raw, CnnReadout(), {}, images=tensors[:-1], features=features[:-1])
-    assert np.isnan(_views(shorter, layout)["network's features"][-1]).all()
+    shorter = RawValues(raw, CnnReadout(), {}, images=tensors[:-1], features=features[:-1])
+    assert np.isnan(image_views(shorter, layout)["network's features"][-1]).all()
     controls = choose_controls(layout, ("neg",), ("Staurosporine", "pos"), "test")
-    viability = checked_viability(raw, layout, controls, limits=Limits(), views=_views(measured, layout))
+    viability = checked_viability(raw, layout, controls, limits=Limits(), views=image_views(measured, layout))
     shown = _strange_images(viability, measured)
     if not spoilt:
         assert shown == {}

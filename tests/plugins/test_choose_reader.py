@@ -108,7 +108,8 @@ def test_a_reader_that_breaks_does_not_stop_the_others_but_is_named_if_none_is_l
     assert choose_reader(raw, installed("broken", "boastful", "little")).name == "little"
     with pytest.raises(InputError, match="no installed reader knows these files") as told:
         choose_reader(raw, installed("broken", "boastful", "nothing"))
-    assert "broken failed: RuntimeError: out of order" in str(told.value)
+    assert "reader 'broken' of an unnamed distribution" in str(told.value)
+    assert "raised RuntimeError: out of order" in str(told.value)
     assert "boastful said 2 where 0 to 1 is meant" in str(told.value)
     assert "of one plate's raw images, tell the reader `nothing` what they are, or install" in str(told.value)
 

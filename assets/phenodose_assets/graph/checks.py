@@ -81,7 +81,7 @@ def quality_verdicts(qc: pd.DataFrame, limits: Limits) -> list[Verdict]:
 
 def _places(some: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
     """What each figure is of: its plate, and of several samples the sample."""
-    if len(rows["sample"].unique()) <= 1:
+    if "sample" not in rows or len(rows["sample"].unique()) <= 1:
         return [str(plate) for plate in some["plate"]]
     return [f"{sample}, {plate}" for sample, plate in zip(some["sample"], some["plate"], strict=True)]
 

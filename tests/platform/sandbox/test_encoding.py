@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from phenodose.plugins.packed_texts import PackedTexts
 
+from phenodose.plates.packed_texts import PackedTexts
 from phenodose.plugins import Scores
 from phenodose.plugins.isolated_calls import carried
 from phenodose.sandbox.encoding import decode, encode
