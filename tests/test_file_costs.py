@@ -40,7 +40,7 @@ def test_processes_and_runs_are_counted(plugin: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("costs", "over"), [({"processes": 4, "runs": 2}, []), ({"runs": 3}, ["3 runs, and its budget is 2"])]
+    ("costs", "over"), [({"processes": 4, "runs": 2}, []), ({"runs": 7}, ["7 runs, and its budget is 2"])]
 )
 def test_a_file_over_its_budget_fails_the_session(plugin: Any, costs: dict[str, float], over: list[str]) -> None:
     other = reported(plugin, "tests/test_new.py", **costs)
@@ -55,9 +55,9 @@ def test_a_file_over_its_budget_fails_the_session(plugin: Any, costs: dict[str, 
 def test_every_file_is_shown_with_its_time(plugin: Any) -> None:
     lines: list[str] = []
     terminal = SimpleNamespace(section=lines.append, write_line=lambda line, **_: lines.append(line))
-    reported(plugin, "tests/test_new.py", processes=9).pytest_terminal_summary(terminal)
-    assert lines[2].split() == ["2.0", "1.0", "0", "9", "0", "0", "tests/test_new.py"]
-    assert lines[3].startswith("OVER BUDGET: tests/test_new.py: 9 processes")
+    reported(plugin, "tests/test_new.py", processes=40).pytest_terminal_summary(terminal)
+    assert lines[2].split() == ["2.0", "1.0", "0", "40", "0", "0", "tests/test_new.py"]
+    assert lines[3].startswith("OVER BUDGET: tests/test_new.py: 40 processes")
 
 
 def test_the_table_names_files_that_are_there(plugin: Any) -> None:
