@@ -159,8 +159,8 @@ class FileCosts:
     def over_budget(self) -> list[str]:
         """One sentence for each operation of which a file needs more than its budget."""
         return [
-            f"{name}: {file[operation]} {operation}, and its budget is {most} (and {shared} of what all share); share what is made, use fewer, or "
-            f"give it more in tests/file_costs.py and say why"
+            f"{name}: {file[operation]} {operation}, and its budget is {most} (and {shared} of what all share); share "
+            f"what is made, use fewer, or give it more in tests/file_costs.py and say why"
             for name, file in sorted(self._files.items())
             for (operation, most), shared in zip(BUDGETS.get(name, USUAL)._asdict().items(), SHARED, strict=True)
             if file[operation] > most + shared
