@@ -147,13 +147,14 @@ def materialize_screen(
     graph = graph or Graph(store, training)
     graph.listener = tracker
     selected = _select(assets, graph, select)
-    ops = _op_config([asset for asset in assets if asset.key in selected], assets, parameters or {})
+    chosen = [asset for asset in assets if asset.key in selected]
+    ops = _op_config(chosen, assets, parameters or {})
     with _running_instance(store, instance) as running:
         running.add_dynamic_partitions(SCREEN_PARTITIONS_NAME, [screen_id])
         for observation in new_observations(running, store, store.source_of(screen_id), external_of(assets)):
             running.report_runless_asset_event(observation)
         job = graph.definitions.resolve_job_def(SCREEN_JOB)
-        return _execute(running, job, tracker, ops, [asset for asset in assets if asset.key in selected], screen_id)
+        return _execute(running, job, tracker, ops, chosen, _in_vain(store, screen_id, chosen), screen_id)
 
 
 def materialize_cohort(
@@ -217,6 +218,23 @@ def _select(assets: Sequence[ScreenAsset], graph: Graph, select: str | None) -> 
             )
         chosen |= found
     return chosen
+
+
+def _in_vain(store: Store, screen: str, selected: Sequence[ScreenAsset]) -> set[str]:
+    """Assets that need what this screen surely lacks: they need not be started to be skipped.
+
+    A metabolic screen has no images, and half of the graph is made from images. What is lacking itself is started, so
+    that the UI shows why.
+    """
+    lacking = {asset.key for asset in selected if asset.lacks is not None and asset.lacks(store, screen)}
+    vain: set[str] = set()
+    before = -1
+    while len(vain) > before:
+        before, gone = len(vain), lacking | vain
+        for asset in selected:
+            if not gone.isdisjoint(asset.needs) or (asset.any_of and gone.issuperset(asset.any_of)):
+                vain.add(asset.key)
+    return vain
 
 
 def _op_config(
@@ -285,15 +303,17 @@ def _execute(
     tracker: _Tracker,
     ops: Mapping[str, Any],
     selected: Sequence[ScreenAsset],
+    vain: set[str],
     screen: str,
 ) -> RunOutcome:
     clock = time.monotonic()
+    started = {asset.batch or asset.node_name for asset in selected if asset.key not in vain}
     result = job.execute_in_process(
-        run_config={"loggers": _QUIET, "ops": ops},
+        run_config={"loggers": _QUIET, "ops": {name: form for name, form in ops.items() if name in started}},
         instance=instance,
         partition_key=screen,
         raise_on_error=False,
-        asset_selection=[asset.asset_key for asset in selected],
+        asset_selection=[asset.asset_key for asset in selected if asset.key not in vain],
         tags={PROCESS_TAG: this_process()},
     )
     broken = _step_failures(result)

@@ -73,7 +73,7 @@ def _curve_metadata(
     rows = rows[rows["replicate"] == _POOLED].sort_values(["top", "drug"], ascending=[False, True])
     pngs = {
         str(rows.loc[place, "drug"]): dose_response_plot(
-            _points(batch, place, readout), rows.loc[[place]], f"{rows.loc[place, 'drug']}, {readout}", 280, colours
+            _points(batch, place, readout), rows.loc[[place]], f"{rows.loc[place, 'drug']}, {readout}", colours
         )
         for place in rows.index[:3]
     }

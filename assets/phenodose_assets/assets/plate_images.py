@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from phenodose.errors import NotMade
+from phenodose.errors import NotMade, PhenodoseError
 from phenodose.names import parse_well, row_index
 from phenodose.pipeline.context import Context, Result, SubSteps
-from phenodose.plugins import Parameters, Progress, Reader, choose_reader
+from phenodose.plugins import Parameters, Progress, Reader, choose_reader, plugins_of
+from phenodose.screens.screen import Screen
+from phenodose.store.store import Store
 from phenodose.tables import TABLES
 from phenodose_assets.assets.layout import LAYOUT, _make_layout
 from phenodose_assets.external import IMAGE_FILES, LAYOUT_FILE, READER, SAMPLE
@@ -65,6 +67,7 @@ def ingest_assets() -> list[ScreenAsset]:
             kinds=frozenset({"zarr", "parquet"}),
             tables=(("plates", PLATE_IMAGES),),
             parts=SubSteps(_plate_names, _ingest_plate),
+            lacks=_no_images,
         ),
     ]
 
@@ -165,11 +168,24 @@ _RECORD_COLUMNS = (
 )
 
 
+def _no_images(store: Store, screen: str) -> bool:
+    """Whether there are surely no images, neither in the screen's folder nor in the store."""
+    try:
+        raw = Screen.load(store.source_of(screen), plugins_of(store).plate_reader_folders()).plate_folders
+    except (PhenodoseError, OSError):
+        return False  # the step says what is wrong
+    return not raw and _keeps_no_plates(store, screen)
+
+
+def _keeps_no_plates(store: Store, screen: str) -> bool:
+    return store.read_table("plates", screen, PLATE_IMAGES).empty or not store.plates(screen)
+
+
 def _kept_plates(step: Context) -> Result:
     """The plates that the store holds from an earlier run, where the raw images are gone."""
-    frame = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
-    if frame.empty or not step.store.plates(step.screen_id):
+    if _keeps_no_plates(step.store, step.screen_id):
         raise NotMade(f"the screen has no images: {step.screen.folder} holds no plate folder such as P1.")
+    frame = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
     step.log.warning("the raw images are gone; the plates in the store are used")
     return Result(
         show=lambda: _plate_metadata(step, frame), inputs=dict(zip(frame["plate"], frame["raw_hash"], strict=True))

@@ -19,7 +19,7 @@ import re
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,7 @@ from phenodose.errors import NotMade, PhenodoseError, TableError
 from phenodose.io.places import client_fault
 from phenodose.lineage.record import content_version, record_step
 from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
+from phenodose.store.store import Store
 from phenodose_assets.external import ExternalAsset, settings_of
 from phenodose_assets.graph.checks import MADE, SCHEMA, schema_verdict
 from phenodose_assets.graph.config import Settings, config_class, said
@@ -61,6 +62,7 @@ class ScreenAsset:
         parts: how it is made in parts, each a step; None for one step.
         reads: what it is made from that no asset makes, beside its parameters.
         batch: cheap assets of one batch are made one after the other in one step; '' for a step of its own.
+        lacks: whether a screen of the store can surely have no such product; asked before a run, None for never.
     """
 
     key: str
@@ -78,6 +80,7 @@ class ScreenAsset:
     parts: SubSteps | None = None
     reads: tuple[ExternalAsset, ...] = ()
     batch: str = ""
+    lacks: Callable[[Store, str], bool] | None = None
 
     @property
     def external(self) -> tuple[ExternalAsset, ...]:

@@ -1,9 +1,10 @@
-"""Pictures: small PNG and JPEG images of plates, curves, rankings and maps.
+"""Pictures: small SVG, PNG and JPEG images of plates, curves, rankings and maps.
 
 Belongs here: functions that take arrays or frames and return bytes, small enough (below 40 kB at
 their default width) for an event log, in colours and shapes that colour-blind people tell apart.
-matplotlib is used through its Figure object, without pyplot and without global state. Does not belong
-here: computing what is shown, and the HTML report (`phenodose.reports`).
+Figures of few marks are SVG (`svg`, `svg_figures`), drawn in milliseconds; for the others matplotlib is
+used through its Figure object, without pyplot and without global state. Does not belong here: computing
+what is shown, and the HTML report (`phenodose.reports`).
 """
 
 from phenodose.plots.drugs import dose_response_plot, ranking_bars

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from phenodose.errors import InputError
 from phenodose.names import PLATE_FORMATS, row_index, row_label
 from phenodose.plots import palette
-from phenodose.plots.png import MOST_BYTES, figure_png, image_png, legend, new_figure, tidy
+from phenodose.plots.png import MOST_BYTES, image_png
+from phenodose.plots.svg import Canvas
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _GREY_LEVELS = 32
+#: Colours of a heat map.
+_SHADES = 32
+_NO_VALUE = "#F4F4F4"
+#: Width of a heat map's colour scale with its numbers and unit.
+_SCALE_PX = 66.0
 _THUMBNAIL_WELL_PX = 4
 #: So small that the Dagster UI shows the picture at once and not behind a link.
 MOST_THUMBNAIL_BYTES = 680
@@ -108,7 +116,7 @@ def plate_heatmap(
     limits: tuple[float, float] | None = None,
     width_px: int = 480,
 ) -> bytes:
-    """A number a well, as colours on the plate; wells without a number are pale with a cross.
+    """A number a well, as colours on the plate, as an SVG; wells without a number are pale with a cross.
 
     Args:
         frame: columns row (letters), column (from 1), value; one row a well. With a column flag, wells that have
@@ -122,31 +130,77 @@ def plate_heatmap(
 
     values, present = _grid(frame)
     n_rows, n_columns = values.shape
-    low, high = limits if limits else _limits(values[np.isfinite(values)])
-    figure = new_figure(width_px, int(width_px * (n_rows / n_columns) * 0.86) + 50)
-    axes = figure.subplots()
-    image = axes.imshow(np.ma.masked_invalid(values), cmap="viridis", vmin=low, vmax=high, aspect="equal")
-    axes.set_facecolor("#F4F4F4")
-    empty_y, empty_x = np.nonzero(present & ~np.isfinite(values))
-    if len(empty_x):
-        axes.scatter(empty_x, empty_y, marker="x", s=8, linewidths=0.6, color=palette.GREY, label="left out")
-        legend(axes, "upper right", bbox_to_anchor=(1.0, 1.12))
-    doubtful = frame[frame["flag"].notna()] if "flag" in frame else frame.iloc[:0]
-    if len(doubtful):
-        x, y = doubtful["column"].to_numpy() - 1, [row_index(str(label)) for label in doubtful["row"]]
-        axes.scatter(x, y, marker="o", s=22, facecolors="none", edgecolors="#D55E00", linewidths=1.1, label="doubtful")
-        legend(axes, "upper right", bbox_to_anchor=(1.0, 1.12), ncols=2)
-    tidy(axes, title)
-    axes.spines[:].set_visible(False)
-    # every tick takes time, even one that shows nothing
-    columns, rows = range(0, n_columns, 1 if n_columns <= 12 else 2), range(0, n_rows, 1 if n_rows <= 16 else 2)
-    axes.set_xticks(columns, [str(c + 1) for c in columns])
-    axes.set_yticks(rows, [row_label(r) for r in rows])
-    axes.tick_params(length=0)
-    bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, extend="both" if limits else "neither")
-    bar.ax.tick_params(labelsize=6.5)
-    bar.set_label(unit, fontsize=7.5)
-    return figure_png(figure)
+    known = np.isfinite(values)
+    low, high = limits if limits else _limits(values[known])
+    left, top = 26.0, 40.0
+    cell = (width_px - left - _SCALE_PX) / n_columns
+    width, height = cell * n_columns, cell * n_rows
+    canvas = Canvas(width_px, top + height + 8, title)
+    canvas.text(8, 15, title, "start", css="title")
+    for column in range(0, n_columns, 1 if cell >= 22 else 2 if cell >= 9 else 4):
+        canvas.text(left + cell * (column + 0.5), top - 5, str(column + 1))
+    for row in range(0, n_rows, 1 if cell >= 11 else 2):
+        canvas.text(left - 5, top + cell * (row + 0.5) + 3.5, row_label(row), "end")
+    colours = _viridis(_SHADES)
+    shade = np.clip(np.where(known, (values - low) / (high - low), 0) * _SHADES, 0, _SHADES - 1).astype(int)
+    outlines = [(f'fill="{_NO_VALUE}"', f"M0 0h{n_columns}v{n_rows}h-{n_columns}z")]
+    for chosen in np.unique(shade[known]).tolist():
+        outlines.append((f'fill="{colours[chosen]}"', _each("M{x} {y}h1v1h-1z", known & (shade == chosen))))
+    flagged = frame[frame["flag"].notna()] if "flag" in frame else frame.iloc[:0]
+    doubtful = np.zeros_like(known)
+    doubtful[[row_index(str(row)) for row in flagged["row"]], [int(column) - 1 for column in flagged["column"]]] = True
+    signs = (
+        ("× left out", palette.GREY, _each("M{x}.3 {y}.3l.4.4m0-.4l-.4.4", present & ~known)),
+        ("○ doubtful", palette.VERMILLION, _each("M{x}.1 {y}.5a.4.4 0 1 0 .8 0a.4.4 0 1 0-.8 0", doubtful)),
+    )
+    end = left + width
+    for name, colour, outline in signs:
+        if outline:
+            outlines.append((f'fill="none" stroke="{colour}" stroke-width="{1.2 / cell:.3f}"', outline))
+            key = Markup('<text x="{}" y="15" text-anchor="end" style="fill:{}">{}</text>')
+            canvas.add(key.format(f"{end:.0f}", colour, name))
+            end -= 62
+    for paint, outline in outlines:
+        place = f'transform="translate({left:g} {top:g}) scale({cell:.3f})"'
+        canvas.add(Markup(f'<path d="{outline}" {paint} {place}/>'))
+    _colour_scale(canvas, (left + width + 8, top, height), colours, (low, high), bool(limits))
+    canvas.text(canvas.width - 5, top + height / 2, unit, rotate=-90)
+    return canvas.picture()
+
+
+def _each(shape: str, chosen: np.ndarray) -> str:
+    """The shape at every chosen position (y, x)."""
+    import numpy as np
+
+    return "".join(shape.format(x=x, y=y) for y, x in np.argwhere(chosen).tolist())
+
+
+def _colour_scale(
+    canvas: Canvas,
+    place: tuple[float, float, float],
+    colours: list[str],
+    ends: tuple[float, float],
+    open_ended: bool,
+) -> None:
+    """The colours from low (below) to high (above); both ends and the middle have their values beside them."""
+    x, top, height = place
+    step = height / len(colours)
+    for number, colour in enumerate(colours):
+        y = top + height - step * (number + 1)
+        canvas.add(Markup(f'<path d="M{x:.1f} {y:.1f}h9v{step + 0.3:.1f}h-9z" fill="{colour}"/>'))
+    low, high = ends
+    named = ((high, top + 8, "≥"), ((low + high) / 2, top + height / 2 + 3.5, ""), (low, top + height, "≤"))
+    for value, y, sign in named:
+        canvas.text(x + 12, y, f"{sign if open_ended else ''}{value:.3g}", "start")
+
+
+def _viridis(colours: int) -> list[str]:
+    """That many colours of matplotlib's scale from dark (low) to bright (high)."""
+    import numpy as np
+    from matplotlib import colormaps
+
+    shades = colormaps["viridis"](np.linspace(0, 1, colours), bytes=True)[:, :3]
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in shades.tolist()]
 
 
 def plate_thumbnail(

@@ -5,11 +5,12 @@ Belongs here: a canvas with scales and marks. Does not belong here: what is draw
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from phenodose.plots.palette import MARKERS, Look
+from phenodose.plots.palette import GREY, INK, MARKERS, PALE, VERMILLION, Look
 
 #: SVG shapes of the markers, about 7 px wide, centred on the origin, by their matplotlib names.
 _SHAPES: dict[str, str] = {
@@ -22,6 +23,16 @@ _SHAPES: dict[str, str] = {
     "X": '<path d="M-3-1.6L-1.6-3 0-1.4 1.6-3 3-1.6 1.4 0 3 1.6 1.6 3 0 1.4-1.6 3-3 1.6-1.4 0z"/>',
     "*": '<path d="M0-4l1.2 2.5 2.8.3-2 1.9.5 2.8L0 2.2-2.5 3.5-2 .7-4-1.2l2.8-.3z"/>',
 }
+
+#: What a figure looks like that stands outside a report, whose own style sheet says the same.
+_STYLE = (
+    f"text{{font:10.5px system-ui,'DejaVu Sans',sans-serif;fill:{INK}}}.title{{font-weight:600}}"
+    f".axis{{stroke:{INK}}}.grid{{stroke:{PALE};stroke-width:.7}}.limit{{stroke:{INK};stroke-dasharray:2 3}}"
+    f".whisker{{stroke:{INK};stroke-width:1.2}}.bar{{fill:{PALE};stroke:{GREY};stroke-width:.8}}"
+    f".bar.hit{{fill:{VERMILLION};stroke:none}}"
+)
+#: Characters that XML cannot hold, not even escaped.
+_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 
 
 def marker_definitions() -> Markup:
@@ -109,8 +120,16 @@ class Canvas:
         name, told = MARKERS.index(marker), Markup("<title>{}</title>").format(title)
         return Markup('<use href="#marker-{}" x="{}" y="{}">{}</use>').format(name, _n(x), _n(y), told)
 
+    def picture(self) -> bytes:
+        """The whole figure as an SVG file of its own, on white, with its style and markers in it."""
+        body = str(self.markup()).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        start = body.index(">") + 1
+        markers = str(marker_definitions()).split("<defs>")[1].split("</defs>")[0] if "#marker-" in body else ""
+        own = f'<style>{_STYLE}</style><defs>{markers}</defs><rect width="100%" height="100%" fill="#fff"/>'
+        return _NOT_XML.sub("\ufffd", body[:start] + own + body[start:]).encode()
+
     def markup(self) -> Markup:
-        """The whole figure."""
+        """The whole figure, to stand in a report."""
         body = Markup("").join(self._parts)
         about = Markup('role="{}" aria-label="{}"').format(self._role, self._label)
         return Markup('<svg viewBox="0 0 {0} {1}" width="{0}" height="{1}" {2}>{3}</svg>').format(

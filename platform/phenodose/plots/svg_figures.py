@@ -106,7 +106,7 @@ def dose_response(
     intervals: Mapping[str, tuple[float, float]] | None = None,
     bands: Mapping[str, Band] | None = None,
     label: str = "Dose-response curves of",
-) -> Markup:
+) -> Canvas:
     """All readouts of one drug: wells as points (replicate 1 full, others hollow), curves as lines.
 
     Args:
@@ -164,7 +164,7 @@ def dose_response(
         for hollow in (False, True):
             if (readout, hollow) in marks:
                 canvas.markers(marks[readout, hollow], look.colour, look.marker, hollow)
-    return canvas.markup()
+    return canvas
 
 
 def agreement(

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from phenodose.plots import palette
-from phenodose.plots.png import figure_png, legend, new_figure, say, tidy
+from phenodose.plots.svg import Canvas
+from phenodose.plots.svg_figures import nice_ticks
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+_LEFT, _RIGHT, _GAP = 44.0, 10.0, 16.0
 
 
 def viability_histogram(
@@ -23,7 +28,7 @@ def viability_histogram(
     bins: int = 50,
     width_px: int = 560,
 ) -> bytes:
-    """How a readout spreads over all wells (above) and over its controls (below).
+    """How a readout spreads over all wells (above) and over its controls (below), as an SVG.
 
     Args:
         frame: columns named by `value` and control ('negative', 'positive' or None); one row a well.
@@ -37,32 +42,77 @@ def viability_histogram(
 
     values = frame[value].to_numpy(dtype=np.float64, na_value=np.nan)
     finite = np.isfinite(values)
-    figure = new_figure(width_px, int(width_px * 0.55))
-    every, controls = figure.subplots(2, 1, sharex=True)
-    tidy(every, title, y="wells")
-    tidy(controls, x="raw readout" if value == "raw" else "viability (fraction)", y="control wells")
+    canvas = Canvas(width_px, int(width_px * 0.55), title or "histogram")
+    canvas.text(8, 15, title, "start", css="title")
     if not finite.any():
-        say(every, "no well has a value")
-        return figure_png(figure)
+        canvas.text(canvas.width / 2, canvas.height / 2, "no well has a value")
+        return canvas.picture()
     edges = np.histogram_bin_edges(values[finite], bins=bins)
-    every.hist(values[finite], bins=edges.tolist(), color=palette.GREY, label="all wells")
-    of_control = frame["control"].to_numpy(dtype=object)
-    for name, colour, hatch in (("negative", palette.BLUE, ""), ("positive", palette.ORANGE, "////")):
-        chosen = values[finite & (of_control == name)]
-        if len(chosen):
-            label = f"{name} controls ({len(chosen)})"
-            controls.hist(chosen, bins=edges.tolist(), color=colour, hatch=hatch, edgecolor="white", label=label)
-    for axes in (every, controls):
+    marks = [*edges.tolist(), *(limits or ())]
+    ends = min(marks), max(marks)
+    control = frame["control"].to_numpy(dtype=object)
+    of_controls = [
+        (f"{name} controls ({len(chosen)})", colour, chosen)
+        for name, colour in (("negative", palette.BLUE), ("positive", palette.ORANGE))
+        if len(chosen := values[finite & (control == name)])
+    ]
+    panel = (canvas.height - 26 - _GAP - 34) / 2
+    rows = (
+        (26.0, "wells", [("all wells", palette.GREY, values[finite])]),
+        (26 + panel + _GAP, "controls", of_controls),
+    )
+    for top, what, groups in rows:
+        _bars(canvas, top, panel, what, groups, edges, ends)
         for limit in limits or ():
-            axes.axvline(limit, color=palette.INK, linestyle=":", linewidth=1)
-        legend(axes, "upper center")
-    return figure_png(figure)
+            x = _across(canvas, limit, ends)
+            canvas.line(x, top, x, top + panel, "limit")
+    for tick in nice_ticks(*ends, 6):
+        if ends[0] <= tick <= ends[1]:
+            canvas.text(_across(canvas, tick, ends), canvas.height - 20, f"{tick:g}")
+    unit = "raw readout" if value == "raw" else "viability (fraction)"
+    canvas.text((canvas.width + _LEFT) / 2, canvas.height - 6, unit)
+    return canvas.picture()
+
+
+def _across(canvas: Canvas, value: float, ends: tuple[float, float]) -> float:
+    return _LEFT + (canvas.width - _LEFT - _RIGHT) * (value - ends[0]) / (ends[1] - ends[0])
+
+
+def _bars(
+    canvas: Canvas,
+    top: float,
+    height: float,
+    what: str,
+    groups: list[tuple[str, str, np.ndarray]],
+    edges: np.ndarray,
+    ends: tuple[float, float],
+) -> None:
+    """One panel: counts of each group as bars that let those behind them through, and its legend."""
+    import numpy as np
+
+    counts = [np.histogram(values, bins=edges)[0] for _, _, values in groups]
+    most = max((int(count.max()) for count in counts), default=0) or 1
+    canvas.text(_LEFT - 5, top + 7, str(most), "end")
+    canvas.text(_LEFT - 5, top + height + 3, "0", "end")
+    canvas.text(11, top + height / 2, what, rotate=-90)
+    for place, ((label, colour, _), count) in enumerate(zip(groups, counts, strict=True)):
+        outline = []
+        for start, end, number in zip(edges[:-1].tolist(), edges[1:].tolist(), count.tolist(), strict=True):
+            if number:
+                x, y = _across(canvas, start, ends), top + height * (1 - number / most)
+                outline.append(f"M{x:.1f} {y:.1f}H{_across(canvas, end, ends):.1f}V{top + height:.1f}H{x:.1f}z")
+        paint = f'fill="{colour}" fill-opacity="0.75" stroke="#fff" stroke-width="0.5"'
+        canvas.add(Markup(f'<path d="{"".join(outline)}" {paint}/>'))
+        x, y = canvas.width / 2 - 40, top + 4 + 13 * place
+        canvas.add(Markup(f'<rect x="{x:.1f}" y="{y:.1f}" width="14" height="8" fill="{colour}"/>'))
+        canvas.text(x + 18, y + 8, label, "start")
+    canvas.line(_LEFT, top + height, canvas.width - _RIGHT, top + height)
 
 
 def replicate_scatter(
     frame: pd.DataFrame, title: str = "", unit: str = "viability, percent", width_px: int = 360
 ) -> bytes:
-    """Replicate 1 against replicate 2, a point a drug and concentration, with the line of agreement.
+    """Replicate 1 against replicate 2, a point a drug and concentration, with the line of agreement, as an SVG.
 
     Args:
         frame: columns first, second: the same quantity in the two replicates.
@@ -73,18 +123,28 @@ def replicate_scatter(
     import numpy as np
 
     pairs = frame[["first", "second"]].dropna().to_numpy(dtype=np.float64)
-    figure = new_figure(width_px, width_px)
-    axes = figure.subplots()
-    tidy(axes, title, x=f"replicate 1 ({unit})", y=f"replicate 2 ({unit})")
-    if len(pairs):
-        ends = _ends(pairs)
-        axes.plot(ends, ends, color=palette.GREY, linewidth=1, linestyle="--")
-        axes.scatter(pairs[:, 0], pairs[:, 1], s=9, color=palette.BLUE, alpha=0.6, linewidths=0)
-        axes.set_aspect("equal")
-    else:
-        say(axes, "no duplicates")
-    return figure_png(figure)
+    canvas = Canvas(width_px, width_px, title or "replicates")
+    canvas.text(8, 15, title, "start", css="title")
+    top, side = 24.0, width_px - _LEFT - 24.0
+    canvas.text(_LEFT + side / 2, canvas.height - 5, f"replicate 1 ({unit})")
+    canvas.text(11, top + side / 2, f"replicate 2 ({unit})", rotate=-90)
+    if not len(pairs):
+        canvas.text(canvas.width / 2, canvas.height / 2, "no duplicates")
+        return canvas.picture()
+    ticks = nice_ticks(min(0.0, float(pairs.min())), max(1e-9, float(pairs.max())), 5)
+    low, high = ticks[0], ticks[-1]
 
+    def at(value: float) -> float:
+        return (side - 12) * (value - low) / (high - low)
 
-def _ends(pairs: np.ndarray) -> list[float]:
-    return [float(pairs.min()), float(pairs.max())]
+    floor = top + side - 12
+    for tick in ticks:
+        canvas.line(_LEFT, floor - at(tick), _LEFT + side - 12, floor - at(tick), "grid")
+        canvas.line(_LEFT + at(tick), top, _LEFT + at(tick), floor, "grid")
+        canvas.text(_LEFT - 5, floor - at(tick) + 3.5, f"{tick:g}", "end")
+        canvas.text(_LEFT + at(tick), floor + 13, f"{tick:g}")
+    canvas.line(_LEFT, floor, _LEFT + side - 12, top, "limit")
+    points = "".join(f"M{_LEFT + at(x):.1f} {floor - at(y):.1f}h0" for x, y in pairs.tolist())
+    paint = f'stroke="{palette.BLUE}" stroke-opacity="0.6" stroke-width="4.5" stroke-linecap="round" fill="none"'
+    canvas.add(Markup(f'<path d="{points}" {paint}/>'))
+    return canvas.picture()

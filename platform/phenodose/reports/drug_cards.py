@@ -50,7 +50,9 @@ def drug_cards(data: ScreenData) -> dict[str, Any] | Missing:
         thin = {name: thin_of.get((drug, name), []) for name in data.readouts}
         bars = {name: intervals[drug, name] for name in data.readouts if (drug, name) in intervals}
         shades = {name: bands[drug, name] for name in data.readouts if (drug, name) in bands}
-        figure = svg_figures.dose_response(drug, points_of.get(drug, points.iloc[:0]), own, looks, thin, bars, shades)
+        figure = svg_figures.dose_response(
+            drug, points_of.get(drug, points.iloc[:0]), own, looks, thin, bars, shades
+        ).markup()
         cards.append(
             {
                 "drug": drug,

@@ -155,7 +155,7 @@ def _control_series(data: ScreenData, readout: str) -> list[dict[str, Any]]:
             lines[str(plate)] = (doses, [100 * (1 - value) for value in series["viability_fraction"]])
         figure = svg_figures.dose_response(
             str(substance), of_one, lines, looks, label=f"Control series by {readout} of"
-        )
+        ).markup()
         found.append(
             {"substance": substance, "figure": figure, "legend": [(name, swatch(look)) for name, look in looks.items()]}
         )

@@ -1,4 +1,4 @@
-"""Pictures are small PNG images that show what they were given, also when that is nothing."""
+"""Pictures are small images that show what they were given, also when that is nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -33,9 +34,19 @@ def pixels(png: bytes) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def has_colour(png: bytes, colour: str, near: int = 12) -> bool:
-    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
-    return bool((np.abs(pixels(png).astype(int) - wanted).max(axis=2) <= near).any())
+def marks(svg: bytes) -> list[str]:
+    """Every text and shape of a figure; it must be XML."""
+    root = ET.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    return [ET.tostring(part, encoding="unicode") for part in root[3:]]
+
+
+def shows(svg: bytes, something: str) -> bool:
+    return any(something in mark for mark in marks(svg))
+
+
+def is_drawn(picture: bytes) -> bool:
+    return len(marks(picture)) > 1 if picture.startswith(b"<svg") else bool(pixels(picture).std() > 1)
 
 
 @pytest.fixture
@@ -99,10 +110,10 @@ def test_importing_plots_does_not_import_matplotlib() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_no_picture_uses_pyplot(plate: pd.DataFrame) -> None:
+def test_no_picture_uses_pyplot() -> None:
     program = (
         "import sys, pandas as pd\nfrom phenodose import plots\n"
-        "plots.plate_heatmap(pd.DataFrame({'row': ['A'], 'column': [1], 'value': [1.0]}), 't')\n"
+        "plots.training_curve([{'loss': 1.0}])\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -128,10 +139,10 @@ def test_every_picture_is_small_and_repeatable(plate: pd.DataFrame, wells: pd.Da
         "curve": lambda: plots.dose_response_plot(point_rows(), curve_rows(), "Trametinib"),
     }
     for name, make in made.items():
-        png = make()
-        assert len(png) < MOST_BYTES, name
-        assert pixels(png).std() > 1, f"{name} is blank"
-        assert make() == png, f"{name} differs from call to call"
+        picture = make()
+        assert len(picture) < MOST_BYTES, name
+        assert is_drawn(picture), f"{name} is blank"
+        assert make() == picture, f"{name} differs from call to call"
 
 
 def rng_mosaic() -> np.ndarray:
@@ -163,22 +174,35 @@ def test_a_mosaic_of_another_type_is_refused() -> None:
 def test_a_heatmap_shows_low_and_high_and_marks_what_is_left_out(plate: pd.DataFrame) -> None:
     plate["value"] = np.where(plate["column"] < 12, 0.0, 1.0)
     full = plots.plate_heatmap(plate, "P1", limits=(0, 1))
-    assert has_colour(full, "#440154")
-    assert has_colour(full, "#fde725")
+    assert shows(full, 'fill="#440154"')
+    assert shows(full, 'fill="#fde724"')
+    assert not shows(full, "left out")
     plate.loc[::3, "value"] = np.nan
-    assert plots.plate_heatmap(plate, "P1", limits=(0, 1)) != full
+    assert shows(plots.plate_heatmap(plate, "P1", limits=(0, 1)), "left out")
+
+
+def test_every_well_of_a_heatmap_has_its_place_and_colour() -> None:
+    two = pd.DataFrame({"row": ["B", "H"], "column": [3, 12], "value": [0.0, 1.0]})
+    shown = plots.plate_heatmap(two, "P1")
+    assert shows(shown, 'd="M2 1h1v1h-1z" fill="#440154"')
+    assert shows(shown, 'd="M11 7h1v1h-1z" fill="#fde724"')
 
 
 def test_a_heatmap_of_a_large_or_empty_plate(plate: pd.DataFrame) -> None:
     large = pd.DataFrame({"row": ["A", "AF"], "column": [1, 48], "value": [0.0, 1.0]})
-    assert pixels(plots.plate_heatmap(large, "1536")).std() > 1
-    nothing = plots.plate_heatmap(plate.assign(value=np.nan), "empty")
-    assert pixels(nothing).std() > 1
+    assert shows(plots.plate_heatmap(large, "1536"), "M47 31h1v1h-1z")
+    assert shows(plots.plate_heatmap(plate.assign(value=np.nan), "empty"), "left out")
 
 
 def test_hits_stand_out(ranking: pd.DataFrame) -> None:
-    assert has_colour(plots.ranking_bars(ranking), palette.VERMILLION)
-    assert not has_colour(plots.ranking_bars(ranking.assign(hit=False)), palette.VERMILLION)
+    hits = [mark for mark in marks(plots.ranking_bars(ranking)) if 'class="bar hit"' in mark]
+    assert [f"Drug {place:02d}: " in hit for place, hit in enumerate(hits)] == [True] * int(ranking["hit"].sum())
+    assert not shows(plots.ranking_bars(ranking.assign(hit=False)), "bar hit")
+
+
+def test_any_name_can_stand_in_a_figure(ranking: pd.DataFrame) -> None:
+    ranking.loc[0, "drug"] = '<img src=x onerror="a()">&\x00\uffff'
+    assert shows(plots.ranking_bars(ranking, "<b>"), "&lt;img src=x")
 
 
 def test_only_the_best_are_ranked(ranking: pd.DataFrame) -> None:
@@ -210,7 +234,7 @@ def test_fitted_curves_are_drawn_and_failed_ones_are_not() -> None:
     ids=["training", "histogram", "replicates", "ranking", "map", "curve"],
 )
 def test_nothing_to_show_is_said(make) -> None:
-    assert pixels(make()).std() > 1
+    assert is_drawn(make())
 
 
 def test_a_readout_always_looks_the_same() -> None:

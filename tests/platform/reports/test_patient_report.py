@@ -179,8 +179,8 @@ def test_lineage_names_runs_plugins_and_weights(full_page: Page) -> None:
 
 def test_the_page_needs_no_network(full_html: str) -> None:
     html, page = full_html, Page(full_html)
-    assert all(source.startswith("data:image/png;base64,") for source in page.values("src"))
-    assert "http" not in re.sub(r'data:image/png;base64,[^"]*|http-equiv', "", html)
+    assert all(re.match(r"data:image/(png|svg\+xml);base64,", source) for source in page.values("src"))
+    assert "http" not in re.sub(r'data:image/[a-z+]*;base64,[^"]*|http-equiv', "", html)
     policies = [found.get("content") for tag, found in page.attributes if tag == "meta" and "http-equiv" in found]
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"]
     assert len(html) < 2_000_000
