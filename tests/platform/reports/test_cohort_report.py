@@ -29,11 +29,19 @@ FIGURES = {
 }
 
 
+@pytest.fixture
+def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures stay blank: a test of words and tables need not wait for ten drawings."""
+    blank = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    monkeypatch.setattr("phenodose.plots.cohort_drawing.drawn", lambda figure, kind: blank)
+
+
 def _ask(store: Store, sql: str) -> pd.DataFrame:
     frame: pd.DataFrame = query(store, sql, row_limit=None).table.to_pandas()
     return frame
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_screens_scores_and_mismatches_stand_side_by_side(made_up_store: Store) -> None:
     html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
     assert html.count('<tr><th scope="row"') == 6
@@ -46,6 +54,7 @@ def test_screens_scores_and_mismatches_stand_side_by_side(made_up_store: Store) 
     assert "<i>&" not in html
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_screens_lead_to_their_reports_where_there_are_some(made_up_store: Store, tmp_path: Path) -> None:
     build_report(made_up_store, METABOLIC_ONLY)
     html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
@@ -54,6 +63,7 @@ def test_screens_lead_to_their_reports_where_there_are_some(made_up_store: Store
     assert re.findall(r'href="([^#"]*)"', elsewhere) == []
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_screens_without_scores_are_listed_and_the_matrix_says_why(made_up_store: Store) -> None:
     for file in (made_up_store.root / "tables" / "scores").glob("*/*.parquet"):
         file.unlink()
@@ -77,6 +87,7 @@ def test_a_score_that_is_no_number_is_a_gap_and_takes_nothing_else_away(made_up_
     assert wide.loc[(FULL, "ctg"), "Venetoclax"] >= 0
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_a_damaged_file_is_named_and_the_rest_is_shown(made_up_store: Store) -> None:
     file = next((made_up_store.root / "tables" / "qc" / f"screen={FULL}").glob("*.parquet"))
     file.write_bytes(b"no parquet")
@@ -125,6 +136,7 @@ def test_every_figure_is_a_file_of_each_kind_with_the_numbers_of_the_warehouse(
     assert raw.groupby("readout")["wells"].sum().to_dict() == dict(counted.itertuples(index=False, name=None))
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_hits_of_one_readout_only_are_named_in_percent(made_up_store: Store) -> None:
     html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
     rows = _ask(
@@ -138,6 +150,7 @@ def test_hits_of_one_readout_only_are_named_in_percent(made_up_store: Store) -> 
     assert "Vemurafenib (1)" in row.group()
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_transfer_studies_and_evaluations_of_the_store_are_shown_and_else_their_commands(made_up_store: Store) -> None:
     html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
     assert "phenodose transfer-study CONTROL_EXPERIMENT SCREEN" in html
@@ -153,6 +166,7 @@ def test_transfer_studies_and_evaluations_of_the_store_are_shown_and_else_their_
     assert 'id="figure-transfer_study"' in html
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_expected_hits_are_found_missed_or_not_tested(made_up_store: Store, tmp_path: Path) -> None:
     listed = tmp_path / "expected.csv"
     listed.write_text(
@@ -180,6 +194,7 @@ def test_a_faulty_list_of_expected_hits_is_told_at_once(tmp_path: Path) -> None:
         read_expected(listed)
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_the_command_exports_and_refuses_what_has_no_meaning(
     made_up_store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
