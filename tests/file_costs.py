@@ -76,7 +76,6 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/learning/test_batches.py": Budget(processes=4, trainings=24),
     "tests/platform/learning/test_ensemble.py": Budget(processes=4, trainings=36),
     "tests/platform/learning/test_normalisation.py": Budget(processes=4, trainings=8),
-    "tests/platform/learning/test_tf_logging.py": Budget(processes=8),
     "tests/platform/learning/test_steps.py": Budget(processes=4, trainings=24),
     "tests/platform/learning/test_training.py": Budget(processes=4, trainings=40),
     "tests/platform/learning/test_transfer_study.py": Budget(processes=4, trainings=60),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from phenodose.cli.default_plugins import staged_readout
+from phenodose.cli.native_messages import filter_stderr
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
 
 _METHODS = ("grad-cam", "grad-cam++", "score-cam")
@@ -55,7 +56,8 @@ def command(
     if phase is not None and phase not in phases:
         raise InputError(f"phase {phase!r} of {plugin.name} is unknown; there are: {', '.join(phases)}.")
     asked = Explanation(plugin, phase, of_class, method, most_channels)  # type: ignore[arg-type]
-    folder = explain_wells(open_store(store), screen, wells, asked)
+    with filter_stderr():
+        folder = explain_wells(open_store(store), screen, wells, asked)
     if as_json:
         print_json({"screen": screen, "wells": list(wells), "folder": str(folder)})
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from phenodose.cli.default_plugins import staged_readout
+from phenodose.cli.native_messages import filter_stderr
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
 
 
@@ -36,7 +37,7 @@ def command(screens: tuple[str, ...], readout: str | None, out: Path | None, sto
 
     plugin = staged_readout(plugins_at(store), readout)
     opened = open_store(store)
-    with progress_display("evaluate") as progress:
+    with filter_stderr() as stream, progress_display("evaluate", stream) as progress:
         found = evaluate(opened, list(dict.fromkeys(screens)), plugin, progress)
     written = write_evaluation(found, out or opened.root / "evaluation")
     if as_json:

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -72,10 +72,16 @@ def print_json(value: Any) -> None:
 
 
 @contextmanager
-def progress_display(title: str) -> Iterator[Progress]:
-    """A progress listener: a bar on a terminal, a plain line every tenth part elsewhere."""
-    if not sys.stderr.isatty():
-        yield _plain_lines(title)
+def progress_display(title: str, stream: TextIO | None = None) -> Iterator[Progress]:
+    """A progress listener: a bar on a terminal, a plain line every tenth part elsewhere.
+
+    Args:
+        title: what goes on.
+        stream: where it is shown; standard error by default.
+    """
+    shown = stream or sys.stderr
+    if not shown.isatty():
+        yield _plain_lines(title, shown)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -89,7 +95,7 @@ def progress_display(title: str) -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[message]}"),
     )
-    with Bars(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=Console(file=shown)) as bars:
         task = bars.add_task(title, total=None, message="")
 
         def listen(done: int, total: int, message: str) -> None:
@@ -98,7 +104,7 @@ def progress_display(title: str) -> Iterator[Progress]:
         yield listen
 
 
-def _plain_lines(title: str) -> Progress:
+def _plain_lines(title: str, stream: TextIO) -> Progress:
     told = -1
 
     def listen(done: int, total: int, message: str) -> None:
@@ -106,6 +112,6 @@ def _plain_lines(title: str) -> Progress:
         tenth = 10 * done // total if total else 0
         if tenth != told:
             told = tenth
-            click.echo(f"{title}: {done}/{total} {message}".rstrip(), err=True)
+            click.echo(f"{title}: {done}/{total} {message}".rstrip(), file=stream)
 
     return listen

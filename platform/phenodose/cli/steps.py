@@ -5,10 +5,7 @@ Belongs here: presentation of a run of the asset graph. Does not belong here: th
 
 from __future__ import annotations
 
-import os
-import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from phenodose.cli.native_messages import filter_stderr
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
@@ -26,10 +24,6 @@ if TYPE_CHECKING:
 
 _SIGNS = {"made": "made   ", "skipped": "skipped", "failed": "FAILED "}
 _QUIET_SECONDS = 5.0
-_STDERR = 2
-_NATIVE_NOISE = re.compile(
-    rb"WARNING: All log messages before absl|[IWE]\d{4} [\d:.]+ +\d+ \S+:\d+\] |To enable the following instructions:"
-)
 
 
 @contextmanager
@@ -39,7 +33,7 @@ def steps_display(title: str) -> Iterator[Listener]:
     On a terminal the running step has a bar; elsewhere a plain line every few seconds.
     """
     is_terminal = sys.stderr.isatty()
-    with _own_stderr() as stream:
+    with filter_stderr() as stream:
         if not is_terminal:
             yield _PlainLines(title, stream)
             return
@@ -59,44 +53,6 @@ def steps_display(title: str) -> Iterator[Listener]:
                     bars.update(task, description=label, completed=event.done, total=total, message=event.message)
 
             yield listen
-
-
-@contextmanager
-def _own_stderr() -> Iterator[TextIO]:
-    """A stream to stderr for the display alone.
-
-    Dagster sends what steps write to stderr through a file, and TensorFlow writes lines of its own there
-    which no setting silences: meanwhile stderr goes through a filter.
-    """
-    try:
-        is_plain = sys.stderr.fileno() == _STDERR
-    except (OSError, ValueError):
-        is_plain = False
-    if not is_plain:
-        yield sys.stderr
-        return
-    sys.stderr.flush()
-    real = os.dup(_STDERR)
-    reading, writing = os.pipe()
-    os.dup2(writing, _STDERR)
-    os.close(writing)
-    pump = threading.Thread(target=_pass_on, args=(reading, real), daemon=True)
-    pump.start()
-    try:
-        with os.fdopen(os.dup(real), "w", buffering=1, encoding="utf-8") as stream:
-            yield stream
-    finally:
-        sys.stderr.flush()
-        os.dup2(real, _STDERR)
-        pump.join(timeout=2)
-
-
-def _pass_on(reading: int, real: int) -> None:
-    """Copy lines from one file descriptor to another, without TensorFlow's start-up lines."""
-    with os.fdopen(reading, "rb") as lines, os.fdopen(real, "wb", buffering=0) as out:
-        for line in lines:
-            if not _NATIVE_NOISE.match(line):
-                out.write(line)
 
 
 class _PlainLines:

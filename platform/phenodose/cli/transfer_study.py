@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from phenodose.cli.default_plugins import staged_readout
+from phenodose.cli.native_messages import filter_stderr
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
 from phenodose.errors import InputError
 
@@ -67,7 +68,7 @@ def command(
 
     plugin = staged_readout(plugins_at(store), readout)
     opened = open_store(store)
-    with progress_display("transfer study") as progress:
+    with filter_stderr() as stream, progress_display("transfer study", stream) as progress:
         rows = run_transfer_study(
             opened,
             control_experiment,

@@ -19,7 +19,6 @@ ALLOWED = {
     "platform/phenodose/settings/environment.py": "the one that reads our variables",
     "platform/phenodose/io/files.py": "XDG_CACHE_HOME, the user's cache as every program finds it",
     "platform/phenodose/store/store.py": "AWS_ENDPOINT_URL: copies of two servers lie apart",
-    "platform/phenodose/learning/tf_logging.py": "TF_CPP_MIN_LOG_LEVEL",
     "platform/phenodose/sandbox/child.py": "a worker's own: where libraries keep temporary files",
     "platform/phenodose/testing/isolation.py": "hands this process's environment to a new one",
     "platform/phenodose/testing/trial.py": "hands this process's environment to a new one",
