@@ -41,11 +41,13 @@ def combination_differences(scores: pd.DataFrame, wells: pd.DataFrame) -> pd.Dat
     therapy = wells.loc[wells["well_type"].eq("therapy"), ["sample", "treatment", "add_on"]]
     therapy = therapy.assign(drug=curve_names(therapy)).dropna(subset=["sample", "treatment"]).drop_duplicates()
     is_combined = therapy["add_on"].astype(object).fillna("").astype(str).str.strip() != ""
-    names, singles = therapy[is_combined], therapy.loc[~is_combined, ["sample", "drug"]].drop_duplicates()
+    names = therapy[is_combined]
     rows = scores[~scores["unit"].isin(_NO_DIFFERENCE)].merge(names, on=["sample", "drug"], how="inner")
     keys = [name for name in ("sample", "readout", "replicate", "scorer") if name in scores]
-    # A drug alone is one that was given alone, whatever else has its name.
-    alone = scores[[*keys, "drug", "score", "lower", "upper", "bound", "status"]].merge(singles, on=["sample", "drug"])
+    # A combination never stands for a drug alone that has its name.
+    combined = set(zip(names["sample"], names["drug"], strict=True))
+    single = [pair not in combined for pair in zip(scores["sample"], scores["drug"], strict=True)]
+    alone = scores.loc[single, [*keys, "drug", "score", "lower", "upper", "bound", "status"]]
     both = rows.merge(
         alone, left_on=[*keys, "treatment"], right_on=[*keys, "drug"], how="left", suffixes=("", "_alone")
     )

@@ -133,6 +133,8 @@ def number_format(readings: Iterable[Cell], doses: Iterable[Cell] = ()) -> Numbe
         return NumberFormat("", "".join(thousands), _note_of(next(iter(thousands.items()), None)))
     said = _said(decimal, thousands, open_signs, columns)
     if said is not None:
+        if _is_habit(columns[0], said) and not columns[0].has_fixed:
+            raise _doubtful(columns[0], said)
         if said == "." and not thousands:
             _refuse_uneven_doses(columns[1])
             # Commas left open are thousands then.
@@ -174,18 +176,27 @@ def _inferred(columns: Sequence[_Evidence]) -> NumberFormat:
             "the numbers without it."
         )
     for sign, texts in readings.open.items():
-        whole = [value for value in readings.whole if value]
-        if not whole or (len(texts) < ENOUGH // 2 and sign == "."):
-            continue
-        kept_zeros = [text for text in texts if text.endswith("0")]
-        if len(texts) >= ENOUGH and kept_zeros and max(map(abs, whole)) < 1000:
+        if _is_habit(readings, sign):
             return NumberFormat("," if sign == "." else ".", sign, _note_of((sign, texts[0])))
-        if sign == ".":
-            raise AmbiguousNumbersError(
-                f"{texts[0]!r} beside {whole[0]:g} may be {texts[0].replace('.', '')} or {texts[0]}: a point between "
-                "thousands or a decimal point; write the numbers without signs between thousands."
-            )
+        if sign == "." and any(readings.whole) and len(texts) >= ENOUGH // 2:
+            raise _doubtful(readings, sign)
     return NumberFormat()
+
+
+def _is_habit(readings: _Evidence, sign: str) -> bool:
+    """Whether a sign stands between thousands by habit: kept zeros ('8.670') beside whole numbers below a thousand."""
+    texts = readings.open.get(sign, [])
+    whole = [abs(value) for value in readings.whole if value]
+    kept_zeros = any(text.endswith("0") for text in texts)
+    return len(texts) >= ENOUGH and kept_zeros and bool(whole) and max(whole) < 1000
+
+
+def _doubtful(readings: _Evidence, sign: str) -> AmbiguousNumbersError:
+    text, whole = readings.open[sign][0], next(value for value in readings.whole if value)
+    return AmbiguousNumbersError(
+        f"{text!r} beside {whole:g} may be {text.replace(sign, '')} or {text.replace(sign, '.')}: {_named(sign)} "
+        "between thousands or a decimal sign; write the numbers without signs between thousands."
+    )
 
 
 def _refuse_uneven_doses(doses: _Evidence) -> None:

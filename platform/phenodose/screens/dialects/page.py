@@ -18,7 +18,7 @@ from phenodose.names import row_index, row_label
 SEPARATORS = ("\t", ";", ",", None)
 ROW_LABEL = re.compile(r"([A-Za-z]|[Aa][A-Fa-f]):?\Z")
 
-_GLUED_LABEL = re.compile(r"\s*(<>|[A-Za-z]|[Aa][A-Fa-f])(?::[ ]*|[ ]+)(?=[\d+.-]|NA)", re.IGNORECASE)
+_GLUED_LABEL = re.compile(r"\A *(<>|[A-Za-z]|[Aa][A-Fa-f])(?::[ ]*|[ ]+)(?=[\d+.-]|NA)", re.IGNORECASE)
 
 Lines = Sequence[Sequence[Cell]]
 
