@@ -39,13 +39,31 @@ _WELL_TYPES = {
     "day0": "t0",
 }
 
-#: What a column AddOn says of wells without one: nothing, or the solvent, whatever strength is written beside it.
-_NO_ADD_ON = re.compile(
-    r"(?:-+|–|—|/|\\|\.|0(?:\.0)?|no|non|none|nil|null|nothing|without|w/o|no[ _-]?add[ _-]?on|not applicable|"
-    r"kein[es]?|ohne|aucun|mono|monotherapy|single agent|alone|untreated|mock|medium|media|pbs|saline|water|h2o|"
-    r"(?:dmso|vehicle|solvent|veh|carrier|control|ctrl|ethanol|etoh|lösungsmittel)"
-    r"(?:[ _-]?(?:control|ctrl|only|alone|kontrolle))?[ _(-]*(?:[0-9.,]+ ?%)?[ )]*(?:v/v\)?)?)",
-    re.IGNORECASE,
+#: What a column AddOn says of wells without one, in lower case and without blanks, '_', '-' and brackets around it.
+_NO_ADD_ON = frozenset(
+    [
+        *("", "0", "0.0", "/", "\\", ".", "–", "—", "no", "non", "none", "nil", "null", "nothing", "without", "w/o"),
+        *("noaddon", "nodrug", "notreatment", "nocompound", "drugfree", "notapplicable", "notadded", "empty", "blank"),
+        *(
+            "mono",
+            "monotherapy",
+            "singleagent",
+            "alone",
+            "untreated",
+            "mock",
+            "kein",
+            "keine",
+            "keines",
+            "ohne",
+            "aucun",
+        ),
+        *("medium", "media", "pbs", "saline", "water", "h2o", "control", "ctrl", "false"),
+    ]
+)
+#: Or the solvent, whatever strength is written beside it: 'DMSO 0.1 %', 'Vehicle control'.
+_SOLVENT = re.compile(
+    r"(?:dmso|vehicle|solvent|veh|carrier|ethanol|etoh|lösungsmittel)(?:control|ctrl|only|alone|kontrolle)?"
+    r"\(?(?:[0-9.,]+%)?(?:v/v)?\)?(?:v/v)?"
 )
 #: A name that a spreadsheet program made a date of, and wrote into a text: 2-Sep for SEPT-2.
 _DATE_IN_TEXT = re.compile(
@@ -242,7 +260,11 @@ def _number(cells: Mapping[str, Cell], meaning: str, written: NumberFormat, plac
 
 def _add_on(text: str | None) -> str | None:
     """The second treatment; None where the word says that there is none."""
-    return None if text is None or _NO_ADD_ON.fullmatch(text.strip()) else text
+    if text is None:
+        return None
+    word = re.sub(r"[\s_-]", "", text.casefold())
+    bare = word[1:-1] if word.startswith("(") and word.endswith(")") else word
+    return None if bare in _NO_ADD_ON or _SOLVENT.fullmatch(word) else text
 
 
 def _replicate(cells: Mapping[str, Cell], place: str, faults: Faults) -> int | None:

@@ -223,6 +223,11 @@ def _listed(reasons: Sequence[str]) -> str:
 
 
 def _way_out(reasons: Sequence[str], controls: Controls, by: Grouping) -> str:
+    if controls.lower_anchor is not None:
+        return (
+            f"Give every {_unit(by)} its own negative ({controls.negative_name}) control wells with values, and a "
+            f"lower anchor that is not theirs (it is stated to be {controls.lower_anchor:g})."
+        )
     if any(_CONTRADICTION in reason for reason in reasons):
         return (
             "Look for swapped controls in the layout, or say what a larger raw value means (--rises-with, or "

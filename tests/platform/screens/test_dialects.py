@@ -56,6 +56,11 @@ def softmax() -> str:
     return "\r\n".join([*lines, "~End", "Original Filename: x; Date Last Saved: 1/2/2026"])
 
 
+def softmax_with_time() -> str:
+    text = softmax().replace("\tTemperature(", "Time(hh:mm:ss)\tTemperature(")
+    return text.replace("\t24.90\t", "00:00:00\t24.90\t")
+
+
 def envision() -> str:
     head = "Plate information \nPlate,Repeat,Barcode,Measured height,Kinetics,\n3,1,H01,14.6,0,\n\n"
     values = "\n".join(",".join([*cells(line), ""]) for line in VALUES)
@@ -90,6 +95,12 @@ FILES: dict[str, tuple[str, Callable[[], str]]] = {
         lambda: well_list("{well};Sample X1;25.5;{value}", ["Well", "Content", "Temperature", "Raw Data (No filter)"]),
     ),
     "a list by row and column": ("list of wells", lambda: well_list("{row};{column};{value}", ["Row", "Col", "CPS"])),
+    "a list with the value first": ("list of wells", lambda: well_list("{value}\t{well}")),
+    "a list of a Victor": (
+        "list of wells",
+        lambda: well_list("1;1;{well};M;00:00:12;{value}", ["Plate", "Repeat", "Well", "Type", "Time", "CPS"]),
+    ),
+    "SoftMax Pro with a time": ("SoftMax Pro", softmax_with_time),
     "values alone": ("values alone", lambda: "\n".join("\t".join(cells(line)) for line in VALUES)),
     "a matrix with the read behind it": ("plain matrix", lambda: matrix("\t", behind="Lum")),
 }
@@ -269,6 +280,14 @@ def test_sheets_of_a_workbook_are_plates_like_blocks(tmp_path: Path) -> None:
     path.write_bytes(book(hidden=ones, Notes="nothing"))
     with pytest.raises(InputError, match="its only plate stands in a hidden sheet"):
         read_matrices(path)
+    assert len(read_matrices(path, "hidden")) == ROWS * COLUMNS
+
+
+def test_american_thousands_between_quotes_are_one_cell_each() -> None:
+    lines = [",".join(["", *NUMBERS])]
+    for row, line in enumerate(VALUES):
+        lines.append(",".join([row_label(row), *(f'"{value:,}"' for value in line), "784", *([""] * 6)]))
+    assert read("\n".join(lines))[1] == VALUES
 
 
 def test_thousands_of_a_plate_are_told_with_the_file(tmp_path: Path) -> None:

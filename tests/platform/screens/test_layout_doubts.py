@@ -157,7 +157,21 @@ def test_names_with_numbers_are_no_dates(tmp_path: Path, name: str) -> None:
 # --- add-ons -------------------------------------------------------------------------------------
 
 NO_ADD_ON = ["none", "None", "-", "--", "DMSO", "dmso 0.1%", "DMSO (0.1 %)", "vehicle", "Vehicle control", "n/a", "no"]
-NO_ADD_ON += ["0", "keine", "ohne", "solvent", "mono", "PBS", "NA", "without", "untreated"]
+NO_ADD_ON += [
+    "0",
+    "keine",
+    "ohne",
+    "solvent",
+    "mono",
+    "PBS",
+    "NA",
+    "without",
+    "untreated",
+    "(none)",
+    "No add-on",
+    "no drug",
+    "EtOH 0.1% v/v",
+]
 
 
 @pytest.mark.parametrize("word", NO_ADD_ON)

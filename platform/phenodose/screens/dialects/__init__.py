@@ -149,7 +149,7 @@ def _no_plate(pages: Sequence[tuple[Page, str, bool]], place: str, reasons: Sequ
 
 def _chosen(candidates: list[_Candidate], place: str, wanted: str | None, way: str) -> tuple[_Candidate, list[str]]:
     """The plate that counts, and notes; never the first of several without a word."""
-    if wanted is not None and len(candidates) > 1:
+    if wanted is not None and (len(candidates) > 1 or candidates[0].hidden):
         named = _named(candidates, wanted)
         if len(named) != 1:
             what = "several plates" if named else "no plate"

@@ -26,6 +26,9 @@ MOST_BEFORE = 3
 
 _LIKE_A_NUMBER = re.compile(r"[+-]?[\d.,’' \u00a0\u202f]*\d[\d.,]*(?:[eE][+-]?\d+)?\Z")
 
+#: The time of a read, which SoftMax Pro writes before the temperature.
+_TIME = re.compile(r"\d+:\d\d(?::\d\d(?:\.\d+)?)?\Z")
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -130,7 +133,7 @@ def _row(
             return RawRow(number, label.rstrip(":"), cells, behind)
     before, alone = header.starts[0], len(header.starts) == 1
     aligned = before >= 1 and before + width <= len(line)
-    if aligned and all(cell is None or _is_number(cell) for cell in line[:before]):
+    if aligned and all(cell is None or _is_number(cell) or _is_time(cell) for cell in line[:before]):
         cells, behind = _fitted(line[at:], width, rules, alone)
         is_row = len(cells) == width and _mostly_numbers(cells) and (rules.stacked or not lettered)
         return RawRow(number, None, cells, behind) if is_row else None
@@ -209,6 +212,10 @@ def _mostly_numbers(cells: Sequence[Cell]) -> bool:
 def is_like_a_number(cell: Cell) -> bool:
     """Whether a cell is empty or a number in any format."""
     return not isinstance(cell, str) or bool(_LIKE_A_NUMBER.match(cell))
+
+
+def _is_time(cell: Cell) -> bool:
+    return isinstance(cell, str) and bool(_TIME.match(cell))
 
 
 def _is_number(cell: Cell) -> bool:

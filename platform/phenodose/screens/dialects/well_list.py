@@ -121,9 +121,11 @@ def _value_columns(table: _Table) -> list[int]:
         cells = [cell for cell in _cells(table, column) if cell is not None]
         numbers = sum(is_like_a_number(cell) for cell in cells)
         is_value = cells and 2 * numbers > len(cells) and not _NO_VALUE.fullmatch(_plain(_name(table, column)))
-        if column not in table.well_columns and is_value and (table.header or column > min(table.well_columns)):
+        if column not in table.well_columns and is_value:
             found.append(column)
-    return found
+    behind = [column for column in found if column > max(table.well_columns)]
+    # Without names, numbers before the well are of plates or lines, unless there are no others.
+    return found if table.header else behind or found
 
 
 def _plates(table: _Table) -> list[str]:
@@ -131,7 +133,9 @@ def _plates(table: _Table) -> list[str]:
     others = [at for at in range(len(table.rows[0][1])) if at not in table.well_columns]
     named = [at for at in others if _PLATE.fullmatch(_plain(_name(table, at)))]
     if not named and not table.header:
-        named = [at for at in others if at < min(table.well_columns) and None not in _cells(table, at)][:1]
+        values = _value_columns(table)
+        before = [at for at in others if at < min(table.well_columns) and at not in values]
+        named = [at for at in before if None not in _cells(table, at)][:1]
     return [to_text(cell) or "" for cell in _cells(table, named[0])] if named else [""] * len(table.rows)
 
 
