@@ -144,13 +144,17 @@ def readings(readout: str) -> ExternalAsset:
         folder = screen.readout_folders.get(readout)
         if folder is None:
             return None
-        return {path.name: _hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        files = {path.name: _hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        return files | ({"block": block} if (block := screen.block_of(readout)) else {})
 
     return ExternalAsset(f"raw/readings/{readout}", f"Plate-reader files of {readout}, each byte hashed.", look)
 
 
 def _layout(screen: Screen, store: Store) -> Any:
-    return None if screen.layout_path is None else {screen.layout_path.name: _hash(screen.layout_path)}
+    if screen.layout_path is None:
+        return None
+    sheet = screen.settings.layout.sheet
+    return {screen.layout_path.name: _hash(screen.layout_path)} | ({"sheet": sheet} if sheet else {})
 
 
 def _hash(path: Path) -> str:

@@ -66,19 +66,27 @@ def installed_plugins(store: Store | str | Path | None = None) -> Registry:
     return plugins_of(_store(store))
 
 
-def read_layout(path: str | Path) -> Layout:
-    """A layout file (xlsx, csv, tsv, txt): `frame` has one row a well, concentrations in nM.
+def read_layout(path: str | Path, sheet: str | None = None) -> Layout:
+    """A layout file (xlsx, csv, tsv, txt): `frame` has one row a well, concentrations in nM; `notes` tell doubts.
+
+    Args:
+        path: the file.
+        sheet: name of the sheet, where a workbook holds several layouts.
 
     Raises:
         InputError: the file is missing or its wells do not make a layout; all faults in one message.
     """
     from phenodose.screens import layout
 
-    return layout.read_layout(Path(path))
+    return layout.read_layout(Path(path), sheet, "sheet=NAME")
 
 
-def read_readouts(path: str | Path) -> pd.DataFrame:
+def read_readouts(path: str | Path, block: str | None = None) -> pd.DataFrame:
     """Plate-reader files: one file, a folder of files, or a zip.
+
+    Args:
+        path: file, folder or zip.
+        block: name of the plate or sheet that counts, where a file holds several ('#2' for the second).
 
     Returns:
         One row a well: sample, plate, row, column, value (the plate reader's unit), file.
@@ -88,7 +96,7 @@ def read_readouts(path: str | Path) -> pd.DataFrame:
     """
     from phenodose.screens.matrices import read_matrices
 
-    return read_matrices(Path(path))
+    return read_matrices(Path(path), block)
 
 
 def score_layout(
@@ -109,8 +117,8 @@ def score_layout(
         scorers: names of scorer plugins; none takes the first by precedence.
         parameters: parameters of scorers, by name of the scorer.
         store: whose site.toml says which plugins are used; as for `installed_plugins`.
-        **options: fit, by, negative, positive, rises_with, mask_uncontrolled, per_replicate, bootstrap, intervals,
-            seed, workers of `phenodose.pipeline.score_layout.score_layout`.
+        **options: fit, by, negative, positive, rises_with, mask_uncontrolled, lower_anchor, per_replicate, bootstrap,
+            intervals, seed, workers of `phenodose.pipeline.score_layout.score_layout`.
 
     Returns:
         The frames scores, curves and qc, with notes (what was left out, shared or doubtful) and faults (of plugins).
@@ -123,6 +131,8 @@ def score_layout(
     from phenodose.pipeline.score_layout import score_layout as score
     from phenodose.plugins.isolation import shared_sandbox
     from phenodose.plugins.preferences import default_scorers
+    from phenodose.screens.layout import read_layout as read
+    from phenodose.screens.matrices import read_readings
     from phenodose.settings.site import read_site
 
     opened = _store(store)
@@ -130,13 +140,14 @@ def score_layout(
     names = scorers or default_scorers(known, read_site(opened.root).preferences)
     classes: list[Any] = [known.get("scorer", name) for name in dict.fromkeys(names)]
     chosen = [shared_sandbox(one, dict(given.get(one.name, {})), known) for one in classes]
-    read = read_layout(layout) if isinstance(layout, str | Path) else layout
+    anchored = options.get("lower_anchor") is not None
+    wells = read(Path(layout), needs_positive=not anchored) if isinstance(layout, str | Path) else layout
     values: Any = readouts
     if isinstance(readouts, str | Path):
-        values = read_readouts(readouts)
+        values = read_readings(Path(readouts))
     elif isinstance(readouts, Mapping):
-        values = {name: read_readouts(one) if isinstance(one, str | Path) else one for name, one in readouts.items()}
-    return score(read, values, chosen, plugins=known, **options)
+        values = {n: read_readings(Path(one)) if isinstance(one, str | Path) else one for n, one in readouts.items()}
+    return score(wells, values, chosen, plugins=known, **options)
 
 
 def fit_curves(

@@ -7,8 +7,14 @@ Belongs here: everything about the spelling of an identifier. Does not belong he
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from phenodose.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCREEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9][0-9]?)\Z")
@@ -95,3 +101,38 @@ def plate_sort_key(label: str) -> tuple[int, int, str]:
     """Sort key of a plate label: numbered plates by number first, then the others by text."""
     key = plate_key(label)
     return (0, int(key), "") if _NUMBERED_PLATE.match(key) else (1, 0, key)
+
+
+def curve_names(wells: pd.DataFrame) -> pd.Series[str]:
+    """The name of every well's curve: the drug, or 'drug + add-on' of a combination.
+
+    What a combination is, its two parts say and not its name: where another drug (or another pair) of the same sample
+    has that name already, the combination is called 'drug with add-on add-on'.
+
+    Args:
+        wells: treatment, add_on, and where they are known sample and well_type (wells with drugs decide).
+
+    Returns:
+        Text, with the index of `wells`; 'None' or 'nan' where a well has no treatment.
+    """
+    add_on = wells["add_on"].astype(object).fillna("").astype(str).str.strip()
+    treatment = wells["treatment"].astype(object).astype(str)
+    combined = add_on != ""
+    name = treatment.where(~combined, treatment + " + " + add_on)
+    if not combined.any():
+        return name
+    parts = wells.assign(_treatment=treatment, _add_on=add_on, _name=name)
+    if "well_type" in parts:
+        parts = parts[parts["well_type"].astype(object).eq("therapy")]
+    keys = ["sample"] if "sample" in parts else []
+    pairs = parts[[*keys, "_name", "_treatment", "_add_on"]].drop_duplicates()
+    doubtful = pairs[pairs.duplicated([*keys, "_name"], keep=False)]
+    if doubtful.empty:
+        return name
+    taken = set(doubtful[[*keys, "_name"]].astype(object).fillna("").itertuples(index=False, name=None))
+    own = wells[keys].astype(object).fillna("").assign(_name=name)
+    plain = [
+        not is_combined or pair not in taken
+        for is_combined, pair in zip(combined, own.itertuples(index=False, name=None), strict=True)
+    ]
+    return name.where(np.array(plain, dtype=bool), treatment + " with add-on " + add_on)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from phenodose.names import (
     MAX_COLUMNS,
     MAX_ROWS,
     check_screen_id,
+    curve_names,
     parse_well,
     plate_key,
     plate_sort_key,
@@ -46,6 +48,19 @@ def test_spellings_of_one_plate_join(label: str) -> None:
 
 def test_numbered_plates_sort_by_number() -> None:
     assert sorted(["P10", "P2", "left", "1A"], key=plate_sort_key) == ["P2", "P10", "1A", "left"]
+
+
+def names_of(*wells: tuple[str, str | None, str | None]) -> list[str]:
+    """Curve names of therapy wells by sample, treatment and add-on."""
+    frame = pd.DataFrame(wells, columns=["sample", "treatment", "add_on"]).assign(well_type="therapy")
+    return list(curve_names(frame))
+
+
+def test_a_combination_is_named_by_its_parts_unless_another_drug_has_that_name() -> None:
+    assert names_of(("S", "A", None), ("S", "A", "B"), ("S", "A", " ")) == ["A", "A + B", "A"]
+    assert names_of(("S", "A + B", None), ("S", "A", "B")) == ["A + B", "A with add-on B"]
+    assert names_of(("S", "A", "B + C"), ("S", "A + B", "C")) == ["A with add-on B + C", "A + B with add-on C"]
+    assert names_of(("S", "A + B", None), ("T", "A", "B")) == ["A + B", "A + B"]
 
 
 @pytest.mark.parametrize("screen", ["", "a|b", "../up", ".hidden", "with space", "a/b", "ä", "ok\n"])

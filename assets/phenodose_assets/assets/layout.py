@@ -16,11 +16,11 @@ LAYOUT = "layout"
 
 
 def _make_layout(step: Context) -> Result:
-    from phenodose.screens.layout import read_layout
+    from phenodose.screens.contents import layout_of_screen
 
     screen = step.screen
-    path = screen.require_layout()
-    layout = read_layout(path)
+    layout = layout_of_screen(screen)
+    path = layout.path
     wells = layout.frame.assign(
         screen=screen.id, run_id=step.run_id, sample=layout.frame["sample"].fillna(screen.sample)
     )
@@ -47,7 +47,8 @@ def _make_layout(step: Context) -> Result:
             "source": metadata.path(path),
             **metadata.numbers({"n wells": len(wells), "n drugs": len(layout.drugs), "n plates": len(layout.plates)}),
         },
-        inputs={path.name: hash_file(path)},
+        inputs={path.name: hash_file(path)} | ({"sheet": sheet} if (sheet := screen.settings.layout.sheet) else {}),
+        notes=layout.notes,
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from phenodose.pipeline.score_layout import Scored
     from phenodose.plugins import Registry, Scorer
+    from phenodose.screens.matrices import Readings
 
 
 def _amin(ctx: click.Context, param: click.Parameter, value: str | None) -> str | float | None:
@@ -50,6 +51,12 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     help="Plate-reader files: file, folder or zip of <sample>_<plate>.xlsx|csv|txt. NAME=PATH names the readout and "
     "may be repeated for several (column readout at the end).",
 )
+@click.option("--sheet", metavar="NAME", help="Sheet of a workbook that holds several layouts.")
+@click.option(
+    "--block",
+    metavar="NAME",
+    help="Plate or sheet that counts in plate-reader files that hold several; #2 for the second.",
+)
 @click.option(
     "--scorer",
     "scorer_names",
@@ -74,6 +81,12 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 )
 @click.option(
     "--positive", multiple=True, metavar="NAME", help="Control of viability 0, likewise (STS, BzCl); default pos."
+)
+@click.option(
+    "--lower-anchor",
+    metavar="NUMBER|NAME",
+    help="What stands for viability 0 where no cells were killed: a raw value such as 0, 'blank' for the blank wells, "
+    "or the well type or treatment of others.",
 )
 @click.option(
     "--rises-with",
@@ -128,11 +141,14 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def command(
     layout: Path,
     readouts: tuple[str, ...],
+    sheet: str | None,
+    block: str | None,
     scorer_names: tuple[str, ...],
     fit: Any,
     by: Any,
     negative: tuple[str, ...],
     positive: tuple[str, ...],
+    lower_anchor: str | None,
     rises_with: Any,
     mask_uncontrolled: bool,
     amin: str | float | None,
@@ -171,8 +187,8 @@ def command(
     scorers, selective = _scorers(plugins, names, {"amin": amin, "reference": place, "doublings": doublings}, given)
     with progress_display("samples scored") as listener:
         scored = score_layout(
-            read_layout(layout),
-            _matrices(readouts),
+            read_layout(layout, sheet, needs_positive=lower_anchor is None),
+            _matrices(readouts, block),
             scorers,
             fit=fit,
             by=by,
@@ -180,6 +196,7 @@ def command(
             positive=positive,
             rises_with=rises_with,
             mask_uncontrolled=mask_uncontrolled or None,
+            lower_anchor=lower_anchor,
             per_replicate=per_replicate,
             bootstrap=bootstrap,
             intervals=intervals,
@@ -195,10 +212,10 @@ def command(
         raise PluginError("\n".join([*scored.faults, "The other scorers' scores are written."]))
 
 
-def _matrices(given: tuple[str, ...]) -> pd.DataFrame | dict[str, pd.DataFrame] | None:
+def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str, Readings] | None:
     """The plate-reader files; by name of the readout if it is given."""
     from phenodose.errors import InputError
-    from phenodose.screens.matrices import read_matrices
+    from phenodose.screens.matrices import read_readings
 
     named: dict[str, Path] = {}
     for text in given:
@@ -206,7 +223,7 @@ def _matrices(given: tuple[str, ...]) -> pd.DataFrame | dict[str, pd.DataFrame] 
         if not equals or Path(text).exists():
             if len(given) > 1:
                 raise InputError(f"--readouts {text}: of several readouts each needs its name; write NAME={text}.")
-            return read_matrices(Path(text))
+            return read_readings(Path(text), block)
         if not _READOUT_NAME.fullmatch(name):
             raise InputError(
                 f"--readouts {text}: {name!r} cannot name a readout; take letters, digits, dots, hyphens, underscores."
@@ -214,7 +231,7 @@ def _matrices(given: tuple[str, ...]) -> pd.DataFrame | dict[str, pd.DataFrame] 
         if name in named:
             raise InputError(f"--readouts {text}: {name} is named twice ({named[name]} before); name each once.")
         named[name] = Path(path)
-    return {name: read_matrices(path) for name, path in named.items()} or None
+    return {name: read_readings(path, block) for name, path in named.items()} or None
 
 
 def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:

@@ -107,15 +107,24 @@ COHORT_Z_SCORES = View(
 )
 
 #: Difference and interval are the rows of the scorers 'dc<scorer>' (`phenodose.dose_response.combination`); where a
-#: store made before has none, they are computed likewise.
+#: store made before has none, they are computed likewise. Curves are named as `phenodose.names.curve_names` does.
 DRUG_COMBINATIONS = View(
     "drug_combinations",
     "One row a drug given with an add-on, readout and scorer: the pooled score with it, alone, and the difference.",
     """
-    WITH combinations AS (
-        SELECT DISTINCT screen, sample, treatment AS drug, add_on
+    WITH drugs AS (
+        SELECT DISTINCT screen, sample, treatment AS drug, trim(coalesce(add_on, '')) AS add_on
         FROM wells
-        WHERE well_type = 'therapy' AND trim(coalesce(add_on, '')) <> ''
+        WHERE well_type = 'therapy'
+    ), named AS (
+        SELECT *, CASE WHEN add_on = '' THEN drug ELSE drug || ' + ' || add_on END AS name,
+               bool_or(add_on = '') OVER (PARTITION BY screen, sample, drug) AS is_alone_too
+        FROM drugs
+    ), combinations AS (
+        SELECT screen, sample, drug, add_on, is_alone_too,
+               CASE WHEN n > 1 THEN drug || ' with add-on ' || add_on ELSE name END AS curve
+        FROM (SELECT *, count(*) OVER (PARTITION BY screen, sample, name) AS n FROM named)
+        WHERE add_on <> ''
     )
     SELECT w.screen, w.sample, w.drug, w.add_on, c.readout, c.scorer, c.score AS combined_score,
            m.score AS alone_score, coalesce(d.score, c.score - m.score) AS difference,
@@ -123,9 +132,9 @@ DRUG_COMBINATIONS = View(
            coalesce(d.upper, c.score - m.score + sqrt((c.upper - c.score) ** 2 + (m.score - m.lower) ** 2)) AS upper,
            c.unit
     FROM combinations w
-    JOIN scores c ON c.screen = w.screen AND c.drug = w.drug || ' + ' || w.add_on
+    JOIN scores c ON c.screen = w.screen AND c.drug = w.curve
     LEFT JOIN scores m ON m.screen = c.screen AND m.sample = c.sample AND m.readout = c.readout
-        AND m.replicate = c.replicate AND m.scorer = c.scorer AND m.drug = w.drug
+        AND m.replicate = c.replicate AND m.scorer = c.scorer AND m.drug = w.drug AND w.is_alone_too
     LEFT JOIN scores d ON d.screen = c.screen AND d.sample = c.sample AND d.readout = c.readout
         AND d.replicate = c.replicate AND d.scorer = 'dc' || c.scorer AND d.drug = c.drug
     WHERE c.replicate = 'pooled' AND c.sample = w.sample AND coalesce(c.unit, '') <> 'nM'

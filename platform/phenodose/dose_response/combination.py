@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from phenodose.names import curve_names
+
 #: Put before a scorer's name: 'dcdss_asym' is the difference of 'dss_asym'.
 PREFIX = "dc"
 #: Scores in this unit are ratios by nature; their difference says nothing.
@@ -36,12 +38,16 @@ def combination_differences(scores: pd.DataFrame, wells: pd.DataFrame) -> pd.Dat
         One row a combination with the columns of `scores`; scorer is `PREFIX` and the scorer's name, drug is
         the combination. Empty if there are no combinations.
     """
-    parts = wells.loc[wells["well_type"].eq("therapy"), ["sample", "treatment", "add_on"]].dropna().drop_duplicates()
-    parts = parts[parts["add_on"].astype(str).str.strip() != ""]
-    names = parts.assign(drug=parts["treatment"].astype(str) + " + " + parts["add_on"].astype(str))
+    therapy = wells.loc[wells["well_type"].eq("therapy"), ["sample", "treatment", "add_on"]]
+    therapy = therapy.assign(drug=curve_names(therapy)).dropna(subset=["sample", "treatment"]).drop_duplicates()
+    is_combined = therapy["add_on"].astype(object).fillna("").astype(str).str.strip() != ""
+    names = therapy[is_combined]
     rows = scores[~scores["unit"].isin(_NO_DIFFERENCE)].merge(names, on=["sample", "drug"], how="inner")
     keys = [name for name in ("sample", "readout", "replicate", "scorer") if name in scores]
-    alone = scores[[*keys, "drug", "score", "lower", "upper", "bound", "status"]]
+    # A combination never stands for a drug alone that has its name.
+    combined = set(zip(names["sample"], names["drug"], strict=True))
+    single = [pair not in combined for pair in zip(scores["sample"], scores["drug"], strict=True)]
+    alone = scores.loc[single, [*keys, "drug", "score", "lower", "upper", "bound", "status"]]
     both = rows.merge(
         alone, left_on=[*keys, "treatment"], right_on=[*keys, "drug"], how="left", suffixes=("", "_alone")
     )

@@ -15,7 +15,8 @@ import numpy as np
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.points import CurvePoints, points_from_long
 from phenodose.errors import Faults, InputError, MissingInputError
-from phenodose.io.spreadsheet import Cell, Sheet, read_delimited, read_spreadsheet, to_number, to_text
+from phenodose.io.spreadsheet import Cell, Sheet, read_delimited, to_number, to_text
+from phenodose.io.workbook import read_spreadsheet
 from phenodose.tables import CURVE_FIT_COLUMNS
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import numpy as np
 
 from phenodose.dose_response.growth_rate import doublings_of
 from phenodose.errors import Faults, InputError
+from phenodose.names import curve_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,7 @@ def curve_points(
     """Gather the treated wells of a screen into curves by sample, readout, replicate and drug.
 
     Masked wells count as missing. Wells with a second treatment form a curve of their own, named
-    'drug + second treatment'.
+    'drug + second treatment' (`phenodose.names.curve_names`).
 
     Args:
         viability: plate, well, readout, viability_fraction, masked (and raw and control, from which and the
@@ -130,13 +131,9 @@ def curve_points(
     wanted = wells["well_type"].astype("string").str.lower().isin([kind.lower() for kind in well_types])
     treated = wells[wanted.fillna(False).to_numpy(dtype=bool) & wells["treatment"].notna().to_numpy()]
     add_on = treated["add_on"] if "add_on" in treated.columns else pd.Series(pd.NA, index=treated.index, dtype=object)
-    treated = treated[["plate", "well", "sample", "treatment", "concentration_nM", "replicate"]].assign(
-        add_on=add_on.fillna(""),
-        drug=[
-            str(drug) if pd.isna(second) or not str(second).strip() else f"{drug} + {second}"
-            for drug, second in zip(treated["treatment"], add_on, strict=True)
-        ],
-    )
+    treated = treated.assign(add_on=add_on.fillna(""))
+    columns = ["plate", "well", "sample", "treatment", "concentration_nM", "replicate", "add_on"]
+    treated = treated[columns].assign(drug=curve_names(treated.drop(columns="well_type")))
     values = viability[["plate", "well", "readout", "viability_fraction", "masked"]]
     points = treated.merge(values, on=["plate", "well"], how="inner")
     usable = ~points["masked"].fillna(True).to_numpy(dtype=bool)

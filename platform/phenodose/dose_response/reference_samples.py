@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from phenodose.errors import Faults, InputError, MissingInputError
-from phenodose.io.spreadsheet import SPREADSHEETS, Cell, Sheet, read_delimited, read_spreadsheet, to_name, to_number
+from phenodose.io.spreadsheet import SPREADSHEETS, Cell, Sheet, read_delimited, to_name, to_number
+from phenodose.io.workbook import read_spreadsheet
 
 #: Turns the median absolute deviation into the standard deviation of a normal distribution (as R's mad).
 MAD_SCALE = 1.4826

@@ -1,13 +1,14 @@
 """Cells of a spreadsheet or text table, as layouts and plate-reader files are read from.
 
-Belongs here: opening xlsx, csv, tsv and txt (from disk or from memory), decoding text, and what counts as
-an empty cell and as a number. Does not belong here: what the cells mean (`layout`, `matrices`).
+Belongs here: csv, tsv and txt from memory, decoding text, and what counts as an empty cell and as a number. Does not
+belong here: workbooks (`workbook`), thousands (`number_format`), and what the cells mean (`phenodose.screens`).
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
+import datetime as dt
 import io
 import math
 import re
@@ -16,10 +17,17 @@ from dataclasses import dataclass
 
 from phenodose.errors import InputError
 from phenodose.io.spreadsheet_text import meant
-from phenodose.io.workbook_size import refuse_huge
 
 #: One cell: text, a number, or None where it is empty or says NA / NaN.
 Cell = str | float | None
+
+
+class DateText(str):
+    """The text of a cell that a spreadsheet program holds as a date, time or duration.
+
+    Seldom is it one: SEPT-2 and 1.10 become dates as they are typed or pasted.
+    """
+
 
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
 TEXT_TABLES = (".csv", ".tsv", ".txt")
@@ -27,7 +35,8 @@ ACCEPTED = (*SPREADSHEETS, *TEXT_TABLES)
 
 _EMPTY = {"", "na", "nan", "n/a", "#n/a"}
 _SEPARATOR_LINE = re.compile(r"\A\"?sep=.\"?(?=\r|\n)", re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z")
+#: A number as Python writes it.
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z")
 #: '1,234' may be one thousand or one point two: it is refused rather than guessed.
 _AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}\Z")
 
@@ -39,49 +48,26 @@ class Sheet:
     Attributes:
         place: how messages name it: the file, and the sheet if it has any.
         rows: cells by row, the first row of the file first.
+        title: name of the sheet; '' for a text.
+        hidden: whether the workbook hides it.
     """
 
     place: str
     rows: list[list[Cell]]
-
-
-def read_spreadsheet(content: bytes, name: str) -> Sheet:
-    """The first sheet of a workbook.
-
-    Raises:
-        InputError: the bytes are no workbook, it has no sheet, or it is larger than a table of plates can be.
-    """
-    import python_calamine
-
-    refuse_huge(content, name)
-    try:
-        workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
-        sheets = workbook.sheet_names
-        rows = workbook.get_sheet_by_index(0).to_python(skip_empty_area=False) if sheets else []
-    except (python_calamine.CalamineError, OSError, ValueError) as error:
-        raise InputError(f"{name}: cannot be opened as a workbook ({error}); save it again as .xlsx.") from error
-    except BaseException as error:
-        # What Rust code raises when it gives up is no Exception, and its class cannot be imported.
-        if not isinstance(error, OverflowError) and type(error).__name__ != "PanicException":
-            raise
-        raise InputError(
-            f"{name}: a cell of the first sheet cannot be read ({error}); look for dates that are none, and format "
-            "such cells as numbers or text."
-        ) from error
-    if not sheets:
-        raise InputError(f"{name}: the workbook has no sheet; put the table on the first sheet.")
-    more = f" (the first of {len(sheets)}; only the first is read)" if len(sheets) > 1 else ""
-    return Sheet(f"{name}, sheet {sheets[0]!r}{more}", [[to_cell(value) for value in row] for row in rows])
+    title: str = ""
+    hidden: bool = False
 
 
 def read_text(content: bytes, name: str) -> str:
-    """The text of a file in UTF-8, UTF-16 (with its mark) or Windows-1252.
+    """The text of a file in UTF-8, UTF-16 (with its mark, or plainly so) or Windows-1252.
 
     Raises:
         InputError: the bytes are not text.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
+    elif len(content) >= 8 and not any(content[1:200:2]) and all(content[:200:2]):
+        encodings = ["utf-16-le"]  # every other byte of the start is empty: Latin letters without a mark
     else:
         encodings = ["utf-8-sig", "cp1252"]
     for encoding in encodings:
@@ -119,6 +105,8 @@ def to_cell(value: object) -> Cell:
         return str(value)
     if isinstance(value, int | float):
         return None if value != value else float(value)
+    if isinstance(value, dt.date | dt.time | dt.timedelta):
+        return DateText(str(value).removesuffix(" 00:00:00"))
     text = meant(str(value).strip())
     return None if text.lower() in _EMPTY else text
 
@@ -134,7 +122,7 @@ def to_number(cell: Cell) -> float | None:
         return None
     if isinstance(cell, str):
         text = cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
-        if _AMBIGUOUS.match(cell) or not _NUMBER.match(text):
+        if _AMBIGUOUS.match(cell) or not NUMBER.match(text):
             raise ValueError(cell)
         cell = float(text)
     if not math.isfinite(cell):
@@ -146,11 +134,13 @@ def has_decimal_comma(cell: Cell) -> bool:
     """Whether a cell is a number whose comma can only be a decimal comma, such as '0,123' or '12,5'."""
     if not isinstance(cell, str) or cell.count(",") != 1 or "." in cell or _AMBIGUOUS.match(cell):
         return False
-    return bool(_NUMBER.match(cell.replace(",", ".")))
+    return bool(NUMBER.match(cell.replace(",", ".")))
 
 
 def no_number(cell: Cell) -> str:
     """What is wrong with a cell that `to_number` refuses, and what to write instead."""
+    if isinstance(cell, DateText):
+        return f"the date {cell}, made by the spreadsheet program; format the cell as a number and write it again"
     if isinstance(cell, str) and _AMBIGUOUS.match(cell):
         return f"{cell!r}, which may be {cell.replace(',', '')} or {cell.replace(',', '.')}; write it without comma"
     return f"{cell!r}; write a number like 1000 or 0.5"

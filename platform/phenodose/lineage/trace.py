@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_file
+from phenodose.names import curve_names
 from phenodose.plugins import Preferences
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ class _Tables:
             self["wells"], on=["screen", "plate", "well", "row", "column"], suffixes=("", "_layout")
         )
         wells = wells.assign(
-            drug=_drug_names(wells),
+            drug=curve_names(wells),
             place=range(len(wells)),
             replicate_text=wells["replicate"].astype("Int64").astype(str),
         )
@@ -318,12 +319,6 @@ class _Tables:
         if path.is_file() and hash_file(path) == read:
             return []
         return [f"`{source}` has changed since `{made}` was made from it; materialize `{made}` again."]
-
-
-def _drug_names(wells: pd.DataFrame) -> pd.Series:
-    """The drug of every well; 'A + B' is A with the add-on B."""
-    add_on, treatment = wells["add_on"].fillna("").astype(str).str.strip(), wells["treatment"].astype(str)
-    return treatment.where(add_on == "", treatment + " + " + add_on)
 
 
 def _is_metabolic(run: dict[str, Any] | None, store: Store) -> bool:

@@ -240,10 +240,11 @@ class Context:
             named.positive if named else (),
             named.rises_with if named else None,
             asked.mask_uncontrolled,
+            named.lower_anchor if named else None,
         )
 
     def controls(self, readout: type[Readout], name: str, wells: pd.DataFrame) -> Controls:
-        """The control wells of a readout among all wells of the screen.
+        """The control wells of a readout among all wells of the screen; networks learn from killed cells alone.
 
         Args:
             readout: the plugin's class.

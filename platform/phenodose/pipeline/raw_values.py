@@ -6,7 +6,7 @@ belong here: measuring (readout plugins) and what the numbers mean (`pipeline.vi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ class RawValues:
         trusted: range of raw values outside which a value is suspicious; None without one.
         images: the tensors that a network saw, rows as `raw`; None for other readouts.
         features: what the network made of them: float array (well, feature).
+        notes: sentences on how the files were read and whose they are.
     """
 
     raw: pd.DataFrame
@@ -45,6 +46,7 @@ class RawValues:
     trusted: tuple[float, float] | None = None
     images: xr.DataArray | None = None
     features: np.ndarray | None = None
+    notes: Sequence[str] = ()
 
 
 def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> RawValues:
@@ -53,14 +55,16 @@ def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> Ra
     Raises:
         NotMade: the screen has neither.
     """
-    from phenodose.screens.layout import read_layout
-    from phenodose.screens.matrices import readings_of_screen
+    from phenodose.screens.contents import layout_of_screen, readings_of
 
     folder = step.screen.readout_folders.get(readout.name)
     files = sorted(path for path in folder.iterdir() if path.is_file()) if folder else []
-    layout = read_layout(step.screen.require_layout())
+    layout = layout_of_screen(step.screen)
+    notes: list[str] = []
+    chosen: dict[str, str] = {}
     if folder is not None and files:
-        matrices = readings_of_screen(folder, layout)
+        readings = readings_of(step.screen, readout.name, layout)
+        matrices, notes, chosen = readings.frame, readings.notes, readings.chosen
     elif readout.reads_layout and layout.has_readouts:
         files = [layout.path]
         matrices = layout.frame[["plate", "row", "column"]].assign(value=layout.frame["readout"])
@@ -70,7 +74,9 @@ def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> Ra
             f"files such as {step.screen_id}_P1.xlsx."
         )
     plugin = step.create(readout)
-    return RawValues(plugin.measure(matrices), plugin, {path.name: hash_file(path) for path in files})
+    inputs: dict[str, Any] = {path.name: hash_file(path) for path in files}
+    inputs |= {"blocks": chosen} if chosen else {}
+    return RawValues(plugin.measure(matrices), plugin, inputs, notes=notes)
 
 
 def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step: Context) -> RawValues:

@@ -24,13 +24,16 @@ from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedRe
 from phenodose.plugins.isolation import is_sandboxed, renew, shared_sandbox
 from phenodose.progress import Progress
 from phenodose.screens.layout import Layout
-from phenodose.screens.matrices import match_to_layout
+from phenodose.screens.matrices import Readings, match_readings
 from phenodose.settings.plugin_limits import PluginLimits
 from phenodose.tables import CURVE_FIT_COLUMNS
 from phenodose.viability.normalise import Grouping, RisesWith
 
 #: Stands in the column readout where nothing says what was measured.
 READOUT = "readout"
+
+#: Plate-reader values: with what their files say, or the numbers alone.
+Values = Readings | pd.DataFrame
 
 #: From so many samples on (every readout counts) processes are worth their start, and progress is told.
 MANY_TASKS = 8
@@ -88,7 +91,7 @@ class _Settings:
 
 def score_layout(
     layout: Layout,
-    matrices: pd.DataFrame | Mapping[str, pd.DataFrame] | None,
+    matrices: Values | Mapping[str, Values] | None,
     scorers: Sequence[Scorer],
     *,
     fit: FitName = "robust",
@@ -97,6 +100,7 @@ def score_layout(
     positive: Sequence[str] = (),
     rises_with: RisesWith | None = None,
     mask_uncontrolled: bool | None = None,
+    lower_anchor: float | str | None = None,
     per_replicate: bool = False,
     bootstrap: int = 200,
     intervals: IntervalName = "posterior",
@@ -117,8 +121,8 @@ def score_layout(
 
     Args:
         layout: the wells.
-        matrices: from `read_matrices`, or several of these by name of the readout; None takes the readouts of
-            the layout itself.
+        matrices: from `read_readings` (or `read_matrices`), or several of these by name of the readout; None takes the
+            readouts of the layout itself.
         scorers: what to score with.
         fit: 'robust' or 'nplr'.
         by: group whose controls viability is relative to.
@@ -128,6 +132,7 @@ def score_layout(
         rises_with: what a larger raw value means; by default what the readout or else the controls say.
         mask_uncontrolled: leave out the drug wells of groups without usable controls, instead of refusing; by default
             as the readout says, or refuse.
+        lower_anchor: what stands for viability 0 instead of positive controls: a raw value, or the name of wells.
         per_replicate: add rows for each replicate by itself.
         bootstrap: draws for the intervals of the scores; 0 for none.
         intervals: what the draws are, 'posterior' or 'bootstrap' (`fit_curves`).
@@ -151,15 +156,26 @@ def score_layout(
     by_readout = matrices if isinstance(matrices, Mapping) else {READOUT: matrices}
     faults = Faults(str(layout.path))
     tasks: list[_Task] = []
+    noted = list(layout.notes)
     for readout, values in by_readout.items():
         plugin = _installed(readout, plugins) if named else None
-        normalisation = Normalisation.of_readout(plugin, by, negative, positive, rises_with, mask_uncontrolled)
-        for wells, raw in _screens(layout, values):
+        normalisation = Normalisation.of_readout(
+            plugin, by, negative, positive, rises_with, mask_uncontrolled, lower_anchor
+        )
+        told = f"readout {readout}, " * named
+        try:
+            screens, notes = _screens(layout, values)
+        except InputError as error:
+            if not named:
+                raise
+            faults.add(told + str(error).removeprefix(f"{layout.path}: "))
+            continue
+        noted += [told + note for note in notes]
+        for wells, raw in screens:
             try:
-                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), f"readout {readout}, " * named)
+                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), told)
             except InputError as error:
-                told = str(error).removeprefix(f"{layout.path}: ")
-                faults.add(f"readout {readout}, {told}" if named else told)
+                faults.add(told + str(error).removeprefix(f"{layout.path}: "))
     faults.raise_if_any()
     settings = _Settings(
         CurveParameters(fit=fit, bootstrap=bootstrap, intervals=intervals, seed=seed),
@@ -177,7 +193,8 @@ def score_layout(
             listener(len(parts), len(tasks), tasks[len(parts) - 1].sample)
     names = [scorer.name for scorer in (*scorers, *optional)]
     last = [*(["readout"] if named else []), *(["replicate"] if per_replicate else [])]
-    return _joined(parts, [*names, *(PREFIX + name for name in names)], list(by_readout), last)
+    joined = _joined(parts, [*names, *(PREFIX + name for name in names)], list(by_readout), last)
+    return replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])])
 
 
 def _installed(readout: str, plugins: Registry) -> type[Readout] | None:
@@ -249,8 +266,8 @@ def _score_task(task: _Task, settings: _Settings) -> Scored:
     return Scored(scores, curves.to_frame(), pd.concat([task.qc, fitted.qc], ignore_index=True), notes, faults)
 
 
-def _screens(layout: Layout, matrices: pd.DataFrame | None) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Wells and raw readings (plate, row, column, raw) of everything that was read with this layout.
+def _screens(layout: Layout, matrices: Values | None) -> tuple[list[tuple[pd.DataFrame, pd.DataFrame]], list[str]]:
+    """Wells and raw readings (plate, row, column, raw) of everything that was read with this layout, and notes.
 
     The layout names the samples if it can; matrices of several samples on one layout are named by their files.
     """
@@ -261,12 +278,14 @@ def _screens(layout: Layout, matrices: pd.DataFrame | None) -> list[tuple[pd.Dat
                 f"{layout.path}: has no readouts; fill its column Readout, or give the plate-reader files (--readouts)."
             )
         raw = frame[["plate", "row", "column"]].assign(raw=frame["readout"])
-        return [(frame if layout.samples else frame.assign(sample=layout.path.stem), raw)]
-    matched = match_to_layout(matrices, layout).rename(columns={"value": "raw"})
+        return [(frame if layout.samples else frame.assign(sample=layout.path.stem), raw)], []
+    readings = match_readings(matrices if isinstance(matrices, Readings) else Readings(matrices), layout)
+    matched = readings.frame.rename(columns={"value": "raw"})
     names = list(dict.fromkeys(matched["sample"]))
     if len(names) == 1 and layout.samples:
-        return [(frame, matched)]
-    return [(frame.assign(sample=name), matched[matched["sample"] == name]) for name in names]
+        return [(frame, matched)], readings.notes
+    screens = [(frame.assign(sample=name), matched[matched["sample"] == name]) for name in names]
+    return screens, readings.notes
 
 
 def _score(

@@ -12,6 +12,7 @@ the others, which cannot be filmed again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 
 #: The table of parameters in screen.toml: [parameters.viability].
 VIABILITY = "viability"
+#: Wells without cells, by well type or treatment.
+BLANK_WELLS = ("blank", "blanks", "background", "medium", "medium only", "media", "no cells")
+_ANCHORED_BY_WELLS = "sample {sample}: viability 0 is the median of the wells {name!r}, as stated (lower anchor)."
+_ANCHORED = (
+    "sample {sample}: viability 0 is the raw value {anchor:g}, as stated (lower anchor){unused}; figures of killed "
+    "cells (Z') cannot be told."
+)
 _FALLS = (
     "sample {sample}: the positive controls have the larger raw values, so these were taken to rise with cell death; "
     "say so with --rises-with death, or look for swapped controls in the layout."
@@ -63,6 +71,9 @@ class Normalisation:
         positive: names of the control of viability 0, likewise.
         rises_with: what a larger raw value means; None takes what the controls say.
         mask_uncontrolled: leave out the wells of groups without usable controls, instead of refusing.
+        lower_anchor: the raw value that stands for viability 0 instead of positive controls; None for these.
+        anchored_by: what was said to stand for viability 0 instead of positive controls, a value or a name; '' if
+            nothing was.
     """
 
     by: Grouping = "plate"
@@ -70,6 +81,8 @@ class Normalisation:
     positive: Sequence[str] = ("pos",)
     rises_with: RisesWith | None = None
     mask_uncontrolled: bool = False
+    lower_anchor: float | None = None
+    anchored_by: str = ""
 
     @classmethod
     def of_readout(
@@ -80,6 +93,7 @@ class Normalisation:
         positive: Sequence[str] = (),
         rises_with: RisesWith | None = None,
         mask_uncontrolled: bool | None = None,
+        lower_anchor: float | str | None = None,
     ) -> Normalisation:
         """What was said, else what the readout's plugin declares, else the wells of type neg and pos.
 
@@ -90,10 +104,29 @@ class Normalisation:
             positive: as above; empty if nothing was said.
             rises_with: as above; None if nothing was said.
             mask_uncontrolled: as above; None if nothing was said.
+            lower_anchor: as above; or 'blank' for the blank wells, or the name of other wells, which then are the
+                positive controls; None if nothing was said.
+
+        Raises:
+            InputError: both positive controls and a lower anchor were said.
         """
+        if lower_anchor is not None and positive:
+            raise InputError(
+                f"both positive controls ({', '.join(positive)}) and a lower anchor ({lower_anchor}) are named; say "
+                "one of them."
+            )
+        anchor, wells = _anchor(lower_anchor)
+        said = "" if lower_anchor is None else f"{anchor:g}" if anchor is not None else str(lower_anchor)
+        positive = wells or positive
         if readout is None:
             return cls(
-                by, tuple(negative) or ("neg",), tuple(positive) or ("pos",), rises_with, bool(mask_uncontrolled)
+                by,
+                tuple(negative) or ("neg",),
+                tuple(positive) or ("pos",),
+                rises_with,
+                bool(mask_uncontrolled),
+                anchor,
+                said,
             )
         return cls(
             by,
@@ -101,7 +134,22 @@ class Normalisation:
             tuple(positive) or readout.positive_controls,
             rises_with or readout.rises_with,
             readout.mask_uncontrolled if mask_uncontrolled is None else mask_uncontrolled,
+            anchor,
+            said,
         )
+
+
+def _anchor(said: float | str | None) -> tuple[float | None, tuple[str, ...]]:
+    """The raw value of a stated lower anchor, or the names of its wells."""
+    if said is None:
+        return None, ()
+    try:
+        value = float(said)
+    except ValueError:
+        return None, BLANK_WELLS if str(said).strip().casefold() in BLANK_WELLS else (str(said),)
+    if not math.isfinite(value):
+        raise InputError(f"the lower anchor {said!r} is no number; write a raw value such as 0, or the name of wells.")
+    return value, ()
 
 
 @dataclass(frozen=True)
@@ -149,16 +197,16 @@ def viability_of(
     import pandas as pd
 
     from phenodose.quality.report import qc_rows
-    from phenodose.viability.controls import choose_controls
+    from phenodose.viability.controls import choose_controls, wells_named
     from phenodose.viability.normalise import refuse_unknown_plates
     from phenodose.viability.samples import wells_by_sample
 
     faults = Faults(what)
     frames, figures, notes = [], [], []
     n = normalisation
-    choose_controls(wells, n.negative, n.positive, what)
+    choose_controls(wells, n.negative, n.positive, what, n.lower_anchor)
     refuse_unknown_plates(raw, wells)
-    samples = wells_by_sample(wells, n.positive, n.by)
+    samples = wells_by_sample(wells, n.positive if n.lower_anchor is None else (), n.by)
     for own in samples:
         of_sample = raw if len(samples) == 1 else raw[_of_wells(raw, own.wells)]
         seen = {words: each[own.position] for words, each in (views or {}).items()}
@@ -175,6 +223,13 @@ def viability_of(
             continue
         figures.append(qc_rows(viability, own.wells, readout, limits).assign(sample=own.sample))
         notes += own.notes()
+        if n.lower_anchor is not None:
+            unused = wells_named(own.wells, n.positive)[1].any()
+            words = "; the positive controls do not count" if unused else ""
+            notes.append(_ANCHORED.format(sample=own.sample, anchor=n.lower_anchor, unused=words))
+        elif n.anchored_by:
+            name = wells_named(own.wells, n.positive)[0]
+            notes.append(_ANCHORED_BY_WELLS.format(sample=own.sample, name=name))
         mine = viability.iloc[: own.n_own]
         notes += _notes(own.sample, mine, own.wells.iloc[: own.n_own])
         if n.rises_with is None and _falls(viability):
@@ -201,7 +256,7 @@ def _of_sample(
     from phenodose.viability.normalise import NOT_MEASURED, refuse_lost_drugs
 
     n = normalisation
-    controls = own.controls(n.negative, n.positive)
+    controls = own.controls(n.negative, n.positive, n.lower_anchor)
     viability = checked_viability(raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views)
     if not n.mask_uncontrolled:
         # A well that is left out because it is flagged has its controls.
@@ -329,5 +384,7 @@ def make_viability(
         "normalise_by": normalisation.by,
         "rises_with": normalisation.rises_with or "as the controls say",
         "mask_uncontrolled": normalisation.mask_uncontrolled,
+        **({"lower_anchor": normalisation.anchored_by} if normalisation.anchored_by else {}),
     }
-    return ScreenViability(viability, qc, wells, values, inputs, [f"readout {name}, {note}" for note in found.notes])
+    notes = [f"readout {name}, {note}" for note in [*values.notes, *found.notes]]
+    return ScreenViability(viability, qc, wells, values, inputs, notes)

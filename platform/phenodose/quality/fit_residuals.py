@@ -23,7 +23,7 @@ import pandas as pd
 
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.models import inhibition
-from phenodose.names import row_index
+from phenodose.names import curve_names, row_index
 from phenodose.quality.zprime import mad
 
 #: Parameters that a curve of so many parameters leaves free, by their place in `CurveBatch.parameters`.
@@ -76,9 +76,7 @@ def residuals_to_curves(viability: pd.DataFrame, wells: pd.DataFrame, curves: Cu
     pooled = np.flatnonzero((keys["replicate"] == _POOLED).to_numpy() & curves.fitted)
     place = pd.DataFrame({"sample": keys["sample"], "drug": keys["drug"]}).iloc[pooled].assign(curve=pooled)
     therapy = wells[(wells["well_type"] == "therapy") & (wells["concentration_nM"] > 0)]
-    add_on = therapy["add_on"].astype(object).fillna("").astype(str).str.strip()
-    drug = therapy["treatment"].astype(str) + add_on.where(add_on == "", " + " + add_on)
-    named = therapy[["plate", "well", "row", "column", "sample", "concentration_nM"]].assign(drug=drug)
+    named = therapy[["plate", "well", "row", "column", "sample", "concentration_nM"]].assign(drug=curve_names(therapy))
     measured = viability.loc[~viability["masked"].astype(bool), ["plate", "well", "viability_fraction"]]
     found = named.merge(measured, on=["plate", "well"]).merge(place, on=["sample", "drug"])
     x = np.log10(found["concentration_nM"].to_numpy(dtype=np.float64))

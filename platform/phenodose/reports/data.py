@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
-from phenodose.names import plate_sort_key
+from phenodose.names import curve_names, plate_sort_key
 from phenodose.plots.palette import readout_looks
 from phenodose.tables import TABLES
 
@@ -151,8 +151,7 @@ class Missing:
 
 def with_drug(wells: pd.DataFrame) -> pd.DataFrame:
     """The wells and their `drug`: a treatment with an add-on is a drug of its own, named as its curve."""
-    combined = wells["treatment"].astype(str) + " + " + wells["add_on"].astype(str)
-    return wells.assign(drug=wells["treatment"].where(wells["add_on"].fillna("") == "", combined))
+    return wells.assign(drug=curve_names(wells).where(wells["treatment"].notna()))
 
 
 def therapy_wells(wells: pd.DataFrame) -> pd.DataFrame:

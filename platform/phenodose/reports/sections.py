@@ -7,6 +7,7 @@ lineage (`evidence`), HTML (templates), drawing (`svg_figures`).
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,19 @@ def header(data: ScreenData) -> dict[str, Any]:
         "versions": ", ".join(versions),
         "level": level,
         "verdict": words,
+        "anchors": anchors_of(runs),
     }
+
+
+def anchors_of(runs: pd.DataFrame) -> list[str]:
+    """A sentence on every readout whose viability 0 was stated, as no killed cells were measured."""
+    found = []
+    for run in rows_of(runs):
+        said = json.loads(text_of(run.inputs) or "{}").get("lower_anchor")
+        if said is not None:
+            readout = str(run.asset).partition("/")[2]
+            found.append(f"{readout}: viability 0 is stated ({said}), not measured in killed cells.")
+    return found
 
 
 def verdict(data: ScreenData) -> tuple[str, str]:

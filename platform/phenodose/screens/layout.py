@@ -1,8 +1,9 @@
 """The layout: which treatment, concentration, control and replicate every well of a screen holds.
 
-Belongs here: reading a layout file (xlsx, csv, tsv, txt), the spellings it accepts, cleaning, and the
-checks that make every later step safe. Does not belong here: the header (`layout_columns`), numbers of the plate
-reader (`matrices`), which wells serve as controls of a readout (`phenodose.viability.controls`).
+Belongs here: reading a layout file (workbook, csv, tsv, txt), cleaning, and the checks that make every later step safe.
+Does not belong here: the header (`layout_columns`), single rows (`layout_rows`), doses and names that are possible but
+doubtful (`layout_doubts`), numbers of the plate reader (`matrices`), which wells serve as controls of a readout
+(`phenodose.viability.controls`).
 """
 
 from __future__ import annotations
@@ -14,22 +15,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from phenodose.errors import Faults, InputError, MissingInputError
-from phenodose.io.spreadsheet import (
-    ACCEPTED,
-    SPREADSHEETS,
-    TEXT_TABLES,
-    Cell,
-    Sheet,
-    no_number,
-    read_delimited,
-    read_spreadsheet,
-    to_name,
-    to_number,
-    to_text,
-)
-from phenodose.names import MAX_COLUMNS, parse_well, plate_key, plate_sort_key, row_index, row_label, well_name
-from phenodose.screens.layout_columns import SPELLINGS, find_columns, header_row, headline, nanomolar, plain
+from phenodose.errors import InputError, MissingInputError
+from phenodose.io.spreadsheet import ACCEPTED, SPREADSHEETS, TEXT_TABLES, Sheet, read_delimited
+from phenodose.io.workbook import read_sheets, the_sheet
+from phenodose.names import plate_key, plate_sort_key, row_index, well_name
+from phenodose.screens.layout_columns import is_layout, is_like_layout
+from phenodose.screens.layout_doubts import layout_doubts
+from phenodose.screens.layout_rows import parse_rows
+
+#: How a person says what stands for viability 0 where no cells were killed.
+LOWER_ANCHOR = "--lower-anchor 0, blank or a treatment; lower_anchor below [controls.<readout>] in screen.toml"
 
 #: Columns of `Layout.frame`.
 LAYOUT_COLUMNS = (
@@ -46,29 +41,6 @@ LAYOUT_COLUMNS = (
     "readout",
 )
 
-_COUNT = re.compile(r"[0-9]{1,6}\Z")
-
-#: Well types with a meaning of their own, by every accepted spelling in lower case; others stay as written.
-_WELL_TYPES = {
-    "neg": "neg",
-    "negative": "neg",
-    "pos": "pos",
-    "positive": "pos",
-    "therapy": "therapy",
-    "treatment": "therapy",
-    "sample": "therapy",
-    "trc": "trc",
-    "trcontrol": "trc",
-    "untreated": "untreated",
-    "empty": "empty",
-    "exclude": "exclude",
-    "t0": "t0",
-    "timezero": "t0",
-    "time0": "t0",
-    "tzero": "t0",
-    "day0": "t0",
-}
-
 #: Well types that can never stand for viability 0.
 _NEVER_POSITIVE = {"neg", "therapy", "trc", "untreated", "empty", "exclude", "t0"}
 
@@ -84,10 +56,12 @@ class Layout:
             t0 for cells read when treatment began, empty, exclude or a free name), treatment, add_on;
             integer column; nullable integer replicate; float concentration_nM [nM] and readout (as in the
             file). Empty is missing.
+        notes: sentences on what was chosen among several and what looks doubtful, each begins with the file.
     """
 
     path: Path
     frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
     @property
     def plates(self) -> list[str]:
@@ -111,179 +85,49 @@ class Layout:
         return bool(self.frame["readout"].notna().any())
 
 
-def read_layout(path: Path) -> Layout:
+def read_layout(path: Path, sheet: str | None = None, way: str = "--sheet NAME", needs_positive: bool = True) -> Layout:
     """Read and check a layout file.
 
     Concentrations are in nM unless the column's name (Concentration_uM) or a column Unit says another unit. If
     no therapy well has a replicate number, the wells of one treatment and concentration are numbered in plate
     order.
 
+    Args:
+        path: the file.
+        sheet: name of the sheet, where a workbook holds several layouts.
+        way: how a sheet is named, as messages tell it.
+        needs_positive: whether a layout without killed cells is refused; not where viability 0 is said otherwise.
+
     Raises:
         InputError: the file is missing, not a table, or its wells do not make a layout; all faults of
             the file in one message, each with its row, well and remedy.
     """
-    sheet = _open(Path(path))
-    records, faults = _parse(sheet)
-    faults.raise_if_any()
+    table, notes = _open(Path(path), sheet, way)
+    parsed = parse_rows(table)
+    parsed.faults.raise_if_any()
+    records = parsed.records
     frame = _tidy(records)
-    faults.extend(_faults_of_wells(frame, {index: record["file_row"] for index, record in enumerate(records)}))
-    faults.raise_if_any()
-    return Layout(Path(path), _finish(frame))
+    rows = {index: record["file_row"] for index, record in enumerate(records)}
+    parsed.faults.extend(_faults_of_wells(frame, rows, needs_positive))
+    parsed.faults.raise_if_any()
+    numbered = bool(frame.loc[frame["well_type"] == "therapy", "replicate"].notna().any())
+    finished = _finish(frame)
+    doubts = layout_doubts(finished, numbered, parsed.is_unit_said)
+    name = Path(path).name
+    return Layout(Path(path), finished, tuple(notes + [f"{name}: {note}" for note in parsed.notes + doubts]))
 
 
-def _open(path: Path) -> Sheet:
+def _open(path: Path, sheet: str | None, way: str) -> tuple[Sheet, list[str]]:
     if not path.is_file():
         raise MissingInputError(f"{path}: there is no such layout file; check the path.")
     suffix = path.suffix.lower()
     if suffix in SPREADSHEETS:
-        return read_spreadsheet(path.read_bytes(), str(path))
+        sheets = read_sheets(path.read_bytes(), str(path))
+        whole = any(is_layout(one) for one in sheets)
+        return the_sheet(sheets, str(path), is_layout if whole else is_like_layout, sheet, "a layout", way)
     if suffix in TEXT_TABLES:
-        return read_delimited(path.read_bytes(), str(path))
+        return read_delimited(path.read_bytes(), str(path)), []
     raise InputError(f"{path}: a layout is one of {', '.join(ACCEPTED)}; save it as .xlsx or .csv.")
-
-
-# --- rows ----------------------------------------------------------------------------------------
-
-
-def _parse(sheet: Sheet) -> tuple[list[dict[str, object]], Faults]:
-    """One record a well of the sheet; what cannot be read is told in the faults."""
-    faults = Faults(sheet.place)
-    start = header_row(sheet)
-    if start is None:
-        raise InputError(f"{sheet.place}: is empty; write one row a well below the header {', '.join(headline())}.")
-    columns, factor = find_columns(sheet.rows[start], faults)
-    if faults:
-        return [], faults
-    below = sheet.rows[start + 1 :]
-    if not any(columns["unit"] < len(row) and row[columns["unit"]] is not None for row in below if "unit" in columns):
-        columns.pop("unit", None)
-    records: list[dict[str, object]] = []
-    for number, row in enumerate(below, start + 2):
-        cells = {name: row[at] if at < len(row) else None for name, at in columns.items()}
-        if any(cell is not None for cell in cells.values()):
-            record = _parse_well(cells, factor, number, faults)
-            records.append({**record, "file_row": number})
-    if not records:
-        faults.add("there is a header but no well; write one row a well below it.")
-    return records, faults
-
-
-def _parse_well(cells: Mapping[str, Cell], factor: float | None, number: int, faults: Faults) -> dict[str, object]:
-    place = f"row {number}"
-    plate = to_name(cells["plate"])
-    if plate is None:
-        faults.add(f"{place}: Plate is empty; write the plate's name, such as 1 or P1.")
-    row, column = "", 0
-    try:
-        row, column = _place_on_plate(cells)
-        place = f"row {number} (plate {plate}, well {well_name(row, column)})"
-    except InputError as error:
-        faults.add(f"{place}: {error}")
-    treatment = to_name(cells["treatment"])
-    well_type = _well_type(to_name(cells["well_type"]), treatment, place, faults)
-    concentration = _nanomolar(cells, factor, well_type, place, faults)
-    if treatment is not None:
-        treatment = re.sub(r"_(?:control|drug)\Z", "", treatment)
-    if well_type in ("empty", "untreated"):
-        treatment, concentration = None, None
-    if well_type in ("therapy", "trc"):
-        faults.extend(f"{place}: {fault}" for fault in _dose_faults(well_type, treatment, concentration))
-    elif concentration is not None and concentration < 0:
-        faults.add(f"{place}: Concentration is {concentration:g}; a concentration cannot be negative.")
-    return {
-        "plate": plate,
-        "row": row,
-        "column": column,
-        "sample": to_name(cells.get("sample")),
-        "well_type": well_type,
-        "treatment": treatment,
-        "concentration_nM": concentration,
-        "replicate": _replicate(cells, place, faults),
-        "add_on": to_name(cells.get("add_on")),
-        "readout": _number(cells, "readout", place, faults),
-    }
-
-
-def _place_on_plate(cells: Mapping[str, Cell]) -> tuple[str, int]:
-    if "row" not in cells:
-        text = to_text(cells["well"])
-        if text is None:
-            raise InputError("Well is empty; write the row letter and the column, such as B07.")
-        return parse_well(text)
-    letters, column = to_text(cells["row"]), to_text(cells["column"])
-    if letters is None:
-        raise InputError("Row is empty; write a letter A to Z, or AA to AF.")
-    row = row_label(row_index(letters))
-    if column is None or not _COUNT.match(column) or not 1 <= int(column) <= MAX_COLUMNS:
-        raise InputError(f"Column is {column or 'empty'!r}; write a whole number from 1 to {MAX_COLUMNS}.")
-    return row, int(column)
-
-
-def _nanomolar(
-    cells: Mapping[str, Cell], factor: float | None, well_type: str, place: str, faults: Faults
-) -> float | None:
-    """The concentration [nM]: in the unit of the row, else of the column's name, else nM."""
-    number = _number(cells, "concentration", place, faults)
-    if number is None:
-        return None
-    dosed = well_type in ("therapy", "trc")
-    unit = to_text(cells.get("unit"))
-    if unit is None:
-        if "unit" in cells and dosed and factor is None:
-            faults.add(f"{place}: Unit is empty but given in other rows; write the unit of the concentration.")
-        return _same_dose(number * (factor or 1.0))
-    own = nanomolar(unit)
-    if own is None or (factor is not None and own != factor):
-        if dosed:
-            what = "contradicts the name of the column Concentration" if own is not None else "cannot be turned into nM"
-            faults.add(f"{place}: Unit {unit!r} {what}; write pM, nM, uM, mM or M, the same in both places.")
-        return None
-    return _same_dose(number * own)
-
-
-def _same_dose(concentration: float) -> float:
-    """A spreadsheet's 0.1 * 3 and 0.3 are one dose: what differs beyond 12 digits is arithmetic."""
-    return float(f"{concentration:.12g}")
-
-
-def _number(cells: Mapping[str, Cell], meaning: str, place: str, faults: Faults) -> float | None:
-    try:
-        return to_number(cells.get(meaning))
-    except ValueError:
-        hint = " (a unit stands in the column's name: Concentration_uM)" if meaning == "concentration" else ""
-        faults.add(f"{place}: {SPELLINGS[meaning][0]} is {no_number(cells[meaning])}{hint}, or leave it empty.")
-        return None
-
-
-def _replicate(cells: Mapping[str, Cell], place: str, faults: Faults) -> int | None:
-    text = to_text(cells.get("replicate"))
-    if text is None:
-        return None
-    if not _COUNT.match(text) or int(text) < 1:
-        faults.add(f"{place}: Replicate is {text!r}; number the replicates 1, 2, 3.")
-        return None
-    return int(text)
-
-
-def _well_type(text: str | None, treatment: str | None, place: str, faults: Faults) -> str:
-    if text is None:
-        if treatment is not None:
-            faults.add(f"{place}: WellType is empty but the well holds {treatment!r}; write neg, pos or therapy.")
-        return "empty"
-    return _WELL_TYPES.get(plain(text), text)
-
-
-def _dose_faults(well_type: str, treatment: str | None, concentration: float | None) -> list[str]:
-    found = []
-    if treatment is None:
-        found.append(f"a {well_type} well without Treatment; write the drug's name.")
-    if concentration is None:
-        found.append(f"a {well_type} well without Concentration; write it in nM.")
-    elif not 0 < concentration < float("inf"):
-        found.append(
-            f"Concentration is {concentration:g}; a {well_type} well needs one above 0 (in nM, not its logarithm)."
-        )
-    return found
 
 
 # --- the wells together --------------------------------------------------------------------------
@@ -304,7 +148,7 @@ def _tidy(records: list[dict[str, object]]) -> pd.DataFrame:
     return frame
 
 
-def _faults_of_wells(frame: pd.DataFrame, file_rows: Mapping[int, object]) -> list[str]:
+def _faults_of_wells(frame: pd.DataFrame, file_rows: Mapping[int, object], needs_positive: bool) -> list[str]:
     """Faults that only show when all wells are seen together."""
     found = []
     for (plate, well), group in frame[frame.duplicated(["plate", "well"], keep=False)].groupby(["plate", "well"]):
@@ -321,10 +165,10 @@ def _faults_of_wells(frame: pd.DataFrame, file_rows: Mapping[int, object]) -> li
         found.append(
             f"there are no negative controls; set WellType to neg for the wells with DMSO alone (found: {there})."
         )
-    if types.isin(_NEVER_POSITIVE).all():
+    if needs_positive and types.isin(_NEVER_POSITIVE).all():
         found.append(
-            "there are no positive controls; set WellType to pos for the wells with the killing control "
-            f"(found: {there})."
+            "there are no positive controls; set WellType to pos for the wells with the killing control, or say what "
+            f"stands for viability 0 ({LOWER_ANCHOR}; found: {there})."
         )
     therapy = frame[types == "therapy"]
     for names in (therapy["treatment"], frame["add_on"]):

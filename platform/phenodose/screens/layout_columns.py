@@ -49,6 +49,28 @@ def header_row(sheet: Sheet) -> int | None:
     return filled[0] if filled else None
 
 
+def is_layout(sheet: Sheet) -> bool:
+    """Whether a sheet has every column that a layout needs."""
+    start = header_row(sheet)
+    if start is None:
+        return False
+    faults = Faults(sheet.place)
+    find_columns(sheet.rows[start], faults)
+    return not faults
+
+
+def is_like_layout(sheet: Sheet) -> bool:
+    """Whether a sheet has a header that names plates and wells, whatever else it lacks."""
+    start = header_row(sheet)
+    if start is None:
+        return False
+    names = {plain(to_text(cell) or "") for cell in sheet.rows[start]}
+    return all(
+        names & {plain(spelling) for meaning in meanings for spelling in SPELLINGS[meaning]}
+        for meanings in (("plate",), ("row", "well"))
+    )
+
+
 def headline() -> list[str]:
     """The recommended column names."""
     return [names[0] for meaning, names in SPELLINGS.items() if meaning not in ("well", "unit")]

@@ -1,57 +1,72 @@
-"""Plate-reader matrices: one file a plate, rows by columns, alone, in a folder or in a zip.
+"""Plate-reader files: one file a plate, alone, in a folder or in a zip.
 
-Belongs here: finding the files, what their names say (`<sample>_<plate>.<ext>`), reading them into one row
-a well, and matching them to the plates of a layout. Does not belong here: the shape of one file's numbers
-(`plate_matrix`), what a well holds (`layout`), viability (`phenodose.viability`).
+Belongs here: what the files' names say (`<sample>_<plate>.<ext>`), reading them into one row a well, and matching them
+to the plates of a layout. Does not belong here: finding the files (`readout_files`), how instruments write plates
+(`dialects`), whether names fit each other (`identity`), what a well holds (`layout`), viability
+(`phenodose.viability`).
 
 Values are joined to the layout on plate, row and column, never by position.
 """
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from phenodose.errors import Faults, InputError, MissingInputError
-from phenodose.io.spreadsheet import ACCEPTED, SPREADSHEETS, one_spelling, read_spreadsheet, read_text
+from phenodose.errors import Faults, InputError
+from phenodose.io.spreadsheet import ACCEPTED, SPREADSHEETS, one_spelling, read_text
+from phenodose.io.workbook import read_sheets
 from phenodose.names import PLATE_FORMATS, plate_key, row_index, row_label
+from phenodose.screens.dialects import PlateRead, plate_of
+from phenodose.screens.dialects.page import Page
+from phenodose.screens.identity import BARCODE, NAME, PLATE, SAMPLE, SHEET, Claim, Judgement, claims_of_name, judge
 from phenodose.screens.layout import Layout
-from phenodose.screens.plate_matrix import Block, block_of_sheet, block_of_text
+from phenodose.screens.readout_files import ReadoutFile, readout_files
 
 #: Columns of `read_matrices`: one row a well of the files.
 MATRIX_COLUMNS = ("sample", "plate", "row", "column", "value", "file")
 
-#: Limits that keep a damaged or hostile archive from filling the memory.
-MOST_FILE_BYTES = 64 * 2**20
-MOST_TOTAL_BYTES = 512 * 2**20
-MOST_FILES = 10_000
+#: How messages say that a block of a file is named on the command line.
+BY_OPTION = "--block NAME"
 
 
 @dataclass(frozen=True)
-class _File:
-    name: str
-    content: bytes
+class Readings:
+    """The numbers of plate-reader files, with what a person should know of them.
 
-    @property
-    def stem(self) -> str:
-        return PurePosixPath(self.name).stem
+    Attributes:
+        frame: one row a well of the files, columns `MATRIX_COLUMNS`.
+        notes: sentences on what was chosen among several and how numbers are written.
+        claims: what the files and their names say of sample and plate, the file as the subject.
+        chosen: for lineage: the block that was read, by file, where the file holds several or somebody named one.
+    """
 
-    @property
-    def suffix(self) -> str:
-        return PurePosixPath(self.name).suffix.lower()
+    frame: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    chosen: dict[str, str] = field(default_factory=dict)
 
 
-def read_matrices(source: Path) -> pd.DataFrame:
+def read_matrices(source: Path, block: str | None = None) -> pd.DataFrame:
+    """The numbers of the plate-reader files of a file, folder or zip; see `read_readings`."""
+    return read_readings(source, block).frame
+
+
+def read_readings(source: Path, block: str | None = None, way: str = BY_OPTION) -> Readings:
     """Read the plate-reader files of a file, folder or zip.
 
-    Files are xlsx (first sheet), csv, tsv or txt, named `<sample>_<plate>.<ext>`: the sample is everything
-    before the last underscore. Hidden files and files of other kinds are passed over.
+    Files are workbooks, csv, tsv or txt as instruments write them (`phenodose.screens.dialects`), named
+    `<sample>_<plate>.<ext>`: the sample is everything before the last underscore. Hidden files and files of other
+    kinds are passed over.
+
+    Args:
+        source: file, folder or zip.
+        block: of files that hold several plates, name of the one that counts (or of its sheet; '#2' for the second).
+        way: how a block is named, as messages tell it.
 
     Returns:
         One row a well of the files, in order of file name, with the columns `MATRIX_COLUMNS`: text
@@ -59,47 +74,127 @@ def read_matrices(source: Path) -> pd.DataFrame:
         file's own unit, NaN where the file says NA.
 
     Raises:
-        InputError: nothing readable is there; all faults of all files in one message.
+        InputError: nothing readable is there, or a file holds several plates and nobody said which counts; all faults
+            of all files in one message.
     """
     source = Path(source)
     faults = Faults(str(source))
     frames: list[pd.DataFrame] = []
+    notes: list[str] = []
+    claims: list[Claim] = []
+    chosen: dict[str, str] = {}
     owner: dict[tuple[str, str], str] = {}
-    for file in _files(source):
+    for file in readout_files(source):
         sample, plate = _names(one_spelling(file.stem))
         other = owner.setdefault((sample, plate_key(plate)), file.name)
         if other != file.name:
             faults.add(f"{other} and {file.name} are both plate {plate!r} of {sample!r}; keep one.")
             continue
         try:
-            frames.append(_frame(_block(file), sample, plate, file.name))
+            read = _plate(file, block, way)
         except InputError as error:
             faults.add(str(error).removeprefix(f"{file.name}: ") if source.name == file.name else str(error))
+            continue
+        frames.append(_frame(read, sample, plate, file.name))
+        notes += read.notes
+        claims += _claims(file.name, sample, plate, read)
+        if block is not None:
+            chosen[file.name] = f"{read.sheet}: {read.title}".strip(": ") or block
     if not frames and not faults:
         raise InputError(
             f"{source}: there is no plate-reader file in it; name the files <sample>_<plate>.xlsx "
             f"(accepted: {', '.join(ACCEPTED)})."
         )
     faults.raise_if_any()
-    return pd.concat(frames, ignore_index=True)
+    return Readings(pd.concat(frames, ignore_index=True), notes, claims, chosen)
 
 
 def match_to_layout(matrices: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """The matrices with the layout's own plate names, checked plate by plate.
+    """The matrices with the layout's own plate names, checked plate by plate; see `match_readings`."""
+    return _matched(matrices, layout)
+
+
+def match_readings(readings: Readings, layout: Layout, claims: Sequence[Claim] = ()) -> Readings:
+    """The readings with the layout's own plate names, checked plate by plate, and whose they are.
 
     A single file a sample fits a layout of one plate whatever its name.
 
     Args:
-        matrices: from `read_matrices`.
+        readings: from `read_readings`.
         layout: the layout of all samples in it.
+        claims: what else says whose data this is (the screen's folder), of no subject.
 
     Returns:
-        The same rows; `plate` is the layout's name of the plate.
+        The same rows; `plate` is the layout's name of the plate. Names that may be of another sample are told in the
+        notes.
 
     Raises:
-        InputError: a plate of the layout has no file, a file belongs to no plate of the layout, or a
-            file's plate is of another size; all faults in one message.
+        InputError: a plate of the layout has no file, a file belongs to no plate of the layout, a file's plate is of
+            another size, or names of sample or plate contradict each other; all faults in one message.
     """
+    judged = _judged(readings, layout, claims)
+    judged.raise_if_contradicting(str(layout.path))
+    frame = _matched(readings.frame, layout)
+    return Readings(frame, [*readings.notes, *judged.notes], readings.claims, readings.chosen)
+
+
+def readings_of_screen(
+    folder: Path, layout: Layout, block: str | None = None, claims: Sequence[Claim] = (), way: str = BY_OPTION
+) -> Readings:
+    """The plate-reader files of one screen, matched to its layout.
+
+    Args:
+        folder: the folder of the readout.
+        layout: the screen's layout.
+        block: as for `read_readings`.
+        claims: as for `match_readings`.
+        way: as for `read_readings`.
+
+    Raises:
+        InputError: as `read_readings` and `match_readings`, or the files are of several samples.
+    """
+    readings = read_readings(folder, block, way)
+    first = readings.frame[readings.frame["plate"] != ""].drop_duplicates("sample")
+    if len(first) > 1:
+        pairs = zip(first["sample"], first["file"], strict=True)
+        named = " and ".join(f"{sample!r} ({file})" for sample, file in pairs)
+        raise InputError(
+            f"{folder}: holds files of {len(first)} samples, {named}, but a screen is of one sample; take away the "
+            "files that belong to another screen."
+        )
+    return match_readings(readings, layout, claims)
+
+
+def _claims(file: str, sample: str, plate: str, read: PlateRead) -> list[Claim]:
+    """What a file says of its sample and plate: by its name, inside, and by the name of its sheet."""
+    by_name = f"the name of file {file}"
+    found = claims_of_name(by_name, sample, file)
+    found += [Claim(by_name, PLATE, plate, file)] if plate else []
+    for label, name in read.names:
+        kind = PLATE if label == PLATE else BARCODE if BARCODE in label.casefold() else NAME
+        found.append(Claim(f"{label!r} in {file}", kind, name, file))
+    return [*found, *([Claim(f"the sheet of {file}", SHEET, read.sheet, file)] if read.sheet else [])]
+
+
+def _judged(readings: Readings, layout: Layout, claims: Sequence[Claim]) -> Judgement:
+    """Whether all that names sample and plate fits together, file by file.
+
+    Of files of several samples the files' names count, so that the layout's own sample says nothing.
+    """
+    several = len(readings.frame["sample"].unique()) > 1
+    of_layout = [] if several else [Claim(layout.path.name, SAMPLE, sample) for sample in layout.samples]
+    everywhere = [*of_layout, *claims]
+    judged = Judgement()
+    for subject in dict.fromkeys(claim.subject for claim in readings.claims):
+        own = [claim for claim in readings.claims if claim.subject == subject]
+        here = [Claim(claim.source, claim.field, claim.value, subject) for claim in everywhere]
+        found = judge([*here, *own])
+        judged.contradictions += found.contradictions
+        judged.notes += [note for note in found.notes if note not in judged.notes]
+    return judged
+
+
+def _matched(matrices: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     faults = Faults(str(layout.path))
     plate_of_file: dict[str, str] = {}
     for sample, rows in matrices.groupby("sample", sort=False):
@@ -111,24 +206,6 @@ def match_to_layout(matrices: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         faults.extend(_shape_faults(str(file), rows, layout))
     faults.raise_if_any()
     return frame
-
-
-def readings_of_screen(folder: Path, layout: Layout) -> pd.DataFrame:
-    """The plate-reader files of one screen, matched to its layout.
-
-    Raises:
-        InputError: as `read_matrices` and `match_to_layout`, or the files are of several samples.
-    """
-    matrices = read_matrices(folder)
-    first = matrices[matrices["plate"] != ""].drop_duplicates("sample")
-    if len(first) > 1:
-        pairs = zip(first["sample"], first["file"], strict=True)
-        named = " and ".join(f"{sample!r} ({file})" for sample, file in pairs)
-        raise InputError(
-            f"{folder}: holds files of {len(first)} samples, {named}, but a screen is of one sample; take away the "
-            "files that belong to another screen."
-        )
-    return match_to_layout(matrices, layout)
 
 
 def _match_sample(sample: str, files: dict[str, str], layout: Layout, faults: Faults) -> dict[str, str]:
@@ -209,14 +286,17 @@ def _names(stem: str) -> tuple[str, str]:
     return (sample, plate) if underscore and sample and plate else (stem, "")
 
 
-def _block(file: _File) -> Block:
+def _plate(file: ReadoutFile, block: str | None, way: str) -> PlateRead:
     if file.suffix in SPREADSHEETS:
-        sheet = read_spreadsheet(file.content, file.name)
-        return block_of_sheet(sheet.rows, sheet.place)
-    return block_of_text(read_text(file.content, file.name), file.name)
+        sheets = read_sheets(file.content, file.name)
+        pages = [(Page.of_sheet(sheet.rows, sheet.place), sheet.title, sheet.hidden) for sheet in sheets]
+    else:
+        pages = [(Page(file.name, read_text(file.content, file.name)), "", False)]
+    return plate_of(pages, file.name, block, way)
 
 
-def _frame(block: Block, sample: str, plate: str, file: str) -> pd.DataFrame:
+def _frame(read: PlateRead, sample: str, plate: str, file: str) -> pd.DataFrame:
+    block = read.block
     width = len(block.columns)
     return pd.DataFrame(
         {
@@ -229,67 +309,3 @@ def _frame(block: Block, sample: str, plate: str, file: str) -> pd.DataFrame:
         },
         columns=list(MATRIX_COLUMNS),
     )
-
-
-# --- files ---------------------------------------------------------------------------------------
-
-
-def _files(source: Path) -> Iterator[_File]:
-    """The plate-reader files of a source, in order of name."""
-    if source.is_dir():
-        paths = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
-        for name in sorted(paths):
-            if _is_matrix(name):
-                yield _File(name, _read_file(paths[name]))
-    elif not source.is_file():
-        raise MissingInputError(f"{source}: there is no such file or folder with readouts; check the path.")
-    elif source.suffix.lower() == ".zip":
-        yield from _zip_files(source)
-    elif source.suffix.lower() in ACCEPTED:
-        yield _File(source.name, _read_file(source))
-    else:
-        raise InputError(f"{source}: readouts are one of {', '.join(ACCEPTED)}, a folder or a .zip of these.")
-
-
-def _is_matrix(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith((".", "__MACOSX", "~$")) for part in path.parts)
-    return not hidden and path.suffix.lower() in ACCEPTED
-
-
-def _read_file(path: Path) -> bytes:
-    if path.stat().st_size > MOST_FILE_BYTES:
-        raise InputError(f"{path}: is larger than {MOST_FILE_BYTES >> 20} MiB, too large for a plate-reader file.")
-    return path.read_bytes()
-
-
-def _zip_files(source: Path) -> Iterator[_File]:
-    """The plate-reader files of an archive, read in memory under the limits; nothing is unpacked to disk."""
-    try:
-        with zipfile.ZipFile(source) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            _check_archive(source, entries)
-            total = 0
-            for entry in sorted(entries, key=lambda entry: entry.filename):
-                if not _is_matrix(entry.filename):
-                    continue
-                with archive.open(entry) as handle:
-                    content = handle.read(MOST_FILE_BYTES + 1)
-                total += len(content)
-                if len(content) > MOST_FILE_BYTES or total > MOST_TOTAL_BYTES:
-                    raise InputError(
-                        f"{source}: {entry.filename} unpacks to more than a plate-reader archive can hold "
-                        f"({MOST_FILE_BYTES >> 20} MiB a file, {MOST_TOTAL_BYTES >> 20} MiB in all)."
-                    )
-                yield _File(entry.filename, content)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
-        raise InputError(f"{source}: cannot be opened as a zip ({error}); pack the files again.") from error
-
-
-def _check_archive(source: Path, entries: list[zipfile.ZipInfo]) -> None:
-    if len(entries) > MOST_FILES:
-        raise InputError(f"{source}: holds {len(entries)} files, more than {MOST_FILES}; pack only the readouts.")
-    for entry in entries:
-        path = PurePosixPath(entry.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-            raise InputError(f"{source}: the entry {entry.filename!r} points outside the archive; pack it again.")

@@ -47,11 +47,10 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
     Raises:
         InputError: all faults of the folder in one message.
     """
-    from phenodose.screens.layout import read_layout
-    from phenodose.screens.matrices import readings_of_screen
+    from phenodose.screens.contents import layout_of_screen, readings_of
 
     screen = Screen.load(folder, plugins.plate_reader_folders())
-    layout = read_layout(screen.require_layout())
+    layout = layout_of_screen(screen)
     faults: list[str] = []
 
     def note(look: Callable[[], object]) -> None:
@@ -66,9 +65,9 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
             note(
                 lambda plate=plate: choose_reader(plate, plugins, screen.reader, screen.parameters).index(plate)  # type: ignore[misc]
             )
-    for matrices in screen.readout_folders.values():
+    for readout, matrices in screen.readout_folders.items():
         if any(path.is_file() for path in matrices.iterdir()):
-            note(lambda matrices=matrices: readings_of_screen(matrices, layout))  # type: ignore[misc]
+            note(lambda readout=readout: readings_of(screen, readout, layout))  # type: ignore[misc]
     if len(faults) == 1:
         raise InputError(faults[0])
     if faults:

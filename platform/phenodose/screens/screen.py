@@ -37,6 +37,21 @@ class ControlNames(_Section):
     negative: tuple[str, ...] = Field((), description="Wells that stand for viability 1")
     positive: tuple[str, ...] = Field((), description="Wells that stand for viability 0")
     rises_with: Literal["viability", "death"] | None = Field(None, description="What a larger raw value means")
+    lower_anchor: float | str | None = Field(
+        None, description="What stands for viability 0 without positive controls: a raw value, or the name of wells"
+    )
+
+
+class LayoutSettings(_Section):
+    """Which table of the layout file is the layout."""
+
+    sheet: str | None = Field(None, min_length=1, description="Sheet of a workbook with several layouts")
+
+
+class ReadingSettings(_Section):
+    """Which plate of a plate-reader file is meant."""
+
+    block: str | None = Field(None, min_length=1, description="Block or sheet of files that hold several plates")
 
 
 class DrugAnnotation(_Section):
@@ -67,6 +82,8 @@ class Settings(_Section):
     entity: str | None = Field(None, description="Diagnosis")
     reader: str | None = Field(None, description="Reader plugin; found by itself if left out")
     phase1: str | None = Field(None, description="Control experiment whose phase I the screen starts from")
+    layout: LayoutSettings = LayoutSettings()
+    readings: dict[str, ReadingSettings] = Field({}, description="Plate-reader files by readout")
     tensors: TensorSettings = TensorSettings()
     channels: ChannelSettings = ChannelSettings()
     parameters: dict[str, dict[str, Any]] = Field({}, description="Parameters by plugin")
@@ -188,6 +205,16 @@ class Screen:
         return self.settings.controls
 
     @property
+    def needs_positive(self) -> bool:
+        """Whether killed cells stand for viability 0 of every readout."""
+        return all(one.lower_anchor is None for one in self.controls.values())
+
+    def block_of(self, readout: str) -> str | None:
+        """The block of a readout's files that counts, where the file names one."""
+        named = self.settings.readings.get(readout)
+        return named.block if named else None
+
+    @property
     def drugs(self) -> Mapping[str, DrugAnnotation]:
         """Annotations by drug."""
         return self.settings.drugs
@@ -280,7 +307,7 @@ def settings_toml(screen: Screen) -> str:
             values[name] = value
     values["tensors"] = screen.settings.tensors.model_dump()
     values["channels"] = screen.settings.channels.model_dump()
-    for name in ("parameters", "controls", "drugs", "quality", "wells"):
+    for name in ("layout", "readings", "parameters", "controls", "drugs", "quality", "wells"):
         section = screen.settings.model_dump(mode="json", by_alias=True, exclude_none=True)[name]
         if section:
             values[name] = section

@@ -26,16 +26,22 @@ class Controls:
         positive: bool array (well of the layout frame,): wells that stand for viability 0.
         negative_name: name that was found for the negative controls, such as 'neg'.
         positive_name: name that was found for the positive controls, such as 'BzCl'.
+        lower_anchor: the raw value that stands for viability 0 instead of positive controls; None for these.
     """
 
     negative: np.ndarray
     positive: np.ndarray
     negative_name: str
     positive_name: str
+    lower_anchor: float | None = None
 
 
 def choose_controls(
-    layout_frame: pd.DataFrame, negative: Sequence[str], positive: Sequence[str], what: str
+    layout_frame: pd.DataFrame,
+    negative: Sequence[str],
+    positive: Sequence[str],
+    what: str,
+    lower_anchor: float | None = None,
 ) -> Controls:
     """The control wells of a readout: of each list, the first name that the layout holds.
 
@@ -47,22 +53,25 @@ def choose_controls(
         negative: names of the control of viability 1, most wanted first.
         positive: names of the control of viability 0, most wanted first.
         what: layout and readout, as messages shall name them.
+        lower_anchor: a raw value that stands for viability 0; no wells do then.
 
     Raises:
         InputError: the layout holds no such wells, or one well would be both.
     """
     faults = Faults(what)
     negative_name, negative_wells = wells_named(layout_frame, negative)
-    positive_name, positive_wells = wells_named(layout_frame, positive)
+    positive_name, positive_wells = wells_named(layout_frame, positive if lower_anchor is None else ())
     there = ", ".join(sorted(layout_frame["well_type"].unique()))
-    for sign, value, example, names, wells in (
-        ("negative", 1, "neg", negative, negative_wells),
-        ("positive", 0, "pos", positive, positive_wells),
+    anchored = ", or say what viability 0 is: --lower-anchor, or lower_anchor in screen.toml"
+    for sign, value, example, names, wells, more in (
+        ("negative", 1, "neg", negative, negative_wells, ""),
+        ("positive", 0, "pos", positive, positive_wells, anchored),
     ):
-        if not wells.any():
+        if not wells.any() and not (value == 0 and lower_anchor is not None):
             faults.add(
                 f"the layout has no {sign} controls (viability {value}): no well is {_either(names)}; set WellType to "
-                f"{example} for these wells (a screen may name them in screen.toml instead; well types found: {there})."
+                f"{example} for these wells (a screen may name them in screen.toml instead{more}; well types found: "
+                f"{there})."
             )
     both = negative_wells & positive_wells
     if both.any():
@@ -72,7 +81,7 @@ def choose_controls(
             f"control ({positive_name}) at once; name other controls."
         )
     faults.raise_if_any()
-    return Controls(negative_wells, positive_wells, negative_name, positive_name)
+    return Controls(negative_wells, positive_wells, negative_name, positive_name, lower_anchor)
 
 
 def wells_named(layout_frame: pd.DataFrame, names: Sequence[str]) -> tuple[str, np.ndarray]:

@@ -11,6 +11,9 @@ is said to rise with is therefore only compared with the controls: where they co
 swapped or the plate is spoilt, and its wells are masked. Nothing is clamped. Inhibition is 1 - viability,
 computed where curves are made. Percentages have columns that say so.
 
+Where no cells were killed, a raw value may be stated that stands for viability 0 (`Controls.lower_anchor`): 0 of a
+readout without background.
+
 A combination (wells with an add-on) is measured against its own negative control, the add-on alone, and
 against all positive controls of the group.
 """
@@ -92,6 +95,8 @@ def to_viability(
             top = values[negative & wells]
             # A combination is measured against all positive controls, with and without the add-on.
             bottom = values[positive & (group == name) & ((add_on == extra) | (extra != ""))]
+            if controls.lower_anchor is not None:
+                bottom = np.array([controls.lower_anchor])
             sets.append((f"{name}{f' with {extra}' if extra else ''}", wells, top, bottom))
     wanted = rises_with or _most_rise_with([(top, bottom) for _, _, top, bottom in sets])
     for name, wells, top, bottom in sets:
@@ -218,6 +223,11 @@ def _listed(reasons: Sequence[str]) -> str:
 
 
 def _way_out(reasons: Sequence[str], controls: Controls, by: Grouping) -> str:
+    if controls.lower_anchor is not None:
+        return (
+            f"Give every {_unit(by)} its own negative ({controls.negative_name}) control wells with values, and a "
+            f"lower anchor that is not theirs (it is stated to be {controls.lower_anchor:g})."
+        )
     if any(_CONTRADICTION in reason for reason in reasons):
         return (
             "Look for swapped controls in the layout, or say what a larger raw value means (--rises-with, or "

@@ -44,13 +44,13 @@ class SampleWells:
         """Whether the sample has wells with a drug."""
         return bool((self.wells["well_type"][: self.n_own] == "therapy").any())
 
-    def controls(self, negative: Sequence[str], positive: Sequence[str]) -> Controls:
+    def controls(self, negative: Sequence[str], positive: Sequence[str], lower_anchor: float | None = None) -> Controls:
         """The control wells among `wells`: of the negative ones the sample's own alone.
 
         Raises:
             InputError: as `choose_controls`.
         """
-        return choose_controls(self.wells, negative, positive, f"sample {self.sample}")
+        return choose_controls(self.wells, negative, positive, f"sample {self.sample}", lower_anchor)
 
     def notes(self) -> list[str]:
         """A sentence on the plates whose positive controls are those of other samples."""

@@ -95,6 +95,29 @@ def test_combinations_stand_beside_the_drug_alone(made_up_cohort: Store) -> None
     assert found["lower"].iloc[0] < 2.5 < found["upper"].iloc[0]
 
 
+def test_a_combination_with_the_name_of_another_drug_is_joined_by_its_parts(made_up_cohort: Store) -> None:
+    wells = made_up_cohort.read_table("wells", FULL)
+    drug = wells.loc[wells["well_type"] == "therapy", "treatment"].iloc[0]
+    of_drug = wells[(wells["well_type"] == "therapy") & (wells["treatment"] == drug)]
+    both = of_drug.assign(add_on="Temo", plate="with " + of_drug["plate"])
+    single = of_drug.assign(treatment=f"{drug} + Temo", plate="single " + of_drug["plate"])
+    made_up_cohort.write_table("wells", FULL, "combination", pd.concat([both, single], ignore_index=True))
+    plain = made_up_cohort.read_table("scores", FULL, "dss_asym.ctg")
+    plain = plain[plain["drug"] == drug]
+    rows = [
+        plain.assign(drug=name, score=plain["score"] + more)
+        for name, more in (
+            (f"{drug} + Temo", 20.0),
+            (f"{drug} with add-on Temo", 2.5),
+        )
+    ]
+    made_up_cohort.write_table("scores", FULL, "scores/combined", pd.concat(rows, ignore_index=True))
+    rebuild_cohort(made_up_cohort)
+    found = query(made_up_cohort, "SELECT * FROM drug_combinations").table.to_pandas()
+    assert found[["drug", "add_on"]].to_numpy().tolist() == [[drug, "Temo"]]
+    assert found["difference"].iloc[0] == pytest.approx(2.5)
+
+
 def test_z_scores_count_every_sample_once(made_up_cohort: Store) -> None:
     """Four samples, the first of them screened twice; with two samples there is no z-score."""
     asked = (

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 
 from phenodose.errors import InputError
-from phenodose.io.spreadsheet import read_spreadsheet
+from phenodose.io.workbook import read_spreadsheet
 from phenodose.io.workbook_size import MOST_BYTES
 
 

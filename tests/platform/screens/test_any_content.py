@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phenodose.errors import InputError
+from phenodose.screens.dialects import block_of_text
 from phenodose.screens.layout import read_layout
 from phenodose.screens.matrices import match_to_layout, read_matrices
-from phenodose.screens.plate_matrix import block_of_text
 
 HEADER = ["Plate", "Row", "Column", "Sample", "WellType", "Treatment", "Concentration", "Replicate", "AddOn", "Readout"]
 WELLS = [

@@ -130,7 +130,7 @@ def test_a_line_that_names_the_separator_is_passed_over(tmp_path: Path) -> None:
     assert len(read_layout(path).frame) == 3
 
 
-def test_a_workbook_whose_first_sheet_is_another_says_so(tmp_path: Path) -> None:
+def test_the_one_sheet_that_is_a_layout_is_read_wherever_it_stands(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     assert book.active is not None
     book.active.append(["Read me first"])
@@ -138,8 +138,8 @@ def test_a_workbook_whose_first_sheet_is_another_says_so(tmp_path: Path) -> None
     for row in [HEADER, NEG, POS, DRUG]:
         sheet.append(row)
     book.save(tmp_path / "two.xlsx")
-    with pytest.raises(InputError, match=r"sheet 'Sheet' \(the first of 2; only the first is read\)"):
-        read_layout(tmp_path / "two.xlsx")
+    assert read_layout(tmp_path / "two.xlsx").drugs == ["Olaparib"]
+    assert not read_layout(tmp_path / "two.xlsx").notes
 
 
 @pytest.mark.parametrize(("column", "text"), [("Column", "²"), ("Column", "9" * 5000), ("Replicate", "9" * 5000)])
@@ -349,8 +349,9 @@ def test_a_decimal_comma_is_read(tmp_path: Path) -> None:
 def test_a_layout_without_controls_says_what_to_do(tmp_path: Path) -> None:
     message = faults_of(tmp_path, [NEG, DRUG])
     assert message.endswith(
-        "layout.csv: there are no positive controls; set WellType to pos for the wells with the killing control "
-        "(found: neg, therapy)."
+        "layout.csv: there are no positive controls; set WellType to pos for the wells with the killing control, "
+        "or say what stands for viability 0 (--lower-anchor 0, blank or a treatment; lower_anchor below "
+        "[controls.<readout>] in screen.toml; found: neg, therapy)."
     )
     assert "\n" not in message
     assert "there are no negative controls; set WellType to neg" in faults_of(tmp_path, [POS, DRUG])

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from phenodose.errors import InputError, MissingInputError
 from phenodose.names import PLATE_FORMATS, row_label
-from phenodose.screens import matrices as module
+from phenodose.screens import readout_files as module
+from phenodose.screens.dialects import block_of_text
 from phenodose.screens.layout import Layout, read_layout
 from phenodose.screens.matrices import MATRIX_COLUMNS, match_to_layout, read_matrices, readings_of_screen
-from phenodose.screens.plate_matrix import block_of_text
 
 
 def numbers(wells: int) -> np.ndarray:
@@ -271,7 +271,7 @@ def test_a_screen_takes_no_files_of_a_second_sample(tmp_path: Path) -> None:
     (tmp_path / "ctg").mkdir()
     for name in ("S_1.txt", "S_2.txt"):
         (tmp_path / "ctg" / name).write_text(as_text(numbers(96)))
-    assert len(readings_of_screen(tmp_path / "ctg", layout)) == 192
+    assert len(readings_of_screen(tmp_path / "ctg", layout).frame) == 192
     (tmp_path / "ctg" / "T_1.txt").write_text(as_text(numbers(96)))
     with pytest.raises(InputError, match=r"2 samples, 'S' \(S_1.txt\) and 'T' \(T_1.txt\)"):
         readings_of_screen(tmp_path / "ctg", layout)

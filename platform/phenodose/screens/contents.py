@@ -1,0 +1,44 @@
+"""What stands in the files of a screen: its layout and its readings, chosen and judged as screen.toml says.
+
+Belongs here: the one way in which every face (`run`, the sensor, the graph) reads them, so that all give the same
+sentences. Does not belong here: `score`, which has no folder and no screen.toml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from phenodose.errors import NotMade
+from phenodose.screens.identity import claims_of_screen, judge
+from phenodose.screens.layout import Layout, read_layout
+from phenodose.screens.matrices import Readings, readings_of_screen
+from phenodose.screens.screen import Screen
+
+_SHEET = "sheet below [layout] in screen.toml"
+_BLOCK = "block below [readings.{readout}] in screen.toml"
+
+
+def layout_of_screen(screen: Screen) -> Layout:
+    """The screen's layout; its notes tell names of the sample that do not fit each other.
+
+    Raises:
+        InputError: as `read_layout`, or the names of the sample contradict each other.
+    """
+    layout = read_layout(screen.require_layout(), screen.settings.layout.sheet, _SHEET, screen.needs_positive)
+    judged = judge(claims_of_screen(screen.id, screen.settings.sample, layout.path.name, layout.samples))
+    judged.raise_if_contradicting(str(screen.folder))
+    return replace(layout, notes=(*layout.notes, *judged.notes))
+
+
+def readings_of(screen: Screen, readout: str, layout: Layout) -> Readings:
+    """The plate-reader files of one readout, matched to the layout.
+
+    Raises:
+        NotMade: the screen has none.
+        InputError: as `readings_of_screen`.
+    """
+    folder = screen.readout_folders.get(readout)
+    if folder is None or not any(path.is_file() for path in folder.iterdir()):
+        raise NotMade(f"the screen has no {readout} files.")
+    said = claims_of_screen(screen.id, screen.settings.sample, layout.path.name, [])
+    return readings_of_screen(folder, layout, screen.block_of(readout), said, _BLOCK.format(readout=readout))
