@@ -19,7 +19,7 @@ from phenodose import names
 from phenodose.errors import Faults, InputError
 from phenodose.plugins import Reader, planes_frame
 from phenodose.plugins.raw_folder import open_pages, raw_files, without_description
-from phenodose_readers.imagexpress_files import Image, images_of, is_raw_file, one_acquisition
+from phenodose_readers.imagexpress_files import Image, images_of, is_raw_file, one_acquisition, other_instrument
 from phenodose_readers.imagexpress_plate import htd_of, notes, plate_format, wave_names, wells_without_images
 from phenodose_readers.imagexpress_stacks import nominal_step_um, sort_out
 from phenodose_readers.metaseries import milliseconds, number, parse_tags, pixel_size_um
@@ -62,6 +62,8 @@ class ImageXpressReader(Reader):
             opened = True
             if header.software == _SOFTWARE or parse_tags(header.description):
                 return 1.0
+        if other_instrument(paths, images):
+            return 0.0
         # Damaged files are still the instrument's if their names could be nobody else's.
         htd = any(path.lower().endswith(".htd") for path in paths)
         return 0.5 if opened or (images and (htd or images[0].name.guid)) else 0.0

@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.errors import InputError, StoreError
+from phenodose.errors import InputError, NotMade, StoreError
 from phenodose.io.files import clear_partials, is_vacant, write_text
+from phenodose.io.places import place
 from phenodose.names import well_sort_key
-from phenodose.plates.external_ngff import ExternalLayout, metadata_hash, open_level, read_layout
+from phenodose.plates.external_image import open_level
+from phenodose.plates.external_ngff import ExternalLayout, metadata_hash, own_of_export, read_layout
 from phenodose.plates.ngff import OWN, ROOT, encoded, group_document, is_intact, own_attributes, sealed
-from phenodose.plates.plan import PLATE_FORMAT, STACK, Channel, PlateShape
+from phenodose.plates.plan import MAXIMUM, PLATE_FORMAT, STACK, Channel, PlateShape
 from phenodose.plates.plate import Plate, StackView
 from phenodose.plates.pyramid import area_average
 
@@ -91,7 +93,11 @@ class ExternalPlate(Plate):
         axes: axes of its arrays.
         levels: paths of the pyramid's arrays within an image.
         shapes: height and width of every level.
-        places: group and image paths of every well.
+        level_planes: planes of every level of a stack of `shape.n_planes`; a pyramid may halve z, too.
+        places: group and image paths of every well, an image a site; None where the well has not the site.
+        n_planes: planes of the stack of every site of the wells that have fewer than others.
+        exported: whether it is an export of a plate of this project, whose wells tell their planes.
+        acquisition: the acquisition that was chosen of several; '' else.
         metadata_hash: hash of its metadata when the reference was made.
     """
 
@@ -99,7 +105,11 @@ class ExternalPlate(Plate):
     axes: str = ""
     levels: list[str] = field(default_factory=list)
     shapes: list[tuple[int, int]] = field(default_factory=list)
-    places: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    level_planes: list[int] = field(default_factory=list)
+    places: dict[str, tuple[str, list[str | None]]] = field(default_factory=dict)
+    n_planes: dict[str, list[int]] = field(default_factory=dict)
+    exported: bool = False
+    acquisition: str = ""
     metadata_hash: str = ""
     _last: tuple[Any, tuple[float, np.ndarray]] | None = field(default=None, repr=False)
 
@@ -109,21 +119,42 @@ class ExternalPlate(Plate):
         return self.shapes
 
     def metadata(self, well: str) -> dict[str, Any]:
-        """What is known of a well, in the form of `Plate.metadata`: heights, tags, hashes and files are not."""
+        """What is known of a well, in the form of `Plate.metadata`: heights, tags, hashes and files are not.
+
+        An exported plate of this project tells all that was known of its planes.
+        """
+        if well not in self._known:
+            self._known[well] = self._exported(well) if self.exported else self._described(well)
+        return self._known[well]
+
+    def _exported(self, well: str) -> dict[str, Any]:
+        own = own_of_export(self.folder / self._group(well)[0])
+        if not own:
+            raise StoreError(f"{self.folder}: well {well}: its attributes are gone; copy the plate again.")
+        return own
+
+    def _described(self, well: str) -> dict[str, Any]:
         sites, shape = self._sites(well), self.shape
         places = product(sites, range(shape.n_times), range(len(shape.channels)))
-        known: dict[str, Any] = {"mean_of_stack": None, "maximum": "computed", "missing_z": []}
-        channels = [{"site": site, "time": time, "channel": channel} | known for site, time, channel in places]
-        planes = [plane for site in sites for plane in self._all(site)]
+        channels = [
+            {"site": site, "time": time, "channel": channel, "mean_of_stack": None, "maximum": "computed"}
+            | {"missing_z": list(range(self._n_planes(well, site), shape.n_planes))}
+            for site, time, channel in places
+        ]
+        planes = [plane for site in sites for plane in self._all(site, self._n_planes(well, site))]
         return {"well": well, "tags": {}, "channels": channels, "planes": planes}
 
     def mean_of_stack(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> float | None:
         """Mean intensity over all planes of the stack; None for a site that the well has not."""
+        if self.exported:
+            return super().mean_of_stack(well, channel, site, time)
         found = self._pass(well, channel, site, time)
         return None if found is None else found[0]
 
     def has_mip(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> bool:
         """Whether the well has the site."""
+        if self.exported:
+            return super().has_mip(well, channel, site, time)
         return self._place(channel, site, time)[0] in self._sites(well)
 
     def mip(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> np.ndarray:
@@ -134,19 +165,31 @@ class ExternalPlate(Plate):
         self._check_level(level)
         return area_average(found[1], *self.shapes[level]) if level else found[1]
 
+    def middle(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> np.ndarray:
+        """The plane in the middle of the stack, dims y, x; of a level with fewer planes, the full one averaged."""
+        if not self._halves_z(level):
+            return super().middle(well, channel, level, site, time)
+        finest = max(one for one in range(level) if not self._halves_z(one))
+        return area_average(super().middle(well, channel, finest, site, time), *self.shapes[level])
+
+    def level_for(self, size_px: int) -> int:
+        """As of every plate, of the levels that have all planes."""
+        enough = [level for level, shape in enumerate(self.shapes) if min(shape) >= size_px]
+        return max((level for level in enough if not self._halves_z(level)), default=0)
+
     def planes(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> list[dict[str, Any]]:
         """Records of the planes of a stack, lowest first; heights and hashes are not known."""
         place = self._place(channel, site, time)
         return [
             plane
             for plane in self.metadata(well)["planes"]
-            if (plane["site"], plane["time"], plane["channel"]) == place
+            if not plane["projection"] and (plane["site"], plane["time"], plane["channel"]) == place
         ]
 
     def chunks(self, well: str) -> Iterator[tuple[str, str]]:
         """Every chunk of a well that cannot be read: its array, and why; an empty text for each that can."""
         group, images = self.places[well]
-        for image, level in product(images, self.levels):
+        for image, level in product([image for image in images if image is not None], self.levels):
             folder = self.folder / group / image / level
             try:
                 array = open_level(folder)
@@ -175,19 +218,44 @@ class ExternalPlate(Plate):
         if place[1] not in self._sites(well):
             return None
         if self._last is None or self._last[0] != place:
+            there = [plane["z"] for plane in self.planes(well, channel, site, time)]
+            if not there and not self._is_projection(well, channel, site, time):
+                return None
             view = self._view(well, STACK, channel, 0, site, time)
-            total, highest = 0, view[0]
-            for z in range(len(view)):
+            total, highest, there = 0, None, there or [0]
+            for z in there:
                 pixels = view[z]
                 total += int(pixels.sum(dtype=np.uint64))
-                highest = np.maximum(highest, pixels)
-            self._last = (place, (total / (highest.size * len(view)), highest))
+                highest = pixels if highest is None else np.maximum(highest, pixels)
+            assert highest is not None
+            self._last = (place, (total / (highest.size * len(there)), highest))
         return self._last[1]
+
+    def _is_projection(self, well: str, channel: int, site: int | None, time: int) -> bool:
+        """Whether the images of the plate are maxima, and the well has this one."""
+        return STACK not in self.shape.kinds and self.has_mip(well, channel, site, time)
+
+    def _level_z(self, well: str, level: int, z: int, site: int) -> int:
+        """The plane of a level that holds plane `z` of the full stack."""
+        if not self._halves_z(level):
+            return z
+        full = self._n_planes(well, site)
+        there = self._view(well, STACK, 0, level, site, 0).shape[0]
+        # Levels halve whole numbers of times; the number of planes is rounded up or down.
+        factor = 2 ** round(float(np.log2(full / there)))
+        factor = factor if -(-full // factor) - there in (0, 1) else full / there
+        return min(int(z / factor), there - 1)
+
+    def _halves_z(self, level: int) -> bool:
+        self._check_level(level)
+        return self.level_planes[level] != self.level_planes[0]
 
     def _view(self, well: str, kind: str, channel: int, level: int, site: int | None, time: int) -> StackView:
         self._check_level(level)
         group, images = self._group(well)
-        image = images[self._place(channel, site, time)[0] - 1]
+        image = images[self.shape.sites.index(self._place(channel, site, time)[0])]
+        if image is None:
+            raise NotMade(f"{self.path}: well {well} has no site {site or self.shape.sites[0]}.")
         folder = self.folder / group / image / self.levels[level]
         try:
             array = open_level(folder)
@@ -198,16 +266,22 @@ class ExternalPlate(Plate):
             ) from error
         return ExternalView(array, self.axes, time, channel, f"{folder}: well {well}")
 
-    def _all(self, site: int) -> Iterator[dict[str, Any]]:
+    def _all(self, site: int, n_planes: int) -> Iterator[dict[str, Any]]:
         shape = self.shape
-        for time, channel, z in product(range(shape.n_times), range(len(shape.channels)), range(shape.n_planes)):
+        for time, channel, z in product(range(shape.n_times), range(len(shape.channels)), range(n_planes)):
             known = {"site": site, "time": time, "channel": channel, "projection": "", "z": z, "tags": {}}
             yield dict.fromkeys(_UNKNOWN) | known
 
-    def _sites(self, well: str) -> list[int]:
-        return list(range(1, len(self._group(well)[1]) + 1))
+    def _n_planes(self, well: str, site: int) -> int:
+        """Planes of the stack of a site."""
+        fewer = self.n_planes.get(well)
+        return self.shape.n_planes if fewer is None else fewer[self.shape.sites.index(site)]
 
-    def _group(self, well: str) -> tuple[str, list[str]]:
+    def _sites(self, well: str) -> list[int]:
+        images = self._group(well)[1]
+        return [site for site, image in zip(self.shape.sites, images, strict=False) if image is not None]
+
+    def _group(self, well: str) -> tuple[str, list[str | None]]:
         if well not in self.places:
             raise InputError(f"{self.path}: there is no well {well!r}; its wells are {', '.join(self.wells[:6])}, ....")
         return self.places[well]
@@ -233,7 +307,7 @@ def open_reference(path: Path, own: dict[str, Any]) -> Plate:
     Raises:
         StoreError: the other plate is gone.
     """
-    folder = Path(own["in_place"]["folder"])
+    folder = place(str(own["in_place"]["folder"]))
     if not folder.is_dir():
         raise StoreError(
             f"{path}: the plate is used in place and {folder} is gone; put it back, or run `phenodose ingest` again "
@@ -246,11 +320,18 @@ def open_reference(path: Path, own: dict[str, Any]) -> Plate:
     return _from_record(path, own)
 
 
-def make_reference(folder: Path, out: Path, name: str) -> Plate:
+def make_reference(folder: Path, out: Path, name: str, acquisition: str | None = None) -> Plate:
     """Write the reference `out` to the plate in `folder`, and open it.
 
+    Args:
+        folder: a plate made elsewhere, or one of this project in another place.
+        out: the reference.
+        name: name of the plate here.
+        acquisition: the one to use, where the plate has several.
+
     Raises:
-        InputError: `folder` is no plate that can be used, or `out` holds something else.
+        InputError: `folder` is no plate that can be used, or `out` holds something else, also a reference to another
+            plate that is still there.
     """
     if not is_vacant(out) and "in_place" not in own_attributes(out):
         raise InputError(f"{out} is already there and is no reference to a plate; choose another name or move it away.")
@@ -260,12 +341,28 @@ def make_reference(folder: Path, out: Path, name: str) -> Plate:
         Plate.open(folder)  # a plate of this project must be complete
         own: dict[str, Any] = {"format": PLATE_FORMAT, "plate": name, "status": "complete"}
         own["in_place"] = {"folder": str(folder)}
+        if acquisition is not None:
+            raise InputError(f"{folder}: a plate of this project has one acquisition; leave out {acquisition!r}.")
     else:
-        own = _record(read_layout(folder), name)
+        own = _record(read_layout(folder, acquisition), name)
+    _refuse_another(out, own)
     out.mkdir(parents=True, exist_ok=True)
     clear_partials(out)
     write_text(out / ROOT, encoded(sealed(group_document({OWN: own}))).decode())
     return open_reference(out, own)
+
+
+def _refuse_another(out: Path, own: dict[str, Any]) -> None:
+    """A reference leads to one plate: another one does not take its place while the first is still there."""
+    before = own_attributes(out)
+    there = str(before.get("in_place", {}).get("folder", ""))
+    now = own["in_place"]["folder"]
+    if there in ("", now) or not place(there).exists() or before.get("raw_hash") == own.get("raw_hash") is not None:
+        return
+    raise InputError(
+        f"{out} refers to the plate {there}, which is still there, and {now} is another one; choose another name or "
+        "delete the reference."
+    )
 
 
 def _record(layout: ExternalLayout, name: str) -> dict[str, Any]:
@@ -284,14 +381,13 @@ def _record(layout: ExternalLayout, name: str) -> dict[str, Any]:
         pixel_size_um=image.step_um["x"],
         z_step_um=image.step_um["z"],
         channels=channels,
-        sites=tuple(range(1, max(len(well.images) for well in layout.wells) + 1)),
-        kinds=(STACK,),
+        sites=layout.sites,
+        kinds=(STACK,) if layout.kind == STACK else (MAXIMUM,),
     )
     digest = metadata_hash(layout)
     notes = [f"The plate is used in place ({layout.folder}, NGFF {layout.version}); nothing was copied."]
-    if layout.wells_without_images:
-        listed = ", ".join(layout.wells_without_images[:8])
-        notes.append(f"{len(layout.wells_without_images)} wells are listed and have no image: {listed}.")
+    notes += layout.notes
+    acquisition = layout.name or layout.folder.name
     return {
         "format": PLATE_FORMAT,
         "plate": name,
@@ -300,14 +396,22 @@ def _record(layout: ExternalLayout, name: str) -> dict[str, Any]:
         "grid": [layout.rows, layout.columns],
         "raw_hash": digest,
         "windows": _windows(layout),
-        "instrument": {"acquisition": layout.name or layout.folder.name, "notes": notes},
+        "instrument": layout.instrument
+        | {
+            "acquisition": f"{acquisition}: {layout.acquisition}" if layout.acquisition else acquisition,
+            "notes": notes,
+        },
         "in_place": {
             "folder": str(layout.folder),
             "metadata_hash": digest,
             "axes": image.axes,
             "levels": list(image.levels),
             "level_shapes": [list(shape) for shape in image.level_shapes],
+            "level_planes": list(image.level_planes),
             "wells": {well.name: [well.path, list(well.images)] for well in layout.wells},
+            "planes": {well.name: list(well.planes) for well in layout.wells if {*well.planes} != {image.sizes["z"]}},
+            "exported": layout.exported,
+            "acquisition": layout.acquisition,
         },
     }
 
@@ -332,11 +436,16 @@ def _from_record(path: Path, own: dict[str, Any]) -> ExternalPlate:
         windows=[(start, end) for start, end in own["windows"]],
         raw_hash=own["raw_hash"],
         instrument=own["instrument"],
-        folder=Path(there["folder"]),
+        folder=place(str(there["folder"])),
         axes=there["axes"],
         levels=list(there["levels"]),
         shapes=[(y, x) for y, x in there["level_shapes"]],
+        # What references of earlier versions do not say: they knew one number of planes.
+        level_planes=list(there.get("level_planes") or [shape.n_planes] * len(there["levels"])),
         places={well: (group, images) for well, (group, images) in there["wells"].items()},
+        n_planes=dict(there.get("planes", {})),
+        exported=bool(there.get("exported", False)),
+        acquisition=str(there.get("acquisition", "")),
         metadata_hash=there["metadata_hash"],
     )
 
@@ -345,7 +454,8 @@ def _windows(layout: ExternalLayout) -> list[list[int]]:
     """Display windows as the plate has them, else from the smallest level of the first well."""
     found = []
     first = layout.wells[0]
-    array = open_level(layout.folder / first.path / first.images[0] / layout.image.levels[-1])
+    image = next(image for image in first.images if image is not None)
+    array = open_level(layout.folder / first.path / image / layout.image.levels[-1])
     for channel, (_, window) in enumerate(layout.image.channels):
         if window is None:
             view = ExternalView(array, layout.image.axes, 0, channel, str(layout.folder))
@@ -371,7 +481,8 @@ def verify_external(plate: ExternalPlate) -> Iterator[tuple[str, int, list[str]]
     if plate.path != plate.folder and not is_intact(plate.path):
         changed.append(f"{plate.path / ROOT}: the reference is damaged; run `phenodose ingest` again.")
     try:
-        if metadata_hash(read_layout(plate.folder)) != plate.metadata_hash:
+        chosen = plate.acquisition.partition(" ")[0] or None
+        if metadata_hash(read_layout(plate.folder, chosen)) != plate.metadata_hash:
             changed.append(
                 f"{plate.folder}: the metadata have changed since the plate was taken up; run `phenodose ingest` again."
             )

@@ -254,7 +254,11 @@ class Plate:
                 f"{self.path}: well {well} has no plane {z} in channel {channel}; it has "
                 f"{', '.join(map(str, there)) or 'none'} of 0 to {self.shape.n_planes - 1}."
             )
-        return stack[z]
+        return stack[self._level_z(well, level, z, self._place(channel, site, time)[0])]
+
+    def _level_z(self, well: str, level: int, z: int, site: int) -> int:
+        """Place of a plane of the full stack in the stack of a pyramid level: the same, but of some foreign plates."""
+        return z
 
     def nearest_z(self, well: str, z_um: float, channel: int = 0, site: int | None = None, time: int = 0) -> int | None:
         """Place in the stack of the plane nearest to a stage height in um; None if no height is known."""

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 INGESTING, COMPLETE = "ingesting", "complete"
 #: Wells that wait for the disk or the object store while others are encoded.
 _SETTLING = 2
+#: Wells that are compared with those of another raw folder.
+_LOOKED_AT = 3
+_NAMED = 4
 _ROW = encoded(group_document({}))
 
 
@@ -89,6 +92,7 @@ class PlateIngest:
         reader: knows the raw folder.
         plan: what the plate will be.
         metadata: what the reader says of the plate.
+        reread: whether all raw images are read again, also those whose files look unchanged.
     """
 
     raw: Path
@@ -97,6 +101,7 @@ class PlateIngest:
     reader: Reader
     plan: PlatePlan
     metadata: dict[str, Any]
+    reread: bool = False
     _begun: bool = False
     _place: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -104,7 +109,7 @@ class PlateIngest:
 
     def __post_init__(self) -> None:
         self._before = own_attributes(self.out)
-        self._seen = RawFileStats(self.raw, self.aside / "sources.jsonl")
+        self._seen = RawFileStats(self.raw, self.aside / "sources.jsonl", self.reread)
         self._writer = WellWriter(self.plan.shape, self._read_plane, lasting=not is_remote(self.out))
 
     def run(self, progress: Progress, workers: int) -> PlateRecord:
@@ -115,6 +120,7 @@ class PlateIngest:
             workers: wells encoded at the same time.
         """
         shutil.rmtree(self._wells_aside, ignore_errors=True)
+        self._refuse_another_measurement()
         try:
             written = self._all_wells(progress, workers)
             record, attributes = self._plate_record(written)
@@ -236,6 +242,31 @@ class PlateIngest:
             self._seen.remember(well, stats)
         return True
 
+    def _refuse_another_measurement(self) -> None:
+        """Refuse a folder whose images are all others than those that the complete plate was made from.
+
+        Some wells are looked at, and only where the plate was made from another folder: one that was moved holds the
+        same images, and images that were mended in their place are meant to take the place of the old ones.
+        """
+        before = self._seen.folders()
+        if self._before.get("status") != COMPLETE or not before or str(self.raw) in before:
+            return
+        common = [well for well in self.plan.wells if well.name in self._before["wells"]]
+        if not common or any(self._holds_a_plane_of(well) for well in common[:_LOOKED_AT]):
+            return
+        raise InputError(
+            f"{self.out} holds the images of {', '.join(sorted(before))}, and {self.raw} holds others of the same "
+            "wells; choose another name, or delete the old plate if these are to take its place."
+        )
+
+    def _holds_a_plane_of(self, well: WellPlan) -> bool:
+        """Whether any plane of a well is in the plate as it is; unreadable ones are told by the ingest itself."""
+        hashes = {plane["hash"] for plane in own_attributes(self.out / well.path).get("planes", [])}
+        try:
+            return not hashes or any(plane_hash(self._read_plane(plane)) in hashes for plane in well.planes)
+        except InputError:
+            return True
+
     def _begin(self) -> None:
         """Before the first change: the plate says that it is being ingested, and all groups above the wells exist."""
         if self._begun:
@@ -282,6 +313,7 @@ class PlateIngest:
     def _plate_record(self, written: list[str]) -> tuple[PlateRecord, dict[str, Any]]:
         """The record of the finished plate, and the project's attributes of its root."""
         hashes: dict[str, str] = {}
+        cut_off: list[str] = []
         pixels: list[Any] = []
         windows: list[list[list[int]]] = []
         for well in self.plan.wells:
@@ -289,8 +321,11 @@ class PlateIngest:
             own = own_attributes(folder)
             hashes[well.name] = document_hash(folder)
             windows.append(own["windows"])
+            ends = [plane for plane in own["planes"] if plane.get("rows_of_zeros")]
+            cut_off += [f"{plane['path']} ({plane['rows_of_zeros']} rows, well {well.name})" for plane in ends]
             pixels += [[well.name, *plane_key(SimpleNamespace(**plane)), plane["hash"]] for plane in own["planes"]]
         shape = self.plan.shape
+        notes = [*self.metadata.get("notes", []), *_cut_off(cut_off)]
         record = PlateRecord(
             n_wells=len(self.plan.wells),
             n_planes=self.plan.n_planes,
@@ -302,9 +337,12 @@ class PlateIngest:
             raw_hash=hash_json(pixels),
             wells=[well.name for well in self.plan.wells],
             wells_written=written,
-            notes=list(self.metadata.get("notes", [])),
+            notes=notes,
         )
-        attributes = self._static_attributes() | {
+        static = self._static_attributes()
+        if cut_off:
+            static["instrument"] = static["instrument"] | {"notes": notes}
+        attributes = static | {
             "status": COMPLETE,
             "raw_hash": record.raw_hash,
             "windows": _plate_windows(windows),
@@ -352,6 +390,17 @@ class _Speed:
         left = seconds / self._written * (self._total - self._wells) if self._written else 0.0
         clock = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
         return f"{self._pixels / 1e6 / seconds:.0f} MB/s, {clock} left"
+
+
+def _cut_off(planes: list[str]) -> list[str]:
+    """A sentence on images that end in rows of zeros; [] if there are none."""
+    if not planes:
+        return []
+    more = f" and {len(planes) - _NAMED} more" if len(planes) > _NAMED else ""
+    return [
+        f"{len(planes)} images end in rows of zeros, as a copy that was interrupted does: {', '.join(planes[:_NAMED])}"
+        f"{more}. Compare them with the originals; a file that is copied again is read by the next ingest."
+    ]
 
 
 def _as_json(value: dict[str, Any]) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def _raw_fault(plane: dict[str, Any], raw: Path, reader: Reader, well: str) -> s
     if plane_hash(pixels) != plane["hash"]:
         return (
             f"{raw / plane['path']}: well {well}: the raw image is not the one that was ingested; find out which is "
-            "right, then run `phenodose ingest` again."
+            "right, then run `phenodose ingest --reread`."
         )
     return ""
 

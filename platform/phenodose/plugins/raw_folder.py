@@ -18,7 +18,7 @@ from phenodose.errors import Faults, InputError
 if TYPE_CHECKING:
     from phenodose.plates.tiff import TiffHeader
 
-TIFF_ENDINGS = (".tif", ".tiff")
+TIFF_ENDINGS = (".tif", ".tiff", ".stk")
 # Opening many small files is waiting for the disk or the network share; more than this gains nothing.
 _OPENERS = 4
 _FILES_A_TASK = 32
