@@ -140,6 +140,9 @@ def _check_label(image: Image, faults: Faults) -> None:
 def _frame(images: Sequence[Image], wave_name: dict[int, str]) -> pd.DataFrame:
     channels = {wave: channel for channel, wave in enumerate(sorted({image.wave for image in images}))}
     times = {time: place for place, time in enumerate(sorted({image.time for image in images}))}
+    if list(channels) != list(range(1, len(channels) + 1)):
+        # Without a name for its wave, a plate that lacks the first one looks like one that has it.
+        wave_name = {wave: f"channel {wave}" for wave in channels} | wave_name
     z_step_um = nominal_step_um(images)
     return planes_frame(
         _row(image, wave_name) | {"channel": channels[image.wave], "time": times[image.time], "z_step_um": z_step_um}

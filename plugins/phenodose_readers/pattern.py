@@ -200,6 +200,9 @@ class PatternReader(Reader):
     def _frame(self, images: Sequence[Image]) -> pd.DataFrame:
         from_zero = any(image.site == 0 for image in images)
         labels = channel_order((image.channel for image in images), self.parameters.channel_names)
+        counted = {str(number) for number in range(1, len(labels) + 1)}, {str(number) for number in range(len(labels))}
+        # 'channel 2' where 1 is not there: without it, a plate that lacks a channel looks like one that has it.
+        gaps = {str(int(label)) for label in labels if label.isdigit()} not in counted
         places = [(image.file.well, image.site, image.channel) for image in images]
         times = Places(((*place, image.z), image.time) for place, image in zip(places, images, strict=True))
         heights = Places(
@@ -233,7 +236,7 @@ class PatternReader(Reader):
                     "z_step_um": self.parameters.z_step_um,
                     "channel_name": self.parameters.channel_names.get(image.channel)
                     or image.channel_name
-                    or _name(image.channel),
+                    or _name(image.channel, gaps),
                 }
             )
         return planes_frame(rows)
@@ -280,9 +283,11 @@ def _file(path: str, groups: Mapping[str, str | None], faults: Faults) -> RawFil
     return RawFile(path, groups, well, numbers)
 
 
-def _name(label: str) -> str | None:
-    """A channel's label as its name; a number is none."""
-    return label if label and not label.isdigit() else None
+def _name(label: str, gaps: bool) -> str | None:
+    """A channel's label as its name; a number is none, unless numbers before it are missing."""
+    if label.isdigit():
+        return f"channel {int(label)}" if gaps else None
+    return label or None
 
 
 def _projection(file: RawFile) -> str:

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -56,7 +56,9 @@ class TensorSettings(_Section):
 class ChannelSettings(_Section):
     """Which channel of the plate plays which role."""
 
-    nuclei: int = Field(0, ge=0, description="Index of the nuclear channel")
+    nuclei: Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)] = Field(
+        0, description="The nuclear channel: its number from 0, or its name"
+    )
 
 
 class Settings(_Section):
@@ -173,8 +175,8 @@ class Screen:
         return self.settings.tensors.size_px
 
     @property
-    def channel(self) -> int:
-        """Index of the nuclear channel."""
+    def channel(self) -> int | str:
+        """The nuclear channel: its number, or its name."""
         return self.settings.channels.nuclei
 
     @property
