@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PLATE_IMAGES = "plate_images"
 _GROUP = "ingest"
 _TILE_PX = 12
+_NAMED = 5
 
 
 class IngestParameters(Parameters):
@@ -146,6 +147,11 @@ def _make_plate_images(step: Context) -> Result:
                 "plugin_version": reader.version,
             }
         )
+    others = step.screen.other_image_folders()
+    if others:
+        notes.append(
+            f"Images in {', '.join(map(repr, others[:_NAMED]))} are of no plate by the folder's name; left out."
+        )
     notes += _agreement(step, {row["plate"]: row["path"] for row in rows})
     frame = TABLES["plates"].frame(rows)
     step.store.write_table("plates", step.screen_id, PLATE_IMAGES, frame)
@@ -190,7 +196,9 @@ def _kept_plates(step: Context) -> Result:
     """The plates that the store holds from an earlier run, where the raw images are gone."""
     frame = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
     if frame.empty or not step.store.plates(step.screen_id):
-        raise NotMade(f"the screen has no images: {step.screen.folder} holds no plate folder such as P1.")
+        others = step.screen.other_image_folders()
+        named = f" (there are images in {', '.join(map(repr, others[:_NAMED]))})" if others else ""
+        raise NotMade(f"the screen has no images: {step.screen.folder} holds no plate folder such as P1{named}.")
     step.log.warning("the raw images are gone; the plates in the store are used")
     return Result(
         show=lambda: _plate_metadata(step, frame), inputs=dict(zip(frame["plate"], frame["raw_hash"], strict=True))

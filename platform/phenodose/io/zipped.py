@@ -113,10 +113,12 @@ class _Archive:
     def store(self) -> Any:
         """The Zarr store of the whole archive."""
         import zarr
+        from zarr.core.sync import sync
 
         with self._opening:
             if self._store is None:
-                self._store = zarr.storage.ZipStore(self.path, mode="r", read_only=True)
+                # A store that is handed on with a path in it must be open already.
+                self._store = sync(zarr.storage.ZipStore.open(self.path, mode="r", read_only=True))
             return self._store
 
 
