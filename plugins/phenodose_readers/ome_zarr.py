@@ -126,7 +126,7 @@ class OmeZarrReader(Reader):
     def read_plane(self, folder: Path, plane: Any) -> np.ndarray:
         """The pixels of one row of the index, dims y, x."""
         from phenodose.plates.external_image import ome_attributes, open_level, read_image
-        from phenodose.plates.external_plate import ExternalView
+        from phenodose.plates.external_view import ExternalView
 
         path = located(folder) / plane.path
         image = read_image(next(above for above in path.parents if "multiscales" in ome_attributes(above)))

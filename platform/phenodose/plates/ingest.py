@@ -82,7 +82,7 @@ def ingest_plate(
 
 def _used_in_place(folder: Path, out: Path, plate: str, acquisition: str | None) -> PlateRecord:
     """Refer to a plate that was made elsewhere instead of writing one."""
-    from phenodose.plates.external_plate import make_reference
+    from phenodose.plates.external_reference import make_reference
 
     before = own_attributes(out)
     with storage_errors(out, "the reference cannot be written; make room or give another place"):

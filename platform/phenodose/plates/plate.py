@@ -104,7 +104,7 @@ class Plate:
             raise MissingInputError(f"{path}: there is no such plate; make it with `phenodose ingest`.")
         own = own_attributes(path)
         if not own and is_external(path):
-            from phenodose.plates.external_plate import open_external
+            from phenodose.plates.external_reference import open_external
 
             return open_external(path)
         if not own:
@@ -120,7 +120,7 @@ class Plate:
             raise StoreError(f"{path} is not complete (its ingest was interrupted); {_INGEST_AGAIN}.")
         try:
             if "in_place" in own:
-                from phenodose.plates.external_plate import open_reference
+                from phenodose.plates.external_reference import open_reference
 
                 return open_reference(path, own)
             grid = read_document(path / ROOT)["attributes"]["ome"]["plate"]

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from phenodose.io.files import clear_partials, hash_json, sync_folder, write_tex
 from phenodose.io.fsync import sync_tree
 from phenodose.io.places import folders, is_remote, read_bytes, remove_tree, sizes, upload_tree
 from phenodose.names import row_index, row_label
+from phenodose.plates.ingest_summary import Speed, images_cut_off, plate_windows
 from phenodose.plates.ngff import ROOT, document_hash, encoded, group_document, is_intact, own_attributes, root_document
 from phenodose.plates.plan import PLATE_FORMAT, PlatePlan, WellPlan
 from phenodose.plates.raw_file_stats import RawFileStats
@@ -42,7 +42,6 @@ INGESTING, COMPLETE = "ingesting", "complete"
 _SETTLING = 2
 #: Wells that are compared with those of another raw folder.
 _LOOKED_AT = 3
-_NAMED = 4
 _ROW = encoded(group_document({}))
 
 
@@ -141,7 +140,7 @@ class PlateIngest:
         """
         faults = Faults(str(self.raw))
         written: list[str] = []
-        speed = _Speed(self.plan)
+        speed = Speed(self.plan)
         with (
             ThreadPoolExecutor(_SETTLING, thread_name_prefix="settle") as settlers,
             ThreadPoolExecutor(workers, thread_name_prefix="encode") as encoders,
@@ -325,7 +324,7 @@ class PlateIngest:
             cut_off += [f"{plane['path']} ({plane['rows_of_zeros']} rows, well {well.name})" for plane in ends]
             pixels += [[well.name, *plane_key(SimpleNamespace(**plane)), plane["hash"]] for plane in own["planes"]]
         shape = self.plan.shape
-        notes = [*self.metadata.get("notes", []), *_cut_off(cut_off)]
+        notes = [*self.metadata.get("notes", []), *images_cut_off(cut_off)]
         record = PlateRecord(
             n_wells=len(self.plan.wells),
             n_planes=self.plan.n_planes,
@@ -345,7 +344,7 @@ class PlateIngest:
         attributes = static | {
             "status": COMPLETE,
             "raw_hash": record.raw_hash,
-            "windows": _plate_windows(windows),
+            "windows": plate_windows(windows),
             "wells": hashes,
         }
         return record, attributes
@@ -367,42 +366,6 @@ class PlateIngest:
         return self.aside / "wells"
 
 
-class _Speed:
-    """How far the ingest is, how fast, and how long it will take."""
-
-    def __init__(self, plan: PlatePlan) -> None:
-        self._total = len(plan.wells)
-        self._plane_bytes = plan.shape.plane_bytes
-        self._start = time.monotonic()
-        self._wells = self._written = 0
-        self._pixels = 0
-
-    def done(self, well: WellPlan | None = None) -> tuple[int, int]:
-        """Count a well, with its pixels if they were written; returns the number of wells done and of all."""
-        self._wells += 1
-        if well is not None:
-            self._written += 1
-            self._pixels += well.n_planes * self._plane_bytes
-        return self._wells, self._total
-
-    def __str__(self) -> str:
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        left = seconds / self._written * (self._total - self._wells) if self._written else 0.0
-        clock = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
-        return f"{self._pixels / 1e6 / seconds:.0f} MB/s, {clock} left"
-
-
-def _cut_off(planes: list[str]) -> list[str]:
-    """A sentence on images that end in rows of zeros; [] if there are none."""
-    if not planes:
-        return []
-    more = f" and {len(planes) - _NAMED} more" if len(planes) > _NAMED else ""
-    return [
-        f"{len(planes)} images end in rows of zeros, as a copy that was interrupted does: {', '.join(planes[:_NAMED])}"
-        f"{more}. Compare them with the originals; a file that is copied again is read by the next ingest."
-    ]
-
-
 def _as_json(value: dict[str, Any]) -> dict[str, Any]:
     """The value as it reads back from JSON: tuples become lists."""
     same: dict[str, Any] = json.loads(json.dumps(value))
@@ -414,14 +377,3 @@ def _is_row(name: str) -> bool:
         return row_label(row_index(name)) == name
     except InputError:
         return False
-
-
-def _plate_windows(wells: list[list[list[int]]]) -> list[list[int]]:
-    """Display window of every channel over the plate: the median start and the 95th percentile of the ends."""
-    windows = []
-    for channel in zip(*wells, strict=True):
-        starts = sorted(start for start, _ in channel)
-        ends = sorted(end for _, end in channel)
-        start, end = starts[(len(starts) - 1) // 2], ends[round(0.95 * (len(ends) - 1))]
-        windows.append([start, max(end, start + 1)])
-    return windows

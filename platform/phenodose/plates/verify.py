@@ -22,7 +22,8 @@ from phenodose.errors import InputError, PhenodoseError
 from phenodose.io.files import hash_file
 from phenodose.io.places import place, read_bytes, sizes, storage_errors
 from phenodose.names import parse_well
-from phenodose.plates.external_plate import ExternalPlate, verify_external
+from phenodose.plates.external_plate import ExternalPlate
+from phenodose.plates.external_reference import verify_external
 from phenodose.plates.ngff import ROOT, document_hash, encoded, group_document, is_intact, own_attributes
 from phenodose.plates.plan import well_path
 from phenodose.plates.plate import Plate
