@@ -109,7 +109,7 @@ class OmeZarrReader(Reader):
                             "site": site,
                             "time": time,
                             "channel": channel,
-                            "projection": "" if layout.kind == "stack" else layout.kind,
+                            "projection": "" if layout.kinds[0] == "stack" else layout.kinds[0],
                             "z": z,
                             "path": f"{root}/{well.path}/{path}/{image.levels[0]}".removeprefix("./"),
                             "page": page,

@@ -23,7 +23,7 @@ from phenodose.io.files import hash_bytes, hash_json
 from phenodose.io.places import folders, place, read_bytes
 from phenodose.io.zipped import is_archive
 from phenodose.plates.external_image import ExternalImage, is_damaged, ome_attributes, read_image
-from phenodose.plates.external_wells import ListedWell, by_site, chosen_acquisition, listed_well
+from phenodose.plates.external_wells import ListedWell, by_site, chosen_acquisition, kinds_of, listed_well
 from phenodose.plates.ngff import OWN, own_attributes, read_document
 
 _DOCUMENTS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
@@ -63,7 +63,7 @@ class ExternalLayout:
         sites: numbers of the sites.
         image: what all images have in common (the first one, with the most planes of all).
         acquisition: the acquisition that is used, where the plate has several; '' else.
-        kind: stack, or maximum for an exported plate of this project that has projections only.
+        kinds: the stack; of an exported plate of this project also its projections, or these alone.
         exported: whether it is an export of a plate of this project, with all that was known of its wells.
         instrument: what that plate knew of its instrument.
         notes: sentences on what a person should know.
@@ -78,7 +78,7 @@ class ExternalLayout:
     sites: tuple[int, ...]
     image: ExternalImage
     acquisition: str = ""
-    kind: str = "stack"
+    kinds: tuple[str, ...] = ("stack",)
     exported: bool = False
     instrument: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
         )
     listed, gone = _wells(folder, plate, faults)
     used, chosen = chosen_acquisition(plate, listed, acquisition, faults)
-    sites, kind, wells = by_site(used, not chosen)
+    sites, wells = by_site(used, not chosen)
     gone += [well.name for well in listed if well.name not in {one.name for one in used}]
     common, described, notes = _images(folder, wells, faults)
     if common is None:
@@ -169,7 +169,7 @@ def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
         sites=sites,
         image=common,
         acquisition=chosen,
-        kind=kind,
+        kinds=kinds_of(used),
         exported=bool(own) and all(own_of_export(folder / well.path) for well in described),
         instrument=own.get("instrument") or {},
         notes=(*([f"Of several acquisitions {chosen} is used."] if chosen else []), *notes),

@@ -114,7 +114,12 @@ class ExternalPlate(Plate):
         return self._place(channel, site, time)[0] in self._sites(well)
 
     def mip(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> np.ndarray:
-        """The maximum over the full-size planes, averaged to the size of the level, dims y, x."""
+        """The maximum over the full-size planes, averaged to the size of the level, dims y, x.
+
+        An exported plate of this project has maxima of its own.
+        """
+        if self.exported:
+            return super().mip(well, channel, level, site, time)
         found = self._pass(well, channel, site, time)
         if found is None:
             return super().mip(well, channel, level, site, time)
@@ -145,7 +150,8 @@ class ExternalPlate(Plate):
     def chunks(self, well: str) -> Iterator[tuple[str, str]]:
         """Every chunk of a well that cannot be read: its array, and why; an empty text for each that can."""
         group, images = self.places[well]
-        for image, level in product([image for image in images if image is not None], self.levels):
+        there = [each["path"] for each in self.metadata(well)["fields"]] if self.exported else images
+        for image, level in product([image for image in there if image is not None], self.levels):
             folder = self.folder / group / image / level
             try:
                 array = open_level(folder)
@@ -163,7 +169,7 @@ class ExternalPlate(Plate):
 
     def _overview(self, well: str, channel: int) -> np.ndarray:
         """A quick look: the maximum over the planes of the smallest level."""
-        if not self.has_mip(well, channel):
+        if self.exported or not self.has_mip(well, channel):
             return super()._overview(well, channel)
         view = self._view(well, STACK, channel, len(self.levels) - 1, None, 0)
         return np.max(view[...], axis=0)  # type: ignore[no-any-return]
@@ -174,11 +180,9 @@ class ExternalPlate(Plate):
         if place[1] not in self._sites(well):
             return None
         if self._last is None or self._last[0] != place:
-            there = [plane["z"] for plane in self.planes(well, channel, site, time)]
-            if not there and not self._is_projection(well, channel, site, time):
-                return None
             view = self._view(well, STACK, channel, 0, site, time)
-            total, highest, there = 0, None, there or [0]
+            there = [plane["z"] for plane in self.planes(well, channel, site, time)]
+            total, highest = 0, None
             for z in there:
                 pixels = view[z]
                 total += int(pixels.sum(dtype=np.uint64))
@@ -186,10 +190,6 @@ class ExternalPlate(Plate):
             assert highest is not None
             self._last = (place, (total / (highest.size * len(there)), highest))
         return self._last[1]
-
-    def _is_projection(self, well: str, channel: int, site: int | None, time: int) -> bool:
-        """Whether the images of the plate are maxima, and the well has this one."""
-        return STACK not in self.shape.kinds and self.has_mip(well, channel, site, time)
 
     def _level_z(self, well: str, level: int, z: int, site: int) -> int:
         """The plane of a level that holds plane `z` of the full stack."""
@@ -209,7 +209,12 @@ class ExternalPlate(Plate):
     def _view(self, well: str, kind: str, channel: int, level: int, site: int | None, time: int) -> StackView:
         self._check_level(level)
         group, images = self._group(well)
-        image = images[self.shape.sites.index(self._place(channel, site, time)[0])]
+        wanted = self._place(channel, site, time)[0]
+        if self.exported:
+            fields = {(each["site"], each["kind"]): str(each["path"]) for each in self.metadata(well)["fields"]}
+            image = fields.get((wanted, kind))
+        else:
+            image = images[self.shape.sites.index(wanted)]
         if image is None:
             raise NotMade(f"{self.path}: well {well} has no site {site or self.shape.sites[0]}.")
         folder = self.folder / group / image / self.levels[level]

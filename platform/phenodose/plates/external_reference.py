@@ -25,7 +25,7 @@ from phenodose.plates.external_ngff import ExternalLayout, metadata_hash, read_l
 from phenodose.plates.external_plate import ExternalPlate
 from phenodose.plates.external_view import ExternalView
 from phenodose.plates.ngff import OWN, ROOT, encoded, group_document, is_intact, own_attributes, sealed
-from phenodose.plates.plan import MAXIMUM, PLATE_FORMAT, STACK, Channel, PlateShape
+from phenodose.plates.plan import PLATE_FORMAT, Channel, PlateShape
 from phenodose.plates.plate import Plate
 
 _WINDOW_QUANTILES = (0.001, 0.999)
@@ -122,7 +122,7 @@ def _record(layout: ExternalLayout, name: str) -> dict[str, Any]:
         z_step_um=image.step_um["z"],
         channels=channels,
         sites=layout.sites,
-        kinds=(STACK,) if layout.kind == STACK else (MAXIMUM,),
+        kinds=layout.kinds,
     )
     digest = metadata_hash(layout)
     notes = [f"The plate is used in place ({layout.folder}, NGFF {layout.version}); nothing was copied."]

@@ -119,8 +119,8 @@ def chosen_acquisition(
 
 def by_site(
     wells: Sequence[ListedWell], by_path: bool
-) -> tuple[tuple[int, ...], str, list[tuple[ListedWell, tuple[str | None, ...]]]]:
-    """Numbers of the sites, the kind of image, and the image path of every site of every well (None if it has not).
+) -> tuple[tuple[int, ...], list[tuple[ListedWell, tuple[str | None, ...]]]]:
+    """Numbers of the sites, and the image path of every site of every well (None if it has not).
 
     Images of the same path are the same site in all wells, so that a field that one well lacks moves no other; where
     paths are each well's own, the order counts.
@@ -129,12 +129,11 @@ def by_site(
         wells: the wells.
         by_path: whether paths may tell sites.
     """
-    kinds = {image.kind for well in wells for image in well.images}
-    kind = "stack" if "stack" in kinds or "maximum" not in kinds else "maximum"
-    if kinds - {""}:
+    if any(image.kind for well in wells for image in well.images):
+        kind = kinds_of(wells)[0]
         wells = [replace(well, images=tuple(i for i in well.images if i.kind == kind)) for well in wells]
         sites = tuple(sorted({image.site for well in wells for image in well.images if image.site is not None}))
-        return sites, kind, [(well, _at(sites, {image.site: image for image in well.images})) for well in wells]
+        return sites, [(well, _at(sites, {image.site: image for image in well.images})) for well in wells]
     longest = max((well.images for well in wells), key=len, default=())
     paths = list(dict.fromkeys(image.path for image in (*longest, *(i for well in wells for i in well.images))))
     if len(paths) > len(longest) and all(path.isdigit() for path in paths):
@@ -142,9 +141,15 @@ def by_site(
     most, total = len(longest), sum(len(well.images) for well in wells)
     if by_path and (len(paths) == most or len(paths) < total):
         found = [(well, _at(paths, {image.path: image for image in well.images})) for well in wells]
-        return tuple(range(1, len(paths) + 1)), kind, found
+        return tuple(range(1, len(paths) + 1)), found
     numbered = [(well, _at(range(most), dict(enumerate(well.images)))) for well in wells]
-    return tuple(range(1, most + 1)), kind, numbered
+    return tuple(range(1, most + 1)), numbered
+
+
+def kinds_of(wells: Sequence[ListedWell]) -> tuple[str, ...]:
+    """Kinds of image: those of an exported plate of this project in the order of its fields; else the stack."""
+    listed = [image.kind for well in wells[:1] for image in well.images if image.kind]
+    return tuple(dict.fromkeys(listed)) or ("stack",)
 
 
 def _at(places: Sequence[Any], images: Mapping[Any, ListedImage]) -> tuple[str | None, ...]:
