@@ -19,7 +19,14 @@ from phenodose import names
 from phenodose.errors import Faults, InputError
 from phenodose.plugins import Reader, planes_frame
 from phenodose.plugins.raw_folder import open_pages, raw_files, without_description
-from phenodose_readers.imagexpress_files import Image, images_of, is_raw_file, one_acquisition, other_instrument
+from phenodose_readers.imagexpress_files import (
+    Image,
+    folder_note,
+    images_of,
+    is_raw_file,
+    one_acquisition,
+    other_instrument,
+)
 from phenodose_readers.imagexpress_plate import htd_of, notes, plate_format, wave_names, wells_without_images
 from phenodose_readers.imagexpress_stacks import nominal_step_um, sort_out
 from phenodose_readers.metaseries import milliseconds, number, parse_tags, pixel_size_um
@@ -109,7 +116,7 @@ class ImageXpressReader(Reader):
         shape = plate_format(htd)
         if shape:
             found["plate_format"] = shape
-        found["notes"] = [*other_htd, *notes(paths, named, index, htd)]
+        found["notes"] = [*folder_note(folder), *other_htd, *notes(paths, named, index, htd)]
         return found
 
 

@@ -196,6 +196,24 @@ def _count_from_one(images: Sequence[Image]) -> None:
                     image.name = replace(image.name, **{what: number + 1})
 
 
+def folder_note(folder: Path) -> list[str]:
+    """A sentence where the raw folder is one time point or step of an acquisition that has others; [] else."""
+    folder = folder.resolve()
+    for pattern, what in ((_Z_FOLDER, "step"), (_TIME_FOLDER, "time point")):
+        if pattern.match(folder.name):
+            others = sorted(
+                path.name
+                for path in folder.parent.iterdir()
+                if path != folder and path.is_dir() and pattern.match(path.name)
+            )
+            if others:
+                return [
+                    f"The folder {folder.name} is one {what} of an acquisition; {', '.join(others[:_NAMED])} beside it "
+                    f"{'are' if len(others) > 1 else 'is'} not read: give {folder.parent} for all."
+                ]
+    return []
+
+
 def _several(images: Sequence[Image], what: str, label_of: dict[str, str]) -> list[str]:
     labels = sorted(set(label_of.values()))
     if len(labels) <= 1:

@@ -64,6 +64,17 @@ def test_imagexpress_names_that_count_from_zero(tmp_path):
         assert reader.read_plane(tmp_path, row)[5, 5] == 10 * row.channel + row.site - 1
 
 
+def test_one_step_of_an_acquisition_in_place_of_all_is_told(tmp_path):
+    for step in (1, 2):
+        (tmp_path / "1334" / f"ZStep_{step}").mkdir(parents=True)
+        pixels = np.random.default_rng(step).integers(0, 999, (8, 8), np.uint16)
+        tifffile.imwrite(tmp_path / "1334" / f"ZStep_{step}" / "P_B02_s1_w1.tif", pixels)
+    reader, folder = ImageXpressReader(), tmp_path / "1334" / "ZStep_1"
+    (note,) = reader.plate_metadata(folder, reader.index(folder))["notes"]
+    assert note.startswith("The folder ZStep_1 is one step of an acquisition; ZStep_2 beside it is not read")
+    assert reader.plate_metadata(folder.parent, reader.index(folder.parent))["notes"] == []
+
+
 @pytest.mark.parametrize(
     ("folder", "path", "told"),
     [

@@ -116,6 +116,12 @@ def test_a_version_that_is_not_known_is_refused_by_its_number(tmp_path, version)
     assert not (tmp_path / "P1.ome.zarr").exists()
 
 
+def test_an_image_of_a_version_that_is_not_known_is_refused_too(tmp_path):
+    raw = plate(tmp_path / "raw", change=lambda multiscale: multiscale | {"version": "0.9"})
+    with pytest.raises(InputError, match=r"raw/B/02/0: this is NGFF 0\.9"):
+        taken(raw, tmp_path / "P1.ome.zarr")
+
+
 @pytest.mark.parametrize(
     ("unit", "um"),
     [
@@ -139,19 +145,22 @@ def test_a_scale_that_is_no_distance_counts_as_unknown_and_is_told(tmp_path, ste
     assert f"the scale of y is {step:g}, which is no distance" in notes[1]
 
 
-def test_planes_of_coarser_levels_are_those_of_the_full_stack(tmp_path):
-    raw = plate(tmp_path / "raw", planes={"B/02": 7, "B/03": 7}, z_factor=2)
+@pytest.mark.parametrize(("n", "factor"), [(7, 2), (8, 2), (9, 3), (11, 4)])
+@pytest.mark.parametrize("unit", ["micrometer", None])
+def test_planes_of_coarser_levels_are_those_of_the_full_stack(tmp_path, n, factor, unit):
+    raw = plate(tmp_path / "raw", planes={"B/02": n, "B/03": n}, z_factor=factor, unit=unit)
     opened, _ = taken(raw, tmp_path / "P1.ome.zarr")
-    full = [value("B/02", 0, z) for z in range(7)]
-    assert [opened.plane("B02", z)[0, 0] for z in range(7)] == full
-    halved = [round(np.mean(full[z // 2 * 2 : z // 2 * 2 + 2])) for z in range(7)]
-    assert [opened.plane("B02", z, level=1)[0, 0] for z in range(7)] == halved
+    full = [value("B/02", 0, z) for z in range(n)]
+    middle, last = full[(n - 1) // 2], full[-1]
+    assert [opened.plane("B02", z)[0, 0] for z in range(n)] == full
+    coarse = [round(np.mean(full[z // factor * factor : z // factor * factor + factor])) for z in range(n)]
+    assert [opened.plane("B02", z, level=1)[0, 0] for z in range(n)] == coarse
     for size_px in (16, 32, 64):
-        assert well_picture(opened, "B02", "MID", size_px)[0, 0] == full[3]
-        assert well_picture(opened, "B02", "Z6", size_px)[0, 0] == full[6]
-    assert opened.middle("B02", level=1)[0, 0] == full[3]
+        assert well_picture(opened, "B02", "MID", size_px)[0, 0] == middle
+        assert well_picture(opened, "B02", f"Z{n - 1}", size_px)[0, 0] == last
+    assert opened.middle("B02", level=1)[0, 0] == middle
     assert opened.mean_of_stack("B02") == pytest.approx(np.mean(full))
-    assert opened.mip("B02", level=1)[0, 0] == full[6]
+    assert opened.mip("B02", level=1)[0, 0] == last
 
 
 def two_cycles(folder: Path, **options: Any) -> Path:

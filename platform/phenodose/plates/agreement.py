@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Steps that differ by less are rounded differently.
 _SAME = 0.01
+_BIT_DEPTH = "Camera Bit Depth"
+#: Emissions that differ by less are written differently.
+_SAME_NM = 2.0
 _OBJECTIVE_TAGS = ("_MagSetting_", "Objective", "ObjectiveName", "objective")
 
 
@@ -38,6 +41,8 @@ class PlateFacts:
         z_step_um: distance of planes; None if not known.
         dtype: numpy name of the pixel type.
         objective: as the instrument writes it; None if it does not.
+        wavelengths_nm: emission of every channel; None where it is not known.
+        bit_depth: of the camera, as the instrument writes it; None if it does not.
     """
 
     channels: tuple[str | None, ...]
@@ -45,6 +50,8 @@ class PlateFacts:
     z_step_um: float | None
     dtype: str
     objective: str | None
+    wavelengths_nm: tuple[float | None, ...] = ()
+    bit_depth: str | None = None
 
     @classmethod
     def of_index(cls, index: pd.DataFrame, instrument: Mapping[str, Any]) -> PlateFacts:
@@ -59,17 +66,17 @@ class PlateFacts:
         text = next((text for text in index["metadata"] if text), None)
         tags = json.loads(str(text)) if text else {}
         shape = shape_of(index)
-        return cls.of_shape(shape, _objective(tags, instrument))
+        return cls.of_shape(shape, tags, instrument)
 
     @classmethod
     def of_plate(cls, plate: Plate) -> PlateFacts:
         """Of a plate in the store."""
         tags = plate.metadata(plate.wells[0]).get("tags", {}) if plate.wells else {}
-        return cls.of_shape(plate.shape, _objective(tags, plate.instrument))
+        return cls.of_shape(plate.shape, tags, plate.instrument)
 
     @classmethod
-    def of_shape(cls, shape: Any, objective: str | None) -> PlateFacts:
-        """Of a plate's shape (`PlateShape`)."""
+    def of_shape(cls, shape: Any, tags: Mapping[str, Any], instrument: Mapping[str, Any]) -> PlateFacts:
+        """Of a plate's shape (`PlateShape`), the tags of an image, and what the instrument says."""
         names = [channel.name for channel in shape.channels]
         return cls(
             # A name that only counts is none.
@@ -77,8 +84,17 @@ class PlateFacts:
             shape.pixel_size_um,
             shape.z_step_um,
             shape.dtype,
-            objective,
+            _objective(tags, instrument),
+            tuple(channel.wavelength_nm for channel in shape.channels),
+            str(tags[_BIT_DEPTH]) if tags.get(_BIT_DEPTH) else None,
         )
+
+    def told_channel(self, number: int, with_emission: bool) -> str | None:
+        """A channel's name and, where wanted, its emission, as far as they are known; None if neither is."""
+        if number >= len(self.channels):
+            return "(no such channel)"
+        nm = self.wavelengths_nm[number] if number < len(self.wavelengths_nm) else None
+        return " ".join(filter(None, (self.channels[number], f"({nm:g} nm)" if nm and with_emission else ""))) or None
 
     @property
     def told_channels(self) -> str:
@@ -115,6 +131,12 @@ def compare_plates(plates: Mapping[str, PlateFacts], nuclei: int | str = 0) -> A
     if len(set(types.values())) > 1:
         found.notes.append(
             f"The plates have pixels of other types: {_grouped(types)}; their grey values are on other scales."
+        )
+    depths = {name: facts.bit_depth for name, facts in plates.items() if facts.bit_depth}
+    if len(set(depths.values())) > 1:
+        found.notes.append(
+            f"The plates were imaged with other bit depths of the camera: {_grouped(depths)}; their grey values are on "
+            "other scales."
         )
     objectives = {name: facts.objective for name, facts in plates.items() if facts.objective}
     if len(set(objectives.values())) > 1:
@@ -161,17 +183,19 @@ def _compare_channels(plates: Mapping[str, PlateFacts], nuclei: int | str, found
             )
             return
     else:
-        named = {
-            name: facts.channels[nuclei] if nuclei < len(facts.channels) else "(no such channel)"
-            for name, facts in plates.items()
-        }
-        keys = {_key(channel) for channel in named.values() if channel}
-        if len(keys) > 1:
+        keys = {_key(facts.channels[nuclei]) for facts in plates.values() if nuclei < len(facts.channels)} - {""}
+        emissions = [
+            nm for facts in plates.values() for nm in facts.wavelengths_nm[nuclei : nuclei + 1] if nm is not None
+        ]
+        other_dye = bool(emissions) and max(emissions) - min(emissions) > _SAME_NM
+        if len(keys) > 1 or other_dye or any(nuclei >= len(facts.channels) for facts in plates.values()):
+            told = {name: facts.told_channel(nuclei, len(keys) < 2) for name, facts in plates.items()}
+            first = next((facts.channels[nuclei] for facts in plates.values() if nuclei < len(facts.channels)), None)
             found.faults.append(
                 f"channel {nuclei}, which is measured as the nuclei, is not the same on all plates: "
-                f"{_grouped({name: channel or 'without a name' for name, channel in named.items()})} (channels: "
-                f"{_grouped(lists)}); name it in screen.toml ([channels] nuclei = "
-                f'"{next(channel for channel in named.values() if channel)}"), or take the plates that lack it out.'
+                f"{_grouped({name: channel or 'without a name' for name, channel in told.items()})} (channels: "
+                f'{_grouped(lists)}); name it in screen.toml ([channels] nuclei = "{first or "..."}"), or take the '
+                "plates that lack it out."
             )
             return
     orders = {tuple(map(_key, facts.channels)) for facts in plates.values() if None not in facts.channels}

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ _MICROMETRES = {
 KNOWN_AXES = "tczyx"
 _PIXEL_TYPES = ("uint8", "uint16")
 _DOCUMENTS = ("zarr.json", ".zattrs")
+_READ_VERSIONS = re.compile(r"0\.[1-6](?:[^0-9].*)?\Z")
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class ExternalImage:
         sizes: length of every axis of the full array, 1 for axes it has not.
         level_shapes: height and width of every level.
         level_planes: planes of every level: a pyramid may halve z, too.
+        level_z_factors: by how much the planes of every level are farther apart than those of the first, as its scale
+            says; 1 where it says nothing.
         dtype: numpy name of the pixel type.
         step_um: distance of pixels along z, y and x; None where it is not told.
         channels: label and display window (start, end) of every channel, None where not told.
@@ -64,6 +68,7 @@ class ExternalImage:
     sizes: dict[str, int]
     level_shapes: tuple[tuple[int, int], ...]
     level_planes: tuple[int, ...]
+    level_z_factors: tuple[float, ...]
     dtype: str
     step_um: dict[str, float | None]
     channels: tuple[tuple[str | None, tuple[int, int] | None], ...]
@@ -94,6 +99,19 @@ def _is_object(payload: bytes) -> bool:
         return False
 
 
+def check_version(version: object, folder: Path) -> None:
+    """Refuse a version of NGFF that is not known; none told is taken as one that is.
+
+    Raises:
+        InputError: it is not known.
+    """
+    if version and not _READ_VERSIONS.match(str(version)):
+        raise InputError(
+            f"{folder}: this is NGFF {version}, which is not known here: versions 0.1 to 0.6 are read; write it in one "
+            "of these, such as 0.5."
+        )
+
+
 def read_image(folder: Path) -> ExternalImage:
     """What the documents of one image say.
 
@@ -103,12 +121,15 @@ def read_image(folder: Path) -> ExternalImage:
     attributes = ome_attributes(folder)
     try:
         multiscale = attributes["multiscales"][0]
+        check_version(attributes.get("version") or multiscale.get("version"), folder)
         listed = _axes(multiscale)
         axes = [axis if isinstance(axis, str) else str(axis["name"]) for axis in listed]
         units = {str(axis["name"]): axis.get("unit") for axis in listed if isinstance(axis, dict)}
         levels = [str(dataset["path"]) for dataset in multiscale["datasets"]]
         arrays = [open_level(folder / level) for level in levels]
-        scale = _scale(multiscale, len(axes))
+        scales = [_scale(multiscale, dataset, len(axes)) for dataset in multiscale["datasets"]]
+    except InputError:
+        raise
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OSError) as error:
         raise InputError(
             f"{folder}: the image's metadata are damaged or missing ({error!r}); copy it again."
@@ -123,13 +144,14 @@ def read_image(folder: Path) -> ExternalImage:
         raise InputError(f"{folder}: the pixels are {dtype}; convert the plate to {' or '.join(_PIXEL_TYPES)}.")
     sizes = dict.fromkeys(KNOWN_AXES, 1) | dict(zip(axes, arrays[0].shape, strict=True))
     of_levels = [dict.fromkeys(KNOWN_AXES, 1) | dict(zip(axes, array.shape, strict=True)) for array in arrays]
-    steps, notes = _steps(dict(zip(axes, scale, strict=True)), units)
+    steps, notes = _steps(dict(zip(axes, scales[0], strict=True)), units)
     return ExternalImage(
         axes="".join(axes),
         levels=tuple(levels),
         sizes=sizes,
         level_shapes=tuple((each["y"], each["x"]) for each in of_levels),
         level_planes=tuple(each["z"] for each in of_levels),
+        level_z_factors=tuple(_factor(scale, scales[0], axes) for scale in scales),
         dtype=dtype,
         step_um=steps,
         channels=_channels(attributes.get("omero"), sizes["c"]),
@@ -168,10 +190,18 @@ def _named(reference: Any) -> Any:
     return reference.get("name") if isinstance(reference, dict) else reference
 
 
-def _scale(multiscale: Mapping[str, Any], n_axes: int) -> list[float]:
-    """Scale of the full array: that of its dataset, until 0.5 times that of the whole multiscale."""
+def _factor(scale: list[float], first: list[float], axes: list[str]) -> float:
+    """By how much a level's scale along z is larger than that of the first; 1 where they say nothing of use."""
+    if "z" not in axes:
+        return 1.0
+    one, other = scale[axes.index("z")], first[axes.index("z")]
+    return one / other if math.isfinite(one) and math.isfinite(other) and one >= other > 0 else 1.0
+
+
+def _scale(multiscale: Mapping[str, Any], dataset: Mapping[str, Any], n_axes: int) -> list[float]:
+    """Scale of a level: that of its dataset, until 0.5 times that of the whole multiscale."""
     scale = [1.0] * n_axes
-    transformations = list(multiscale["datasets"][0].get("coordinateTransformations", []))
+    transformations = list(dataset.get("coordinateTransformations", []))
     if "coordinateSystems" not in multiscale:
         # Since 0.6 these lead from the image's own coordinates to others.
         transformations += multiscale.get("coordinateTransformations", []) or []

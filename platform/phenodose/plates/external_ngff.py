@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +21,11 @@ from phenodose.errors import Faults, InputError
 from phenodose.io.files import hash_bytes, hash_json
 from phenodose.io.places import folders, place, read_bytes
 from phenodose.io.zipped import is_archive
-from phenodose.plates.external_image import ExternalImage, is_damaged, ome_attributes, read_image
+from phenodose.plates.external_image import ExternalImage, check_version, is_damaged, ome_attributes, read_image
 from phenodose.plates.external_wells import ListedWell, by_site, chosen_acquisition, kinds_of, listed_well
 from phenodose.plates.ngff import OWN, own_attributes, read_document
 
 _DOCUMENTS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
-_READ_VERSIONS = re.compile(r"0\.[1-6](?:[^0-9].*)?\Z")
 _SAME = 1e-2
 _NAMED = 8
 
@@ -118,7 +116,7 @@ def is_external(folder: Path) -> bool:
     plate = ome_attributes(folder).get("plate")
     if not isinstance(plate, dict):
         return False
-    listed = [well for well in plate.get("wells", []) if isinstance(well, dict)]
+    listed = [well for well in _listed(plate.get("wells")) if isinstance(well, dict)]
     return not any(own_attributes(folder / str(well.get("path"))) for well in listed)
 
 
@@ -140,11 +138,7 @@ def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
     if not isinstance(plate, dict):
         raise InputError(f"{folder}: there is no NGFF plate in its attributes; give the folder of an OME-Zarr plate.")
     version = str(attributes.get("version") or plate.get("version") or "unknown")
-    if version != "unknown" and not _READ_VERSIONS.match(version):
-        raise InputError(
-            f"{folder}: the plate is of NGFF {version}, which is not known here: versions 0.1 to 0.6 are read; write "
-            "it in one of these, such as 0.5."
-        )
+    check_version("" if version == "unknown" else version, folder)
     listed, gone = _wells(folder, plate, faults)
     used, chosen = chosen_acquisition(plate, listed, acquisition, faults)
     sites, wells = by_site(used, not chosen)
@@ -163,8 +157,8 @@ def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
         folder=folder,
         name=str(plate.get("name") or ""),
         version=version,
-        rows=max(_length(plate.get("rows")), 1 + max(names.well_sort_key(well.name)[0] for well in described)),
-        columns=max(_length(plate.get("columns")), max(names.well_sort_key(well.name)[1] for well in described)),
+        rows=max(len(_listed(plate.get("rows"))), 1 + max(names.well_sort_key(well.name)[0] for well in described)),
+        columns=max(len(_listed(plate.get("columns"))), max(names.well_sort_key(well.name)[1] for well in described)),
         wells=tuple(described),
         sites=sites,
         image=common,
@@ -176,8 +170,8 @@ def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
     )
 
 
-def _length(listed: Any) -> int:
-    return len(listed) if isinstance(listed, list) else 0
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def own_of_export(folder: Path) -> dict[str, Any]:
@@ -214,7 +208,7 @@ def _wells(folder: Path, plate: dict[str, Any], faults: Faults) -> tuple[list[Li
     found: list[ListedWell] = []
     gone: list[str] = []
     seen: dict[str, str] = {}
-    for each in plate.get("wells", []):
+    for each in _listed(plate.get("wells")):
         path = str(each.get("path", "")) if isinstance(each, dict) else ""
         try:
             name = _well_name(path)

@@ -4,7 +4,7 @@ Nothing is copied: the maximum projection and the mean of stack are computed
 from the other plate's stack when they are asked for. What such a plate cannot tell: which planes were never imaged
 (unwritten chunks read as black), when and at which height a plane was taken, and whether a pixel changed since.
 
-Belongs here: a foreign plate as a `Plate`. Does not belong here: the reference to it (`external_reference`), the
+Belongs here: an external plate as a `Plate`. Does not belong here: the reference to it (`external_reference`), the
 documents of such a plate (`external_ngff`).
 """
 
@@ -50,6 +50,7 @@ class ExternalPlate(Plate):
         levels: paths of the pyramid's arrays within an image.
         shapes: height and width of every level.
         level_planes: planes of every level of a stack of `shape.n_planes`; a pyramid may halve z, too.
+        level_z_factors: by how much the planes of every level are farther apart, as its scale says; 1 if it does not.
         places: group and image paths of every well, an image a site; None where the well has not the site.
         n_planes: planes of the stack of every site of the wells that have fewer than others.
         exported: whether it is an export of a plate of this project, whose wells tell their planes.
@@ -62,6 +63,7 @@ class ExternalPlate(Plate):
     levels: list[str] = field(default_factory=list)
     shapes: list[tuple[int, int]] = field(default_factory=list)
     level_planes: list[int] = field(default_factory=list)
+    level_z_factors: list[float] = field(default_factory=list)
     places: dict[str, tuple[str, list[str | None]]] = field(default_factory=dict)
     n_planes: dict[str, list[int]] = field(default_factory=dict)
     exported: bool = False
@@ -197,10 +199,10 @@ class ExternalPlate(Plate):
             return z
         full = self._n_planes(well, site)
         there = self._view(well, STACK, 0, level, site, 0).shape[0]
-        # Levels halve whole numbers of times; the number of planes is rounded up or down.
-        factor = 2 ** round(float(np.log2(full / there)))
-        factor = factor if -(-full // factor) - there in (0, 1) else full / there
-        return min(int(z / factor), there - 1)
+        # A whole factor, and a number of planes that is rounded up or down.
+        factors = (self.level_z_factors[level], float(round(full / there)))
+        fitting = [factor for factor in factors if factor > 1 and full // factor <= there <= -(-full // factor)]
+        return min(int(z / (fitting[0] if fitting else full / there)), there - 1)
 
     def _halves_z(self, level: int) -> bool:
         self._check_level(level)

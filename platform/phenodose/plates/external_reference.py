@@ -3,7 +3,7 @@
 The store holds a reference in the plate's place: one `zarr.json` that names the other plate's folder, the hash of its
 metadata, and what is needed to open it. Nothing is copied.
 
-Belongs here: the reference. Does not belong here: a foreign plate as a `Plate` (`external_plate`), the documents of
+Belongs here: the reference. Does not belong here: an external plate as a `Plate` (`external_plate`), the documents of
 such a plate (`external_ngff`).
 """
 
@@ -148,6 +148,7 @@ def _record(layout: ExternalLayout, name: str) -> dict[str, Any]:
             "levels": list(image.levels),
             "level_shapes": [list(shape) for shape in image.level_shapes],
             "level_planes": list(image.level_planes),
+            "level_z_factors": list(image.level_z_factors),
             "wells": {well.name: [well.path, list(well.images)] for well in layout.wells},
             "planes": {well.name: list(well.planes) for well in layout.wells if {*well.planes} != {image.sizes["z"]}},
             "exported": layout.exported,
@@ -182,6 +183,7 @@ def _from_record(path: Path, own: dict[str, Any]) -> ExternalPlate:
         shapes=[(y, x) for y, x in there["level_shapes"]],
         # What references of earlier versions do not say: they knew one number of planes.
         level_planes=list(there.get("level_planes") or [shape.n_planes] * len(there["levels"])),
+        level_z_factors=list(there.get("level_z_factors") or [1.0] * len(there["levels"])),
         places={well: (group, images) for well, (group, images) in there["wells"].items()},
         n_planes=dict(there.get("planes", {})),
         exported=bool(there.get("exported", False)),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ExternalView(StackView):
-    """One channel of one image of a foreign plate as an array with dims z, y, x."""
+    """One channel of one image of an external plate as an array with dims z, y, x."""
 
     def __init__(self, array: zarr.Array[Any], axes: str, time: int, channel: int, where: str) -> None:
         self._source = array

@@ -1,4 +1,4 @@
-"""Which images of a foreign plate's wells are which: acquisitions, sites, and the fields of an exported plate.
+"""Which images of a external plate's wells are which: acquisitions, sites, and the fields of an exported plate.
 
 Belongs here: choosing and numbering images. Does not belong here: what an image says (`external_image`).
 """
@@ -53,7 +53,7 @@ def listed_well(name: str, path: str, well: Any, folder: Path, own: Mapping[str,
         folder: the plate.
         own: what this project wrote of the well, if it exported the plate; else {}.
     """
-    listed = well.get("images", []) if isinstance(well, dict) else []
+    listed = well.get("images") if isinstance(well, dict) else None
     fields = {str(each["path"]): each for each in own.get("fields", [])}
     images = [
         ListedImage(
@@ -63,7 +63,7 @@ def listed_well(name: str, path: str, well: Any, folder: Path, own: Mapping[str,
             fields[image]["site"] if image in fields else None,
             fields[image]["kind"] if image in fields else "",
         )
-        for each in listed
+        for each in (listed if isinstance(listed, list) else [])
         if isinstance(each, dict)
     ]
     return ListedWell(name, path, tuple(images) if any(image.there for image in images) else ())
@@ -104,10 +104,11 @@ def chosen_acquisition(
         return [well for well in kept if well.images], _acquisition_name(found[0], named) if several else ""
     if len(order) > 1 or (order and silent):
         more = f"; images of {', '.join(dict.fromkeys(silent[:_NAMED]))} do not say" if silent else ""
+        example = f'acquisition = "{_label(order[0], named)}"'
         faults.add(
-            f"the images are of {len(order)} acquisitions ({told}{more}): which one counts only you know; name it: "
-            f'--reader ome_zarr --param acquisition="{_label(order[0], named)}", or acquisition = '
-            f'"{_label(order[0], named)}" in [parameters.ome_zarr] of screen.toml.'
+            f"the images are of {len(order)} acquisitions ({told}{more}): which one counts only you know; name it with "
+            f"the reader's parameter `acquisition`: {example} in its table of [parameters] of screen.toml, or "
+            f"--param {example.replace(' = ', '=')} behind --reader."
         )
     elif len(known) > 1 and not order and any(len(well.images) > 1 for well in wells):
         faults.add(

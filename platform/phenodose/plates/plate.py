@@ -257,7 +257,7 @@ class Plate:
         return stack[self._level_z(well, level, z, self._place(channel, site, time)[0])]
 
     def _level_z(self, well: str, level: int, z: int, site: int) -> int:
-        """Place of a plane of the full stack in the stack of a pyramid level: the same, but of some foreign plates."""
+        """Place of a plane of the full stack in the stack of a pyramid level: the same, but of some external plates."""
         return z
 
     def nearest_z(self, well: str, z_um: float, channel: int = 0, site: int | None = None, time: int = 0) -> int | None:

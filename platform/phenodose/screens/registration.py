@@ -12,6 +12,7 @@ from pathlib import Path
 
 from phenodose.errors import Faults, InputError, PhenodoseError
 from phenodose.plates.agreement import PlateFacts, compare_plates
+from phenodose.plates.plane_index import PLANES
 from phenodose.plugins import Registry, choose_reader, plugins_of
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
@@ -67,7 +68,7 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
     def look_at_images(name: str, plate: Path) -> None:
         reader = choose_reader(plate, plugins, screen.reader, screen.parameters)
         index = reader.index(plate)
-        if len(index):
+        if len(index) and not PLANES.faults(index):
             facts[name] = PlateFacts.of_index(index, reader.plate_metadata(plate, index))
 
     if images:

@@ -10,7 +10,7 @@ from phenodose.errors import InputError
 from phenodose.plates.agreement import PlateFacts, channel_number, compare_plates
 from phenodose.plates.plan import Channel
 
-P1 = PlateFacts(("Hoechst", "Cy5"), 0.65, 2.5, "uint16", "20x")
+P1 = PlateFacts(("Hoechst", "Cy5"), 0.65, 2.5, "uint16", "20x", (450.0, 670.0), "16")
 
 
 def test_plates_that_are_alike_give_no_word():
@@ -20,15 +20,22 @@ def test_plates_that_are_alike_give_no_word():
 
 @pytest.mark.parametrize("channels", [("Cy5",), ("Cy5", "Hoechst"), ("Cy5", "Hoechst", "PI")])
 def test_another_dye_in_the_place_of_the_nuclei_is_a_fault_that_names_the_plates(channels):
-    other = replace(P1, channels=channels)
+    other = replace(P1, channels=channels, wavelengths_nm=(None,) * len(channels))
     (fault,) = compare_plates({"P1": P1, "P2": other, "P3": P1}, 0).faults
     assert "channel 0, which is measured as the nuclei" in fault
     assert "P1, P3: Hoechst; P2: Cy5" in fault
     assert 'nuclei = "Hoechst"' in fault
 
 
+def test_another_emission_under_the_same_name_is_a_fault():
+    one, other = (replace(P1, channels=("FITC 1",), wavelengths_nm=(nm,)) for nm in (452.0, 520.0))
+    (fault,) = compare_plates({"P1": one, "P2": other}).faults
+    assert "P1: FITC 1 (452 nm); P2: FITC 1 (520 nm)" in fault
+    assert compare_plates({"P1": one, "P2": replace(one, wavelengths_nm=(453.0,))}).faults == []
+
+
 def test_a_plate_without_that_channel_is_a_fault():
-    (fault,) = compare_plates({"P1": P1, "P2": replace(P1, channels=("Hoechst",))}, 1).faults
+    (fault,) = compare_plates({"P1": P1, "P2": replace(P1, channels=("Hoechst",), wavelengths_nm=(450.0,))}, 1).faults
     assert "P2: (no such channel)" in fault
 
 
@@ -52,6 +59,7 @@ def test_channels_without_names_are_not_compared():
         ({"pixel_size_um": 0.325}, "pixels at other distances: P1: 0.65 um; P2: 0.325 um"),
         ({"z_step_um": 5.0}, "planes at other distances: P1: 2.5 um; P2: 5 um"),
         ({"dtype": "uint8"}, "pixels of other types: P1: uint16; P2: uint8"),
+        ({"bit_depth": "12"}, "bit depths of the camera: P1: 16; P2: 12"),
         ({"objective": "10x"}, "other objectives: P1: 20x; P2: 10x"),
     ],
 )
