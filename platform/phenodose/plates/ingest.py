@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import Faults, InputError
 from phenodose.io.files import is_vacant
 from phenodose.io.places import absolute, place, storage_errors
+from phenodose.io.zipped import ENDINGS
 from phenodose.plates.lock import locked
 from phenodose.plates.ngff import ROOT, own_attributes
 from phenodose.plates.plan import make_plan
@@ -64,6 +65,10 @@ def ingest_plate(
         StoreError: `out` cannot be written, for instance because the disk is full.
     """
     raw, out = place(raw).resolve(), absolute(place(out))
+    if out.name.lower().endswith(ENDINGS):
+        raise InputError(
+            f"{out}: a zipped plate is made of a finished one; ingest to a folder, then `phenodose export`."
+        )
     used = reader.in_place(raw)
     if used is not None:
         return _used_in_place(used, out, plate, reader.acquisition())

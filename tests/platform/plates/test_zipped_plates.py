@@ -136,6 +136,16 @@ def test_what_cannot_be_written_is_told_and_leaves_nothing(plate, tmp_path, caps
     assert "cannot be read" in capsys.readouterr().err or (tmp_path / "there.ozx").read_text() == "mine"
 
 
+def test_an_ingest_does_not_write_into_an_archive(plate, tmp_path):
+    export_plate(plate.path, tmp_path / "P1.ozx")
+    before = (tmp_path / "P1.ozx").read_bytes()
+    for name in ("P1.ozx", "P2.ozx"):
+        with pytest.raises(InputError, match="ingest to a folder, then `phenodose export`"):
+            ingest_plate(tmp_path / "raw", tmp_path / name, READER, "P1")
+    assert (tmp_path / "P1.ozx").read_bytes() == before
+    assert not (tmp_path / "P2.ozx").exists()
+
+
 def test_paths_into_an_archive_are_like_paths_into_a_folder(plate, tmp_path):
     export_plate(plate.path, tmp_path / "P1.ozx")
     root = place(str(tmp_path / "P1.ozx"))
