@@ -19,7 +19,14 @@ from phenodose import names
 from phenodose.errors import Faults, InputError
 from phenodose.plugins import Reader, planes_frame
 from phenodose.plugins.raw_folder import open_pages, raw_files, without_description
-from phenodose_readers.imagexpress_files import Image, images_of, is_raw_file, one_acquisition
+from phenodose_readers.imagexpress_files import (
+    Image,
+    folder_note,
+    images_of,
+    is_raw_file,
+    one_acquisition,
+    other_instrument,
+)
 from phenodose_readers.imagexpress_plate import htd_of, notes, plate_format, wave_names, wells_without_images
 from phenodose_readers.imagexpress_stacks import nominal_step_um, sort_out
 from phenodose_readers.metaseries import milliseconds, number, parse_tags, pixel_size_um
@@ -62,6 +69,8 @@ class ImageXpressReader(Reader):
             opened = True
             if header.software == _SOFTWARE or parse_tags(header.description):
                 return 1.0
+        if other_instrument(paths, images):
+            return 0.0
         # Damaged files are still the instrument's if their names could be nobody else's.
         htd = any(path.lower().endswith(".htd") for path in paths)
         return 0.5 if opened or (images and (htd or images[0].name.guid)) else 0.0
@@ -107,7 +116,7 @@ class ImageXpressReader(Reader):
         shape = plate_format(htd)
         if shape:
             found["plate_format"] = shape
-        found["notes"] = [*other_htd, *notes(paths, named, index, htd)]
+        found["notes"] = [*folder_note(folder), *other_htd, *notes(paths, named, index, htd)]
         return found
 
 
@@ -138,6 +147,9 @@ def _check_label(image: Image, faults: Faults) -> None:
 def _frame(images: Sequence[Image], wave_name: dict[int, str]) -> pd.DataFrame:
     channels = {wave: channel for channel, wave in enumerate(sorted({image.wave for image in images}))}
     times = {time: place for place, time in enumerate(sorted({image.time for image in images}))}
+    if list(channels) != list(range(1, len(channels) + 1)):
+        # Without a name for its wave, a plate that lacks the first one looks like one that has it.
+        wave_name = {wave: f"channel {wave}" for wave in channels} | wave_name
     z_step_um = nominal_step_um(images)
     return planes_frame(
         _row(image, wave_name) | {"channel": channels[image.wave], "time": times[image.time], "z_step_um": z_step_um}

@@ -14,13 +14,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose import names
 from phenodose.errors import Faults, InputError
 from phenodose.plugins.raw_folder import is_tiff, raw_files
+from phenodose_readers.known_names import HCS_AI, advice_for, known_names
 from phenodose_readers.metaseries import number
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 _GUID_LENGTH = 36
 # The shortest plate name that works: the plate's own name may look like a well.
 _STEM = re.compile(r"(.*?)_([A-Z]{1,2}[0-9]{2})(?:_s([0-9]+))?(?:_w([0-9]+))?(_thumb)?\Z", re.DOTALL)
-_TIME_FOLDER = re.compile(r"TimePoint_([0-9]+)\Z", re.IGNORECASE)
+_TIME_FOLDER = re.compile(r"TimePoint_?([0-9]+)\Z", re.IGNORECASE)
 _Z_FOLDER = re.compile(r"ZStep_([0-9]+)\Z", re.IGNORECASE)
 _NAMED = 4
 
@@ -101,12 +102,12 @@ class Image:
     @property
     def site(self) -> int:
         """Number of the site; 1 if there is only one."""
-        return self.name.site or 1
+        return 1 if self.name.site is None else self.name.site
 
     @property
     def wave(self) -> int:
         """Number of the wave; 1 if there is only one."""
-        return self.name.wave or 1
+        return 1 if self.name.wave is None else self.name.wave
 
     @property
     def place(self) -> tuple[str, int, int, int]:
@@ -157,6 +158,11 @@ def one_acquisition(folder: Path, faults: Faults) -> tuple[list[str], list[Image
     """
     paths = raw_files(folder, faults, is_raw_file)
     images = [image for image in images_of(paths) if not image.name.thumb]
+    other = other_instrument(paths, images)
+    if other:
+        faults.add(f"these are no images of an ImageXpress; {other}.")
+        faults.raise_if_any()
+    _count_from_one(images)
     if not images and not faults:
         others = sorted(path for path in paths if is_tiff(path))
         there = f" (there are {len(others)} other TIFF files, such as {others[0]})" if others else ""
@@ -170,6 +176,42 @@ def one_acquisition(folder: Path, faults: Faults) -> tuple[list[str], list[Image
     if several or not images:
         faults.raise_if_any()
     return paths, _with_wells(images, faults)
+
+
+def other_instrument(paths: Sequence[str], images: Sequence[Image]) -> str:
+    """How to read the planes of another microscope, some of whose other files have names like those here; else ''."""
+    known = known_names(path for path in paths if is_tiff(path))
+    if known is None or known[0].instrument == HCS_AI or len(known[1]) < len(images):
+        return ""
+    return advice_for([path for path in paths if is_tiff(path)])
+
+
+def _count_from_one(images: Sequence[Image]) -> None:
+    """Sites and waves of files that were numbered from 0, numbered from 1 as MetaXpress does."""
+    for what in ("site", "wave"):
+        if any(getattr(image.name, what) == 0 for image in images):
+            for image in images:
+                number = getattr(image.name, what)
+                if number is not None:
+                    image.name = replace(image.name, **{what: number + 1})
+
+
+def folder_note(folder: Path) -> list[str]:
+    """A sentence where the raw folder is one time point or step of an acquisition that has others; [] else."""
+    folder = folder.resolve()
+    for pattern, what in ((_Z_FOLDER, "step"), (_TIME_FOLDER, "time point")):
+        if pattern.match(folder.name):
+            others = sorted(
+                path.name
+                for path in folder.parent.iterdir()
+                if path != folder and path.is_dir() and pattern.match(path.name)
+            )
+            if others:
+                return [
+                    f"The folder {folder.name} is one {what} of an acquisition; {', '.join(others[:_NAMED])} beside it "
+                    f"{'are' if len(others) > 1 else 'is'} not read: give {folder.parent} for all."
+                ]
+    return []
 
 
 def _several(images: Sequence[Image], what: str, label_of: dict[str, str]) -> list[str]:

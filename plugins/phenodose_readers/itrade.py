@@ -67,6 +67,11 @@ class ItradeReader(Reader):
         faults = Faults(str(folder))
         images = self._of_one_plate(_images(raw_files(folder, faults), faults), faults)
         headers = open_pages(folder, [(image.path, image.well) for image in images], faults, without_description)
+        several = [path for path, pages in headers.items() if len(pages) > 1]
+        if several:
+            faults.add(
+                f"{several[0]}: the file has {len(headers[several[0]])} images where one is expected; export it again."
+            )
         rows = []
         for image in images:
             if image.path in headers:

@@ -9,7 +9,8 @@ and `plate`. Example, Operetta:
     pixel_size_um = 0.299
     z_step_um = 2.0
 
-Belongs here: what an expression makes of names. Does not belong here: names of a known instrument (`imagexpress`).
+Belongs here: what an expression makes of names. Does not belong here: places along the axes (`pattern_axes`), names of
+known instruments (`known_names`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,11 +28,12 @@ from phenodose import names
 from phenodose.errors import Faults, PluginError
 from phenodose.plugins import Parameters, Reader, missing_images, planes_frame
 from phenodose.plugins.raw_folder import TIFF_ENDINGS, open_pages, passed_over, raw_files, without_description
+from phenodose_readers.known_names import advice_for, measurements
+from phenodose_readers.pattern_axes import Image, Places, RawFile, channel_order, explain_pages, images_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from phenodose.plates.tiff import TiffHeader
 
 #: A path is understood at once, or the expression tries all ways to split it; Python's own `re` cannot be stopped then.
 _MOST_SECONDS = 2.0
@@ -97,24 +98,11 @@ def _search(expression: str, path: str) -> regex.Match[str] | None:
         ) from error
 
 
-@dataclass
-class _File:
-    """A file whose name the expression understands."""
-
-    path: str
-    groups: Mapping[str, str | None]
-    well: str
-    numbers: dict[str, int]
-
-    def get(self, name: str) -> str | None:
-        return self.groups.get(name)
-
-
 class PatternReader(Reader):
     """TIFF files of any microscope, their names explained by a regular expression."""
 
     name = "pattern"
-    version = "1"
+    version = "2"
     description = "TIFF files of any microscope; a regular expression with named groups explains their names."
     remedy = "describe the file names to the reader `pattern` (docs/readers.md)"
     Parameters = PatternParameters
@@ -124,6 +112,10 @@ class PatternReader(Reader):
         expression = self.parameters.expression
         paths = raw_files(folder, Faults(str(folder))) if expression else []
         return 1.0 if any(_search(expression, path) for path in paths) else 0.0
+
+    def advice(self, folder: Path) -> str:
+        """The expression for the names of a microscope that is known; else where expressions are described."""
+        return advice_for(raw_files(folder, Faults(str(folder)))) or self.remedy
 
     def index(self, folder: Path) -> pd.DataFrame:
         """All planes of the files that the expression understands.
@@ -147,36 +139,51 @@ class PatternReader(Reader):
             faults.raise_if_any()
         files = [file for file in (_file(path, groups, faults) for path, groups in matched.items()) if file]
         files = self._one_plate(files, faults)
+        faults.extend(_several_measurements(folder, files))
         headers = open_pages(folder, [(file.path, file.well) for file in files], faults, without_description)
         files = [file for file in files if file.path in headers]
-        faults.extend(self._page_faults(files, headers))
+        faults.extend(explain_pages(files, headers, self.parameters.pages))
         faults.raise_if_any()
-        frame = self._frame(files, headers)
+        frame = self._frame(images_of(files, headers))
         faults.extend(_double_claims(frame))
         faults.extend(mixture_faults(frame))
         faults.raise_if_any()
         return frame
 
     def plate_metadata(self, folder: Path, index: pd.DataFrame) -> dict[str, Any]:
-        """The expression, and notes on files it does not understand and on missing images."""
+        """The expression, the measurement, and notes on files not understood, on missing images, on named channels."""
         paths = raw_files(folder, Faults(str(folder)))
         matched = self._matched(paths)
         left = [path for path in paths if path not in matched]
         other_plates = set(matched) - set(index["path"])
+        measured = measurements(folder, index["path"].unique())
         return {
             "expression": self.parameters.expression,
+            **({"acquisition": measured[0]} if measured else {}),
             "notes": [
                 *passed_over(left, "TIFF files do not match the expression"),
                 *passed_over(other_plates, "TIFF files are of another plate"),
                 *missing_images(index),
+                *self._channels_by_name(index),
             ],
         }
+
+    def _channels_by_name(self, index: pd.DataFrame) -> list[str]:
+        """A sentence on the order of channels that nothing but their names gives; [] if there are none."""
+        named = index.dropna(subset="channel_name").groupby("channel")["channel_name"].first()
+        if len(named) < 2 or set(named) <= set(self.parameters.channel_names.values()):
+            return []
+        listed = ", ".join(f"{channel} is {name}" for channel, name in named.items())
+        return [
+            f"The channels are numbered in the order of their names: {listed}. Another order is that of the parameter "
+            "`channel_names`."
+        ]
 
     def _matched(self, paths: Iterable[str]) -> dict[str, Mapping[str, str | None]]:
         found = {path: _search(self.parameters.expression, path) for path in paths}
         return {path: match.groupdict() for path, match in found.items() if match is not None}
 
-    def _one_plate(self, files: Sequence[_File], faults: Faults) -> list[_File]:
+    def _one_plate(self, files: Sequence[RawFile], faults: Faults) -> list[RawFile]:
         plates = sorted({file.get("plate") or "" for file in files})
         wanted = self.parameters.plate
         if wanted is not None:
@@ -190,33 +197,23 @@ class PatternReader(Reader):
             )
         return list(files)
 
-    def _page_faults(self, files: Sequence[_File], headers: Mapping[str, Sequence[TiffHeader]]) -> list[str]:
-        pages = self.parameters.pages
-        found = []
-        for file in files:
-            if pages is None and len(headers[file.path]) > 1:
-                found.append(
-                    f"{file.path}: well {file.well}: the file has {len(headers[file.path])} pages; say what they are "
-                    "with the parameter `pages`: z, channel or time."
-                )
-            elif pages is not None and file.get(pages) is not None:
-                found.append(
-                    f"the parameter `pages` is {pages}, and so is a group of the expression; drop one of them."
-                )
-        return found
-
-    def _frame(self, files: Sequence[_File], headers: Mapping[str, Sequence[TiffHeader]]) -> pd.DataFrame:
-        pages = self.parameters.pages
-        from_zero = any(file.numbers.get("site") == 0 for file in files)
-        places = [(file, page) for file in files for page in range(len(headers[file.path]))]
-        channel_labels = sorted({_channel(file, page, pages) for file, page in places}, key=_natural)
-        times = sorted({_number(file, "time", page, pages) for file, page in places})
-        heights = sorted({_number(file, "z", page, pages) for file, page in places if not _projection(file)})
+    def _frame(self, images: Sequence[Image]) -> pd.DataFrame:
+        from_zero = any(image.site == 0 for image in images)
+        labels = channel_order((image.channel for image in images), self.parameters.channel_names)
+        counted = {str(number) for number in range(1, len(labels) + 1)}, {str(number) for number in range(len(labels))}
+        # 'channel 2' where 1 is not there: without it, a plate that lacks a channel looks like one that has it.
+        gaps = {str(int(label)) for label in labels if label.isdigit()} not in counted
+        places = [(image.file.well, image.site, image.channel) for image in images]
+        times = Places(((*place, image.z), image.time) for place, image in zip(places, images, strict=True))
+        heights = Places(
+            ((*place, image.time), image.z)
+            for place, image in zip(places, images, strict=True)
+            if not _projection(image.file)
+        )
         rows = []
-        for file, page in places:
+        for image in images:
+            file, header = image.file, image.header
             row, column = names.parse_well(file.well)
-            header = headers[file.path][page]
-            label = _channel(file, page, pages)
             projection = _projection(file)
             rows.append(
                 {
@@ -225,22 +222,34 @@ class PatternReader(Reader):
                     "row": row,
                     "column": column,
                     # Sites count from 1 here; some instruments count from 0.
-                    "site": file.numbers.get("site", 1) + from_zero,
-                    "time": times.index(_number(file, "time", page, pages)),
-                    "channel": channel_labels.index(label),
+                    "site": 1 if image.site is None else image.site + from_zero,
+                    "time": times.of(image.time),
+                    "channel": labels.index(image.channel),
                     "projection": projection,
-                    "z": 0 if projection else heights.index(_number(file, "z", page, pages)),
+                    "z": 0 if projection else heights.of(image.z),
                     "path": file.path,
-                    "page": page,
+                    "page": image.page,
                     "size_y_px": header.size_y_px,
                     "size_x_px": header.size_x_px,
                     "dtype": header.dtype,
                     "pixel_size_um": self.parameters.pixel_size_um,
                     "z_step_um": self.parameters.z_step_um,
-                    "channel_name": self.parameters.channel_names.get(label) or _name(label),
+                    "channel_name": self.parameters.channel_names.get(image.channel)
+                    or image.channel_name
+                    or _name(image.channel, gaps),
                 }
             )
         return planes_frame(rows)
+
+
+def _several_measurements(folder: Path, files: Sequence[RawFile]) -> list[str]:
+    found = measurements(folder, (file.path for file in files))
+    if len(found) < 2:
+        return []
+    return [
+        f"the files are of {len(found)} measurements ({', '.join(map(repr, found[:4]))}) where one is expected; give "
+        "the folder of the one that counts."
+    ]
 
 
 def _nothing_matched(paths: Sequence[str], expression: str) -> str:
@@ -252,7 +261,7 @@ def _nothing_matched(paths: Sequence[str], expression: str) -> str:
     )
 
 
-def _file(path: str, groups: Mapping[str, str | None], faults: Faults) -> _File | None:
+def _file(path: str, groups: Mapping[str, str | None], faults: Faults) -> RawFile | None:
     numbers = {}
     try:
         if "well" in groups:
@@ -271,31 +280,20 @@ def _file(path: str, groups: Mapping[str, str | None], faults: Faults) -> _File 
             faults.add(f"{path}: the group `{name}` matches {text!r}, which is no number; mend the expression.")
             return None
         numbers[name] = int(text)
-    return _File(path, groups, well, numbers)
+    return RawFile(path, groups, well, numbers)
 
 
-def _number(file: _File, name: str, page: int, pages: str | None) -> int:
-    return page if pages == name else file.numbers.get(name, 0)
+def _name(label: str, gaps: bool) -> str | None:
+    """A channel's label as its name; a number is none, unless numbers before it are missing."""
+    if label.isdigit():
+        return f"channel {int(label)}" if gaps else None
+    return label or None
 
 
-def _channel(file: _File, page: int, pages: str | None) -> str:
-    return str(page + 1) if pages == "channel" else file.get("channel") or ""
-
-
-def _name(label: str) -> str | None:
-    """A channel's label as its name; a number is none."""
-    return label if label and not label.isdigit() else None
-
-
-def _projection(file: _File) -> str:
+def _projection(file: RawFile) -> str:
     """'' for a plane; maximum for what is called so, else the name as written."""
     text = file.get("projection") or ""
     return "maximum" if _MAXIMUM.match(text) else re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def _natural(label: str) -> tuple[int, int, str]:
-    """Numbers in their order, before names in theirs."""
-    return (0, int(label), label) if label.isdigit() else (1, 0, label)
 
 
 def _double_claims(index: pd.DataFrame) -> list[str]:

@@ -6,7 +6,7 @@ ingested (`phenodose.plates.well_writer`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class MeanOfStackParameters(Parameters):
     """Which channel is measured."""
 
-    channel: int = Field(default=0, ge=0, description="Channel of the nuclear stain, from 0")
+    channel: Annotated[int, Field(ge=0)] | str = Field(
+        default=0, description="Channel of the nuclear stain: its number from 0, or its name"
+    )
 
 
 class MeanOfStackReadout(ImageReadout):
@@ -45,7 +47,9 @@ class MeanOfStackReadout(ImageReadout):
         """
         import pandas as pd
 
-        channel = self.parameters.channel
+        from phenodose.plates.agreement import channel_number
+
+        channel = channel_number(plate.channels, self.parameters.channel, f"plate {plate.name}")
         if channel >= len(plate.channels):
             raise InputError(
                 f"plate {plate.name} has {len(plate.channels)} channels, counted from 0; the parameter `channel` of "

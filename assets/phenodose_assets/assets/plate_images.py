@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from phenodose.errors import NotMade, PhenodoseError
+from phenodose.errors import Faults, NotMade, PhenodoseError
 from phenodose.names import parse_well, row_index
 from phenodose.pipeline.context import Context, Result, SubSteps
 from phenodose.plugins import Parameters, Progress, Reader, choose_reader, plugins_of
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PLATE_IMAGES = "plate_images"
 _GROUP = "ingest"
 _TILE_PX = 12
+_NAMED = 5
 
 
 class IngestParameters(Parameters):
@@ -128,6 +129,7 @@ def _make_plate_images(step: Context) -> Result:
     if not folders:
         return _kept_plates(step)
     rows: list[dict[str, Any]] = []
+    notes: list[str] = []
     reader: Reader | None = None
     for number, (plate, folder) in enumerate(folders.items()):
 
@@ -136,6 +138,7 @@ def _make_plate_images(step: Context) -> Result:
 
         reader, out = _reader_of(step, folder), step.store.plate_path(step.screen_id, plate)
         record = step.parts.get(plate) or _ingest_plate(step, plate, progress)
+        notes += [f"plate {plate}: {note}" for note in record.notes]
         rows.append(
             {
                 "screen": step.screen_id,
@@ -147,13 +150,37 @@ def _make_plate_images(step: Context) -> Result:
                 "plugin_version": reader.version,
             }
         )
+    others = step.screen.other_image_folders()
+    if others:
+        notes.append(
+            f"Images in {', '.join(map(repr, others[:_NAMED]))} are of no plate by the folder's name; left out."
+        )
+    notes += _agreement(step, {row["plate"]: row["path"] for row in rows})
     frame = TABLES["plates"].frame(rows)
     step.store.write_table("plates", step.screen_id, PLATE_IMAGES, frame)
     return Result(
         show=lambda: _plate_metadata(step, frame),
         plugin=reader,
         inputs={row["plate"]: row["raw_hash"] for row in rows},
+        notes=notes,
     )
+
+
+def _agreement(step: Context, plates: Mapping[str, str]) -> list[str]:
+    """Sentences on what the plates of the screen do not have in common.
+
+    Raises:
+        InputError: the channel that is measured is another one on some of them.
+    """
+    from phenodose.plates.agreement import PlateFacts, compare_plates
+    from phenodose.plates.plate import Plate
+
+    facts = {name: PlateFacts.of_plate(Plate.open(step.store.plate_at(path))) for name, path in plates.items()}
+    found = compare_plates(facts, step.screen.channel)
+    faults = Faults(f"screen {step.screen_id}")
+    faults.extend(found.faults)
+    faults.raise_if_any()
+    return found.notes
 
 
 _RECORD_COLUMNS = (
@@ -184,7 +211,9 @@ def _keeps_no_plates(store: Store, screen: str) -> bool:
 def _kept_plates(step: Context) -> Result:
     """The plates that the store holds from an earlier run, where the raw images are gone."""
     if _keeps_no_plates(step.store, step.screen_id):
-        raise NotMade(f"the screen has no images: {step.screen.folder} holds no plate folder such as P1.")
+        others = step.screen.other_image_folders()
+        named = f" (there are images in {', '.join(map(repr, others[:_NAMED]))})" if others else ""
+        raise NotMade(f"the screen has no images: {step.screen.folder} holds no plate folder such as P1{named}.")
     frame = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
     step.log.warning("the raw images are gone; the plates in the store are used")
     return Result(

@@ -5,6 +5,8 @@ Does not belong here: how images become tensors (`phenodose.plates.tensors`).
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from phenodose.errors import NotMade
@@ -24,7 +26,9 @@ class TensorParameters(Parameters):
     """How images become tensors; screen.toml has them under [tensors] and [channels]."""
 
     size_px: int | None = Field(None, ge=16, le=2048, description="Edge of the square tensor")
-    channel: int | None = Field(None, ge=0, description="Index of the nuclear channel")
+    channel: Annotated[int, Field(ge=0)] | str | None = Field(
+        None, description="The nuclear channel: its number from 0, or its name"
+    )
 
 
 def tensor_assets() -> list[ScreenAsset]:

@@ -18,6 +18,7 @@ from phenodose.cli.reader_options import reader_of, reader_options
 @reader_options
 @click.option("--plate", metavar="NAME", help="Name of the plate; by default OUT without its ending.")
 @click.option("--workers", type=click.IntRange(min=1), help="Wells at the same time; default the number of processors.")
+@click.option("--reread", is_flag=True, help="Read all raw images again, also those whose files look unchanged.")
 @json_option
 def command(
     raw: Path,
@@ -26,6 +27,7 @@ def command(
     param: tuple[str, ...],
     plate: str | None,
     workers: int | None,
+    reread: bool,
     as_json: bool,
 ) -> None:
     """Turn the raw images of one plate (RAW) into an OME-Zarr plate (OUT.ome.zarr, a path or s3://...).
@@ -45,7 +47,7 @@ def command(
     reader = reader_of(raw, reader_name, param)
     name = plate or place(out).name.removesuffix(".zarr").removesuffix(".ome")
     with progress_display(f"ingest {name}") as progress:
-        record = ingest_plate(raw, out, reader, name, progress, workers)
+        record = ingest_plate(raw, out, reader, name, progress, workers, reread)
     seconds = time.monotonic() - start
     if as_json:
         print_json(asdict(record) | {"out": str(out), "reader": reader.name, "seconds": round(seconds, 3)})

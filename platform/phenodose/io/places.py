@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from phenodose.errors import MissingInputError, StoreError
+from phenodose.io.zipped import ZippedPath, zipped
 
 #: Names of the files that are written last and removed first: with it a Zarr group or a checkpoint is there.
 MARKS = ("zarr.json", "record.json")
@@ -30,15 +31,15 @@ _PART_BYTES = 8 << 20
 
 
 def place(location: str | Path) -> Path:
-    """The place at a path or address.
+    """The place at a path or address; a zipped OME-Zarr (`.ozx`) is a place like the folder it was made of.
 
     Raises:
         StoreError: nothing is installed for addresses of that kind.
     """
     if not isinstance(location, str):
-        return location
+        return zipped(location) if isinstance(location, Path) else location
     if "://" not in location:
-        return Path(location)
+        return zipped(Path(location))
     from upath import UPath
 
     options: dict[str, Any] = {"use_listings_cache": False}
@@ -185,6 +186,8 @@ def sizes(folder: Path) -> dict[str, int]:
         filesystem, root = _filesystem(folder)
         found = filesystem.find(root, detail=True)
         return {name[len(root) + 1 :]: int(each["size"]) for name, each in sorted(found.items())}
+    if isinstance(folder, ZippedPath):
+        return folder.sizes()
     there = {}
     for parent, _, files in os.walk(folder):
         for file in files:
@@ -249,6 +252,8 @@ def zarr_store(path: Path) -> Any:
     """The read-only Zarr store of a place, for `zarr.open_group` and `zarr.open_array`."""
     import zarr
 
+    if isinstance(path, ZippedPath):
+        return path.zarr_store()
     if not is_remote(path):
         return zarr.storage.LocalStore(path, read_only=True)
     return zarr.storage.FsspecStore.from_url(str(path), storage_options=dict(_options(path)), read_only=True)

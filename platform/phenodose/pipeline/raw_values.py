@@ -89,18 +89,31 @@ def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step:
     """
     import pandas as pd
 
+    from phenodose.plates.agreement import channel_number
     from phenodose.plates.plate import Plate
 
     plugin = step.create(readout)
+    by_name = _nuclei_by_name(readout, step)
     frames = []
     for number, (plate, path) in enumerate(plates.items(), 1):
-        measured = plugin.measure(Plate.open(step.store.plate_at(path)))
+        opened = Plate.open(step.store.plate_at(path))
+        if by_name:
+            named = channel_number(opened.channels, by_name, f"plate {plate}")
+            plugin = step.sandboxed(readout, step.parameters(readout.name) | {"channel": named})
+        measured = plugin.measure(opened)
         frames.append(_placed(measured["well"], measured["raw"].to_numpy(), [plate] * len(measured)))
         step.progress(number, len(plates), plate)
     hashes = step.store.read_table("plates", step.screen_id, "plate_images")
     return RawValues(
         pd.concat(frames, ignore_index=True), plugin, dict(zip(hashes["plate"], hashes["raw_hash"], strict=True))
     )
+
+
+def _nuclei_by_name(readout: type[ImageReadout], step: Context) -> str:
+    """The screen's nuclear channel, where it is named and the readout measures one that nobody set; '' else."""
+    named = step.screen.channel
+    open_to_choice = "channel" in readout.Parameters.model_fields and "channel" not in step.parameters(readout.name)
+    return named if isinstance(named, str) and open_to_choice else ""
 
 
 def measure_staged(readout: type[StagedReadout], phase: Phase, step: Context) -> RawValues:

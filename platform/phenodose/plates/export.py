@@ -1,7 +1,8 @@
-"""A plate as NGFF 0.4 (Zarr v2, one file a chunk), for programs that do not read NGFF 0.5 yet.
+"""A plate in another form: NGFF 0.4 (Zarr v2, one file a chunk), or one zipped file (`.ozx`, RFC-9).
 
-The same pixels, pyramids, channels and instrument metadata; the metadata are written by the ome-zarr package. The
-export is made beside its place and moved there whole, so that it is never half there.
+NGFF 0.4 is for programs that do not read 0.5 yet: the same pixels, pyramids, channels and instrument metadata, written
+by the ome-zarr package. A zipped plate is the plate itself in one file, every byte as it is, hashes included. An export
+is made beside its place and moved there whole, so that it is never half there.
 
 Belongs here: older forms of a finished plate. Does not belong here: the plate itself (`well_writer`).
 """
@@ -15,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phenodose.errors import InputError
-from phenodose.io.files import is_vacant, written_aside
-from phenodose.io.places import absolute, place, storage_errors
+from phenodose.errors import InputError, StoreError
+from phenodose.io.files import hash_bytes, is_vacant, written_aside
+from phenodose.io.places import absolute, place, read_bytes, storage_errors
+from phenodose.io.zipped import write_archive
 from phenodose.names import row_label
-from phenodose.plates.ngff import OWN, ROOT, axes, read_document
+from phenodose.plates.ngff import OWN, ROOT, VERSION, axes, read_document
 from phenodose.plates.plan import STACK, Field, well_path
 from phenodose.plates.plate import Plate
 from phenodose.plates.shard import chunk_side
@@ -30,31 +32,34 @@ if TYPE_CHECKING:
 
 #: Versions of NGFF that a plate can be exported to.
 VERSIONS = ("0.4",)
+#: Ending of a plate in one file.
+ZIPPED = ".ozx"
 # What a program of another maker has no use for: hashes of files that the export does not have.
 _NOT_KEPT = ("files", "fingerprint")
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written: numbers of wells and of images."""
+    """What was written: numbers of wells and of images, and the version of NGFF."""
 
     n_wells: int
     n_images: int
+    ngff: str = VERSIONS[0]
 
 
 def export_plate(
     path: Path | str,
     out: Path | str,
-    version: str = "0.4",
+    version: str | None = None,
     progress: Progress = no_progress,
     workers: int | None = None,
 ) -> Export:
-    """Write a plate in an older version of NGFF.
+    """Write a plate in an older version of NGFF, or as one zipped file.
 
     Args:
         path: a complete plate of this project; a path or an address.
-        out: the new plate; a path or an address where nothing is yet.
-        version: of NGFF, one of `VERSIONS`.
+        out: the new plate; a path or an address where nothing is yet. One that ends in `.ozx` is a zipped plate.
+        version: of NGFF, one of `VERSIONS` (the first by default); 0.5 for a zipped plate.
         progress: told after every well.
         workers: wells written at the same time; the number of processors by default.
 
@@ -62,9 +67,16 @@ def export_plate(
         InputError: there is something at `out`, the version is not known, or the plate is one that is used in place.
         StoreError: the plate is incomplete or damaged, or `out` cannot be written.
     """
-    if version not in VERSIONS:
-        raise InputError(f"--ngff {version}: a plate can be exported to {', '.join(VERSIONS)}; it is 0.5 itself.")
     out = absolute(place(out))
+    is_zipped = out.name.lower().endswith(ZIPPED)
+    version = version or (VERSION if is_zipped else VERSIONS[0])
+    if is_zipped and version != VERSION:
+        raise InputError(f"--ngff {version}: a zipped plate (.ozx) is of NGFF {VERSION}; leave --ngff out.")
+    if not is_zipped and version not in VERSIONS:
+        raise InputError(
+            f"--ngff {version}: a plate can be exported to {', '.join(VERSIONS)}; it is {VERSION} itself. As one file "
+            "it is written to OUT.ozx."
+        )
     plate = Plate.open(path)
     if type(plate) is not Plate:
         raise InputError(f"{path}: the plate was made elsewhere and is used in place; export it with its own tools.")
@@ -72,14 +84,37 @@ def export_plate(
         if not is_vacant(out):
             raise InputError(f"{out} is already there; choose another name or move it away.")
         with written_aside(out) as aside:
-            _write_plate(plate, aside, progress, workers or os.cpu_count() or 1)
-    return Export(len(plate.wells), len(plate.wells) * len(plate.shape.fields))
+            if is_zipped:
+                _zip_plate(plate, aside, progress)
+            else:
+                _write_plate(plate, aside, progress, workers or os.cpu_count() or 1)
+    return Export(len(plate.wells), len(plate.wells) * len(plate.shape.fields), version)
+
+
+def _zip_plate(plate: Plate, out: Path, progress: Progress) -> None:
+    """Write all files of a plate, which are checked against their hashes first, into one archive."""
+    names = [ROOT]
+    names += [f"{row}/{ROOT}" for row in sorted({well_path(well).split("/")[0] for well in plate.wells})]
+    for done, well in enumerate(plate.wells, start=1):
+        files = plate.metadata(well)["files"]
+        for name, (size, digest) in files.items():
+            file = plate.path / well_path(well) / name
+            payload = read_bytes(file)
+            if payload is None or len(payload) != size or hash_bytes(payload) != digest:
+                raise StoreError(
+                    f"{file}: well {well}: the pixels are {'missing' if payload is None else 'damaged'}; run "
+                    "`phenodose ingest` again: it writes what is missing."
+                )
+        names += [f"{well_path(well)}/{name}" for name in (ROOT, *files)]
+        progress(done, len(plate.wells), f"wells, {well}")
+    write_archive(plate.path, out, names, VERSION)
 
 
 def _write_plate(plate: Plate, folder: Path, progress: Progress, workers: int) -> None:
     import zarr
 
-    root = zarr.create_group(folder, zarr_format=2, attributes={OWN: {"plate": plate.name, "made_from": "NGFF 0.5"}})
+    own = {"plate": plate.name, "made_from": "NGFF 0.5", "instrument": plate.instrument}
+    root = zarr.create_group(folder, zarr_format=2, attributes={OWN: own})
     writer, fmt = _ome_zarr()
     writer.write_plate_metadata(
         root,

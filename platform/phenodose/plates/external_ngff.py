@@ -1,72 +1,50 @@
-"""The metadata of OME-Zarr plates made elsewhere: NGFF 0.4 on Zarr v2 and 0.5 on Zarr v3, axes in any number.
+"""The metadata of OME-Zarr plates made elsewhere: NGFF 0.1 to 0.6 on Zarr v2 and v3, in a folder or zipped (`.ozx`).
 
-The documents are read with tolerance: ome-zarr-models, which the tests hold our own documents against, refuses what
-other programs write and this project needs nothing of, such as an OMERO channel without a colour, axes that are mere
-names, or a scale that is not told.
+What a plate has twice (acquisitions, a well listed as `B/2` and `B/02`) is never chosen silently, and what it lists and
+has not is told: a field that is missing in one well keeps its number, a well whose document is cut off is a fault.
 
-Belongs here: what the documents of a plate say, in one form for all versions. Does not belong here: pixels and using
-the plate (`external_plate`), the documents that this project writes (`ngff`).
+Belongs here: what the documents of a plate say, in one form for all versions. Does not belong here: one image
+(`external_image`), pixels and using the plate (`external_plate`), the documents that this project writes (`ngff`).
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phenodose import names
 from phenodose.errors import Faults, InputError
 from phenodose.io.files import hash_bytes, hash_json
-from phenodose.plates.ngff import own_attributes, read_document
-
-if TYPE_CHECKING:
-    import zarr
+from phenodose.io.places import folders, place, read_bytes
+from phenodose.io.zipped import is_archive
+from phenodose.plates.external_image import ExternalImage, check_version, is_damaged, ome_attributes, read_image
+from phenodose.plates.external_wells import ListedWell, by_site, chosen_acquisition, kinds_of, listed_well
+from phenodose.plates.ngff import OWN, own_attributes, read_document
 
 _DOCUMENTS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
-_MICROMETRES = {
-    "micrometer": 1.0,
-    "nanometer": 1e-3,
-    "angstrom": 1e-4,
-    "millimeter": 1e3,
-    "centimeter": 1e4,
-    "meter": 1e6,
-}
-_KNOWN_AXES = "tczyx"
-_PIXEL_TYPES = ("uint8", "uint16")
-
-
-@dataclass(frozen=True)
-class ExternalImage:
-    """One multiscale image.
-
-    Attributes:
-        axes: its axes in order, letters of 'tczyx'.
-        levels: paths of the pyramid's arrays within the image, full size first.
-        sizes: length of every axis of the full array, 1 for axes it has not.
-        level_shapes: height and width of every level.
-        dtype: numpy name of the pixel type.
-        step_um: distance of pixels along z, y and x; None where the unit is not told.
-        channels: label and display window (start, end) of every channel, None where not told.
-    """
-
-    axes: str
-    levels: tuple[str, ...]
-    sizes: dict[str, int]
-    level_shapes: tuple[tuple[int, int], ...]
-    dtype: str
-    step_um: dict[str, float | None]
-    channels: tuple[tuple[str | None, tuple[int, int] | None], ...]
+_SAME = 1e-2
+_NAMED = 8
 
 
 @dataclass(frozen=True)
 class ExternalWell:
-    """One well that is there: its name, its group, and the paths of its images within the group."""
+    """One well that is there.
+
+    Attributes:
+        name: such as B07.
+        path: its group.
+        images: path of its image of every site within the group; None for a site that the well has not.
+        planes: planes of the stack of every site; 0 for a site that the well has not.
+    """
 
     name: str
     path: str
-    images: tuple[str, ...]
+    images: tuple[str | None, ...]
+    planes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -80,8 +58,13 @@ class ExternalLayout:
         rows: rows of the microplate.
         columns: columns of the microplate.
         wells: those with images, in order of row and column.
-        wells_without_images: those that are listed and not there.
-        image: what all images have in common (the first one).
+        sites: numbers of the sites.
+        image: what all images have in common (the first one, with the most planes of all).
+        acquisition: the acquisition that is used, where the plate has several; '' else.
+        kinds: the stack; of an exported plate of this project also its projections, or these alone.
+        exported: whether it is an export of a plate of this project, with all that was known of its wells.
+        instrument: what that plate knew of its instrument.
+        notes: sentences on what a person should know.
     """
 
     folder: Path
@@ -90,28 +73,39 @@ class ExternalLayout:
     rows: int
     columns: int
     wells: tuple[ExternalWell, ...]
-    wells_without_images: tuple[str, ...]
+    sites: tuple[int, ...]
     image: ExternalImage
-
-
-def ome_attributes(folder: Path) -> dict[str, Any]:
-    """The NGFF attributes of a group of any version; {} if there are none."""
-    attributes = read_document(folder / "zarr.json").get("attributes") or read_document(folder / ".zattrs")
-    if not isinstance(attributes, dict):
-        return {}
-    inner = attributes.get("ome")
-    return inner if isinstance(inner, dict) else attributes
+    acquisition: str = ""
+    kinds: tuple[str, ...] = ("stack",)
+    exported: bool = False
+    instrument: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def plates_in(folder: Path) -> list[Path]:
-    """OME-Zarr plates: the folder itself, or those right below it."""
+    """OME-Zarr plates: the folder or archive itself, or those right below it."""
+    folder = place(folder)
     if isinstance(ome_attributes(folder).get("plate"), dict):
         return [folder]
     try:
-        below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        below = sorted(place(path) for path in entries if path.is_dir() or is_archive(path))
     except OSError:
         return []
     return [path for path in below if isinstance(ome_attributes(path).get("plate"), dict)]
+
+
+def plates_around(folder: Path, levels: int = 3) -> list[Path]:
+    """Plates that a folder was perhaps meant to be: those some levels below it, else one that it lies in."""
+    found: list[Path] = []
+    waiting = [folder]
+    for _ in range(levels):
+        waiting = [below for path in waiting for below in folders(path) if not below.name.startswith(".")]
+        plates = [path for path in waiting if isinstance(ome_attributes(path).get("plate"), dict)]
+        found += plates
+        waiting = [path for path in waiting if path not in plates and not ome_attributes(path)]
+    above = [path for path in list(folder.resolve().parents)[:levels] if "plate" in ome_attributes(path)]
+    return sorted(found) or above
 
 
 def is_external(folder: Path) -> bool:
@@ -122,118 +116,68 @@ def is_external(folder: Path) -> bool:
     plate = ome_attributes(folder).get("plate")
     if not isinstance(plate, dict):
         return False
-    listed = [well for well in plate.get("wells", []) if isinstance(well, dict)]
+    listed = [well for well in _listed(plate.get("wells")) if isinstance(well, dict)]
     return not any(own_attributes(folder / str(well.get("path"))) for well in listed)
 
 
-def read_layout(folder: Path) -> ExternalLayout:
+def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
     """Everything that a plate's documents say.
 
+    Args:
+        folder: the plate; a folder or a zipped plate.
+        acquisition: name or id of the one to use, where the plate has several.
+
     Raises:
-        InputError: it is no plate, or its images are not alike; all faults in one message.
+        InputError: it is no plate, of a version that is not known, has several acquisitions and none is chosen, or its
+            images are not alike; all faults in one message.
     """
+    folder = place(folder)
     faults = Faults(str(folder))
     attributes = ome_attributes(folder)
     plate = attributes.get("plate")
     if not isinstance(plate, dict):
         raise InputError(f"{folder}: there is no NGFF plate in its attributes; give the folder of an OME-Zarr plate.")
-    wells: list[ExternalWell] = []
-    gone: list[str] = []
-    common: ExternalImage | None = None
-    for listed in plate.get("wells", []):
-        path = str(listed.get("path", ""))
-        try:
-            name = _well_name(path)
-        except InputError as error:
-            faults.add(str(error))
-            continue
-        images = [str(each.get("path")) for each in (ome_attributes(folder / path).get("well") or {}).get("images", [])]
-        present = [image for image in images if (folder / path / image).is_dir()]
-        if not present:
-            gone.append(name)
-            continue
-        wells.append(ExternalWell(name, path, tuple(present)))
-        for image in present:
-            try:
-                found = read_image(folder / path / image)
-            except InputError as error:
-                faults.add(str(error))
-                continue
-            common = common or found
-            if _alike(found) != _alike(common):
-                faults.add(
-                    f"{path}/{image}: well {name}: the image is {_told(found)}, the first one is {_told(common)}; a "
-                    "plate has one kind of image: mend it where it was made."
-                )
+    version = str(attributes.get("version") or plate.get("version") or "unknown")
+    check_version("" if version == "unknown" else version, folder)
+    listed, gone = _wells(folder, plate, faults)
+    used, chosen = chosen_acquisition(plate, listed, acquisition, faults)
+    sites, wells = by_site(used, not chosen)
+    gone += [well.name for well in listed if well.name not in {one.name for one in used}]
+    common, described, notes = _images(folder, wells, faults)
     if common is None:
         faults.add("none of the wells that are listed has an image; copy the plate again.")
     faults.raise_if_any()
     assert common is not None
-    wells.sort(key=lambda well: names.well_sort_key(well.name))
+    described.sort(key=lambda well: names.well_sort_key(well.name))
+    if gone:
+        ordered = sorted(gone, key=names.well_sort_key)
+        notes.append(f"{len(gone)} wells are listed and have no image: {', '.join(ordered[:_NAMED])}.")
+    own = own_of_export(folder)
     return ExternalLayout(
         folder=folder,
         name=str(plate.get("name") or ""),
-        version=str(attributes.get("version") or plate.get("version") or "unknown"),
-        rows=max(len(plate.get("rows", [])), 1 + max(names.well_sort_key(well.name)[0] for well in wells)),
-        columns=max(len(plate.get("columns", [])), max(names.well_sort_key(well.name)[1] for well in wells)),
-        wells=tuple(wells),
-        wells_without_images=tuple(sorted(gone, key=names.well_sort_key)),
+        version=version,
+        rows=max(len(_listed(plate.get("rows"))), 1 + max(names.well_sort_key(well.name)[0] for well in described)),
+        columns=max(len(_listed(plate.get("columns"))), max(names.well_sort_key(well.name)[1] for well in described)),
+        wells=tuple(described),
+        sites=sites,
         image=common,
+        acquisition=chosen,
+        kinds=kinds_of(used),
+        exported=bool(own) and all(own_of_export(folder / well.path) for well in described),
+        instrument=own.get("instrument") or {},
+        notes=(*([f"Of several acquisitions {chosen} is used."] if chosen else []), *notes),
     )
 
 
-def read_image(folder: Path) -> ExternalImage:
-    """What the documents of one image say.
-
-    Raises:
-        InputError: it is no multiscale image, or of a kind that cannot be used.
-    """
-    attributes = ome_attributes(folder)
-    try:
-        multiscale = attributes["multiscales"][0]
-        axes = [axis if isinstance(axis, str) else axis["name"] for axis in multiscale.get("axes", _KNOWN_AXES)]
-        units = {
-            axis["name"]: axis.get("unit") for axis in multiscale.get("axes", _KNOWN_AXES) if isinstance(axis, dict)
-        }
-        levels = [str(dataset["path"]) for dataset in multiscale["datasets"]]
-        arrays = [open_level(folder / level) for level in levels]
-        scale = _scale(multiscale, len(axes))
-    except (KeyError, IndexError, TypeError, ValueError, OSError) as error:
-        raise InputError(
-            f"{folder}: the image's metadata are damaged or missing ({error!r}); copy it again."
-        ) from error
-    if any(axis not in _KNOWN_AXES for axis in axes) or not {"y", "x"} <= set(axes) or arrays[0].ndim != len(axes):
-        raise InputError(f"{folder}: the axes {', '.join(axes)} are not among t, c, z, y, x; convert the plate.")
-    dtype = arrays[0].dtype.name
-    if dtype not in _PIXEL_TYPES:
-        raise InputError(f"{folder}: the pixels are {dtype}; convert the plate to {' or '.join(_PIXEL_TYPES)}.")
-    sizes = dict.fromkeys(_KNOWN_AXES, 1) | dict(zip(axes, arrays[0].shape, strict=True))
-    y, x = axes.index("y"), axes.index("x")
-    steps = dict(zip(axes, scale, strict=True))
-    return ExternalImage(
-        axes="".join(axes),
-        levels=tuple(levels),
-        sizes=sizes,
-        level_shapes=tuple((array.shape[y], array.shape[x]) for array in arrays),
-        dtype=dtype,
-        step_um={
-            axis: steps[axis] * _MICROMETRES[str(units.get(axis))] if units.get(axis) in _MICROMETRES else None
-            for axis in "zyx"
-        },
-        channels=_channels(attributes.get("omero"), sizes["c"]),
-    )
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
-def open_level(folder: Path) -> zarr.Array[Any]:
-    """One array of a pyramid, Zarr v2 or v3.
-
-    Raises:
-        ValueError: it is damaged.
-        OSError: it is missing.
-    """
-    import zarr
-
-    return zarr.open_array(folder, mode="r")
+def own_of_export(folder: Path) -> dict[str, Any]:
+    """What this project wrote of a plate or well that it exported to Zarr v2; {} for all others."""
+    own = read_document(folder / ".zattrs").get(OWN)
+    return own if isinstance(own, dict) else {}
 
 
 def documents(layout: ExternalLayout) -> Iterator[Path]:
@@ -242,8 +186,9 @@ def documents(layout: ExternalLayout) -> Iterator[Path]:
     for well in layout.wells:
         groups.append(layout.folder / well.path)
         for image in well.images:
-            groups.append(layout.folder / well.path / image)
-            groups += [layout.folder / well.path / image / level for level in layout.image.levels]
+            if image is not None:
+                groups.append(layout.folder / well.path / image)
+                groups += [layout.folder / well.path / image / level for level in layout.image.levels]
     for group in groups:
         yield from (group / name for name in _DOCUMENTS if (group / name).is_file())
 
@@ -251,8 +196,103 @@ def documents(layout: ExternalLayout) -> Iterator[Path]:
 def metadata_hash(layout: ExternalLayout) -> str:
     """Hash of every metadata document and its place."""
     return hash_json(
-        [[path.relative_to(layout.folder).as_posix(), hash_bytes(path.read_bytes())] for path in documents(layout)]
+        [
+            [path.relative_to(layout.folder).as_posix(), hash_bytes(read_bytes(path) or b"")]
+            for path in documents(layout)
+        ]
     )
+
+
+def _wells(folder: Path, plate: dict[str, Any], faults: Faults) -> tuple[list[ListedWell], list[str]]:
+    """The wells with images that are there, and the names of those that are listed and not there."""
+    found: list[ListedWell] = []
+    gone: list[str] = []
+    seen: dict[str, str] = {}
+    for each in _listed(plate.get("wells")):
+        path = str(each.get("path", "")) if isinstance(each, dict) else ""
+        try:
+            name = _well_name(path)
+        except InputError as error:
+            faults.add(str(error))
+            continue
+        if name in seen:
+            faults.add(
+                f"{seen[name]} and {path} are both well {name}; a well is listed once: keep the one that counts."
+            )
+            continue
+        seen[name] = path
+        if is_damaged(folder / path):
+            faults.add(f"{path}: well {name}: the well's metadata are damaged, perhaps cut off; copy the well again.")
+            continue
+        well = ome_attributes(folder / path).get("well")
+        if not isinstance(well, dict) and any(ome_attributes(image) for image in folders(folder / path)):
+            faults.add(
+                f"{path}: well {name}: the list of its images is missing from its metadata; copy the well again."
+            )
+            continue
+        one = listed_well(name, path, well, folder, own_of_export(folder / path))
+        if one.images:
+            found.append(one)
+        else:
+            gone.append(name)
+    return found, gone
+
+
+def _images(
+    folder: Path, wells: list[tuple[ListedWell, tuple[str | None, ...]]], faults: Faults
+) -> tuple[ExternalImage | None, list[ExternalWell], list[str]]:
+    """What all images have in common, the wells with the planes of each image, and notes."""
+    common: ExternalImage | None = None
+    described = []
+    lacking: list[str] = []
+    odd: list[str] = []
+    for well, images in wells:
+        planes = []
+        for site, image in enumerate(images, start=1):
+            if image is None:
+                planes.append(0)
+                lacking.append(f"{well.name} lacks site {site}")
+                continue
+            try:
+                found = read_image(folder / well.path / image)
+            except InputError as error:
+                faults.add(str(error))
+                continue
+            planes.append(found.sizes["z"])
+            odd += [f"{well.path}/{image}: {note}" for note in found.notes]
+            common = common or found
+            difference = _difference(found, common)
+            if difference:
+                faults.add(
+                    f"{well.path}/{image}: well {well.name}: {difference}; a plate has one kind of image: mend it "
+                    "where it was made."
+                )
+            if found.sizes["z"] > common.sizes["z"]:
+                common = found
+        described.append(ExternalWell(well.name, well.path, images, tuple(planes)))
+    return common, described, _image_notes(described, lacking, odd)
+
+
+def _image_notes(wells: list[ExternalWell], lacking: list[str], odd: list[str]) -> list[str]:
+    notes = []
+    if lacking:
+        more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
+        notes.append(
+            f"{len(lacking)} images that other wells have are missing: {', '.join(lacking[:_NAMED])}{more}; the other "
+            "sites keep their numbers."
+        )
+    counts = {well.name: max(well.planes) for well in wells if any(well.planes)}
+    most = max(counts.values(), default=0)
+    fewer = [f"{name} has {n}" for name, n in counts.items() if n != most]
+    if fewer:
+        more = f" and {len(fewer) - _NAMED} more" if len(fewer) > _NAMED else ""
+        notes.append(
+            f"The stacks have up to {most} planes, {len(fewer)} wells have fewer: {', '.join(fewer[:_NAMED])}{more}."
+        )
+    if odd:
+        more = f" (and {len(odd) - 1} more of the kind)" if len(odd) > 1 else ""
+        notes.append(f"{odd[0]}{more}.")
+    return notes
 
 
 def _well_name(path: str) -> str:
@@ -262,35 +302,21 @@ def _well_name(path: str) -> str:
     return names.well_name(row, int(column))
 
 
+def _difference(image: ExternalImage, common: ExternalImage) -> str:
+    """In what an image is not like the others, or ''; numbers of planes may differ."""
+    if _alike(image) != _alike(common):
+        return f"the image is {_told(image)}, the first one is {_told(common)}"
+    for axis in "zyx":
+        one, other = image.step_um[axis], common.step_um[axis]
+        if one is not None and other is not None and not math.isclose(one, other, rel_tol=_SAME):
+            return f"the step along {axis} is {one:g} um, that of the first image {other:g} um"
+    return ""
+
+
 def _alike(image: ExternalImage) -> tuple[Any, ...]:
-    return image.axes, image.levels, tuple(image.sizes.items()), image.level_shapes, image.dtype
+    sizes = tuple(size for axis, size in image.sizes.items() if axis != "z")
+    return image.axes, image.levels, sizes, image.level_shapes, image.dtype
 
 
 def _told(image: ExternalImage) -> str:
     return f"{json.dumps(image.sizes)} {image.dtype} with {len(image.levels)} levels"
-
-
-def _scale(multiscale: dict[str, Any], n_axes: int) -> list[float]:
-    """Scale of the full array: that of its dataset times that of the whole multiscale."""
-    scale = [1.0] * n_axes
-    transformations = multiscale["datasets"][0].get("coordinateTransformations", [])
-    for each in [*transformations, *multiscale.get("coordinateTransformations", [])]:
-        if each.get("type") == "scale" and "scale" in each:
-            scale = [one * float(two) for one, two in zip(scale, each["scale"], strict=True)]
-    return scale
-
-
-def _channels(omero: Any, n_channels: int) -> tuple[tuple[str | None, tuple[int, int] | None], ...]:
-    """Labels and windows from the OMERO metadata; they are an extra that may be missing or odd."""
-    listed = omero.get("channels", []) if isinstance(omero, dict) else []
-    found: list[tuple[str | None, tuple[int, int] | None]] = []
-    for number in range(n_channels):
-        channel = listed[number] if number < len(listed) and isinstance(listed[number], dict) else {}
-        window = channel.get("window") or {}
-        try:
-            shown = (int(window["start"]), int(window["end"]))
-        except (KeyError, TypeError, ValueError):
-            shown = None
-        label = channel.get("label")
-        found.append((str(label) if label else None, shown if shown and shown[0] < shown[1] else None))
-    return tuple(found)

@@ -1,37 +1,31 @@
 """OME-Zarr plates made elsewhere, used where they lie.
 
-The store holds a reference in the plate's place: one `zarr.json` that names the other plate's folder, the hash of its
-metadata, and what is needed to open it. Nothing is copied: the maximum projection and the mean of stack are computed
+Nothing is copied: the maximum projection and the mean of stack are computed
 from the other plate's stack when they are asked for. What such a plate cannot tell: which planes were never imaged
 (unwritten chunks read as black), when and at which height a plane was taken, and whether a pixel changed since.
 
-Belongs here: the reference, and a foreign plate as a `Plate`. Does not belong here: the documents of such a plate
-(`external_ngff`).
+Belongs here: an external plate as a `Plate`. Does not belong here: the reference to it (`external_reference`), the
+documents of such a plate (`external_ngff`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from phenodose.errors import InputError, StoreError
-from phenodose.io.files import clear_partials, is_vacant, write_text
-from phenodose.names import well_sort_key
-from phenodose.plates.external_ngff import ExternalLayout, metadata_hash, open_level, read_layout
-from phenodose.plates.ngff import OWN, ROOT, encoded, group_document, is_intact, own_attributes, sealed
-from phenodose.plates.plan import PLATE_FORMAT, STACK, Channel, PlateShape
+from phenodose.errors import InputError, NotMade, StoreError
+from phenodose.plates.external_image import open_level
+from phenodose.plates.external_ngff import own_of_export
+from phenodose.plates.external_view import ExternalView
+from phenodose.plates.plan import STACK
 from phenodose.plates.plate import Plate, StackView
 from phenodose.plates.pyramid import area_average
 
-if TYPE_CHECKING:
-    import zarr
-
-_WINDOW_QUANTILES = (0.001, 0.999)
 #: What an ingested plate knows of a plane and a foreign one does not.
 _UNKNOWN = (
     "path",
@@ -46,42 +40,6 @@ _UNKNOWN = (
 )
 
 
-class ExternalView(StackView):
-    """One channel of one image of a foreign plate as an array with dims z, y, x."""
-
-    def __init__(self, array: zarr.Array[Any], axes: str, time: int, channel: int, where: str) -> None:
-        self._source = array
-        self._axes = axes
-        self._fixed = {"t": time, "c": channel}
-        self._where = where
-        sizes = dict(zip(axes, array.shape, strict=True))
-        self.shape = (sizes.get("z", 1), sizes["y"], sizes["x"])
-        self.dtype = array.dtype
-
-    def __getitem__(self, place: Any) -> np.ndarray:
-        place = place if isinstance(place, tuple) else (place,)
-        if any(part is Ellipsis for part in place):
-            at = place.index(Ellipsis)
-            place = (*place[:at], *[slice(None)] * (4 - len(place)), *place[at + 1 :])
-        wanted = dict(zip("zyx", (*place, *[slice(None)] * (3 - len(place))), strict=True))
-        # Axes in whatever order, whole numbers as slices of one, so that z can be put first and taken out last.
-        slices = {axis: _as_slice(part, size) for (axis, part), size in zip(wanted.items(), self.shape, strict=True)}
-        key = tuple(self._fixed[axis] if axis in self._fixed else slices[axis] for axis in self._axes)
-        try:
-            block = np.asarray(self._source[key])
-        except Exception as error:  # codecs raise whatever the damaged bytes lead to
-            raise StoreError(
-                f"{self._where}: the pixels cannot be read ({error}); copy the plate again from where it was made."
-            ) from error
-        left = [axis for axis in self._axes if axis not in self._fixed]
-        if "z" not in left:
-            block, left = block[None], ["z", *left]
-        block = block.transpose([left.index(axis) for axis in "zyx"])
-        if "z" not in self._axes:
-            block = block[slices["z"]]
-        return block[tuple(0 if isinstance(wanted[axis], (int, np.integer)) else slice(None) for axis in "zyx")]
-
-
 @dataclass
 class ExternalPlate(Plate):
     """A plate made elsewhere; it answers what `Plate` answers, from its own stack.
@@ -91,7 +49,12 @@ class ExternalPlate(Plate):
         axes: axes of its arrays.
         levels: paths of the pyramid's arrays within an image.
         shapes: height and width of every level.
-        places: group and image paths of every well.
+        level_planes: planes of every level of a stack of `shape.n_planes`; a pyramid may halve z, too.
+        level_z_factors: by how much the planes of every level are farther apart, as its scale says; 1 if it does not.
+        places: group and image paths of every well, an image a site; None where the well has not the site.
+        n_planes: planes of the stack of every site of the wells that have fewer than others.
+        exported: whether it is an export of a plate of this project, whose wells tell their planes.
+        acquisition: the acquisition that was chosen of several; '' else.
         metadata_hash: hash of its metadata when the reference was made.
     """
 
@@ -99,7 +62,12 @@ class ExternalPlate(Plate):
     axes: str = ""
     levels: list[str] = field(default_factory=list)
     shapes: list[tuple[int, int]] = field(default_factory=list)
-    places: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    level_planes: list[int] = field(default_factory=list)
+    level_z_factors: list[float] = field(default_factory=list)
+    places: dict[str, tuple[str, list[str | None]]] = field(default_factory=dict)
+    n_planes: dict[str, list[int]] = field(default_factory=dict)
+    exported: bool = False
+    acquisition: str = ""
     metadata_hash: str = ""
     _last: tuple[Any, tuple[float, np.ndarray]] | None = field(default=None, repr=False)
 
@@ -109,30 +77,68 @@ class ExternalPlate(Plate):
         return self.shapes
 
     def metadata(self, well: str) -> dict[str, Any]:
-        """What is known of a well, in the form of `Plate.metadata`: heights, tags, hashes and files are not."""
+        """What is known of a well, in the form of `Plate.metadata`: heights, tags, hashes and files are not.
+
+        An exported plate of this project tells all that was known of its planes.
+        """
+        if well not in self._known:
+            self._known[well] = self._exported(well) if self.exported else self._described(well)
+        return self._known[well]
+
+    def _exported(self, well: str) -> dict[str, Any]:
+        own = own_of_export(self.folder / self._group(well)[0])
+        if not own:
+            raise StoreError(f"{self.folder}: well {well}: its attributes are gone; copy the plate again.")
+        return own
+
+    def _described(self, well: str) -> dict[str, Any]:
         sites, shape = self._sites(well), self.shape
         places = product(sites, range(shape.n_times), range(len(shape.channels)))
-        known: dict[str, Any] = {"mean_of_stack": None, "maximum": "computed", "missing_z": []}
-        channels = [{"site": site, "time": time, "channel": channel} | known for site, time, channel in places]
-        planes = [plane for site in sites for plane in self._all(site)]
+        channels = [
+            {"site": site, "time": time, "channel": channel, "mean_of_stack": None, "maximum": "computed"}
+            | {"missing_z": list(range(self._n_planes(well, site), shape.n_planes))}
+            for site, time, channel in places
+        ]
+        planes = [plane for site in sites for plane in self._all(site, self._n_planes(well, site))]
         return {"well": well, "tags": {}, "channels": channels, "planes": planes}
 
     def mean_of_stack(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> float | None:
         """Mean intensity over all planes of the stack; None for a site that the well has not."""
+        if self.exported:
+            return super().mean_of_stack(well, channel, site, time)
         found = self._pass(well, channel, site, time)
         return None if found is None else found[0]
 
     def has_mip(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> bool:
         """Whether the well has the site."""
+        if self.exported:
+            return super().has_mip(well, channel, site, time)
         return self._place(channel, site, time)[0] in self._sites(well)
 
     def mip(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> np.ndarray:
-        """The maximum over the full-size planes, averaged to the size of the level, dims y, x."""
+        """The maximum over the full-size planes, averaged to the size of the level, dims y, x.
+
+        An exported plate of this project has maxima of its own.
+        """
+        if self.exported:
+            return super().mip(well, channel, level, site, time)
         found = self._pass(well, channel, site, time)
         if found is None:
             return super().mip(well, channel, level, site, time)
         self._check_level(level)
         return area_average(found[1], *self.shapes[level]) if level else found[1]
+
+    def middle(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> np.ndarray:
+        """The plane in the middle of the stack, dims y, x; of a level with fewer planes, the full one averaged."""
+        if not self._halves_z(level):
+            return super().middle(well, channel, level, site, time)
+        finest = max(one for one in range(level) if not self._halves_z(one))
+        return area_average(super().middle(well, channel, finest, site, time), *self.shapes[level])
+
+    def level_for(self, size_px: int) -> int:
+        """As of every plate, of the levels that have all planes."""
+        enough = [level for level, shape in enumerate(self.shapes) if min(shape) >= size_px]
+        return max((level for level in enough if not self._halves_z(level)), default=0)
 
     def planes(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> list[dict[str, Any]]:
         """Records of the planes of a stack, lowest first; heights and hashes are not known."""
@@ -140,13 +146,14 @@ class ExternalPlate(Plate):
         return [
             plane
             for plane in self.metadata(well)["planes"]
-            if (plane["site"], plane["time"], plane["channel"]) == place
+            if not plane["projection"] and (plane["site"], plane["time"], plane["channel"]) == place
         ]
 
     def chunks(self, well: str) -> Iterator[tuple[str, str]]:
         """Every chunk of a well that cannot be read: its array, and why; an empty text for each that can."""
         group, images = self.places[well]
-        for image, level in product(images, self.levels):
+        there = [each["path"] for each in self.metadata(well)["fields"]] if self.exported else images
+        for image, level in product([image for image in there if image is not None], self.levels):
             folder = self.folder / group / image / level
             try:
                 array = open_level(folder)
@@ -164,7 +171,7 @@ class ExternalPlate(Plate):
 
     def _overview(self, well: str, channel: int) -> np.ndarray:
         """A quick look: the maximum over the planes of the smallest level."""
-        if not self.has_mip(well, channel):
+        if self.exported or not self.has_mip(well, channel):
             return super()._overview(well, channel)
         view = self._view(well, STACK, channel, len(self.levels) - 1, None, 0)
         return np.max(view[...], axis=0)  # type: ignore[no-any-return]
@@ -176,18 +183,42 @@ class ExternalPlate(Plate):
             return None
         if self._last is None or self._last[0] != place:
             view = self._view(well, STACK, channel, 0, site, time)
-            total, highest = 0, view[0]
-            for z in range(len(view)):
+            there = [plane["z"] for plane in self.planes(well, channel, site, time)]
+            total, highest = 0, None
+            for z in there:
                 pixels = view[z]
                 total += int(pixels.sum(dtype=np.uint64))
-                highest = np.maximum(highest, pixels)
-            self._last = (place, (total / (highest.size * len(view)), highest))
+                highest = pixels if highest is None else np.maximum(highest, pixels)
+            assert highest is not None
+            self._last = (place, (total / (highest.size * len(there)), highest))
         return self._last[1]
+
+    def _level_z(self, well: str, level: int, z: int, site: int) -> int:
+        """The plane of a level that holds plane `z` of the full stack."""
+        if not self._halves_z(level):
+            return z
+        full = self._n_planes(well, site)
+        there = self._view(well, STACK, 0, level, site, 0).shape[0]
+        # A whole factor, and a number of planes that is rounded up or down.
+        factors = (self.level_z_factors[level], float(round(full / there)))
+        fitting = [factor for factor in factors if factor > 1 and full // factor <= there <= -(-full // factor)]
+        return min(int(z / (fitting[0] if fitting else full / there)), there - 1)
+
+    def _halves_z(self, level: int) -> bool:
+        self._check_level(level)
+        return self.level_planes[level] != self.level_planes[0]
 
     def _view(self, well: str, kind: str, channel: int, level: int, site: int | None, time: int) -> StackView:
         self._check_level(level)
         group, images = self._group(well)
-        image = images[self._place(channel, site, time)[0] - 1]
+        wanted = self._place(channel, site, time)[0]
+        if self.exported:
+            fields = {(each["site"], each["kind"]): str(each["path"]) for each in self.metadata(well)["fields"]}
+            image = fields.get((wanted, kind))
+        else:
+            image = images[self.shape.sites.index(wanted)]
+        if image is None:
+            raise NotMade(f"{self.path}: well {well} has no site {site or self.shape.sites[0]}.")
         folder = self.folder / group / image / self.levels[level]
         try:
             array = open_level(folder)
@@ -198,16 +229,22 @@ class ExternalPlate(Plate):
             ) from error
         return ExternalView(array, self.axes, time, channel, f"{folder}: well {well}")
 
-    def _all(self, site: int) -> Iterator[dict[str, Any]]:
+    def _all(self, site: int, n_planes: int) -> Iterator[dict[str, Any]]:
         shape = self.shape
-        for time, channel, z in product(range(shape.n_times), range(len(shape.channels)), range(shape.n_planes)):
+        for time, channel, z in product(range(shape.n_times), range(len(shape.channels)), range(n_planes)):
             known = {"site": site, "time": time, "channel": channel, "projection": "", "z": z, "tags": {}}
             yield dict.fromkeys(_UNKNOWN) | known
 
-    def _sites(self, well: str) -> list[int]:
-        return list(range(1, len(self._group(well)[1]) + 1))
+    def _n_planes(self, well: str, site: int) -> int:
+        """Planes of the stack of a site."""
+        fewer = self.n_planes.get(well)
+        return self.shape.n_planes if fewer is None else fewer[self.shape.sites.index(site)]
 
-    def _group(self, well: str) -> tuple[str, list[str]]:
+    def _sites(self, well: str) -> list[int]:
+        images = self._group(well)[1]
+        return [site for site, image in zip(self.shape.sites, images, strict=False) if image is not None]
+
+    def _group(self, well: str) -> tuple[str, list[str | None]]:
         if well not in self.places:
             raise InputError(f"{self.path}: there is no well {well!r}; its wells are {', '.join(self.wells[:6])}, ....")
         return self.places[well]
@@ -215,174 +252,3 @@ class ExternalPlate(Plate):
     def _check_level(self, level: int) -> None:
         if not 0 <= level < len(self.levels):
             raise InputError(f"{self.path}: there is no pyramid level {level}; it has {len(self.levels)}, from 0.")
-
-
-def open_external(folder: Path) -> ExternalPlate:
-    """A plate made elsewhere, at its own place.
-
-    Raises:
-        InputError: it is no plate, or cannot be used; all faults in one message.
-    """
-    layout = read_layout(folder)
-    return _from_record(folder, _record(layout, layout.name or folder.name))
-
-
-def open_reference(path: Path, own: dict[str, Any]) -> Plate:
-    """The plate that a reference in the store names.
-
-    Raises:
-        StoreError: the other plate is gone.
-    """
-    folder = Path(own["in_place"]["folder"])
-    if not folder.is_dir():
-        raise StoreError(
-            f"{path}: the plate is used in place and {folder} is gone; put it back, or run `phenodose ingest` again "
-            "with the folder where it lies now."
-        )
-    if own_attributes(folder):
-        plate = Plate.open(folder)
-        plate.name = own["plate"]
-        return plate
-    return _from_record(path, own)
-
-
-def make_reference(folder: Path, out: Path, name: str) -> Plate:
-    """Write the reference `out` to the plate in `folder`, and open it.
-
-    Raises:
-        InputError: `folder` is no plate that can be used, or `out` holds something else.
-    """
-    if not is_vacant(out) and "in_place" not in own_attributes(out):
-        raise InputError(f"{out} is already there and is no reference to a plate; choose another name or move it away.")
-    if str(out) == str(folder) or folder in out.parents:
-        raise InputError(f"{out} lies in the plate itself, which is used in place; choose a name outside of {folder}.")
-    if own_attributes(folder):
-        Plate.open(folder)  # a plate of this project must be complete
-        own: dict[str, Any] = {"format": PLATE_FORMAT, "plate": name, "status": "complete"}
-        own["in_place"] = {"folder": str(folder)}
-    else:
-        own = _record(read_layout(folder), name)
-    out.mkdir(parents=True, exist_ok=True)
-    clear_partials(out)
-    write_text(out / ROOT, encoded(sealed(group_document({OWN: own}))).decode())
-    return open_reference(out, own)
-
-
-def _record(layout: ExternalLayout, name: str) -> dict[str, Any]:
-    image = layout.image
-    labels = [label for label, _ in image.channels]
-    channels = tuple(
-        Channel(label if label and labels.count(label) == 1 else f"{label or 'channel'} {number}", None)
-        for number, label in enumerate(labels, start=1)
-    )
-    shape = PlateShape(
-        n_times=image.sizes["t"],
-        n_planes=image.sizes["z"],
-        size_y_px=image.sizes["y"],
-        size_x_px=image.sizes["x"],
-        dtype=image.dtype,
-        pixel_size_um=image.step_um["x"],
-        z_step_um=image.step_um["z"],
-        channels=channels,
-        sites=tuple(range(1, max(len(well.images) for well in layout.wells) + 1)),
-        kinds=(STACK,),
-    )
-    digest = metadata_hash(layout)
-    notes = [f"The plate is used in place ({layout.folder}, NGFF {layout.version}); nothing was copied."]
-    if layout.wells_without_images:
-        listed = ", ".join(layout.wells_without_images[:8])
-        notes.append(f"{len(layout.wells_without_images)} wells are listed and have no image: {listed}.")
-    return {
-        "format": PLATE_FORMAT,
-        "plate": name,
-        "status": "complete",
-        "shape": asdict(shape),
-        "grid": [layout.rows, layout.columns],
-        "raw_hash": digest,
-        "windows": _windows(layout),
-        "instrument": {"acquisition": layout.name or layout.folder.name, "notes": notes},
-        "in_place": {
-            "folder": str(layout.folder),
-            "metadata_hash": digest,
-            "axes": image.axes,
-            "levels": list(image.levels),
-            "level_shapes": [list(shape) for shape in image.level_shapes],
-            "wells": {well.name: [well.path, list(well.images)] for well in layout.wells},
-        },
-    }
-
-
-def _from_record(path: Path, own: dict[str, Any]) -> ExternalPlate:
-    there, stored = own["in_place"], own["shape"]
-    shape = PlateShape(
-        **stored
-        | {
-            "channels": tuple(Channel(**c) if isinstance(c, dict) else c for c in stored["channels"]),
-            "sites": tuple(stored["sites"]),
-            "kinds": tuple(stored["kinds"]),
-        }
-    )
-    return ExternalPlate(
-        path=path,
-        name=own["plate"],
-        wells=sorted(there["wells"], key=well_sort_key),
-        shape=shape,
-        n_rows=own["grid"][0],
-        n_columns=own["grid"][1],
-        windows=[(start, end) for start, end in own["windows"]],
-        raw_hash=own["raw_hash"],
-        instrument=own["instrument"],
-        folder=Path(there["folder"]),
-        axes=there["axes"],
-        levels=list(there["levels"]),
-        shapes=[(y, x) for y, x in there["level_shapes"]],
-        places={well: (group, images) for well, (group, images) in there["wells"].items()},
-        metadata_hash=there["metadata_hash"],
-    )
-
-
-def _windows(layout: ExternalLayout) -> list[list[int]]:
-    """Display windows as the plate has them, else from the smallest level of the first well."""
-    found = []
-    first = layout.wells[0]
-    array = open_level(layout.folder / first.path / first.images[0] / layout.image.levels[-1])
-    for channel, (_, window) in enumerate(layout.image.channels):
-        if window is None:
-            view = ExternalView(array, layout.image.axes, 0, channel, str(layout.folder))
-            values = np.sort(np.max(view[...], axis=0), axis=None)
-            start, end = (int(values[round(q * (values.size - 1))]) for q in _WINDOW_QUANTILES)
-            window = (start, max(end, start + 1))
-        found.append(list(window))
-    return found
-
-
-def _as_slice(part: Any, size: int) -> slice:
-    if isinstance(part, slice):
-        return part
-    number = int(part)
-    if not -size <= number < size:
-        raise IndexError(f"index {number} is out of bounds for an axis of length {size}")
-    return slice(number % size, number % size + 1)
-
-
-def verify_external(plate: ExternalPlate) -> Iterator[tuple[str, int, list[str]]]:
-    """Well by well: its name, chunks read, and faults; the plate's metadata are compared with the reference first."""
-    changed: list[str] = []
-    if plate.path != plate.folder and not is_intact(plate.path):
-        changed.append(f"{plate.path / ROOT}: the reference is damaged; run `phenodose ingest` again.")
-    try:
-        if metadata_hash(read_layout(plate.folder)) != plate.metadata_hash:
-            changed.append(
-                f"{plate.folder}: the metadata have changed since the plate was taken up; run `phenodose ingest` again."
-            )
-    except InputError as error:
-        changed.append(str(error))
-    for well in plate.wells:
-        results = list(plate.chunks(well))
-        faults = [
-            f"{folder}: well {well}: {fault}; copy the plate again from where it was made."
-            for folder, fault in results
-            if fault
-        ]
-        yield well, len(results), [*changed, *faults]
-        changed = []

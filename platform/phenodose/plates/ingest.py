@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import Faults, InputError
 from phenodose.io.files import is_vacant
 from phenodose.io.places import absolute, place, storage_errors
+from phenodose.io.zipped import ENDINGS
 from phenodose.plates.lock import locked
 from phenodose.plates.ngff import ROOT, own_attributes
 from phenodose.plates.plan import make_plan
@@ -43,6 +44,7 @@ def ingest_plate(
     plate: str,
     progress: Progress = no_progress,
     workers: int | None = None,
+    reread: bool = False,
 ) -> PlateRecord:
     """Turn a raw plate folder into the OME-Zarr plate `out`; a complete and unchanged plate is left as it is.
 
@@ -53,6 +55,7 @@ def ingest_plate(
         plate: name of the plate.
         progress: told after every well.
         workers: wells written at the same time; the number of processors by default.
+        reread: read all raw images again, also those whose files look unchanged by size and times.
 
     Raises:
         InputError: the raw images are at fault (all faults in one message; nothing has been written unless pixels
@@ -61,10 +64,14 @@ def ingest_plate(
         BusyError: another process is ingesting the same plate.
         StoreError: `out` cannot be written, for instance because the disk is full.
     """
-    raw, out = raw.resolve(), absolute(place(out))
+    raw, out = place(raw).resolve(), absolute(place(out))
+    if out.name.lower().endswith(ENDINGS):
+        raise InputError(
+            f"{out}: a zipped plate is made of a finished one; ingest to a folder, then `phenodose export`."
+        )
     used = reader.in_place(raw)
     if used is not None:
-        return _used_in_place(used, out, plate)
+        return _used_in_place(used, out, plate, reader.acquisition())
     index = reader.index(raw)
     metadata = reader.plate_metadata(raw, index)
     _check_paths(index, raw)
@@ -74,16 +81,17 @@ def ingest_plate(
     with storage_errors(out, f"the plate cannot be written; {remedy}"):
         _check_target(out, metadata)
         with locked(out, plate) as aside:
-            return PlateIngest(raw, out, aside, reader, plan, metadata).run(progress, workers or os.cpu_count() or 1)
+            ingest = PlateIngest(raw, out, aside, reader, plan, metadata, reread)
+            return ingest.run(progress, workers or os.cpu_count() or 1)
 
 
-def _used_in_place(folder: Path, out: Path, plate: str) -> PlateRecord:
+def _used_in_place(folder: Path, out: Path, plate: str, acquisition: str | None) -> PlateRecord:
     """Refer to a plate that was made elsewhere instead of writing one."""
-    from phenodose.plates.external_plate import make_reference
+    from phenodose.plates.external_reference import make_reference
 
     before = own_attributes(out)
     with storage_errors(out, "the reference cannot be written; make room or give another place"):
-        opened = make_reference(folder, out, plate)
+        opened = make_reference(folder, out, plate, acquisition)
     shape = opened.shape
     return PlateRecord(
         n_wells=len(opened.wells),

@@ -179,7 +179,7 @@ def make_plan(index: pd.DataFrame, plate: str, metadata: Mapping[str, Any], wher
     faults.extend(mixture_faults(index))
     rows, columns = _plate_format(index, metadata, faults)
     faults.raise_if_any()
-    shape = _shape(index)
+    shape = shape_of(index)
     return PlatePlan(plate, shape, rows, columns, tuple(_wells(index, shape)))
 
 
@@ -242,7 +242,8 @@ def _plate_format(index: pd.DataFrame, metadata: Mapping[str, Any], faults: Faul
     return next((r, c) for r, c in formats if r >= last_row and c >= last_column)
 
 
-def _shape(index: pd.DataFrame) -> PlateShape:
+def shape_of(index: pd.DataFrame) -> PlateShape:
+    """What all wells of a plate have in common, from its index of planes."""
     stack = index[index["projection"] == ""]
     others = sorted(set(index["projection"]) - {"", MAXIMUM})
     kinds = [STACK] * bool(len(stack)) + [MAXIMUM] * bool(len(stack) or MAXIMUM in set(index["projection"]))

@@ -104,7 +104,7 @@ class Plate:
             raise MissingInputError(f"{path}: there is no such plate; make it with `phenodose ingest`.")
         own = own_attributes(path)
         if not own and is_external(path):
-            from phenodose.plates.external_plate import open_external
+            from phenodose.plates.external_reference import open_external
 
             return open_external(path)
         if not own:
@@ -120,7 +120,7 @@ class Plate:
             raise StoreError(f"{path} is not complete (its ingest was interrupted); {_INGEST_AGAIN}.")
         try:
             if "in_place" in own:
-                from phenodose.plates.external_plate import open_reference
+                from phenodose.plates.external_reference import open_reference
 
                 return open_reference(path, own)
             grid = read_document(path / ROOT)["attributes"]["ome"]["plate"]
@@ -254,7 +254,11 @@ class Plate:
                 f"{self.path}: well {well} has no plane {z} in channel {channel}; it has "
                 f"{', '.join(map(str, there)) or 'none'} of 0 to {self.shape.n_planes - 1}."
             )
-        return stack[z]
+        return stack[self._level_z(well, level, z, self._place(channel, site, time)[0])]
+
+    def _level_z(self, well: str, level: int, z: int, site: int) -> int:
+        """Place of a plane of the full stack in the stack of a pyramid level: the same, but of some external plates."""
+        return z
 
     def nearest_z(self, well: str, z_um: float, channel: int = 0, site: int | None = None, time: int = 0) -> int | None:
         """Place in the stack of the plane nearest to a stage height in um; None if no height is known."""

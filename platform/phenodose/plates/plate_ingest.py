@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from phenodose.io.files import clear_partials, hash_json, sync_folder, write_tex
 from phenodose.io.fsync import sync_tree
 from phenodose.io.places import folders, is_remote, read_bytes, remove_tree, sizes, upload_tree
 from phenodose.names import row_index, row_label
+from phenodose.plates.ingest_summary import Speed, images_cut_off, plate_windows
 from phenodose.plates.ngff import ROOT, document_hash, encoded, group_document, is_intact, own_attributes, root_document
 from phenodose.plates.plan import PLATE_FORMAT, PlatePlan, WellPlan
 from phenodose.plates.raw_file_stats import RawFileStats
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 INGESTING, COMPLETE = "ingesting", "complete"
 #: Wells that wait for the disk or the object store while others are encoded.
 _SETTLING = 2
+#: Wells that are compared with those of another raw folder.
+_LOOKED_AT = 3
 _ROW = encoded(group_document({}))
 
 
@@ -89,6 +91,7 @@ class PlateIngest:
         reader: knows the raw folder.
         plan: what the plate will be.
         metadata: what the reader says of the plate.
+        reread: whether all raw images are read again, also those whose files look unchanged.
     """
 
     raw: Path
@@ -97,6 +100,7 @@ class PlateIngest:
     reader: Reader
     plan: PlatePlan
     metadata: dict[str, Any]
+    reread: bool = False
     _begun: bool = False
     _place: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -104,7 +108,7 @@ class PlateIngest:
 
     def __post_init__(self) -> None:
         self._before = own_attributes(self.out)
-        self._seen = RawFileStats(self.raw, self.aside / "sources.jsonl")
+        self._seen = RawFileStats(self.raw, self.aside / "sources.jsonl", self.reread)
         self._writer = WellWriter(self.plan.shape, self._read_plane, lasting=not is_remote(self.out))
 
     def run(self, progress: Progress, workers: int) -> PlateRecord:
@@ -115,6 +119,7 @@ class PlateIngest:
             workers: wells encoded at the same time.
         """
         shutil.rmtree(self._wells_aside, ignore_errors=True)
+        self._refuse_another_measurement()
         try:
             written = self._all_wells(progress, workers)
             record, attributes = self._plate_record(written)
@@ -135,7 +140,7 @@ class PlateIngest:
         """
         faults = Faults(str(self.raw))
         written: list[str] = []
-        speed = _Speed(self.plan)
+        speed = Speed(self.plan)
         with (
             ThreadPoolExecutor(_SETTLING, thread_name_prefix="settle") as settlers,
             ThreadPoolExecutor(workers, thread_name_prefix="encode") as encoders,
@@ -236,6 +241,31 @@ class PlateIngest:
             self._seen.remember(well, stats)
         return True
 
+    def _refuse_another_measurement(self) -> None:
+        """Refuse a folder whose images are all others than those that the complete plate was made from.
+
+        Some wells are looked at, and only where the plate was made from another folder: one that was moved holds the
+        same images, and images that were mended in their place are meant to take the place of the old ones.
+        """
+        before = self._seen.folders()
+        if self._before.get("status") != COMPLETE or not before or str(self.raw) in before:
+            return
+        common = [well for well in self.plan.wells if well.name in self._before["wells"]]
+        if not common or any(self._holds_a_plane_of(well) for well in common[:_LOOKED_AT]):
+            return
+        raise InputError(
+            f"{self.out} holds the images of {', '.join(sorted(before))}, and {self.raw} holds others of the same "
+            "wells; choose another name, or delete the old plate if these are to take its place."
+        )
+
+    def _holds_a_plane_of(self, well: WellPlan) -> bool:
+        """Whether any plane of a well is in the plate as it is; unreadable ones are told by the ingest itself."""
+        hashes = {plane["hash"] for plane in own_attributes(self.out / well.path).get("planes", [])}
+        try:
+            return not hashes or any(plane_hash(self._read_plane(plane)) in hashes for plane in well.planes)
+        except InputError:
+            return True
+
     def _begin(self) -> None:
         """Before the first change: the plate says that it is being ingested, and all groups above the wells exist."""
         if self._begun:
@@ -282,6 +312,7 @@ class PlateIngest:
     def _plate_record(self, written: list[str]) -> tuple[PlateRecord, dict[str, Any]]:
         """The record of the finished plate, and the project's attributes of its root."""
         hashes: dict[str, str] = {}
+        cut_off: list[str] = []
         pixels: list[Any] = []
         windows: list[list[list[int]]] = []
         for well in self.plan.wells:
@@ -289,8 +320,11 @@ class PlateIngest:
             own = own_attributes(folder)
             hashes[well.name] = document_hash(folder)
             windows.append(own["windows"])
+            ends = [plane for plane in own["planes"] if plane.get("rows_of_zeros")]
+            cut_off += [f"{plane['path']} ({plane['rows_of_zeros']} rows, well {well.name})" for plane in ends]
             pixels += [[well.name, *plane_key(SimpleNamespace(**plane)), plane["hash"]] for plane in own["planes"]]
         shape = self.plan.shape
+        notes = [*self.metadata.get("notes", []), *images_cut_off(cut_off)]
         record = PlateRecord(
             n_wells=len(self.plan.wells),
             n_planes=self.plan.n_planes,
@@ -302,12 +336,15 @@ class PlateIngest:
             raw_hash=hash_json(pixels),
             wells=[well.name for well in self.plan.wells],
             wells_written=written,
-            notes=list(self.metadata.get("notes", [])),
+            notes=notes,
         )
-        attributes = self._static_attributes() | {
+        static = self._static_attributes()
+        if cut_off:
+            static["instrument"] = static["instrument"] | {"notes": notes}
+        attributes = static | {
             "status": COMPLETE,
             "raw_hash": record.raw_hash,
-            "windows": _plate_windows(windows),
+            "windows": plate_windows(windows),
             "wells": hashes,
         }
         return record, attributes
@@ -329,31 +366,6 @@ class PlateIngest:
         return self.aside / "wells"
 
 
-class _Speed:
-    """How far the ingest is, how fast, and how long it will take."""
-
-    def __init__(self, plan: PlatePlan) -> None:
-        self._total = len(plan.wells)
-        self._plane_bytes = plan.shape.plane_bytes
-        self._start = time.monotonic()
-        self._wells = self._written = 0
-        self._pixels = 0
-
-    def done(self, well: WellPlan | None = None) -> tuple[int, int]:
-        """Count a well, with its pixels if they were written; returns the number of wells done and of all."""
-        self._wells += 1
-        if well is not None:
-            self._written += 1
-            self._pixels += well.n_planes * self._plane_bytes
-        return self._wells, self._total
-
-    def __str__(self) -> str:
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        left = seconds / self._written * (self._total - self._wells) if self._written else 0.0
-        clock = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
-        return f"{self._pixels / 1e6 / seconds:.0f} MB/s, {clock} left"
-
-
 def _as_json(value: dict[str, Any]) -> dict[str, Any]:
     """The value as it reads back from JSON: tuples become lists."""
     same: dict[str, Any] = json.loads(json.dumps(value))
@@ -365,14 +377,3 @@ def _is_row(name: str) -> bool:
         return row_label(row_index(name)) == name
     except InputError:
         return False
-
-
-def _plate_windows(wells: list[list[list[int]]]) -> list[list[int]]:
-    """Display window of every channel over the plate: the median start and the 95th percentile of the ends."""
-    windows = []
-    for channel in zip(*wells, strict=True):
-        starts = sorted(start for start, _ in channel)
-        ends = sorted(end for _, end in channel)
-        start, end = starts[(len(starts) - 1) // 2], ends[round(0.95 * (len(ends) - 1))]
-        windows.append([start, max(end, start + 1)])
-    return windows

@@ -1,5 +1,9 @@
 """Which raw files a finished well was made from, so that unchanged ones need not be read again.
 
+A file is unchanged if its size, its modification time and the time of its last change (ctime) are: copy programs keep
+the modification time of what they copy, and nothing sets ctime back. Where a network share does not keep ctime, reading
+everything again (`ingest --reread`) finds what changed.
+
 Belongs here: sizes and times of raw files. Does not belong here: hashes of pixels, which decide when sizes or times
 differ (`ingest`).
 """
@@ -21,8 +25,16 @@ class RawFileStats:
     Only a shortcut: without it the pixels are hashed. A line a well is appended; the last one counts.
     """
 
-    def __init__(self, raw: Path, path: Path) -> None:
+    def __init__(self, raw: Path, path: Path, reread: bool = False) -> None:
+        """Read what is known.
+
+        Args:
+            raw: the raw folder.
+            path: the file with what is known.
+            reread: take no file for unchanged.
+        """
         self._raw = raw
+        self._reread = reread
         self._path = path
         self._known: dict[str, Any] = {}
         if path.is_file():
@@ -32,7 +44,7 @@ class RawFileStats:
                     self._known[well] = stats
 
     def stats(self, well: WellPlan) -> dict[str, list[int]]:
-        """Size and modification time of each of the well's raw files."""
+        """Size, modification time and time of the last change of each of the well's raw files."""
         found = {}
         for path in sorted({plane.path for plane in well.planes}):
             try:
@@ -41,11 +53,13 @@ class RawFileStats:
                 raise InputError(
                     f"{self._raw / path}: well {well.name}: the file cannot be read ({error.strerror})."
                 ) from error
-            found[path] = [stat.st_size, stat.st_mtime_ns]
+            found[path] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         return found
 
     def unchanged(self, well: WellPlan, stats: dict[str, list[int]]) -> bool:
         """Whether the files are those that the finished well was made from."""
+        if self._reread:
+            return False
         return bool(self._known.get(well.name) == {"raw": str(self._raw), "files": stats})
 
     def remember(self, well: WellPlan, stats: dict[str, list[int]]) -> None:
@@ -54,3 +68,7 @@ class RawFileStats:
         with self._path.open("a", encoding="utf-8") as handle:
             # The line break comes first: a line cut off by an interruption does not spoil this one.
             handle.write("\n" + json.dumps([well.name, self._known[well.name]]))
+
+    def folders(self) -> set[str]:
+        """The raw folders that the finished wells were made from."""
+        return {str(stats["raw"]) for stats in self._known.values()}

@@ -21,6 +21,7 @@ from phenodose.errors import InputError, MissingInputError
 from phenodose.io.files import written_aside
 from phenodose.io.places import read_bytes, storage_errors, zarr_store
 from phenodose.names import plate_sort_key
+from phenodose.plates.agreement import channel_number
 from phenodose.plates.pyramid import area_average
 from phenodose.progress import Progress, no_progress
 
@@ -78,7 +79,7 @@ def build_tensors(
     plates: Mapping[str, Plate],
     out: Path,
     size_px: int,
-    channel: int = 0,
+    channel: int | str = 0,
     progress: Progress = no_progress,
     pictures: Sequence[str] = CHANNELS,
 ) -> None:
@@ -92,7 +93,7 @@ def build_tensors(
         plates: name -> plate.
         out: the group to write; what was there is replaced.
         size_px: side of the square tensors.
-        channel: channel of the plates.
+        channel: channel of the plates: its number, or its name, which every plate then must have.
         progress: told after every well.
         pictures: what the channels of the tensors are, see `well_picture`.
 
@@ -108,7 +109,8 @@ def build_tensors(
         if not _PICTURE.fullmatch(picture):
             raise InputError(f"picture {picture!r}: there are MIP, MID and Z0, Z1, ... for the planes from the lowest.")
     order = [(name, plates[name], well) for name in sorted(plates, key=plate_sort_key) for well in plates[name].wells]
-    usable, empty, flat = _sorted_out(order, channel)
+    numbers = {name: channel_number(plate.channels, channel, f"plate {name}") for name, plate in plates.items()}
+    usable, empty, flat = _sorted_out(order, numbers)
     if not usable:
         raise InputError(f"plates {', '.join(plates) or '(none)'}: no well has an image in channel {channel}.")
     attributes = {
@@ -130,7 +132,7 @@ def build_tensors(
             # The middle level of zstd: read many times, written once.
             compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=2),
         )
-        for start, block in _blocks(usable, size_px, channel, progress, pictures):
+        for start, block in _blocks(usable, size_px, numbers, progress, pictures):
             array[start : start + len(block)] = block
         labels = [(f"{name}/{well}", name, well) for name, _, well in usable]
         for coordinate, values in zip(("well", "plate", "well_name"), zip(*labels, strict=True), strict=True):
@@ -159,29 +161,33 @@ def open_tensors(path: Path) -> xr.DataArray:
 
 
 def _sorted_out(
-    order: list[tuple[str, Plate, str]], channel: int
+    order: list[tuple[str, Plate, str]], channels: Mapping[str, int]
 ) -> tuple[list[tuple[str, Plate, str]], list[str], list[str]]:
     """The wells that have an image, the names of those that have none, and of those without a stack."""
     usable, empty, flat = [], [], []
     for name, plate, well in order:
         label = f"{name}/{well}"
-        if not plate.has_mip(well, channel):
+        if not plate.has_mip(well, channels[name]):
             empty.append(label)
             continue
         usable.append((name, plate, well))
-        if plate.middle_z(well, channel) is None:
+        if plate.middle_z(well, channels[name]) is None:
             flat.append(label)
     return usable, empty, flat
 
 
 def _blocks(
-    wells: list[tuple[str, Plate, str]], size_px: int, channel: int, progress: Progress, pictures: Sequence[str]
+    wells: list[tuple[str, Plate, str]],
+    size_px: int,
+    channels: Mapping[str, int],
+    progress: Progress,
+    pictures: Sequence[str],
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The tensors in blocks of a chunk, with the place of each block's first well."""
     for start in range(0, len(wells), _WELLS_A_CHUNK):
         block = []
         for number, (name, plate, well) in enumerate(wells[start : start + _WELLS_A_CHUNK], start=start + 1):
-            block.append(well_tensor(plate, well, size_px, channel, pictures))
+            block.append(well_tensor(plate, well, size_px, channels[name], pictures))
             progress(number, len(wells), f"wells, {name}/{well}")
         yield start, np.stack(block)
 

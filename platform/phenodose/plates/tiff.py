@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, MissingInputError
 from phenodose.io.files import hash_bytes
+from phenodose.plates.tiff_stacks import PageAxes, UnclearPagesError, further_image, images_behind, page_axes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +38,7 @@ class TiffHeader:
         description: the image description, '' if there is none.
         software: the program that wrote the file, '' if it does not say.
         sample: hash of some stored bytes from the middle of the image: files of the same image share it.
+        axes: what the file says of this image's place among its others; None where it does not say.
     """
 
     size_y_px: int
@@ -45,6 +47,7 @@ class TiffHeader:
     description: str
     software: str
     sample: str
+    axes: PageAxes | None = None
 
 
 def check_tiff(path: Path, well: str, page: int = 0) -> TiffHeader:
@@ -68,7 +71,10 @@ def check_tiff(path: Path, well: str, page: int = 0) -> TiffHeader:
 
 
 def check_pages(path: Path, well: str) -> list[TiffHeader]:
-    """Check that all pages of a TIFF file are whole, without decoding them; see `check_tiff`."""
+    """Check that all images of a TIFF file are whole, without decoding them; see `check_tiff`.
+
+    Images that lie behind one directory of the file are pages, too.
+    """
     size = _size(path, well)
     with _opened(path, well) as tiff:
         try:
@@ -79,7 +85,16 @@ def check_pages(path: Path, well: str) -> list[TiffHeader]:
             ) from error
         if not n_pages:
             raise InputError(f"{path}: well {well}: the file holds no page; {_REMEDY}.")
-        return [_checked(tiff, path, well, page, size) for page in range(n_pages)]
+        found = [_checked(tiff, path, well, page, size) for page in range(n_pages)]
+        try:
+            found *= images_behind(tiff, path, size)
+            axes = page_axes(tiff, path, len(found))
+        except UnclearPagesError as error:
+            raise InputError(
+                f"{path}: well {well}: the file's images cannot be told apart: {error}; export every image as a TIFF "
+                "file of its own, or save the stack again with a directory for each image."
+            ) from error
+        return found if axes is None else [replace(one, axes=of) for one, of in zip(found, axes, strict=True)]
 
 
 def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHeader:
@@ -89,6 +104,11 @@ def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHead
         raise InputError(
             f"{path}: well {well}: page {page} has the shape {found.shape}; a plane is one grey image, "
             "so export the channels as single grey TIFF files."
+        )
+    if found.dtype.kind == "b" or (found.compression == _UNCOMPRESSED and found.bitspersample % 8):
+        raise InputError(
+            f"{path}: well {well}: pixels of {found.bitspersample} bits are unsupported; export the images with 8 or "
+            "16 bits (uint8 or uint16)."
         )
     fault = _segments_fault(found, size)
     if fault:
@@ -115,9 +135,11 @@ def read_page(path: Path, page: int, well: str) -> np.ndarray:
         MissingInputError: there is no such file.
         InputError: the page cannot be decoded.
     """
-    _size(path, well)
+    size = _size(path, well)
     with _opened(path, well) as tiff:
         try:
+            if page and page < images_behind(tiff, path, size):
+                return further_image(tiff, page)
             pixels: np.ndarray = _page(tiff, path, well, page).asarray(maxworkers=1)
         except InputError:
             raise

@@ -22,7 +22,8 @@ from phenodose.errors import InputError, PhenodoseError
 from phenodose.io.files import hash_file
 from phenodose.io.places import place, read_bytes, sizes, storage_errors
 from phenodose.names import parse_well
-from phenodose.plates.external_plate import ExternalPlate, verify_external
+from phenodose.plates.external_plate import ExternalPlate
+from phenodose.plates.external_reference import verify_external
 from phenodose.plates.ngff import ROOT, document_hash, encoded, group_document, is_intact, own_attributes
 from phenodose.plates.plan import well_path
 from phenodose.plates.plate import Plate
@@ -155,7 +156,7 @@ def _raw_fault(plane: dict[str, Any], raw: Path, reader: Reader, well: str) -> s
     if plane_hash(pixels) != plane["hash"]:
         return (
             f"{raw / plane['path']}: well {well}: the raw image is not the one that was ingested; find out which is "
-            "right, then run `phenodose ingest` again."
+            "right, then run `phenodose ingest --reread`."
         )
     return ""
 

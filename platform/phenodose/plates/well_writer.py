@@ -101,7 +101,7 @@ class WellWriter:
         for place, planes in groupby(rows, key=lambda plane: (plane.site, plane.time, plane.channel)):
             written.add_channel(*place, tuple(planes))
         self._write_documents(written)
-        common, planes_record = _split_tags(rows, written.hashes)
+        common, planes_record = _split_tags(rows, written.hashes, written.zeros)
         own = {
             "well": well.name,
             "fingerprint": well.fingerprint,
@@ -138,6 +138,7 @@ class _WellPass:
     lasting: bool
     files: dict[str, list[Any]] = field(default_factory=dict)
     hashes: dict[tuple[Any, ...], str] = field(default_factory=dict)
+    zeros: dict[tuple[Any, ...], int] = field(default_factory=dict)
     channels: list[dict[str, Any]] = field(default_factory=list)
     windows: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
@@ -238,7 +239,22 @@ class _WellPass:
                 f"{wanted} {self.shape.dtype}; copy the file again from the microscope."
             )
         self.hashes[plane_key(plane)] = plane_hash(pixels)
+        zeros = rows_of_zeros(pixels)
+        if zeros:
+            self.zeros[plane_key(plane)] = zeros
         return pixels
+
+
+def rows_of_zeros(pixels: np.ndarray) -> int:
+    """How many rows at the end of an image are all 0, if at least a sixteenth are and the others are not; else 0.
+
+    A file that a copy program reserved and did not fill ends so; a camera's own noise does not.
+    """
+    if pixels[-1].any():
+        return 0
+    filled = np.flatnonzero(pixels.any(axis=1))
+    zeros = len(pixels) - 1 - int(filled[-1]) if len(filled) else 0
+    return zeros if zeros >= max(2, len(pixels) // 16) else 0
 
 
 def plane_key(plane: Any) -> tuple[Any, ...]:
@@ -260,7 +276,7 @@ def _window(plane: np.ndarray) -> tuple[int, int]:
 
 
 def _split_tags(
-    planes: Sequence[Any], hashes: dict[tuple[Any, ...], str]
+    planes: Sequence[Any], hashes: dict[tuple[Any, ...], str], zeros: dict[tuple[Any, ...], int]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Instrument tags that all planes share, and the record of every plane with the tags that are its own."""
     import json
@@ -273,6 +289,8 @@ def _split_tags(
     for plane, own in zip(planes, tags, strict=True):
         record = {column: getattr(plane, column) for column in KEPT_COLUMNS}
         record["hash"] = hashes[plane_key(plane)]
+        if plane_key(plane) in zeros:
+            record["rows_of_zeros"] = zeros[plane_key(plane)]
         record["tags"] = {key: value for key, value in own.items() if key not in common}
         records.append(record)
     return common, records

@@ -45,7 +45,7 @@ _METHODS: dict[type[Plugin], tuple[str, ...]] = {
     ImageReadout: ("measure",),
     Embedder: ("embed", "n_components"),
     ReferenceEmbedder: ("embed_on",),
-    Reader: ("sniff", "index", "read_plane", "in_place", "plate_metadata"),
+    Reader: ("sniff", "index", "read_plane", "in_place", "acquisition", "plate_metadata", "advice"),
 }
 #: Setting that limits a single call of a method; the others share the seconds of their plugin.
 _OF_A_CALL = {"sniff": "sniff_seconds", "read_plane": "seconds"}

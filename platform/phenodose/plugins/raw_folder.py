@@ -18,7 +18,7 @@ from phenodose.errors import Faults, InputError
 if TYPE_CHECKING:
     from phenodose.plates.tiff import TiffHeader
 
-TIFF_ENDINGS = (".tif", ".tiff")
+TIFF_ENDINGS = (".tif", ".tiff", ".stk")
 # Opening many small files is waiting for the disk or the network share; more than this gains nothing.
 _OPENERS = 4
 _FILES_A_TASK = 32
@@ -60,7 +60,7 @@ def raw_files(folder: Path, faults: Faults, wanted: Callable[[str], bool] = is_t
             path = f"{relative}/{entry.name}" if relative else entry.name
             if entry.name.startswith(".") or entry.name.endswith(".zarr"):
                 continue
-            if entry.is_symlink() and (wanted(entry.name) or entry.is_dir()) and _leaves(root, path, faults):
+            if entry.is_symlink() and _is_faulty_link(root, path, wanted(entry.name) or entry.is_dir(), faults):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 waiting.append(path)
@@ -68,7 +68,8 @@ def raw_files(folder: Path, faults: Faults, wanted: Callable[[str], bool] = is_t
                 if entry.is_file():
                     found.append(path)
                 else:
-                    faults.add(f"{path} is no ordinary file; copy the file itself into the folder.")
+                    dead = " but a dead link" if entry.is_symlink() else ""
+                    faults.add(f"{path} is no ordinary file{dead}; copy the file itself into the folder.")
     return sorted(found, key=lambda path: path.split("/"))
 
 
@@ -125,12 +126,21 @@ def passed_over(paths: Iterable[str], what: str) -> list[str]:
     return [f"{len(listed)} {what}; passed over: {', '.join(listed[:_NAMED])}{more}."]
 
 
-def _leaves(root: Path, path: str, faults: Faults) -> bool:
+def _is_faulty_link(root: Path, path: str, counts: bool, faults: Faults) -> bool:
+    """Whether a link is a fault: one that counts (an image, a folder) leaves the folder, or it led to a folder.
+
+    A link without an ending behind which nothing is was perhaps one to a folder of images.
+    """
     target = (root / path).resolve()
-    if target.is_relative_to(root):
-        return False
-    faults.add(
-        f"{path} is a link that leaves the folder (to {target}); copy the files into the folder, or give the folder "
-        "where they lie."
-    )
-    return True
+    gone = not target.exists()
+    if counts and not target.is_relative_to(root):
+        there = ", where nothing is" if gone else ""
+        faults.add(
+            f"{path} is a link that leaves the folder (to {target}){there}; copy the files into the folder, or give "
+            "the folder where they lie."
+        )
+        return True
+    if gone and "." not in path.rpartition("/")[2]:
+        faults.add(f"{path} is a dead link (to {target}); copy what it led to into the folder, or remove the link.")
+        return True
+    return False

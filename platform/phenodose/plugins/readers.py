@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from phenodose.errors import InputError, PluginError
+from phenodose.errors import Faults, InputError, PluginError
+from phenodose.io.places import place
 from phenodose.plugins.base import Plugin
+from phenodose.plugins.raw_folder import raw_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +59,16 @@ class Reader(Plugin):
 
         return read_page(folder / plane.path, plane.page, plane.well)
 
+    def advice(self, folder: Path) -> str:
+        """What a person can do to have this reader read a folder that no reader knows, as `remedy`; '' if nothing."""
+        return self.remedy
+
     def in_place(self, folder: Path) -> Path | None:
         """The OME-Zarr plate in the folder that is to be used where it lies; None if the images are to be ingested."""
+        return None
+
+    def acquisition(self) -> str | None:
+        """Which acquisition of a plate that is used in place counts, where it has several; None if nobody said."""
         return None
 
     def plate_metadata(self, folder: Path, index: pd.DataFrame) -> dict[str, Any]:
@@ -104,6 +114,7 @@ def choose_reader(
     from phenodose.plugins.isolation import shared_sandbox
 
     given = parameters or {}
+    folder = place(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; give the folder that holds the plate's raw images.")
     if name is not None:
@@ -118,13 +129,7 @@ def choose_reader(
     best = max(sure.values(), default=0.0)
     surest = [reader for reader in readers if sure[reader.name] == best]
     if best <= 0:
-        known = ", ".join(sure) or "none"
-        more = f"; {'; '.join(failed)}" if failed else ""
-        remedies = "".join(f", {reader.remedy}" for reader in readers if reader.remedy)
-        raise InputError(
-            f"{folder}: no installed reader knows these files (readers: {known}{more}); check that this is the folder "
-            f"of one plate's raw images{remedies}, or install a reader plugin for the microscope."
-        )
+        raise _unknown(folder, readers, failed)
     if len(surest) > 1:
         named = " and ".join(reader.name for reader in surest)
         raise InputError(
@@ -134,6 +139,30 @@ def choose_reader(
     for sentence in failed:
         (tell or log.warning)(f"{folder.name}: passed over: {sentence}")
     return surest[0]
+
+
+def _unknown(folder: Path, readers: Sequence[Reader], failed: Sequence[str]) -> InputError:
+    """Why no reader reads a folder: links and folders that keep its files from being read, else what can be done."""
+    faults = Faults(str(folder))
+    if not raw_files(folder, faults) and faults:
+        try:
+            faults.raise_if_any()
+        except InputError as error:
+            return error
+    known = ", ".join(reader.name for reader in readers) or "none"
+    more = f"; {'; '.join(failed)}" if failed else ""
+    remedies = "".join(f", {advice}" for reader in readers if (advice := _advice(reader, folder)))
+    return InputError(
+        f"{folder}: no installed reader knows these files (readers: {known}{more}); check that this is the folder of "
+        f"one plate's raw images{remedies}, or install a reader plugin for the microscope."
+    )
+
+
+def _advice(reader: Reader, folder: Path) -> str:
+    try:
+        return reader.advice(folder)
+    except Exception:  # as in `_confidence`; an error about the folder is on its way already
+        return reader.remedy
 
 
 def _confidence(reader: Reader, folder: Path, failed: list[str]) -> float:

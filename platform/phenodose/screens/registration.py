@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from phenodose.errors import Faults, InputError, PhenodoseError
+from phenodose.plates.agreement import PlateFacts, compare_plates
+from phenodose.plates.plane_index import PLANES
 from phenodose.plugins import Registry, choose_reader, plugins_of
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
@@ -60,11 +62,18 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
             faults.append(str(error))
 
     note(lambda: screen.match_plates(layout.plates))
+    facts: dict[str, PlateFacts] = {}
+
+    def look_at_images(name: str, plate: Path) -> None:
+        reader = choose_reader(plate, plugins, screen.reader, screen.parameters)
+        index = reader.index(plate)
+        if len(index) and not PLANES.faults(index):
+            facts[name] = PlateFacts.of_index(index, reader.plate_metadata(plate, index))
+
     if images:
-        for plate in screen.plate_folders.values():
-            note(
-                lambda plate=plate: choose_reader(plate, plugins, screen.reader, screen.parameters).index(plate)  # type: ignore[misc]
-            )
+        for name, plate in screen.plate_folders.items():
+            note(lambda name=name, plate=plate: look_at_images(name, plate))  # type: ignore[misc]
+        faults += [f"{screen.folder}: {fault}" for fault in compare_plates(facts, screen.channel).faults]
     for readout, matrices in screen.readout_folders.items():
         if any(path.is_file() for path in matrices.iterdir()):
             note(lambda readout=readout: readings_of(screen, readout, layout))  # type: ignore[misc]

@@ -11,13 +11,14 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError, MissingInputError
 from phenodose.io.files import write_text
 from phenodose.names import check_screen_id, plate_key, plate_sort_key
+from phenodose.screens.image_folders import dead_links, other_image_folders
 from phenodose.settings.quality import QualitySettings, WellSettings
 
 Kind = Literal["drug-screen", "control-experiment"]
@@ -25,6 +26,7 @@ Kind = Literal["drug-screen", "control-experiment"]
 LAYOUT_NAMES = ("layout.xlsx", "layout.csv", "layout.tsv", "layout.txt")
 DONE_MARK = "_DONE"
 SETTINGS_NAME = "screen.toml"
+_NAMED = 5
 
 
 class _Section(BaseModel):
@@ -71,7 +73,9 @@ class TensorSettings(_Section):
 class ChannelSettings(_Section):
     """Which channel of the plate plays which role."""
 
-    nuclei: int = Field(0, ge=0, description="Index of the nuclear channel")
+    nuclei: Annotated[int, Field(ge=0)] | Annotated[str, Field(min_length=1)] = Field(
+        0, description="The nuclear channel: its number from 0, or its name"
+    )
 
 
 class Settings(_Section):
@@ -190,8 +194,8 @@ class Screen:
         return self.settings.tensors.size_px
 
     @property
-    def channel(self) -> int:
-        """Index of the nuclear channel."""
+    def channel(self) -> int | str:
+        """The nuclear channel: its number, or its name."""
         return self.settings.channels.nuclei
 
     @property
@@ -227,11 +231,24 @@ class Screen:
     def require_layout(self) -> Path:
         """The layout file, or a sentence on how to bring one."""
         if self.layout_path is None:
+            near = [self.folder.parent, *sorted(path for path in self.folder.iterdir() if path.is_dir())]
+            others = [path for path in near if any((path / name).is_file() for name in LAYOUT_NAMES)]
+            hint = f" (there is one in {others[0]}: is that the screen's folder?)" if others else ""
             raise MissingInputError(
-                f"{self.folder}: there is no layout; put one of {', '.join(LAYOUT_NAMES)} into the folder "
+                f"{self.folder}: there is no layout{hint}; put one of {', '.join(LAYOUT_NAMES)} into the folder "
                 "(columns Plate, Row, Column, Sample, WellType, Treatment, Concentration, Replicate)."
             )
         return self.layout_path
+
+    def other_image_folders(self) -> list[str]:
+        """Folders with images that are no plates by their names, relative to the screen's; '.' for its own."""
+        taken = {*self.plate_folders, *(path.name for path in self.readout_folders.values())}
+        return other_image_folders(self.folder, taken)
+
+    @property
+    def has_readings(self) -> bool:
+        """Whether a plate reader has left files in the screen's folder."""
+        return any(path.is_file() for folder in self.readout_folders.values() for path in folder.iterdir())
 
     def match_plates(self, layout_plates: Sequence[str]) -> dict[str, Path]:
         """Raw image folder of every plate of the layout, by the layout's plate name.
@@ -240,13 +257,22 @@ class Screen:
             An empty mapping for a screen without any images.
 
         Raises:
-            InputError: some plates have images and others not, or a folder belongs to no plate of the
-                layout; all in one message.
+            InputError: some plates have images and others not, a folder belongs to no plate of the layout, there are
+                dead links, or the only images are in folders that are no plates by their names; all in one message.
         """
+        faults = Faults(str(self.folder))
+        faults.extend(dead_links(self.folder))
         if not self.plate_folders:
+            others = [] if self.has_readings else self.other_image_folders()
+            if others:
+                listed = ", ".join(repr(name) for name in others[:_NAMED])
+                faults.add(
+                    f"there is no folder of a plate, and images are in {listed}; name the folder of each plate after "
+                    f"it, for example {self.folder / _folder_name(next(iter(layout_plates), '1'))}."
+                )
+            faults.raise_if_any()
             return {}
         by_key = {plate_key(name): path for name, path in self.plate_folders.items()}
-        faults = Faults(str(self.folder))
         matched: dict[str, Path] = {}
         for plate in layout_plates:
             path = by_key.pop(plate_key(plate), None)

@@ -212,4 +212,6 @@ def _well_folder(plate: Plate, well: str) -> Path:
 
 
 def _first_image(plate: Plate, well: str) -> str:
-    return plate.places[well][1][0] if isinstance(plate, ExternalPlate) else plate.shape.fields[0].path
+    if isinstance(plate, ExternalPlate):
+        return next(image for image in plate.places[well][1] if image is not None)
+    return plate.shape.fields[0].path

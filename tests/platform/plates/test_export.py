@@ -13,6 +13,8 @@ from phenodose.errors import InputError, StoreError
 from phenodose.plates.export import export_plate
 from phenodose.plates.ingest import ingest_plate
 from phenodose.plates.plate import Plate
+from phenodose.plates.verify import verify_plate
+from phenodose.plugins import choose_reader, registry
 from phenodose_readers.imagexpress import ImageXpressReader
 
 
@@ -64,6 +66,25 @@ def test_ome_zarr_reads_the_export(plate, tmp_path):
     export_plate(plate.path, tmp_path / "old.ome.zarr")
     nodes = list(Reader(parse_url(tmp_path / "old.ome.zarr/B/02/0"))())
     np.testing.assert_array_equal(np.asarray(nodes[0].data[0][0, 1]), plate.stack("B02")[1])
+
+
+def test_an_export_is_taken_as_input_with_all_that_the_plate_knew(plate, tmp_path):
+    export_plate(plate.path, tmp_path / "old" / "P1_v04.ome.zarr")
+    reader = choose_reader(tmp_path / "old", registry())
+    ingest_plate(tmp_path / "old", tmp_path / "P9.ome.zarr", reader, "P9")
+    again = Plate.open(tmp_path / "P9.ome.zarr")
+    assert (again.wells, again.shape.sites) == (plate.wells, plate.shape.sites)
+    assert [channel.name for channel in again.channels] == [channel.name for channel in plate.channels]
+    assert (again.pixel_size_um, again.shape.z_step_um) == (plate.pixel_size_um, plate.shape.z_step_um)
+    assert again.shape.kinds == plate.shape.kinds
+    for well in plate.wells:
+        for site in plate.shape.sites:
+            assert again.planes(well, 1, site) == plate.planes(well, 1, site)
+            assert again.mean_of_stack(well, 0, site) == plate.mean_of_stack(well, 0, site)
+            np.testing.assert_array_equal(again.middle(well, 0, 0, site), plate.middle(well, 0, 0, site))
+            np.testing.assert_array_equal(again.mip(well, 0, 0, site), plate.mip(well, 0, 0, site))
+    assert [each["z"] for each in again.planes("B03")] == [each["z"] for each in plate.planes("B03")] == [1]
+    assert verify_plate(tmp_path / "P9.ome.zarr").faults == []
 
 
 def test_nothing_is_left_of_an_export_that_fails(plate, tmp_path):

@@ -139,6 +139,6 @@ class TestItradeReader(ReaderConformance):
 
 def test_all_kinds_are_tried() -> None:
     """`ome_zarr` has planes in Zarr, not in files, and `umap` is an extra; all other built-ins are above."""
-    assert each("reader") == ["imagexpress", "itrade", "ome_zarr", "pattern"]
+    assert each("reader") == ["hcs_ai", "imagexpress", "itrade", "ome_zarr", "pattern"]
     assert each("readout") == ["cnn", "ctg", "mean_of_stack"]
     assert each("embedder") == ["pca", "shared", "tsne", "umap"]
