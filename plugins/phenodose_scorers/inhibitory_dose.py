@@ -91,5 +91,6 @@ class RelIc50Scorer(_InhibitoryDoseScorer):
 
         from phenodose.dose_response.score_functions import relative_target
 
-        target = np.where(curves.status == "flat", np.nan, relative_target(curves))
+        constant = (curves.status == "flat") | (curves.top == curves.bottom)
+        target = np.where(constant, np.nan, relative_target(curves))
         return _scores(curves, target, relative_target(curves))

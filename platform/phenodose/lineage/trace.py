@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 #: What is told of a curve.
-_CURVE = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "n_points", "fit", "status", "reason")
+_CURVE = (
+    "model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "n_points", "lack_of_fit_p", "fit", "status",
+    "reason",
+)  # fmt: skip
 #: What is told of a well.
 _WELL = (
     "plate", "well", "concentration_nM", "replicate", "raw", "viability_fraction",
