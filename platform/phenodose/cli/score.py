@@ -282,7 +282,8 @@ def _write_together(tables: dict[Path, pd.DataFrame]) -> None:
 
 
 def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
-    from phenodose.quality.failures import failed_figures, failure_sentences
+    from phenodose.cli.steps import print_failed_quality
+    from phenodose.quality.failures import failed_figures
 
     scores, failed = scored.scores, failed_figures(scored.qc)
     if "replicate" in scores:
@@ -304,8 +305,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
         return
     for note in scored.notes:
         click.echo(f"phenodose: note: {note}", err=True)
-    for sentence in failure_sentences(failed):
-        click.echo(f"phenodose: quality failed: {sentence}", err=True)
+    print_failed_quality(failed)
     doubt = f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
     click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}{doubt}")
     click.echo(f"wrote {', '.join(str(path) for path in paths)}")
