@@ -25,7 +25,7 @@ class CurveShapes:
         rising: drugs whose inhibition rises with dose by a quarter or more.
         falling: drugs that kill at the lowest dose and whose inhibition falls by a quarter or more: drug -> inhibition
             (fraction) of the curve at the lowest and at the highest dose.
-        growing: drugs under which cells grow with rising dose by a quarter or more: likewise.
+        growing: drugs under which viability rises to five quarters of untreated cells or more: likewise.
         misfits: drugs whose replicates agree and whose curve lies off them: drug -> the curve's reason.
         tested: drugs whose replicates could show a misfit.
     """
@@ -66,8 +66,10 @@ def curve_shapes(curves: CurveBatch) -> CurveShapes:
             found.misfits[drug] = str(curves.reason[i])
         if last - first >= LEAST_EFFECT:
             found.rising.append(drug)
-        elif first - last >= LEAST_EFFECT:
-            (found.falling if first >= LEAST_EFFECT else found.growing)[drug] = (first, last)
+        elif first - last >= LEAST_EFFECT and first >= LEAST_EFFECT:
+            found.falling[drug] = (first, last)
+        elif first - last >= LEAST_EFFECT and last <= -LEAST_EFFECT:
+            found.growing[drug] = (first, last)
     return CurveShapes(found.rising, found.falling, found.growing, found.misfits, tested)
 
 
