@@ -44,7 +44,7 @@ def test_dagster_home_wins(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 ASKED_FOR = "telemetry:\n  enabled: true\n"
 
 
-@pytest.mark.parametrize("settings", [None, "", "nux:\n  enabled: true\n", ASKED_FOR])
+@pytest.mark.parametrize("settings", [None, "nux:\n  enabled: true\n", ASKED_FOR])
 def test_no_home_gets_telemetry(here: Path, monkeypatch: pytest.MonkeyPatch, settings: str | None) -> None:
     @dg.op
     def nothing() -> None:
