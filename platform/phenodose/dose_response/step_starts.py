@@ -20,7 +20,7 @@ from phenodose.dose_response.models import effect_fraction
 DONE = 3.0
 KINK = 300.0
 #: Decades by which the slow side of a kink goes to its asymptote from one dose to the next.
-RATES = (0.3, 1.0)
+RATES = (0.3, 1.0, 3.0)
 #: Rounds of reweighting, and the smoothing of the weights at 0.
 REWEIGHTINGS = 4
 _SMOOTH = 1e-4

@@ -89,8 +89,8 @@ def shape_notes(sample: str, shapes: CurveShapes) -> list[str]:
     if shapes.misfits:
         told = "; ".join(f"{drug}: {reason.rstrip('.')}" for drug, reason in shapes.misfits.items())
         notes.append(
-            f"sample {sample}: no curve describes the wells of {len(shapes.misfits)} drugs, so that their scores do "
-            f"not stand for them: {told}. Look for doses or wells that were mixed up."
+            f"sample {sample}: no curve describes the wells of these drugs, and their scores do not stand for them: "
+            f"{told}. Look for doses or wells that were mixed up."
         )
     return notes
 
