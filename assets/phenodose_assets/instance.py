@@ -14,6 +14,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from phenodose.errors import InputError
 from phenodose.io.files import write_text
 from phenodose.store.store import Store
 
@@ -21,28 +22,49 @@ from phenodose.store.store import Store
 PROCESS_TAG = "phenodose/process"
 
 _SETTINGS = "telemetry:\n  enabled: false\nnux:\n  enabled: false\nconcurrency:\n  pools:\n    default_limit: 1\n"
+_SETTINGS_FILES = ("dagster.yaml", "dagster.yml")
+#: Wins over any dagster.yaml: what is run here tells nobody, and leaves no id or event log of it behind.
+_NO_TELEMETRY = {"telemetry": {"enabled": False}}
 
 
 @contextlib.contextmanager
 def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
     """The instance that keeps the runs: $DAGSTER_HOME, else ./dagster.yaml, else one inside the store.
 
+    Dagster's telemetry is off in all of them: a home without a dagster.yaml gets one that says so, and for a home whose
+    own says nothing (or yes) it is off in this process.
+
     The first two are what `dagster dev` uses when it is started in the same folder. The last is shown by
     `DAGSTER_HOME=STORE/.dagster dagster dev -m phenodose_assets.definitions`; of a bucket it is inside the store's
     folder on this machine.
     """
-    with contextlib.ExitStack() as stack:
-        if os.environ.get("DAGSTER_HOME"):
-            Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True, exist_ok=True)
-            instance = dg.DagsterInstance.get()
-        elif _keeps_runs(Path("dagster.yaml")):
-            instance = dg.DagsterInstance.from_config(".")
-        else:
-            home = store.local / ".dagster"
-            if not (home / "dagster.yaml").is_file():
-                write_text(home / "dagster.yaml", _SETTINGS)
-            instance = dg.DagsterInstance.from_config(str(home))
-        yield stack.enter_context(instance)
+    if os.environ.get("DAGSTER_HOME"):
+        home = _given_home(os.environ["DAGSTER_HOME"])
+    elif _keeps_runs(Path("dagster.yaml")):
+        home = Path()
+    else:
+        home = store.local / ".dagster"
+    if not any((home / name).is_file() for name in _SETTINGS_FILES):
+        write_text(home / "dagster.yaml", _SETTINGS)
+    # `local_temp` is the public way to open a folder's instance with settings that win over its dagster.yaml.
+    with dg.DagsterInstance.local_temp(str(home), overrides=_NO_TELEMETRY) as instance:
+        yield instance
+
+
+def _given_home(text: str) -> Path:
+    """The folder that DAGSTER_HOME names; it is made if it is not there.
+
+    Raises:
+        InputError: it is a relative path, which Dagster does not take, or it cannot be made.
+    """
+    home = Path(text).expanduser()
+    if not home.is_absolute():
+        raise InputError(f"DAGSTER_HOME={text}: is a relative path; Dagster wants an absolute one ({home.resolve()}).")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"DAGSTER_HOME={text}: cannot be made a folder ({error.strerror}); name another.") from error
+    return home
 
 
 def this_process() -> str:

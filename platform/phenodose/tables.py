@@ -263,7 +263,7 @@ _CURVE_FIT: tuple[Column, ...] = (
     Column("n_doses", "integer", "Different tested doses"),
     Column("n_points", "integer", "Wells that entered the fit"),
     _text("fit", "Name of the fit: robust or nplr"),
-    _text("status", "ok, flat, decreasing, or failed"),
+    _text("status", "ok, flat, decreasing, misfit (replicates agree, and lie off the curve), or failed"),
     _text("reason", "Why the status is not ok", required=False),
     Column(
         "identifiable",
@@ -272,6 +272,8 @@ _CURVE_FIT: tuple[Column, ...] = (
         required=False,
     ),
     _text("not_identifiable_because", "Where else the half-effect dose may lie", required=False),
+    _number("lack_of_fit_f", "Misfit over the scatter of replicates (F); empty without replicates or spare doses"),
+    _number("lack_of_fit_p", "Chance of so large an F where the curve is right"),
 )
 
 CURVES = Table(

@@ -87,9 +87,6 @@ class RelIc50Scorer(_InhibitoryDoseScorer):
 
     def score(self, curves: CurveBatch) -> Scores:
         """The dose in nM with its bound; NaN where the curve is flat, for it has no half way."""
-        import numpy as np
+        from phenodose.dose_response.score_functions import half_effect_target, relative_target
 
-        from phenodose.dose_response.score_functions import relative_target
-
-        target = np.where(curves.status == "flat", np.nan, relative_target(curves))
-        return _scores(curves, target, relative_target(curves))
+        return _scores(curves, half_effect_target(curves), relative_target(curves))

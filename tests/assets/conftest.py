@@ -18,6 +18,9 @@ from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
 from phenodose_assets.run import RunOutcome, materialize_screen
 
+#: Settings of instances of tests: nothing is told to Dagster's makers, nor kept for that.
+QUIET = {"telemetry": {"enabled": False}}
+
 
 def _shared() -> ModuleType:
     return _module("shared_fixtures", Path(__file__).parents[1] / "conftest.py")
@@ -95,14 +98,14 @@ def ctg_run(
         store = Store.open(folder / "store")
         screen = register_screen(store, write_ctg_screen(folder / "raw" / "TST_V1_DS1"))
         (folder / "home").mkdir()
-        with dg.DagsterInstance.local_temp(str(folder / "home")) as instance:
+        with dg.DagsterInstance.local_temp(str(folder / "home"), overrides=QUIET) as instance:
             outcome = materialize_screen(store, screen.id, instance=instance)
         (folder / "outcome").write_bytes(pickle.dumps(outcome))
 
     made, own = made_once("ctg_run", make), tmp_path_factory.mktemp("ctg")
     outcome: RunOutcome = pickle.loads((made / "outcome").read_bytes())
     store = Store.open(shutil.copytree(made / "store", own / "store"))
-    with dg.DagsterInstance.local_temp(str(shutil.copytree(made / "home", own / "home"))) as instance:
+    with dg.DagsterInstance.local_temp(str(shutil.copytree(made / "home", own / "home")), overrides=QUIET) as instance:
         yield Finished(store, outcome, instance)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from phenodose.errors import InputError
 from phenodose.store.store import Store
 from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
 
@@ -38,6 +39,43 @@ def test_dagster_home_wins(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "home" / "dagster.yaml").touch()
     with open_instance(Store.open(here / "store")) as instance:
         assert instance.root_directory == str(here / "home")
+
+
+ASKED_FOR = "telemetry:\n  enabled: true\n"
+
+
+@pytest.mark.parametrize("settings", [None, "nux:\n  enabled: true\n", ASKED_FOR])
+def test_no_home_gets_telemetry(here: Path, monkeypatch: pytest.MonkeyPatch, settings: str | None) -> None:
+    @dg.op
+    def nothing() -> None:
+        pass
+
+    @dg.job
+    def work() -> None:
+        nothing()
+
+    monkeypatch.setenv("DAGSTER_HOME", str(here / "home"))
+    monkeypatch.setenv("HOME", str(here / "user"))
+    if settings is not None:
+        (here / "home").mkdir()
+        (here / "home" / "dagster.yaml").write_text(settings)
+    with open_instance(Store.open(here / "store")) as instance:
+        assert not instance.telemetry_enabled
+        assert work.execute_in_process(instance=instance).success
+    assert not {".telemetry", "logs", ".logs_queue"} & {path.name for path in (here / "home").iterdir()}
+    assert not (here / "user").exists()
+    written = (here / "home" / "dagster.yaml").read_text()
+    assert written == settings if settings is not None else "telemetry:\n  enabled: false" in written
+
+
+def test_a_relative_home_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "home")
+    with (
+        pytest.raises(InputError, match="DAGSTER_HOME=home: is a relative path"),
+        open_instance(Store.open(here / "s")),
+    ):
+        pass
+    assert not (here / "home").exists()
 
 
 def test_a_dagster_yaml_that_keeps_no_runs_is_passed_over(here: Path) -> None:

@@ -43,7 +43,7 @@ class Made:
         self.folder = write(root / "raw" / SCREEN)
         self.home = root / "home"
         self.home.mkdir()
-        self.instance = dg.DagsterInstance.local_temp(str(self.home))
+        self.instance = dg.DagsterInstance.local_temp(str(self.home), overrides={"telemetry": {"enabled": False}})
         register_screen(self.store, self.folder)
         materialize_screen(self.store, SCREEN, select=MADE, instance=self.instance).raise_if_failed()
 

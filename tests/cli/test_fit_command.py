@@ -7,7 +7,11 @@ import pandas as pd
 import pytest
 
 from phenodose.cli import main
+from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.models import inhibition
+from phenodose.dose_response.points import points_from_long
+from phenodose.dose_response.scoring import score_curves
+from phenodose.plugins import registry
 
 
 def run(*arguments: object) -> int:
@@ -122,3 +126,28 @@ def test_points_at_dose_zero_are_left_out_and_told(tmp_path, capsys):
     assert run("fit", path, "--out", tmp_path / "fits.csv") == 0
     assert "1 points at dose 0 are left out" in capsys.readouterr().err
     assert pd.read_csv(tmp_path / "fits.csv")["n_points"].tolist() == [3]
+
+
+def test_ic50_and_intervals_are_those_of_the_scorers(curves_csv, tmp_path):
+    assert run("fit", curves_csv, "--out", tmp_path / "fits.csv", "--draws", 50, "--seed", 3) == 0
+    fits = pd.read_csv(tmp_path / "fits.csv", dtype={"curve_id": str})
+    points = pd.read_csv(curves_csv, dtype={"curve_id": str})
+    gathered = points_from_long(points, ["curve_id"], "dose", "inhibition", sort=False)
+    curves = fit_curves(gathered, bootstrap=50, seed=3, noise="batch")
+    for name in ("abs_ic50", "rel_ic50"):
+        scores = score_curves(curves, registry().get("scorer", name)())
+        for column, of_score in (("nM", "score"), ("lower_nM", "lower"), ("upper_nM", "upper")):
+            np.testing.assert_allclose(fits[f"{name}_{column}"], scores[of_score], rtol=1e-9)
+        for column in ("lower_bound", "upper_bound"):
+            assert fits[f"{name}_{column}"].fillna("").tolist() == scores[column].fillna("").tolist()
+    assert fits["abs_ic50_nM"][0] == pytest.approx(125, rel=0.05)  # 90 % at most: 50 % lies above the mid dose
+    assert fits["abs_ic50_lower_nM"][0] < fits["abs_ic50_nM"][0] < fits["abs_ic50_upper_nM"][0]
+    assert (fits["abs_ic50_nM"][2], fits["abs_ic50_bound"][2]) == (10000, ">")
+    assert np.isnan(fits["rel_ic50_nM"][2])
+
+
+def test_without_draws_there_are_doses_and_no_intervals(curves_csv, tmp_path):
+    assert run("fit", curves_csv, "--out", tmp_path / "fits.csv", "--draws", 0) == 0
+    fits = pd.read_csv(tmp_path / "fits.csv")
+    assert fits["abs_ic50_nM"].notna().all()
+    assert fits[["abs_ic50_lower_nM", "abs_ic50_upper_nM", "identifiable"]].isna().all(axis=None)

@@ -378,6 +378,40 @@ def test_the_summary_for_machines(screen: Path, capsys: pytest.CaptureFixture[st
     assert summary["notes"] == []
 
 
+def contaminate(screen: Path, wells: int = 4) -> None:
+    """Half of the killing controls of plate 1 read as untreated cells do."""
+    path = screen / "ctg" / "X_P1.csv"
+    table = pd.read_csv(path, index_col=0)
+    table.iloc[:wells, 11] = 5000.0
+    table.to_csv(path)
+
+
+def test_failed_quality_is_told_beside_the_hits(screen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert score(screen) == 0
+    plain = capsys.readouterr()
+    assert "quality failed" not in plain.out + plain.err
+    contaminate(screen)
+    assert score(screen) == 0
+    told = capsys.readouterr()
+    assert "phenodose: quality failed: sample X: zprime (P1 -" in told.err
+    assert "fails below 0): Controls overlap: poor; 8 negative and 8 positive control wells." in told.err
+    summary = next(line for line in told.out.splitlines() if "hits:" in line)
+    assert "interpret with great care, quality failed: zprime, " in summary
+
+
+def test_failed_quality_for_machines_names_plate_figure_and_limit(
+    screen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contaminate(screen)
+    assert score(screen, "--json", "--qc", str(screen / "qc.csv")) == 0
+    failed = json.loads(capsys.readouterr().out)["failed_quality"]
+    qc = pd.read_csv(screen / "qc.csv")
+    assert len(failed) == (qc["verdict"] == "fail").sum() > 0
+    (one,) = (row for row in failed if (row["metric"], row["plate"]) == ("zprime", "P1"))
+    assert (one["sample"], one["limit"]) == ("X", 0)
+    assert one["value"] < 0
+
+
 def test_several_readouts_of_several_samples_whatever_the_number_of_processes(screen: Path) -> None:
     """Two readouts, four samples each: enough for processes and progress."""
     for name, noise in (("ctg", 0.02), ("cnn", 0.05)):

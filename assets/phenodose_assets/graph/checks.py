@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from phenodose.pipeline.context import Verdict
-from phenodose.quality.metrics import Metric, metrics_of
-from phenodose.quality.metrics import Step as QualityStep
+from phenodose.quality.metric import Metric
+from phenodose.quality.metric import Step as QualityStep
+from phenodose.quality.metrics import metrics_of
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 

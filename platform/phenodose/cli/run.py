@@ -10,7 +10,16 @@ from typing import Any
 import click
 
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
-from phenodose.cli.steps import how_to_see, outcome_json, print_outcome, print_products, products, steps_display
+from phenodose.cli.steps import (
+    failed_quality,
+    how_to_see,
+    outcome_json,
+    print_failed_quality,
+    print_outcome,
+    print_products,
+    products,
+    steps_display,
+)
 from phenodose.errors import InputError, MissingInputError
 from phenodose.names import SCREEN_ID
 from phenodose.store.store import Store
@@ -58,9 +67,11 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
             graph=graph,
         )
         cohort = materialize_cohort(opened, instance=instance, progress=progress, graph=graph)
+    failed = failed_quality(opened, screen)
     if as_json:
-        print_json(outcome_json(outcome) | {"products": products(opened, screen.id)})
+        print_json(outcome_json(outcome) | {"failed_quality": failed, "products": products(opened, screen.id)})
     else:
+        print_failed_quality(failed)
         print_outcome(outcome)
         print_products(opened, screen.id)
         click.echo(how_to_see(opened))

@@ -299,7 +299,10 @@ def _write_together(tables: dict[Path, pd.DataFrame]) -> None:
 
 
 def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
-    scores = scored.scores
+    from phenodose.cli.steps import print_failed_quality
+    from phenodose.quality.failures import failed_figures
+
+    scores, failed = scored.scores, failed_figures(scored.qc)
     if "replicate" in scores:
         scores = scores[scores["replicate"] == "pooled"]
     samples = sorted(scores["sample"].unique())
@@ -311,6 +314,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
         "failed_curves": sorted(scored.curves.loc[scored.curves["status"] == "failed", "drug"].unique()),
         "notes": scored.notes,
         "faults": scored.faults,
+        "failed_quality": failed,
         "written": [str(path) for path in paths],
     }
     if as_json:
@@ -318,5 +322,12 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
         return
     for note in scored.notes:
         click.echo(f"phenodose: note: {note}", err=True)
-    click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}")
+    print_failed_quality(failed)
+    doubt = f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
+    click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}{doubt}")
     click.echo(f"wrote {', '.join(str(path) for path in paths)}")
+
+
+def _names(failed: list[dict[str, Any]]) -> str:
+    """The figures that failed, each once."""
+    return ", ".join(dict.fromkeys(str(one["metric"]) for one in failed))

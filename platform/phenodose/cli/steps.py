@@ -17,6 +17,7 @@ from phenodose.cli.native_messages import filter_stderr
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
+    from phenodose.screens.screen import Screen
     from phenodose_assets.resources import StepEvent
     from phenodose_assets.run import RunOutcome
 
@@ -105,6 +106,24 @@ def outcome_json(outcome: RunOutcome) -> dict[str, Any]:
         "notes": outcome.notes,
         "seconds": round(outcome.seconds, 3),
     }
+
+
+def failed_quality(store: Store, screen: Screen) -> list[dict[str, Any]]:
+    """The figures of a screen that fail, as they stand in the store (`phenodose.quality.failures`)."""
+    from phenodose.quality.failures import failed_figures
+    from phenodose.settings.quality import resolve_limits
+    from phenodose.settings.site import read_site
+
+    limits = resolve_limits(read_site(store.root).quality, screen.settings.quality)
+    return failed_figures(store.read_table("qc", screen.id), limits)
+
+
+def print_failed_quality(failed: list[dict[str, Any]]) -> None:
+    """Print a sentence on every figure that fails."""
+    from phenodose.quality.failures import failure_sentences
+
+    for sentence in failure_sentences(failed):
+        click.echo(f"phenodose: quality failed: {sentence}", err=True)
 
 
 def print_outcome(outcome: RunOutcome) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenodose.dose_response.curves import CurveBatch
+from phenodose.dose_response.half_doses import HALF_DOSE_COLUMNS, half_doses
 from phenodose.dose_response.points import CurvePoints, points_from_long
 from phenodose.errors import Faults, InputError, MissingInputError
 from phenodose.io.spreadsheet import Cell, Sheet, read_delimited, to_number, to_text
@@ -28,7 +29,11 @@ DOSE, INHIBITION = "dose", "inhibition"
 IN_FRACTION, IN_PERCENT = "inhibition_fraction", "inhibition_percent"
 #: Columns of a fits file after those of the points file, most wanted first.
 _FIRST = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "objective", "status")
-FIT_COLUMNS: tuple[str, ...] = (*_FIRST, *(name for name in CURVE_FIT_COLUMNS if name not in _FIRST))
+FIT_COLUMNS: tuple[str, ...] = (
+    *_FIRST,
+    *(name for name in CURVE_FIT_COLUMNS if name not in _FIRST),
+    *HALF_DOSE_COLUMNS,
+)
 #: Inhibitions beyond this (200 %) are rare as fractions; a file in which many are is in percent.
 _LARGEST_FRACTION = 2.0
 _MANY = 0.2
@@ -89,7 +94,7 @@ def fits_frame(curves: CurveBatch, kept: pd.DataFrame) -> pd.DataFrame:
     """One row a curve: the columns of `CurveFile.kept`, then `FIT_COLUMNS`."""
     import pandas as pd
 
-    return pd.concat([kept, curves.to_frame()[list(FIT_COLUMNS)]], axis=1)
+    return pd.concat([kept, pd.concat([curves.to_frame(), half_doses(curves)], axis=1)[list(FIT_COLUMNS)]], axis=1)
 
 
 def _sheet(path: Path) -> Sheet:

@@ -34,6 +34,8 @@ _PER_CURVE = (
     "status",
     "reason",
 )
+#: Columns of the curves table that older tables lack; a batch may be without them.
+_LATER = ("lack_of_fit_f", "lack_of_fit_p")
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,11 @@ class Curve:
         min_dose_nM, max_dose_nM: the tested range.
         n_doses, n_points: different doses, and points that entered the fit.
         fit: 'robust' or 'nplr'.
-        status: 'ok', 'flat', 'decreasing' or 'failed'.
+        status: 'ok', 'flat', 'decreasing', 'misfit' or 'failed'.
         reason: why the status is not ok; '' if it is.
         doublings: how often untreated cells doubled during the treatment; NaN if it is not known.
+        lack_of_fit_f, lack_of_fit_p: misfit over the scatter of replicates, and the chance of that much where the
+            curve is right (`lack_of_fit`); NaN where nothing can be tested.
     """
 
     key: dict[str, Any]
@@ -74,6 +78,8 @@ class Curve:
     status: str
     reason: str
     doublings: float = float("nan")
+    lack_of_fit_f: float = float("nan")
+    lack_of_fit_p: float = float("nan")
 
     @property
     def fitted(self) -> bool:
@@ -110,7 +116,7 @@ class CurveBatch:
         gof, objective: float64 (n,).
         min_dose_nM, max_dose_nM: float64 (n,); NaN for a curve without points.
         n_doses, n_points: int64 (n,).
-        status: text (n,): 'ok', 'flat', 'decreasing' or 'failed'.
+        status: text (n,): 'ok', 'flat', 'decreasing', 'misfit' or 'failed'.
         reason: text (n,): why the status is not ok; '' if it is.
         draws: float64 (n, b, 5), parameters of curves drawn for the intervals, in the order of
             `models.PARAMETERS`, NaN where the fit failed; None without intervals.
@@ -118,6 +124,8 @@ class CurveBatch:
             known; None if it is known of no curve.
         drawn_from: float64 (n, 5), parameters of the curves of the wells themselves, where these curves are
             draws of them; else None.
+        lack_of_fit_f, lack_of_fit_p: float64 (n,), misfit over the scatter of replicates, and the chance of that
+            much where the curve is right (`lack_of_fit`), NaN where nothing can be tested; None if it was not.
     """
 
     keys: pd.DataFrame
@@ -141,6 +149,8 @@ class CurveBatch:
     draws: np.ndarray | None = field(default=None, repr=False)
     doublings: np.ndarray | None = field(default=None, repr=False)
     drawn_from: np.ndarray | None = field(default=None, repr=False)
+    lack_of_fit_f: np.ndarray | None = field(default=None, repr=False)
+    lack_of_fit_p: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.model)
@@ -157,9 +167,14 @@ class CurveBatch:
                 fit=self.fit,
                 status=str(self.status[i]),
                 reason=str(self.reason[i]),
-                doublings=float("nan") if self.doublings is None else float(self.doublings[i]),
+                **{name: self._optional(name)[i].item() for name in ("doublings", *_LATER)},
                 **values,
             )
+
+    def _optional(self, name: str) -> np.ndarray:
+        """Numbers (n,) that the batch may be without; then NaN."""
+        values = getattr(self, name)
+        return np.full(len(self), np.nan) if values is None else np.asarray(values, dtype=np.float64)
 
     @property
     def fitted(self) -> np.ndarray:
@@ -248,6 +263,7 @@ class CurveBatch:
         import pandas as pd
 
         columns: dict[str, Any] = {name: getattr(self, name) for name in _PER_CURVE}
+        columns |= {name: self._optional(name) for name in _LATER}
         columns["model"] = pd.array(np.where(self.fitted, self.model, -1), dtype="Int64")
         columns["model"][~self.fitted] = pd.NA
         columns["fit"] = np.full(len(self), self.fit, dtype=object)
@@ -267,6 +283,7 @@ class CurveBatch:
         Raises:
             InputError: a fit column is missing, or the frame mixes fits.
         """
+        frame = frame.assign(**{name: np.nan for name in _LATER if name not in frame.columns})
         missing = [name for name in CURVE_FIT_COLUMNS if name not in frame.columns]
         if missing:
             raise InputError(f"curves: columns missing: {', '.join(missing)}.")
@@ -276,7 +293,7 @@ class CurveBatch:
         frame = frame.reset_index(drop=True)
         numbers = {
             name: frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
-            for name in (*PARAMETERS, "gof", "objective", "min_dose_nM", "max_dose_nM")
+            for name in (*PARAMETERS, "gof", "objective", "min_dose_nM", "max_dose_nM", *_LATER)
         }
         counts = {
             name: frame[name].astype("Int64").fillna(0).to_numpy(dtype=np.int64)

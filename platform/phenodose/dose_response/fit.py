@@ -19,6 +19,7 @@ from phenodose.dose_response.batched_linalg import total
 from phenodose.dose_response.bootstrap import bootstrap_draws
 from phenodose.dose_response.curve_prior import UNKNOWN_NOISE, Noise
 from phenodose.dose_response.curves import CurveBatch
+from phenodose.dose_response.lack_of_fit import SAME_DOSE, lack_of_fit
 from phenodose.dose_response.models import FREE_PARAMETERS, inhibition
 from phenodose.dose_response.nplr_fit import fit_nplr, power_loss
 from phenodose.dose_response.points import CurvePoints
@@ -36,8 +37,6 @@ BLOCK = 2048
 LARGEST_INHIBITION = 1e6
 #: log10 doses beyond this, in either direction, count as missing.
 LARGEST_LOG10_DOSE = 100.0
-#: Doses closer than this in log10 are the same dose.
-SAME_DOSE = 1e-9
 #: Decimals of inhibition (fraction) and of log10 dose that a fit sees; normalising leaves errors near 1e-15.
 MEANT_DIGITS = 10
 
@@ -52,6 +51,8 @@ class _Result:
     objective: np.ndarray
     status: np.ndarray
     reason: np.ndarray
+    lack_of_fit_f: np.ndarray
+    lack_of_fit_p: np.ndarray
     draws: np.ndarray | None
 
 
@@ -81,7 +82,8 @@ def fit_curves(
 
     Returns:
         The curves in the order of the points. Status 'flat' means that a constant explains the wells as
-        well, 'decreasing' that inhibition falls with dose, 'failed' that there is no curve.
+        well, 'decreasing' that inhibition falls with dose, 'misfit' that replicates agree and the curve lies off
+        them (`lack_of_fit`), 'failed' that there is no curve.
 
     Raises:
         InputError: there is no fit, model or kind of intervals of that name, or `bootstrap` is negative.
@@ -105,6 +107,8 @@ def fit_curves(
         objective=np.full(n, np.nan),
         status=np.full(n, "failed", dtype=object),
         reason=np.array([_why_not(doses, size) for doses, size in zip(n_doses, largest, strict=True)], dtype=object),
+        lack_of_fit_f=np.full(n, np.nan),
+        lack_of_fit_p=np.full(n, np.nan),
         draws=np.full((n, bootstrap, 5), np.nan) if bootstrap and intervals == "bootstrap" else None,
     )
     for which, m in _blocks(n_points, (n_doses >= LEAST_DOSES) & (largest <= LARGEST_INHIBITION)):
@@ -126,6 +130,8 @@ def fit_curves(
         n_points=n_points,
         status=result.status,
         reason=result.reason,
+        lack_of_fit_f=result.lack_of_fit_f,
+        lack_of_fit_p=result.lack_of_fit_p,
         draws=result.draws,
         doublings=points.doublings,
         **{name: np.ascontiguousarray(result.parameters[:, i]) for i, name in enumerate(names)},
@@ -173,9 +179,11 @@ def _fit_block(
     result.parameters[which, 2] += lowest
     result.gof[which] = np.where(np.isfinite(gof) & ~equal, gof, np.nan)
     result.objective[which] = np.where(model > 0, power_loss(y - fitted), np.nan)
+    test = lack_of_fit(x + lowest, y, fitted, np.where(flat & (fit == "robust"), 1, model))
+    result.lack_of_fit_f[which], result.lack_of_fit_p[which] = test.f, test.p
     for i, row in enumerate(which):
         result.status[row], result.reason[row] = _status(
-            bool(model[i]), bool(flat[i]), float(ends[0, i]), float(ends[1, i])
+            bool(model[i]), bool(flat[i]), float(ends[0, i]), float(ends[1, i]), str(test.reason[i])
         )
     if result.draws is not None:
         theta, drawable = _search_coordinates(x, parameters, model)
@@ -201,9 +209,11 @@ def _search_coordinates(x: np.ndarray, parameters: np.ndarray, model: np.ndarray
     return theta, (model > 0) & np.isfinite(theta).all(axis=0)
 
 
-def _status(fitted: bool, flat: bool, first_percent: float, last_percent: float) -> tuple[str, str]:
+def _status(fitted: bool, flat: bool, first_percent: float, last_percent: float, misfit: str) -> tuple[str, str]:
     if not fitted:
         return "failed", "the search found no curve; all inhibitions may be equal."
+    if misfit:
+        return "misfit", misfit
     if flat:
         level = (first_percent + last_percent) / 2
         return "flat", f"a constant inhibition near {level:.0f} % explains the wells as well as a curve."

@@ -10,8 +10,9 @@ The reference gives up after 100 iterations, often in a long flat valley, and wh
 rounding. This fit goes to the same place by the same search and on from there to the minimum, also from the
 minimum of the model with one parameter less. Far along the valley it goes only for a loss that is lower by
 `REALLY_LOWER`: curves of equal loss can have different scores, and the published one lies near the place
-where the reference stops. What is known to be bad about the loss (degenerate parameters, curves that no
-well determines) stays.
+where the reference stops. Where a jump between two doses (`step_starts`), which a start of quantiles cannot
+reach, leads to a loss that is lower by `MISSED`, that curve is taken. What is known to be bad about the loss
+(degenerate parameters, curves that no well determines) stays.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from phenodose.dose_response.batched_linalg import total
 from phenodose.dose_response.levenberg_marquardt import Problem, search
 from phenodose.dose_response.models import FREE_PARAMETERS, inhibition
 from phenodose.dose_response.quasi_newton import minimise
+from phenodose.dose_response.step_starts import step_starts
 
 #: Iterations after which the reference stops.
 PUBLISHED_ITERATIONS = 100
@@ -37,6 +39,13 @@ FARTHEST = (1e3, 1e3, 30.0, 8.0, 8.0)
 STEPS = 300
 GAIN = 1e-12
 SMOOTHING = 1e-6
+
+#: Models that are searched from jumps between doses too, and the part by which their loss must be lower: the curve
+#: found before then was no optimum. The box of this search holds slopes up to e^8 = 2981 per decade.
+STEP_MODELS = (4, 5)
+MISSED = 1e-4
+#: A jump whose loss is larger than so many times the lowest known is no place to search from.
+WORTH_A_SEARCH = 5.0
 
 #: Curves (5, n) in the order of `models.PARAMETERS`, and their losses (n,), infinite where there is none.
 Found = tuple[np.ndarray, np.ndarray]
@@ -109,9 +118,15 @@ def fit_nplr(
         best = np.argmin(losses, axis=0)
     chosen = np.take_along_axis(np.stack([curve for curve, _ in found]), best[None, None], axis=0)[0]
     loss = np.take_along_axis(losses, best[None], axis=0)[0]
+    chosen_model = np.array(numbers)[best]
+    if converge and numbers[-1] in STEP_MODELS:
+        jumping, lowest = _from_steps(x, y, (chosen, loss), numbers[-1], found[-2][0] if len(found) > 1 else None)
+        missed = lowest < loss * (1 - MISSED)
+        chosen, loss = np.where(missed, jumping, chosen), np.where(missed, lowest, loss)
+        chosen_model = np.where(missed, numbers[-1], chosen_model)
     fitted = np.isfinite(loss)
     return (
-        np.where(fitted, np.array(numbers)[best], 0),
+        np.where(fitted, chosen_model, 0),
         np.where(fitted, chosen, np.nan),
         np.where(fitted, loss, np.nan),
     )
@@ -139,6 +154,32 @@ def _settled(x: np.ndarray, y: np.ndarray, stop: Found, free: tuple[int, ...]) -
     """The minimum beyond a stop if it is really lower, else the lowest curve near the stop."""
     near = _descend(x, y, stop, free, NEAR)
     return _really_lower(_descend(x, y, stop, free, None), near, near[1])
+
+
+def _from_steps(x: np.ndarray, y: np.ndarray, known: Found, model: int, symmetric: np.ndarray | None) -> Found:
+    """What is known, or where searches from jumps between doses end if that is really lower.
+
+    Args:
+        x: as for `fit_nplr`.
+        y: as for `fit_nplr`.
+        known: the best curves so far.
+        model: number of parameters, 4 or 5.
+        symmetric: curves of four parameters, if there are any: with five they may become asymmetric at either end.
+    """
+    starts = step_starts(x, y, asymmetric=model == 5)
+    if symmetric is not None:
+        starts.append(symmetric[[1, 0, 2, 3, 4]] * np.array([1, 1, 1, -1, 1])[:, None])
+    n, everything = x.shape[1], np.concatenate(starts, axis=1)
+    x, y = np.tile(x, len(starts)), np.tile(y, len(starts))
+    loss = _loss_of(x, y, everything)
+    worth = np.flatnonzero(loss < WORTH_A_SEARCH * np.tile(known[1], len(starts)))
+    if not len(worth):
+        return known
+    ended = np.full((5, len(loss)), np.nan), np.full(len(loss), np.inf)
+    start = everything[:, worth], loss[worth]
+    ended[0][:, worth], ended[1][worth] = _descend(x[:, worth], y[:, worth], start, FREE_PARAMETERS[model], None)
+    best = np.argmin(ended[1].reshape(len(starts), n), axis=0) * n + np.arange(n)
+    return _really_lower((ended[0][:, best], ended[1][best]), known, known[1])
 
 
 def _really_lower(candidate: Found, otherwise: Found, than: np.ndarray) -> Found:

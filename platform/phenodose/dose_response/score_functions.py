@@ -217,6 +217,12 @@ def relative_target(curves: CurveBatch) -> np.ndarray:
     return np.asarray((low + high) / 200)
 
 
+def half_effect_target(curves: CurveBatch) -> np.ndarray:
+    """The same (n,), NaN for a flat or constant curve, which has no half way."""
+    constant = (curves.status == "flat") | (curves.top == curves.bottom)
+    return np.where(constant, np.nan, relative_target(curves))
+
+
 def published_inhibitory_dose(curves: CurveBatch, target: np.ndarray) -> np.ndarray:
     """Inhibitory dose by the rule of published tables: for comparing with them, not for use.
 

@@ -7,6 +7,7 @@ Belongs here: applying a scorer to curves and to their draws. Does not belong he
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -31,6 +32,17 @@ class _Applied(NamedTuple):
     bound: np.ndarray | None
     reason: np.ndarray | None
     published: np.ndarray | None
+
+
+class WithInterval(NamedTuple):
+    """Values of n curves with their bounds and intervals, (n,) each."""
+
+    value: np.ndarray
+    bound: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    lower_bound: np.ndarray
+    upper_bound: np.ndarray
 
 
 class _Interval(NamedTuple):
@@ -67,11 +79,30 @@ def score_with_all(
         PluginError: a scorer returned something of another length.
     """
     applied = [_checked(curves, scorer) for scorer in scorers]
-    intervals = _intervals(curves, scorers, applied, listener)
+    intervals = _intervals(curves, [partial(_checked, scorer=scorer) for scorer in scorers], applied, listener)
     return [
         _table(curves, scorer, scores, interval)
         for scorer, scores, interval in zip(scorers, applied, intervals, strict=True)
     ]
+
+
+def values_with_intervals(
+    curves: CurveBatch, compute: Callable[[CurveBatch], tuple[np.ndarray, np.ndarray]]
+) -> WithInterval:
+    """Values and bounds that a function gives for every curve, with intervals as scores have them.
+
+    Args:
+        curves: fitted curves; without draws the intervals are missing.
+        compute: gives values (n,), NaN where there is none, and their bounds (n,) '=', '<' or '>'.
+    """
+
+    def apply(some: CurveBatch) -> _Applied:
+        value, bound = compute(some)
+        return _Applied(np.where(some.fitted, value, np.nan), bound, None, None)
+
+    value, bound = compute(curves)
+    own = _Applied(np.where(curves.fitted, value, np.nan), bound, None, None)
+    return WithInterval(own.value, bound, *_intervals(curves, [apply], [own], None)[0])
 
 
 def _table(curves: CurveBatch, scorer: Scorer, scores: _Applied, interval: _Interval) -> pd.DataFrame:
@@ -129,20 +160,20 @@ def _checked(curves: CurveBatch, scorer: Scorer) -> _Applied:
 
 def _intervals(
     curves: CurveBatch,
-    scorers: Sequence[Scorer],
+    compute: Sequence[Callable[[CurveBatch], _Applied]],
     applied: Sequence[_Applied],
     listener: Callable[[int, int], None] | None,
 ) -> list[_Interval]:
     n = len(curves)
-    found = [_Interval(np.full(n, np.nan), np.full(n, np.nan), *np.full((2, n), None, dtype=object)) for _ in scorers]
+    found = [_Interval(np.full(n, np.nan), np.full(n, np.nan), *np.full((2, n), None, dtype=object)) for _ in compute]
     if curves.draws is None or not n:
         return found
     step = max(1, BLOCK // curves.draws.shape[1])
     for first in range(0, n, step):
         which = np.arange(first, min(first + step, n))
         drawn = _drawn(curves, which)
-        for scorer, scores, interval in zip(scorers, applied, found, strict=True):
-            _read_off(_checked(drawn, scorer), scores, which, interval)
+        for of_draws, scores, interval in zip(compute, applied, found, strict=True):
+            _read_off(of_draws(drawn), scores, which, interval)
         if listener is not None:
             listener(int(which[-1]) + 1, n)
     return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_file
+from phenodose.lineage.rows import grouped, records, some
 from phenodose.names import curve_names
 from phenodose.plugins import Preferences
 
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 #: What is told of a curve.
-_CURVE = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "n_points", "fit", "status", "reason")
+_CURVE = (
+    "model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "n_points", "lack_of_fit_p", "fit", "status",
+    "reason",
+)  # fmt: skip
 #: What is told of a well.
 _WELL = (
     "plate", "well", "concentration_nM", "replicate", "raw", "viability_fraction",
@@ -125,7 +129,7 @@ class _Tables:
 
     def _by(self, table: str, *columns: str) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
         """The rows of a table by their values of some columns."""
-        return self._once((table, columns), lambda: _grouped(_records(self[table]), columns))
+        return self._once((table, columns), lambda: grouped(records(self[table]), columns))
 
     def chains(self, drug: str, scorer: str, readout: str | None, replicate: str) -> list[Link]:
         return [self._score(row) for row in self._scores(drug, scorer, readout, replicate)]
@@ -134,7 +138,7 @@ class _Tables:
         """The chains of the pooled scores of several drugs, by drug; those without a score are left out."""
         rows = self._all_scores()
         chosen = rows[(rows["scorer"] == scorer) & (rows["readout"] == readout) & (rows["replicate"] == "pooled")]
-        by_drug = _grouped(_records(chosen.sort_values("sample", kind="stable")), ("drug",))
+        by_drug = grouped(records(chosen.sort_values("sample", kind="stable")), ("drug",))
         return {drug: [self._score(row) for row in by_drug[drug,]] for drug in drugs if (drug,) in by_drug}
 
     def _scores(self, drug: str, scorer: str, readout: str | None, replicate: str) -> list[dict[str, Any]]:
@@ -148,7 +152,7 @@ class _Tables:
             rows = rows[rows[column] == value]
             if rows.empty:
                 raise InputError(f"{self.screen} has no score with {column} {value!r}; there are: {', '.join(there)}.")
-        return _records(rows.sort_values(["sample", "readout"]))
+        return records(rows.sort_values(["sample", "readout"]))
 
     def _all_scores(self) -> pd.DataFrame:
         rows = self["scores"]
@@ -164,7 +168,7 @@ class _Tables:
 
     def _score(self, row: dict[str, Any]) -> Link:
         part = f"scores/{row['scorer']}"
-        facts = _some(row, ("score", "lower", "upper", "bound", "unit", "hit", "status"))
+        facts = some(row, ("score", "lower", "upper", "bound", "unit", "hit", "status"))
         link = Link(
             f"{row['scorer']} of {row['drug']} in {row['sample']} by {row['readout']}, replicate {row['replicate']}",
             facts | self._made_by(row, part),
@@ -182,7 +186,7 @@ class _Tables:
             return Link(f"curve of {score['readout']}", doubts=[f"its row is gone; materialize `{part}` again."])
         row = rows[0]
         doubts = self._changed(part, f"viability/{score['readout']}")
-        link = Link(f"curve of {score['readout']}", _some(row, _CURVE) | self._made_by(row, part), doubts=doubts)
+        link = Link(f"curve of {score['readout']}", some(row, _CURVE) | self._made_by(row, part), doubts=doubts)
         link.made_from.append(self._wells(score))
         return link
 
@@ -202,11 +206,13 @@ class _Tables:
         link = Link(
             f"wells by {readout}",
             normalised | self._made_by(row, part),
-            rows=[_some(well, _WELL) for well in of_drug],
+            rows=[some(well, _WELL) for well in of_drug],
         )
-        by_plate = normalised.get("normalised_by") == "plate"
-        plates = frozenset(well["plate"] for well in of_drug) if by_plate else all_plates
-        link.made_from.append(self._once(("controls", readout, plates), lambda: self._controls(readout, plates)))
+        by = str(normalised.get("normalised_by") or "plate")
+        plates = frozenset(well["plate"] for well in of_drug) if by == "plate" else all_plates
+        groups = frozenset((well["plate"], well["treatment"] if by != "plate" else "") for well in of_drug)
+        key = ("controls", readout, score["sample"], str(of_drug[0]["add_on"]), groups)
+        link.made_from.append(self._once(key, lambda: self._controls(readout, of_drug, by)))
         images = not _is_metabolic(run, self.store)
         weights = row["checkpoint"]
         if isinstance(weights, str):
@@ -214,32 +220,38 @@ class _Tables:
         link.made_from.extend(self._once(("sources", part, plates), lambda: self._sources(part, plates, images)))
         return link
 
+    def _all_wells(self, readout: str) -> pd.DataFrame:
+        """The viability of a readout with what the wells hold."""
+
+        def join() -> pd.DataFrame:
+            viability = self["viability"][self["viability"]["readout"] == readout]
+            columns = ["screen", "plate", "well", "row", "column"]
+            return viability.merge(self["wells"], on=columns, suffixes=("", "_layout"))
+
+        return self._once(("joined", readout), join)
+
     def _wells_of(self, readout: str) -> tuple[dict[tuple[Any, ...], list[dict[str, Any]]], frozenset[str]]:
         """The drug wells of a readout by drug and sample, in order of the dose, and all its plates."""
-        viability = self["viability"][self["viability"]["readout"] == readout]
-        wells = viability.merge(
-            self["wells"], on=["screen", "plate", "well", "row", "column"], suffixes=("", "_layout")
-        )
+        wells = self._all_wells(readout)
         wells = wells.assign(
             drug=curve_names(wells),
             place=range(len(wells)),
             replicate_text=wells["replicate"].astype("Int64").astype(str),
         )
         dosed = wells[wells["well_type"] == "therapy"].sort_values(["concentration_nM", "replicate", "plate", "well"])
-        told = (*_WELL, "place", "replicate_text", "drug", "sample", "checkpoint", *_OF_THE_RUN)
-        return _grouped(_records(dosed[list(told)]), ("drug", "sample")), frozenset(wells["plate"])
+        layout = ("place", "replicate_text", "drug", "sample", "treatment", "add_on")
+        told = (*_WELL, *layout, "checkpoint", *_OF_THE_RUN)
+        return grouped(records(dosed[list(told)]), ("drug", "sample")), frozenset(wells["plate"])
 
-    def _controls(self, readout: str, plates: frozenset[str]) -> Link:
-        """What 100 % and 0 % were."""
-        viability = self["viability"]
-        viability = viability[(viability["readout"] == readout) & viability["plate"].isin(plates)]
-        used = viability[viability["control"].notna() & ~viability["masked"]]
-        rows = [
-            {"plate": plate, "control": control, "n_wells": len(group), "median_raw": float(group["raw"].median())}
-            for (plate, control), group in used.groupby(["plate", "control"], sort=True)
-        ]
-        masked = int((viability["control"].notna() & viability["masked"]).sum())
-        return Link(f"controls of {readout}", {"n_masked": masked} if masked else {}, rows=rows)
+    def _controls(self, readout: str, of_drug: list[dict[str, Any]], by: str) -> Link:
+        """What 100 % and 0 % of these wells were."""
+        import pandas as pd
+
+        from phenodose.lineage.controls import control_rows
+
+        drug_wells = pd.DataFrame(of_drug)[["plate", "well", "sample", "treatment", "add_on"]]
+        rows = control_rows(self._all_wells(readout), drug_wells, by)
+        return Link(f"controls of {readout}", rows=rows)
 
     # --- networks, images and raw files -----------------------------------------------------------
 
@@ -254,8 +266,8 @@ class _Tables:
             rows = rows[rows["weights_hash"] == weights]
         if rows.empty:
             return [Link(f"network {weights}", doubts=["no checkpoint in the store has these weights any more."])]
-        row = _records(rows)[0]
-        link = Link(f"network {row['readout']} {row['phase']}", _some(row, _NETWORK))
+        row = records(rows)[0]
+        link = Link(f"network {row['readout']} {row['phase']}", some(row, _NETWORK))
         link.made_from.extend(self._checkpoints(row["parent_hash"]))
         return [link]
 
@@ -272,12 +284,12 @@ class _Tables:
             return links
         told = ("plate", "path", "n_planes", "raw_hash", "plugin", "plugin_version")
         used = self["plates"][self["plates"]["plate"].isin(plates)].sort_values("plate")
-        links.append(Link("images", {}, rows=[_some(row, told) for row in _records(used)]))
+        links.append(Link("images", {}, rows=[some(row, told) for row in records(used)]))
         return links
 
     def _source(self) -> dict[str, Any]:
         rows = self["screens"]
-        return {} if rows.empty else _some(_records(rows)[0], ("source", "reader"))
+        return {} if rows.empty else some(records(rows)[0], ("source", "reader"))
 
     def _reference(self, part: str) -> list[Link]:
         """The reference samples of a selective score."""
@@ -326,25 +338,3 @@ def _is_metabolic(run: dict[str, Any] | None, store: Store) -> bool:
     from phenodose.plugins import plugins_of
 
     return run is not None and run["plugin"] in metabolic_readouts(plugins_of(store))
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows, column by name."""
-    rows: list[Any] = frame.to_dict("records")
-    return rows
-
-
-def _grouped(rows: Iterable[dict[str, Any]], columns: tuple[str, ...]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
-    """The rows by their values of some columns."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[column] for column in columns), []).append(row)
-    return groups
-
-
-def _some(row: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """These values of a row, empty ones left out, numpy's numbers as Python's."""
-    import pandas as pd
-
-    values = {name: row[name] for name in names if row.get(name) is not None and not pd.isna(row[name])}
-    return {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}

@@ -57,7 +57,8 @@ class ReadoutCurves:
     Attributes:
         batch: the curves with points and draws: pooled, and of single replicates unless these were not wanted.
         qc: one row a quality figure, with the columns of `qc_rows` and sample.
-        notes: a sentence on every sample with drugs of which no well has a value.
+        notes: a sentence on every sample with drugs of which no well has a value, whose inhibition falls with dose, or
+            whose wells no curve describes.
     """
 
     batch: CurveBatch
@@ -113,8 +114,11 @@ def curves_of(
 
 
 def _notes(sample: str, curves: CurveBatch) -> list[str]:
+    from phenodose.quality.curve_shapes import curve_shapes, shape_notes
+
     lost = sorted(curves.keys.loc[(curves.n_points == 0) & (curves.keys["replicate"] == "pooled"), "drug"])
-    return [f"sample {sample}: no well with a value for {', '.join(lost)}."] if lost else []
+    notes = [f"sample {sample}: no well with a value for {', '.join(lost)}."] if lost else []
+    return notes + shape_notes(sample, curve_shapes(curves))
 
 
 # --- of a screen in the store ---------------------------------------------------------------------

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from phenodose.quality.metrics import METRICS, Verdict
+from phenodose.quality.metric import Verdict
+from phenodose.quality.metrics import METRICS
 
 #: Origin of a limit that no file sets.
 DEFAULT = "default"

@@ -6,7 +6,8 @@ Belongs here: the tables of docs/quality.md between its marks. Does not belong h
 from __future__ import annotations
 
 from phenodose.quality.gates import Limits
-from phenodose.quality.metrics import METRICS, Metric, Step
+from phenodose.quality.metric import Metric, Step
+from phenodose.quality.metrics import METRICS
 from phenodose.quality.wells import FLAGS
 
 _STEPS: dict[Step, str] = {

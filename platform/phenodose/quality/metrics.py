@@ -1,4 +1,4 @@
-"""The quality figures and their limits, declared once: meaning, formula, direction, words, source.
+"""The quality figures and their limits, declared once: those of viability here, and all together.
 
 Belongs here: what every figure is and the limits that hold where no configuration says otherwise; the docs
 page and the asset checks come from here. Does not belong here: computing the figures (the modules beside
@@ -7,67 +7,17 @@ this one) and limits from configuration (`gates`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from phenodose.quality.curve_metrics import CURVE_METRICS
+from phenodose.quality.metric import PAIR_WORDS, REFERENCE, Metric, Step
 
-Verdict = Literal["pass", "warn", "fail", "none"]
-#: Which step tells a figure: the one that makes viability, the one that fits curves, or the cohort.
-Step = Literal["viability", "curves", "cohort"]
-
-_OWN = "convention of this project"
 _ZPRIME = "Zhang, Chung, Oldenburg 1999, doi 10.1177/108705719900400206"
-_NRFE = "formula: Ianevski et al. 2025, doi 10.1016/j.isci.2025.113470; limits: convention of this project"
-_REFERENCE = "Berker et al. 2022, doi 10.1109/TMI.2022.3205554, section on quality; limits: convention of this project"
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One quality figure.
-
-    Attributes:
-        title: name for people.
-        meaning: what it tells and what it finds, a sentence.
-        formula: how it is computed.
-        good: beyond this value the verdict is pass; None if nothing is judged.
-        poor: beyond this value the verdict is fail; None if nothing fails.
-        higher_is_better: direction; where it is False the absolute value is judged.
-        words: the verdict in plain words: pass, warn, fail.
-        source: where formula and limits come from.
-        step: which step tells it.
-    """
-
-    title: str
-    meaning: str
-    formula: str
-    good: float | None = None
-    poor: float | None = None
-    higher_is_better: bool = False
-    words: tuple[str, str, str] = ("within the limit", "beyond the limit", "far beyond the limit")
-    source: str = _OWN
-    step: Step = "viability"
-
-    @property
-    def limit_words(self) -> dict[str, str]:
-        """The default limits in words, such as {'good': 'above 0.5', 'poor': 'below 0'}."""
-        words = {"good": "above" if self.higher_is_better else "up to"}
-        words["poor"] = "below" if self.higher_is_better else "above"
-        values = {"good": self.good, "poor": self.poor}
-        return {side: f"{words[side]} {value:g}" for side, value in values.items() if value is not None}
-
-
 _Z_WORDS = ("controls are excellently separated", "controls overlap little: usable", "controls overlap: poor")
-_PAIR_WORDS = ("replicates agree", "replicates agree moderately", "replicates disagree")
 _PLACE_WORDS = ("no effect of place", "the place on the plate shows", "the place on the plate dominates")
 _DRIFT_WORDS = ("the controls hold their level", "the controls drift", "the controls drift strongly")
 _SPREAD_WORDS = (
     "the controls spread as on the other plates",
     "the controls spread more than on the other plates",
     "the controls spread much more than on the other plates",
-)
-_FIT_WORDS = (
-    "wells lie around their curves as noise predicts",
-    "wells lie farther from their curves than noise predicts",
-    "wells lie much farther from their curves than noise predicts",
 )
 _SERIES_WORDS = (
     "inhibition rises with dose",
@@ -151,8 +101,8 @@ METRICS: dict[str, Metric] = {
         0.8,
         0.5,
         True,
-        _PAIR_WORDS,
-        _REFERENCE,
+        PAIR_WORDS,
+        REFERENCE,
     ),
     "replicate_spearman": Metric(
         "replicates of viability, Spearman",
@@ -161,8 +111,8 @@ METRICS: dict[str, Metric] = {
         0.6,
         0.3,
         True,
-        _PAIR_WORDS,
-        _REFERENCE,
+        PAIR_WORDS,
+        REFERENCE,
     ),
     "replicate_pearson_log10_raw": Metric(
         "replicates of log10 raw, Pearson",
@@ -171,7 +121,7 @@ METRICS: dict[str, Metric] = {
         0.8,
         0.5,
         True,
-        _PAIR_WORDS,
+        PAIR_WORDS,
     ),
     "series_spearman": Metric(
         "dilution series, rank correlation",
@@ -181,7 +131,7 @@ METRICS: dict[str, Metric] = {
         0.5,
         True,
         _SERIES_WORDS,
-        _REFERENCE,
+        REFERENCE,
     ),
     "series_largest_fall": Metric(
         "dilution series, largest fall",
@@ -191,7 +141,7 @@ METRICS: dict[str, Metric] = {
         0.3,
         False,
         ("inhibition never falls with dose", "inhibition falls at a dose", "inhibition falls strongly at a dose"),
-        _REFERENCE,
+        REFERENCE,
     ),
     "edge_effect": Metric(
         "edge effect",
@@ -241,6 +191,34 @@ METRICS: dict[str, Metric] = {
         )
         for control in ("negative", "positive")
     },
+    "effect_at_lowest_dose": Metric(
+        "effect at the lowest doses",
+        "Whether most drugs begin without effect; finds swapped controls, dead untreated cells and dilution series "
+        "that start too high.",
+        "median over the drugs of the median inhibition at their lowest dose, fraction; from 3 drugs on",
+        0.25,
+        0.5,
+        False,
+        (
+            "most drugs begin without effect",
+            "most drugs begin off the untreated cells",
+            "most drugs begin far off the untreated cells: swapped or dead controls, or doses too high",
+        ),
+    ),
+    "beyond_killing_control": Metric(
+        "drugs beyond the killing control",
+        "Whether drugs kill more than the killing control; finds one that does not kill.",
+        "median inhibition of the drug at its strongest dose, minus 1, of the second strongest drug (of fewer than 5 "
+        "the strongest); below 0 counts as 0",
+        0.15,
+        0.3,
+        False,
+        (
+            "no drugs kill more than the killing control",
+            "drugs kill more than the killing control",
+            "drugs kill far more than the killing control, which does not kill all cells",
+        ),
+    ),
     "masked_therapy_percent": Metric(
         "therapy wells left out",
         "Share of the drug wells that no curve uses, with the reasons.",
@@ -259,104 +237,7 @@ METRICS: dict[str, Metric] = {
         False,
         ("few wells are doubtful", "many wells are doubtful", "very many wells are doubtful"),
     ),
-    "replicate_dss_pearson": Metric(
-        "replicates of DSS, Pearson",
-        "Agreement of the drug sensitivity scores of single replicates.",
-        "Pearson r of DSS_asym over drugs; with more than two replicates the mean over all pairs of them",
-        0.8,
-        0.5,
-        True,
-        _PAIR_WORDS,
-        _REFERENCE,
-        "curves",
-    ),
-    "replicate_dss_spearman": Metric(
-        "replicates of DSS, Spearman",
-        "Agreement of the drugs' ranks between single replicates.",
-        "Spearman rho of DSS_asym over drugs; with more than two replicates the mean over all pairs of them",
-        0.6,
-        0.3,
-        True,
-        _PAIR_WORDS,
-        _REFERENCE,
-        "curves",
-    ),
-    "nrfe_percent": Metric(
-        "NRFE",
-        "Mean distance of a plate's wells from their curves; finds faults that controls do not see.",
-        "mean over the plate's therapy wells of 100 |residual| (1 + f (1 - f) / 0.25), f the curve's inhibition "
-        "within 0 to 1",
-        10.0,
-        15.0,
-        False,
-        ("wells lie close to their curves", "wells lie off their curves", "wells lie far off their curves"),
-        _NRFE,
-        "curves",
-    ),
-    "fit_residual_ratio": Metric(
-        "residual of the fits over noise",
-        "The same in units of noise: 1 where the wells scatter as noise predicts; finds mis-dispensed wells.",
-        "sqrt(sum (residual / noise)^2 / degrees of freedom); noise is the larger of what the controls and the "
-        "median residual of the screen at like viability predict",
-        1.8,
-        3.0,
-        False,
-        _FIT_WORDS,
-        _OWN,
-        "curves",
-    ),
-    "fit_residual_pattern": Metric(
-        "spatial pattern of the fits' residuals",
-        "Whether neighbouring wells deviate from their curves in the same direction; finds gradients and blocks "
-        "that controls miss.",
-        "Moran's I of the residuals (Gaussian weights, 2 wells wide) minus its expectation, in standard deviations "
-        "under independent noise, fits and plate levels taken into account; below 0 counts as 0",
-        3.0,
-        6.0,
-        False,
-        (
-            "residuals show no spatial pattern",
-            "residuals show a spatial pattern",
-            "residuals show a strong spatial pattern",
-        ),
-        "Moran's I of regression residuals (Cliff and Ord 1981); limits: convention of this project",
-        "curves",
-    ),
-    "fit_residual_offset": Metric(
-        "offset of the plate from the fits",
-        "Whether all drug wells of a plate read higher or lower than their replicates elsewhere; finds control wells "
-        "that do not stand for their plate.",
-        "median of viability minus the curve's over the plate's therapy wells",
-        0.1,
-        0.25,
-        False,
-        ("the plate agrees with the others", "the plate lies off the others", "the plate lies far off the others"),
-        _OWN,
-        "curves",
-    ),
-    "cohort_window_drift": Metric(
-        "control window against earlier screens",
-        "Whether the distance of the two controls changed since the earlier screens; finds ageing reagents and lamps.",
-        "log2(window / median window of the earlier screens of the readout), window = |median_n - median_p| raw",
-        1.0,
-        2.0,
-        False,
-        ("the controls are as in earlier screens", "the controls changed", "the controls changed strongly"),
-        _OWN,
-        "cohort",
-    ),
-    "cohort_spread_drift": Metric(
-        "control spread against earlier screens",
-        "Whether the untreated wells spread more than in the earlier screens.",
-        "log2(spread / median spread of the earlier screens of the readout), spread = MAD of the negative controls' "
-        "viability times 1.4826, at least 0.02; below 0 counts as 0",
-        1.0,
-        2.0,
-        False,
-        ("the controls spread as in earlier screens", "the controls spread more", "the controls spread much more"),
-        _OWN,
-        "cohort",
-    ),
+    **CURVE_METRICS,
 }
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from phenodose.dose_response.curves import CurveBatch
-from phenodose.quality import controls, drift, edges, fit_residuals, replicates, series, zprime
+from phenodose.quality import controls, drift, drug_levels, edges, fit_residuals, replicates, series, zprime
+from phenodose.quality.curve_shapes import curve_shapes
 from phenodose.quality.gates import Limits, judge
 from phenodose.quality.wells import spread_of
 
@@ -66,6 +67,7 @@ def qc_rows(viability: pd.DataFrame, wells: pd.DataFrame, readout: str, limits: 
         *_replicate_figures(kept),
         *_series_figures(kept),
         *_place_figures(kept),
+        *_level_figures(kept),
         *_flag_figures(frame),
         *_masked_figures(frame),
     ]
@@ -87,7 +89,8 @@ def curve_qc_rows(
     Returns:
         One row a figure with the columns `QC_COLUMNS`.
     """
-    return _rows([*_score_figures(curves), *_residual_figures(viability, wells, curves)], readout, limits)
+    figures = [*_score_figures(curves), *_shape_figures(curves), *_residual_figures(viability, wells, curves)]
+    return _rows(figures, readout, limits)
 
 
 def _rows(figures: Iterable[_Figure], readout: str, limits: Limits | None) -> pd.DataFrame:
@@ -195,6 +198,20 @@ def _place_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
             yield str(plate), f"{along}_effect", value, remark
 
 
+def _level_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
+    """What the drugs' wells say of the controls."""
+    first = drug_levels.effect_at_lowest_dose(kept)
+    if not first.n_drugs:
+        return
+    yield SCREEN, "effect_at_lowest_dose", first.value, f"median inhibition of {first.n_drugs} drugs, fraction"
+    for plate, rows in [*kept.groupby("plate", sort=False), (SCREEN, kept)]:
+        level = drug_levels.beyond_killing_control(rows)
+        if level.n_drugs:
+            named = f", among them {', '.join(level.drugs)}" if level.drugs else ""
+            remark = f"strongest of {level.n_drugs} drugs{named}; fraction of viability"
+            yield str(plate), "beyond_killing_control", level.value, remark
+
+
 def _flag_figures(frame: pd.DataFrame) -> Iterator[_Figure]:
     """Shares of flagged wells; those masked for their flag count, they had a value."""
     wells = frame[((frame["well_type"] == "therapy") | frame["control"].notna()) & frame["raw"].notna()]
@@ -246,6 +263,19 @@ def _score_figures(curves: CurveBatch) -> Iterator[_Figure]:
     remark = "; ".join(part for part in (f"DSS_asym of {agreement.n_drugs} drugs", agreement.weakest) if part)
     yield SCREEN, "replicate_dss_pearson", agreement.pearson, remark
     yield SCREEN, "replicate_dss_spearman", agreement.spearman, remark
+
+
+def _shape_figures(curves: CurveBatch) -> Iterator[_Figure]:
+    shapes = curve_shapes(curves)
+    acting = len(shapes.rising) + len(shapes.falling)
+    named = f": {', '.join(shapes.falling)}" if shapes.falling else ""
+    if acting:
+        remark = f"{len(shapes.falling)} of {acting} drugs with an effect{named}"
+        yield SCREEN, "falling_curves_percent", shapes.falling_percent, remark
+    named = f": {', '.join(shapes.misfits)}" if shapes.misfits else ""
+    if shapes.tested:
+        remark = f"{len(shapes.misfits)} of {shapes.tested} drugs with replicates{named}"
+        yield SCREEN, "misfit_curves_percent", shapes.misfit_percent, remark
 
 
 def _residual_figures(viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch) -> Iterator[_Figure]:

@@ -133,8 +133,8 @@ def _chains(data: ScreenData) -> dict[str, list[Link]]:
 
 
 def _link(link: Link) -> dict[str, Any]:
-    """A link of the chain as the template shows it; its rows as one table."""
-    columns = list(dict.fromkeys(name for row in link.rows for name in row))
+    """A link of the chain as the template shows it; its rows as one table, without the values of every control well."""
+    columns = [name for name in dict.fromkeys(name for row in link.rows for name in row) if name != "values"]
     return {
         "what": link.what,
         "facts": [(name, _said(value)) for name, value in link.facts.items()],

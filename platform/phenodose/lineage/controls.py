@@ -1,0 +1,73 @@
+"""Which control wells stood for viability 1 and 0 of some drug wells, from the tables of a store.
+
+Belongs here: the groups that viability was relative to, told again with the values of their control wells. Does not
+belong here: normalising (`phenodose.viability.normalise`), whose rule this tells again, and the chain (`trace`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def control_rows(wells: pd.DataFrame, drug_wells: pd.DataFrame, by: str) -> list[dict[str, Any]]:
+    """The controls of some drug wells of one sample, a row a group and kind of control.
+
+    Args:
+        wells: all wells of the readout: plate, well, sample, treatment, add_on, raw, control, masked.
+        drug_wells: those whose controls are told, likewise; of one sample, with one add-on or none.
+        by: what viability is relative to: 'plate', 'treatment' or 'both'.
+
+    Returns:
+        group (such as 'plate P1' or 'plate P1 with Drug3'), plate (where the group is of one), control, n_wells,
+        median_raw, n_masked (left out where there are none), values ('A01 100504.8; B01 95761.6', in order of the
+        plate).
+    """
+    extra = _text(drug_wells["add_on"]).iloc[0]
+    sample = drug_wells["sample"].iloc[0]
+    controls = wells[wells["control"].notna()]
+    groups = drug_wells[_columns(by)].drop_duplicates().sort_values(_columns(by))
+    rows: list[dict[str, Any]] = []
+    for group in groups.to_dict("records"):
+        here = controls
+        for column, value in group.items():
+            here = here[here[column] == value]
+        own, plain = here["sample"] == sample, _text(here["add_on"]) == ""
+        negative = here[own & (here["control"] == "negative") & (_text(here["add_on"]) == extra)]
+        positive = here[own & (here["control"] == "positive")]
+        if positive.empty and by == "plate":  # killed cells of the plate's other samples serve
+            positive = here[plain & (here["control"] == "positive")]
+        if not extra:
+            positive = positive[_text(positive["add_on"]) == ""]
+        name = " of ".join(f"{column} {value}" for column, value in reversed(group.items()))
+        place = {"plate": group["plate"]} if "plate" in group else {}
+        for kind, some in (("negative", negative), ("positive", positive)):
+            rows.append({"group": name + (f" with {extra}" if extra else ""), **place, **_told(kind, some)})
+    return rows
+
+
+def _columns(by: str) -> list[str]:
+    return {"treatment": ["treatment"], "both": ["plate", "treatment"]}.get(by, ["plate"])
+
+
+def _told(kind: str, wells: pd.DataFrame) -> dict[str, Any]:
+    masked = wells["masked"].astype(bool)
+    used = wells[~masked].sort_values(["plate", "well"])
+    several = len(used["plate"].unique()) > 1
+    names = used["plate"] + " " + used["well"] if several else used["well"]
+    told: dict[str, Any] = {
+        "control": kind,
+        "n_wells": len(used),
+        "median_raw": float(used["raw"].median()) if len(used) else None,
+    }
+    if masked.any():
+        told["n_masked"] = int(masked.sum())
+    values = zip(names, used["raw"], strict=True)
+    return told | {"values": "; ".join(f"{name} {value:.7g}" for name, value in values)}
+
+
+def _text(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Texts without blanks at their ends, '' for a missing one."""
+    return values.astype(object).fillna("").astype(str).str.strip()
