@@ -12,7 +12,8 @@ from pathlib import Path
 import dagster as dg
 
 from phenodose.errors import PhenodoseError
-from phenodose.screens.registration import register_screen
+from phenodose.plugins import plugins_of
+from phenodose.screens.registration import check_screen, register_screen
 from phenodose.screens.screen import DONE_MARK
 from phenodose_assets.external import ExternalAsset, new_observations
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
@@ -26,8 +27,9 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
     """Watches the inbox for folders with a done-mark and asks for a run of each.
 
     A folder is asked for once for each time its done-mark was written: touching the mark again asks for
-    another run. A folder that is no screen, or that may not be read, is named in the log of every tick and stops no
-    other.
+    another run. A folder that is no screen, that may not be read, or whose layout and readings `phenodose run` would
+    refuse, is named in the log of every tick and stops no other. Images, which take longer to look at, are judged by
+    the run.
 
     Args:
         job_name: job of everything that is made for one screen.
@@ -48,6 +50,7 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
         requests: list[dg.RunRequest] = []
         observed: list[dg.AssetObservation] = []
         opened = store.open()
+        plugins = plugins_of(opened)
         known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
         done: dict[Path, int] = {}
         for folder in sorted(inbox.iterdir()):
@@ -62,6 +65,7 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
         new = [path for path in done if asked.get(path.name) != done[path] or path.name not in settled]
         for folder in in_time(new):
             try:
+                check_screen(folder, plugins, images=False)
                 screen = register_screen(opened, folder)
             except PhenodoseError as error:
                 context.log.error(f"{folder.name} is not taken in: {error}")

@@ -29,12 +29,19 @@ def command() -> None:
 def init(folder: Path, overwrite: bool) -> None:
     """Write screen.toml from what lies in FOLDER.
 
+    With a layout in it, everything is looked at as `phenodose run` does; what it would refuse is refused here, and
+    nothing is written.
+
     \b
     Example: phenodose screen init ./BT-40_V1_DS1
     """
-    from phenodose.screens.screen import init_screen
+    from phenodose.screens.registration import check_screen
+    from phenodose.screens.screen import Screen, init_screen
 
-    click.echo(init_screen(folder, overwrite, plugins_at().plate_reader_folders()))
+    plugins = plugins_at()
+    if Screen.load(folder, plugins.plate_reader_folders()).layout_path is not None:
+        check_screen(folder, plugins)
+    click.echo(init_screen(folder, overwrite, plugins.plate_reader_folders()))
 
 
 @command.command(name="import")
