@@ -40,6 +40,9 @@ def test_it_ends_at_wells_controls_and_files(chain: Link, ctg_run) -> None:
     assert [(w["concentration_nM"], w["replicate"]) for w in wells] == [
         (dose, replicate) for dose in (1.0, 10.0, 100.0, 1000.0, 10000.0) for replicate in (1, 2)
     ]
+    controls = _link(chain, "controls").rows
+    assert [(c["group"], c["control"]) for c in controls[:2]] == [("plate P1", "negative"), ("plate P1", "positive")]
+    assert controls[0]["values"].startswith("B02 ")
     assert {(c["plate"], c["control"], c["n_wells"]) for c in _link(chain, "controls").rows} >= {("P1", "negative", 10)}
     files = _link(chain, "plate-reader files").facts
     folder = ctg_run.store.source_of("TST_V1_DS1") / "ctg"

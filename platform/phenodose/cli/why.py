@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Longer values are cut; `--json` has them whole.
 _LONGEST = 90
+#: The values of every well of a row stand below the table.
+_VALUES = "values"
 
 
 @click.command("why")
@@ -53,9 +55,17 @@ def _lines(link: Link, indent: str) -> Iterator[str]:
     facts = [f"{name} {_short(value)}" for name, value in link.facts.items()]
     yield from (f"{inner}{line}" for line in _wrapped(facts, 118 - len(inner)))
     yield from (f"{inner}! {doubt}" for doubt in link.doubts)
-    yield from (f"{inner}{line}" for line in _table(link.rows))
+    yield from (f"{inner}{line}" for line in _table([_without_values(row) for row in link.rows]))
+    for row in link.rows:
+        if _VALUES in row:
+            yield f"{inner}{row['group']}, {row['control']}:"
+            yield from (f"{inner}  {line}" for line in _wrapped(row[_VALUES].split("; "), 116 - len(inner)))
     for before in link.made_from:
         yield from _lines(before, inner)
+
+
+def _without_values(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != _VALUES}
 
 
 def _wrapped(facts: list[str], width: int) -> Iterator[str]:
