@@ -130,6 +130,22 @@ def a_date_for_a_drug(folder: Path) -> None:
     layout(folder, drug="2026-09-02")
 
 
+def images_that_name_another_patient(folder: Path) -> None:
+    layout(folder)
+    for well in ("A01", "A02"):
+        image(folder / "P1" / f"INF_R_154_V1_DS1_P1_{well}_s1_w1.TIF")
+
+
+def images_that_name_another_plate(folder: Path) -> None:
+    layout(folder)
+    image(folder / "P1" / "INF_R_153_V1_DS1_P2_A01_s1_w1.TIF")
+
+
+def images_that_name_another_delivery(folder: Path) -> None:
+    layout(folder)
+    image(folder / "P1" / "INF_R_153_V2_DS1_A01_s1_w1.TIF")
+
+
 def images_of_another_plate(folder: Path) -> None:
     layout(folder)
     image(folder / "P2" / "A01_.tif")
@@ -175,6 +191,9 @@ KINDS = [
     Contradiction(two_layouts_in_a_workbook, ("'first'", "'second'"), ALL),
     Contradiction(a_date_for_a_drug, ("2026-09-02", "row 4"), ALL),
     Contradiction(images_of_another_plate, ("plate P1", "folder P2"), ("run", "init", "sensor")),
+    Contradiction(images_that_name_another_patient, ("'INF-R-153'", "'INF_R_154_V1_DS1'"), ("run", "init")),
+    Contradiction(images_that_name_another_plate, ("'P1'", "'P2'"), ("run", "init")),
+    Contradiction(images_that_name_another_delivery, ("'V1_DS1'", "'V2_DS1'"), ("run", "init")),
     Contradiction(two_images_of_one_place, ("A01_first.tif", "A01_second.tif"), OF_IMAGES),
     Contradiction(two_acquisitions, ("day 0", "day 1"), OF_IMAGES),
     Contradiction(a_version_nobody_knows, ("0.9",), OF_IMAGES),

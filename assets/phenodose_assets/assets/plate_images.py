@@ -15,6 +15,7 @@ from phenodose.errors import Faults, NotMade, PhenodoseError
 from phenodose.names import parse_well, row_index
 from phenodose.pipeline.context import Context, Result, SubSteps
 from phenodose.plugins import Parameters, Progress, Reader, choose_reader, plugins_of
+from phenodose.screens.contents import judge_images
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
@@ -179,6 +180,9 @@ def _agreement(step: Context, plates: Mapping[str, str]) -> list[str]:
     found = compare_plates(facts, step.screen.channel)
     faults = Faults(f"screen {step.screen_id}")
     faults.extend(found.faults)
+    samples = [str(sample) for sample in step.wells()["sample"].dropna().unique()]
+    for name, folder in _plate_folders(step).items():
+        faults.extend(judge_images(step.screen, "the layout", samples, folder.name, facts[name].called).contradictions)
     faults.raise_if_any()
     return found.notes
 

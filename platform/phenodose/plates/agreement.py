@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ _SAME = 0.01
 _BIT_DEPTH = "Camera Bit Depth"
 #: Emissions that differ by less are written differently.
 _SAME_NM = 2.0
+_BARCODE = re.compile(r"bar.?code", re.IGNORECASE)
+_NAMES = ("plate_name", "acquisition")
 _OBJECTIVE_TAGS = ("_MagSetting_", "Objective", "ObjectiveName", "objective")
 
 
@@ -43,6 +46,7 @@ class PlateFacts:
         objective: as the instrument writes it; None if it does not.
         wavelengths_nm: emission of every channel; None where it is not known.
         bit_depth: of the camera, as the instrument writes it; None if it does not.
+        called: what the microscope calls the plate, by where it says so.
     """
 
     channels: tuple[str | None, ...]
@@ -52,6 +56,7 @@ class PlateFacts:
     objective: str | None
     wavelengths_nm: tuple[float | None, ...] = ()
     bit_depth: str | None = None
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_index(cls, index: pd.DataFrame, instrument: Mapping[str, Any]) -> PlateFacts:
@@ -87,6 +92,7 @@ class PlateFacts:
             _objective(tags, instrument),
             tuple(channel.wavelength_nm for channel in shape.channels),
             str(tags[_BIT_DEPTH]) if tags.get(_BIT_DEPTH) else None,
+            _called(tags, instrument),
         )
 
     def told_channel(self, number: int, with_emission: bool) -> str | None:
@@ -100,6 +106,13 @@ class PlateFacts:
     def told_channels(self) -> str:
         """The channels in words: 'Hoechst, Cy5'."""
         return ", ".join(name or f"channel {number}" for number, name in enumerate(self.channels, start=1))
+
+
+def _called(tags: Mapping[str, Any], instrument: Mapping[str, Any]) -> dict[str, str]:
+    """Names of the plate in an image's tags and the instrument's record; the measurement's name holds one at times."""
+    found = {f"the tag {name!r} of its images": value for name, value in tags.items() if _BARCODE.search(name)}
+    found |= {f"the {name.replace('_', ' ')} of its images": instrument.get(name) for name in _NAMES}
+    return {where: value.strip() for where, value in found.items() if isinstance(value, str) and value.strip()}
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ sentences. Does not belong here: `score`, which has no folder and no screen.toml
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from phenodose.errors import NotMade
-from phenodose.screens.identity import claims_of_screen, judge
+from phenodose.screens.identity import Judgement, claims_of_images, claims_of_screen, judge
 from phenodose.screens.layout import Layout, read_layout
 from phenodose.screens.matrices import Readings, readings_of_screen
 from phenodose.screens.screen import Screen
@@ -42,3 +43,19 @@ def readings_of(screen: Screen, readout: str, layout: Layout) -> Readings:
         raise NotMade(f"the screen has no {readout} files.")
     said = claims_of_screen(screen.id, screen.settings.sample, layout.path.name, [])
     return readings_of_screen(folder, layout, screen.block_of(readout), said, _BLOCK.format(readout=readout))
+
+
+def judge_images(
+    screen: Screen, layout: str, samples: Sequence[str], plate: str, called: Mapping[str, str]
+) -> Judgement:
+    """Whether what a microscope calls a plate fits the screen and the folder that its images lie in.
+
+    Args:
+        screen: the screen.
+        layout: name of its layout file.
+        samples: samples that the layout names.
+        plate: name of the folder of images.
+        called: what the plate is called, by where that is said (`PlateFacts.called`).
+    """
+    said = claims_of_screen(screen.id, screen.settings.sample, layout, samples)
+    return judge([*said, *claims_of_images(plate, called)])

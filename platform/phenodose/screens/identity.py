@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -117,6 +117,22 @@ def claims_of_name(source: str, name: str, subject: str = "") -> list[Claim]:
     claims = [Claim(source, SAMPLE, name, subject)]
     if ending and ending.group().startswith("_V"):
         claims.append(Claim(source, "delivery", ending.group().strip("_"), subject))
+    return claims
+
+
+def claims_of_images(folder: str, named: Mapping[str, str]) -> list[Claim]:
+    """What a folder of images, and the microscope's own words for the plate in it, say of plate, sample and delivery.
+
+    Args:
+        folder: name of the plate's folder.
+        named: what the plate is called, by where it is said: {'the plate name of its images': 'INF_R_153_P1'}.
+    """
+    source = f"the name of folder {folder}"
+    claims = [Claim(source, PLATE, folder)]
+    for where, name in named.items():
+        claims.append(Claim(f"{where} in {folder}", BARCODE, name))
+        told = claims_of_name(f"{where} in {folder}", _split_name(name)[0] or name)
+        claims += [claim for claim in told if claim.field == "delivery"]
     return claims
 
 

@@ -49,7 +49,7 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
     Raises:
         InputError: all faults of the folder in one message.
     """
-    from phenodose.screens.contents import layout_of_screen, readings_of
+    from phenodose.screens.contents import judge_images, layout_of_screen, readings_of
 
     screen = Screen.load(folder, plugins.plate_reader_folders())
     layout = layout_of_screen(screen)
@@ -69,6 +69,8 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
         index = reader.index(plate)
         if len(index) and not PLANES.faults(index):
             facts[name] = PlateFacts.of_index(index, reader.plate_metadata(plate, index))
+            judged = judge_images(screen, layout.path.name, layout.samples, plate.name, facts[name].called)
+            judged.raise_if_contradicting(str(screen.folder))
 
     if images:
         for name, plate in screen.plate_folders.items():
