@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.lineage.record import Inputs
-    from phenodose.pipeline.viability import Normalisation
+    from phenodose.pipeline.normalisation import Normalisation
     from phenodose.quality.gates import Limits
     from phenodose.viability.controls import Controls
 
@@ -227,7 +227,8 @@ class Context:
             readout: the plugin's class.
             name: readout name; a phase's name (`cnn_phase2`) falls back on the plugin's (`cnn`).
         """
-        from phenodose.pipeline.viability import VIABILITY, Normalisation, ViabilityParameters
+        from phenodose.pipeline.normalisation import Normalisation
+        from phenodose.pipeline.viability import VIABILITY, ViabilityParameters
 
         named = self.screen.controls.get(name) or self.screen.controls.get(readout.name)
         asked = (

@@ -18,8 +18,9 @@ from phenodose.dose_response.fit import FitName, IntervalName
 from phenodose.errors import Faults, InputError, NotMade, PluginError
 from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.pipeline.curves import CurveParameters, curves_of
+from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.scores import scores_of, why_no_scores
-from phenodose.pipeline.viability import Normalisation, viability_of
+from phenodose.pipeline.viability import viability_of
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
 from phenodose.plugins.isolation import is_sandboxed, renew, shared_sandbox
 from phenodose.progress import Progress

@@ -12,14 +12,14 @@ the others, which cannot be filmed again.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from phenodose.errors import Faults, InputError
+from phenodose.pipeline.normalisation import Normalisation
 from phenodose.plugins import Parameters
 
 if TYPE_CHECKING:
@@ -30,13 +30,10 @@ if TYPE_CHECKING:
     from phenodose.pipeline.raw_values import RawValues
     from phenodose.plugins import Readout
     from phenodose.quality.gates import Limits
-    from phenodose.viability.normalise import Grouping, RisesWith
     from phenodose.viability.samples import SampleWells
 
 #: The table of parameters in screen.toml: [parameters.viability].
 VIABILITY = "viability"
-#: Wells without cells, by well type or treatment.
-BLANK_WELLS = ("blank", "blanks", "background", "medium", "medium only", "media", "no cells")
 _ANCHORED_BY_WELLS = "sample {sample}: viability 0 is the median of the wells {name!r}, as stated (lower anchor)."
 _ANCHORED = (
     "sample {sample}: viability 0 is the raw value {anchor:g}, as stated (lower anchor){unused}; figures of killed "
@@ -62,97 +59,6 @@ class ViabilityParameters(Parameters):
 
 
 @dataclass(frozen=True)
-class Normalisation:
-    """How raw values become viability.
-
-    Attributes:
-        by: group whose controls viability is relative to.
-        negative: names of the control of viability 1, by well type or treatment, most wanted first.
-        positive: names of the control of viability 0, likewise.
-        rises_with: what a larger raw value means; None takes what the controls say.
-        mask_uncontrolled: leave out the wells of groups without usable controls, instead of refusing.
-        lower_anchor: the raw value that stands for viability 0 instead of positive controls; None for these.
-        anchored_by: what was said to stand for viability 0 instead of positive controls, a value or a name; '' if
-            nothing was.
-    """
-
-    by: Grouping = "plate"
-    negative: Sequence[str] = ("neg",)
-    positive: Sequence[str] = ("pos",)
-    rises_with: RisesWith | None = None
-    mask_uncontrolled: bool = False
-    lower_anchor: float | None = None
-    anchored_by: str = ""
-
-    @classmethod
-    def of_readout(
-        cls,
-        readout: type[Readout] | None,
-        by: Grouping = "plate",
-        negative: Sequence[str] = (),
-        positive: Sequence[str] = (),
-        rises_with: RisesWith | None = None,
-        mask_uncontrolled: bool | None = None,
-        lower_anchor: float | str | None = None,
-    ) -> Normalisation:
-        """What was said, else what the readout's plugin declares, else the wells of type neg and pos.
-
-        Args:
-            readout: the plugin's class; None for numbers of which nobody says what they are.
-            by: as above.
-            negative: as above; empty if nothing was said.
-            positive: as above; empty if nothing was said.
-            rises_with: as above; None if nothing was said.
-            mask_uncontrolled: as above; None if nothing was said.
-            lower_anchor: as above; or 'blank' for the blank wells, or the name of other wells, which then are the
-                positive controls; None if nothing was said.
-
-        Raises:
-            InputError: both positive controls and a lower anchor were said.
-        """
-        if lower_anchor is not None and positive:
-            raise InputError(
-                f"both positive controls ({', '.join(positive)}) and a lower anchor ({lower_anchor}) are named; say "
-                "one of them."
-            )
-        anchor, wells = _anchor(lower_anchor)
-        said = "" if lower_anchor is None else f"{anchor:g}" if anchor is not None else str(lower_anchor)
-        positive = wells or positive
-        if readout is None:
-            return cls(
-                by,
-                tuple(negative) or ("neg",),
-                tuple(positive) or ("pos",),
-                rises_with,
-                bool(mask_uncontrolled),
-                anchor,
-                said,
-            )
-        return cls(
-            by,
-            tuple(negative) or readout.negative_controls,
-            tuple(positive) or readout.positive_controls,
-            rises_with or readout.rises_with,
-            readout.mask_uncontrolled if mask_uncontrolled is None else mask_uncontrolled,
-            anchor,
-            said,
-        )
-
-
-def _anchor(said: float | str | None) -> tuple[float | None, tuple[str, ...]]:
-    """The raw value of a stated lower anchor, or the names of its wells."""
-    if said is None:
-        return None, ()
-    try:
-        value = float(said)
-    except ValueError:
-        return None, BLANK_WELLS if str(said).strip().casefold() in BLANK_WELLS else (str(said),)
-    if not math.isfinite(value):
-        raise InputError(f"the lower anchor {said!r} is no number; write a raw value such as 0, or the name of wells.")
-    return value, ()
-
-
-@dataclass(frozen=True)
 class ReadoutViability:
     """The viability of one readout.
 
@@ -171,7 +77,7 @@ def viability_of(
     raw: pd.DataFrame,
     wells: pd.DataFrame,
     readout: str,
-    normalisation: Normalisation = Normalisation(),
+    normalisation: Normalisation | None = None,
     *,
     what: str,
     limits: Limits | None = None,
@@ -203,7 +109,7 @@ def viability_of(
 
     faults = Faults(what)
     frames, figures, notes = [], [], []
-    n = normalisation
+    n = normalisation or Normalisation()
     choose_controls(wells, n.negative, n.positive, what, n.lower_anchor)
     refuse_unknown_plates(raw, wells)
     samples = wells_by_sample(wells, n.positive if n.lower_anchor is None else (), n.by)
@@ -255,7 +161,7 @@ def _of_sample(
     from phenodose.quality.wells import FLAGGED, checked_viability
     from phenodose.viability.normalise import NOT_MEASURED, refuse_lost_drugs
 
-    n = normalisation
+    n = normalisation or Normalisation()
     controls = own.controls(n.negative, n.positive, n.lower_anchor)
     viability = checked_viability(raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views)
     if not n.mask_uncontrolled:

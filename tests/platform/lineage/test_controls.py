@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from phenodose.lineage.controls import control_rows
-from phenodose.pipeline.viability import Normalisation, viability_of
+from phenodose.pipeline.normalisation import Normalisation
+from phenodose.pipeline.viability import viability_of
 from phenodose.viability.normalise import Grouping
 
 

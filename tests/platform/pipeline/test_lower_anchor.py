@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from phenodose.errors import InputError
-from phenodose.pipeline.viability import Normalisation, viability_of
+from phenodose.pipeline.normalisation import Normalisation
+from phenodose.pipeline.viability import viability_of
 from phenodose.screens.layout import Layout, read_layout
 from phenodose.screens.screen import Screen, read_settings, settings_toml
 from phenodose.tables import TABLES
