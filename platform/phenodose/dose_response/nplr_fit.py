@@ -40,9 +40,9 @@ STEPS = 300
 GAIN = 1e-12
 SMOOTHING = 1e-6
 
-#: Models that are searched from jumps between doses too, and the part by which their loss must be lower: the curve
+#: The model that is searched from jumps between doses too, and the part by which its loss must be lower: the curve
 #: found before then was no optimum. The box of this search holds slopes up to e^8 = 2981 per decade.
-STEP_MODELS = (4, 5)
+RICHEST = 5
 MISSED = 1e-4
 #: A jump whose loss is larger than so many times the lowest known is no place to search from.
 WORTH_A_SEARCH = 5.0
@@ -119,11 +119,11 @@ def fit_nplr(
     chosen = np.take_along_axis(np.stack([curve for curve, _ in found]), best[None, None], axis=0)[0]
     loss = np.take_along_axis(losses, best[None], axis=0)[0]
     chosen_model = np.array(numbers)[best]
-    if converge and numbers[-1] in STEP_MODELS:
-        jumping, lowest = _from_steps(x, y, (chosen, loss), numbers[-1], found[-2][0] if len(found) > 1 else None)
+    if converge and model is None:
+        jumping, lowest = _from_steps(x, y, (chosen, loss), found[-2][0])
         missed = lowest < loss * (1 - MISSED)
         chosen, loss = np.where(missed, jumping, chosen), np.where(missed, lowest, loss)
-        chosen_model = np.where(missed, numbers[-1], chosen_model)
+        chosen_model = np.where(missed, RICHEST, chosen_model)
     fitted = np.isfinite(loss)
     return (
         np.where(fitted, chosen_model, 0),
@@ -156,19 +156,17 @@ def _settled(x: np.ndarray, y: np.ndarray, stop: Found, free: tuple[int, ...]) -
     return _really_lower(_descend(x, y, stop, free, None), near, near[1])
 
 
-def _from_steps(x: np.ndarray, y: np.ndarray, known: Found, model: int, symmetric: np.ndarray | None) -> Found:
-    """What is known, or where searches from jumps between doses end if that is really lower.
+def _from_steps(x: np.ndarray, y: np.ndarray, known: Found, symmetric: np.ndarray) -> Found:
+    """What is known, or where searches with five parameters from jumps between doses end if that is really lower.
 
     Args:
         x: as for `fit_nplr`.
         y: as for `fit_nplr`.
         known: the best curves so far.
-        model: number of parameters, 4 or 5.
-        symmetric: curves of four parameters, if there are any: with five they may become asymmetric at either end.
+        symmetric: curves of four parameters; with five they may become asymmetric at either end.
     """
-    starts = step_starts(x, y, asymmetric=model == 5)
-    if symmetric is not None:
-        starts.append(symmetric[[1, 0, 2, 3, 4]] * np.array([1, 1, 1, -1, 1])[:, None])
+    starts = step_starts(x, y)
+    starts.append(symmetric[[1, 0, 2, 3, 4]] * np.array([1, 1, 1, -1, 1])[:, None])
     n, everything = x.shape[1], np.concatenate(starts, axis=1)
     x, y = np.tile(x, len(starts)), np.tile(y, len(starts))
     loss = _loss_of(x, y, everything)
@@ -177,7 +175,7 @@ def _from_steps(x: np.ndarray, y: np.ndarray, known: Found, model: int, symmetri
         return known
     ended = np.full((5, len(loss)), np.nan), np.full(len(loss), np.inf)
     start = everything[:, worth], loss[worth]
-    ended[0][:, worth], ended[1][worth] = _descend(x[:, worth], y[:, worth], start, FREE_PARAMETERS[model], None)
+    ended[0][:, worth], ended[1][worth] = _descend(x[:, worth], y[:, worth], start, FREE_PARAMETERS[RICHEST], None)
     best = np.argmin(ended[1].reshape(len(starts), n), axis=0) * n + np.arange(n)
     return _really_lower((ended[0][:, best], ended[1][best]), known, known[1])
 

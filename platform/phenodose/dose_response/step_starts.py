@@ -27,13 +27,12 @@ _SMOOTH = 1e-4
 _SAME_DOSE = 1e-9
 
 
-def step_starts(x: np.ndarray, y: np.ndarray, asymmetric: bool) -> list[np.ndarray]:
+def step_starts(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     """The most probable jumps of curves that all have m points.
 
     Args:
         x: float64 (m, n), log10 dose, ascending in every column, three doses or more.
         y: float64 (m, n), inhibition.
-        asymmetric: whether the curve may reach one asymptote slower than the other.
 
     Returns:
         Curves (5, n) in the order of `models.PARAMETERS`: two symmetric ones, and one of each kind with a kink; NaN
@@ -42,7 +41,7 @@ def step_starts(x: np.ndarray, y: np.ndarray, asymmetric: bool) -> list[np.ndarr
     mid, width = _places(x)
     curves, losses = _jump(x, y, mid, DONE / width, 1.0)
     found = [_lowest(curves, losses, rank) for rank in range(2)]
-    for rate in RATES if asymmetric else ():
+    for rate in RATES:
         for side in (1.0, -1.0):
             found.append(_lowest(*_jump(x, y, mid, side * KINK / width, rate / KINK), 0))
     return found

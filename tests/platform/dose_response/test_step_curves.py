@@ -64,6 +64,6 @@ def test_starts_lie_at_the_jump() -> None:
     clean = np.where(x < 2.5, 0.1, 0.9)
     through_a_dose = np.where(x < 2, 0.1, np.where(x > 2, 0.9, 0.5))
     for y, mid in ((clean, 2.5), (through_a_dose, 2.0), (1 - clean, 2.5)):
-        first = step_starts(x, y, asymmetric=False)[0][:, 0]
+        first = step_starts(x, y)[0][:, 0]
         assert first[2] == pytest.approx(mid)
         np.testing.assert_allclose(first[:2], (y[0, 0], y[-1, 0]), atol=0.01)
