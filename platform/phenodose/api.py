@@ -108,7 +108,7 @@ def score_layout(
     store: Store | str | Path | None = None,
     **options: Any,
 ) -> Scored:
-    """Scores, curves and quality figures of a layout, as `phenodose score` gives them.
+    """Scores, curves and quality metrics of a layout, as `phenodose score` gives them.
 
     Args:
         layout: a layout or its file.

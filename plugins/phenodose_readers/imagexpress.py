@@ -146,7 +146,7 @@ def _check_label(image: Image, faults: Faults) -> None:
 
 def _frame(images: Sequence[Image], wave_name: dict[int, str]) -> pd.DataFrame:
     channels = {wave: channel for channel, wave in enumerate(sorted({image.wave for image in images}))}
-    times = {time: place for place, time in enumerate(sorted({image.time for image in images}))}
+    times = {time: index for index, time in enumerate(sorted({image.time for image in images}))}
     if list(channels) != list(range(1, len(channels) + 1)):
         # Without a name for its wave, a plate that lacks the first one looks like one that has it.
         wave_name = {wave: f"channel {wave}" for wave in channels} | wave_name

@@ -1,7 +1,7 @@
 """Asset checks: what is looked at in every product.
 
-Belongs here: the names of the checks, the schema check of written tables, quality figures as checks. Does not belong
-here: computing quality figures, their limits, and whether one stops what comes after (`phenodose.quality`).
+Belongs here: the names of the checks, the schema check of written tables, quality metrics as checks. Does not belong
+here: computing quality metrics, their limits, and whether one stops what comes after (`phenodose.quality`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def schema_faults(store: Store, screen: str, table: str, part: str) -> list[str]
 
 
 def quality_checks(step: QualityStep) -> dict[str, str]:
-    """A check for every quality figure that a step tells: name -> description with its default limit."""
+    """A check for every quality metric that a step tells: name -> description with its default limit."""
     return {name: _description(metric) for name, metric in metrics_of(step).items()}
 
 
@@ -68,7 +68,7 @@ def _description(metric: Metric) -> str:
 
 
 def quality_verdicts(qc: pd.DataFrame, limits: Limits) -> list[Verdict]:
-    """One verdict a quality figure that has a value; one without a limit passes and is told.
+    """One verdict a quality metric that has a value; one without a limit passes and is told.
 
     A figure that is beyond its limit anywhere raises its flag: a warning, or an error where it blocks.
 

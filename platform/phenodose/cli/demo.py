@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from phenodose.simulation.comparison import Comparison
 
 CONTROL_EXPERIMENT, SCREEN = "DEMO_CE", "DEMO_V1_DS1"
-#: Quality figures that are told, of all plates together.
+#: Quality metrics that are told, of all plates together.
 _TOLD = ("zprime_robust", "replicate_pearson", "series_spearman")
 _FIRST_READOUTS = ("cnn_phase3", "ctg", "mean_of_stack")
 

@@ -1,4 +1,4 @@
-"""`phenodose score`: a layout with readouts in, scores, curves and quality figures out.
+"""`phenodose score`: a layout with readouts in, scores, curves and quality metrics out.
 
 Belongs here: options, files written together, the summary. Does not belong here: the steps
 (`phenodose.pipeline.score_layout`).

@@ -106,9 +106,9 @@ def parse_epochs(text: str) -> list[int]:
     fault = f"--epochs {text!r}: write numbers such as 0,20,40 or 0,20,...,200."
     numbers: list[int] = []
     parts = [part.strip() for part in text.split(",")]
-    for place, part in enumerate(parts):
+    for index, part in enumerate(parts):
         if part == "...":
-            following = parts[place + 1] if place + 1 < len(parts) else ""
+            following = parts[index + 1] if index + 1 < len(parts) else ""
             step = numbers[-1] - numbers[-2] if len(numbers) > 1 else 0
             if step <= 0 or not following.isdigit() or (int(following) - numbers[-1]) % step:
                 raise InputError(fault)

@@ -84,7 +84,7 @@ def _table(rows: list[dict[str, Any]]) -> Iterator[str]:
     names = list(dict.fromkeys(name for row in rows for name in row))
     names = [name for name in names if any(row.get(name) not in (None, False) for row in rows)]
     cells = [names, *([_short(row.get(name, "")) for name in names] for row in rows)]
-    widths = [max(len(line[place]) for line in cells) for place in range(len(names))]
+    widths = [max(len(line[index]) for line in cells) for index in range(len(names))]
     for line in cells if rows else []:
         yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 

@@ -45,7 +45,7 @@ def cohort_views(
     Args:
         readouts: readouts that the cohort holds; `scores_wide` has a column for each.
         metabolic: readouts that come from a plate reader; all others are imaging readouts.
-        limits: limits of quality figures that hold for the site; the defaults if None.
+        limits: limits of quality metrics that hold for the site; the defaults if None.
         scorer: the scorer that is taken where none is named; `scores_wide` holds its scores.
         comparisons: scorers that compare scores with reference samples; True for one that gives the difference to
             `scorer`, of which the interval is shown too.

@@ -46,11 +46,11 @@ def identifiable(curves: CurveBatch) -> tuple[np.ndarray, np.ndarray]:
     half = half_effect_log10_dose(curves.draws[known])
     low, high = interval_ends(half)
     least, most = np.log10(curves.min_dose_nM), np.log10(curves.max_dose_nM)
-    for place, i in enumerate(known):
+    for index, i in enumerate(known):
         beyond = []
-        if low[place] < least[i]:
+        if low[index] < least[i]:
             beyond.append(f"below the lowest tested dose ({curves.min_dose_nM[i]:.4g} nM)")
-        if high[place] > most[i]:
+        if high[index] > most[i]:
             beyond.append(f"above the highest tested dose ({curves.max_dose_nM[i]:.4g} nM)")
         flag[i] = not beyond
         if beyond:

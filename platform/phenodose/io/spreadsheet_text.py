@@ -42,9 +42,9 @@ def harmless_frame(frame: pd.DataFrame) -> pd.DataFrame:
     from pandas.api.types import is_object_dtype, is_string_dtype
 
     changed = frame.copy()
-    for place, kind in enumerate(frame.dtypes):
+    for index, kind in enumerate(frame.dtypes):
         if is_object_dtype(kind) or is_string_dtype(kind):
-            values = [harmless(value) if isinstance(value, str) else value for value in frame.iloc[:, place]]
-            changed.isetitem(place, values)
+            values = [harmless(value) if isinstance(value, str) else value for value in frame.iloc[:, index]]
+            changed.isetitem(index, values)
     changed.columns = [harmless(str(name)) for name in frame.columns]
     return changed

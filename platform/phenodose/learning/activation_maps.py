@@ -157,7 +157,7 @@ def _cut(network: Any, architecture: Architecture) -> _Halves:
     import keras
 
     names = [layer.name for layer in network.layers]
-    last = max(place for place, name in enumerate(names) if "_conv" in name or name == NESTED)
+    last = max(index for index, name in enumerate(names) if "_conv" in name or name == NESTED)
     layers = network.layers
     return _Halves(keras.Model(network.inputs, layers[last].output), layers[last + 1 :])
 

@@ -100,8 +100,8 @@ def _jax(network: Any, make: Make) -> Steps:
         carried = (tuple([variable.value for variable in group] for group in groups), jax.numpy.zeros(2))
         if one_by_one:
             inputs = made(source)
-            for place in range(number):
-                carried = compiled(carried, inputs[place], wanted[place], weights[place])
+            for index in range(number):
+                carried = compiled(carried, inputs[index], wanted[index], weights[index])
         else:
             carried = compiled(carried, source, wanted, weights, number)
         held, sums = carried
@@ -124,10 +124,10 @@ def _torch(network: Any, make: Make) -> Steps:
             inputs = make(source)
         wanted, weights = ops.convert_to_tensor(wanted), ops.convert_to_tensor(weights)
         total = ops.zeros(2)
-        for place in range(number):
+        for index in range(number):
             network.zero_grad()
-            sums = _sums(network(inputs[place], training=True), wanted[place], weights[place])
-            optimizer.scale_loss(sums[0] / weights[place].sum()).backward()
+            sums = _sums(network(inputs[index], training=True), wanted[index], weights[index])
+            optimizer.scale_loss(sums[0] / weights[index].sum()).backward()
             with torch.no_grad():
                 optimizer.apply([variable.value.grad for variable in variables], variables)
                 total += sums

@@ -151,7 +151,7 @@ class Context:
 
     @cached_property
     def limits(self) -> Limits:
-        """Limits of quality figures: those of screen.toml over those of the store's site.toml over the defaults.
+        """Limits of quality metrics: those of screen.toml over those of the store's site.toml over the defaults.
 
         Raises:
             InputError: a file names an unknown figure, or limits that contradict each other.

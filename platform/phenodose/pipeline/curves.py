@@ -1,4 +1,4 @@
-"""Viability to dose-response curves, with quality figures and notes.
+"""Viability to dose-response curves, with quality metrics and notes.
 
 Belongs here: which wells become curves, for every face alike. Does not belong here: gathering and fitting
 (`phenodose.dose_response`), and where fits are kept (`phenodose.store.curves`).
@@ -56,7 +56,7 @@ class ReadoutCurves:
 
     Attributes:
         batch: the curves with points and draws: pooled, and of single replicates unless these were not wanted.
-        qc: one row a quality figure, with the columns of `qc_rows` and sample.
+        qc: one row a quality metric, with the columns of `qc_rows` and sample.
         notes: a sentence on every sample with drugs of which no well has a value, whose inhibition falls with dose, or
             whose wells no curve describes.
     """
@@ -81,8 +81,8 @@ def curves_of(
         wells: `Layout.frame` (or the table `wells`), one row a well.
         readout: name of the readout.
         parameters: fit and draws; the defaults if None.
-        limits: limits of quality figures; the defaults if None.
-        per_replicate: keep the curves of single replicates, with draws; else they serve the quality figures alone.
+        limits: limits of quality metrics; the defaults if None.
+        per_replicate: keep the curves of single replicates, with draws; else they serve the quality metrics alone.
     """
     import pandas as pd
 

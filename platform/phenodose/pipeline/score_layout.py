@@ -1,4 +1,4 @@
-"""From a layout and its readouts to scores, curves and quality figures, without a store.
+"""From a layout and its readouts to scores, curves and quality metrics, without a store.
 
 Belongs here: the order of the steps for a whole layout, and the tables the command `score` writes. Does not
 belong here: any of the steps, which the asset graph calls too (`phenodose.pipeline.viability`, `curves`, `scores`).

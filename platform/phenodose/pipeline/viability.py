@@ -1,4 +1,4 @@
-"""Raw numbers of a readout to the viability of every well, with quality figures and notes.
+"""Raw numbers of a readout to the viability of every well, with quality metrics and notes.
 
 Belongs here: the order of the steps, for every face alike, and what becomes of samples and plates without controls.
 Does not belong here: measuring (`pipeline.raw_values` and readout plugins), whose controls serve a sample
@@ -6,7 +6,7 @@ Does not belong here: measuring (`pipeline.raw_values` and readout plugins), who
 
 The rule for wells without usable controls: drug wells that have a value and no controls to be measured by are refused,
 because a ranking without them is another answer than the one that was asked for. `mask_uncontrolled` leaves them out
-instead, with a note and a quality figure. For readouts of images that is the default: one spoilt plate does not stop
+instead, with a note and a quality metric. For readouts of images that is the default: one spoilt plate does not stop
 the others, which cannot be filmed again.
 """
 
@@ -64,7 +64,7 @@ class ReadoutViability:
 
     Attributes:
         viability: one row a well of the layout, in its order, with the columns of `checked_viability` and readout.
-        qc: one row a quality figure, with the columns of `qc_rows` and sample.
+        qc: one row a quality metric, with the columns of `qc_rows` and sample.
         notes: a sentence on everything that was left out, shared or doubtful, each begins with the sample.
     """
 
@@ -92,7 +92,7 @@ def viability_of(
         readout: name of the readout.
         normalisation: the controls, and what viability is relative to.
         what: layout or screen, as messages name it.
-        limits: limits of quality figures, and flags that mask; the defaults if None.
+        limits: limits of quality metrics, and flags that mask; the defaults if None.
         trusted: range of a network's output that its labels span; None for other readouts.
         views: what the images of the wells are compared by (`phenodose.quality.image_outliers`).
 

@@ -58,8 +58,8 @@ def ranking_bars(
     for tick in ticks:
         canvas.line(x(tick), above, x(tick), above + height, "grid")
         canvas.text(x(tick), above + height + 14, f"{tick:g}")
-    for place, row in enumerate(rows_of(best.assign(hit=best["hit"].eq(True)))):
-        y, css = above + _ROW_PX * (place + 0.5), "bar hit" if row.hit else "bar"
+    for index, row in enumerate(rows_of(best.assign(hit=best["hit"].eq(True)))):
+        y, css = above + _ROW_PX * (index + 0.5), "bar hit" if row.hit else "bar"
         start, end = x(min(0.0, row.score)), x(max(0.0, row.score))
         canvas.rectangle(start, y - 6, max(end - start, 0.5), 12, css, f"{row.drug}: {row.score:.1f}")
         if row.lower == row.lower and row.upper == row.upper:

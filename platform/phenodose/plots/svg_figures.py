@@ -66,8 +66,8 @@ def waterfall(
         canvas.line(left, y(tick), canvas.width - 8, y(tick), "grid")
         canvas.text(left - 6, y(tick) + 3.5, f"{tick:g}", "end")
     canvas.text(12, top + height / 2, unit, rotate=-90)
-    for place, row in enumerate(rows_of(rows)):
-        x, hit = left + step * (place + 0.5), bool(row.hit) if _known(row.hit) else False
+    for index, row in enumerate(rows_of(rows)):
+        x, hit = left + step * (index + 0.5), bool(row.hit) if _known(row.hit) else False
         interval = f", 95 % interval {row.lower:.1f} to {row.upper:.1f}" if _known(row.lower, row.upper) else ""
         title = f"{row.drug}: {row.score:.1f}{interval}{', hit' if hit else ''}"
         start, end = y(max(0.0, row.score)), y(min(0.0, row.score))
@@ -223,10 +223,10 @@ def phenotype_map(places: pd.DataFrame, looks: Mapping[str, Look], pairs: Iterab
     for one, other in pairs:
         canvas.line(*at[one], *at[other], "duplicate")
     canvas.add(Markup("</g>"))
-    for place, row in enumerate(rows_of(places)):
+    for index, row in enumerate(rows_of(places)):
         colours = {"class": looks[row.group].colour} | getattr(row, "colours", {})
         style = ";".join(f"--{name}:{colour}" for name, colour in colours.items())
-        mark = canvas.mark(*at[place], looks[row.group].marker, row.title)
+        mark = canvas.mark(*at[index], looks[row.group].marker, row.title)
         canvas.add(
             Markup('<g class="well" fill="{}" style="{}" role="img" aria-label="{}"{}>{}</g>').format(
                 colours["class"], style, row.title, data_attributes(getattr(row, "facts", {})), mark

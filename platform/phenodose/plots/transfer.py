@@ -34,7 +34,7 @@ def transfer_curves(rows: pd.DataFrame, title: str = "", width_px: int = 900) ->
     figure = new_figure(width_px, int(width_px * 0.36))
     if title:
         figure.suptitle(title, fontsize=9)
-    looks = {backbone: palette.look(place) for place, backbone in enumerate(dict.fromkeys(rows["backbone"]))}
+    looks = {backbone: palette.look(index) for index, backbone in enumerate(dict.fromkeys(rows["backbone"]))}
     for axes, (column, label) in zip(figure.subplots(1, 3), _PANELS, strict=True):
         tidy(axes, x="epochs of phase I", y=f"{label} of phase II")
         known = rows.dropna(subset=[column])

@@ -1,6 +1,6 @@
 """Pictures of a readout's wells: histogram with controls, and replicate against replicate.
 
-Does not belong here: normalisation and quality figures (`phenodose.viability`, `phenodose.quality`).
+Does not belong here: normalisation and quality metrics (`phenodose.viability`, `phenodose.quality`).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _bars(
     canvas.text(_LEFT - 5, top + 7, str(most), "end")
     canvas.text(_LEFT - 5, top + height + 3, "0", "end")
     canvas.text(11, top + height / 2, what, rotate=-90)
-    for place, ((label, colour, _), count) in enumerate(zip(groups, counts, strict=True)):
+    for index, ((label, colour, _), count) in enumerate(zip(groups, counts, strict=True)):
         outline = []
         for start, end, number in zip(edges[:-1].tolist(), edges[1:].tolist(), count.tolist(), strict=True):
             if number:
@@ -103,7 +103,7 @@ def _bars(
                 outline.append(f"M{x:.1f} {y:.1f}H{_across(canvas, end, ends):.1f}V{top + height:.1f}H{x:.1f}z")
         paint = f'fill="{colour}" fill-opacity="0.75" stroke="#fff" stroke-width="0.5"'
         canvas.add(Markup(f'<path d="{"".join(outline)}" {paint}/>'))
-        x, y = canvas.width / 2 - 40, top + 4 + 13 * place
+        x, y = canvas.width / 2 - 40, top + 4 + 13 * index
         canvas.add(Markup(f'<rect x="{x:.1f}" y="{y:.1f}" width="14" height="8" fill="{colour}"/>'))
         canvas.text(x + 18, y + 8, label, "start")
     canvas.line(_LEFT, top + height, canvas.width - _RIGHT, top + height)

@@ -224,5 +224,5 @@ def _precedence(plugin: Any) -> int:
 
 def _ordered(names: Iterable[str], first: tuple[str, ...], precedence: Callable[[str], int]) -> list[str]:
     """Each name once: those that come first, then by precedence, then by name."""
-    places = {name: place for place, name in enumerate(first)}
+    places = {name: index for index, name in enumerate(first)}
     return sorted(set(names), key=lambda name: (places.get(name, len(places)), precedence(name), name))

@@ -1,4 +1,4 @@
-"""Whether quality stops what comes after: figures that `block` and fail.
+"""Whether quality stops what comes after: metrics that `block` and fail.
 
 Belongs here: the sentence that says why. Does not belong here: the limits and who may set them (`gates`).
 """

@@ -1,4 +1,4 @@
-"""Figures of the control wells: mean, spread, signal to background, SSMD.
+"""Metrics of the control wells: mean, spread, signal to background, SSMD.
 
 Belongs here: the formulas, on arrays of raw values. Does not belong here: Z' (`zprime`), limits and words
 (`metrics`).

@@ -1,6 +1,6 @@
-"""The quality figures of fitted curves and of the cohort, declared once.
+"""The quality metrics of fitted curves and of the cohort, declared once.
 
-Belongs here: figures that the steps `curves/<readout>` and `cohort_db` tell. Does not belong here: those of viability
+Belongs here: metrics that the steps `curves/<readout>` and `cohort_db` tell. Does not belong here: those of viability
 (`metrics`, which joins all) and computing them (`curve_shapes`, `fit_residuals`, `replicates`, `phenodose.cohort`).
 """
 

@@ -1,6 +1,6 @@
 """What the shapes of a sample's curves say together: curves that fall with dose, and wells that no curve describes.
 
-Belongs here: which drugs these are, for figures and notes alike. Does not belong here: judging one curve
+Belongs here: which drugs these are, for metrics and notes alike. Does not belong here: judging one curve
 (`phenodose.dose_response.lack_of_fit`), limits and words (`metrics`).
 """
 

@@ -1,10 +1,10 @@
 """Whether the controls hold their level and spread from plate to plate of one screen.
 
-Belongs here: the figures of drift over the plates of a screen. Does not belong here: drift over screens
+Belongs here: the metrics of drift over the plates of a screen. Does not belong here: drift over screens
 (`phenodose.cohort.views`: what a screen's quality is must not depend on the company it keeps), limits
 and words (`metrics`).
 
-Figures are in units of the window, the distance of the two controls, so that they mean the same for every
+Metrics are in units of the window, the distance of the two controls, so that they mean the same for every
 readout. Normalising by plate takes a drift of the level out of the viabilities; it tells of the assay all the
 same, and it stays in where viability is normalised by treatment.
 """

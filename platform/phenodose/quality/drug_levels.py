@@ -1,6 +1,6 @@
 """What the drugs' own wells say of the controls: where drugs begin, and how far the strongest of them kill.
 
-Belongs here: figures of the drug wells that need no curve. Does not belong here: the control wells themselves
+Belongs here: metrics of the drug wells that need no curve. Does not belong here: the control wells themselves
 (`controls`, `zprime`), curves (`curve_shapes`), limits and words (`metrics`).
 
 Control wells can look well separated and yet be the wrong ones: swapped, or killed by half. The drugs know: most of

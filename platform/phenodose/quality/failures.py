@@ -1,6 +1,6 @@
-"""Failed quality figures in words, for terminals and machines.
+"""Failed quality metrics in words, for terminals and machines.
 
-Belongs here: gathering the rows of the table `qc` that fail, a sentence a figure. Does not belong here: judging
+Belongs here: gathering the rows of the table `qc` that fail, a sentence a metric. Does not belong here: judging
 (`gates`), and stopping what comes after (`blocking`).
 """
 
@@ -18,7 +18,7 @@ _KEPT = ("sample", "readout", "plate", "metric", "value", "explanation")
 
 
 def failed_figures(qc: pd.DataFrame, limits: Limits | None = None) -> list[dict[str, Any]]:
-    """The figures that fail, a dictionary each: sample, readout, plate, metric, value, limit, explanation.
+    """The metrics that fail, a dictionary each: sample, readout, plate, metric, value, limit, explanation.
 
     Args:
         qc: rows of the table `qc`, or of what `phenodose score` writes (there sample or readout may be missing).
@@ -33,7 +33,7 @@ def failed_figures(qc: pd.DataFrame, limits: Limits | None = None) -> list[dict[
 
 
 def failure_sentences(failed: list[dict[str, Any]]) -> list[str]:
-    """One sentence a sample, readout and figure: every place where it fails, and what that means in the worst of them.
+    """One sentence a sample, readout and metric: every place where it fails, and what that means in the worst of them.
 
     Args:
         failed: from `failed_figures`.

@@ -5,7 +5,7 @@ form a pattern on the plate. Does not belong here: fitting (`phenodose.dose_resp
 
 A fault of place (a gradient, a block of wells without drug) moves wells of many drugs away from curves that
 rest on their other doses and on their replicates elsewhere, where no control well need stand near. Three
-figures look at that: the published NRFE (mean size, in percent), the size in units of noise, and the pattern.
+metrics look at that: the published NRFE (mean size, in percent), the size in units of noise, and the pattern.
 
 The pattern is Moran's I of the residuals, I = u'Wu / u'u, as a deviate from what independent noise gives. The
 residuals of a fit are not independent: to first order u = K e, with K the projection away from the free
@@ -41,7 +41,7 @@ _POOLED = "pooled"
 
 @dataclass(frozen=True)
 class PlateResiduals:
-    """The residual figures of one plate; NaN with too few wells.
+    """The residual metrics of one plate; NaN with too few wells.
 
     Attributes:
         plate: the plate.
@@ -90,7 +90,7 @@ def residuals_to_curves(viability: pd.DataFrame, wells: pd.DataFrame, curves: Cu
 def plate_residuals(
     residuals: pd.DataFrame, curves: CurveBatch, negative_sd: float, positive_sd: float
 ) -> list[PlateResiduals]:
-    """The figures of every plate.
+    """The metrics of every plate.
 
     Args:
         residuals: from `residuals_to_curves`.

@@ -1,4 +1,4 @@
-"""Limits of quality figures as they hold for a screen, and the verdict on a value.
+"""Limits of quality metrics as they hold for a screen, and the verdict on a value.
 
 Does not belong here: default limits (`metrics`), and what files say of them (`phenodose.settings.quality`).
 """
@@ -19,7 +19,7 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Limit:
-    """The limits of one figure as they hold for a screen.
+    """The limits of one metric as they hold for a screen.
 
     Attributes:
         good: beyond this value the verdict is pass; None if nothing is judged.
@@ -39,7 +39,7 @@ class Limits:
     """All limits that hold for a screen.
 
     Attributes:
-        of: the limit of every figure.
+        of: the limit of every metric.
         mask: flags whose wells are left out.
         most_sd: robust SDs of its like from which a well is flagged.
         most_image_distance: distance from which an image is strange, in typical distances of two like controls.
@@ -52,7 +52,7 @@ class Limits:
 
     @property
     def blocking(self) -> set[str]:
-        """Figures whose fail stops what needs the readout."""
+        """Metrics whose fail stops what needs the readout."""
         return {metric for metric, limit in self.of.items() if limit.block}
 
 
@@ -67,7 +67,7 @@ class Judgement:
 
 
 def judge(metric: str, value: float, limits: Limits | None = None) -> Judgement:
-    """The verdict on one figure; 'none' where it has no limit or no value."""
+    """The verdict on one metric; 'none' where it has no limit or no value."""
     limit, about = (limits or Limits()).of[metric], METRICS[metric]
     if limit.good is None and limit.poor is None:
         return Judgement(None, None, "none", "")

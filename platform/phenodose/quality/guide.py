@@ -1,4 +1,4 @@
-"""The docs page of the quality figures, made from their declarations.
+"""The docs page of the quality metrics, made from their declarations.
 
 Belongs here: the tables of docs/quality.md between its marks. Does not belong here: the prose around them.
 """
@@ -18,7 +18,7 @@ _STEPS: dict[Step, str] = {
 
 
 def metrics_markdown() -> str:
-    """All figures by the step that tells them: meaning, formula, limits, source."""
+    """All metrics by the step that tells them: meaning, formula, limits, source."""
     parts = []
     for step, title in _STEPS.items():
         lines = [

@@ -1,7 +1,7 @@
-"""Plain figures of a well's pictures: brightness, extent, symmetry and detail.
+"""Plain features of a well's pictures: brightness, extent, symmetry and detail.
 
 Belongs here: what can be told of a picture without a network. A network that was taught living and killed wells
-hardly sees a fibre or a missing half; these figures do. Does not belong here: which figures are strange
+hardly sees a fibre or a missing half; these metrics do. Does not belong here: which metrics are strange
 (`image_outliers`).
 """
 
@@ -27,7 +27,7 @@ _RIM = 0.42
 
 
 def image_features(tensors: xr.DataArray) -> np.ndarray:
-    """Figures of every well, each in units of its interquartile range over the wells.
+    """Features of every well, each in units of its interquartile range over the wells.
 
     Of each picture: log of background and of percentiles and mean of the light above it, distance of the light from
     the middle, its extent and elongation, its share at the rim, and log of the power in octaves of detail. They do not
@@ -37,7 +37,7 @@ def image_features(tensors: xr.DataArray) -> np.ndarray:
         tensors: dims well, y, x, channel; a channel that is there twice counts once.
 
     Returns:
-        float64 array (well, figure).
+        float64 array (well, feature).
     """
     names = [str(name) for name in tensors["channel"].to_numpy()] if "channel" in tensors.coords else []
     first = [names.index(name) for name in dict.fromkeys(names)] or list(range(tensors.sizes["channel"]))
@@ -46,10 +46,10 @@ def image_features(tensors: xr.DataArray) -> np.ndarray:
         pictures = tensors.isel(channel=channel)
         floor = _FLOOR * max(float(np.median(np.concatenate([_height(batch) for batch in _batches(pictures)]))), 1.0)
         columns.append(np.concatenate([_figures(batch, floor) for batch in _batches(pictures)]))
-    figures = np.concatenate(columns, axis=1)
-    low, high = np.percentile(figures, [25, 75], axis=0)
-    spread = np.where(high > low, high - low, figures.std(axis=0))
-    return np.asarray(figures / np.where(spread > 0, spread, 1.0), dtype=np.float64)
+    features = np.concatenate(columns, axis=1)
+    low, high = np.percentile(features, [25, 75], axis=0)
+    spread = np.where(high > low, high - low, features.std(axis=0))
+    return np.asarray(features / np.where(spread > 0, spread, 1.0), dtype=np.float64)
 
 
 def _batches(pictures: xr.DataArray) -> Iterator[np.ndarray]:
@@ -64,7 +64,7 @@ def _height(pictures: np.ndarray) -> np.ndarray:
 
 
 def _figures(pictures: np.ndarray, floor: float) -> np.ndarray:
-    """Figures (well, figure) of pictures (well, y, x); light below `floor` is as good as none."""
+    """Features (well, feature) of pictures (well, y, x); light below `floor` is as good as none."""
     _, height, width = pictures.shape
     background = np.percentile(pictures, _BACKGROUND_PERCENT, axis=(1, 2))
     light = np.maximum(pictures - background[:, None, None], 0.0)

@@ -1,6 +1,6 @@
-"""What a quality figure is: meaning, formula, direction, limits, words, source.
+"""What a quality metric is: meaning, formula, direction, limits, words, source.
 
-Belongs here: the class, and words and sources that several figures share. Does not belong here: the figures themselves
+Belongs here: the class, and words and sources that several metrics share. Does not belong here: the metrics themselves
 (`metrics`, `curve_metrics`).
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Verdict = Literal["pass", "warn", "fail", "none"]
-#: Which step tells a figure: the one that makes viability, the one that fits curves, or the cohort.
+#: Which step tells a metric: the one that makes viability, the one that fits curves, or the cohort.
 Step = Literal["viability", "curves", "cohort"]
 
 OWN = "convention of this project"
@@ -20,7 +20,7 @@ PAIR_WORDS = ("replicates agree", "replicates agree moderately", "replicates dis
 
 @dataclass(frozen=True)
 class Metric:
-    """One quality figure.
+    """One quality metric.
 
     Attributes:
         title: name for people.

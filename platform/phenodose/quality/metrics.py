@@ -1,7 +1,7 @@
-"""The quality figures and their limits, declared once: those of viability here, and all together.
+"""The quality metrics and their limits, declared once: those of viability here, and all together.
 
-Belongs here: what every figure is and the limits that hold where no configuration says otherwise; the docs
-page and the asset checks come from here. Does not belong here: computing the figures (the modules beside
+Belongs here: what every metric is and the limits that hold where no configuration says otherwise; the docs
+page and the asset checks come from here. Does not belong here: computing the metrics (the modules beside
 this one) and limits from configuration (`gates`).
 """
 
@@ -242,5 +242,5 @@ METRICS: dict[str, Metric] = {
 
 
 def metrics_of(step: Step) -> dict[str, Metric]:
-    """The figures that one step tells."""
+    """The metrics that one step tells."""
     return {name: metric for name, metric in METRICS.items() if metric.step == step}

@@ -1,6 +1,6 @@
 """The QC rows of one screen and readout.
 
-Belongs here: which figures are told, of which wells, with verdict and explanation. Does not belong here:
+Belongs here: which metrics are told, of which wells, with verdict and explanation. Does not belong here:
 formulas (the modules beside this one) and provenance (the caller stamps it).
 """
 
@@ -20,7 +20,7 @@ from phenodose.quality.wells import spread_of
 #: Columns of `qc_rows`: those of the table `qc` without screen and provenance.
 QC_COLUMNS = ("plate", "readout", "metric", "value", "threshold", "threshold_from", "verdict", "explanation")
 
-#: Stands in column plate for figures of all plates together.
+#: Stands in column plate for metrics of all plates together.
 SCREEN = "screen"
 
 _POOLED = "pooled"
@@ -38,13 +38,13 @@ _WELL_COLUMNS = [
 ]
 
 #: plate, metric, value, remark.
-_Figure = tuple[str, str, float, str]
+_Metric = tuple[str, str, float, str]
 
 
 def qc_rows(viability: pd.DataFrame, wells: pd.DataFrame, readout: str, limits: Limits | None = None) -> pd.DataFrame:
-    """The quality figures of one readout of one screen that need no curves.
+    """The quality metrics of one readout of one screen that need no curves.
 
-    Figures of 'screen' pool the wells of all plates. Control figures are of raw values; those of a
+    Metrics of 'screen' pool the wells of all plates. Control metrics are of raw values; those of a
     combination's own controls stand under '<plate> + <add-on>'.
 
     Args:
@@ -55,13 +55,13 @@ def qc_rows(viability: pd.DataFrame, wells: pd.DataFrame, readout: str, limits: 
         limits: limits that hold for the screen; the defaults if None.
 
     Returns:
-        One row a figure with the columns `QC_COLUMNS`.
+        One row a metric with the columns `QC_COLUMNS`.
     """
     measured = viability[["plate", "well", "raw", "viability_fraction", "control", "masked", "mask_reason"]]
     measured = measured.assign(flag=viability.get("flag"))
     frame = measured.merge(wells[_WELL_COLUMNS], on=["plate", "well"], how="inner", validate="one_to_one")
     kept = frame[~frame["masked"].astype(bool)]
-    figures = [
+    metrics = [
         *_control_figures(kept, list(dict.fromkeys(frame["plate"]))),
         *_drift_figures(kept),
         *_replicate_figures(kept),
@@ -71,13 +71,13 @@ def qc_rows(viability: pd.DataFrame, wells: pd.DataFrame, readout: str, limits: 
         *_flag_figures(frame),
         *_masked_figures(frame),
     ]
-    return _rows(figures, readout, limits)
+    return _rows(metrics, readout, limits)
 
 
 def curve_qc_rows(
     viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch, readout: str, limits: Limits | None = None
 ) -> pd.DataFrame:
-    """The quality figures of one readout of one screen that rest on its fitted curves.
+    """The quality metrics of one readout of one screen that rest on its fitted curves.
 
     Args:
         viability: as for `qc_rows`.
@@ -87,15 +87,15 @@ def curve_qc_rows(
         limits: limits that hold for the screen; the defaults if None.
 
     Returns:
-        One row a figure with the columns `QC_COLUMNS`.
+        One row a metric with the columns `QC_COLUMNS`.
     """
-    figures = [*_score_figures(curves), *_shape_figures(curves), *_residual_figures(viability, wells, curves)]
-    return _rows(figures, readout, limits)
+    metrics = [*_score_metrics(curves), *_shape_metrics(curves), *_residual_metrics(viability, wells, curves)]
+    return _rows(metrics, readout, limits)
 
 
-def _rows(figures: Iterable[_Figure], readout: str, limits: Limits | None) -> pd.DataFrame:
+def _rows(metrics: Iterable[_Metric], readout: str, limits: Limits | None) -> pd.DataFrame:
     limits = limits or Limits()
-    return pd.DataFrame([_row(readout, limits, *figure) for figure in figures], columns=list(QC_COLUMNS))
+    return pd.DataFrame([_row(readout, limits, *metric) for metric in metrics], columns=list(QC_COLUMNS))
 
 
 def _row(readout: str, limits: Limits, plate: str, metric: str, value: float, remark: str) -> dict[str, object]:
@@ -113,7 +113,7 @@ def _row(readout: str, limits: Limits, plate: str, metric: str, value: float, re
     }
 
 
-def _control_figures(kept: pd.DataFrame, plates: list[str]) -> Iterator[_Figure]:
+def _control_figures(kept: pd.DataFrame, plates: list[str]) -> Iterator[_Metric]:
     add_ons = kept["add_on"].astype(object).fillna("")
     for add_on in sorted(add_ons.unique()):
         mark = f" + {add_on}" if add_on else ""
@@ -143,7 +143,7 @@ def _figures_of_controls(negative: np.ndarray, positive: np.ndarray) -> Iterator
         yield f"{name}_cv_percent", controls.cv_percent(values), f"100 SD / mean of {len(values)} {name} control wells"
 
 
-def _drift_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
+def _drift_figures(kept: pd.DataFrame) -> Iterator[_Metric]:
     plain = kept[kept["control"].notna() & (kept["add_on"].astype(object).fillna("") == "")]
     found = drift.plate_drift(plain)
     for control in dict.fromkeys(one.control for one in found):
@@ -163,7 +163,7 @@ def _drift_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
             yield SCREEN, f"{control}_spread_ratio", widest.spread_ratio, f"widest is plate {widest.plate}"
 
 
-def _replicate_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
+def _replicate_figures(kept: pd.DataFrame) -> Iterator[_Metric]:
     pairs = replicates.replicate_pairs(kept)
     if pairs.empty:
         return
@@ -176,7 +176,7 @@ def _replicate_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
         yield str(plate), "replicate_pearson_log10_raw", value, f"log10 of the raw values of {count} pairs of wells"
 
 
-def _series_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
+def _series_figures(kept: pd.DataFrame) -> Iterator[_Metric]:
     for plate, rows in [*kept.groupby("plate", sort=False), (SCREEN, kept)]:
         found = series.dilution_series(rows)
         if not found:
@@ -187,7 +187,7 @@ def _series_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
         yield str(plate), "series_largest_fall", steepest.largest_fall, f"{steepest.treatment}, fraction of viability"
 
 
-def _place_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
+def _place_figures(kept: pd.DataFrame) -> Iterator[_Metric]:
     residuals = edges.position_residuals(kept)
     for plate, rows in residuals.groupby("plate", sort=False):
         effect = edges.edge_effect(rows)
@@ -198,7 +198,7 @@ def _place_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
             yield str(plate), f"{along}_effect", value, remark
 
 
-def _level_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
+def _level_figures(kept: pd.DataFrame) -> Iterator[_Metric]:
     """What the drugs' wells say of the controls."""
     first = drug_levels.effect_at_lowest_dose(kept)
     if not first.n_drugs:
@@ -212,7 +212,7 @@ def _level_figures(kept: pd.DataFrame) -> Iterator[_Figure]:
             yield str(plate), "beyond_killing_control", level.value, remark
 
 
-def _flag_figures(frame: pd.DataFrame) -> Iterator[_Figure]:
+def _flag_figures(frame: pd.DataFrame) -> Iterator[_Metric]:
     """Shares of flagged wells; those masked for their flag count, they had a value."""
     wells = frame[((frame["well_type"] == "therapy") | frame["control"].notna()) & frame["raw"].notna()]
     if wells.empty:
@@ -224,7 +224,7 @@ def _flag_figures(frame: pd.DataFrame) -> Iterator[_Figure]:
         yield str(plate), "flagged_percent", 100 * len(flagged) / len(rows), remark
 
 
-def _masked_figures(frame: pd.DataFrame) -> Iterator[_Figure]:
+def _masked_figures(frame: pd.DataFrame) -> Iterator[_Metric]:
     therapy = frame[frame["well_type"] == "therapy"]
     if therapy.empty:
         return
@@ -249,7 +249,7 @@ def masked_by_reason(viability: pd.DataFrame) -> dict[str, int]:
     return {str(reason): int(count) for reason, count in short.value_counts().items()}
 
 
-def _score_figures(curves: CurveBatch) -> Iterator[_Figure]:
+def _score_metrics(curves: CurveBatch) -> Iterator[_Metric]:
     from phenodose.dose_response.score_functions import dss_asym
 
     single = (curves.keys["replicate"] != _POOLED).to_numpy() & curves.fitted
@@ -265,7 +265,7 @@ def _score_figures(curves: CurveBatch) -> Iterator[_Figure]:
     yield SCREEN, "replicate_dss_spearman", agreement.spearman, remark
 
 
-def _shape_figures(curves: CurveBatch) -> Iterator[_Figure]:
+def _shape_metrics(curves: CurveBatch) -> Iterator[_Metric]:
     shapes = curve_shapes(curves)
     acting = len(shapes.rising) + len(shapes.falling)
     named = f": {', '.join(shapes.falling)}" if shapes.falling else ""
@@ -278,7 +278,7 @@ def _shape_figures(curves: CurveBatch) -> Iterator[_Figure]:
         yield SCREEN, "misfit_curves_percent", shapes.misfit_percent, remark
 
 
-def _residual_figures(viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch) -> Iterator[_Figure]:
+def _residual_metrics(viability: pd.DataFrame, wells: pd.DataFrame, curves: CurveBatch) -> Iterator[_Metric]:
     residuals = fit_residuals.residuals_to_curves(viability, wells, curves)
     kept = viability[~viability["masked"].astype(bool)]
     spreads = spread_of(kept, "negative"), spread_of(kept, "positive")

@@ -1,6 +1,6 @@
 """Whether inhibition rises with dose in the dilution series of a killing control (trc wells).
 
-Belongs here: the figures of one series. Does not belong here: fitting it (`phenodose.dose_response`).
+Belongs here: the metrics of one series. Does not belong here: fitting it (`phenodose.dose_response`).
 """
 
 from __future__ import annotations

@@ -103,10 +103,10 @@ def _bands(data: ScreenData) -> dict[tuple[str, str], svg_figures.Band]:
         if batch is None:
             continue
         grid = batch.log10_dose_grid(_BAND_POINTS)
-        for place, row in enumerate(rows_of(batch.keys)):
-            ends = band(batch, place, grid[place]) if row.replicate == "pooled" else None
+        for index, row in enumerate(rows_of(batch.keys)):
+            ends = band(batch, index, grid[index]) if row.replicate == "pooled" else None
             if ends is not None:
-                found[row.drug, readout] = (grid[place].tolist(), *((100 * end).tolist() for end in ends))
+                found[row.drug, readout] = (grid[index].tolist(), *((100 * end).tolist() for end in ends))
     return found
 
 

@@ -123,7 +123,7 @@ def wanted_wells(data: ScreenData, plates: dict[str, Plate], rows: list[tuple[st
     """
     wells = imaged(data["wells"], plates)
     series = therapy_wells(wells)
-    rank = {drug: place for place, drug in enumerate(data.drugs)}
+    rank = {drug: index for index, drug in enumerate(data.drugs)}
     series = series.assign(rank=series["drug"].map(rank)).sort_values(
         ["rank", "concentration_nM", "replicate"], kind="stable"
     )

@@ -175,8 +175,8 @@ def threshold(data: ScreenData) -> float | None:
 def anchors(data: ScreenData) -> dict[str, str]:
     """Drug -> address of its figure within the page, unique and without odd signs."""
     return {
-        drug: f"#drug-{place}-{re.sub(r'[^A-Za-z0-9]+', '-', drug).strip('-').lower()}"
-        for place, drug in enumerate(data.drugs, 1)
+        drug: f"#drug-{index}-{re.sub(r'[^A-Za-z0-9]+', '-', drug).strip('-').lower()}"
+        for index, drug in enumerate(data.drugs, 1)
     }
 
 

@@ -124,7 +124,7 @@ class _Writer:
         import pandas as pd
 
         index = None if table.index.equals(pd.RangeIndex(len(table))) else self.plain(table.index.to_numpy())
-        columns = [self._column(table.iloc[:, place]) for place in range(table.shape[1])]
+        columns = [self._column(table.iloc[:, number]) for number in range(table.shape[1])]
         return {"table": [self._all(table.columns), columns, index, len(table)]}
 
     def _column(self, column: Any) -> Any:
@@ -181,7 +181,7 @@ class _Reader:
 
         names, columns, index, length = held
         labels = pd.RangeIndex(length) if index is None else pd.Index(self.value(index))
-        table = pd.DataFrame({place: pd.Series(self.value(one), labels) for place, one in enumerate(columns)}, labels)
+        table = pd.DataFrame({number: pd.Series(self.value(one), labels) for number, one in enumerate(columns)}, labels)
         table.columns = pd.Index(self._all(names))
         return table
 

@@ -25,7 +25,7 @@ SITE, SCREEN_FILE = "site.toml", "screen.toml"
 
 
 class QualitySetting(BaseModel):
-    """What a file says of one figure: [quality.<metric>]."""
+    """What a file says of one metric: [quality.<metric>]."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     good: float | None = Field(None, allow_inf_nan=False, description="Beyond this value the verdict is pass")
@@ -64,7 +64,7 @@ def resolve_limits(
     """The limits that hold: the screen's over the site's over the defaults.
 
     Raises:
-        InputError: a figure would be poor before it stops being good.
+        InputError: a metric would be poor before it stops being good.
     """
     limits = dict(Limits().of)
     for origin, settings in ((SITE, site), (SCREEN_FILE, screen)):

@@ -126,13 +126,13 @@ class ScorerConformance(PluginConformance):
 
         batch = synthetic.curves(30)
         together = self.scored(batch).value
-        for place in range(len(batch)):
-            alone = self.scored(batch.select(np.array([place]))).value
-            if _differing(together[place : place + 1], alone):
+        for index in range(len(batch)):
+            alone = self.scored(batch.select(np.array([index]))).value
+            if _differing(together[index : index + 1], alone):
                 raise broken(
                     "a score does not depend on the other curves of the batch",
-                    f"{together[place]!r} among others, {alone[0]!r} alone",
-                    synthetic.described(batch, [place]),
+                    f"{together[index]!r} among others, {alone[0]!r} alone",
+                    synthetic.described(batch, [index]),
                 )
 
     def test_it_does_not_change_the_curves(self) -> None:

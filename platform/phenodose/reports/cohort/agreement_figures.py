@@ -50,8 +50,8 @@ def modality_pairs(cohort: Cohort) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Every two readouts: first, second, and screen, drug, first_score, second_score, first_hit, second_hit."""
     scored = cohort.scores[cohort.scores["score"].notna()]
     by = {r: own.set_index(["screen", "sample", "drug"])[["score", "hit"]] for r, own in scored.groupby("readout")}
-    for place, first in enumerate(cohort.readouts):
-        for second in cohort.readouts[place + 1 :]:
+    for index, first in enumerate(cohort.readouts):
+        for second in cohort.readouts[index + 1 :]:
             both = by[first].add_prefix("first_").join(by[second].add_prefix("second_"), how="inner")
             if len(both):
                 yield first, second, both.reset_index()
@@ -129,14 +129,14 @@ def _draw_agreement(cohort: Cohort, rows: pd.DataFrame, joined: tuple[str, str] 
     for line, (measure, words) in enumerate((("pearson", "Pearson's R"), ("spearman", "Spearman's ρ"))):
         for column, quantity in enumerate(("viability", "DSS")):
             axes, own = grid[line, column], rows[(rows["quantity"] == quantity) & np.isfinite(rows[measure])]
-            for place, readout in enumerate(readouts):
+            for index, readout in enumerate(readouts):
                 values = own.loc[own["readout"] == readout, measure].to_numpy(float)
                 if not len(values):
                     continue
                 aside = 0.2 * ((np.arange(len(values)) * 0.618) % 1 - 0.5) if not lines else np.zeros(len(values))
                 colour, marker = looks[readout].colour, looks[readout].marker
                 axes.scatter(
-                    place + aside,
+                    index + aside,
                     values,
                     s=14,
                     color=colour,
@@ -145,7 +145,7 @@ def _draw_agreement(cohort: Cohort, rows: pd.DataFrame, joined: tuple[str, str] 
                     linewidths=0,
                     rasterized=len(values) > _LINES,
                 )
-                axes.hlines(np.median(values), place - 0.25, place + 0.25, color="#222222", linewidth=2)
+                axes.hlines(np.median(values), index - 0.25, index + 0.25, color="#222222", linewidth=2)
             if lines:
                 ends = [readouts.index(name) for name in lines]
                 both = own.pivot_table(measure, "screen", "readout").reindex(columns=list(lines))

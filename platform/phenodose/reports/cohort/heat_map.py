@@ -119,8 +119,8 @@ def _rows(values: np.ndarray, readouts: list[str], drugs: list[str], screens: li
     import pandas as pd
 
     frames = [
-        pd.DataFrame(values[place].T.round(2), columns=drugs).assign(**{"readout ": readout, "screen ": screens})
-        for place, readout in enumerate(readouts)
+        pd.DataFrame(values[index].T.round(2), columns=drugs).assign(**{"readout ": readout, "screen ": screens})
+        for index, readout in enumerate(readouts)
     ]
     whole = pd.concat(frames, ignore_index=True)
     # A drug may be called `screen`; the blank keeps the two apart until here.
@@ -142,24 +142,24 @@ def _draw(
     grid[0, 0].axis("off")
     _branches(grid[1, 0], of_drugs, len(drugs), sideways=True)
     image: Any = None
-    for place, readout in enumerate(readouts, start=1):
-        axes = grid[1, place]
-        _branches(grid[0, place], of_screens, len(screens), sideways=False)
-        grid[0, place].set_title(label(readout), fontsize=9, loc="left")
+    for index, readout in enumerate(readouts, start=1):
+        axes = grid[1, index]
+        _branches(grid[0, index], of_screens, len(screens), sideways=False)
+        grid[0, index].set_title(label(readout), fontsize=9, loc="left")
         axes.patch.set(facecolor="#ffffff", hatch="////", edgecolor="#8a8f98")
         image = axes.imshow(
-            np.ma.masked_invalid(values[place - 1]), cmap="Blues", vmin=0, vmax=_FULL_COLOUR_AT, aspect="auto",
+            np.ma.masked_invalid(values[index - 1]), cmap="Blues", vmin=0, vmax=_FULL_COLOUR_AT, aspect="auto",
             interpolation="none",
         )  # fmt: skip
         if has_room:
-            y, x = np.nonzero(hit[place - 1])
-            light = values[place - 1][y, x] > 0.55 * _FULL_COLOUR_AT
+            y, x = np.nonzero(hit[index - 1])
+            light = values[index - 1][y, x] > 0.55 * _FULL_COLOUR_AT
             axes.scatter(x, y, s=7, c=np.where(light, "#ffffff", "#222222").tolist(), linewidths=0)
             axes.set_xticks(range(len(screens)), [label(name) for name in screens], rotation=90, fontsize=7)
         else:
             axes.set_xticks([])
             axes.set_xlabel(f"{len(screens)} screens", fontsize=8)
-        names = [label(drug) for drug in drugs] if place == n else [""] * len(drugs)
+        names = [label(drug) for drug in drugs] if index == n else [""] * len(drugs)
         axes.set_yticks(range(len(drugs)), names, fontsize=7)
         axes.yaxis.tick_right()
         axes.tick_params(length=0)

@@ -61,7 +61,7 @@ def transfer_study(store: Store) -> CohortFigure:
 def _draw_transfer(rows: pd.DataFrame) -> Figure:
     figure = new_figure(1000, 340)
     grid: Any = figure.subplots(1, 3)
-    looks = {backbone: look(place) for place, backbone in enumerate(dict.fromkeys(rows["backbone"]))}
+    looks = {backbone: look(index) for index, backbone in enumerate(dict.fromkeys(rows["backbone"]))}
     for axes, (column, words) in zip(grid, _MEASURES.items(), strict=True):
         known = rows.dropna(subset=[column])
         for (backbone, weights), arm in known.groupby(["backbone", "first_weights"], sort=False, dropna=False):
@@ -165,12 +165,12 @@ def _draw_phases(rows: pd.DataFrame) -> Figure:
     for axes in grid.flat[len(known) :]:
         axes.axis("off")
     for axes, column in zip(grid.flat, known, strict=False):
-        for place, phase in enumerate(names):
+        for index, phase in enumerate(names):
             values = rows.loc[rows["phase"] == phase, column].dropna().to_numpy(float)
             aside = 0.2 * ((np.arange(len(values)) * 0.618) % 1 - 0.5)
-            of = look(place)
+            of = look(index)
             axes.scatter(
-                place + aside,
+                index + aside,
                 values,
                 s=16,
                 color=of.colour,
@@ -180,7 +180,7 @@ def _draw_phases(rows: pd.DataFrame) -> Figure:
                 rasterized=len(values) > 60,
             )
             if len(values):
-                axes.hlines(np.median(values), place - 0.25, place + 0.25, color="#222222", linewidth=2)
+                axes.hlines(np.median(values), index - 0.25, index + 0.25, color="#222222", linewidth=2)
         axes.set_xticks(range(len(names)), [label(phase) for phase in names], fontsize=8)
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_title(column.replace("_", " "), fontsize=9, loc="left")
@@ -219,7 +219,7 @@ def _draw_maps(rows: pd.DataFrame) -> Figure:
     most = [str(group) for group in groups.value_counts().index[:_MOST_CLASSES]]
     groups = groups.where(groups.isin(most), "other classes")
     names = sorted(set(groups))
-    looks = {group: look(place) for place, group in enumerate(names)}
+    looks = {group: look(index) for index, group in enumerate(names)}
     for axes in grid.flat[len(spaces) :]:
         axes.axis("off")
     for axes, ((embedder, space), own) in zip(grid.flat, spaces, strict=False):

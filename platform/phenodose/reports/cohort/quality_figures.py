@@ -46,19 +46,19 @@ def _draw_zprime(cohort: Cohort, rows: pd.DataFrame) -> Figure:
     looks = cohort.looks(readouts)
     figure = new_figure(max(420, 190 * len(readouts) + 90), 380)
     axes: Any = figure.subplots()
-    for place, readout in enumerate(readouts):
+    for index, readout in enumerate(readouts):
         of = rows.loc[rows["readout"] == readout, "zprime_robust"]
         values = of.clip(lower=_LOWEST_ZPRIME).sort_values().to_numpy(float)
         if len(values) >= _LEAST_PLATES and np.ptp(values) > 0:
-            for body in axes.violinplot(values, [place], widths=0.8, showextrema=False)["bodies"]:
+            for body in axes.violinplot(values, [index], widths=0.8, showextrema=False)["bodies"]:
                 body.set(facecolor=looks[readout].colour, edgecolor="#222222", alpha=0.3)
         points = values[:: -(-len(values) // _MOST_POINTS_A_READOUT)]
         # Neighbours in value lie side by side.
         aside = 0.12 * ((np.arange(len(points)) * 0.618) % 1 - 0.5)
         axes.scatter(
-            place + aside, points, s=12, color=looks[readout].colour, marker=looks[readout].marker, linewidths=0
+            index + aside, points, s=12, color=looks[readout].colour, marker=looks[readout].marker, linewidths=0
         )
-        axes.hlines(np.median(values), place - 0.2, place + 0.2, color="#222222", linewidth=2)
+        axes.hlines(np.median(values), index - 0.2, index + 0.2, color="#222222", linewidth=2)
     for limit in sorted(set(rows["threshold"].dropna())):
         axes.axhline(limit, color="#222222", linewidth=1, linestyle=":")
         axes.text(len(readouts) - 0.42, limit, f"{limit:g}", fontsize=8, va="bottom", ha="right")

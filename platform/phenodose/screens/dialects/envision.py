@@ -45,7 +45,7 @@ class EnVision(MatrixDialect):
             if names[:1] == ["plate information"] or "plate" not in names or number + 1 >= len(above):
                 continue
             values = above[number + 1]
-            named = {str(cell).strip().casefold(): place for place, cell in enumerate(above[number]) if cell}
+            named = {str(cell).strip().casefold(): index for index, cell in enumerate(above[number]) if cell}
             plate = to_text(values[named["plate"]]) if named["plate"] < len(values) else None
             repeat = named.get("repeat", len(values))
             told = [f"plate {plate}"] if plate else []

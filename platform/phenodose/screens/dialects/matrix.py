@@ -127,9 +127,9 @@ def _row(
     if is_blank(line) and rules.empty_rows:
         is_row = not lettered and len(line) >= width
         return RawRow(number, None, [None] * width) if is_row else None
-    for place, label in enumerate(line[: max(header.starts[0], 1)]):
+    for index, label in enumerate(line[: max(header.starts[0], 1)]):
         if isinstance(label, str) and ROW_LABEL.match(label):
-            cells, behind = _fitted(line[max(at, place + 1) :], width, rules, alone=len(header.starts) == 1)
+            cells, behind = _fitted(line[max(at, index + 1) :], width, rules, alone=len(header.starts) == 1)
             return RawRow(number, label.rstrip(":"), cells, behind)
     before, alone = header.starts[0], len(header.starts) == 1
     aligned = before >= 1 and before + width <= len(line)
