@@ -1,7 +1,7 @@
 """Plain features of a well's pictures: brightness, extent, symmetry and detail.
 
 Belongs here: what can be told of a picture without a network. A network that was taught living and killed wells
-hardly sees a fibre or a missing half; these metrics do. Does not belong here: which metrics are strange
+hardly sees a fibre or a missing half; these features do. Does not belong here: which of them are strange
 (`image_outliers`).
 """
 
