@@ -107,7 +107,7 @@ class FileCosts:
         sys.addaudithook(self._heard)
 
     def _heard(self, event: str, _: tuple[Any, ...]) -> None:
-        if event in ("subprocess.Popen", "os.posix_spawn", "os.fork"):
+        if event in ("subprocess.Popen", "os.fork"):
             self._counted["processes"] += 1
 
     def _counting(self, owner: Any, method: str, name: str) -> None:

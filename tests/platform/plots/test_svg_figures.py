@@ -71,7 +71,7 @@ def test_a_drug_with_one_dose_and_no_curve_is_drawn() -> None:
     points = pd.DataFrame(
         {"readout": ["ctg"], "replicate": [1], "concentration_nM": [250.0], "viability_fraction": [-0.5]}
     )
-    svg = ET.fromstring(str(svg_figures.dose_response("one", points, {}, palette.readout_looks(["ctg"], {}))))
+    svg = ET.fromstring(str(svg_figures.dose_response("one", points, {}, palette.readout_looks(["ctg"], {})).markup()))
     (mark,) = list(svg.iter("use"))
     assert 0 <= float(mark.attrib["x"]) <= float(svg.attrib["width"])
     assert 0 <= float(mark.attrib["y"]) <= float(svg.attrib["height"]), "a point beyond the frame stands on its edge"
@@ -86,7 +86,7 @@ def test_replicate_one_is_full_and_the_others_are_hollow() -> None:
             "viability_fraction": [1.0, 0.5, 0.0],
         }
     )
-    svg = ET.fromstring(str(svg_figures.dose_response("x", points, {}, palette.readout_looks(["ctg"], {}))))
+    svg = ET.fromstring(str(svg_figures.dose_response("x", points, {}, palette.readout_looks(["ctg"], {})).markup()))
     groups = {group.attrib["fill"]: len(list(group)) for group in svg.iter("g")}
     assert groups == {palette.readout_looks(["ctg"], {})["ctg"].colour: 1, "#fff": 2}
 

@@ -29,6 +29,11 @@ ALLOWED = {
         ),
         "the simulator writes files as one microscope and one assay do, and the true value of one formula",
     ),
+    ("screens/identity.py", "ctg"): "words in names of files that name no patient, the usual assay's among them",
+    **dict.fromkeys(
+        (("dose_response/half_doses.py", "abs_ic50"), ("dose_response/half_doses.py", "rel_ic50")),
+        "columns of `phenodose fit`, which computes without plugins: the field's names of the quantities",
+    ),
     **dict.fromkeys(
         (("screens/itrade.py", "itrade"), ("screens/itrade.py", "ctg")),
         "the published data set that is arranged as screens: its images have a reader, its Metabolic folder is ctg",
