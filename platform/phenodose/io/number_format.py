@@ -178,7 +178,8 @@ def _inferred(columns: Sequence[_Evidence]) -> NumberFormat:
     for sign, texts in readings.open.items():
         if _is_habit(readings, sign):
             return NumberFormat("," if sign == "." else ".", sign, _note_of((sign, texts[0])))
-        if sign == "." and any(readings.whole) and len(texts) >= ENOUGH // 2:
+        whole = sum(bool(value) for value in readings.whole)
+        if sign == "." and whole and (len(texts) >= ENOUGH // 2 or whole > len(texts)):
             raise _doubtful(readings, sign)
     return NumberFormat()
 

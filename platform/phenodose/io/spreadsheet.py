@@ -13,7 +13,8 @@ import io
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from phenodose.errors import InputError
 from phenodose.io.spreadsheet_text import meant
@@ -50,12 +51,17 @@ class Sheet:
         rows: cells by row, the first row of the file first.
         title: name of the sheet; '' for a text.
         hidden: whether the workbook hides it.
+        merged: cells merged down one column: column, first and last row, from 0; the value stands in the first.
+        broken: cells that hold an error or a formula without a stored result, by row and column from 0: what they
+            hold. In `rows` they are empty.
     """
 
     place: str
     rows: list[list[Cell]]
     title: str = ""
     hidden: bool = False
+    merged: Sequence[tuple[int, int, int]] = ()
+    broken: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
 
 def read_text(content: bytes, name: str) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
 from phenodose.errors import InputError
 from phenodose.io.spreadsheet import Sheet, to_cell
+from phenodose.io.workbook_broken import broken_cells
 from phenodose.io.workbook_size import refuse_huge
 
 
@@ -39,34 +41,40 @@ def read_sheets(content: bytes, name: str) -> list[Sheet]:
         raise InputError(f"{name}: cannot be opened as a workbook ({error}); save it again as .xlsx.") from error
     if not about:
         raise InputError(f"{name}: the workbook has no sheet; put the table on the first sheet.")
+    broken = broken_cells(content)
     sheets = []
     for number, one in enumerate(about):
-        rows = _rows(workbook, one.name, name, "first sheet" if number == 0 else "")
+        rows, merged = _rows(workbook, one.name, name, "first sheet" if number == 0 else "")
         hidden = one.visible != python_calamine.SheetVisibleEnum.Visible
-        sheets.append(Sheet(f"{name}, sheet {one.name!r}", rows, one.name, hidden))
+        place = f"{name}, sheet {one.name!r}"
+        sheets.append(Sheet(place, rows, one.name, hidden, merged, broken.get(one.name, {})))
     return sheets
 
 
-def _rows(workbook: Any, sheet: str, name: str, needed: str) -> list[list[Any]]:
-    """The cells of a sheet; none if it cannot be read and is not needed."""
+def _rows(workbook: Any, sheet: str, name: str, needed: str) -> tuple[list[list[Any]], list[tuple[int, int, int]]]:
+    """The cells of a sheet and those merged down a column; none if it cannot be read and is not needed."""
     import python_calamine
 
     try:
-        rows = workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+        table = workbook.get_sheet_by_name(sheet)
+        rows = table.to_python(skip_empty_area=False)
+        # Not every release and format tells merged cells.
+        ranges = getattr(table, "merged_cell_ranges", None) or []
     except (python_calamine.CalamineError, OSError, ValueError) as error:
         if not needed:
-            return []
+            return [], []
         raise InputError(f"{name}: cannot be opened as a workbook ({error}); save it again as .xlsx.") from error
     except BaseException as error:
         if not _gave_up(error):
             raise
         if not needed:
-            return []
+            return [], []
         raise InputError(
             f"{name}: a cell of the {needed} cannot be read ({error}); look for dates that are none, and format "
             "such cells as numbers or text."
         ) from error
-    return [[to_cell(value) for value in row] for row in rows]
+    merged = [(left, top, bottom) for (top, left), (bottom, right) in ranges if left == right and top < bottom]
+    return [[to_cell(value) for value in row] for row in rows], merged
 
 
 def _gave_up(error: BaseException) -> bool:
@@ -115,7 +123,7 @@ def the_sheet(
         return shown[0], notes if hidden else []
     first = next((sheet for sheet in sheets if not sheet.hidden), sheets[0])
     place = f"{name}, sheet {first.title!r} (of {len(sheets)} sheets none holds {what})"
-    return Sheet(place, first.rows, first.title, first.hidden), []
+    return replace(first, place=place), []
 
 
 def listed(sheets: Sequence[Sheet]) -> str:
@@ -132,4 +140,4 @@ def read_spreadsheet(content: bytes, name: str) -> Sheet:
     sheets = read_sheets(content, name)
     first = next((sheet for sheet in sheets if not sheet.hidden), sheets[0])
     more = f" (one of {len(sheets)}; only the first visible one is read)" if len(sheets) > 1 else ""
-    return Sheet(first.place + more, first.rows, first.title, first.hidden)
+    return replace(first, place=first.place + more)

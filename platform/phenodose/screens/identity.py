@@ -183,10 +183,13 @@ def _compare_samples(ours: Sequence[Claim], theirs: Sequence[Claim], found: Judg
                 return
 
 
+def is_plate(name: str) -> bool:
+    """Whether a name says that it is a plate's: 'P2', 'Plate 2'; '2' may be anything."""
+    return bool(_EXPLICIT_PLATE.match(name.strip()))
+
+
 def _compare_plates(ours: Sequence[Claim], theirs: Sequence[Claim], found: Judgement) -> None:
-    explicit = [
-        (a, b) for a in ours for b in theirs if all(_EXPLICIT_PLATE.match(str(one.value).strip()) for one in (a, b))
-    ]
+    explicit = [(a, b) for a in ours for b in theirs if is_plate(str(a.value)) and is_plate(str(b.value))]
     if explicit and not any(plate_key(str(a.value)) == plate_key(str(b.value)) for a, b in explicit):
         found.contradictions.append(_contradiction("the plate is", *explicit[0]))
 

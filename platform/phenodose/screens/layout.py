@@ -139,8 +139,9 @@ def _tidy(records: list[dict[str, object]]) -> pd.DataFrame:
     samples = frame["sample"].dropna().unique()
     if len(samples) == 1:
         frame["sample"] = samples[0]
-    prefixes = ["sample_p", *(f"{sample}_p" for sample in samples[:1] if len(samples) == 1)]
-    pattern = re.compile("(?:" + "|".join(re.escape(prefix) for prefix in prefixes) + r")(?=.)", re.IGNORECASE)
+    prefixes = ["sample", *(str(sample) for sample in samples[:1] if len(samples) == 1)]
+    named = "|".join(re.escape(prefix) for prefix in prefixes)
+    pattern = re.compile(rf"(?:{named})_p(?:(?:latt?e)?[ _-]?(?=\d)|(?!latt?e[ _-]?\d)(?=.))", re.IGNORECASE)
     labels: dict[str, str] = {}
     cleaned = [pattern.sub("", text, count=1) for text in frame["plate"]]
     frame["plate"] = [labels.setdefault(plate_key(label), label) for label in cleaned]

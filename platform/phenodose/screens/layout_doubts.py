@@ -11,13 +11,16 @@ not, which is why it is said).
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
 
 from phenodose.names import curve_names
+from phenodose.screens.layout_names import look_alike
 
 #: Doses that differ by less are one dose, dispensed with some error [log10].
 SAME_LOG10 = 0.1
@@ -48,7 +51,8 @@ def layout_doubts(frame: pd.DataFrame, is_numbered: bool, is_unit_said: bool) ->
     found = (
         [f"the doses of replicates differ: {_some(replicates)}; look for a slip in the doses."] if replicates else []
     )
-    return [*found, *_unit_doubts(drugs, is_unit_said), *_one_name(frame)]
+    found += [*_two_units(drugs), *_unit_doubts(drugs, is_unit_said), *_one_name(frame)]
+    return [*found, *_look_alike(frame), *_own_well_types(frame)]
 
 
 def _numbered_replicates(rows: pd.DataFrame) -> str:
@@ -75,6 +79,65 @@ def _uneven_doses(rows: pd.DataFrame) -> str:
         return ""
     told = ", ".join(f"{dose:g} nM in {counts[dose]}" for dose in odd)
     return f"{told}, the others in {usual} wells each"
+
+
+def _two_units(drugs: dict[str, pd.DataFrame]) -> Iterator[str]:
+    """Drugs whose doses on one plate are those of another plate in another unit."""
+    found: dict[tuple[str, str, float], list[str]] = {}
+    for drug, rows in drugs.items():
+        series = [(str(plate), sorted(set(own["concentration_nM"]))) for plate, own in rows.groupby("plate")]
+        for (large, high), (small, low) in permutations(series, 2):
+            if len(low) != len(high) or len(low) < LEAST_DOSES - 1 or _goes_on(low, high):
+                continue
+            for factor in (1e3, 1e6, 1e9):
+                if np.allclose(np.array(high) / np.array(low), factor, rtol=0.02):
+                    found.setdefault((large, small, factor), []).append(drug)
+    for (large, small, factor), named in found.items():
+        yield (
+            f"on plate {large} the doses of {_some(named)} are {factor:.0f} times those on plate {small}, as in "
+            "another unit; look at the units, a column Unit may say them row by row."
+        )
+
+
+def _goes_on(low: Sequence[float], high: Sequence[float]) -> bool:
+    """Whether the higher doses go on where the lower ones end: one series on two plates."""
+    step = (low[-1] / low[0]) ** (1 / (len(low) - 1))
+    return bool(step / 1.6 <= high[0] / low[-1] <= step * 1.6)
+
+
+def _look_alike(frame: pd.DataFrame) -> Iterator[str]:
+    """Names that are two for a computer alone."""
+    therapy = frame["well_type"] == "therapy"
+    named = (
+        ("drugs", frame.loc[therapy, "treatment"].dropna()),
+        ("add-ons", frame["add_on"].dropna()),
+        ("samples", frame["sample"].dropna()),
+    )
+    for what, names in named:
+        for group in look_alike(names.unique()):
+            told = " and ".join(ascii(name) if not _is_plain(name) else repr(name) for name in group)
+            yield f"{told} are taken as {len(group)} {what} though they look like one; write one name for one thing."
+
+
+def _is_plain(name: str) -> bool:
+    """Whether all of a name can be seen."""
+    return all(unicodedata.category(sign) != "Cf" and sign not in "\u2010\u2011\u2012\u2013\u2212" for sign in name)
+
+
+def _own_well_types(frame: pd.DataFrame) -> Iterator[str]:
+    """Wells with doses of drugs whose well type is no known word, so that they are in no curve."""
+    known = ("neg", "pos", "therapy", "trc", "untreated", "empty", "exclude", "t0", "blank")
+    drugs = set(frame.loc[frame["well_type"] == "therapy", "treatment"])
+    own = frame[~frame["well_type"].isin(known) & frame["treatment"].notna() & frame["concentration_nM"].gt(0)]
+    for well_type, rows in own.groupby("well_type", sort=False):
+        other = rows[rows["treatment"].str.casefold() != str(well_type).casefold()]
+        doses = other.groupby("treatment")["concentration_nM"].nunique()
+        named = [str(drug) for drug, count in doses.items() if count >= LEAST_DOSES - 1 or drug in drugs]
+        if named:
+            yield (
+                f"{len(other)} wells of the well type {well_type!r} hold doses of {_some(named)} and are in no curve; "
+                "if these are wells with drugs, write therapy."
+            )
 
 
 def _without_pairs(doses: Sequence[float], others: Sequence[float]) -> list[float]:

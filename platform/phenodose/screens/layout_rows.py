@@ -15,6 +15,7 @@ from phenodose.io.number_format import AmbiguousNumbersError, NumberFormat, numb
 from phenodose.io.spreadsheet import Cell, DateText, Sheet, no_number, to_name, to_text
 from phenodose.names import MAX_COLUMNS, parse_well, row_index, row_label, well_name
 from phenodose.screens.layout_columns import SPELLINGS, find_columns, header_row, headline, nanomolar, plain
+from phenodose.screens.layout_unread import unread
 
 _COUNT = re.compile(r"[0-9]{1,6}\Z")
 
@@ -43,6 +44,7 @@ _WELL_TYPES = {
 _NO_ADD_ON = frozenset(
     [
         *("", "0", "0.0", "/", "\\", ".", "–", "—", "no", "non", "none", "nil", "null", "nothing", "without", "w/o"),
+        *("n.a.", "n.a", "single", "keinaddon", "nonegiven", "mediumonly", "ø", "∅"),
         *("noaddon", "nodrug", "notreatment", "nocompound", "drugfree", "notapplicable", "notadded", "empty", "blank"),
         *(
             "mono",
@@ -62,8 +64,8 @@ _NO_ADD_ON = frozenset(
 )
 #: Or the solvent, whatever strength is written beside it: 'DMSO 0.1 %', 'Vehicle control'.
 _SOLVENT = re.compile(
-    r"(?:dmso|vehicle|solvent|veh|carrier|ethanol|etoh|lösungsmittel)(?:control|ctrl|only|alone|kontrolle)?"
-    r"\(?(?:[0-9.,]+%)?(?:v/v)?\)?(?:v/v)?"
+    r"\+?(?:with)?(?:[0-9.,]+%(?:v/v)?)?(?:dmso|vehicle|vehikel|solvent|veh|carrier|ethanol|etoh|lösungsmittel)(?:control|ctrl|only|alone|kontrolle)?"
+    r"\(?(?:[0-9.,]+(?:vol)?%)?(?:v/v)?(?:dmso)?\)?(?:v/v)?"
 )
 #: A name that a spreadsheet program made a date of, and wrote into a text: 2-Sep for SEPT-2.
 _DATE_IN_TEXT = re.compile(
@@ -107,10 +109,14 @@ def parse_rows(sheet: Sheet) -> Parsed:
     columns, factor = find_columns(sheet.rows[start], faults)
     if faults:
         return parsed
-    below = sheet.rows[start + 1 :]
+    below = [list(row) for row in sheet.rows[start + 1 :]]
+    _fill_merged(below, sheet, start + 1, columns)
+    _refuse_broken(sheet, start, columns, faults)
     if not any(columns["unit"] < len(row) and row[columns["unit"]] is not None for row in below if "unit" in columns):
         columns.pop("unit", None)
     parsed.is_unit_said = factor is not None or "unit" in columns
+    if faults:
+        return parsed
     _tell_dates(below, columns, start + 2, parsed, bool(sheet.title))
     if faults:
         return parsed
@@ -132,7 +138,33 @@ def parse_rows(sheet: Sheet) -> Parsed:
             parsed.records.append({**record, "file_row": number})
     if not parsed.records:
         faults.add("there is a header but no well; write one row a well below it.")
+    parsed.notes += unread(sheet, start, columns, factor, parsed.records)
     return parsed
+
+
+def _fill_merged(below: list[list[Cell]], sheet: Sheet, first: int, columns: Mapping[str, int]) -> None:
+    """Write the value of cells that are merged over several wells into each of them; a reading is of one well."""
+    for column, top, bottom in sheet.merged:
+        if column not in columns.values() or column == columns.get("readout") or top < first:
+            continue
+        for row in below[top - first : bottom + 1 - first]:
+            if column < len(row) and row[column] is None:
+                row[column] = below[top - first][column]
+
+
+def _refuse_broken(sheet: Sheet, start: int, columns: Mapping[str, int], faults: Faults) -> None:
+    """Refuse errors and formulas without a result: an empty cell would mean something else, such as no add-on."""
+    meaning_of = {at: meaning for meaning, at in columns.items() if meaning != "readout"}
+    found: dict[tuple[str, str], list[str]] = {}
+    for (row, column), held in sheet.broken.items():
+        if row > start and column in meaning_of:
+            found.setdefault((meaning_of[column], held), []).append(f"{_letters(column)}{row + 1}")
+    for (meaning, held), places in found.items():
+        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+        faults.add(
+            f"cell{'s' * (len(places) > 1)} {', '.join(places[:3])}{more}: {SPELLINGS[meaning][0]} is {held}; open the "
+            "file in a spreadsheet program and save it again, or write the value."
+        )
 
 
 def _tell_dates(
@@ -263,7 +295,7 @@ def _add_on(text: str | None) -> str | None:
     if text is None:
         return None
     word = re.sub(r"[\s_-]", "", text.casefold())
-    bare = word[1:-1] if word.startswith("(") and word.endswith(")") else word
+    bare = word[1:-1] if word[:1] + word[-1:] in ("()", "[]", "<>") else word
     return None if bare in _NO_ADD_ON or _SOLVENT.fullmatch(word) else text
 
 

@@ -23,12 +23,26 @@ from phenodose.io.workbook import read_sheets
 from phenodose.names import PLATE_FORMATS, plate_key, row_index, row_label
 from phenodose.screens.dialects import PlateRead, plate_of
 from phenodose.screens.dialects.page import Page
-from phenodose.screens.identity import BARCODE, NAME, PLATE, SAMPLE, SHEET, Claim, Judgement, claims_of_name, judge
+from phenodose.screens.identity import (
+    BARCODE,
+    NAME,
+    PLATE,
+    SAMPLE,
+    SHEET,
+    Claim,
+    Judgement,
+    claims_of_name,
+    is_plate,
+    judge,
+)
 from phenodose.screens.layout import Layout
 from phenodose.screens.readout_files import ReadoutFile, readout_files
 
 #: Columns of `read_matrices`: one row a well of the files.
 MATRIX_COLUMNS = ("sample", "plate", "row", "column", "value", "file")
+
+#: Files with so many different numbers are not alike by chance.
+LEAST_DIFFERENT = 12
 
 #: How messages say that a block of a file is named on the command line.
 BY_OPTION = "--block NAME"
@@ -106,7 +120,24 @@ def read_readings(source: Path, block: str | None = None, way: str = BY_OPTION) 
             f"(accepted: {', '.join(ACCEPTED)})."
         )
     faults.raise_if_any()
-    return Readings(pd.concat(frames, ignore_index=True), notes, claims, chosen)
+    return Readings(pd.concat(frames, ignore_index=True), notes + _same_numbers(frames), claims, chosen)
+
+
+def _same_numbers(frames: Sequence[pd.DataFrame]) -> list[str]:
+    """A note on files that hold the same numbers in the same wells, which two plates never give."""
+    files: dict[tuple[object, ...], list[str]] = {}
+    for frame in frames:
+        values = frame["value"].to_numpy()
+        told = values[np.isfinite(values)]
+        if len(np.unique(told)) >= LEAST_DIFFERENT:
+            wells = (tuple(frame["row"]), tuple(frame["column"]), values.tobytes())
+            files.setdefault(wells, []).append(str(frame["file"].iloc[0]))
+    return [
+        f"{' and '.join(same)} hold the same numbers in all wells, as no two plates do; look whether one file was "
+        "copied over the other."
+        for same in files.values()
+        if len(same) > 1
+    ]
 
 
 def match_to_layout(matrices: pd.DataFrame, layout: Layout) -> pd.DataFrame:
@@ -135,7 +166,8 @@ def match_readings(readings: Readings, layout: Layout, claims: Sequence[Claim] =
     judged = _judged(readings, layout, claims)
     judged.raise_if_contradicting(str(layout.path))
     frame = _matched(readings.frame, layout)
-    return Readings(frame, [*readings.notes, *judged.notes], readings.claims, readings.chosen)
+    notes = [*readings.notes, *judged.notes, *_other_plates(readings.frame, layout)]
+    return Readings(frame, notes, readings.claims, readings.chosen)
 
 
 def readings_of_screen(
@@ -192,6 +224,21 @@ def _judged(readings: Readings, layout: Layout, claims: Sequence[Claim]) -> Judg
         judged.contradictions += found.contradictions
         judged.notes += [note for note in found.notes if note not in judged.notes]
     return judged
+
+
+def _other_plates(matrices: pd.DataFrame, layout: Layout) -> list[str]:
+    """A note on each single file that is read for the one plate of the layout and is called another plate."""
+    notes = []
+    first = matrices.drop_duplicates("file")
+    for file, plate in zip(first["file"], first["plate"], strict=True):
+        keys = [plate_key(name) for name in (plate, plate.upper().removeprefix("N"))]
+        own = layout.plates[0]
+        if len(layout.plates) == 1 and is_plate(plate) and plate_key(own).isdigit() and plate_key(own) not in keys:
+            notes.append(
+                f"file {file} is read for plate {own!r}, the only one of {layout.path.name}, though its name says "
+                f"plate {plate!r}; if the layout is of another plate, take the layout that belongs to the file."
+            )
+    return notes
 
 
 def _matched(matrices: pd.DataFrame, layout: Layout) -> pd.DataFrame:

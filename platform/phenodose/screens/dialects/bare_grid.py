@@ -1,6 +1,7 @@
 """Values alone: lines of numbers that fill a plate of a usual size, without row letters and column numbers.
 
-Only a grid of exactly a plate's rows and columns says where its wells are; any other is refused.
+Only a grid of exactly a plate's rows and columns says where its wells are; any other is refused. So is one whose
+columns have names: times below each other, with a well in every column, can have the size of a plate.
 """
 
 from __future__ import annotations
@@ -55,4 +56,13 @@ def _grid(run: list[tuple[int, Sequence[Cell]]], lines: Lines) -> list[RawBlock]
         return []
     rows = [RawRow(number, None, list(line[:width])) for number, line in run]
     first = run[0][0]
+    if _names_columns(lines[: first - 1]):
+        return []
     return [RawBlock(title_above(lines, first - 1), first, list(range(1, width + 1)), rows)]
+
+
+def _names_columns(above: Lines) -> bool:
+    """Whether the nearest line above names what stands in each column, such as wells whose times stand in lines."""
+    line = next((line for line in reversed(above) if not is_blank(line)), [])
+    words = [cell for cell in line if cell is not None and not is_like_a_number(cell)]
+    return len(words) >= LEAST_COLUMNS

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 from phenodose.screens.dialects.matrix import LEAST_COLUMNS, LEAST_ROWS, PLAIN, Rules, blocks_in
@@ -54,8 +55,13 @@ class MatrixDialect(Dialect):
         """The matrices of the page; by the first separator that gives any."""
         if self.marks and not any(mark.search(page.text) for mark in self.marks):
             raise NotThisError(f"has no {self.mark_words}")
-        for lines in page.splits(self.rules.empty_rows):
+        for lines in page.splits_that_keep_places(self.rules.empty_rows):
             if found := blocks_in(lines, self.rules):
+                return [self.titled(block, lines) for block in found]
+        if page.sheet is None:
+            # A line that is too short between blanks does not say which of its values is missing.
+            lines = page.split_at_blanks(self.rules.empty_rows)
+            if found := blocks_in(lines, replace(self.rules, short_rows=False)):
                 return [self.titled(block, lines) for block in found]
         raise NotThisError(
             f"has no line of column numbers 1, 2, 3, ... (at least {LEAST_COLUMNS}) with at least {LEAST_ROWS} lines "

@@ -206,7 +206,8 @@ def _is_map_of_words(block: RawBlock) -> bool:
 
 def _mostly_numbers(cells: Sequence[Cell]) -> bool:
     """A stray word, such as OVER, leaves a line without letter a row, so that the well can be told."""
-    return 2 * sum(not is_like_a_number(cell) for cell in cells) < len(cells)
+    filled = [cell for cell in cells if cell is not None]
+    return not filled or 2 * sum(not is_like_a_number(cell) for cell in filled) < len(filled)
 
 
 def is_like_a_number(cell: Cell) -> bool:

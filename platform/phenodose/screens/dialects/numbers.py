@@ -11,6 +11,7 @@ from phenodose.errors import Faults, InputError
 from phenodose.io.number_format import AmbiguousNumbersError, NumberFormat, number_format
 from phenodose.io.spreadsheet import no_number
 from phenodose.names import MAX_ROWS, row_index, row_label, well_name
+from phenodose.screens.dialects.matrix import is_like_a_number
 from phenodose.screens.dialects.page import Block, RawBlock, RawRow
 
 _LAST_OF_384 = row_index("P")
@@ -41,12 +42,18 @@ def read_block(block: RawBlock, written: NumberFormat, place: str) -> Block:
     lettered = any(row.letter is not None for row in block.rows)
     if not lettered and len(block.rows) > MAX_ROWS:
         raise InputError(f"{place}: {len(block.rows)} rows below the column numbers; a plate has at most {MAX_ROWS}.")
+    behind = next((row.label for row in block.rows if row.label and is_like_a_number(row.label)), "")
     for letter, row in zip(_letters(block), block.rows, strict=True):
         if letter is None:
             faults.add(f"line {row.line} has no row letter but others have; write the letter at its start.")
             continue
         if letter in letters:
             faults.add(f"row {letter} stands in the plate twice, again in line {row.line}; keep one.")
+        if behind and not row.label:
+            faults.add(
+                f"row {letter} (line {row.line}) lacks the {behind!r} that stands behind the values of other rows, so "
+                "that it may be its last value, and one before it be missing; mend the line."
+            )
         if len(row.cells) != len(block.columns):
             faults.add(
                 f"row {letter} (line {row.line}) has {len(row.cells)} values for {len(block.columns)} columns; mend "

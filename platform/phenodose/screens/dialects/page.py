@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from phenodose.io.spreadsheet import Cell, to_cell
 from phenodose.names import row_index, row_label
 
-#: What separates values, in the order in which it is tried; None is blanks.
-SEPARATORS = ("\t", ";", ",", None)
+#: What separates values, in the order in which it is tried; blanks are tried last.
+SEPARATORS = ("\t", ";", ",")
 ROW_LABEL = re.compile(r"([A-Za-z]|[Aa][A-Fa-f]):?\Z")
 
 _GLUED_LABEL = re.compile(r"\A *(<>|[A-Za-z]|[Aa][A-Fa-f])(?::[ ]*|[ ]+)(?=[\d+.-]|NA)", re.IGNORECASE)
@@ -105,16 +105,26 @@ class Page:
         return cls(place, text, cells)
 
     def splits(self, keep_empty: bool = False) -> Iterator[Lines]:
-        """The lines as cells, by every way to separate them.
+        """The lines as cells, by every way to separate them, blanks last.
 
         Args:
             keep_empty: whether a line of separators alone is as many empty cells, and not an empty line.
         """
+        yield from self.splits_that_keep_places(keep_empty)
+        if self.sheet is None:
+            yield self.split_at_blanks(keep_empty)
+
+    def splits_that_keep_places(self, keep_empty: bool = False) -> Iterator[Lines]:
+        """The lines by the separators that leave an empty cell where a value is missing; of a sheet its cells."""
         if self.sheet is not None:
             yield self.sheet
             return
         for separator in SEPARATORS:
             yield split_text(self.text, separator, keep_empty)
+
+    def split_at_blanks(self, keep_empty: bool = False) -> Lines:
+        """The lines cut at blanks; a missing value leaves no trace there."""
+        return split_text(self.text, None, keep_empty)
 
 
 def split_text(text: str, separator: str | None, keep_empty: bool = False) -> Lines:

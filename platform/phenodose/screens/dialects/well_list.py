@@ -26,7 +26,11 @@ _COLUMN_NUMBER = re.compile(r"0*[1-9][0-9]?(?:\.0)?\Z")
 #: Columns that number something else than the measured value; compared without blanks, '_' and '-'.
 _NO_VALUE = re.compile(
     r"(?:well)?(?:row|col|column)(?:id|no|number)?|(?:well)?(?:no|nr|number|index|id)|plate.*|barcode.*|repeat|replicate|"
-    r"batch|time.*|cycle.*|temp.*|conc.*|dose.*|sample.*|group|content|type"
+    r"batch|time\D*|cycle\D*|temp\D*|conc.*|dose.*|sample.*|group|content|type"
+)
+#: What was measured, whatever else a column's name says: 'Sample RLU', 'Time-resolved fluorescence'.
+_MEASURED = re.compile(
+    r"rlu|lum|signal|counts?|cps|fluor|trf|rfu|absorb|value|raw|corrected|minus|od\d*\Z", re.IGNORECASE
 )
 _PLATE = re.compile(r"plate(?:id|name|number|no|barcode)?|barcode|filename")
 
@@ -39,9 +43,8 @@ class WellList(Dialect):
     def blocks(self, page: Page) -> list[RawBlock]:
         """The plates of the list; by the first separator that gives any."""
         for lines in page.splits():
-            table = _table(lines)
-            if table is not None:
-                return _blocks(table, page.place)
+            if tables := _tables(lines):
+                return [block for table in tables for block in _blocks(table, page.place)]
         raise NotThisError(f"has no lines (at least {LEAST_WELLS}) of a well such as A01 and a number")
 
 
@@ -55,6 +58,17 @@ class _Table:
     header: list[str]
 
 
+def _tables(lines: Lines) -> list[_Table]:
+    """All lists of a page, in order."""
+    found = []
+    rest = list(lines)
+    while (table := _table(rest)) is not None:
+        found.append(table)
+        for number, _ in table.rows:
+            rest[number - 1] = []
+    return sorted(found, key=lambda table: table.rows[0][0])
+
+
 def _table(lines: Lines) -> _Table | None:
     """The longest run of lines with a well in one column, or with a row letter and a number in two."""
     best: _Table | None = None
@@ -65,11 +79,27 @@ def _table(lines: Lines) -> _Table | None:
                 rows = list(run)
                 if not is_well or len(rows) < LEAST_WELLS:
                     continue
+                rows += _continued(lines, rows, columns)
                 wells = [well for _, line in rows if (well := _well(line, columns)) is not None]
                 table = _Table(rows, wells, set(columns), _header_above(lines, rows[0][0] - 1))
                 if _value_columns(table) and (best is None or _worth(table) > _worth(best)):
                     best = table
     return best
+
+
+def _continued(
+    lines: Lines, rows: Sequence[tuple[int, Sequence[Cell]]], columns: tuple[int, ...]
+) -> list[tuple[int, Sequence[Cell]]]:
+    """The lines of further pages of a list: of the same columns, below an empty line, a page's title or the header."""
+    last, width = rows[-1][0], len(rows[0][1])
+    header = _header_above(lines, rows[0][0] - 1)
+    found: list[tuple[int, Sequence[Cell]]] = []
+    for number, line in enumerate(lines[last:], last + 1):
+        if _well(line, columns) is not None and len(line) == width:
+            found.append((number, line))
+        elif len([cell for cell in line if cell is not None]) > 2 and [to_text(cell) or "" for cell in line] != header:
+            break
+    return found
 
 
 def _worth(table: _Table) -> tuple[int, int]:
@@ -120,12 +150,16 @@ def _value_columns(table: _Table) -> list[int]:
     for column in range(max(len(line) for _, line in table.rows)):
         cells = [cell for cell in _cells(table, column) if cell is not None]
         numbers = sum(is_like_a_number(cell) for cell in cells)
-        is_value = cells and 2 * numbers > len(cells) and not _NO_VALUE.fullmatch(_plain(_name(table, column)))
+        is_value = cells and 2 * numbers > len(cells) and _may_be_value(_name(table, column))
         if column not in table.well_columns and is_value:
             found.append(column)
     behind = [column for column in found if column > max(table.well_columns)]
     # Without names, numbers before the well are of plates or lines, unless there are no others.
     return found if table.header else behind or found
+
+
+def _may_be_value(name: str) -> bool:
+    return bool(_MEASURED.search(name)) or not _NO_VALUE.fullmatch(_plain(name))
 
 
 def _plates(table: _Table) -> list[str]:
