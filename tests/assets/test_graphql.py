@@ -112,7 +112,7 @@ def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any, 
     assert run["status"] == "SUCCESS", ui_server.told()
 
     histogram = entries(ui_server, "viability", "ctg")["histogram"]["mdStr"]
-    assert histogram.startswith("![histogram of ctg](data:image/png;base64,")
+    assert histogram.startswith("![histogram of ctg](data:image/svg+xml;base64,")
     assert entries(ui_server, "viability", "ctg")["robust Z' P1"]["floatValue"] > 0.5
     assert "| drug |" in entries(ui_server, "scores", "dss_asym")["ranking"]["mdStr"]
     assert Path(entries(ui_server, "patient_report")["path"]["path"]).is_file()
@@ -211,7 +211,7 @@ def _launch(page: Any, ui_server: Any, runs: int) -> None:
 
 def _pictures(page: Any) -> list[int]:
     """Width in pixels of every embedded picture that the page shows; 0 of one that is broken."""
-    found: list[int] = page.locator("img[src^='data:image/png']").evaluate_all(
+    found: list[int] = page.locator("img[src^='data:image/']").evaluate_all(
         "all => all.filter(one => one.offsetWidth > 0).map(one => one.naturalWidth)"
     )
     assert all(found), f"a broken picture: {found}"
