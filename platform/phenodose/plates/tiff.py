@@ -114,8 +114,8 @@ def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHead
         )
     if found.photometric == _WHITE_IS_ZERO:
         raise InputError(
-            f"{path}: well {well}: the grey values are stored inverted (0 is white, PhotometricInterpretation 0), so that "
-            "dark would count as bright; save the image with 0 as black."
+            f"{path}: well {well}: the grey values are stored inverted (PhotometricInterpretation 0: 0 is white), so "
+            "that dark would count as bright; save the image with 0 as black."
         )
     if found.photometric == _PALETTE and not _rises(found.colormap):
         raise InputError(

@@ -2,7 +2,8 @@
 
 A page of a TIFF file is one image of its chain of directories. Several programs put more images behind one directory:
 ImageJ (stacks above 4 GB, or on wish), MetaMorph's STK, and tifffile with `truncate`; the further ones follow the first
-one's bytes. And several programs say which axis a page belongs to: OME-XML, ImageJ's hyperstacks, and tifffile's own metadata.
+one's bytes. And several programs say which axis a page belongs to: OME-XML, ImageJ's hyperstacks, and what tifffile
+writes of its own.
 
 Sources: the OME-TIFF specification (docs.openmicroscopy.org/ome-model, TiffData), the ImageJ TIFF decoder's keys
 `images`, `channels`, `slices` and `frames`, the MetaMorph Stack (STK) format (tag 33629, a value for each plane).
