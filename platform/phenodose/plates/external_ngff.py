@@ -20,12 +20,13 @@ from phenodose import names
 from phenodose.errors import Faults, InputError
 from phenodose.io.files import hash_bytes, hash_json
 from phenodose.io.places import folders, place, read_bytes
-from phenodose.io.zipped import is_archive, stored_twice
+from phenodose.io.zipped import is_archive
 from phenodose.plates.external_image import ExternalImage, check_version, is_damaged, ome_attributes, read_image
 from phenodose.plates.external_wells import (
     ListedWell,
     by_site,
     chosen_acquisition,
+    chunks_twice,
     kinds_of,
     listed_well,
     other_places,
@@ -148,7 +149,7 @@ def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
     version = str(attributes.get("version") or plate.get("version") or "unknown")
     check_version("" if version == "unknown" else version, folder)
     listed, gone = _wells(folder, plate, faults)
-    doubts = [*unlisted_groups(folder, listed), *other_places(plate), *_twice(folder)]
+    doubts = [*unlisted_groups(folder, listed), *other_places(plate), *chunks_twice(folder)]
     used, chosen = chosen_acquisition(plate, listed, acquisition, faults)
     sites, wells = by_site(used, not chosen)
     gone += [well.name for well in listed if well.name not in {one.name for one in used}]
@@ -178,11 +179,6 @@ def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
         instrument=own.get("instrument") or {},
         notes=(*([f"Of several acquisitions {chosen} is used."] if chosen else []), *notes),
     )
-
-
-def _twice(folder: Path) -> list[str]:
-    twice = stored_twice(folder)
-    return [f"{len(twice)} chunks are twice in the archive, and the last one counts: {twice[0]} ..."] if twice else []
 
 
 def _listed(value: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from phenodose.errors import Faults
 from phenodose.io.places import folders
+from phenodose.io.zipped import stored_twice
 from phenodose.plates.external_image import ome_attributes
 
 _NAMED = 6
@@ -173,6 +174,12 @@ def unlisted_groups(folder: Path, wells: Sequence[ListedWell]) -> list[str]:
 
 def _has(folder: Path, key: str) -> bool:
     return key in ome_attributes(folder)
+
+
+def chunks_twice(folder: Path) -> list[str]:
+    """A sentence on pixels that an archive holds twice."""
+    twice = stored_twice(folder)
+    return [f"{len(twice)} chunks are twice in the archive, and the last one counts: {twice[0]} ..."] if twice else []
 
 
 def other_places(plate: Mapping[str, Any]) -> list[str]:

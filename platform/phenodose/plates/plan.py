@@ -227,7 +227,7 @@ def _swapped_channels(index: pd.DataFrame) -> list[str]:
     if not counts.index.get_level_values("channel").duplicated().any():
         return []
     # As many images of one order as of the other: the first one counts.
-    usual = {}
+    usual: dict[int, str] = {}
     for number, name in named.drop_duplicates().itertuples(index=False):
         if number not in usual or counts[number, name] > counts[number, usual[number]]:
             usual[number] = str(name)
