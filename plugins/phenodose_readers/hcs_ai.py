@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from phenodose.plates.tiff import TiffHeader
 
 _DESCRIPTION = ".jdce"
+_TABLE = re.compile(r"(?:\A|/)image_metadata[^/]*\.csv\Z", re.IGNORECASE)
 _STEP_DIFFERS = 0.1
 
 
@@ -121,7 +122,9 @@ class HcsAiReader(Reader):
             "notes": [
                 *found.notes,
                 *passed_over(strays, "TIFF files are no images of the acquisition that is read"),
+                *said.doubts,
                 *_step_note(said, found.images),
+                *_wave_note(said, found.images),
                 *missing_images(index),
             ],
         }
@@ -197,11 +200,10 @@ def _images(
     """The images by the tables, or by their names where no table is there, and notes."""
     front = f"{root}/" if root else ""
     named = [front + name for name in said.tables]
-    there = named or sorted(
-        path for path in own if re.search(r"(?:\A|/)image_metadata[^/]*\.csv\Z", path, re.IGNORECASE)
-    )
+    there = named or sorted(path for path in own if _TABLE.search(path))
     tables = [path for path in there if path in own]
     lost = [path for path in there if path not in own]
+    others = [path for path in own if named and path not in named and _TABLE.search(path)]
     if lost:
         faults.add(f"the tables of images {listed_names(lost)} are not there; copy the acquisition again.")
     if not tables:
@@ -210,6 +212,7 @@ def _images(
     known = set(tiffs)
     gone = [image.path for image in listed if image.path not in known]
     more = [f"{len(gone)} images are listed in the tables and not there: {listed_names(gone)}."] if gone else []
+    more += passed_over(others, "tables of images are not named by the description")
     return [image for image in listed if image.path in known], more
 
 
@@ -295,6 +298,18 @@ def _from_top(stacks: Any) -> bool:
         if len(known) > 1:
             signs.append(known[-1][1] - known[0][1])
     return bool(sum(sign < 0 for sign in signs) > len(signs) / 2)
+
+
+def _wave_note(said: Description, images: Sequence[HcsImage]) -> list[str]:
+    """A sentence on waves of images that the description does not tell, so that their names are not known."""
+    there = {image.wave for image in images}
+    if not said.waves or there <= set(said.waves):
+        return []
+    told = ", ".join(f"{number} {wave.name or ''}".strip() for number, wave in sorted(said.waves.items()))
+    return [
+        f"The description tells the wavelengths {told}; images are there of {', '.join(map(str, sorted(there)))}, so a "
+        "name may be that of another wavelength."
+    ]
 
 
 def _step_note(said: Description, images: Sequence[HcsImage]) -> list[str]:

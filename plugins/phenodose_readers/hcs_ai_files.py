@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ _NAME = re.compile(
 _PLACE = {"Field": "site", "Wavelength": "wave", "Timepoint": "time", "ZIndex": "z"}
 _NEEDED = ("Row", "Column", *_PLACE, "ImageFileName")
 _MICROMETRES = {"um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "micrometer": 1.0, "nm": 1e-3, "mm": 1e3}
+_SAME = 1e-2
 _NAMED = 4
 
 
@@ -79,6 +81,7 @@ class Description:
         objective: name of the objective.
         waves: the wavelengths by their number.
         tables: names of the tables of images.
+        doubts: sentences on what it says and a person should know.
     """
 
     plate: str | None = None
@@ -90,6 +93,7 @@ class Description:
     objective: str | None = None
     waves: Mapping[int, Wave] = field(default_factory=dict)
     tables: Sequence[str] = ()
+    doubts: Sequence[str] = ()
 
 
 def is_file_of_acquisition(name: str) -> bool:
@@ -106,7 +110,7 @@ def read_description(path: Path) -> Description:
     """What a `.jdce` file says.
 
     Raises:
-        InputError: it is no JSON object, or describes images that are no TIFF files.
+        InputError: it is no JSON object, or describes a wavelength twice, or images that are no TIFF files.
     """
     try:
         text = path.read_bytes().decode("utf-8", errors="replace")
@@ -122,7 +126,12 @@ def read_description(path: Path) -> Description:
     protocol = _table(stack, "AutoLeadAcquisitionProtocol")
     calibration, plate = _table(protocol, "ObjectiveCalibration"), _table(protocol, "Plate")
     factor = _MICROMETRES.get(str(calibration.get("Unit") or "um").strip().lower())
-    width = _above_zero(calibration.get("PixelWidth"))
+    width, height = _above_zero(calibration.get("PixelWidth")), _above_zero(calibration.get("PixelHeight"))
+    doubts = []
+    if width and not factor:
+        doubts.append(f"The description gives the size of a pixel in {calibration['Unit']!r}: it is not known in um.")
+    if width and height and not math.isclose(width, height, rel_tol=_SAME):
+        doubts.append(f"The pixels are {width:g} wide and {height:g} high; the width counts as their size.")
     rows, columns = _above_zero(plate.get("Rows")), _above_zero(plate.get("Columns"))
     created = _table(stack, "Creation")
     tables = stack.get("ImageMetadataFiles")
@@ -134,7 +143,8 @@ def read_description(path: Path) -> Description:
         pixel_size_um=width * factor if width and factor else None,
         z_step_um=_above_zero(_table(_table(protocol, "PlateMap"), "ZDimensionParameters").get("Step")),
         objective=str(calibration.get("ObjectiveName") or "") or None,
-        waves=_waves(protocol.get("Wavelengths")),
+        waves=_waves(protocol.get("Wavelengths"), path.name),
+        doubts=doubts,
         tables=[str(name) for name in tables] if isinstance(tables, list) else [],
     )
 
@@ -214,12 +224,18 @@ def _listed(root: str, row: Mapping[str | None, Any]) -> HcsImage | str | None:
     return HcsImage(str(PurePosixPath(root, folder, said["ImageFileName"])), well, **place, said=said)
 
 
-def _waves(listed: Any) -> dict[int, Wave]:
-    found = {}
+def _waves(listed: Any, where: str) -> dict[int, Wave]:
+    found: dict[int, Wave] = {}
     for place, each in enumerate(listed if isinstance(listed, list) else []):
         if isinstance(each, dict):
             emission = _table(each, "EmissionFilter")
-            found[int(number(each.get("Index", place)) or 0)] = Wave(
+            index = int(number(each.get("Index", place)) or 0)
+            if index in found:
+                raise InputError(
+                    f"{where}: the description has the wavelength {index} twice; copy the acquisition again, or "
+                    "export it again."
+                )
+            found[index] = Wave(
                 str(emission.get("Name") or "") or None,
                 _above_zero(emission.get("Wavelength")),
                 str(each.get("ImagingMode") or ""),

@@ -41,7 +41,13 @@ def htd_of(folder: Path, paths: Sequence[str], plate: str) -> tuple[dict[str, st
         return {}, []
     used, *others = contents
     different = [path for path in others if contents[path] != contents[used]]
-    return contents[used], passed_over(different, f"HTD files say something else than {used}")
+    notes = passed_over(different, f"HTD files say something else than {used}")
+    if plate and Path(used).stem.casefold() != plate.casefold():
+        notes.append(
+            f"The images are named as plate {plate!r}, the HTD file {used!r} is not: its names of channels and its "
+            "plate format count."
+        )
+    return contents[used], notes
 
 
 def plate_format(htd: dict[str, str]) -> list[int] | None:
@@ -101,11 +107,16 @@ def _broken_promises(htd: dict[str, str], index: pd.DataFrame) -> list[str]:
     }
     planned = {key: _integer(htd, key) or 0 for key in ("NWavelengths", "TimePoints")}
     planned["ZSteps"] = (_integer(htd, "ZSteps") or 0) if htd.get("ZSeries", "").upper() == "TRUE" else 0
-    planned["sites"] = _planned_sites(htd)
+    planned["sites"] = _planned_sites(htd) if "Sites" in htd else 0
     found = [
         f"The HTD file plans {planned[key]} {what}, images of {number} are there."
         for key, (what, number) in there.items()
         if planned[key] > number
+    ]
+    found += [
+        f"The HTD file plans {planned[key]} {what}, images of more ({number}) are there: is it of another acquisition?"
+        for key, (what, number) in there.items()
+        if 0 < planned[key] < number
     ]
     try:
         promised = set(selected_wells(htd))
@@ -115,6 +126,13 @@ def _broken_promises(htd: dict[str, str], index: pd.DataFrame) -> list[str]:
     if lacking:
         more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
         found.append(f"The HTD file plans {len(lacking)} wells without any image: {', '.join(lacking[:_NAMED])}{more}.")
+    unplanned = sorted(set(index["well"]) - promised) if promised else []
+    if unplanned:
+        more = f" and {len(unplanned) - _NAMED} more" if len(unplanned) > _NAMED else ""
+        found.append(
+            f"Images are there of {len(unplanned)} wells that the HTD file does not plan: "
+            f"{', '.join(unplanned[:_NAMED])}{more}."
+        )
     return found
 
 
@@ -134,6 +152,9 @@ def _planned_sites(htd: dict[str, str]) -> int:
 def _gaps(images: Sequence[Image]) -> list[str]:
     """Time points that are left out between others: the plate numbers those that are there from 0."""
     times = {image.time for image in images}
+    if 0 in times and len(times) > 1 and any("timepoint" in image.path.lower() for image in images):
+        outside = sum(image.time == 0 for image in images)
+        return [f"{outside} images lie outside of the TimePoint folders; they count as a time point before all others."]
     left_out = sorted(set(range(min(times), max(times) + 1)) - times) if times else []
     if not left_out:
         return []

@@ -29,7 +29,23 @@ from phenodose.errors import Faults, PluginError
 from phenodose.plugins import Parameters, Reader, missing_images, planes_frame
 from phenodose.plugins.raw_folder import TIFF_ENDINGS, open_pages, passed_over, raw_files, without_description
 from phenodose_readers.known_names import advice_for, measurements
-from phenodose_readers.pattern_axes import Image, Places, RawFile, channel_order, explain_pages, images_of
+from phenodose_readers.pattern_axes import (
+    Image,
+    Places,
+    RawFile,
+    channel_label,
+    channel_order,
+    explain_pages,
+    images_of,
+)
+from phenodose_readers.pattern_doubts import (
+    against_the_file,
+    cut_numbers,
+    gaps,
+    kinds_of_names,
+    untold_projections,
+    unused_names,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +80,11 @@ class PatternParameters(Parameters):
     channel_names: dict[str, str] = Field({}, description="Names of the channels, by the text in the file names")
     pixel_size_um: float | None = Field(None, gt=0, description="Width of a pixel in the sample in um")
     z_step_um: float | None = Field(None, gt=0, description="Distance of the planes in um")
+
+    @field_validator("channel_names")
+    @classmethod
+    def _as_labels(cls, channel_names: dict[str, str]) -> dict[str, str]:
+        return {channel_label(label): name for label, name in channel_names.items()}
 
     @field_validator("expression")
     @classmethod
@@ -137,7 +158,10 @@ class PatternReader(Reader):
         if not matched:
             faults.add(_nothing_matched(paths, self.parameters.expression))
             faults.raise_if_any()
-        files = [file for file in (_file(path, groups, faults) for path, groups in matched.items()) if file]
+        faults.extend(cut_numbers(matched)[0])
+        faults.raise_if_any()
+        found = ((path, match.groupdict()) for path, match in matched.items())
+        files = [file for file in (_file(path, groups, faults) for path, groups in found) if file]
         files = self._one_plate(files, faults)
         faults.extend(_several_measurements(folder, files))
         headers = open_pages(folder, [(file.path, file.well) for file in files], faults, without_description)
@@ -157,6 +181,9 @@ class PatternReader(Reader):
         left = [path for path in paths if path not in matched]
         other_plates = set(matched) - set(index["path"])
         measured = measurements(folder, index["path"].unique())
+        used = {path: match for path, match in matched.items() if path not in other_plates}
+        several = sorted(set(index.loc[index["page"] > 0, "path"]))
+        parameters = self.parameters
         return {
             "expression": self.parameters.expression,
             **({"acquisition": measured[0]} if measured else {}),
@@ -165,12 +192,20 @@ class PatternReader(Reader):
                 *passed_over(other_plates, "TIFF files are of another plate"),
                 *missing_images(index),
                 *self._channels_by_name(index),
+                *cut_numbers(used)[1],
+                *kinds_of_names(used),
+                *gaps(used),
+                *untold_projections(used),
+                *self._unused_names(used, index),
+                *against_the_file(folder, list(used), several, parameters.pages, parameters.pixel_size_um),
             ],
         }
 
     def _channels_by_name(self, index: pd.DataFrame) -> list[str]:
         """A sentence on the order of channels that nothing but their names gives; [] if there are none."""
         named = index.dropna(subset="channel_name").groupby("channel")["channel_name"].first()
+        if "channel" not in re.compile(self.parameters.expression).groupindex:
+            return []  # the files themselves number them
         if len(named) < 2 or set(named) <= set(self.parameters.channel_names.values()):
             return []
         listed = ", ".join(f"{channel} is {name}" for channel, name in named.items())
@@ -179,9 +214,14 @@ class PatternReader(Reader):
             "`channel_names`."
         ]
 
-    def _matched(self, paths: Iterable[str]) -> dict[str, Mapping[str, str | None]]:
+    def _unused_names(self, used: Mapping[str, regex.Match[str]], index: pd.DataFrame) -> list[str]:
+        labels = {channel_label(match.groupdict().get("channel") or "") for match in used.values()} - {""}
+        labels = labels or {str(channel + 1) for channel in index["channel"]}
+        return unused_names(labels, self.parameters.channel_names)
+
+    def _matched(self, paths: Iterable[str]) -> dict[str, regex.Match[str]]:
         found = {path: _search(self.parameters.expression, path) for path in paths}
-        return {path: match.groupdict() for path, match in found.items() if match is not None}
+        return {path: match for path, match in found.items() if match is not None}
 
     def _one_plate(self, files: Sequence[RawFile], faults: Faults) -> list[RawFile]:
         plates = sorted({file.get("plate") or "" for file in files})

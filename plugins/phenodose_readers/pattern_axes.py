@@ -64,7 +64,8 @@ def explain_pages(
     Args:
         files: the files.
         headers: those of all pages, by path.
-        given: the parameter `pages`; a file that tells two axes itself (OME-XML, ImageJ) is taken at its word.
+        given: the parameter `pages`; a file that tells two axes itself (OME-XML, ImageJ, tifffile) is taken at its
+            word.
     """
     faults = []
     for file in files:
@@ -95,11 +96,12 @@ def images_of(files: Iterable[RawFile], headers: Mapping[str, Sequence[TiffHeade
     """Every page of every file with what is known of its place."""
     found = []
     for file in files:
+        told = axes_used([each.axes for each in headers[file.path] if each.axes is not None])
         for page, header in enumerate(headers[file.path]):
             own = header.axes
-            several = len(file.pages) > 1 and own is not None
-            at = {axis: own.number(axis) if several and own is not None else page for axis in file.pages}
-            label = str(at["channel"] + 1) if "channel" in at else file.get("channel") or ""
+            # The directories of an OME-TIFF may come in another order than its planes.
+            at = {axis: own.number(axis) if own is not None and axis in told else page for axis in file.pages}
+            label = str(at["channel"] + 1) if "channel" in at else channel_label(file.get("channel") or "")
             found.append(
                 Image(
                     file,
@@ -109,10 +111,15 @@ def images_of(files: Iterable[RawFile], headers: Mapping[str, Sequence[TiffHeade
                     time=at.get("time", file.numbers.get("time")),
                     z=at.get("z", file.numbers.get("z")),
                     channel=label,
-                    channel_name=own.channel_name if own is not None and "channel" in at else None,
+                    channel_name=own.channel_name if own is not None and "channel" in told else None,
                 )
             )
     return found
+
+
+def channel_label(text: str) -> str:
+    """A channel as it is called, numbers without zeros before them: '01' and '1' are one channel."""
+    return str(int(text)) if text.isdecimal() else text
 
 
 class Places:

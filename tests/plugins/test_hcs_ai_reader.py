@@ -204,3 +204,28 @@ def test_a_step_that_the_heights_contradict_is_a_note(tmp_path):
     acquisition(tmp_path, z_step=1.0)
     notes = HcsAiReader().plate_metadata(tmp_path, index(tmp_path))["notes"]
     assert notes == ["The description says planes 1 um apart, their heights are 2.5 um apart."]
+
+
+def change_description(folder: Path, change: Any) -> None:
+    path = next(folder.glob("*.jdce"))
+    document = json.loads(path.read_text(encoding="utf-8-sig"))
+    change(document["ImageStack"]["AutoLeadAcquisitionProtocol"])
+    path.write_text(json.dumps(document))
+
+
+def test_a_description_that_does_not_fit_is_told(tmp_path):
+    folder = acquisition(tmp_path / "experiment")
+    change_description(folder, lambda said: said["ObjectiveCalibration"].update(PixelHeight=0.65))
+    change_description(folder, lambda said: [wave.update(Index=wave["Index"] + 1) for wave in said["Wavelengths"]])
+    (folder / "image_metadata_2.csv").write_text("Row\n")
+    told = " ".join(HcsAiReader().plate_metadata(tmp_path, index(tmp_path))["notes"])
+    assert "The pixels are 0.325 wide and 0.65 high; the width counts as their size." in told
+    assert "The description tells the wavelengths 1 DAPI, 2 FITC; images are there of 0, 1" in told
+    assert "1 tables of images are not named by the description; passed over: experiment/image_metadata_2.csv." in told
+
+
+def test_a_wavelength_that_is_described_twice_is_a_fault(tmp_path):
+    folder = acquisition(tmp_path / "experiment")
+    change_description(folder, lambda said: [wave.update(Index=0) for wave in said["Wavelengths"]])
+    with pytest.raises(InputError, match="the description has the wavelength 0 twice"):
+        index(tmp_path)

@@ -283,3 +283,83 @@ def test_a_folder_above_or_in_a_plate_is_told_with_the_plates_own(tmp_path):
     (raw / ".zattrs").write_text(json.dumps({"plate": {}})[:-4])
     with pytest.raises(InputError, match=r"copy .*P1\.ome\.zarr again, whose metadata are damaged"):
         choose_reader(raw.parent, registry())
+
+
+def edit(group: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the attributes of a group of a plate of NGFF 0.4."""
+    document = json.loads((group / ".zattrs").read_text())
+    change(document)
+    (group / ".zattrs").write_text(json.dumps(document))
+
+
+def with_transformations(*transformations: dict[str, Any]) -> Change:
+    return lambda multiscale: (
+        multiscale
+        | {"datasets": [each | {"coordinateTransformations": list(transformations)} for each in multiscale["datasets"]]}
+    )
+
+
+@pytest.mark.parametrize(
+    "transformations", [(), ({"type": "affine", "affine": []},), ({"type": "scale", "path": "s"},)]
+)
+def test_a_pixel_size_that_no_plain_scale_tells_is_not_one_micrometre(tmp_path, transformations):
+    raw = plate(tmp_path / "raw", change=with_transformations(*transformations))
+    opened, notes = taken(raw, tmp_path / "P1.ome.zarr")
+    assert (opened.pixel_size_um, opened.shape.z_step_um) == (None, None)
+    assert "its transformations tell no plain scale" in " ".join(notes)
+
+
+def test_levels_that_lead_to_two_coordinate_systems_have_the_scale_of_the_first(tmp_path):
+    def both(multiscale: dict[str, Any]) -> dict[str, Any]:
+        found = ome06(multiscale)
+        for dataset in found["datasets"]:
+            stage = {
+                "type": "scale",
+                "scale": [7.0] * 4,
+                "input": {"path": dataset["path"]},
+                "output": {"name": "stage"},
+            }
+            dataset["coordinateTransformations"].append(stage)
+        return found
+
+    opened, notes = taken(plate(tmp_path / "raw", version="0.6", change=both), tmp_path / "P1.ome.zarr")
+    assert opened.pixel_size_um == 0.5
+    assert "2 coordinate systems ('physical', 'stage'); 'physical' counts" in " ".join(notes)
+
+
+def test_what_is_there_and_not_listed_and_what_is_chosen_is_told(tmp_path):
+    raw = plate(tmp_path / "raw", {well: [{"path": "0"}, {"path": "1"}] for well in ("B/02", "B/03", "B/04")})
+    edit(raw, lambda said: said["plate"]["wells"].pop())
+    edit(raw, lambda said: said["plate"].update(rows=[{"name": "A"}, {"name": "C"}]))
+    edit(raw / "B/02", lambda said: said["well"]["images"].pop())
+    edit(raw / "B/02/0", lambda said: said["multiscales"].append(said["multiscales"][0] | {"name": "deconvolved"}))
+    _, notes = taken(raw, tmp_path / "P1.ome.zarr")
+    told = " ".join(notes)
+    assert "1 wells are there that the plate does not list and are passed over: B/04." in told
+    assert "1 images are there that their wells do not list and are passed over: B/02/1." in told
+    assert "the image has 2 multiscales (without a name, 'deconvolved'), of which the first is used" in told
+    assert (
+        "2 wells have a rowIndex or columnIndex of another well; their paths count: B/02 (C/02 by its indices)" in told
+    )
+
+
+def test_pixels_that_are_no_squares_are_told(tmp_path):
+    tall = {"type": "scale", "scale": [1.0, 2.0, 1.0, 0.5]}
+    opened, notes = taken(plate(tmp_path / "raw", change=with_transformations(tall)), tmp_path / "P1.ome.zarr")
+    assert opened.pixel_size_um == 0.5
+    assert "its pixels are 0.5 um wide and 1 um high; the width counts as their size (and 1 more" in " ".join(notes)
+
+
+def test_levels_that_begin_with_a_small_one_are_refused(tmp_path):
+    raw = plate(tmp_path / "raw", change=lambda multiscale: multiscale | {"datasets": multiscale["datasets"][::-1]})
+    with pytest.raises(InputError, match=r"the first level of the pyramid \(1\) is not the largest"):
+        taken(raw, tmp_path / "P1.ome.zarr")
+
+
+def test_an_image_that_calls_its_channel_otherwise_is_told(tmp_path):
+    raw = plate(tmp_path / "raw")
+    for well, label in (("B/02", "DAPI"), ("B/03", "Cy5")):
+        edit(raw / well / "0", lambda said, label=label: said.update(omero={"channels": [{"label": label}]}))
+    assert "calls its channels otherwise than the first one ('Cy5', not 'DAPI')" in " ".join(
+        taken(raw, tmp_path / "P1.ome.zarr")[1]
+    )

@@ -12,6 +12,7 @@ import json
 import os
 import threading
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from io import BytesIO
@@ -22,6 +23,7 @@ from phenodose.errors import InputError
 
 ENDINGS = (".ozx", ".zarr.zip")
 _BLOCK_BYTES = 1 << 22
+_DOCUMENTS = ("zarr.json", ".zattrs", ".zgroup", ".zarray", ".zmetadata")
 
 
 def is_archive(path: Path) -> bool:
@@ -120,6 +122,17 @@ class _Archive:
                 # A store that is handed on with a path in it must be open already.
                 self._store = sync(zarr.storage.ZipStore.open(self.path, mode="r", read_only=True))
             return self._store
+
+
+def stored_twice(path: Path) -> list[str]:
+    """Files of pixels that an archive holds twice, the last of which counts; [] for a folder.
+
+    Documents that are there several times are usual: programs append the newer one.
+    """
+    if not isinstance(path, ZippedPath):
+        return []
+    count = Counter(info.filename for info in _split(path)[0].zip.infolist())
+    return sorted(name for name, n in count.items() if n > 1 and name.rpartition("/")[2] not in _DOCUMENTS)
 
 
 @lru_cache(maxsize=16)

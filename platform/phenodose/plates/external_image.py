@@ -42,6 +42,9 @@ _MICROMETRES = {
 KNOWN_AXES = "tczyx"
 _PIXEL_TYPES = ("uint8", "uint16")
 _DOCUMENTS = ("zarr.json", ".zattrs")
+#: Transformations after which an axis is still itself.
+_KEEP_AXES = ("scale", "translation", "identity")
+_SAME = 1e-2
 _READ_VERSIONS = re.compile(r"0\.[1-6](?:[^0-9].*)?\Z")
 
 
@@ -144,14 +147,23 @@ def read_image(folder: Path) -> ExternalImage:
         raise InputError(f"{folder}: the pixels are {dtype}; convert the plate to {' or '.join(_PIXEL_TYPES)}.")
     sizes = dict.fromkeys(KNOWN_AXES, 1) | dict(zip(axes, arrays[0].shape, strict=True))
     of_levels = [dict.fromkeys(KNOWN_AXES, 1) | dict(zip(axes, array.shape, strict=True)) for array in arrays]
-    steps, notes = _steps(dict(zip(axes, scales[0], strict=True)), units)
+    if any(each["y"] > sizes["y"] or each["x"] > sizes["x"] for each in of_levels):
+        raise InputError(
+            f"{folder}: the first level of the pyramid ({levels[0]}) is not the largest; list the levels from the "
+            "largest to the smallest where the plate was made."
+        )
+    first = scales[0]
+    steps, notes = _steps(dict(zip(axes, first, strict=True)) if first else {}, units)
+    if not first and any(units.get(axis) for axis in "yx"):
+        notes += ("its transformations tell no plain scale, so the size of a pixel is not known",)
+    notes += _choices(attributes["multiscales"])
     return ExternalImage(
         axes="".join(axes),
         levels=tuple(levels),
         sizes=sizes,
         level_shapes=tuple((each["y"], each["x"]) for each in of_levels),
         level_planes=tuple(each["z"] for each in of_levels),
-        level_z_factors=tuple(_factor(scale, scales[0], axes) for scale in scales),
+        level_z_factors=tuple(_factor(scale, first, axes) for scale in scales),
         dtype=dtype,
         step_um=steps,
         channels=_channels(attributes.get("omero"), sizes["c"]),
@@ -176,13 +188,33 @@ def _axes(multiscale: Mapping[str, Any]) -> list[Any]:
     systems = multiscale.get("coordinateSystems")
     if not systems:
         return list(multiscale.get("axes", KNOWN_AXES))
-    leads_to = {
+    leads_to = _outputs(multiscale)
+    named = [system for system in systems if system.get("name") in leads_to[:1]]
+    return list((named or systems)[0]["axes"])
+
+
+def _outputs(multiscale: Mapping[str, Any]) -> list[Any]:
+    """Names of the coordinate systems that the datasets' transformations lead to (0.6), in the order given."""
+    named = {system.get("name") for system in multiscale.get("coordinateSystems") or []}
+    outputs = [
         _named(each.get("output"))
         for dataset in multiscale["datasets"]
         for each in dataset.get("coordinateTransformations", [])
-    }
-    named = [system for system in systems if system.get("name") in leads_to]
-    return list((named or systems)[0]["axes"])
+    ]
+    return [name for name in dict.fromkeys(outputs) if name in named]
+
+
+def _choices(multiscales: list[Any]) -> tuple[str, ...]:
+    """Sentences on what an image has several of, where one is used."""
+    found = []
+    if len(multiscales) > 1:
+        told = ", ".join(repr(each.get("name")) if each.get("name") else "without a name" for each in multiscales)
+        found.append(f"the image has {len(multiscales)} multiscales ({told}), of which the first is used")
+    leads_to = _outputs(multiscales[0])
+    if len(leads_to) > 1:
+        told = ", ".join(map(repr, leads_to))
+        found.append(f"its levels have {len(leads_to)} coordinate systems ({told}); {leads_to[0]!r} counts")
+    return tuple(found)
 
 
 def _named(reference: Any) -> Any:
@@ -190,25 +222,39 @@ def _named(reference: Any) -> Any:
     return reference.get("name") if isinstance(reference, dict) else reference
 
 
-def _factor(scale: list[float], first: list[float], axes: list[str]) -> float:
+def _factor(scale: list[float] | None, first: list[float] | None, axes: list[str]) -> float:
     """By how much a level's scale along z is larger than that of the first; 1 where they say nothing of use."""
-    if "z" not in axes:
+    if "z" not in axes or not scale or not first:
         return 1.0
     one, other = scale[axes.index("z")], first[axes.index("z")]
     return one / other if math.isfinite(one) and math.isfinite(other) and one >= other > 0 else 1.0
 
 
-def _scale(multiscale: Mapping[str, Any], dataset: Mapping[str, Any], n_axes: int) -> list[float]:
-    """Scale of a level: that of its dataset, until 0.5 times that of the whole multiscale."""
+def _scale(multiscale: Mapping[str, Any], dataset: Mapping[str, Any], n_axes: int) -> list[float] | None:
+    """Scale of a level: that of its dataset, until 0.5 times that of the whole multiscale.
+
+    None where no scale is told, or where another transformation (affine, a change of axes) comes with it.
+    """
     scale = [1.0] * n_axes
     transformations = list(dataset.get("coordinateTransformations", []))
     if "coordinateSystems" not in multiscale:
         # Since 0.6 these lead from the image's own coordinates to others.
         transformations += multiscale.get("coordinateTransformations", []) or []
-    for each in _flat(transformations):
-        if each.get("type") == "scale" and "scale" in each:
+    else:
+        counts = _outputs(multiscale)[:1]
+        transformations = [each for each in transformations if not counts or _named(each.get("output")) in counts]
+    flat = _flat(transformations)
+    if not flat or any(each.get("type") not in _KEEP_AXES or _lies_elsewhere(each) for each in flat):
+        return None
+    for each in flat:
+        if each["type"] == "scale":
             scale = [one * float(two) for one, two in zip(scale, each["scale"], strict=True)]
     return scale
+
+
+def _lies_elsewhere(transformation: Mapping[str, Any]) -> bool:
+    """Whether the numbers of a scale are in an array of its own."""
+    return transformation.get("type") == "scale" and "scale" not in transformation
 
 
 def _flat(transformations: list[Any]) -> list[Any]:
@@ -239,7 +285,10 @@ def _steps(scale: Mapping[str, float], units: Mapping[str, Any]) -> tuple[dict[s
             notes.append(f"the unit of {axis} is {unit!r}, which is no length; its scale counts as not known")
         else:
             steps[axis] = value if factor == 1.0 else round(value * factor, 12)
-    return steps, tuple(notes)
+    height, width = steps["y"], steps["x"]
+    if height is not None and width is not None and not math.isclose(height, width, rel_tol=_SAME):
+        notes.append(f"its pixels are {width:g} um wide and {height:g} um high; the width counts as their size")
+    return steps, tuple(dict.fromkeys(notes))
 
 
 def _unit_key(unit: Any) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,16 @@ from phenodose.io.files import hash_bytes, hash_json
 from phenodose.io.places import folders, place, read_bytes
 from phenodose.io.zipped import is_archive
 from phenodose.plates.external_image import ExternalImage, check_version, is_damaged, ome_attributes, read_image
-from phenodose.plates.external_wells import ListedWell, by_site, chosen_acquisition, kinds_of, listed_well
+from phenodose.plates.external_wells import (
+    ListedWell,
+    by_site,
+    chosen_acquisition,
+    chunks_twice,
+    kinds_of,
+    listed_well,
+    other_places,
+    unlisted_groups,
+)
 from phenodose.plates.ngff import OWN, own_attributes, read_document
 
 _DOCUMENTS = ("zarr.json", ".zattrs", ".zgroup", ".zarray")
@@ -140,6 +149,7 @@ def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
     version = str(attributes.get("version") or plate.get("version") or "unknown")
     check_version("" if version == "unknown" else version, folder)
     listed, gone = _wells(folder, plate, faults)
+    doubts = [*unlisted_groups(folder, listed), *other_places(plate), *chunks_twice(folder)]
     used, chosen = chosen_acquisition(plate, listed, acquisition, faults)
     sites, wells = by_site(used, not chosen)
     gone += [well.name for well in listed if well.name not in {one.name for one in used}]
@@ -152,6 +162,7 @@ def read_layout(folder: Path, acquisition: str | None = None) -> ExternalLayout:
     if gone:
         ordered = sorted(gone, key=names.well_sort_key)
         notes.append(f"{len(gone)} wells are listed and have no image: {', '.join(ordered[:_NAMED])}.")
+    notes += doubts
     own = own_of_export(folder)
     return ExternalLayout(
         folder=folder,
@@ -245,7 +256,7 @@ def _images(
     common: ExternalImage | None = None
     described = []
     lacking: list[str] = []
-    odd: list[str] = []
+    odd: dict[str, list[str]] = {}
     for well, images in wells:
         planes = []
         for site, image in enumerate(images, start=1):
@@ -259,8 +270,9 @@ def _images(
                 faults.add(str(error))
                 continue
             planes.append(found.sizes["z"])
-            odd += [f"{well.path}/{image}: {note}" for note in found.notes]
             common = common or found
+            for note in (*found.notes, *_other_labels(found, common)):
+                odd.setdefault(note, []).append(f"{well.path}/{image}")
             difference = _difference(found, common)
             if difference:
                 faults.add(
@@ -273,7 +285,7 @@ def _images(
     return common, described, _image_notes(described, lacking, odd)
 
 
-def _image_notes(wells: list[ExternalWell], lacking: list[str], odd: list[str]) -> list[str]:
+def _image_notes(wells: list[ExternalWell], lacking: list[str], odd: Mapping[str, Sequence[str]]) -> list[str]:
     notes = []
     if lacking:
         more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
@@ -289,9 +301,9 @@ def _image_notes(wells: list[ExternalWell], lacking: list[str], odd: list[str]) 
         notes.append(
             f"The stacks have up to {most} planes, {len(fewer)} wells have fewer: {', '.join(fewer[:_NAMED])}{more}."
         )
-    if odd:
-        more = f" (and {len(odd) - 1} more of the kind)" if len(odd) > 1 else ""
-        notes.append(f"{odd[0]}{more}.")
+    for note, places in odd.items():
+        more = f" (and {len(places) - 1} more of the kind)" if len(places) > 1 else ""
+        notes.append(f"{places[0]}: {note}{more}.")
     return notes
 
 
@@ -306,11 +318,25 @@ def _difference(image: ExternalImage, common: ExternalImage) -> str:
     """In what an image is not like the others, or ''; numbers of planes may differ."""
     if _alike(image) != _alike(common):
         return f"the image is {_told(image)}, the first one is {_told(common)}"
+    labels, others = _labels(image), _labels(common)
+    if labels != others and None not in labels and sorted(labels, key=str) == sorted(others, key=str):
+        return f"its channels are in the order {', '.join(map(str, labels))}, those of the first image in {others}"
     for axis in "zyx":
         one, other = image.step_um[axis], common.step_um[axis]
         if one is not None and other is not None and not math.isclose(one, other, rel_tol=_SAME):
             return f"the step along {axis} is {one:g} um, that of the first image {other:g} um"
     return ""
+
+
+def _labels(image: ExternalImage) -> list[str | None]:
+    return [label for label, _ in image.channels]
+
+
+def _other_labels(image: ExternalImage, common: ExternalImage) -> list[str]:
+    """A sentence where an image calls its channels by other names than the first one."""
+    pairs = zip(_labels(image), _labels(common), strict=False)
+    odd = [f"{label!r}, not {usual!r}" for label, usual in pairs if label and usual and label != usual]
+    return [f"the image calls its channels otherwise than the first one ({'; '.join(odd)})"] if odd else []
 
 
 def _alike(image: ExternalImage) -> tuple[Any, ...]:

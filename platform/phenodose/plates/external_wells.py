@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from phenodose.errors import Faults
+from phenodose.io.places import folders
+from phenodose.io.zipped import stored_twice
+from phenodose.plates.external_image import ome_attributes
 
 _NAMED = 6
 
@@ -145,6 +148,67 @@ def by_site(
         return tuple(range(1, len(paths) + 1)), found
     numbered = [(well, _at(range(most), dict(enumerate(well.images)))) for well in wells]
     return tuple(range(1, most + 1)), numbered
+
+
+def unlisted_groups(folder: Path, wells: Sequence[ListedWell]) -> list[str]:
+    """Sentences on wells that are there and that the plate does not list, and on images that a well does not list."""
+    known = {well.path for well in wells}
+    there = [f"{row.name}/{well.name}" for row in folders(folder) for well in folders(row)]
+    lost = [path for path in there if path not in known and _has(folder / path, "well")]
+    images = [
+        f"{well.path}/{image.name}"
+        for well in wells
+        for image in folders(folder / well.path)
+        if image.name not in {each.path for each in well.images} and _has(image, "multiscales")
+    ]
+    return [
+        f"{len(paths)} {what} and are passed over: {', '.join(paths[:_NAMED])}"
+        f"{f' and {len(paths) - _NAMED} more' if len(paths) > _NAMED else ''}."
+        for paths, what in (
+            (lost, "wells are there that the plate does not list"),
+            (images, "images are there that their wells do not list"),
+        )
+        if paths
+    ]
+
+
+def _has(folder: Path, key: str) -> bool:
+    return key in ome_attributes(folder)
+
+
+def chunks_twice(folder: Path) -> list[str]:
+    """A sentence on pixels that an archive holds twice."""
+    twice = stored_twice(folder)
+    return [f"{len(twice)} chunks are twice in the archive, and the last one counts: {twice[0]} ..."] if twice else []
+
+
+def other_places(plate: Mapping[str, Any]) -> list[str]:
+    """A sentence on wells whose numbers of row and column lead to another place than their path; the path counts."""
+    found = []
+    listed = plate.get("wells")
+    for each in [one for one in (listed if isinstance(listed, list) else []) if isinstance(one, dict)]:
+        row, column = (
+            _name_at(plate.get(axis), each.get(number))
+            for axis, number in (("rows", "rowIndex"), ("columns", "columnIndex"))
+        )
+        named = str(each.get("path", "")).split("/")
+        if len(named) == 2 and ((row or named[0]), (column or named[1])) != tuple(named):
+            found.append(f"{each['path']} ({row or named[0]}/{column or named[1]} by its indices)")
+    if not found:
+        return []
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return [
+        f"{len(found)} wells have a rowIndex or columnIndex of another well; their paths count: "
+        f"{', '.join(found[:_NAMED])}{more}."
+    ]
+
+
+def _name_at(listed: Any, number: Any) -> str | None:
+    """The name of a row or column in the plate's list; None where the list has not so many."""
+    if not isinstance(listed, list) or not isinstance(number, int) or not 0 <= number < len(listed):
+        return None
+    name = listed[number].get("name") if isinstance(listed[number], dict) else None
+    return None if name is None else str(name)
 
 
 def kinds_of(wells: Sequence[ListedWell]) -> tuple[str, ...]:

@@ -196,6 +196,7 @@ def mixture_faults(index: pd.DataFrame) -> list[str]:
     columns = ["size_y_px", "size_x_px", "dtype", "pixel_size_um"]
     # An image that does not tell its pixel size is taken to have the usual one; 0 where none tells it.
     usual_pixel = _usual_number(index["pixel_size_um"]) or 0.0
+    names_of_channels = _swapped_channels(index)
     index = index[["well", "path", *columns]].assign(
         pixel_size_um=index["pixel_size_um"].astype(float).fillna(usual_pixel)
     )
@@ -209,11 +210,36 @@ def mixture_faults(index: pd.DataFrame) -> list[str]:
                 f"well {plane.well}: {plane.path} is {_what(values)}, most images are {_what(usual)}; a plate has one "
                 "kind of image, so move it out of the folder or export it again."
             )
+    found += names_of_channels
     for dtype in sorted(set(index["dtype"]) - set(_PIXEL_TYPES)):
         plane = index.loc[index["dtype"] == dtype].iloc[0]
         found.append(
             f"well {plane['well']}: {plane['path']} has pixels of type {dtype}; "
             f"export it as {' or '.join(_PIXEL_TYPES)}."
+        )
+    return found
+
+
+def _swapped_channels(index: pd.DataFrame) -> list[str]:
+    """Images whose channel has the name that another channel has in most images: their channels are swapped."""
+    named = index[["channel", "channel_name"]].dropna()
+    counts = named.groupby(["channel", "channel_name"], sort=True).size()
+    if not counts.index.get_level_values("channel").duplicated().any():
+        return []
+    # As many images of one order as of the other: the first one counts.
+    usual: dict[int, str] = {}
+    for number, name in named.drop_duplicates().itertuples(index=False):
+        if number not in usual or counts[number, name] > counts[number, usual[number]]:
+            usual[number] = str(name)
+    found = []
+    for channel, name in counts.index:
+        others = [number for number, other in usual.items() if other == name and number != channel]
+        if name == usual[channel] or not others or list(usual.values()).count(usual[channel]) > 1:
+            continue
+        plane = index[(index["channel"] == channel) & (index["channel_name"] == name)].iloc[0]
+        found.append(
+            f"well {plane['well']}: {plane['path']} is of {name!r} as channel {channel}, in most images that is "
+            f"{usual[channel]!r} and {name!r} is channel {others[0]}; the channels have another order: export it again."
         )
     return found
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _REMEDY = "copy the file again from the microscope"
 _UNCOMPRESSED = 1
+_WHITE_IS_ZERO, _PALETTE = 0, 3
+_RISES = 0.5
 _SAMPLE_BYTES = 4096
 _SOFTWARE, _DESCRIPTION = 305, 270
 
@@ -110,6 +112,16 @@ def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHead
             f"{path}: well {well}: pixels of {found.bitspersample} bits are unsupported; export the images with 8 or "
             "16 bits (uint8 or uint16)."
         )
+    if found.photometric == _WHITE_IS_ZERO:
+        raise InputError(
+            f"{path}: well {well}: the grey values are stored inverted (PhotometricInterpretation 0: 0 is white), so "
+            "that dark would count as bright; save the image with 0 as black."
+        )
+    if found.photometric == _PALETTE and not _rises(found.colormap):
+        raise InputError(
+            f"{path}: well {well}: the pixels are numbers in a table of colours that does not get brighter with them, "
+            "so they are no grey values; export the image in grey."
+        )
     fault = _segments_fault(found, size)
     if fault:
         raise InputError(f"{path}: well {well}: the file is truncated ({fault}); {_REMEDY}.")
@@ -121,6 +133,16 @@ def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHead
         _text_tag(found, _SOFTWARE),
         _sample(tiff, found),
     )
+
+
+def _rises(colours: Any) -> bool:
+    """Whether a table of colours (3 x n) shows grey values: programs show them in green, fire or grey."""
+    import numpy as np
+
+    if colours is None:
+        return True
+    brightness = np.asarray(colours, dtype=np.float64).max(axis=0)
+    return bool(np.corrcoef(np.arange(brightness.size), brightness)[0, 1] > _RISES) if np.ptp(brightness) else False
 
 
 def read_page(path: Path, page: int, well: str) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 A page of a TIFF file is one image of its chain of directories. Several programs put more images behind one directory:
 ImageJ (stacks above 4 GB, or on wish), MetaMorph's STK, and tifffile with `truncate`; the further ones follow the first
-one's bytes. And several programs say which axis a page belongs to: OME-XML, and ImageJ's hyperstacks.
+one's bytes. And several programs say which axis a page belongs to: OME-XML, ImageJ's hyperstacks, and what tifffile
+writes of its own.
 
 Sources: the OME-TIFF specification (docs.openmicroscopy.org/ome-model, TiffData), the ImageJ TIFF decoder's keys
 `images`, `channels`, `slices` and `frames`, the MetaMorph Stack (STK) format (tag 33629, a value for each plane).
@@ -138,7 +139,30 @@ def page_axes(tiff: Any, path: Path, n_images: int) -> list[PageAxes] | None:
         return _of_ome(tiff.pages[0].description, path, n_images)
     if tiff.is_imagej:
         return _of_imagej(tiff.imagej_metadata or {}, n_images)
+    if tiff.is_shaped:
+        return _of_shape(list(tiff.shaped_metadata or []), n_images)
     return None
+
+
+def _of_shape(said: list[dict[str, Any]], n_images: int) -> list[PageAxes] | None:
+    """The shape that tifffile writes: several axes of images must have their letters, as one stack they were mixed."""
+    shape = [*said[0].get("shape", ())][:-2] if len(said) == 1 else []
+    if int(np.prod(shape, dtype=np.int64)) != n_images:
+        return None
+    letters = str(said[0].get("axes") or "").upper()[: len(shape)]
+    used = [(axis, size) for axis, size in zip(letters.ljust(len(shape), "?"), shape, strict=False) if size > 1]
+    axes = [axis for axis, _ in used]
+    if set(axes) <= set(AXES) and len(set(axes)) == len(axes):
+        places = np.stack(np.unravel_index(np.arange(n_images), [size for _, size in used]), axis=1)
+        return [PageAxes(**dict.fromkeys(AXES.values(), 0) | _named(axes, place)) for place in places.tolist()]
+    if len(used) > 1:
+        told = " x ".join(f"{size}" + (f" ({axis})" if axis != "?" else "") for axis, size in used)
+        raise UnclearPagesError(f"its metadata tell {told} images and not which axes these are")
+    return None
+
+
+def _named(axes: list[str], place: list[int]) -> dict[str, int]:
+    return {AXES[axis]: number for axis, number in zip(axes, place, strict=True)}
 
 
 def _of_imagej(said: dict[str, Any], n_images: int) -> list[PageAxes] | None:
@@ -185,7 +209,8 @@ def _ome_places(text: str, path: Path, n_images: int | None) -> _Places:
         n_images: images that are there; None if that is the question.
 
     Returns:
-        Nothing where several images of one plane each are described: their pages are no stack.
+        Nothing where several images of one plane each are described (their pages are no stack), or where the file is
+        one of several and was renamed.
     """
     try:
         root = ET.fromstring(text)
@@ -202,10 +227,10 @@ def _ome_places(text: str, path: Path, n_images: int | None) -> _Places:
     order += [axis for axis in AXES if axis not in order]
     whole = n_images or int(np.prod(list(sizes.values())))
     places: dict[int, dict[str, int]] = {}
-    for block in _found(pixels, "TiffData"):
-        named = [each.get("FileName") for each in _found(block, "UUID")]
-        if named and named[0] and named[0] != path.name:
-            continue
+    blocks = _blocks_of(pixels, path.name, str(root.get("UUID")))
+    if blocks is None:
+        return {}, {}, []
+    for block in blocks:
         first = [f"First{axis}" for axis in AXES]
         # A block that says nothing stands for all planes; one that says where it begins, for one plane.
         count = _number(block, "PlaneCount", 1 if {"IFD", *first} & set(block.attrib) else whole)
@@ -220,6 +245,25 @@ def _ome_places(text: str, path: Path, n_images: int | None) -> _Places:
 def _found(element: ET.Element, name: str) -> list[ET.Element]:
     """Elements of that name below another, whatever the version of the schema."""
     return [each for each in element.iter() if each.tag.rpartition("}")[2] == name]
+
+
+def _blocks_of(pixels: ET.Element, name: str, uuid: str) -> list[ET.Element] | None:
+    """The blocks of planes that are this file's, by its name or else its own UUID; None if it was renamed and has none.
+
+    Of a set of files each has the text of all, so that without either nothing tells which planes a file holds.
+    """
+    blocks = _found(pixels, "TiffData")
+    told = [next(iter(_found(block, "UUID")), None) for block in blocks]
+    files = {each.get("FileName") for each in told if each is not None} - {None}
+    if len(files) <= 1:
+        return blocks
+    by_uuid = name not in files
+    own = [
+        block
+        for block, each in zip(blocks, told, strict=True)
+        if each is None or (str(each.text).strip() == uuid if by_uuid else each.get("FileName") in (None, name))
+    ]
+    return own or None
 
 
 def _number(element: ET.Element, name: str, otherwise: int) -> int:

@@ -129,3 +129,22 @@ def test_files_of_the_instrument_with_the_table_of_tags_behind_the_pixels(tmp_pa
     path.write_bytes(content[:4] + len(content).to_bytes(4, "little") + content[8:] + content[start:])
     assert check_tiff(path, "B07") == before
     np.testing.assert_array_equal(read_page(path, 0, "B07"), PIXELS)
+
+
+def test_values_that_are_no_brightness_are_refused(tmp_path):
+    pixels = PIXELS.astype(np.uint8)
+    tifffile.imwrite(tmp_path / "B07.tif", pixels, photometric="miniswhite")
+    with pytest.raises(InputError, match="the grey values are stored inverted"):
+        check_tiff(tmp_path / "B07.tif", "B07")
+    shuffled = np.random.default_rng(0).permuted(np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1)), axis=1)
+    tifffile.imwrite(tmp_path / "B07.tif", pixels, photometric="palette", colormap=shuffled)
+    with pytest.raises(InputError, match="numbers in a table of colours"):
+        check_tiff(tmp_path / "B07.tif", "B07")
+
+
+def test_grey_values_shown_in_green_are_read(tmp_path):
+    green = np.zeros((3, 256), np.uint16)
+    green[1] = np.arange(256) * 257
+    tifffile.imwrite(tmp_path / "B07.tif", PIXELS.astype(np.uint8), photometric="palette", colormap=green)
+    np.testing.assert_array_equal(read_page(tmp_path / "B07.tif", 0, "B07"), PIXELS.astype(np.uint8))
+    assert check_tiff(tmp_path / "B07.tif", "B07").dtype == "uint8"

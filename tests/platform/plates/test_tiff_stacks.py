@@ -130,3 +130,54 @@ def test_pixels_of_other_than_whole_bytes_are_unsupported_and_not_damaged(tmp_pa
 def test_axes_that_do_not_vary_are_not_used(tmp_path):
     tifffile.imwrite(tmp_path / "B02.ome.tif", STACK, ome=True, metadata={"axes": "ZYX"})
     assert axes_used([page.axes for page in check_pages(tmp_path / "B02.ome.tif", "B02")]) == ["z"]
+
+
+def ome_xml(sizes: str, blocks: str, uuid: str = "") -> str:
+    own = f' UUID="{uuid}"' if uuid else ""
+    return (
+        f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"{own}><Image ID="Image:0"><Pixels '
+        f'ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="28" SizeY="20" {sizes}>'
+        f'<Channel Name="a"/><Channel Name="b"/>'
+        f"{blocks}</Pixels></Image></OME>"
+    )
+
+
+def write_pages(path, pixels, description: str) -> None:
+    with tifffile.TiffWriter(path) as file:
+        for number, page in enumerate(pixels):
+            file.write(page, metadata=None, description=None if number else description)
+
+
+@pytest.mark.parametrize("pages", [None, "z"])
+def test_directories_in_another_order_than_the_planes(tmp_path, pages):
+    blocks = "".join(f'<TiffData IFD="{number}" FirstZ="{5 - number}"/>' for number in range(6))
+    write_pages(tmp_path / "B02.tif", STACK[::-1], ome_xml('SizeZ="6" SizeC="1" SizeT="1"', blocks))
+    found = index(tmp_path, pages=pages)
+    assert dict(zip(found["z"], found["page"], strict=True)) == {z: 5 - z for z in range(6)}
+
+
+def test_a_renamed_file_of_a_set_is_known_by_its_own_id_or_asked_for(tmp_path):
+    blocks = "".join(
+        f'<TiffData IFD="{z}" FirstZ="{z}" FirstC="{c}"><UUID FileName="x_{c}.ome.tif">urn:{c}</UUID></TiffData>'
+        for c in range(2)
+        for z in range(6)
+    )
+    sizes = 'SizeZ="6" SizeC="2" SizeT="1"'
+    write_pages(tmp_path / "B02.tif", STACK, ome_xml(sizes, blocks, "urn:1"))
+    assert [(page.axes.z, page.axes.channel) for page in check_pages(tmp_path / "B02.tif", "B02")] == [
+        (z, 1) for z in range(6)
+    ]
+    write_pages(tmp_path / "B02.tif", STACK, ome_xml(sizes, blocks))
+    with pytest.raises(InputError, match="the file has 6 pages; say what they are"):
+        index(tmp_path)
+
+
+def test_two_axes_that_tifffile_wrote_are_read_by_their_letters_and_else_refused(tmp_path):
+    pixels = STACK.reshape(2, 3, *STACK.shape[1:])
+    tifffile.imwrite(tmp_path / "B02.tif", pixels, photometric="minisblack", metadata={"axes": "CZYX"})
+    assert list(zip(index(tmp_path)["channel"], index(tmp_path)["z"], strict=True)) == [
+        (channel, z) for channel in range(2) for z in range(3)
+    ]
+    tifffile.imwrite(tmp_path / "B02.tif", pixels, photometric="minisblack")
+    with pytest.raises(InputError, match="its metadata tell 2 x 3 images and not which axes these are"):
+        index(tmp_path, pages="z")
