@@ -154,7 +154,8 @@ def _of_shape(said: list[dict[str, Any]], n_images: int) -> list[PageAxes] | Non
     axes = [axis for axis, _ in used]
     if set(axes) <= set(AXES) and len(set(axes)) == len(axes):
         places = np.stack(np.unravel_index(np.arange(n_images), [size for _, size in used]), axis=1)
-        return [PageAxes(**dict.fromkeys(AXES.values(), 0) | _named(axes, place)) for place in places.tolist()]
+        named = (_named(axes, place) for place in places.tolist())
+        return [PageAxes(one.get("z", 0), one.get("channel", 0), one.get("time", 0)) for one in named]
     if len(used) > 1:
         told = " x ".join(f"{size}" + (f" ({axis})" if axis != "?" else "") for axis, size in used)
         raise UnclearPagesError(f"its metadata tell {told} images and not which axes these are")
