@@ -6,6 +6,7 @@ and `Verdict`. Does not belong here: Dagster's events (`screen_asset` makes them
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -211,6 +212,12 @@ class Context:
         if wells.empty:
             raise NotMade(f"screen {self.screen_id} has no wells in the store; materialize its asset `layout` first.")
         return wells
+
+    def notes_of(self, asset: str) -> list[str]:
+        """The notes of another step of the screen, as it recorded them; [] if it has not run."""
+        runs = self.store.read_table("runs", self.screen_id)
+        texts = runs.loc[runs["asset"] == asset, "notes"].dropna()
+        return [note for text in texts for note in json.loads(text)]
 
     def block_of(self, part: str) -> str:
         """Why the quality of a stored product stops what needs it; '' if it does not."""

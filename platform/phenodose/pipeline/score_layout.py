@@ -174,7 +174,7 @@ def score_layout(
         noted += [told + note for note in notes]
         for wells, raw in screens:
             try:
-                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), told)
+                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), told, [*layout.notes, *notes])
             except InputError as error:
                 faults.add(told + str(error).removeprefix(f"{layout.path}: "))
     faults.raise_if_any()
@@ -208,10 +208,16 @@ def _installed(readout: str, plugins: Registry) -> type[Readout] | None:
 
 
 def _tasks(
-    readout: str, wells: pd.DataFrame, raw: pd.DataFrame, normalisation: Normalisation, what: str, prefix: str
+    readout: str,
+    wells: pd.DataFrame,
+    raw: pd.DataFrame,
+    normalisation: Normalisation,
+    what: str,
+    prefix: str,
+    input_notes: Sequence[str],
 ) -> Iterator[_Task]:
     """What every sample has of a readout."""
-    found = viability_of(raw, wells, readout, normalisation, what=what)
+    found = viability_of(raw, wells, readout, normalisation, what=what, input_notes=input_notes)
     for sample in sorted(wells["sample"].unique()):
         own = (wells["sample"] == sample).to_numpy()
         if not (wells.loc[own, "well_type"] == "therapy").any():

@@ -12,7 +12,7 @@ the others, which cannot be filmed again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -83,6 +83,7 @@ def viability_of(
     limits: Limits | None = None,
     trusted: tuple[float, float] | None = None,
     views: Mapping[str, np.ndarray] | None = None,
+    input_notes: Sequence[str] = (),
 ) -> ReadoutViability:
     """The viability of every well of one readout, sample by sample.
 
@@ -95,6 +96,7 @@ def viability_of(
         limits: limits of quality metrics, and flags that mask; the defaults if None.
         trusted: range of a network's output that its labels span; None for other readouts.
         views: what the images of the wells are compared by (`phenodose.quality.image_outliers`).
+        input_notes: sentences on layout and files, which become the metric `input_notes`.
 
     Raises:
         InputError: samples without controls, drug wells without usable controls (unless they may be masked), or
@@ -127,7 +129,7 @@ def viability_of(
             else:
                 faults.add(told)
             continue
-        figures.append(qc_rows(viability, own.wells, readout, limits).assign(sample=own.sample))
+        figures.append(qc_rows(viability, own.wells, readout, limits, input_notes).assign(sample=own.sample))
         notes += own.notes()
         if n.lower_anchor is not None:
             unused = wells_named(own.wells, n.positive)[1].any()
@@ -279,6 +281,7 @@ def make_viability(
         limits=step.limits,
         trusted=values.trusted,
         views=image_views(values, wells),
+        input_notes=[*step.notes_of("layout"), *values.notes],
     )
     provenance = step.provenance(values.plugin, values.checkpoint)
     viability = provenance.stamp(found.viability.assign(screen=step.screen_id))

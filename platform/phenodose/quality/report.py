@@ -6,7 +6,7 @@ formulas (the modules beside this one) and provenance (the caller stamps it).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,13 @@ _WELL_COLUMNS = [
 _Metric = tuple[str, str, float, str]
 
 
-def qc_rows(viability: pd.DataFrame, wells: pd.DataFrame, readout: str, limits: Limits | None = None) -> pd.DataFrame:
+def qc_rows(
+    viability: pd.DataFrame,
+    wells: pd.DataFrame,
+    readout: str,
+    limits: Limits | None = None,
+    input_notes: Sequence[str] = (),
+) -> pd.DataFrame:
     """The quality metrics of one readout of one screen that need no curves.
 
     Metrics of 'screen' pool the wells of all plates. Control metrics are of raw values; those of a
@@ -53,6 +59,7 @@ def qc_rows(viability: pd.DataFrame, wells: pd.DataFrame, readout: str, limits: 
         wells: `Layout.frame` (or the table `wells`) of the same screen.
         readout: name of the readout.
         limits: limits that hold for the screen; the defaults if None.
+        input_notes: sentences on layout and files that a person should look at.
 
     Returns:
         One row a metric with the columns `QC_COLUMNS`.
@@ -70,6 +77,7 @@ def qc_rows(viability: pd.DataFrame, wells: pd.DataFrame, readout: str, limits: 
         *_level_figures(kept),
         *_flag_figures(frame),
         *_masked_figures(frame),
+        *([(SCREEN, "input_notes", float(len(input_notes)), " ".join(input_notes))] if input_notes else []),
     ]
     return _rows(metrics, readout, limits)
 

@@ -39,6 +39,7 @@ def header(data: ScreenData) -> dict[str, Any]:
         "level": level,
         "verdict": words,
         "anchors": anchors_of(runs),
+        "notes": notes_of(runs),
     }
 
 
@@ -51,6 +52,12 @@ def anchors_of(runs: pd.DataFrame) -> list[str]:
             readout = str(run.asset).partition("/")[2]
             found.append(f"{readout}: viability 0 is stated ({said}), not measured in killed cells.")
     return found
+
+
+def notes_of(runs: pd.DataFrame) -> list[str]:
+    """What layout, images and readouts tell of their inputs and wells, each sentence once."""
+    told = runs[runs["asset"].isin(["layout", "plate_images"]) | runs["asset"].str.startswith("viability/")]
+    return list(dict.fromkeys(note for text in told["notes"].dropna() for note in json.loads(text)))
 
 
 def verdict(data: ScreenData) -> tuple[str, str]:
