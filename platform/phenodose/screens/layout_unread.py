@@ -125,7 +125,7 @@ def _doses(
         if number and not math.isclose(number * (own or factor or 1.0), dose, rel_tol=0.05):
             yield (
                 f"column {name!r} is not read and gives other concentrations than the column that is ({number:g} "
-                f"beside {dose:g} nM, row {record['file_row']}); call the one that counts Concentration, with its unit, "
+                f"beside {dose:g} nM, row {record['file_row']}); name the one that counts Concentration and its unit, "
                 "and delete the other."
             )
             return
