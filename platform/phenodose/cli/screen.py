@@ -30,7 +30,7 @@ def init(folder: Path, overwrite: bool) -> None:
     """Write screen.toml from what lies in FOLDER.
 
     With a layout in it, everything is looked at as `phenodose run` does; what it would refuse is refused here, and
-    nothing is written.
+    nothing is written; what looks like a slip is told.
 
     \b
     Example: phenodose screen init ./BT-40_V1_DS1
@@ -39,8 +39,11 @@ def init(folder: Path, overwrite: bool) -> None:
     from phenodose.screens.screen import Screen, init_screen
 
     plugins = plugins_at()
+    notes: list[str] = []
     if Screen.load(folder, plugins.plate_reader_folders()).layout_path is not None:
-        check_screen(folder, plugins)
+        notes = check_screen(folder, plugins)
+    for note in notes:
+        click.echo(f"phenodose: note: {note}", err=True)
     click.echo(init_screen(folder, overwrite, plugins.plate_reader_folders()))
 
 

@@ -216,11 +216,25 @@ def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame) -> list[st
     therapy = (wells["well_type"] == "therapy").to_numpy()
     reasons = viability.loc[therapy & viability["masked"].to_numpy(dtype=bool), "mask_reason"].value_counts()
     notes = [f"sample {sample}: {count} therapy wells left out: {reason}." for reason, count in reasons.items()]
+    notes += _lost_controls(sample, viability)
     flags = viability.loc[therapy, "flag"].value_counts()
     if len(flags):
         told = ", ".join(f"{count} {flag}" for flag, count in flags.items())
         notes.append(f"sample {sample}: {flags.sum()} therapy wells look doubtful ({told}); they count all the same.")
     return notes
+
+
+def _lost_controls(sample: str, viability: pd.DataFrame) -> list[str]:
+    """A sentence on each plate that has a value for less than half of its controls, on which all of it rests."""
+    found = []
+    controls = viability[viability["control"].notna()]
+    for (plate, kind), rows in controls.groupby(["plate", "control"], sort=False):
+        left = int(rows["raw"].notna().sum())
+        if 0 < 2 * left < len(rows):
+            found.append(
+                f"sample {sample}: of {len(rows)} {kind} control wells on plate {plate} only {left} have a value."
+            )
+    return found
 
 
 # --- of a screen in the store ---------------------------------------------------------------------

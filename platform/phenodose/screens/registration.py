@@ -38,13 +38,16 @@ def register_screen(store: Store, folder: Path) -> Screen:
     return screen
 
 
-def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
+def check_screen(folder: Path, plugins: Registry, images: bool = True) -> list[str]:
     """Look at everything in a raw folder that can be wrong, before anything is computed.
 
     Args:
         folder: the raw screen folder.
         plugins: where the readers are found.
         images: whether to look at every image file's header and size, too.
+
+    Returns:
+        Notes on what is read and looks like a slip, each once.
 
     Raises:
         InputError: all faults of the folder in one message.
@@ -54,6 +57,7 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
     screen = Screen.load(folder, plugins.plate_reader_folders())
     layout = layout_of_screen(screen)
     faults: list[str] = []
+    told = list(layout.notes)
 
     def note(look: Callable[[], object]) -> None:
         try:
@@ -78,10 +82,11 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> None:
         faults += [f"{screen.folder}: {fault}" for fault in compare_plates(facts, screen.channel).faults]
     for readout, matrices in screen.readout_folders.items():
         if any(path.is_file() for path in matrices.iterdir()):
-            note(lambda readout=readout: readings_of(screen, readout, layout))  # type: ignore[misc]
+            note(lambda readout=readout: told.extend(readings_of(screen, readout, layout).notes))  # type: ignore[misc]
     if len(faults) == 1:
         raise InputError(faults[0])
     if faults:
         collected = Faults(str(screen.folder))
         collected.extend(faults)
         collected.raise_if_any()
+    return list(dict.fromkeys(told))

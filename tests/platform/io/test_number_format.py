@@ -55,6 +55,7 @@ def test_fixed_decimals_are_decimals_and_their_scale_does_not_matter() -> None:
         (["39.123"] * ENOUGH + ["784"], "'39.123' beside 784 may be 39123 or 39.123"),
         (["39.120"] * (ENOUGH - 1) + ["784"], "may be 39120 or 39.120"),
         (["39.120"] * ENOUGH + ["784", "5000"], "may be 39120 or 39.120"),
+        (["1.012"] + ["784", "640"] * ENOUGH, "'1.012' beside 784 may be 1012 or 1.012"),
         (["12.5", "12,5", "1.234"], "so that '1.234' may be a thousand or not"),
         (["1.234.567", "12.5"], "write all numbers in one way"),
         (["1.234", "1,234", "7"], "one of the signs stands between thousands"),

@@ -12,7 +12,7 @@ import pytest
 
 from phenodose.errors import InputError
 from phenodose.names import row_label, well_name
-from phenodose.screens.dialects import DIALECTS, plate_of
+from phenodose.screens.dialects import DIALECTS, block_of_text, plate_of
 from phenodose.screens.dialects.page import Page
 from phenodose.screens.matrices import read_matrices, read_readings
 
@@ -298,3 +298,66 @@ def test_thousands_of_a_plate_are_told_with_the_file(tmp_path: Path) -> None:
     readings = read_readings(tmp_path / "S_P1.csv")
     assert readings.notes == ["S_P1.csv: numbers are written with a point between thousands: 1.000 is read as 1000."]
     assert readings.frame["value"].dropna().tolist()[:6] == [*VALUES[0], 784]
+
+
+# --- what would shift values or choose without a word ------------------------------------------------
+
+
+def lines_of(values: int, separator: str, head: str, behind: str = "") -> str:
+    """A plate of 96 wells under a head, of whose row C one value is missing between others."""
+    rows = [[str(100 * row + column) for column in range(1, 13)] for row in range(8)]
+    rows[2] = rows[2][: values - 1] + rows[2][values:]
+    told = [separator.join([letter, *row]) + behind for letter, row in zip("ABCDEFGH", rows, strict=True)]
+    return "\n".join([head, " " + separator.join(map(str, range(1, 13))), *told])
+
+
+@pytest.mark.parametrize(
+    ("head", "behind", "words"),
+    [
+        ("User: A, Path: x", "", "row C .* has 11 values for 12 columns"),
+        ("Software Version 3.12", " 600", "row C .* lacks the '600' that stands behind"),
+    ],
+)
+def test_between_blanks_a_missing_value_moves_no_other(head: str, behind: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        block_of_text(lines_of(4, " ", head, behind), "S_P1.txt")
+
+
+def test_times_below_the_names_of_wells_are_no_plate() -> None:
+    times = ["\t".join(str(1000 * row + column) for column in range(12)) for row in range(8)]
+    with pytest.raises(InputError, match="there is no plate in it"):
+        block_of_text("\n".join(["\t".join(f"A{column}" for column in range(1, 13)), *times]), "S_P1.txt")
+
+
+def test_a_list_goes_on_below_the_header_of_its_next_page() -> None:
+    wells = [f"{row}{column:02d}\t{column}" for column in range(1, 13) for row in "ABCDEFGH"]
+    header = "Well\tRLU"
+    text = "\n".join([header, *wells[:50], "", "Page 2", header, *wells[50:]])
+    assert sum(value is not None for row in block_of_text(text, "S_P1.txt").values for value in row) == 96
+
+
+@pytest.mark.parametrize("names", [("Sample RLU", "Background RLU"), ("Time 0 h", "Time 72 h"), ("RLU", "Reference")])
+def test_every_column_that_can_hold_values_is_one(names: tuple[str, str]) -> None:
+    lines = [f"{row}{column:02d}\t{column}\t{column + 1}" for column in range(1, 13) for row in "ABCDEFGH"]
+    with pytest.raises(InputError, match=f"holds 2 plates, #1 '{names[0]}' .*, #2 '{names[1]}'"):
+        block_of_text("\n".join(["\t".join(["Well", *names]), *lines]), "S_P1.txt")
+
+
+def test_lists_of_other_columns_below_each_other_are_several() -> None:
+    wells = [f"{row}{column:02d}" for column in range(1, 13) for row in "ABCDEFGH"]
+    first = ["Well,Lum", *(f"{well},{at}" for at, well in enumerate(wells))]
+    second = ["Well,Content,Lum", *(f"{well},X,{at + 5}" for at, well in enumerate(wells))]
+    with pytest.raises(InputError, match="holds 2 plates"):
+        block_of_text("\n".join([*first, "", *second]), "S_P1.csv")
+
+
+def test_a_line_of_words_below_a_sheet_is_no_row(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["Plate:", "Plate1"])
+    sheet.append([None, "Temperature", *range(1, 13)])
+    for row in range(8):
+        sheet.append([None, 24.1 if not row else None, *range(100 * row + 1, 100 * row + 13)])
+    sheet.append(["~End"])
+    book.save(tmp_path / "S_P1.xlsx")
+    assert len(read_readings(tmp_path / "S_P1.xlsx").frame) == 96

@@ -13,11 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phenodose.errors import InputError, MissingInputError
-from phenodose.names import PLATE_FORMATS, row_label
+from phenodose.names import PLATE_FORMATS, plate_key, row_label
 from phenodose.screens import readout_files as module
 from phenodose.screens.dialects import block_of_text
 from phenodose.screens.layout import Layout, read_layout
-from phenodose.screens.matrices import MATRIX_COLUMNS, match_to_layout, read_matrices, readings_of_screen
+from phenodose.screens.matrices import (
+    MATRIX_COLUMNS,
+    match_readings,
+    match_to_layout,
+    read_matrices,
+    read_readings,
+    readings_of_screen,
+)
 
 
 def numbers(wells: int) -> np.ndarray:
@@ -295,6 +302,34 @@ def test_one_file_fits_a_layout_of_one_plate_whatever_its_name(tmp_path: Path) -
     for name in ("S_ST05.txt", "plain.txt"):
         (tmp_path / name).write_text(as_text(numbers(96)))
         assert set(match_to_layout(read_matrices(tmp_path / name), layout)["plate"]) == {"1"}
+
+
+def test_a_single_file_of_another_plate_is_read_and_told(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "layout.csv", ["P1"], 96)
+    for name, told in (("S_P2.txt", True), ("S_P1.txt", False), ("S_N1.txt", False), ("S_72.txt", False)):
+        (tmp_path / name).write_text(as_text(numbers(96)))
+        notes = match_readings(read_readings(tmp_path / name), layout).notes
+        assert bool(notes) == told
+        assert not told or "S_P2.txt is read for plate 'P1'" in notes[0]
+
+
+def test_two_files_with_the_same_numbers_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "ctg"
+    folder.mkdir()
+    for name, values in (("S_P1", numbers(96)), ("S_P2", numbers(96)), ("S_P3", numbers(96) + 1)):
+        (folder / f"{name}.txt").write_text(as_text(values))
+    (note,) = read_readings(folder).notes
+    assert note.startswith("S_P1.txt and S_P2.txt hold the same numbers in all wells")
+    for name in ("S_P1", "S_P2"):
+        (folder / f"{name}.txt").write_text(as_text(np.zeros((8, 12))))
+    assert read_readings(folder).notes == []
+
+
+@pytest.mark.parametrize("label", ["BT-40_Plate1", "BT-40_P1", "sample_plate 01", "sample_p1"])
+def test_a_plate_may_bear_the_name_of_the_sample(tmp_path: Path, label: str) -> None:
+    lines = ["Plate,Row,Column,Sample,WellType,Treatment,Concentration", f"{label},A,1,BT-40,neg,DMSO,"]
+    (tmp_path / "layout.csv").write_text("\n".join([*lines, f"{label},A,2,BT-40,pos,BzCl,"]))
+    assert [plate_key(plate) for plate in read_layout(tmp_path / "layout.csv").plates] == ["1"]
 
 
 @pytest.mark.parametrize(("file_wells", "layout_wells"), [(96, 384), (384, 96), (384, 1536), (1536, 384)])
