@@ -23,6 +23,8 @@ from phenodose.names import plate_key
 
 #: What a claim can be about. Any other field is compared as it is: equal, or contradicting.
 SAMPLE, PLATE, NAME, BARCODE, SHEET = "sample", "plate", "name", "barcode", "sheet"
+#: What a microscope calls plate and measurement: two such names need not be alike.
+IMAGED_AS = "imaged as"
 
 #: Words of file names that name no sample; with the numbers beside them they say nothing.
 _NO_NAME_TEXT = (
@@ -130,7 +132,7 @@ def claims_of_images(folder: str, named: Mapping[str, str]) -> list[Claim]:
     source = f"the name of folder {folder}"
     claims = [Claim(source, PLATE, folder)]
     for where, name in named.items():
-        claims.append(Claim(f"{where} in {folder}", BARCODE, name))
+        claims.append(Claim(f"{where} in {folder}", IMAGED_AS, name))
         told = claims_of_name(f"{where} in {folder}", _split_name(name)[0] or name)
         claims += [claim for claim in told if claim.field == "delivery"]
     return claims
@@ -139,6 +141,8 @@ def claims_of_images(folder: str, named: Mapping[str, str]) -> list[Claim]:
 def _compare(ours: Sequence[Claim], theirs: Sequence[Claim], found: Judgement) -> None:
     """Add what two sources come to, if the best of their pairs do not agree."""
     fields = {ours[0].field, theirs[0].field}
+    if fields == {IMAGED_AS}:
+        return
     if fields == {SAMPLE}:
         _compare_samples(ours, theirs, found, strict=False)
     elif fields == {PLATE}:
@@ -146,7 +150,7 @@ def _compare(ours: Sequence[Claim], theirs: Sequence[Claim], found: Judgement) -
     elif fields == {BARCODE}:
         if not any(_same(a.value, b.value) for a in ours for b in theirs):
             found.contradictions.append(_contradiction("the barcode is", ours[0], theirs[0]))
-    elif len(fields & {NAME, BARCODE, SHEET}) == 1 and len(fields & {SAMPLE, PLATE}) == 1:
+    elif len(fields & {NAME, BARCODE, SHEET, IMAGED_AS}) == 1 and len(fields & {SAMPLE, PLATE}) == 1:
         named, free = (ours, theirs) if ours[0].field in (SAMPLE, PLATE) else (theirs, ours)
         _compare_with_free(named, free, found)
     elif len(fields) == 1 and not any(_same(a.value, b.value) for a in ours for b in theirs):
@@ -156,7 +160,9 @@ def _compare(ours: Sequence[Claim], theirs: Sequence[Claim], found: Judgement) -
 def _compare_with_free(named: Sequence[Claim], free: Sequence[Claim], found: Judgement) -> None:
     """Compare a sample or plate with free names, which hold one if they are written like one."""
     if named[0].field == PLATE:
-        plates = [Claim(claim.source, PLATE, _split_name(str(claim.value))[1]) for claim in free]
+        names = [(claim, *_split_name(str(claim.value))) for claim in free]
+        # A microscope's program counts plates of its own, unless the name holds a sample, too.
+        plates = [Claim(claim.source, PLATE, plate) for claim, of, plate in names if of or claim.field != IMAGED_AS]
         short = free[0].field == SHEET
         # Programs call a sheet 'Plate 1' whatever plate it holds.
         _compare_plates(named, [one for one in plates if not (short and str(one.value)[1:2].isalpha())], found)

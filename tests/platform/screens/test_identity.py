@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 from phenodose.errors import InputError
-from phenodose.screens.identity import BARCODE, NAME, PLATE, SAMPLE, SHEET, Claim, claims_of_screen, judge, relation
+from phenodose.screens.identity import (
+    BARCODE,
+    NAME,
+    PLATE,
+    SAMPLE,
+    SHEET,
+    Claim,
+    Judgement,
+    claims_of_images,
+    claims_of_screen,
+    judge,
+    relation,
+)
 from phenodose.screens.layout import Layout, read_layout
 from phenodose.screens.matrices import Readings, match_readings, read_readings
 
@@ -145,3 +157,16 @@ def test_of_files_of_several_samples_the_files_names_count(tmp_path: Path) -> No
         (tmp_path / "ctg" / name).write_text(NUMBERS)
     readings = match_readings(read_readings(tmp_path / "ctg"), layout_of(tmp_path, "BT-40"))
     assert set(readings.frame["sample"]) == {"BT-40", "BT-41"}
+
+
+def test_what_a_microscope_calls_plate_and_measurement_need_not_be_alike() -> None:
+    said = claims_of_screen("DEMO_V1_DS1", None, "layout.csv", ["DEMO"])
+    named = {"the plate name of its images": "DEMO_V1_DS1_P1", "the acquisition of its images": "2308"}
+    assert judge([*said, *claims_of_images("P1", named)]) == Judgement()
+    assert judge([*said, *claims_of_images("P1", named | {"the acquisition of its images": "230131-LC-00112"})]) == (
+        Judgement()
+    )
+    assert judge([*said, *claims_of_images("P3", {"the plate name of its images": "Plate 1"})]) == Judgement()
+    (told,) = judge([*said, *claims_of_images("P2", named)]).contradictions
+    assert "'P2'" in told
+    assert "'P1'" in told
