@@ -27,16 +27,6 @@ _SERIES_WORDS = (
 _LEVELS = "median of the plate's control wells minus the median over all plates, divided by the typical window"
 
 METRICS: dict[str, Metric] = {
-    "input_notes": Metric(
-        "notes on the inputs",
-        "Sentences on the layout and the plate-reader files that a person should look at: names that may be of two "
-        "samples, a sheet or block that was chosen, doses that look wrong. Absent where there are none.",
-        "number of notes on layout and files",
-        0.0,
-        None,
-        False,
-        ("nothing is doubtful in the files", "look at the notes", "look at the notes"),
-    ),
     "zprime": Metric(
         "Z' (root of summed variances)",
         "Separation of the two controls; finds weak or noisy controls.",
@@ -246,6 +236,16 @@ METRICS: dict[str, Metric] = {
         20.0,
         False,
         ("few wells are doubtful", "many wells are doubtful", "very many wells are doubtful"),
+    ),
+    "input_notes": Metric(
+        "notes on the inputs",
+        "Sentences on the layout and the plate-reader files that a person should look at: names that may be of two "
+        "samples, a sheet or block that was chosen, doses that look wrong. Absent where there are none.",
+        "number of notes on layout and files",
+        0.0,
+        None,
+        False,
+        ("nothing is doubtful in the files", "look at the notes", "look at the notes"),
     ),
     **CURVE_METRICS,
 }
