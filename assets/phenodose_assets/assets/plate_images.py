@@ -15,7 +15,6 @@ from phenodose.errors import Faults, NotMade, PhenodoseError
 from phenodose.names import parse_well, row_index
 from phenodose.pipeline.context import Context, Result, SubSteps
 from phenodose.plugins import Parameters, Progress, Reader, choose_reader, plugins_of
-from phenodose.screens.contents import judge_images
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
@@ -175,6 +174,7 @@ def _agreement(step: Context, plates: Mapping[str, str]) -> list[str]:
     """
     from phenodose.plates.agreement import PlateFacts, compare_plates
     from phenodose.plates.plate import Plate
+    from phenodose.screens.contents import judge_images
 
     facts = {name: PlateFacts.of_plate(Plate.open(step.store.plate_at(path))) for name, path in plates.items()}
     found = compare_plates(facts, step.screen.channel)
