@@ -163,7 +163,7 @@ def _of_sample(
     from phenodose.quality.wells import FLAGGED, checked_viability
     from phenodose.viability.normalise import NOT_MEASURED, refuse_lost_drugs
 
-    n = normalisation or Normalisation()
+    n = normalisation
     controls = own.controls(n.negative, n.positive, n.lower_anchor)
     viability = checked_viability(raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views)
     if not n.mask_uncontrolled:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class PlateFacts:
         wavelengths_nm: emission of every channel; None where it is not known.
         bit_depth: of the camera, as the instrument writes it; None if it does not.
         called: what the microscope calls the plate, by where it says so.
+        exposures_ms: median exposure time by channel number, of the channels of which it is known.
     """
 
     channels: tuple[str | None, ...]
@@ -57,6 +59,7 @@ class PlateFacts:
     wavelengths_nm: tuple[float | None, ...] = ()
     bit_depth: str | None = None
     called: Mapping[str, str] = field(default_factory=dict)
+    exposures_ms: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
     def of_index(cls, index: pd.DataFrame, instrument: Mapping[str, Any]) -> PlateFacts:
@@ -71,17 +74,22 @@ class PlateFacts:
         text = next((text for text in index["metadata"] if text), None)
         tags = json.loads(str(text)) if text else {}
         shape = shape_of(index)
-        return cls.of_shape(shape, tags, instrument)
+        times = index["exposure_ms"].to_numpy(dtype=float, na_value=math.nan)
+        planes = zip(index["channel"], times.tolist(), strict=True)
+        return cls.of_shape(shape, tags, instrument, _exposures(planes))
 
     @classmethod
     def of_plate(cls, plate: Plate) -> PlateFacts:
         """Of a plate in the store."""
-        tags = plate.metadata(plate.wells[0]).get("tags", {}) if plate.wells else {}
-        return cls.of_shape(plate.shape, tags, plate.instrument)
+        well = plate.metadata(plate.wells[0]) if plate.wells else {}
+        planes = ((plane["channel"], plane["exposure_ms"]) for plane in well.get("planes", []))
+        return cls.of_shape(plate.shape, well.get("tags", {}), plate.instrument, _exposures(planes))
 
     @classmethod
-    def of_shape(cls, shape: Any, tags: Mapping[str, Any], instrument: Mapping[str, Any]) -> PlateFacts:
-        """Of a plate's shape (`PlateShape`), the tags of an image, and what the instrument says."""
+    def of_shape(
+        cls, shape: Any, tags: Mapping[str, Any], instrument: Mapping[str, Any], exposures_ms: Mapping[int, float]
+    ) -> PlateFacts:
+        """Of a plate's shape (`PlateShape`), the tags of an image, what the instrument says, and exposure times."""
         names = [channel.name for channel in shape.channels]
         return cls(
             # A name that only counts is none.
@@ -93,6 +101,7 @@ class PlateFacts:
             tuple(channel.wavelength_nm for channel in shape.channels),
             str(tags[_BIT_DEPTH]) if tags.get(_BIT_DEPTH) else None,
             _called(tags, instrument),
+            exposures_ms,
         )
 
     def told_channel(self, number: int, with_emission: bool) -> str | None:
@@ -106,6 +115,15 @@ class PlateFacts:
     def told_channels(self) -> str:
         """The channels in words: 'Hoechst, Cy5'."""
         return ", ".join(name or f"channel {number}" for number, name in enumerate(self.channels, start=1))
+
+
+def _exposures(planes: Iterable[tuple[Any, Any]]) -> dict[int, float]:
+    """Median exposure time in ms by channel, of (channel, exposure time or nothing) of every plane."""
+    by_channel: dict[int, list[float]] = {}
+    for channel, exposure_ms in planes:
+        if exposure_ms is not None and math.isfinite(exposure_ms):
+            by_channel.setdefault(int(channel), []).append(float(exposure_ms))
+    return {channel: statistics.median(values) for channel, values in by_channel.items()}
 
 
 def _called(tags: Mapping[str, Any], instrument: Mapping[str, Any]) -> dict[str, str]:
@@ -151,6 +169,14 @@ def compare_plates(plates: Mapping[str, PlateFacts], nuclei: int | str = 0) -> A
             f"The plates were imaged with other bit depths of the camera: {_grouped(depths)}; their grey values are on "
             "other scales."
         )
+    for channel in sorted({channel for facts in plates.values() for channel in facts.exposures_ms}):
+        known = {name: facts.exposures_ms[channel] for name, facts in plates.items() if channel in facts.exposures_ms}
+        if not math.isclose(min(known.values()), max(known.values()), rel_tol=_SAME):
+            told = _grouped({name: f"{value:g} ms" for name, value in known.items()})
+            found.notes.append(
+                f"The plates were exposed for other times in channel {channel}: {told}; their grey values are on other "
+                "scales."
+            )
     objectives = {name: facts.objective for name, facts in plates.items() if facts.objective}
     if len(set(objectives.values())) > 1:
         found.notes.append(f"The plates were imaged with other objectives: {_grouped(objectives)}.")

@@ -10,7 +10,7 @@ from phenodose.errors import InputError
 from phenodose.plates.agreement import PlateFacts, channel_number, compare_plates
 from phenodose.plates.plan import Channel
 
-P1 = PlateFacts(("Hoechst", "Cy5"), 0.65, 2.5, "uint16", "20x", (450.0, 670.0), "16")
+P1 = PlateFacts(("Hoechst", "Cy5"), 0.65, 2.5, "uint16", "20x", (450.0, 670.0), "16", exposures_ms={0: 200.0, 1: 80.0})
 
 
 def test_plates_that_are_alike_give_no_word():
@@ -60,6 +60,7 @@ def test_channels_without_names_are_not_compared():
         ({"z_step_um": 5.0}, "planes at other distances: P1: 2.5 um; P2: 5 um"),
         ({"dtype": "uint8"}, "pixels of other types: P1: uint16; P2: uint8"),
         ({"bit_depth": "12"}, "bit depths of the camera: P1: 16; P2: 12"),
+        ({"exposures_ms": {0: 50.0, 1: 80.0}}, "other times in channel 0: P1: 200 ms; P2: 50 ms"),
         ({"objective": "10x"}, "other objectives: P1: 20x; P2: 10x"),
     ],
 )
