@@ -136,13 +136,6 @@ def to_number(cell: Cell) -> float | None:
     return cell
 
 
-def has_decimal_comma(cell: Cell) -> bool:
-    """Whether a cell is a number whose comma can only be a decimal comma, such as '0,123' or '12,5'."""
-    if not isinstance(cell, str) or cell.count(",") != 1 or "." in cell or _AMBIGUOUS.match(cell):
-        return False
-    return bool(NUMBER.match(cell.replace(",", ".")))
-
-
 def no_number(cell: Cell) -> str:
     """What is wrong with a cell that `to_number` refuses, and what to write instead."""
     if isinstance(cell, DateText):
