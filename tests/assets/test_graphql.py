@@ -139,12 +139,18 @@ def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any) -> Non
         return status if status.startswith("COMPLETED") or status == "FAILED" else None
 
     assert ui_server.wait_until(ended, "the backfill") == "COMPLETED_SUCCESS", ui_server.told()
-    checks = ui_server.ask(CHECKS, key={"path": ["viability", "ctg"]})["assetNodeOrError"]["assetChecksOrError"]
-    told = {check["name"]: check["executionForLatestMaterialization"] for check in checks["checks"]}
-    # a figure that this screen does not have, such as of a series that it lacks, is never evaluated
-    results = {name: result for name, result in told.items() if result is not None}
-    assert {"made", "schema", "zprime_robust", "replicate_pearson"} <= set(results)
-    assert all(result["evaluation"]["success"] for result in results.values()), results
+
+    def evaluated() -> dict[str, bool] | None:
+        node = ui_server.ask(CHECKS, key={"path": ["viability", "ctg"]})["assetNodeOrError"]
+        executions = {c["name"]: c["executionForLatestMaterialization"] for c in node["assetChecksOrError"]["checks"]}
+        # A metric that this screen does not have, such as of a series that it lacks, is never evaluated:
+        # Dagster shows nothing, or an execution without an evaluation, by the second in which the run began.
+        evaluations = {name: execution["evaluation"] for name, execution in executions.items() if execution}
+        passed = {name: evaluation["success"] for name, evaluation in evaluations.items() if evaluation}
+        return passed if {"made", "schema", "zprime_robust", "replicate_pearson"} <= set(passed) else None
+
+    passed = ui_server.wait_until(evaluated, "the checks")
+    assert all(passed.values()), passed
 
 
 def _asset_paths(ui_server: Any) -> list[dict[str, Any]]:
