@@ -15,7 +15,7 @@ from typing import Any
 
 import dagster as dg
 
-from phenodose.plugins import Registry, StagedReadout, plugins_of
+from phenodose.plugins import Registry, StagedReadout, TensorReadout, plugins_of
 from phenodose.store.store import Store
 from phenodose_assets.assets import (
     checkpoints,
@@ -61,12 +61,13 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
     """
     readout_classes = plugins.usable("readout")
     staged = {name: cls for name, cls in readout_classes.items() if issubclass(cls, StagedReadout)}
+    of_tensors = {name: cls for name, cls in readout_classes.items() if issubclass(cls, TensorReadout)}
     for problem in plugins.problems():
         _tell(problem.error)
     viabilities = _usable(viability.viability_assets(readout_classes))
     curves = curve_assets(viabilities)
     scored = _usable(scores.score_assets(plugins.usable("scorer"), curves))
-    maps = _usable(embeddings.embedding_assets(plugins.usable("embedder"), staged, plugins))
+    maps = _usable(embeddings.embedding_assets(plugins.usable("embedder"), staged, of_tensors))
     usable = [
         *plate_images.ingest_assets(),
         *pseudo_rgb.tensor_assets(),

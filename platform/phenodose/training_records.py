@@ -1,4 +1,4 @@
-"""What a staged readout is given and gives back: its phases, training sets, records and inferences, as data."""
+"""What readouts that learn are given and give back: phases, wells, training sets, records, inferences, as data."""
 
 from __future__ import annotations
 
@@ -60,6 +60,29 @@ class TrainingSet:
 
 
 @dataclass(frozen=True)
+class TensorWells:
+    """The wells of a screen that have an image, as a readout of tensors is given them.
+
+    Attributes:
+        images: uint16 array (well, y, x, channel).
+        channels: name of every channel; a name that stands twice is the same image twice.
+        negative: bool array (well,): living controls.
+        positive: bool array (well,): killed controls.
+        content: int array (well,): wells of the same sample, drug and dose share a number; -1 for wells without a drug.
+        treatment: int array (well,): wells of the same sample and drug share a number; -1 for wells without a drug.
+        plate: array (well,) of plate names.
+    """
+
+    images: np.ndarray
+    channels: tuple[str, ...]
+    negative: np.ndarray
+    positive: np.ndarray
+    content: np.ndarray
+    treatment: np.ndarray
+    plate: np.ndarray
+
+
+@dataclass(frozen=True)
 class TrainingRecord:
     """What is stored beside the weights of a phase.
 
@@ -92,15 +115,18 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class Inference:
-    """What a trained phase says of every well.
+    """What a network says of every well.
 
     Attributes:
         raw: float64 array (well,): network output of the negative-control class.
         features: float32 array (well, feature): activations of the last dense layer before the output.
         raw_sd: float64 array (well,): standard deviation of the output over augmented copies of the image and over
-            several networks; None if one network was asked once.
+            several networks, or over resampled controls; None if one network was asked once.
+        control_distance: float64 array (well,): how far the image lies from what the controls span, in units of the
+            limit that counts as beyond; None where that is not known.
     """
 
     raw: np.ndarray
     features: np.ndarray
     raw_sd: np.ndarray | None = None
+    control_distance: np.ndarray | None = None

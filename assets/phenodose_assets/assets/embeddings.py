@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.embeddings import ScreenEmbedding, embedding_key, make_embedding, make_shared_embedding
 from phenodose.pipeline.viability import viability_key
-from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, Registry, StagedReadout
+from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, StagedReadout, TensorReadout
 from phenodose.store.checkpoints import checkpoint_key
 from phenodose_assets.assets.checkpoints import POOL
 from phenodose_assets.assets.layout import LAYOUT
@@ -28,16 +28,20 @@ _GROUP = "phenotypes"
 
 
 def embedding_assets(
-    embedders: Mapping[str, type[AnyEmbedder]], staged: Mapping[str, type[StagedReadout]], plugins: Registry
+    embedders: Mapping[str, type[AnyEmbedder]],
+    staged: Mapping[str, type[StagedReadout]],
+    of_tensors: Mapping[str, type[TensorReadout]],
 ) -> list[ScreenAsset]:
     """One asset an embedder.
 
-    An `Embedder` gets the features of the last phase of a staged readout that there is; a `ReferenceEmbedder` those of
+    An `Embedder` gets the features of the last phase of a staged readout that there is, else those of a readout of
+    tensors; a `ReferenceEmbedder` those of
     the phase that the first staged readout trains in control experiments. Which is the first, the readouts declare
     (`precedence`).
     """
     staged = dict(sorted(staged.items(), key=lambda item: (item[1].precedence, item[0])))
     wanted = tuple(name for readout in staged.values() for name in reversed(readout.readout_names()))
+    wanted += tuple(sorted(of_tensors, key=lambda name: (of_tensors[name].precedence, name)))
     first = next(
         (
             (readout, phase)

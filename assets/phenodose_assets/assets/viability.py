@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.names import plate_key
 from phenodose.pipeline.context import Context, Result
-from phenodose.pipeline.raw_values import RawValues, measure_images, measure_plate_reader, measure_staged, tensor_rows
+from phenodose.pipeline.raw_values import (
+    RawValues,
+    measure_images,
+    measure_plate_reader,
+    measure_staged,
+    measure_tensors,
+    tensor_rows,
+)
 from phenodose.pipeline.viability import (
     VIABILITY,
     ScreenViability,
@@ -20,7 +27,7 @@ from phenodose.pipeline.viability import (
     make_viability,
     viability_key,
 )
-from phenodose.plugins import ImageReadout, PlateReaderReadout, Readout, StagedReadout
+from phenodose.plugins import ImageReadout, PlateReaderReadout, Readout, StagedReadout, TensorReadout
 from phenodose.quality.blocking import quality_block
 from phenodose.store.checkpoints import checkpoint_key
 from phenodose_assets.assets.checkpoints import POOL
@@ -53,6 +60,8 @@ def viability_assets(classes: Mapping[str, type[Readout]]) -> list[ScreenAsset]:
                     needs = (LAYOUT, PSEUDO_RGB, checkpoint_key(name, phase.name))
                     measure = partial(measure_staged, readout, phase)
                     assets.append(_asset(readout, f"{name}_{phase.name}", needs, measure, "tensorflow", POOL))
+        elif issubclass(readout, TensorReadout):
+            assets.append(_asset(readout, name, (LAYOUT, PSEUDO_RGB), partial(measure_tensors, readout), "zarr"))
         elif issubclass(readout, ImageReadout):
             assets.append(_asset(readout, name, (LAYOUT, PLATE_IMAGES), partial(_measure_images, readout), "zarr"))
         elif issubclass(readout, PlateReaderReadout):

@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
-from phenodose.io.files import hash_file, written_aside
+from phenodose.io.files import hash_bytes, hash_file, written_aside
 from phenodose.names import parse_well, plate_key
-from phenodose.plugins import ImageReadout, Inference, Phase, PlateReaderReadout, Readout, StagedReadout
+from phenodose.plugins import (
+    ImageReadout,
+    Inference,
+    Phase,
+    PlateReaderReadout,
+    Readout,
+    StagedReadout,
+    TensorReadout,
+    TensorWells,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +45,8 @@ class RawValues:
         trusted: range of raw values outside which a value is suspicious; None without one.
         images: the tensors that a network saw, rows as `raw`; None for other readouts.
         features: what the network made of them: float array (well, feature).
+        control_distance: how far each image lies from what the controls span (`Inference`), rows as `raw`; None where
+            nobody knows.
         notes: sentences on how the files were read and whose they are.
     """
 
@@ -46,6 +57,7 @@ class RawValues:
     trusted: tuple[float, float] | None = None
     images: xr.DataArray | None = None
     features: np.ndarray | None = None
+    control_distance: np.ndarray | None = None
     notes: Sequence[str] = ()
 
 
@@ -134,6 +146,58 @@ def measure_staged(readout: type[StagedReadout], phase: Phase, step: Context) ->
     return RawValues(raw, plugin, {"checkpoint": weights}, weights, plugin.label_range, tensors, inference.features)
 
 
+def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
+    """What a readout of tensors says of every well that has one; its features are kept in the store."""
+    import numpy as np
+
+    from phenodose.plates.tensors import open_tensors
+    from phenodose.plugins.isolation import is_sandboxed
+
+    plugin = step.create(readout)
+    tensors = open_tensors(step.store.local_copy(step.store.tensor_path(step.screen_id)))
+    given = _tensor_wells(readout, step, tensors)
+    inference = plugin.read(given) if is_sandboxed(plugin) else plugin.read(given, step.progress)
+    _write_features(step, readout.name, inference, tensors)
+    raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
+    if inference.raw_sd is not None:
+        raw = raw.assign(raw_sd=inference.raw_sd)
+    seen = {"images": hash_bytes(np.ascontiguousarray(given.images).tobytes())}
+    features, distance = inference.features, inference.control_distance
+    return RawValues(
+        raw, plugin, seen, trusted=plugin.label_range, images=tensors, features=features, control_distance=distance
+    )
+
+
+def _tensor_wells(readout: type[TensorReadout], step: Context, tensors: xr.DataArray) -> TensorWells:
+    """The images with what the layout says of their wells; a well that it does not name holds nothing."""
+    import numpy as np
+
+    wells = step.wells().reset_index(drop=True)
+    controls = step.controls(readout, readout.name, wells)
+    rows = tensor_rows(tensors)
+    layout_row = np.full(tensors.sizes["well"], -1)
+    for place, key in enumerate(zip(wells["plate"], wells["well"], strict=True)):
+        if (row := rows.get((plate_key(key[0]), key[1]))) is not None:
+            layout_row[row] = place
+    drugs = (wells["well_type"] == "therapy").to_numpy()
+
+    def numbered(columns: list[str]) -> np.ndarray:
+        texts = wells[columns].astype(object).where(wells[columns].notna(), "").astype(str)
+        numbers = texts.groupby(columns, sort=False).ngroup().to_numpy()
+        return np.where(layout_row < 0, -1, np.where(drugs, numbers, -1)[layout_row])
+
+    held = ["sample", "treatment", "add_on"]
+    return TensorWells(
+        images=tensors.to_numpy(),
+        channels=tuple(str(name) for name in tensors["channel"].to_numpy()) if "channel" in tensors.coords else (),
+        negative=(layout_row >= 0) & np.asarray(controls.negative)[layout_row],
+        positive=(layout_row >= 0) & np.asarray(controls.positive)[layout_row],
+        content=numbered([*held, "concentration_nM"]),
+        treatment=numbered(held),
+        plate=tensors["plate"].to_numpy().astype(str),
+    )
+
+
 def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path, tensors: xr.DataArray) -> Inference:
     """What a network says of all wells.
 
@@ -164,10 +228,27 @@ def image_views(values: RawValues, wells: pd.DataFrame) -> dict[str, np.ndarray]
 
     if values.images is None or values.features is None:
         return {}
-    position = tensor_rows(values.images)
-    rows = np.array([position.get((plate_key(p), w), -1) for p, w in zip(wells["plate"], wells["well"], strict=True)])
+    rows = _rows_of(values.images, wells)
     views = {"brightness and shape": image_features(values.images), "network's features": values.features}
     return {words: np.where((rows >= 0)[:, None], each[rows], np.nan) for words, each in views.items()}
+
+
+def control_distances(values: RawValues, wells: pd.DataFrame) -> np.ndarray | None:
+    """How far every well's image lies from what the controls span, in the order of `wells`; NaN without an image."""
+    import numpy as np
+
+    if values.images is None or values.control_distance is None:
+        return None
+    rows = _rows_of(values.images, wells)
+    return np.where(rows >= 0, values.control_distance[rows], np.nan)
+
+
+def _rows_of(images: xr.DataArray, wells: pd.DataFrame) -> np.ndarray:
+    """Row of every well's tensor; -1 for a well without."""
+    import numpy as np
+
+    position = tensor_rows(images)
+    return np.array([position.get((plate_key(p), w), -1) for p, w in zip(wells["plate"], wells["well"], strict=True)])
 
 
 def tensor_rows(tensors: xr.DataArray) -> dict[tuple[str, str], int]:

@@ -84,6 +84,7 @@ def viability_of(
     trusted: tuple[float, float] | None = None,
     views: Mapping[str, np.ndarray] | None = None,
     input_notes: Sequence[str] = (),
+    control_distance: np.ndarray | None = None,
 ) -> ReadoutViability:
     """The viability of every well of one readout, sample by sample.
 
@@ -97,6 +98,7 @@ def viability_of(
         trusted: range of a network's output that its labels span; None for other readouts.
         views: what the images of the wells are compared by (`phenodose.quality.image_outliers`).
         input_notes: sentences on layout and files, which become the metric `input_notes`.
+        control_distance: how far each well's image lies from what the controls span (`checked_viability`).
 
     Raises:
         InputError: samples without controls, drug wells without usable controls (unless they may be masked), or
@@ -118,8 +120,9 @@ def viability_of(
     for own in samples:
         of_sample = raw if len(samples) == 1 else raw[_of_wells(raw, own.wells)]
         seen = {words: each[own.position] for words, each in (views or {}).items()}
+        beyond = None if control_distance is None else control_distance[own.position]
         try:
-            viability = _of_sample(own, of_sample, n, limits, trusted, seen)
+            viability = _of_sample(own, of_sample, n, limits, trusted, seen, beyond)
         except InputError as error:
             told = str(error) if str(error).startswith("sample ") else f"sample {own.sample}: {error}"
             # A sample without drugs, or one whose wells may be left out, stops nobody else.
@@ -159,13 +162,16 @@ def _of_sample(
     limits: Limits | None,
     trusted: tuple[float, float] | None,
     views: Mapping[str, np.ndarray],
+    control_distance: np.ndarray | None,
 ) -> pd.DataFrame:
     from phenodose.quality.wells import FLAGGED, checked_viability
     from phenodose.viability.normalise import NOT_MEASURED, refuse_lost_drugs
 
     n = normalisation
     controls = own.controls(n.negative, n.positive, n.lower_anchor)
-    viability = checked_viability(raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views)
+    viability = checked_viability(
+        raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views, control_distance
+    )
     if not n.mask_uncontrolled:
         # A well that is left out because it is flagged has its controls.
         flagged = viability["mask_reason"].astype(object).fillna("").str.startswith(FLAGGED).to_numpy(dtype=bool)
@@ -221,7 +227,27 @@ def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame) -> list[st
     if len(flags):
         told = ", ".join(f"{count} {flag}" for flag, count in flags.items())
         notes.append(f"sample {sample}: {flags.sum()} therapy wells look doubtful ({told}); they count all the same.")
+    notes += _unlike_drugs(sample, viability[therapy], wells[therapy])
     return notes
+
+
+def _unlike_drugs(sample: str, viability: pd.DataFrame, wells: pd.DataFrame) -> list[str]:
+    """A sentence on the drugs whose images are not what the controls show, so that their scores cannot be trusted."""
+    import pandas as pd
+
+    beyond = (viability["flag"] == "unlike_controls").to_numpy()
+    if not beyond.any():
+        return []
+    by_drug = pd.Series(beyond).groupby(wells["treatment"].astype(str).to_numpy()).agg(["sum", "size"])
+    told = ", ".join(
+        f"{drug} ({row['sum']} of {row['size']} wells)" for drug, row in by_drug.iterrows() if row["sum"] > 1
+    )
+    if not told:
+        return []
+    return [
+        f"sample {sample}: the image score is not to be trusted for {told}: these wells look neither alive nor killed "
+        "as the killing control kills; see another readout."
+    ]
 
 
 def _lost_controls(sample: str, viability: pd.DataFrame) -> list[str]:
@@ -281,7 +307,7 @@ def make_viability(
         NotMade: the screen has nothing to measure.
         InputError: as `viability_of`.
     """
-    from phenodose.pipeline.raw_values import image_views
+    from phenodose.pipeline.raw_values import control_distances, image_views
 
     wells = step.wells()
     values = measure(step)
@@ -296,6 +322,7 @@ def make_viability(
         trusted=values.trusted,
         views=image_views(values, wells),
         input_notes=[*step.notes_of("layout"), *values.notes],
+        control_distance=control_distances(values, wells),
     )
     provenance = step.provenance(values.plugin, values.checkpoint)
     viability = provenance.stamp(found.viability.assign(screen=step.screen_id))

@@ -10,13 +10,13 @@ from phenodose.plugins.base import CONTRACT, Parameters, Plugin, contract_fault,
 from phenodose.plugins.embedders import AnyEmbedder, Embedder, ReferenceEmbedder, WellFeatures
 from phenodose.plugins.preferences import Preferences
 from phenodose.plugins.readers import Reader, choose_reader
-from phenodose.plugins.readouts import ImageReadout, PlateReaderReadout, Readout, StagedReadout
+from phenodose.plugins.readouts import ImageReadout, PlateReaderReadout, Readout, StagedReadout, TensorReadout
 from phenodose.plugins.registry import KINDS, Found, Kind, Registry, group_of, plugins_of, registry
 from phenodose.plugins.scorers import Scorer, Scores, scorer
 from phenodose.plugins.selective import REFERENCE, ReferenceParameters, SelectiveScorer
 from phenodose.progress import EpochListener, Progress, no_progress, tell_epoch
 from phenodose.settings.plugin_choices import PluginChoices
-from phenodose.training_records import Inference, Phase, TrainingRecord, TrainingSet
+from phenodose.training_records import Inference, Phase, TensorWells, TrainingRecord, TrainingSet
 
 __all__ = [
     "CONTRACT",
@@ -46,6 +46,8 @@ __all__ = [
     "Scores",
     "SelectiveScorer",
     "StagedReadout",
+    "TensorReadout",
+    "TensorWells",
     "TrainingRecord",
     "TrainingSet",
     "WellFeatures",

@@ -64,11 +64,16 @@ def carried() -> tuple[Carried, ...]:
     """Classes that results are made of, beside plain values, arrays and tables."""
     from phenodose.plates.packed_texts import PackedTexts
     from phenodose.plugins.scorers import Scores
+    from phenodose.training_records import Inference
 
     def plain(texts: PackedTexts) -> list[str | None]:
         return [None if text is None else str(text) for text in texts]
 
-    return Carried(Scores, vars, lambda held: Scores(**held)), Carried(PackedTexts, plain, PackedTexts.of)
+    return (
+        Carried(Scores, vars, lambda held: Scores(**held)),
+        Carried(Inference, vars, lambda held: Inference(**held)),
+        Carried(PackedTexts, plain, PackedTexts.of),
+    )
 
 
 def may_raise(kind: str) -> tuple[type[Exception], ...]:

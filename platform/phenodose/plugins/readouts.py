@@ -1,6 +1,6 @@
 """The readout contract: a number for every well, from a plate reader, from images, or from a network.
 
-Belongs here: the three bases (`PlateReaderReadout`, `ImageReadout`, `StagedReadout`) and how a staged
+Belongs here: the four bases (`PlateReaderReadout`, `ImageReadout`, `TensorReadout`, `StagedReadout`) and how a staged
 readout declares its phases as data. Does not belong here: normalisation to viability, which is the
 same for all readouts (`phenodose.viability.normalise`), and the built-in readouts (plugins).
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from phenodose.plugins.base import Plugin
 from phenodose.progress import Progress, no_progress
-from phenodose.training_records import Inference, Phase, TrainingRecord, TrainingSet
+from phenodose.training_records import Inference, Phase, TensorWells, TrainingRecord, TrainingSet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +83,27 @@ class ImageReadout(Readout):
 
         Returns:
             Columns well, raw.
+        """
+
+
+class TensorReadout(Readout):
+    """A number a well from the tensors of a whole screen and its controls, learned in one go and kept nowhere."""
+
+    positive_controls: ClassVar[tuple[str, ...]] = ("STS", "Staurosporine", "pos")
+    rises_with = "viability"
+    #: As for readouts of images by classical means.
+    mask_uncontrolled: ClassVar[bool] = True
+
+    @abstractmethod
+    def read(self, wells: TensorWells, progress: Progress = no_progress) -> Inference:
+        """Learn from the controls and say what is seen in every well.
+
+        Args:
+            wells: images, controls, and which wells hold the same.
+            progress: told of finished parts; not given to a plugin of another distribution.
+
+        Raises:
+            NotMade: there are too few controls to learn from.
         """
 
 

@@ -43,6 +43,7 @@ def result_fault(method: str, arguments: Sequence[Any], result: Any, first: bool
         "plate_metadata": lambda: _plate_metadata_fault(result),
         "train": lambda: _record_fault(arguments[0], result),
         "infer": lambda: _inference_fault(len(arguments[1]), result),
+        "read": lambda: _inference_fault(len(arguments[0].images), result),
     }
     return others[method]() if method in others else ""
 
@@ -174,6 +175,9 @@ def _inference_fault(n: int, result: Any) -> str:
             return f"gave the wrong columns: `{name}` has the shape {np.shape(values)} for {n} wells"
         if values.dtype.kind not in "fiu":
             return f"gave the wrong columns: `{name}` is {values.dtype}, meant are floats"
+    for name, further in (("raw_sd", result.raw_sd), ("control_distance", result.control_distance)):
+        if further is not None and (np.shape(further) != (n,) or np.asarray(further).dtype.kind not in "fiu"):
+            return f"gave the wrong columns: `{name}` has the shape {np.shape(further)} for {n} wells"
     if n and not np.isfinite(result.raw).any():
         return f"gave NaN everywhere: none of {n} wells has a number"
     return ""

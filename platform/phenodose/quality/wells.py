@@ -28,6 +28,7 @@ FLAGS: dict[str, str] = {
     "contaminated": "reads more signal than untreated cells by far: contamination, or dispensed twice",
     "out_of_distribution": "raw output of a network beyond its labels and its controls: an image unlike those it knows",
     "strange_image": "image unlike its replicates, neighbouring doses and all sound wells: a fibre, no focus, no cells",
+    "unlike_controls": "image outside what the controls and their blends span: the cells may have died in another way",
     "unlike": "disagrees with the wells of the same content: controls of the plate, or its replicate",
 }
 #: How the mask_reason of a well begins that is left out for its flag.
@@ -55,6 +56,7 @@ def checked_viability(
     trusted: tuple[float, float] | None = None,
     rises_with: RisesWith | None = None,
     views: Mapping[str, np.ndarray] | None = None,
+    control_distance: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Viability of every well with the flags of doubtful wells; those that the limits name are masked.
 
@@ -67,6 +69,8 @@ def checked_viability(
         trusted: range of a network's output that its labels span; None for other readouts.
         rises_with: as for `to_viability`.
         views: what the images of the wells are compared by, as for `image_outliers`; None for readouts without.
+        control_distance: float array (well,): distance of every image from what the controls span, 1 is the limit; NaN
+            for wells without; None for readouts that do not know it.
 
     Returns:
         The columns of `to_viability`, image_distance (NaN without images), and flag and flag_reason (missing where
@@ -78,7 +82,7 @@ def checked_viability(
     limits = limits or Limits()
     viability = to_viability(raw, wells, controls, by, rises_with)
     distance, strange = image_outliers(views or {}, wells, controls, limits.most_image_distance)
-    flags = flag_wells(viability, wells, limits.most_sd, trusted, strange)
+    flags = flag_wells(viability, wells, limits.most_sd, trusted, strange, control_distance)
     masked = {place: said for place, said in flags.items() if set(said) & set(limits.mask)}
     if masked:
         without = viability[["plate", "row", "column", "raw", "raw_sd"]].copy()
@@ -101,6 +105,7 @@ def flag_wells(
     most_sd: float = 6.0,
     trusted: tuple[float, float] | None = None,
     strange: Mapping[int, str] | None = None,
+    control_distance: np.ndarray | None = None,
 ) -> dict[int, dict[str, str]]:
     """The doubtful wells.
 
@@ -110,6 +115,7 @@ def flag_wells(
         most_sd: robust SDs of its like from which a well is flagged.
         trusted: range of a network's output that its labels span; None for other readouts.
         strange: position of a well with a strange image -> sentence.
+        control_distance: as for `checked_viability`.
 
     Returns:
         Position of the well -> flag -> sentence, the gravest flag first.
@@ -127,6 +133,7 @@ def flag_wells(
         found += _saturated(frame)
         found += _untrusted(frame, trusted)
         found += [(place, "strange_image", told) for place, told in (strange or {}).items() if place in frame.index]
+        found += _beyond_span(frame, control_distance)
         found += _unlike_controls(frame, most_sd)
         found += _unlike_replicates(frame, most_sd)
     order = list(FLAGS)
@@ -220,6 +227,21 @@ def _unlike_controls(frame: pd.DataFrame, most_sd: float) -> Iterable[tuple[int,
                 if abs(value - centre) > max(most_sd * sd, FROM_CONTROLS):
                     told = f"viability {value:.2f}; the {control} controls of plate {plate} lie at {centre:.2f}"
                     yield place, "unlike", told
+
+
+def _beyond_span(frame: pd.DataFrame, control_distance: np.ndarray | None) -> Iterable[tuple[int, str, str]]:
+    """Treated wells whose image no blend of the controls could be."""
+    if control_distance is None:
+        return
+    for place in frame.index[frame["well_type"].isin(["therapy", "trc"])]:
+        distance = float(control_distance[int(place)])
+        if distance > 1:
+            yield (
+                int(place),
+                "unlike_controls",
+                f"the image lies {distance:.1f} times as far from the way between living and killed controls as 95 % "
+                "of these do: the cells look neither alive nor killed as the control kills",
+            )
 
 
 def _unlike_replicates(frame: pd.DataFrame, most_sd: float) -> Iterable[tuple[int, str, str]]:

@@ -19,7 +19,9 @@ from phenodose.quality.gates import Limit, Limits
 from phenodose.quality.metrics import METRICS
 
 #: Reasons for which a well can be flagged (`phenodose.quality.wells` says when).
-FlagName = Literal["empty", "saturated", "contaminated", "out_of_distribution", "strange_image", "unlike"]
+FlagName = Literal[
+    "empty", "saturated", "contaminated", "out_of_distribution", "strange_image", "unlike_controls", "unlike"
+]
 #: Where a limit comes from.
 SITE, SCREEN_FILE = "site.toml", "screen.toml"
 

@@ -1,0 +1,116 @@
+"""The readout `features`: how like the living and the killed controls a well looks to a frozen network.
+
+Belongs here: putting the steps together. Does not belong here: the features (`phenodose.learning.frozen`), the linear
+model on them (`phenodose.learning.likeness`), and the network that is taught (`cnn`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from phenodose.plugins import Inference, Parameters, Progress, TensorReadout, no_progress
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from phenodose.plugins import TensorWells
+
+#: Living controls read 0.8 and killed ones 0.2, as the labels of a network: there is room for what lies beyond.
+_KILLED, _LIVING = 0.2, 0.8
+#: A plain feature stands beside hundreds of maps that say nearly the same; it counts as so many.
+_WEIGHT_OF_PLAIN = 4
+
+
+class FeaturesParameters(Parameters):
+    """Which network looks at the images, and how often."""
+
+    network: Literal[
+        "filters", "vgg19", "vgg16", "mobilenet_v3", "efficientnet_v2_b0", "convnext_tiny", "resnet50_v2"
+    ] = Field(
+        default="filters",
+        description="Frozen network: the built-in random filters, which need no file, or one of keras.applications",
+    )
+    weights: Literal["imagenet", "none"] = Field(
+        default="none",
+        description="Weights of a network of keras.applications: imagenet (fetched by Keras) or none (random)",
+    )
+    weights_file: str | None = Field(default=None, description="File with its weights, used instead of `weights`")
+    copies: Literal[1, 2, 4] = Field(
+        default=2, description="Turned and mirrored copies of every image that features are averaged over"
+    )
+    blends: int = Field(
+        default=48, ge=0, le=1000, description="Blends of controls that show how viability goes from one to the other"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of random weights, blends and resamplings")
+    threads: int = Field(default=2, ge=1, le=256, description="Processor cores; the numbers do not depend on it")
+
+
+class FeaturesReadout(TensorReadout):
+    """Raw viability = 0.2 for the killed and 0.8 for the living controls, by a linear model fitted on this screen."""
+
+    name: ClassVar[str] = "features"
+    version: ClassVar[str] = "1"
+    description: ClassVar[str] = "Viability as likeness to the controls, by a frozen network and a linear model"
+    unit: ClassVar[str] = "likeness"
+    precedence: ClassVar[int] = 25
+    colour: ClassVar[str | None] = "#CC79A7"
+    Parameters: ClassVar[type[Parameters]] = FeaturesParameters
+    parameters: FeaturesParameters
+
+    def read(self, wells: TensorWells, progress: Progress = no_progress) -> Inference:
+        """Features of all wells, the model fitted on the controls, and what it says; see `TensorReadout.read`.
+
+        Raises:
+            NotMade: there are fewer than 3 controls of a kind, or they look the same.
+            InputError: the weights cannot be had, or the images are too small for the network.
+        """
+        import numpy as np
+
+        from phenodose.learning import frozen
+        from phenodose.learning.likeness import Blends, likeness, require_controls
+
+        require_controls(wells.negative, wells.positive)
+        p = self.parameters
+        chosen = frozen.distinct_channels(wells.channels, wells.images.shape[3])
+        images = wells.images[..., chosen]
+        network = frozen.network_of(p.network, p.weights_file or p.weights, images.shape[1:], p.seed)
+        mixed, living = frozen.blends_of(images, wells.negative, wells.positive, wells.plate, p.blends, p.seed)
+        light, turns = frozen.typical_light(images), frozen.Turns(p.copies)
+        total = len(images) + len(mixed)
+
+        def later(done: int, _: int, message: str) -> None:
+            progress(len(images) + done, total, message)
+
+        seen = frozen.features_of(images, light, network, turns, p.threads, progress)
+        of_blends = frozen.features_of(mixed, light, network, turns, p.threads, later)
+        plain = _plain(np.concatenate([images, np.clip(np.rint(mixed), 0, 65535).astype(np.uint16)]))
+        features = np.concatenate([np.concatenate([seen, of_blends]), plain], axis=1)
+        found = likeness(
+            features[: len(images)],
+            wells.negative,
+            wells.positive,
+            wells.content,
+            Blends(features[len(images) :], living),
+            wells.treatment,
+            p.seed,
+        )
+        size = _LIVING - _KILLED
+        return Inference(
+            raw=np.clip(_KILLED + size * found.viability, 0.0, 1.0),
+            features=np.asarray(features[: len(images)], dtype=np.float32),
+            raw_sd=size * found.viability_sd,
+            control_distance=found.distance,
+        )
+
+
+def _plain(images: np.ndarray) -> np.ndarray:
+    """Brightness, extent, symmetry and detail of images (image, y, x, channel), each as often as it counts."""
+    import numpy as np
+    import xarray as xr
+
+    from phenodose.quality.image_features import image_features
+
+    few = image_features(xr.DataArray(images, dims=("well", "y", "x", "channel")))
+    return np.repeat(few, _WEIGHT_OF_PLAIN, axis=1)
