@@ -79,31 +79,8 @@ class CnnReadout(StagedReadout):
 
     @staticmethod
     def small_parameters() -> dict[str, Any]:
-        """Parameters for images of 64 x 64 px and minutes on two processor cores, without ImageNet.
-
-        The network starts random, so phase I has the learning rate of training from scratch, and phase II half of
-        it and more epochs: a screen whose cells die in another way than those of phase I has much to learn anew.
-        There it falls towards 0: with a constant one, the last few steps decided what some screens looked like.
-        Its feature maps are averaged: a few dozen control wells cannot teach what each place of an image means.
-        Blends of controls teach it the scale between alive and dead, and it is asked about augmented copies because
-        it has seen no other images.
-        """
-        return {
-            "backbone": "micro",
-            "weights": "none",
-            "micro_widths": [16, 32, 64, 128],
-            "micro_pooling": "average",
-            "epochs_phase1": 40,
-            "epochs_phase2": 60,
-            "epochs_phase3": 20,
-            "learning_rate_phase1": 1e-3,
-            "learning_rate_phase2": 5e-4,
-            "learning_rate_phase3": 5e-4,
-            "learning_rate_decay": "cosine",
-            "batch_size": 8,
-            "mixup_fraction": 0.8,
-            "inference_copies": 16,
-        }
+        """The preset `small`, parameter by parameter."""
+        return dict(CnnParameters.presets["small"])
 
     def train(
         self,

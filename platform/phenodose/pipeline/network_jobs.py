@@ -24,6 +24,7 @@ from phenodose.errors import BusyError, CheckpointError, NotMade, PluginError
 from phenodose.io.files import clear_partials, written_aside
 from phenodose.plugins import (
     Inference,
+    Parameters,
     Phase,
     Progress,
     Registry,
@@ -32,6 +33,7 @@ from phenodose.plugins import (
     TrainingSet,
     plugins_of,
 )
+from phenodose.plugins.base import PRESET
 from phenodose.plugins.isolated_calls import words_of
 from phenodose.plugins.isolation import fault_of, third_party
 from phenodose.plugins.results import result_fault
@@ -243,7 +245,7 @@ def _unchanged(
     same = (
         record.inputs_hash == inputs["training_set"]
         and record.parent_hash == inputs["parent"]
-        and _completed(plugin, record.parameters) == plugin.parameters.model_dump(mode="json")
+        and _completed(plugin, record.parameters) == _values(plugin.parameters)
     )
     return record if same else None
 
@@ -253,9 +255,14 @@ def _completed(plugin: StagedReadout, recorded: Mapping[str, Any]) -> dict[str, 
     from pydantic import ValidationError
 
     try:
-        return plugin.Parameters(**recorded).model_dump(mode="json")
+        return _values(plugin.Parameters(**recorded))
     except ValidationError:
         return None
+
+
+def _values(parameters: Parameters) -> dict[str, Any]:
+    """What decides a training: the values, whether a preset gave them or a person did."""
+    return parameters.model_dump(mode="json", exclude={PRESET})
 
 
 def _train_into_place(
