@@ -119,6 +119,7 @@ class Context:
         log: the step's log.
         progress: told after every finished part of long work.
         networks: runs the jobs of networks, in a process of their own.
+        say: says a sentence to the person at once, on the terminal of the command.
         observe: shows figures and pictures of the asset while it is being made.
         parts: what the asset's parts gave, by their names; parts that failed are missing.
     """
@@ -133,6 +134,7 @@ class Context:
     log: logging.Logger
     progress: Progress
     networks: Networks = field(default_factory=lambda: NetworksHere())
+    say: Callable[[str], None] = field(default=lambda sentence: None)
     observe: Callable[[Mapping[str, Any]], None] = field(default=lambda shown: None)
     parts: Mapping[str, Any] = field(default_factory=dict)
 

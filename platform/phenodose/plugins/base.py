@@ -20,7 +20,7 @@ CONTRACT = 1
 #: Name of the parameter that names a preset.
 PRESET = "preset"
 #: Raised when something is added that a plugin may use and need not; begins at 0 again with every CONTRACT.
-CONTRACT_MINOR = 1
+CONTRACT_MINOR = 2
 
 
 class Parameters(BaseModel):

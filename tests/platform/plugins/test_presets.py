@@ -136,6 +136,6 @@ def test_a_preset_is_written_for_every_plugin_that_has_it() -> None:
 
 
 def test_a_simulated_screen_is_written_with_the_word(tmp_path: Path) -> None:
-    made = simulate_screen(tmp_path / "SIM_CE", kind="control-experiment", control_wells=2, size_px=48, planes=1)
+    made = simulate_screen(tmp_path / "SIM_CE", kind="control-experiment", control_wells=12, size_px=48, planes=1)
     said = tomllib.loads((made.folder / "screen.toml").read_text(encoding="utf-8"))
     assert said["parameters"] == {"cnn": {"preset": "small"}}
