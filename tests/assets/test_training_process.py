@@ -244,19 +244,63 @@ def test_a_way_to_train_that_is_none_is_refused(train: Callable[..., Any]) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
-def test_a_killed_training_says_why_and_is_gone_on_with(train: Callable[..., Any], screen: Store) -> None:
+@pytest.mark.parametrize(("name", "seed"), [("SIGKILL", 4), ("SIGTERM", 6)])
+def test_a_training_ended_from_outside_says_so_in_a_sentence_and_is_gone_on_with(
+    train: Callable[..., Any], screen: Store, capfd: pytest.CaptureFixture[str], name: str, seed: int
+) -> None:
     def kill(event: Any) -> None:
         if event.state == "progress" and event.done == 3:
-            os.kill(process_of(event.message), signal.SIGKILL)
+            os.kill(process_of(event.message), getattr(signal, name))
 
-    fault = train(listener=kill, seed=4, stops_after=3).outcome.failed[KEY]
+    fault = train(listener=kill, seed=seed, stops_after=3).outcome.failed[KEY]
     assert fault.mendable
-    assert "ended by SIGKILL" in fault.message
+    assert f"ended by {name}" in fault.message
+    assert "\n" not in fault.message
+    assert ("memory" in fault.message) == (name == "SIGKILL")
+    assert capfd.readouterr().err == ""
     told: list[Any] = []
-    train(listener=told.append, seed=4).outcome.raise_if_failed()
+    train(listener=told.append, seed=seed).outcome.raise_if_failed()
     assert next(event.done for event in told if event.state == "progress") > 3
     events = read_events(screen.checkpoint_dir(SCREEN, "slow", "phase1") / "logs" / EVENTS)
     assert [event.step for event in events[1:]] == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_run_that_is_told_to_end_ends_with_its_training_and_is_gone_on_with(
+    train: Callable[..., Any], screen: Store
+) -> None:
+    told = ["--set", "slow.seed=8", "--set", "slow.stops_after=2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "phenodose", "run", SCREEN, "--store", str(screen.root), "--select", KEY, *told],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        text=True,
+    ) as run:
+        assert run.stderr is not None
+        assert "30 min of training" in run.stderr.readline()
+        work = screen.checkpoint_dir(SCREEN, "slow", "phase1").with_name(".phase1.training")
+        while len(json.loads((work / "point.json").read_text() if (work / "point.json").is_file() else "[]")) < 2:
+            time.sleep(0.05)
+        workers = children_of(run.pid)
+        run.send_signal(signal.SIGTERM)
+        out, err = run.communicate()
+    assert (run.returncode, out) == (143, "")
+    lines = [line for line in err.splitlines() if not line.startswith(f"{SCREEN}: {KEY} ")]
+    assert lines == ["phenodose: ended by SIGTERM; what was made is kept, run the same command again to go on."]
+    assert workers
+    while any(is_alive(worker) for worker in workers):
+        time.sleep(0.05)
+    heard: list[Any] = []
+    train(listener=heard.append, seed=8).outcome.raise_if_failed()
+    assert next(event.done for event in heard if event.state == "progress") == 3
+
+
+def children_of(process: int) -> list[int]:
+    """The processes that a process has started."""
+    return [
+        int(child) for path in Path(f"/proc/{process}/task").glob("*/children") for child in path.read_text().split()
+    ]
 
 
 def process_of(message: str) -> int:

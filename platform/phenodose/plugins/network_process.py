@@ -197,9 +197,11 @@ def _ended(error: LimitReached | WorkerEnded | BadMessage, guest: Guest | None) 
         setting = "network_memory_GiB" if error.limit == "memory" else "seconds"
         return fault_of(guest.found, too_much(guest.found, guest.limits, setting))
     if error.code is not None and -error.code in _FROM_OUTSIDE:
+        # The system ends a process that takes too much memory in this way, and in no other.
+        memory = "; if nobody did, the memory ran out: take a smaller batch_size or inference_batch_size"
         return ProcessError(
-            f"the process of the network was ended by {error.name}; if nobody did, the memory ran out: take a smaller "
-            "batch_size or inference_batch_size. The next run goes on from the training's last resume point."
+            f"the process of the network was ended by {error.name}{memory if error.name == 'SIGKILL' else ''}. "
+            "The next run goes on from the training's last resume point."
         )
     if guest is not None:
         return fault_of(guest.found, f"ended its process ({error})")
