@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Preset of a network for machines without a graphics card.
 _SMALL = "small"
-#: Readout of images that needs no training.
-_UNTRAINED = "features"
 
 
 @dataclass
@@ -160,6 +158,5 @@ def ways_out(plugin: StagedReadout, plugins: Registry) -> list[str]:
     small = getattr(plugin.Parameters, "presets", {}).get(_SMALL)
     if small is not None and any(getattr(plugin.parameters, name) != value for name, value in small.items()):
         found.append(f"{PRESET} = '{_SMALL}' under [parameters.{plugin.name}] in screen.toml")
-    if _UNTRAINED in plugins.usable("readout"):
-        found.append(f"the readout {_UNTRAINED}, which needs no training")
-    return found
+    readouts = plugins.usable("readout").items()
+    return found + [f"the readout {name} ({one.untrained})" for name, one in readouts if one.untrained]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from phenodose.errors import InputError, NotMade, PhenodoseError, TooLongError
 from phenodose.pipeline.training_clock import TrainingClock, ways_out
-from phenodose.plugins import TimeListener, TrainingTime, registry, tell_time
+from phenodose.plugins import ImageReadout, TimeListener, TrainingTime, registry, tell_time
 from phenodose.settings.site import read_site
 from phenodose.settings.training import TrainingSettings
 from phenodose_readouts.cnn import CnnReadout
@@ -108,6 +109,17 @@ def test_the_small_network_is_no_way_out_of_itself() -> None:
     plugins = registry()
     assert ways_out(CnnReadout(), plugins)[0].startswith("preset = 'small'")
     assert not [way for way in ways_out(CnnReadout({"preset": "small"}), plugins) if "preset" in way]
+
+
+def test_a_readout_that_needs_no_training_is_a_way_out() -> None:
+    class Quick(ImageReadout):
+        name = "quick"
+        untrained = "a frozen network, in minutes"
+
+    plugins = SimpleNamespace(usable=lambda kind: {"quick": Quick, "cnn": CnnReadout})
+    assert ways_out(CnnReadout(), plugins)[1:] == [  # type: ignore[arg-type]
+        "the readout quick (a frozen network, in minutes)"
+    ]
 
 
 def test_the_site_says_how_long(tmp_path: Path) -> None:
