@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +81,10 @@ def make(folder: Path) -> None:
         made = simulate(out, **options, **SIZES[options["kind"]])
         settings = out / "screen.toml"
         text = settings.read_text(encoding="utf-8")
-        for name, value in NETWORK.items():
-            text, found = re.subn(rf"^{name} = (\d+|\[[^\]]*\])$", f"{name} = {value}", text, flags=re.M)
-            assert found == 1, f"{name} in {text}"
-        settings.write_text(text, encoding="utf-8")
+        word = 'preset = "small"\n'
+        assert text.count(word) == 1, text
+        beside = "".join(f"{name} = {value}\n" for name, value in NETWORK.items())
+        settings.write_text(text.replace(word, word + beside), encoding="utf-8")
         return made
 
     def noted(store: Store, screen: str, **options: Any) -> run.RunOutcome:

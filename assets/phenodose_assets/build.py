@@ -88,6 +88,7 @@ def build_definitions(
     plugins: Registry | None = None,
     listener: Listener = no_listener,
     training: str | None = None,
+    tried_again: bool = True,
     executor: dg.ExecutorDefinition | None = None,
     resources: dict[str, Any] | None = None,
 ) -> dg.Definitions:
@@ -99,6 +100,8 @@ def build_definitions(
         plugins: where the plugins are found; default: the installed ones, as the store's site.toml says.
         listener: told of every step of a run in this process.
         training: where networks are trained, 'process' or 'inline'; default a process.
+        tried_again: whether a step whose process was killed is made once more. Not where all steps share this process:
+            Dagster would take an interrupt for such a death, and go on with what the user has just ended.
         executor: how steps are run; default two processes at a time.
         resources: resources to replace, by name.
     """
@@ -113,8 +116,8 @@ def build_definitions(
     return dg.Definitions(
         assets=[
             *(thing.spec(OWNER) for thing in external),
-            *screen_definitions(assets, lambda asset: _drops(asset, assets)),
-            *cohort.cohort_assets(assets),
+            *screen_definitions(assets, lambda asset: _drops(asset, assets), tried_again),
+            *cohort.cohort_assets(assets, tried_again),
         ],
         jobs=[screen_job],
         sensors=[

@@ -59,10 +59,10 @@ class StepEvent:
 
     Attributes:
         asset: asset key as text.
-        state: started, progress, made, skipped or failed.
+        state: started, progress, said, made, skipped or failed.
         done: finished parts of the step's work.
         total: all parts of the step's work.
-        message: what was just done, or why it was skipped or failed.
+        message: what was just done or is said, or why it was skipped or failed.
         seconds: time the step took; 0 while it runs.
         mendable: for a failed step, whether the user can mend it.
         details: for a failed step that is a bug, the lines that say where.
@@ -70,7 +70,7 @@ class StepEvent:
     """
 
     asset: str
-    state: Literal["started", "progress", "made", "skipped", "failed"]
+    state: Literal["started", "progress", "said", "made", "skipped", "failed"]
     done: int = 0
     total: int = 0
     message: str = ""

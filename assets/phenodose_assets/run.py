@@ -29,6 +29,7 @@ from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import Listener, StepEvent, no_listener
 
 _COHORT = (COHORT_DB, COHORT_REPORT)
+_INTERRUPTS = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
 _QUIET = {"console": {"config": {"log_level": "CRITICAL"}}}
 
 
@@ -107,7 +108,7 @@ class Graph:
     def __init__(self, store: Store, training: str | None = None) -> None:
         self.listener: Listener = no_listener
         self.definitions = build_definitions(
-            store=store, listener=lambda event: self.listener(event), training=training
+            store=store, listener=lambda event: self.listener(event), training=training, tried_again=False
         )
 
 
@@ -339,7 +340,9 @@ def _step_failures(result: dg.ExecuteInProcessResult) -> dict[str, StepFault]:
         KeyboardInterrupt: the user ended the run.
     """
     raised = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
-    if any(error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__ for error in raised):
+    # Between two steps it ends the run and no step.
+    raised += [event.job_failure_data.error for event in result.all_events if event.is_job_failure]
+    if any(error is not None and error.cls_name in _INTERRUPTS for error in raised):
         raise KeyboardInterrupt
     return {str(event.step_key).split(".")[0]: _fault(event) for event in result.all_events if event.is_step_failure}
 

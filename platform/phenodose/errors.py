@@ -26,6 +26,20 @@ class MissingInputError(InputError, FileNotFoundError):
         return str(self.args[0]) if self.args else ""
 
 
+class DownloadError(InputError, ConnectionError):
+    """Something that is fetched over the network once could not be had."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class TooLongError(InputError, TimeoutError):
+    """Work would take longer than the site allows; nothing of it was done."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
 class StoreError(PhenodoseError, RuntimeError):
     """The store holds something incomplete, damaged or made by another version."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,6 +112,25 @@ class TrainingRecord:
     n_train: int
     n_validation: int
     extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainingTime:
+    """How long a phase will take on this machine, told before it is trained (`phenodose.progress.tell_time`).
+
+    Attributes:
+        training_s: seconds until it is trained.
+        well_s: seconds to ask the trained phase about a well.
+        on_gpu: whether that is on a graphics card.
+        how: what the time is made of, such as '200 epochs of 48 steps of 0.90 s'.
+        well_s_of: phase -> seconds of its training for each of its training wells, at the same pace.
+    """
+
+    training_s: float
+    well_s: float
+    on_gpu: bool
+    how: str = ""
+    well_s_of: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from phenodose.plugins import Inference, Parameters, Phase, Progress, StagedReadout, TrainingRecord, no_progress
+from phenodose.plugins import (
+    Inference,
+    Parameters,
+    Phase,
+    Progress,
+    StagedReadout,
+    TimeListener,
+    TrainingRecord,
+    TrainingTime,
+    no_progress,
+)
 from phenodose_readouts.cnn_parameters import CnnParameters
 
 if TYPE_CHECKING:
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
     from phenodose.learning.augment import Augmentation
     from phenodose.learning.backbones import Architecture
     from phenodose.learning.inference import Copies
+    from phenodose.learning.pace import Load, Pace
     from phenodose.learning.training import Plan
     from phenodose.plugins import TrainingSet
 
@@ -79,31 +90,8 @@ class CnnReadout(StagedReadout):
 
     @staticmethod
     def small_parameters() -> dict[str, Any]:
-        """Parameters for images of 64 x 64 px and minutes on two processor cores, without ImageNet.
-
-        The network starts random, so phase I has the learning rate of training from scratch, and phase II half of
-        it and more epochs: a screen whose cells die in another way than those of phase I has much to learn anew.
-        There it falls towards 0: with a constant one, the last few steps decided what some screens looked like.
-        Its feature maps are averaged: a few dozen control wells cannot teach what each place of an image means.
-        Blends of controls teach it the scale between alive and dead, and it is asked about augmented copies because
-        it has seen no other images.
-        """
-        return {
-            "backbone": "micro",
-            "weights": "none",
-            "micro_widths": [16, 32, 64, 128],
-            "micro_pooling": "average",
-            "epochs_phase1": 40,
-            "epochs_phase2": 60,
-            "epochs_phase3": 20,
-            "learning_rate_phase1": 1e-3,
-            "learning_rate_phase2": 5e-4,
-            "learning_rate_phase3": 5e-4,
-            "learning_rate_decay": "cosine",
-            "batch_size": 8,
-            "mixup_fraction": 0.8,
-            "inference_copies": 16,
-        }
+        """The preset `small`, parameter by parameter."""
+        return dict(CnnParameters.presets["small"])
 
     def train(
         self,
@@ -178,7 +166,15 @@ class CnnReadout(StagedReadout):
 
                 progress = _keeping(keep, record, write, progress)
                 progress(0, plan.epochs, phase.name)
-            history = fit(network, data, plan, work=out, resume_every_s=p.resume_every_s, progress=progress)
+            hears = progress if isinstance(progress, TimeListener) else None
+
+            def paced(pace: Pace, load: Load) -> None:
+                time_to_come = self._time(pace, load, time.monotonic() - started)
+                record.extra["estimated_training_s"] = time_to_come.training_s
+                if hears:
+                    hears.time(time_to_come)
+
+            history = fit(network, data, plan, out, p.resume_every_s, progress, paced if hears else None)
             auroc = self._validation_auroc(network, architecture, data)
             seconds = spent + time.monotonic() - started
             record = replace(record, history=history, validation_auroc=auroc, seconds=seconds)
@@ -230,6 +226,23 @@ class CnnReadout(StagedReadout):
         if isinstance(source, Path) and p.weights_file_sha256:
             backbones.expect_file(source, p.weights_file_sha256)
         return network, wanted, None, backbones.initialise(network, wanted, source, p.seed)
+
+    def _time(self, pace: Pace, load: Load, spent_s: float) -> TrainingTime:
+        """How long a phase takes at a pace, the time that it has taken already included."""
+        from phenodose.learning.backends import has_gpu
+
+        p = self.parameters
+        answer_s = p.inference_copies * (pace.image_s + pace.copy_s) if p.inference_copies else pace.image_s
+        trained_s = {
+            phase.name: getattr(p, f"epochs_{phase.name}") * pace.step_s / p.batch_size for phase in self.phases
+        }
+        return TrainingTime(
+            training_s=spent_s + load.seconds(pace),
+            well_s=answer_s * p.ensemble_seeds,
+            on_gpu=has_gpu(),
+            how=load.text(pace),
+            well_s_of={name: seconds * p.ensemble_seeds for name, seconds in trained_s.items()},
+        )
 
     def _plan(self, phase: Phase) -> Plan:
         from phenodose.learning.training import Plan

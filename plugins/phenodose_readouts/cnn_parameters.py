@@ -7,16 +7,27 @@ Source of the defaults: Berker et al. 2022, IEEE Trans. Med. Imaging, doi 10.110
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from phenodose.plugins import Parameters
+from phenodose_readouts.cnn_presets import PRESETS
 
 
 class CnnParameters(Parameters):
     """Parameters of the network and its training; the defaults are the paper's."""
 
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+
+    preset: Literal["paper", "small"] | None = Field(
+        default=None,
+        description=(
+            "Settings that belong together: paper (VGG19, 200 epochs; the defaults) or small (a small network from "
+            "scratch, for processors); what is said beside it wins"
+        ),
+    )
     backbone: Literal[
         "vgg19", "vgg16", "mobilenet_v3", "efficientnet_v2_b0", "convnext_tiny", "resnet50_v2", "micro"
     ] = Field(

@@ -34,8 +34,10 @@ READOUT = '''
 import json, os, time
 from typing import Any, ClassVar
 import numpy as np
-from phenodose.errors import CheckpointError, NotMade
-from phenodose.plugins import Inference, Parameters, Phase, StagedReadout, TrainingRecord, tell_epoch
+from phenodose.errors import CheckpointError, DownloadError, NotMade
+from phenodose.plugins import (
+    Inference, Parameters, Phase, StagedReadout, TrainingRecord, TrainingTime, tell_epoch, tell_time
+)
 from phenodose.io.files import write_json, hash_file
 
 
@@ -66,6 +68,10 @@ class SlowReadout(StagedReadout):
                 "not made": NotMade("there is nothing to learn."),
                 "bug": ZeroDivisionError("no such thing"),
             }[self.parameters.fail]
+        if os.environ.get("SLOW_IS_OFFLINE"):
+            raise DownloadError("the first weights could not be fetched; connect this machine once.")
+        hours = float(os.environ.get("SLOW_TAKES_HOURS", "0.5"))
+        tell_time(progress, TrainingTime(hours * 3600, 1.0, False, "6 epochs"))
         point = out / "point.json"
         history = json.loads(point.read_text()) if point.is_file() else []
         for epoch in range(len(history), 6):
@@ -148,14 +154,19 @@ def test_another_process_trains_and_the_step_hears_of_every_epoch(
     heard = [event for event in told if event.state == "progress" and event.asset == KEY]
     assert [event.done for event in heard] == list(range(1, EPOCHS + 1))
     assert [event.message.endswith(" left") for event in heard] == [False, True, True, True, True, False]
+    # Its time was said before it began, and stands beside the real one.
+    said = next(event for event in told if event.state in ("said", "progress") and event.asset == KEY)
+    assert said.message.startswith(f"phase1 of {SCREEN}: about 30 min of training on this machine (6 epochs)")
+    shown = done.materialization(KEY).metadata
+    assert (shown["estimated_training_s"].value, shown["training_s"].value) == (1800, 1.0)
     # One process for all networks of a run.
     features = xr.open_zarr(screen.feature_path(SCREEN, "slow_phase1"), consolidated=False)["features"]
     assert set(features.to_numpy().ravel()) == {float(process)}
     # The UI shows epochs as they come, not the last, which is the product itself.
-    shown = [one.metadata for one in done.observations(KEY)]
-    assert [one["epoch"].value for one in shown] == [1, 2, 3, 4, 5]
-    assert shown[2]["loss"].value == pytest.approx(1 / 3)
-    assert "data:image/png" in shown[-1]["training"].value
+    epochs = [one.metadata for one in done.observations(KEY)]
+    assert [one["epoch"].value for one in epochs] == [1, 2, 3, 4, 5]
+    assert epochs[2]["loss"].value == pytest.approx(1 / 3)
+    assert "data:image/png" in epochs[-1]["training"].value
     events = read_events(screen.checkpoint_dir(SCREEN, "slow", "phase1") / "logs" / EVENTS)
     assert [event.step for event in events[1:]] == list(range(1, EPOCHS + 1))
 
@@ -178,6 +189,24 @@ def test_errors_that_teach_keep_class_and_sentence(
 
 def test_what_is_not_made_is_skipped(train: Callable[..., Any]) -> None:
     assert train(fail="not made").outcome.skipped == {KEY: "there is nothing to learn."}
+
+
+def test_what_this_machine_cannot_train_is_skipped_unless_somebody_asked_for_it(
+    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLOW_IS_OFFLINE", "1")
+    skipped = train().outcome.skipped[KEY]
+    assert skipped.startswith(f"phase1 of {SCREEN} is not trained: the first weights could not be fetched; connect")
+    monkeypatch.delenv("SLOW_IS_OFFLINE")
+    monkeypatch.setenv("SLOW_TAKES_HOURS", "40")
+    unasked = train(select=f"{KEY},viability/slow_phase1").outcome
+    assert unasked.success
+    reason = unasked.skipped[KEY]
+    assert reason.startswith(f"phase1 of {SCREEN} would take about 40 h 00 min on this machine")
+    assert "a larger longest_h under [training] in site.toml" in reason
+    assert unasked.skipped["viability/slow_phase1"] == f"needs {KEY}"
+    asked = train(seed=9).outcome.failed[KEY]
+    assert (asked.message, asked.mendable) == (reason, True)
 
 
 def test_a_bug_of_a_plugin_names_it_with_the_lines_of_the_other_process(
@@ -215,19 +244,63 @@ def test_a_way_to_train_that_is_none_is_refused(train: Callable[..., Any]) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
-def test_a_killed_training_says_why_and_is_gone_on_with(train: Callable[..., Any], screen: Store) -> None:
+@pytest.mark.parametrize(("name", "seed"), [("SIGKILL", 4), ("SIGTERM", 6)])
+def test_a_training_ended_from_outside_says_so_in_a_sentence_and_is_gone_on_with(
+    train: Callable[..., Any], screen: Store, capfd: pytest.CaptureFixture[str], name: str, seed: int
+) -> None:
     def kill(event: Any) -> None:
         if event.state == "progress" and event.done == 3:
-            os.kill(process_of(event.message), signal.SIGKILL)
+            os.kill(process_of(event.message), getattr(signal, name))
 
-    fault = train(listener=kill, seed=4, stops_after=3).outcome.failed[KEY]
+    fault = train(listener=kill, seed=seed, stops_after=3).outcome.failed[KEY]
     assert fault.mendable
-    assert "ended by SIGKILL" in fault.message
+    assert f"ended by {name}" in fault.message
+    assert "\n" not in fault.message
+    assert ("memory" in fault.message) == (name == "SIGKILL")
+    assert capfd.readouterr().err == ""
     told: list[Any] = []
-    train(listener=told.append, seed=4).outcome.raise_if_failed()
+    train(listener=told.append, seed=seed).outcome.raise_if_failed()
     assert next(event.done for event in told if event.state == "progress") > 3
     events = read_events(screen.checkpoint_dir(SCREEN, "slow", "phase1") / "logs" / EVENTS)
     assert [event.step for event in events[1:]] == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_run_that_is_told_to_end_ends_with_its_training_and_is_gone_on_with(
+    train: Callable[..., Any], screen: Store
+) -> None:
+    told = ["--set", "slow.seed=8", "--set", "slow.stops_after=2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "phenodose", "run", SCREEN, "--store", str(screen.root), "--select", KEY, *told],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        text=True,
+    ) as run:
+        assert run.stderr is not None
+        assert "30 min of training" in run.stderr.readline()
+        work = screen.checkpoint_dir(SCREEN, "slow", "phase1").with_name(".phase1.training")
+        while len(json.loads((work / "point.json").read_text() if (work / "point.json").is_file() else "[]")) < 2:
+            time.sleep(0.05)
+        workers = children_of(run.pid)
+        run.send_signal(signal.SIGTERM)
+        out, err = run.communicate()
+    assert (run.returncode, out) == (143, "")
+    lines = [line for line in err.splitlines() if not line.startswith(f"{SCREEN}: {KEY} ")]
+    assert lines == ["phenodose: ended by SIGTERM; what was made is kept, run the same command again to go on."]
+    assert workers
+    while any(is_alive(worker) for worker in workers):
+        time.sleep(0.05)
+    heard: list[Any] = []
+    train(listener=heard.append, seed=8).outcome.raise_if_failed()
+    assert next(event.done for event in heard if event.state == "progress") == 3
+
+
+def children_of(process: int) -> list[int]:
+    """The processes that a process has started."""
+    return [
+        int(child) for path in Path(f"/proc/{process}/task").glob("*/children") for child in path.read_text().split()
+    ]
 
 
 def process_of(message: str) -> int:
@@ -269,7 +342,7 @@ def test_a_training_dies_with_the_run(screen: Store) -> None:
     ) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == "\n"
-        worker = process_of(run.stdout.readline())
+        worker = process_of(next(line for line in run.stdout if "process" in line))
         run.kill()
     # It would sleep for an hour before the second epoch.
     while is_alive(worker):

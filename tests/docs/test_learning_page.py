@@ -56,6 +56,17 @@ def test_the_page_names_nothing_that_there_is_not(said: dict[str, str]) -> None:
     assert set(said) <= set(defaults())
 
 
+def test_the_table_of_presets_is_that_of_the_code() -> None:
+    lines = PAGE.read_text(encoding="utf-8").split("## Presets")[1].split("\n## ")[0].splitlines()
+    head, _, *rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
+    assert head[1:] == list(CnnParameters.presets)
+    told = {name: dict(zip(head[1:], values, strict=True)) for name, *values in rows}
+    assert told == {
+        name: {preset: str(values[name]) for preset, values in CnnParameters.presets.items()}
+        for name in CnnParameters.presets["paper"]
+    }
+
+
 def test_every_command_of_the_page_names_tests_that_are_there() -> None:
     named = re.findall(r"tests/[\w/]+\.py", PAGE.read_text(encoding="utf-8"))
     assert named

@@ -12,6 +12,8 @@ from phenodose import errors
     [
         (errors.InputError, ValueError),
         (errors.MissingInputError, FileNotFoundError),
+        (errors.DownloadError, ConnectionError),
+        (errors.TooLongError, TimeoutError),
         (errors.StoreError, RuntimeError),
         (errors.BusyError, RuntimeError),
         (errors.TableError, TypeError),

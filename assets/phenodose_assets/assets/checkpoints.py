@@ -79,7 +79,8 @@ def _metadata(step: Context, phase: Phase, made: ScreenCheckpoint) -> dict[str, 
         return {"adopted from": trained_on, **shown}
     title = f"{name} {phase.name} of {step.screen_id}"
     picture = metadata.picture(training_curve(made.history, title, width_px=480), title)
-    return {"training": picture, **shown, **metadata.numbers({"training seconds": row["seconds"]})}
+    times = {"training_s": row["seconds"], "estimated_training_s": made.estimated_s}
+    return {"training": picture, **shown, **metadata.numbers(times)}
 
 
 def _to_adopt(readout: type[StagedReadout], phase: Phase) -> ExternalAsset:

@@ -29,8 +29,8 @@ _POOL = "duckdb"
 _FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=14), fail_window=timedelta(days=60))
 
 
-def cohort_assets(assets: Sequence[ScreenAsset]) -> list[dg.AssetsDefinition]:
-    """What is rebuilt after every screen."""
+def cohort_assets(assets: Sequence[ScreenAsset], tried_again: bool = True) -> list[dg.AssetsDefinition]:
+    """What is rebuilt after every screen; see `build_definitions` for `tried_again`."""
     upstream = [asset.asset_key for asset in assets if asset.tables]
     return [
         _cohort_asset(
@@ -49,8 +49,16 @@ def cohort_assets(assets: Sequence[ScreenAsset]) -> list[dg.AssetsDefinition]:
                 ),
             ),
             verdicts=_control_drift,
+            tried_again=tried_again,
         ),
-        _cohort_asset(COHORT_REPORT, "One HTML file: all drug screens side by side.", "html", upstream, _build_report),
+        _cohort_asset(
+            COHORT_REPORT,
+            "One HTML file: all drug screens side by side.",
+            "html",
+            upstream,
+            _build_report,
+            tried_again=tried_again,
+        ),
     ]
 
 
@@ -62,6 +70,8 @@ def _cohort_asset(
     make: Callable[[Store, dg.AssetExecutionContext], dict[str, Any]],
     checks: Sequence[dg.AssetCheckSpec] = (),
     verdicts: Callable[[Store], Sequence[dg.AssetCheckResult]] = lambda store: (),
+    *,
+    tried_again: bool,
 ) -> dg.AssetsDefinition:
     @dg.asset(
         name=name,
@@ -70,7 +80,7 @@ def _cohort_asset(
         kinds={kind},
         owners=[OWNER],
         pool=_POOL,
-        retry_policy=dg.RetryPolicy(max_retries=1, delay=2),
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=2) if tried_again else None,
         freshness_policy=_FRESHNESS,
         required_resource_keys={"store", "listener"},
         output_required=False,

@@ -210,6 +210,9 @@ class ScreenAsset:
                 told = tenth
                 context.log.info(f"{done} of {total} {message}".rstrip())
 
+        def say(sentence: str) -> None:
+            listener(StepEvent(self.key, "said", message=sentence))
+
         def observe(shown: Mapping[str, Any]) -> None:
             context.log_event(dg.AssetObservation(self.asset_key, partition=screen, metadata=shown))
 
@@ -224,6 +227,7 @@ class ScreenAsset:
             log=context.log,
             progress=progress,
             networks=StepNetworks(context.resources.networks, context, store),
+            say=say,
             observe=observe,
         )
 

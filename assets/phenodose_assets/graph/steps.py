@@ -30,12 +30,15 @@ AFTER_A_CRASH = dg.RetryPolicy(max_retries=1, delay=5)
 Drops = Callable[[ScreenAsset], tuple[tuple[str, str], ...]]
 
 
-def screen_definitions(assets: Sequence[ScreenAsset], drops: Drops = lambda asset: ()) -> list[dg.AssetsDefinition]:
+def screen_definitions(
+    assets: Sequence[ScreenAsset], drops: Drops = lambda asset: (), tried_again: bool = True
+) -> list[dg.AssetsDefinition]:
     """The Dagster assets.
 
     Args:
         assets: what is declared of them.
         drops: what is removed when an asset cannot be made.
+        tried_again: whether steps are tried again after a crash.
     """
     batches: dict[tuple[Any, ...], list[ScreenAsset]] = {}
     for asset in assets:
@@ -47,7 +50,9 @@ def screen_definitions(assets: Sequence[ScreenAsset], drops: Drops = lambda asse
         name = batch[0].node_name if len(key) == 1 else batch[0].batch
         names.append(name)
         many = names.count(name)
-        definitions.append(_Steps(name if many == 1 else f"{name}_{many}", tuple(batch), drops, len(key) > 1).assets())
+        definitions.append(
+            _Steps(name if many == 1 else f"{name}_{many}", tuple(batch), drops, len(key) > 1, tried_again).assets()
+        )
     return definitions
 
 
@@ -69,6 +74,7 @@ class _Steps:
     batch: tuple[ScreenAsset, ...]
     drops: Drops
     named: bool
+    tried_again: bool
 
     def assets(self) -> dg.AssetsDefinition:
         first = self.batch[0]
@@ -172,7 +178,7 @@ class _Steps:
             out=outputs,
             config_schema=self._form() if self.named else None,
             pool=first.pool,
-            retry_policy=AFTER_A_CRASH,
+            retry_policy=AFTER_A_CRASH if self.tried_again else None,
             required_resource_keys=_RESOURCES,
         )(run)
 

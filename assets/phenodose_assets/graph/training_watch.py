@@ -1,4 +1,4 @@
-"""Watching a training while it goes on: time left, figures and curves of its epochs in the Dagster UI.
+"""Watching a training while it goes on: its time before and on the way, figures and curves in the Dagster UI.
 
 Does not belong here: the picture (`phenodose.plots.training`), and the TensorBoard logs (`network_jobs`).
 """
@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from phenodose.progress import duration
 from phenodose_assets.graph import metadata
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ SHOW_EVERY_S = 20.0
 
 
 class TrainingWatch:
-    """An `EpochListener` that tells a step's progress and shows its asset what the training has come to."""
+    """An `EpochListener` that tells a step's progress and shows its asset what the training has come to.
+
+    What is to be said before the training (`SentenceListener`) is said by the step.
+    """
 
     def __init__(self, step: Context, title: str) -> None:
         self._step = step
@@ -31,6 +35,10 @@ class TrainingWatch:
     def __call__(self, done: int, total: int, message: str) -> None:
         """Hear of progress without figures."""
         self._step.progress(done, total, message)
+
+    def say(self, sentence: str) -> None:
+        """Say a sentence to the person."""
+        self._step.say(sentence)
 
     def epoch(self, done: int, total: int, message: str, figures: Mapping[str, float]) -> None:
         """Hear of an epoch."""
@@ -59,11 +67,3 @@ class TrainingWatch:
         curve = training_curve(self._history, title, width_px=480, first_epoch=self._first_epoch)
         shown = {"epoch": done, "epochs": total, "minutes left": None if left is None else left / 60}
         self._step.observe({"training": metadata.picture(curve, title), **metadata.numbers({**shown, **figures})})
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: '40 s', '3 min', '2 h 05 min'."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -8,7 +8,6 @@ Belongs here: the list of commands and how errors become exit codes (0 done, 2 t
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import traceback
@@ -16,6 +15,8 @@ import traceback
 import click
 
 import phenodose
+from phenodose.cli.ended import EXIT_CODE, SENTENCE, Terminated
+from phenodose.cli.output import complain
 from phenodose.errors import PhenodoseError
 from phenodose.io.places import client_fault
 
@@ -72,7 +73,7 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with 0, 2 (the user can mend it) or 1 (a bug)."""
+    """Run the command line and exit with 0, 2 (the user can mend it), 1 (a bug), or 130 and 143 (ended by a signal)."""
     wanted = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(args=wanted, prog_name="phenodose", standalone_mode=False)
@@ -80,6 +81,9 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Abort:
         _complain("interrupted; run the same command again to go on.", wanted)
         sys.exit(130)
+    except Terminated:
+        _complain(SENTENCE, wanted)
+        sys.exit(EXIT_CODE)
     except click.ClickException as error:
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
@@ -111,7 +115,4 @@ def _nobody_reads() -> bool:
 
 
 def _complain(message: str, arguments: list[str]) -> None:
-    if "--json" in arguments:
-        click.echo(json.dumps({"error": message}), err=True)
-    else:
-        click.echo(f"phenodose: {message}", err=True)
+    complain(message, "--json" in arguments)

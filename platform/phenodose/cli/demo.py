@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from phenodose.cli.ended import ends_at_once
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
 from phenodose.cli.steps import how_to_see, print_products, products, steps_display
 from phenodose.errors import InputError
@@ -30,6 +31,7 @@ _FIRST_READOUTS = ("cnn_phase3", "ctg", "mean_of_stack")
 @store_option
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Same seed, same screen.")
 @json_option
+@ends_at_once
 def command(store: str | None, seed: int, as_json: bool) -> None:
     """Simulate a patient screen and take it from raw images to a drug ranking.
 

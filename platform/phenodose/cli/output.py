@@ -71,6 +71,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
+def complain(message: str, as_json: bool) -> None:
+    """Tell on standard error why a command ends."""
+    click.echo(json.dumps({"error": message}) if as_json else f"phenodose: {message}", err=True)
+
+
 @contextmanager
 def progress_display(title: str, stream: TextIO | None = None) -> Iterator[Progress]:
     """A progress listener: a bar on a terminal, a plain line every tenth part elsewhere.

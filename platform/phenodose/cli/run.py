@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from phenodose.cli.ended import ends_at_once
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
 from phenodose.cli.steps import (
     failed_quality,
@@ -33,10 +34,12 @@ from phenodose.store.store import Store
     "--set", "settings", metavar="PLUGIN.NAME=VALUE", multiple=True, help="A parameter; wins over screen.toml."
 )
 @json_option
+@ends_at_once
 def command(target: str, store: str | None, select: str | None, settings: tuple[str, ...], as_json: bool) -> None:
     """Register the screen folder DIR and materialize its assets, or those of a SCREEN that is registered.
 
-    What cannot be made for the screen is skipped with its reason. The run shows in the Dagster UI.
+    What cannot be made for the screen is skipped with its reason. The run shows in the Dagster UI. Ended by Ctrl-C or
+    SIGTERM, the same command goes on where it was.
 
     \b
     Example: phenodose run inbox/BT-40_V1_DS1 --store ./store

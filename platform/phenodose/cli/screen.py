@@ -26,7 +26,8 @@ def command() -> None:
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace a screen.toml that is there.")
-def init(folder: Path, overwrite: bool) -> None:
+@click.option("--preset", metavar="NAME", help="Settings of the networks that belong together: paper, small.")
+def init(folder: Path, overwrite: bool, preset: str | None) -> None:
     """Write screen.toml from what lies in FOLDER.
 
     With a layout in it, everything is looked at as `phenodose run` does; what it would refuse is refused here, and
@@ -34,17 +35,30 @@ def init(folder: Path, overwrite: bool) -> None:
 
     \b
     Example: phenodose screen init ./BT-40_V1_DS1
+             phenodose screen init ./BT-40_V1_DS1 --preset small
     """
+    from phenodose.plugins.presets import expect_preset, with_preset
     from phenodose.screens.registration import check_screen
-    from phenodose.screens.screen import Screen, init_screen
+    from phenodose.screens.screen import ParametersByPlugin, Screen, init_screen
 
     plugins = plugins_at()
+    if preset is not None:
+        expect_preset(preset, plugins)
     notes: list[str] = []
+
+    def settle(parameters: ParametersByPlugin) -> ParametersByPlugin:
+        if preset is None:
+            return parameters
+        settled, gone = with_preset(preset, parameters, plugins)
+        if gone:
+            click.echo(f"phenodose: note: the preset {preset} takes the place of {', '.join(gone)}.", err=True)
+        return settled
+
     if Screen.load(folder, plugins.plate_reader_folders()).layout_path is not None:
         notes = check_screen(folder, plugins)
     for note in notes:
         click.echo(f"phenodose: note: {note}", err=True)
-    click.echo(init_screen(folder, overwrite, plugins.plate_reader_folders()))
+    click.echo(init_screen(folder, overwrite, plugins.plate_reader_folders(), settle))
 
 
 @command.command(name="import")

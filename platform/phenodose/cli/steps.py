@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Listener = Callable[[StepEvent], None]
 
 _SIGNS = {"made": "made   ", "skipped": "skipped", "failed": "FAILED "}
+#: State of a sentence that a step says while it runs.
+_SAID = "said"
 _QUIET_SECONDS = 5.0
 
 
@@ -47,7 +49,7 @@ def steps_display(title: str) -> Iterator[Listener]:
             task = bars.add_task(title, total=None, message="")
 
             def listen(event: StepEvent) -> None:
-                if event.state in _SIGNS:
+                if event.state in (*_SIGNS, _SAID):
                     console.print(f"{title}: {_line(event)}", soft_wrap=True, markup=False)
                 else:
                     label, total = f"{title}: {event.asset}", event.total or None
@@ -66,7 +68,7 @@ class _PlainLines:
 
     def __call__(self, event: StepEvent) -> None:
         now = time.monotonic()
-        if event.state in _SIGNS:
+        if event.state in (*_SIGNS, _SAID):
             self._tell(_line(event), now)
         elif event.state == "progress" and now - self.told_at > _QUIET_SECONDS:
             self._tell(f"{event.asset} {event.done}/{event.total} {event.message}".rstrip(), now)
@@ -77,6 +79,8 @@ class _PlainLines:
 
 
 def _line(event: StepEvent) -> str:
+    if event.state == _SAID:
+        return f"{event.asset}: {event.message}"
     after = f" ({event.message})" if event.message else f" {event.seconds:.1f} s"
     return f"{_SIGNS[event.state]} {event.asset}{after}"
 

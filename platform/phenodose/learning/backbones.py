@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from phenodose.errors import CheckpointError, InputError
+from phenodose.errors import CheckpointError, DownloadError, InputError
 
 #: The classes in the order of the logits.
 CLASSES = ("pos", "neg")
@@ -232,6 +232,7 @@ def initialise(network: Any, architecture: Architecture, weights: str | Path, se
         Where the convolutional weights come from: 'none', or the source with the hash of their values.
 
     Raises:
+        DownloadError: ImageNet's weights are not on this machine and could not be fetched.
         InputError: the weights cannot be had or do not fit.
     """
     _draw_weights(network, seed)
@@ -334,7 +335,7 @@ def _donor(architecture: Architecture, weights: str | Path) -> Any:
         raise
     except Exception as error:
         if file is None:
-            raise InputError(
+            raise DownloadError(
                 f"the ImageNet weights of {name} could not be fetched ({_first_line(error)}); connect this machine "
                 "once, or give the file keras.applications would fetch as weights_file, or set weights to 'none'."
             ) from error

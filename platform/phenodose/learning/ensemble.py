@@ -12,7 +12,7 @@ and asking one network (the readout).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ import numpy as np
 
 from phenodose.errors import CheckpointError
 from phenodose.learning.checkpoint import MEMBERS, read_record
-from phenodose.progress import Progress, tell_epoch
-from phenodose.training_records import Inference, TrainingRecord
+from phenodose.progress import Progress, tell_epoch, tell_time
+from phenodose.training_records import Inference, TrainingRecord, TrainingTime
 
 if TYPE_CHECKING:
     #: Trains the network of a number: number, parent's folder, folder to fill, progress.
@@ -50,6 +50,11 @@ class Share:
         """See `EpochListener`."""
         done, total = self.number * total + done, self.of * total
         tell_epoch(self.progress, done, total, self._message(message), figures)
+
+    def time(self, told: TrainingTime) -> None:
+        """See `TimeListener`: this network and those to come take about the same time."""
+        left = self.of - self.number
+        tell_time(self.progress, replace(told, training_s=told.training_s * left, how=f"{left} x {told.how}"))
 
     def _message(self, message: str) -> str:
         return f"network {self.number + 1} of {self.of}, {message}"

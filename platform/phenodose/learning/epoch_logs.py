@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from phenodose.io.files import written_aside
-from phenodose.progress import Progress, tell_epoch
+from phenodose.progress import Progress, say, tell_epoch, tell_time
+from phenodose.training_records import TrainingTime
 
 #: TensorBoard reads every file with 'tfevents' in its name.
 EVENTS = "events.out.tfevents.phenodose"
@@ -71,6 +72,12 @@ class _Logged:
         if self._path is not None:
             self._write(self._path, done, told)
         tell_epoch(self._progress, done, total, message, told)
+
+    def time(self, told: TrainingTime) -> None:
+        tell_time(self._progress, told)
+
+    def say(self, sentence: str) -> None:
+        say(self._progress, sentence)
 
     def close(self) -> None:
         if self._file is not None:

@@ -188,7 +188,7 @@ def _on_scale(
         return np.asarray(straight)
     inside = np.clip(straight, 0.0, 1.0)
     bent = ((1 + k) - np.sqrt((1 + k) ** 2 - 4 * k * inside)) / (2 * k)
-    return np.where((straight > 0) & (straight < 1), bent, straight)
+    return np.asarray(np.where((straight > 0) & (straight < 1), bent, straight))
 
 
 def _spread(

@@ -1,8 +1,8 @@
 """Training one phase: targets, order, augmentation, the loop over epochs, and going on after a kill.
 
 Belongs here: the loop over epochs, which is the same for every backbone and Keras backend. Does not belong here:
-which wells to train on (`training_sets`), shapes of networks (`backbones`), what a step does (`steps`, `adam`) and
-stored weights (`checkpoint`).
+which wells to train on (`training_sets`), shapes of networks (`backbones`), the epochs themselves (`epochs`, `steps`,
+`adam`) and stored weights (`checkpoint`).
 
 The order of wells and their augmentation (`batches`) are drawn in numpy, keyed by seed, phase and epoch; so an epoch is
 the same whether or not the training was interrupted before it.
@@ -14,10 +14,9 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,11 +27,11 @@ from phenodose.io.files import clear_partials, hash_bytes, hash_json, written_as
 from phenodose.learning import augment
 from phenodose.learning.adam import Rates, adam
 from phenodose.learning.augment import Augmentation
-from phenodose.learning.batches import Chunk, Chunks, kept_on_device
+from phenodose.learning.batches import kept_on_device
+from phenodose.learning.epochs import Epochs, array_of
 from phenodose.learning.intensity import IntensityMode
-from phenodose.learning.prefetch import prefetch
+from phenodose.learning.pace import Load, Pace
 from phenodose.learning.preprocess import network_input
-from phenodose.learning.steps import Steps, steps
 from phenodose.progress import Progress, no_progress, tell_epoch
 
 if TYPE_CHECKING:
@@ -146,6 +145,7 @@ def fit(
     work: Path | None = None,
     resume_every_s: float = 300.0,
     progress: Progress = no_progress,
+    paced: Callable[[Pace, Load], None] | None = None,
 ) -> list[dict[str, float]]:
     """Train `network` in place.
 
@@ -158,6 +158,8 @@ def fit(
             weights are stored. None keeps none.
         resume_every_s: least seconds between two resume points.
         progress: told after each epoch.
+        paced: told before the first epoch how fast this machine is and what there is to do; what it raises ends the
+            training. None measures nothing. The weights that come out are the same.
 
     Returns:
         One entry an epoch: loss, accuracy and, with held-out wells, validation_loss, validation_accuracy.
@@ -170,10 +172,14 @@ def fit(
     if work is not None:
         clear_partials(work)  # What a kill left of a resume point is three times the size of the weights.
     point = None if work is None else _ResumePoint(work / _RESUME, _key(network, plan, data))
-    history = point.restore(network) if point else []
     held_out = _held_out_signal(data.images[data.validation], plan)
+    epochs = Epochs(network, data, plan, wanted)
+    pace = epochs.pace() if paced else None
+    history = point.restore(network) if point else []
+    if paced and pace:
+        paced(pace, Load(plan.epochs - len(history), epochs.steps, len(held_out)))
     saved_at = time.monotonic()
-    with closing(train_epochs(network, data, plan, first_epoch=len(history))) as coming:
+    with closing(epochs.train(first_epoch=len(history))) as coming:
         for epoch, entry in enumerate(coming, start=len(history)):
             if len(held_out):
                 entry |= _validate(network, held_out, wanted[data.validation], plan)
@@ -206,12 +212,7 @@ def train_epochs(network: Any, data: TrainingSet, plan: Plan, first_epoch: int =
         plan: how to train.
         first_epoch: epochs that were trained before.
     """
-    chunks = Chunks(data, plan, targets(data, plan.label_smoothing))
-    train = steps(network, chunks.make)
-    with closing(prefetch(chunks.from_epoch(first_epoch))) as coming:
-        for epoch in range(first_epoch, plan.epochs):
-            network.optimizer.learning_rate = plan.learning_rate_in(epoch)
-            yield _epoch(train, islice(coming, chunks.in_an_epoch))
+    yield from Epochs(network, data, plan, targets(data, plan.label_smoothing)).train(first_epoch)
 
 
 def _key(network: Any, plan: Plan, data: TrainingSet) -> str:
@@ -234,22 +235,6 @@ def inputs_hash(data: TrainingSet) -> str:
     return hash_bytes(*(np.ascontiguousarray(array).tobytes() for array in arrays), "\n".join(data.wells).encode())
 
 
-def _epoch(train: Steps, chunks: Iterator[Chunk]) -> dict[str, float]:
-    sums, n = [], 0.0
-    for chunk in chunks:
-        sums.append(train(chunk.source, chunk.wanted, chunk.weights, chunk.steps))
-        n += float(chunk.weights.sum())
-    # Read only now: to read a number is to wait for the device.
-    loss, right = np.stack([_array(pair) for pair in sums]).sum(axis=0, dtype=np.float64)
-    return {"loss": float(loss) / n, "accuracy": float(right) / n}
-
-
-def _array(tensor: Any) -> np.ndarray:
-    from keras import ops
-
-    return np.asarray(ops.convert_to_numpy(tensor))
-
-
 def _held_out_signal(images: np.ndarray, plan: Plan) -> np.ndarray:
     """Signal of held-out wells (copy x well, y, x, channel): the images as they are, or augmented copies.
 
@@ -265,7 +250,7 @@ def _held_out_signal(images: np.ndarray, plan: Plan) -> np.ndarray:
         augment.draw(ranges, len(images), size_px, seed=plan.seed, phase="inference", epoch=copy)
         for copy in range(number)
     ]
-    return np.concatenate([_array(augment.apply(images, drawn)) for drawn in draws])
+    return np.concatenate([array_of(augment.apply(images, drawn)) for drawn in draws])
 
 
 def _validate(network: Any, signal: np.ndarray, wanted: np.ndarray, plan: Plan) -> dict[str, float]:
@@ -277,7 +262,7 @@ def _validate(network: Any, signal: np.ndarray, wanted: np.ndarray, plan: Plan) 
     for first in range(0, len(signal), size):
         some = signal[first : first + size]
         inputs = network_input(np.resize(some, (size, *signal.shape[1:])), plan.backbone)
-        parts.append(_array(network.predict_on_batch(inputs))[: len(some)])
+        parts.append(array_of(network.predict_on_batch(inputs))[: len(some)])
     logits = np.concatenate(parts).astype(np.float64).reshape(-1, *wanted.shape)
     said = logsumexp(log_softmax(logits, axis=2), axis=0) - np.log(len(logits))
     loss = -(wanted * said).sum(axis=1)

@@ -28,12 +28,14 @@ class ScreenCheckpoint:
         inputs: names and hashes of what it was made from.
         plugin: the staged readout that trained it; None if it was adopted.
         history: figures of every epoch; None if it was adopted.
+        estimated_s: seconds that its training was said to take before it began; None if nobody said.
     """
 
     row: Mapping[str, Any]
     inputs: Mapping[str, Any]
     plugin: StagedReadout | None = None
     history: list[dict[str, float]] | None = None
+    estimated_s: float | None = None
 
 
 def make_checkpoint(
@@ -51,7 +53,9 @@ def make_checkpoint(
         watch: makes what is told of every epoch.
 
     Raises:
-        NotMade: the phase is not of this kind of screen, or there is nothing to adopt.
+        NotMade: the phase is not of this kind of screen, or there is nothing to adopt; or nobody chose this network,
+            and this machine is too slow for it or lacks its first weights.
+        TooLongError: the training would take longer than the site allows.
     """
     is_control_experiment = step.screen.kind == "control-experiment"
     if phase.scope == "control-experiment" and not is_control_experiment:
@@ -75,6 +79,7 @@ def _train(step: Context, readout: type[StagedReadout], phase: Phase, progress: 
         phase=phase.name,
         negative=[int(row) for row in controls.negative.nonzero()[0]],
         positive=[int(row) for row in controls.positive.nonzero()[0]],
+        chosen=bool(step.parameters(readout.name)),
     )
     answer = step.networks(train, asdict(asked), progress)
     record = TrainingRecord(**answer["record"])
@@ -100,7 +105,7 @@ def _train(step: Context, readout: type[StagedReadout], phase: Phase, progress: 
     }
     _write_row(step, readout, phase, row)
     forget_work(step.store, step.screen_id, plugin.name, phase.name)
-    return ScreenCheckpoint(row, answer["inputs"], plugin, list(record.history))
+    return ScreenCheckpoint(row, answer["inputs"], plugin, list(record.history), answer["estimated_training_s"])
 
 
 def _adopt(step: Context, readout: type[StagedReadout], phase: Phase) -> ScreenCheckpoint:

@@ -119,6 +119,7 @@ class Context:
         log: the step's log.
         progress: told after every finished part of long work.
         networks: runs the jobs of networks, in a process of their own.
+        say: says a sentence to the person at once, on the terminal of the command.
         observe: shows figures and pictures of the asset while it is being made.
         parts: what the asset's parts gave, by their names; parts that failed are missing.
     """
@@ -133,6 +134,7 @@ class Context:
     log: logging.Logger
     progress: Progress
     networks: Networks = field(default_factory=lambda: NetworksHere())
+    say: Callable[[str], None] = field(default=lambda sentence: None)
     observe: Callable[[Mapping[str, Any]], None] = field(default=lambda shown: None)
     parts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -163,10 +165,18 @@ class Context:
         site, own = read_site(self.store.root), self.screen.settings
         return resolve_limits(site.quality, own.quality, site.wells, own.wells)
 
-    def parameters(self, name: str) -> dict[str, Any]:
-        """The parameters of one table, the launchpad's over those of screen.toml's [parameters.<name>]."""
+    def parameters(self, name: str, model: type[Parameters] = Parameters) -> dict[str, Any]:
+        """The parameters of one table, the launchpad's over those of screen.toml's [parameters.<name>].
+
+        Args:
+            name: the table, which is a plugin's name or one of the graph's own.
+            model: its model, which knows its presets.
+        """
         said = {key: value for key, value in self.launchpad.items() if key in self.settings[name]}
-        return {**self.screen.parameters.get(name, {}), **said}
+        # A plugin's model need not be derived from ours.
+        layered = getattr(model, "layered", Parameters.layered)
+        parameters: dict[str, Any] = layered(self.screen.parameters.get(name, {}), said)
+        return parameters
 
     def settings_of(self, name: str, model: type[AnyParameters]) -> AnyParameters:
         """The parameters of one of the graph's own tables, checked.
@@ -185,7 +195,7 @@ class Context:
 
     def create(self, plugin: type[AnyPlugin]) -> AnyPlugin:
         """The plugin with the step's parameters; one of another distribution works at arm's length."""
-        return self.sandboxed(plugin, self.parameters(plugin.name))
+        return self.sandboxed(plugin, self.parameters(plugin.name, plugin.Parameters))
 
     def sandboxed(self, plugin: type[AnyPlugin], parameters: Mapping[str, Any]) -> AnyPlugin:
         """The plugin with these parameters, held to the limits of the store's site.toml if it is not ours.

@@ -20,18 +20,22 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phenodose.errors import BusyError, CheckpointError, NotMade, PluginError
+from phenodose.errors import BusyError, CheckpointError, DownloadError, NotMade, PluginError, TooLongError
 from phenodose.io.files import clear_partials, written_aside
+from phenodose.pipeline.training_clock import clock_of, ways_out
 from phenodose.plugins import (
     Inference,
+    Parameters,
     Phase,
     Progress,
     Registry,
     StagedReadout,
     TrainingRecord,
     TrainingSet,
+    TrainingTime,
     plugins_of,
 )
+from phenodose.plugins.base import PRESET
 from phenodose.plugins.isolated_calls import words_of
 from phenodose.plugins.isolation import fault_of, third_party
 from phenodose.plugins.results import result_fault
@@ -61,6 +65,7 @@ class Training:
         phase: name of the phase.
         negative: rows of the screen's table `wells` that are negative controls.
         positive: rows that are positive controls.
+        chosen: whether screen.toml or the launchpad says anything of this network; see `TrainingClock.chosen`.
     """
 
     store: Mapping[str, str | None]
@@ -70,6 +75,7 @@ class Training:
     phase: str
     negative: list[int]
     positive: list[int]
+    chosen: bool = True
 
 
 def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -> dict[str, Any]:
@@ -81,10 +87,13 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         log: the step's log.
 
     Returns:
-        record: the checkpoint's `TrainingRecord`; inputs: hashes of the training set and of the parent's weights.
+        record: the checkpoint's `TrainingRecord`; inputs: hashes of the training set and of the parent's weights;
+        estimated_training_s: how long it was said to take before it began, None if nobody said.
 
     Raises:
-        NotMade: the wells do not allow it.
+        NotMade: the wells do not allow it; or nobody chose this network, and it would take too long or lacks its
+            first weights.
+        TooLongError: it would take longer than the site allows.
         BusyError: another process trains the same phase.
         CheckpointError: the parent does not fit, or the training diverged.
     """
@@ -97,6 +106,7 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
     store = Store.from_json(asked.store)
     plugin = plugin_of(asked.readout, asked.parameters)
     phase = plugin.phase(asked.phase)
+    told: TrainingTime | None = None
     try:
         wells = store.read_table("wells", asked.screen)
         tensors = open_tensors(store.local_copy(store.tensor_path(asked.screen)))
@@ -111,15 +121,25 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         record = _unchanged(store, asked.screen, plugin, phase, inputs)
         if record is None:
             log.info(f"training on {int((~data.validation).sum())} wells")
-            record = _train_into_place(store, asked.screen, plugin, phase, data, parent, progress, log)
+            n_controls, n_seen = len(asked.negative) + len(asked.positive), int(tensors.sizes["well"])
+            clock = clock_of(store, asked.screen, plugin, phase, wells, n_controls, n_seen, asked.chosen, progress, log)
+            record = _train_into_place(store, asked.screen, plugin, phase, data, parent, clock, log)
+            told = clock.told
         else:
             log.info("wells, labels, parameters and parent are unchanged; the checkpoint is kept")
+    except DownloadError as error:
+        if asked.chosen:
+            raise
+        ways = ways_out(plugin, plugins_of(store))
+        instead = f" Or take {', or '.join(ways)}." if ways else ""
+        raise NotMade(f"{phase.name} of {asked.screen} is not trained: {error}{instead}") from error
     except Exception as error:
         # What the client of an object store raises is known here, not in the process that asked.
         if fault := client_fault(error, store.root):
             raise fault from error
         raise
-    return {"record": asdict(record), "inputs": inputs}
+    estimated_s = told.training_s if told else record.extra.get("estimated_training_s")
+    return {"record": asdict(record), "inputs": inputs, "estimated_training_s": estimated_s}
 
 
 def infer(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -> dict[str, Any]:
@@ -172,7 +192,7 @@ def asked_of(plugins: Registry, plugin: StagedReadout, method: str, *arguments: 
         return getattr(plugin, method)(*arguments)
     try:
         result = getattr(plugin, method)(*arguments)
-    except (NotMade, CheckpointError, BusyError, KeyboardInterrupt):
+    except (NotMade, CheckpointError, BusyError, DownloadError, TooLongError, KeyboardInterrupt):
         raise
     except BaseException as error:
         raise fault_of(found, words_of(error)) from error
@@ -243,7 +263,7 @@ def _unchanged(
     same = (
         record.inputs_hash == inputs["training_set"]
         and record.parent_hash == inputs["parent"]
-        and _completed(plugin, record.parameters) == plugin.parameters.model_dump(mode="json")
+        and _completed(plugin, record.parameters) == _values(plugin.parameters)
     )
     return record if same else None
 
@@ -253,9 +273,14 @@ def _completed(plugin: StagedReadout, recorded: Mapping[str, Any]) -> dict[str, 
     from pydantic import ValidationError
 
     try:
-        return plugin.Parameters(**recorded).model_dump(mode="json")
+        return _values(plugin.Parameters(**recorded))
     except ValidationError:
         return None
+
+
+def _values(parameters: Parameters) -> dict[str, Any]:
+    """What decides a training: the values, whether a preset gave them or a person did."""
+    return parameters.model_dump(mode="json", exclude={PRESET})
 
 
 def _train_into_place(

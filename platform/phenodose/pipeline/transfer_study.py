@@ -90,7 +90,8 @@ def run_transfer_study(
     of_networks = []
     for settings in networks:
         # Settings are not filtered as a launchpad's are: one that is no parameter shall be refused.
-        of_networks += arms(readout, {**first.parameters(readout.name), **settings}, epochs)
+        chosen = readout.Parameters.layered(first.parameters(readout.name), settings)
+        of_networks += arms(readout, chosen, epochs)
     experiment = stored_training_set(first, readout, "phase1")
     sets = {screen: stored_training_set(study_step(store, screen, readout), readout, "phase2") for screen in screens}
     return transfer_study(of_networks, experiment, sets, store.local / "studies" / "transfer", progress)

@@ -14,9 +14,9 @@ from phenodose.plugins.readouts import ImageReadout, PlateReaderReadout, Readout
 from phenodose.plugins.registry import KINDS, Found, Kind, Registry, group_of, plugins_of, registry
 from phenodose.plugins.scorers import Scorer, Scores, scorer
 from phenodose.plugins.selective import REFERENCE, ReferenceParameters, SelectiveScorer
-from phenodose.progress import EpochListener, Progress, no_progress, tell_epoch
+from phenodose.progress import EpochListener, Progress, TimeListener, no_progress, tell_epoch, tell_time
 from phenodose.settings.plugin_choices import PluginChoices
-from phenodose.training_records import Inference, Phase, TensorWells, TrainingRecord, TrainingSet
+from phenodose.training_records import Inference, Phase, TensorWells, TrainingRecord, TrainingSet, TrainingTime
 
 __all__ = [
     "CONTRACT",
@@ -48,8 +48,10 @@ __all__ = [
     "StagedReadout",
     "TensorReadout",
     "TensorWells",
+    "TimeListener",
     "TrainingRecord",
     "TrainingSet",
+    "TrainingTime",
     "WellFeatures",
     "choose_reader",
     "contract_fault",
@@ -62,4 +64,5 @@ __all__ = [
     "registry",
     "scorer",
     "tell_epoch",
+    "tell_time",
 ]

@@ -10,15 +10,17 @@ from abc import ABC
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from phenodose.errors import PluginError
 
 #: Version of the plugin contract: raised when a plugin that kept it yesterday may fail today (a method, an argument,
 #: a returned column or its meaning goes or changes). A plugin states the one it was written for in `contract`.
 CONTRACT = 1
+#: Name of the parameter that names a preset.
+PRESET = "preset"
 #: Raised when something is added that a plugin may use and need not; begins at 0 again with every CONTRACT.
-CONTRACT_MINOR = 1
+CONTRACT_MINOR = 2
 
 
 class Parameters(BaseModel):
@@ -26,9 +28,36 @@ class Parameters(BaseModel):
 
     Give every field a description and a range: they become the launchpad form, the help text and part
     of the lineage.
+
+    A model with `presets` also declares the parameter `preset`, a choice of their names and None: the named values are
+    taken for every parameter that nobody gave, and the model holds both the name and the values.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Settings that belong together, by name; every preset says the same parameters.
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_by_the_preset(cls, given: Any) -> Any:
+        return {**cls.of_preset(given), **given} if isinstance(given, Mapping) else given
+
+    @classmethod
+    def of_preset(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The values of the preset that parameters name; none where they name none, or one that there is not."""
+        name = given.get(PRESET)
+        return cls.presets.get(name, {}) if isinstance(name, str) else {}
+
+    @classmethod
+    def layered(cls, general: Mapping[str, Any], special: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters said in two places: value by value the more special word wins, a preset with all that it says.
+
+        Args:
+            general: such as those of screen.toml.
+            special: such as those of the launchpad.
+        """
+        return {**general, **cls.of_preset(special), **special}
 
 
 class Plugin(ABC):

@@ -22,7 +22,7 @@ from typing import Any
 from phenodose.errors import InputError, PhenodoseError, ProcessError
 from phenodose.plugins.isolation import fault_of, too_much
 from phenodose.plugins.registry import Found
-from phenodose.progress import Progress, no_progress, tell_epoch
+from phenodose.progress import Progress, no_progress, say, tell_epoch
 from phenodose.sandbox.importing import job_of, name_of
 from phenodose.sandbox.messages import BadMessage, HandlerFault
 from phenodose.sandbox.worker import LimitReached, Worker, WorkerEnded
@@ -136,6 +136,8 @@ class NetworkProcess:
                 log.log(*told)
             elif kind == "epoch":
                 tell_epoch(progress, *told)
+            elif kind == "say":
+                say(progress, *told)
             else:
                 progress(*told)
 
@@ -172,6 +174,8 @@ def _read(content: bytes) -> tuple[str, tuple[Any, ...]]:
         if kind == "log":
             level, message = told
             return kind, (int(level), "%s", str(message))
+        if kind == "say":
+            return kind, (str(told),)
         done, total, message, *figures = told
         plain = (int(done), int(total), str(message))
         if kind == "progress" and not figures:
@@ -193,9 +197,11 @@ def _ended(error: LimitReached | WorkerEnded | BadMessage, guest: Guest | None) 
         setting = "network_memory_GiB" if error.limit == "memory" else "seconds"
         return fault_of(guest.found, too_much(guest.found, guest.limits, setting))
     if error.code is not None and -error.code in _FROM_OUTSIDE:
+        # The system ends a process that takes too much memory in this way, and in no other.
+        memory = "; if nobody did, the memory ran out: take a smaller batch_size or inference_batch_size"
         return ProcessError(
-            f"the process of the network was ended by {error.name}; if nobody did, the memory ran out: take a smaller "
-            "batch_size or inference_batch_size. The next run goes on from the training's last resume point."
+            f"the process of the network was ended by {error.name}{memory if error.name == 'SIGKILL' else ''}. "
+            "The next run goes on from the training's last resume point."
         )
     if guest is not None:
         return fault_of(guest.found, f"ended its process ({error})")
@@ -217,7 +223,7 @@ class NetworkJobs:
 
 
 class _Teller:
-    """A progress listener that also hears of epochs (`phenodose.plugins.EpochListener`) and tells the caller."""
+    """A progress listener that also hears of epochs and sentences (`phenodose.progress`), and tells the caller."""
 
     def __init__(self, tell: Callable[[bytes], None]) -> None:
         self._tell = tell
@@ -228,6 +234,9 @@ class _Teller:
     def epoch(self, done: int, total: int, message: str, figures: Mapping[str, float]) -> None:
         told = {name: float(value) for name, value in figures.items()}
         self._tell(json.dumps({"epoch": [done, total, message, told]}).encode())
+
+    def say(self, sentence: str) -> None:
+        self._tell(json.dumps({"say": sentence}).encode())
 
 
 class _LogTeller(logging.Handler):

@@ -179,7 +179,7 @@ def declaration_fault(plugin: type[Plugin]) -> str:
     """What a plugin declares here that cannot be used, as a part of a sentence; '' if all can."""
     declared: list[tuple[str, str, Any]] = [("precedence", "", plugin.precedence)]
     if issubclass(plugin, Readout):
-        declared += [(name, "", getattr(plugin, name)) for name in ("colour", "label_range")]
+        declared += [(name, "", getattr(plugin, name)) for name in ("colour", "label_range", "untrained")]
     if issubclass(plugin, StagedReadout):
         for phase in plugin.phases:
             own = plugin.precedence if phase.precedence is None else phase.precedence
@@ -213,6 +213,7 @@ _USABLE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "label_range": (lambda value: value is None or _is_range(value), "a pair of numbers, the lower first, or None"),
     "measures_distance": (lambda value: isinstance(value, bool), "True or False"),
     "summary_name": (_is_text, "a text, '' for none"),
+    "untrained": (_is_text, "a text, '' for none"),
     "half_effect": (lambda value: value in ("relative", "absolute", None), "'relative', 'absolute' or None"),
     "remedy": (_is_text, "a text, '' for none"),
 }

@@ -46,6 +46,9 @@ class Readout(Plugin):
     #: Lowest and highest raw number of the labels that a network was taught: a well outside is flagged, because the
     #: network sees what it was not taught. None if there is no such range.
     label_range: ClassVar[tuple[float, float] | None] = None
+    #: What it offers where a network cannot be trained, in a few words such as "a frozen network, in minutes": then it
+    #: is named to those whose machine is too slow. '' names it to nobody.
+    untrained: ClassVar[str] = ""
 
 
 class PlateReaderReadout(Readout):

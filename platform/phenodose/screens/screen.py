@@ -8,8 +8,8 @@ layout (`layout`), the numbers of the plate reader (`matrices`), the pixels (rea
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,7 @@ from phenodose.screens.image_folders import dead_links, other_image_folders
 from phenodose.settings.quality import QualitySettings, WellSettings
 
 Kind = Literal["drug-screen", "control-experiment"]
+ParametersByPlugin = Mapping[str, dict[str, Any]]
 
 LAYOUT_NAMES = ("layout.xlsx", "layout.csv", "layout.tsv", "layout.txt")
 DONE_MARK = "_DONE"
@@ -340,13 +341,19 @@ def settings_toml(screen: Screen) -> str:
     return tomli_w.dumps(values)
 
 
-def init_screen(folder: Path, overwrite: bool = False, plate_readers: Mapping[str, str] | None = None) -> Path:
+def init_screen(
+    folder: Path,
+    overwrite: bool = False,
+    plate_readers: Mapping[str, str] | None = None,
+    settle: Callable[[ParametersByPlugin], ParametersByPlugin] = dict,
+) -> Path:
     """Write screen.toml from what lies in the folder.
 
     Args:
         folder: the screen's folder.
         overwrite: whether a screen.toml that is there is replaced.
         plate_readers: as for `Screen.load`.
+        settle: from the parameters by plugin that the folder's screen.toml says to those that are written.
 
     Raises:
         InputError: the folder is no screen, or it has a screen.toml and `overwrite` is False.
@@ -355,7 +362,8 @@ def init_screen(folder: Path, overwrite: bool = False, plate_readers: Mapping[st
     path = screen.folder / SETTINGS_NAME
     if path.exists() and not overwrite:
         raise InputError(f"{path}: there is one already; delete it first, or edit it.")
-    write_text(path, settings_toml(screen))
+    settings = screen.settings.model_copy(update={"parameters": dict(settle(screen.parameters))})
+    write_text(path, settings_toml(replace(screen, settings=settings)))
     return path
 
 

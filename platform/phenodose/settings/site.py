@@ -19,6 +19,7 @@ from phenodose.settings.plugin_choices import PluginChoices
 from phenodose.settings.plugin_limits import Limits, PluginLimits
 from phenodose.settings.plugin_preferences import PluginPreferences
 from phenodose.settings.quality import QualitySetting, QualitySettings, WellSettings
+from phenodose.settings.training import TrainingSettings
 
 SITE_NAME = "site.toml"
 #: The tables about plugins.
@@ -34,6 +35,7 @@ class SiteSettings(BaseModel):
     plugins: PluginChoices = Field(PluginChoices(), description="Plugins that this site disables or chooses")
     preferences: PluginPreferences = Field(PluginPreferences(), description="Plugins that come first, and colours")
     plugin_limits: PluginLimits = Field(PluginLimits(), description="What plugins of other distributions may take")
+    training: TrainingSettings = Field(TrainingSettings(), description="How long networks may be trained")
 
 
 def read_site(root: Path, tables: Collection[str] | None = None) -> SiteSettings:
@@ -83,6 +85,8 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(PluginChoices.model_fields)
     if place[0] == "preferences":
         return list(PluginPreferences.model_fields)
+    if place[0] == "training":
+        return list(TrainingSettings.model_fields)
     if place[0] == "plugin_limits":
         return list((PluginLimits if len(place) == 2 else Limits).model_fields)
     return list((WellSettings if place[0] == "wells" else QualitySetting).model_fields)

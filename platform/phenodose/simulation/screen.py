@@ -306,10 +306,16 @@ def _write_settings(
 
 
 def _small_networks(plugins: Registry | None) -> dict[str, dict[str, Any]]:
-    """Parameters by staged readout with which it trains in seconds; empty if none offers any."""
+    """Parameters by staged readout with which it trains in seconds, by one word where it has a preset for that."""
     from phenodose.plugins import registry
+    from phenodose.plugins.base import PRESET
     from phenodose.plugins.preferences import staged_readouts
 
     staged = staged_readouts((plugins or registry()).usable("readout"))
-    offered = {name: dict(readout.small_parameters()) for name, readout in staged.items()}
+    offered = {
+        name: {PRESET: "small"}
+        if "small" in getattr(readout.Parameters, "presets", {})
+        else dict(readout.small_parameters())
+        for name, readout in staged.items()
+    }
     return {name: parameters for name, parameters in offered.items() if parameters}

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from phenodose.errors import CheckpointError, InputError
+from phenodose.errors import CheckpointError, DownloadError, InputError
+from phenodose.learning import backbones
 from phenodose.learning.backbones import BACKBONES, Architecture, _vgg_blocks, build, expect_file, initialise
 
 MICRO = Architecture.of("micro", (32, 32, 3), widths=(4, 8), dense=(6,))
@@ -160,3 +161,12 @@ def test_a_weights_file_must_have_the_hash_it_shall_have(tmp_path: Path) -> None
         expect_file(file, known)
     with pytest.raises(InputError, match=r"gone\.h5 is not there"):
         expect_file(tmp_path / "gone.h5", known)
+
+
+def test_weights_that_cannot_be_fetched_are_told_apart_from_wrong_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object) -> Any:
+        raise OSError("URL fetch failure: the network is unreachable")
+
+    monkeypatch.setattr(backbones, "_application", offline)
+    with pytest.raises(DownloadError, match=r"weights of vgg19 could not be fetched \(URL fetch failure.*weights_file"):
+        backbones._donor(Architecture.of("vgg19", (32, 32, 3)), "imagenet")
