@@ -249,6 +249,27 @@ VIABILITY = Table(
     ("screen", "plate", "well", "readout"),
 )
 
+_OF_OBJECT: tuple[Column, ...] = (
+    _WELL,
+    Column("site", "integer", "Site of the well, as the plate counts them"),
+    Column("object", "integer", "Number of the object in its image from 1"),
+    _number("area_px", "Area in pixels of the full image", "px"),
+    _number("area_um2", "Area in the sample; empty where the plate does not say how wide its pixels are", "um2"),
+    _number("roundness", "4 pi area / perimeter^2: 1 for a circle, less the more ragged the outline"),
+    _number("mean_intensity", "Mean grey value of the object in the maximum projection"),
+    _number("x_um", "Centroid from the left of the image", "um"),
+    _number("y_um", "Centroid from the top of the image", "um"),
+)
+#: What a readout says of an object.
+OBJECT_COLUMNS: tuple[str, ...] = tuple(column.name for column in _OF_OBJECT)
+
+OBJECTS = Table(
+    "objects",
+    "One row an object that a readout found in an image: a spheroid, an organoid, a fragment.",
+    (_SCREEN, _PLATE, _READOUT, *_OF_OBJECT, *PROVENANCE),
+    ("screen", "plate", "readout", "well", "site", "object"),
+)
+
 _CURVE_FIT: tuple[Column, ...] = (
     Column("model", "integer", "Number of free parameters of the chosen curve, 2 to 5", required=False),
     _number("bottom", "Lower asymptote of inhibition", "fraction"),
@@ -417,6 +438,7 @@ TABLES: dict[str, Table] = {
         WELLS,
         DRUGS,
         VIABILITY,
+        OBJECTS,
         CURVES,
         SCORES,
         QC,

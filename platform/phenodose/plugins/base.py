@@ -18,7 +18,7 @@ from phenodose.errors import PluginError
 #: a returned column or its meaning goes or changes). A plugin states the one it was written for in `contract`.
 CONTRACT = 1
 #: Raised when something is added that a plugin may use and need not; begins at 0 again with every CONTRACT.
-CONTRACT_MINOR = 1
+CONTRACT_MINOR = 2
 
 
 class Parameters(BaseModel):
