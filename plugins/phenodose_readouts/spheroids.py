@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from phenodose.plates.plate import Plate
 
-#: The smallest object in pixels of the image that is segmented, where nobody knows the width of a pixel.
-_SMALLEST_PX = 20
+#: The smallest object and the gap in pixels of the image that is segmented, where nobody knows how wide a pixel is.
+_SMALLEST_PX, _GAP_PX = 20, 2.0
 
 
 class SpheroidAreaParameters(Parameters):
@@ -42,6 +42,9 @@ class SpheroidAreaParameters(Parameters):
         10.0, ge=0, description="Objects stand out of the background by at least so many SDs of its noise"
     )
     smallest_um2: float = Field(500.0, ge=0, description="Smaller objects are debris")
+    gap_um: float = Field(
+        8.0, ge=0, le=100, description="Inlets up to twice as wide are closed before the roundness is measured"
+    )
     longest_side_px: int = Field(512, ge=64, le=4096, description="Level of the pyramid: at least so many pixels")
 
 
@@ -73,13 +76,15 @@ class SpheroidAreaReadout(ObjectReadout):
         level = plate.level_for(settings.longest_side_px)
         factor = plate.level_shapes[0][0] / plate.level_shapes[level][0]
         pixel_um = (plate.pixel_size_um or float("nan")) * factor
-        smallest = settings.smallest_um2 / pixel_um**2 if pixel_um == pixel_um else _SMALLEST_PX
+        smallest, gap = _SMALLEST_PX, _GAP_PX
+        if plate.pixel_size_um:
+            smallest, gap = settings.smallest_um2 / pixel_um**2, settings.gap_um / pixel_um
         frames = []
         for well in plate.wells:
             for site in _sites(plate, well, channel):
                 image = plate.mip(well, channel, level, site).astype(np.float32)
                 labels = bright_objects(image, settings.smoothing_px, settings.least_contrast, smallest)
-                found = describe(labels, image)
+                found = describe(labels, image, gap)
                 frames.append(
                     pd.DataFrame(
                         {

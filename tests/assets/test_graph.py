@@ -29,7 +29,7 @@ GROUPS = {
         "viability/cnn_phase3",
         "viability/spheroid_area",
     },
-    "phenotypes": {"embedding/tsne", "embedding/pca", "embedding/umap", "embedding/shared"},
+    "phenotypes": {"embedding/tsne", "embedding/pca", "embedding/umap", "embedding/shared", "phenotypes"},
     "reports": {"patient_report"},
     "cohort": {"cohort_db", "cohort_report"},
 }

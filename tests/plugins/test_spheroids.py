@@ -128,3 +128,12 @@ def test_without_a_pixel_size_areas_are_in_pixels(tmp_path):
 def test_a_channel_that_is_not_there_is_told(plate):
     with pytest.raises(InputError, match="has 1 channels, counted from 0"):
         SpheroidAreaReadout({"channel": 1}).measure(plate)
+
+
+def test_gaps_between_nuclei_make_no_spheroid_ragged():
+    spongy = disc() & ((np.hypot(X % 12 - 6, Y % 12 - 6) < 5.5) | disc(0, 0, 30))
+    labels, pixels = bright(6000 * spongy), image(6000 * spongy)
+    assert describe(labels, pixels)["roundness"][0] < 0.75
+    closed = describe(labels, pixels, gap_px=5.0)
+    assert closed["roundness"][0] > 0.8
+    assert closed["area"][0] == describe(labels, pixels)["area"][0], "the area is that of the light"
