@@ -1,16 +1,16 @@
-"""The readouts spheroid_area and spheroid_roundness: what classical segmentation says of a well.
+"""The readout spheroid_roundness: how round the spheroid of a well is, by classical segmentation.
 
 The maximum projection of the nuclear stain is smoothed, cut at Otsu's threshold (Otsu 1979, IEEE Trans. Syst. Man
-Cybern. 9:62), holes are filled, and the largest object is taken for the spheroid. Its area is in square micrometres;
-its roundness is 4 pi area / perimeter^2, 1 for a circle and less the more ragged the outline is.
+Cybern. 9:62), holes are filled, and the largest object is taken for the spheroid. Its roundness is
+4 pi area / perimeter^2, 1 for a circle and less the more ragged the outline is.
 
-Whether area rises or falls as cells die differs between cell lines (dead spheroids fall apart and spread, or
-shrink), so the readouts do not say: phenodose takes it from the controls.
+Whether roundness rises or falls as cells die differs between cell lines (dead spheroids fall apart, or shrink to a
+ball), so the readout does not say: phenodose takes it from the controls.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
+import math
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -34,10 +34,13 @@ class SegmentationParameters(Parameters):
     longest_side_px: int = Field(512, ge=64, le=4096, description="Level of the pyramid: at least so many pixels")
 
 
-class _ShapeReadout(ImageReadout):
-    """What both share: a plate, well by well."""
+class SpheroidRoundnessReadout(ImageReadout):
+    """Roundness of the largest object."""
 
+    name = "spheroid_roundness"
     version = "1.0"
+    description = "Roundness of the spheroid's outline, 4 pi area / perimeter^2: 1 for a circle"
+    unit = ""
     Parameters = SegmentationParameters
 
     def measure(self, plate: Plate) -> pd.DataFrame:
@@ -61,37 +64,9 @@ class _ShapeReadout(ImageReadout):
                     image = plate.mip(well, settings.channel, level, site)
                     spheroid = largest_object(image, settings.smoothing_um / pixel_um)
                     if spheroid is not None and spheroid.area * pixel_um**2 >= settings.smallest_um2:
-                        found.append(self._of(spheroid, pixel_um))
+                        found.append(4 * math.pi * spheroid.area / spheroid.perimeter_crofton**2)
             rows.append({"well": well, "raw": float(np.mean(found)) if found else float("nan")})
         return pd.DataFrame(rows, columns=["well", "raw"]).astype({"raw": "float64"})
-
-    @abstractmethod
-    def _of(self, spheroid: Any, pixel_um: float) -> float:
-        """The number of one segmented spheroid."""
-
-
-class SpheroidAreaReadout(_ShapeReadout):
-    """Area of the largest object."""
-
-    name = "spheroid_area"
-    description = "Area of the spheroid in the maximum projection, by Otsu's threshold"
-    unit = "um2"
-
-    def _of(self, spheroid: Any, pixel_um: float) -> float:
-        return float(spheroid.area * pixel_um**2)
-
-
-class SpheroidRoundnessReadout(_ShapeReadout):
-    """Roundness of the largest object."""
-
-    name = "spheroid_roundness"
-    description = "Roundness of the spheroid's outline, 4 pi area / perimeter^2: 1 for a circle"
-    unit = ""
-
-    def _of(self, spheroid: Any, pixel_um: float) -> float:
-        import math
-
-        return float(4 * math.pi * spheroid.area / spheroid.perimeter_crofton**2)
 
 
 def largest_object(image: np.ndarray, smoothing_px: float) -> Any | None:

@@ -249,6 +249,27 @@ VIABILITY = Table(
     ("screen", "plate", "well", "readout"),
 )
 
+_OF_OBJECT: tuple[Column, ...] = (
+    _WELL,
+    Column("site", "integer", "Site of the well, as the plate counts them"),
+    Column("object", "integer", "Number of the object in its image from 1"),
+    _number("area_px", "Area in pixels of the full image", "px"),
+    _number("area_um2", "Area in the sample; empty where the plate does not say how wide its pixels are", "um2"),
+    _number("roundness", "4 pi area / perimeter^2 of the closed outline: 1 for a circle, less the more ragged"),
+    _number("mean_intensity", "Mean grey value of the object in the maximum projection"),
+    _number("x_um", "Centroid from the left of the image", "um"),
+    _number("y_um", "Centroid from the top of the image", "um"),
+)
+#: What a readout says of an object.
+OBJECT_COLUMNS: tuple[str, ...] = tuple(column.name for column in _OF_OBJECT)
+
+OBJECTS = Table(
+    "objects",
+    "One row an object that a readout found in an image: a spheroid, an organoid, a fragment.",
+    (_SCREEN, _PLATE, _READOUT, *_OF_OBJECT, *PROVENANCE),
+    ("screen", "plate", "readout", "well", "site", "object"),
+)
+
 _CURVE_FIT: tuple[Column, ...] = (
     Column("model", "integer", "Number of free parameters of the chosen curve, 2 to 5", required=False),
     _number("bottom", "Lower asymptote of inhibition", "fraction"),
@@ -352,6 +373,35 @@ EMBEDDINGS = Table(
     ("screen", "plate", "well", "embedder"),
 )
 
+PHENOTYPES = Table(
+    "phenotypes",
+    "One row a drug at its highest concentration: does it look other than untreated, and which drug is like it.",
+    (
+        _SCREEN,
+        _SAMPLE,
+        _DRUG,
+        _text("features", "What is compared: 'image' (light, shape and grain of the pictures), or a network's readout"),
+        Column("beyond_viability", "boolean", "True where what viability explains was taken out of the features"),
+        _text("viability_readout", "Readout whose viability was taken out; empty where none was", required=False),
+        _number("concentration_nM", "The drug's highest concentration", "nM"),
+        _text("drug_class", "Class of the drug", required=False),
+        Column("n_wells", "integer", "Wells of the drug that have an image"),
+        _number("map", "Mean average precision: 1 if its wells find each other before any untreated well"),
+        _number("p_value", "Chance of so large a map in a random order"),
+        _number("q_value", "Share of false ones among the drugs with so small a p_value (Benjamini and Hochberg)"),
+        _text("nearest_drug", "The other drug of the screen with the most similar median profile", required=False),
+        _number("similarity", "Cosine between the two profiles, seen from the untreated wells"),
+        _number(
+            "same_map", "Mean average precision of the two drugs' wells finding each other before all other drugs'"
+        ),
+        _number("same_p_value", "Chance of so large a same_map in a random order"),
+        _number("same_q_value", "The same among all pairs of drugs (Benjamini and Hochberg)"),
+        _text("run_id", "Run that wrote the row"),
+        _text("checkpoint", "Hash of the network weights the features come from; empty without one", required=False),
+    ),
+    ("screen", "sample", "drug", "features", "beyond_viability"),
+)
+
 CHECKPOINTS = Table(
     "checkpoints",
     "One row a trained (or adopted) phase of a staged readout.",
@@ -417,10 +467,12 @@ TABLES: dict[str, Table] = {
         WELLS,
         DRUGS,
         VIABILITY,
+        OBJECTS,
         CURVES,
         SCORES,
         QC,
         EMBEDDINGS,
+        PHENOTYPES,
         CHECKPOINTS,
         RUNS,
     )

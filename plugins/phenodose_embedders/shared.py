@@ -25,11 +25,13 @@ LEAST_CONTROLS = 4
 class SharedParameters(Parameters):
     """How screens are laid over each other."""
 
-    align: Literal["negative", "none"] = Field(
+    align: Literal["negative", "sphering", "none"] = Field(
         default="negative",
         description=(
             "negative: every screen is shifted so that the median of its negative controls lies where that of the "
-            "control experiment lies, which takes differences of stain, light and sample out; none: no shift"
+            "control experiment lies, which takes differences of stain, light and sample out; sphering: every screen "
+            "is also whitened by its own negative controls, so that what these differ in anyway counts less; "
+            "none: no shift"
         ),
     )
 
@@ -62,6 +64,9 @@ class SharedEmbedder(ReferenceEmbedder):
                 f"{LEAST_CONTROLS} that differ are the least."
             )
         features = wells.features.astype(np.float64)
+        if self.parameters.align == "sphering":
+            controls = _sphered(reference)[reference.negative | reference.positive]
+            features = _sphered(wells)
         if self.parameters.align == "negative":
             if not wells.negative.any() or not reference.negative.any():
                 raise NotMade(
@@ -71,3 +76,19 @@ class SharedEmbedder(ReferenceEmbedder):
             here, there = features[wells.negative], reference.features[reference.negative].astype(np.float64)
             features = features - np.median(here, axis=0) + np.median(there, axis=0)
         return np.asarray(PCA(n_components=2, svd_solver="full").fit(controls).transform(features), dtype=np.float64)
+
+
+def _sphered(wells: WellFeatures) -> np.ndarray:
+    """The features as seen from the wells' own negative controls.
+
+    Raises:
+        NotMade: these are too few.
+    """
+    from phenodose.phenotypes.alignment import LEAST_NEGATIVE, sphered
+
+    if wells.negative.sum() < LEAST_NEGATIVE:
+        raise NotMade(
+            f"{int(wells.negative.sum())} negative controls have an image, and sphering needs {LEAST_NEGATIVE}; set "
+            "align = 'negative' or 'none' under [parameters.shared] in screen.toml."
+        )
+    return sphered(wells.features, wells.negative)

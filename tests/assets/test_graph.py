@@ -22,12 +22,18 @@ GROUPS = {
     "ingest": {"layout", "plate_images"},
     "tensors": {"pseudo_rgb"},
     "models": {"checkpoint/cnn/phase1", "checkpoint/cnn/phase2", "checkpoint/cnn/phase3"},
-    "readouts": {"viability/ctg", "viability/mean_of_stack", "viability/cnn_phase2", "viability/cnn_phase3"},
-    "phenotypes": {"embedding/tsne", "embedding/pca", "embedding/umap", "embedding/shared"},
+    "readouts": {
+        "viability/ctg",
+        "viability/mean_of_stack",
+        "viability/cnn_phase2",
+        "viability/cnn_phase3",
+        "viability/spheroid_area",
+    },
+    "phenotypes": {"embedding/tsne", "embedding/pca", "embedding/umap", "embedding/shared", "phenotypes"},
     "reports": {"patient_report"},
     "cohort": {"cohort_db", "cohort_report"},
 }
-CURVES = {"curves/ctg", "curves/mean_of_stack", "curves/cnn_phase2", "curves/cnn_phase3"}
+CURVES = {f"curves/{name}" for name in ("ctg", "mean_of_stack", "cnn_phase2", "cnn_phase3", "spheroid_area")}
 
 SCORER = """
     from phenodose.plugins import Scorer
@@ -88,6 +94,7 @@ def test_lineage_edges(graph: dg.AssetGraph) -> None:
 
     assert parents("viability/ctg") == {"layout"}
     assert parents("viability/mean_of_stack") == {"layout", "plate_images"}
+    assert parents("viability/spheroid_area") == {"layout", "plate_images"}
     assert parents("checkpoint/cnn/phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase2"}
     assert parents("viability/cnn_phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase3"}
     assert parents("embedding/tsne") == {"layout", "viability/cnn_phase2", "viability/cnn_phase3"}

@@ -61,7 +61,6 @@ def test_each_is_listed_with_its_distribution(site: Any) -> None:
     wanted = {
         "cellvoyager": "phenodose-cellvoyager 1.0",
         "gr_nauc": "phenodose-gr-nauc 1.0",
-        "spheroid_area": "phenodose-spheroid-shape 1.0",
         "spheroid_roundness": "phenodose-spheroid-shape 1.0",
     }
     assert {name: listed[name]["distribution"] for name in wanted} == wanted
@@ -77,9 +76,10 @@ def test_all_rules_can_be_tried_from_the_command_line(site: Any, screen: Path) -
 
 
 def spheroid(viability: float, rng: np.random.Generator) -> np.ndarray:
-    """A disc that shrinks from a radius of 32 px to one of 16 px as its cells die."""
+    """A disc that is drawn out to an ellipse, four times as long as wide, as its cells die."""
     y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
-    inside = x**2 + y**2 < (16 + 16 * viability) ** 2
+    stretch = 2 - viability
+    inside = (x / stretch) ** 2 + (y * stretch) ** 2 < 22**2
     return (rng.normal(400, 20, (SIDE, SIDE)) + 6000 * inside).clip(0, 65535).astype(np.uint16)
 
 
@@ -126,7 +126,7 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_screen_goes_through_all_of_them(site: Any, screen: Path) -> None:
-    assets = ("layout", "plate_images", "viability/spheroid_area", "curves/spheroid_area", "scores/gr_nauc")
+    assets = ("layout", "plate_images", "viability/spheroid_roundness", "curves/spheroid_roundness", "scores/gr_nauc")
     assets += ("scores/dss_asym", "patient_report")
     site.phenodose("run", screen, "--select", ",".join(assets))
 
@@ -138,10 +138,10 @@ def test_a_screen_goes_through_all_of_them(site: Any, screen: Path) -> None:
     ]
     alive, dead = asked(
         "SELECT well_type, median(raw) AS raw FROM viability JOIN wells USING (screen, plate, well) "
-        "WHERE readout = 'spheroid_area' AND well_type IN ('neg', 'pos') GROUP BY well_type ORDER BY well_type"
+        "WHERE readout = 'spheroid_roundness' AND well_type IN ('neg', 'pos') GROUP BY well_type ORDER BY well_type"
     )
-    assert alive["raw"] == pytest.approx(np.pi * 32**2 * 2.0**2, rel=0.08)
-    assert dead["raw"] == pytest.approx(np.pi * 16**2 * 2.0**2, rel=0.08)
+    assert alive["raw"] == pytest.approx(1.0, abs=0.08)
+    assert dead["raw"] == pytest.approx(0.54, abs=0.08), "an ellipse of axes 4 to 1"
     scores = {
         (row["scorer"], row["drug"]): row
         for row in asked("SELECT scorer, drug, score, plugin_version FROM scores WHERE replicate = 'pooled'")
@@ -151,5 +151,5 @@ def test_a_screen_goes_through_all_of_them(site: Any, screen: Path) -> None:
     report = screen.parent / "report.html"
     site.phenodose("report", "CV_V1_DS1", "--out", report)
     text = report.read_text(encoding="utf-8")
-    assert "spheroid_area" in text
+    assert "spheroid_roundness" in text
     assert "gr_nauc" in text

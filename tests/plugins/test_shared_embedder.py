@@ -96,6 +96,19 @@ def test_a_shift_of_the_whole_screen_is_taken_out_unless_told_otherwise() -> Non
     assert np.abs(plain.embed_on(reference, shifted) - plain.embed_on(reference, screen)).max() > 1
 
 
+def test_sphering_sees_every_screen_from_its_own_untreated_cells() -> None:
+    reference, screen = made_up(0), made_up(1)
+    wider = WellFeatures(3 * screen.features + np.float32(5), screen.negative, screen.positive)
+    sphering = registry().create("embedder", "shared", {"align": "sphering"})
+    places = sphering.embed_on(reference, screen)
+    np.testing.assert_allclose(sphering.embed_on(reference, wider), places, atol=1e-4)
+    untreated, killed = (np.median(places[kind], axis=0) for kind in (screen.negative, screen.positive))
+    assert np.linalg.norm(untreated - killed) > 3 * places[screen.negative].std(axis=0).max()
+    few = np.arange(40) < 5
+    with pytest.raises(NotMade, match="3 negative controls have an image, and sphering needs 4"):
+        sphering.embed_on(reference, WellFeatures(screen.features[few], screen.negative[few], screen.positive[few]))
+
+
 def test_a_well_lies_where_it_lies_whichever_other_wells_are_placed() -> None:
     reference, screen = made_up(0), made_up(1)
     few = np.flatnonzero(screen.negative | (np.arange(40) < 9))

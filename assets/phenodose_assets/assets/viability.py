@@ -27,7 +27,7 @@ from phenodose.pipeline.viability import (
     make_viability,
     viability_key,
 )
-from phenodose.plugins import ImageReadout, PlateReaderReadout, Readout, StagedReadout, TensorReadout
+from phenodose.plugins import ImageReadout, ObjectReadout, PlateReaderReadout, Readout, StagedReadout, TensorReadout
 from phenodose.quality.blocking import quality_block
 from phenodose.store.checkpoints import checkpoint_key
 from phenodose_assets.assets.checkpoints import POOL
@@ -94,7 +94,7 @@ def _asset(
         kinds=frozenset({kind, "parquet"}),
         checks=quality_checks("viability"),
         reads=(*reads, CONTROLS, QUALITY),
-        tables=(("viability", key), ("qc", key)),
+        tables=(("viability", key), ("qc", key), *((("objects", key),) if issubclass(readout, ObjectReadout) else ())),
         code_version=readout.version,
         pool=pool,
     )

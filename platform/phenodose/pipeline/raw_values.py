@@ -17,6 +17,7 @@ from phenodose.names import parse_well, plate_key
 from phenodose.plugins import (
     ImageReadout,
     Inference,
+    ObjectReadout,
     Phase,
     PlateReaderReadout,
     Readout,
@@ -24,6 +25,7 @@ from phenodose.plugins import (
     TensorReadout,
     TensorWells,
 )
+from phenodose.tables import OBJECT_COLUMNS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from phenodose.pipeline.context import Context
+
+_UNSCALED = (
+    "the images of {plates} do not say how wide their pixels are: areas are in pixels, which changes no viability "
+    "within a plate."
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class RawValues:
         control_distance: how far each image lies from what the controls span (`Inference`), rows as `raw`; None where
             nobody knows.
         notes: sentences on how the files were read and whose they are.
+        objects: plate and `OBJECT_COLUMNS` of what the readout found in the images; None for readouts without objects.
     """
 
     raw: pd.DataFrame
@@ -59,6 +67,7 @@ class RawValues:
     features: np.ndarray | None = None
     control_distance: np.ndarray | None = None
     notes: Sequence[str] = ()
+    objects: pd.DataFrame | None = None
 
 
 def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> RawValues:
@@ -106,18 +115,30 @@ def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step:
 
     plugin = step.create(readout)
     by_name = _nuclei_by_name(readout, step)
-    frames = []
+    frames, objects, unscaled = [], [], []
     for number, (plate, path) in enumerate(plates.items(), 1):
         opened = Plate.open(step.store.plate_at(path))
         if by_name:
             named = channel_number(opened.channels, by_name, f"plate {plate}")
             plugin = step.sandboxed(readout, step.parameters(readout.name) | {"channel": named})
-        measured = plugin.measure(opened)
+        if isinstance(plugin, ObjectReadout):
+            found = plugin.find_objects(opened)
+            objects.append(found[list(OBJECT_COLUMNS)].assign(plate=plate))
+            unscaled += [] if opened.pixel_size_um else [plate]
+            measured = plugin.of_objects(opened, found)
+        else:
+            measured = plugin.measure(opened)
         frames.append(_placed(measured["well"], measured["raw"].to_numpy(), [plate] * len(measured)))
         step.progress(number, len(plates), plate)
+    if objects and not sum(map(len, objects)):
+        raise NotMade(f"{readout.name} finds no object in any image of the screen.")
     hashes = step.store.read_table("plates", step.screen_id, "plate_images")
     return RawValues(
-        pd.concat(frames, ignore_index=True), plugin, dict(zip(hashes["plate"], hashes["raw_hash"], strict=True))
+        pd.concat(frames, ignore_index=True),
+        plugin,
+        dict(zip(hashes["plate"], hashes["raw_hash"], strict=True)),
+        notes=[_UNSCALED.format(plates=", ".join(unscaled))] if unscaled else [],
+        objects=pd.concat(objects, ignore_index=True) if objects else None,
     )
 
 

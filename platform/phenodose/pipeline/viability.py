@@ -329,6 +329,9 @@ def make_viability(
     qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
     step.store.write_table("viability", step.screen_id, viability_key(name), viability)
     step.store.write_table("qc", step.screen_id, viability_key(name), qc)
+    if values.objects is not None:
+        objects = provenance.stamp(values.objects.assign(screen=step.screen_id, readout=name))
+        step.store.write_table("objects", step.screen_id, viability_key(name), objects)
     inputs = {
         **values.inputs,
         "normalise_by": normalisation.by,

@@ -10,7 +10,14 @@ from phenodose.plugins.base import CONTRACT, Parameters, Plugin, contract_fault,
 from phenodose.plugins.embedders import AnyEmbedder, Embedder, ReferenceEmbedder, WellFeatures
 from phenodose.plugins.preferences import Preferences
 from phenodose.plugins.readers import Reader, choose_reader
-from phenodose.plugins.readouts import ImageReadout, PlateReaderReadout, Readout, StagedReadout, TensorReadout
+from phenodose.plugins.readouts import (
+    ImageReadout,
+    ObjectReadout,
+    PlateReaderReadout,
+    Readout,
+    StagedReadout,
+    TensorReadout,
+)
 from phenodose.plugins.registry import KINDS, Found, Kind, Registry, group_of, plugins_of, registry
 from phenodose.plugins.scorers import Scorer, Scores, scorer
 from phenodose.plugins.selective import REFERENCE, ReferenceParameters, SelectiveScorer
@@ -30,6 +37,7 @@ __all__ = [
     "ImageReadout",
     "Inference",
     "Kind",
+    "ObjectReadout",
     "Parameters",
     "Phase",
     "PlateReaderReadout",

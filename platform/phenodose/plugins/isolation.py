@@ -26,7 +26,7 @@ from phenodose.plugins.base import Plugin
 from phenodose.plugins.embedders import Embedder, ReferenceEmbedder
 from phenodose.plugins.isolated_calls import PluginCalls, Target, carried, may_raise
 from phenodose.plugins.readers import Reader
-from phenodose.plugins.readouts import ImageReadout, PlateReaderReadout, TensorReadout
+from phenodose.plugins.readouts import ImageReadout, ObjectReadout, PlateReaderReadout, TensorReadout
 from phenodose.plugins.registry import KINDS, OURS, Found, Registry
 from phenodose.plugins.results import result_fault
 from phenodose.plugins.scorers import Scorer
@@ -44,6 +44,7 @@ _METHODS: dict[type[Plugin], tuple[str, ...]] = {
     PlateReaderReadout: ("measure",),
     ImageReadout: ("measure",),
     TensorReadout: ("read",),
+    ObjectReadout: ("find_objects", "of_objects"),
     Embedder: ("embed", "n_components"),
     ReferenceEmbedder: ("embed_on",),
     Reader: ("sniff", "index", "read_plane", "in_place", "acquisition", "plate_metadata", "advice"),

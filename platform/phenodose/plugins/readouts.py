@@ -1,8 +1,8 @@
 """The readout contract: a number for every well, from a plate reader, from images, or from a network.
 
-Belongs here: the four bases (`PlateReaderReadout`, `ImageReadout`, `TensorReadout`, `StagedReadout`) and how a staged
-readout declares its phases as data. Does not belong here: normalisation to viability, which is the
-same for all readouts (`phenodose.viability.normalise`), and the built-in readouts (plugins).
+Belongs here: the bases (`PlateReaderReadout`, `ImageReadout` with `ObjectReadout`, `TensorReadout`, `StagedReadout`)
+and how a staged readout declares its phases as data. Does not belong here: normalisation to viability, which is the same
+for all readouts (`phenodose.viability.normalise`), and the built-in readouts (plugins).
 """
 
 from __future__ import annotations
@@ -108,6 +108,40 @@ class TensorReadout(Readout):
         Raises:
             NotMade: there are too few controls to learn from.
         """
+
+
+class ObjectReadout(ImageReadout):
+    """A number a well of the objects that are found in its images; the objects become rows of the table `objects`.
+
+    Came with contract 1.2.
+    """
+
+    @abstractmethod
+    def find_objects(self, plate: Plate) -> pd.DataFrame:
+        """Find the objects of every imaged well of one plate.
+
+        Returns:
+            One row an object; columns `phenodose.tables.OBJECT_COLUMNS`: well, site, object (a number from 1, unique
+            within the site of a well), area_px (pixels of the full image), area_um2, roundness, mean_intensity (grey
+            value), x_um, y_um (of the centroid from the image's upper left corner). NaN where a number is not known:
+            those with units where the plate does not say how wide its pixels are.
+        """
+
+    @abstractmethod
+    def of_objects(self, plate: Plate, objects: pd.DataFrame) -> pd.DataFrame:
+        """The number of every imaged well of the plate, also of those without objects.
+
+        Args:
+            plate: the plate.
+            objects: what `find_objects` gave of it.
+
+        Returns:
+            Columns well, raw.
+        """
+
+    def measure(self, plate: Plate) -> pd.DataFrame:
+        """Measure every imaged well of one plate by its objects."""
+        return self.of_objects(plate, self.find_objects(plate))
 
 
 class StagedReadout(Readout):

@@ -31,12 +31,13 @@ def result_fault(method: str, arguments: Sequence[Any], result: Any, first: bool
     """
     if method == "score":
         return _scores_fault(arguments[0], result, first)
-    if method == "measure":
+    if method in ("measure", "of_objects"):
         return _measured_fault(arguments[0], result)
     if method in ("embed", "embed_on"):
         wells = arguments[-1]
         return _places_fault(len(getattr(wells, "features", wells)), result)
     others: dict[str, Callable[[], str]] = {
+        "find_objects": lambda: objects_fault(arguments[0].wells, result),
         "index": lambda: _index_fault(result),
         "read_plane": lambda: _plane_fault(arguments[-1], result),
         "in_place": lambda: _in_place_fault(arguments[0], result),
@@ -98,6 +99,29 @@ def _measured_fault(given: Any, result: Any) -> str:
             return f"gave a well that it was not asked for: {_first(keys[foreign])}"
     if len(result) and not np.isfinite(result["raw"].to_numpy(dtype=np.float64)).any():
         return f"gave NaN everywhere: none of {len(result)} wells has a number"
+    return ""
+
+
+def objects_fault(wells: Sequence[str], result: Any) -> str:
+    """What is wrong with the objects that a readout found on a plate of these wells, or '' if nothing."""
+    import pandas as pd
+
+    from phenodose.tables import OBJECT_COLUMNS
+
+    if not isinstance(result, pd.DataFrame):
+        return f"gave a {type(result).__name__} where a DataFrame with {', '.join(OBJECT_COLUMNS)} is meant"
+    if missing := [name for name in OBJECT_COLUMNS if name not in result.columns]:
+        got = ", ".join(map(str, result.columns))
+        return f"gave the wrong columns: {', '.join(missing)} missing among {got or 'none'}"
+    for name in OBJECT_COLUMNS[1:]:
+        if len(result) and result[name].dtype.kind not in ("iu" if name in ("site", "object") else "fiu"):
+            return f"gave the wrong columns: `{name}` is {result[name].dtype}, meant are numbers"
+    unknown = ~result["well"].isin(list(wells))
+    if unknown.any():
+        return f"gave an object of a well that it was not asked for: {result.loc[unknown, 'well'].iloc[0]}"
+    keys = result[["well", "site", "object"]]
+    if keys.duplicated().any():
+        return f"gave the same object twice: {_first(keys[keys.duplicated()])}"
     return ""
 
 

@@ -17,6 +17,7 @@ from phenodose.testing.embedders import EmbedderConformance, ReferenceEmbedderCo
 from phenodose.testing.readers import ReaderConformance
 from phenodose.testing.readouts import (
     ImageReadoutConformance,
+    ObjectReadoutConformance,
     PlateReaderReadoutConformance,
     StagedReadoutConformance,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Broken",
     "EmbedderConformance",
     "ImageReadoutConformance",
+    "ObjectReadoutConformance",
     "PlateReaderReadoutConformance",
     "PluginConformance",
     "ReaderConformance",

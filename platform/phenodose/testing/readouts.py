@@ -1,6 +1,6 @@
 """The rules of readouts: of plate readers, of images, and of networks trained in stages.
 
-Belongs here: the three suites. Does not belong here: what every plugin keeps (`rules`) and the data (`synthetic`).
+Belongs here: their suites. Does not belong here: what every plugin keeps (`rules`) and the data (`synthetic`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pytest
 from phenodose.plugins import (
     ImageReadout,
     Inference,
+    ObjectReadout,
     Phase,
     PlateReaderReadout,
     Readout,
@@ -21,6 +22,7 @@ from phenodose.plugins import (
     TrainingRecord,
     TrainingSet,
 )
+from phenodose.plugins.results import objects_fault
 from phenodose.testing import synthetic
 from phenodose.testing.isolation import refuse_traces, run_isolated
 from phenodose.testing.operations import TooManyOperations, counted
@@ -181,6 +183,23 @@ class ImageReadoutConformance(_ReadoutConformance):
 
     def _measured(self, plate: Plate) -> pd.DataFrame:
         return _checked(self.made().measure(plate), ["well", "raw"], self.plugin.name)
+
+
+class ObjectReadoutConformance(ImageReadoutConformance):
+    """For an `ObjectReadout`, on the plates of `ImageReadoutConformance`."""
+
+    plugin: ClassVar[type[ObjectReadout]]
+
+    def test_every_object_is_described(self, plate: Plate) -> None:
+        """Columns, wells of the plate, each object once."""
+        if fault := objects_fault(plate.wells, self.made().find_objects(plate)):
+            raise broken("`find_objects` gives one row an object", f"{self.plugin.name} {fault}")
+
+    def test_the_number_of_a_well_is_of_its_objects(self, plate: Plate) -> None:
+        """`measure` gives what `of_objects` does."""
+        readout = self.made()
+        if not readout.measure(plate).equals(readout.of_objects(plate, readout.find_objects(plate))):
+            raise broken("`measure` gives the numbers of `of_objects`", "they differ")
 
 
 class StagedReadoutConformance(_ReadoutConformance):

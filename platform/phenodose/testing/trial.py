@@ -21,6 +21,7 @@ from phenodose.plugins import (
     REFERENCE,
     ImageReadout,
     Kind,
+    ObjectReadout,
     PlateReaderReadout,
     Plugin,
     Reader,
@@ -114,7 +115,7 @@ def suite_of(plugin: type[Plugin]) -> str:
         return "ScorerConformance"
     if issubclass(plugin, Reader):
         return "ReaderConformance"
-    for base in (PlateReaderReadout, ImageReadout, StagedReadout, ReferenceEmbedder):
+    for base in (PlateReaderReadout, ObjectReadout, ImageReadout, StagedReadout, ReferenceEmbedder):
         if issubclass(plugin, base):
             return f"{base.__name__}Conformance"
     return "EmbedderConformance"

@@ -57,8 +57,10 @@ def with_readouts(site: PluginPreferences | None = None, **more: type[Any]) -> P
 
 
 def test_the_built_in_plugins_stand_in_the_order_of_the_paper() -> None:
-    names = ["ctg", "mean_of_stack", "unknown", "cnn_phase2", "cnn_phase3"]
-    assert built_in().ordered_readouts(names) == ["cnn_phase3", "cnn_phase2", "mean_of_stack", "ctg", "unknown"]
+    names = ["spheroid_area", "ctg", "mean_of_stack", "unknown", "cnn_phase2", "cnn_phase3"]
+    assert built_in().ordered_readouts(names) == [
+        *("cnn_phase3", "cnn_phase2", "mean_of_stack", "ctg", "spheroid_area", "unknown")
+    ]
     assert built_in().default_scorer() == "dss_asym"
     assert built_in().measuring_embedders() == ["pca", "shared"]
     assert built_in().ordered_embedders() == ["tsne", "pca", "shared", "umap"]

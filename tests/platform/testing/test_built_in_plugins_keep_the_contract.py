@@ -14,6 +14,7 @@ from phenodose.plugins import registry
 from phenodose.testing import (
     EmbedderConformance,
     ImageReadoutConformance,
+    ObjectReadoutConformance,
     PlateReaderReadoutConformance,
     ReaderConformance,
     ReferenceEmbedderConformance,
@@ -25,6 +26,7 @@ from phenodose.testing.scorers import _score_apart
 from phenodose_readouts.cnn import CnnReadout
 from phenodose_readouts.ctg import CtgReadout
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
+from phenodose_readouts.spheroids import SpheroidAreaReadout
 
 SELECTIVE = {"sdss_asym", "sdss_asym_adj", "zdss", "rdss"}
 
@@ -77,6 +79,10 @@ class TestCtg(PlateReaderReadoutConformance):
 
 class TestMeanOfStack(ImageReadoutConformance):
     plugin = MeanOfStackReadout
+
+
+class TestSpheroidArea(ObjectReadoutConformance):
+    plugin = SpheroidAreaReadout
 
 
 class TestCnn(StagedReadoutConformance):
@@ -140,5 +146,5 @@ class TestItradeReader(ReaderConformance):
 def test_all_kinds_are_tried() -> None:
     """`ome_zarr` has planes in Zarr, not in files, and `umap` is an extra; all other built-ins are above."""
     assert each("reader") == ["hcs_ai", "imagexpress", "itrade", "ome_zarr", "pattern"]
-    assert each("readout") == ["cnn", "ctg", "mean_of_stack"]
+    assert each("readout") == ["cnn", "ctg", "mean_of_stack", "spheroid_area"]
     assert each("embedder") == ["pca", "shared", "tsne", "umap"]
