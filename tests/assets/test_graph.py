@@ -27,13 +27,16 @@ GROUPS = {
         "viability/mean_of_stack",
         "viability/cnn_phase2",
         "viability/cnn_phase3",
+        "viability/features",
         "viability/spheroid_area",
     },
     "phenotypes": {"embedding/tsne", "embedding/pca", "embedding/umap", "embedding/shared", "phenotypes"},
     "reports": {"patient_report"},
     "cohort": {"cohort_db", "cohort_report"},
 }
-CURVES = {f"curves/{name}" for name in ("ctg", "mean_of_stack", "cnn_phase2", "cnn_phase3", "spheroid_area")}
+CURVES = {
+    f"curves/{name}" for name in ("ctg", "mean_of_stack", "cnn_phase2", "cnn_phase3", "features", "spheroid_area")
+}
 
 SCORER = """
     from phenodose.plugins import Scorer
@@ -95,9 +98,15 @@ def test_lineage_edges(graph: dg.AssetGraph) -> None:
     assert parents("viability/ctg") == {"layout"}
     assert parents("viability/mean_of_stack") == {"layout", "plate_images"}
     assert parents("viability/spheroid_area") == {"layout", "plate_images"}
+    assert parents("viability/features") == {"layout", "pseudo_rgb"}
     assert parents("checkpoint/cnn/phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase2"}
     assert parents("viability/cnn_phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase3"}
-    assert parents("embedding/tsne") == {"layout", "viability/cnn_phase2", "viability/cnn_phase3"}
+    assert parents("embedding/tsne") == {
+        "layout",
+        "viability/cnn_phase2",
+        "viability/cnn_phase3",
+        "viability/features",
+    }
     assert parents("embedding/shared") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase1"}
     assert parents("curves/ctg") == {"layout", "viability/ctg"}
     assert parents("scores/dss_asym") == {"layout"} | CURVES

@@ -1,8 +1,8 @@
 """The readout contract: a number for every well, from a plate reader, from images, or from a network.
 
 Belongs here: the bases (`PlateReaderReadout`, `ImageReadout` with `ObjectReadout`, `TensorReadout`, `StagedReadout`)
-and how a staged readout declares its phases as data. Does not belong here: normalisation to viability, which is the same
-for all readouts (`phenodose.viability.normalise`), and the built-in readouts (plugins).
+and how a staged readout declares its phases as data. Does not belong here: normalisation to viability, which is the
+same for all readouts (`phenodose.viability.normalise`), and the built-in readouts (plugins).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class TensorReadout(Readout):
     """A number a well from the tensors of a whole screen and its controls, learned in one go and kept nowhere."""
 
     positive_controls: ClassVar[tuple[str, ...]] = ("STS", "Staurosporine", "pos")
-    rises_with = "viability"
+    rises_with: ClassVar[Literal["viability", "death"] | None] = "viability"
     #: As for readouts of images by classical means.
     mask_uncontrolled: ClassVar[bool] = True
 

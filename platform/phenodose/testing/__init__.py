@@ -23,6 +23,7 @@ from phenodose.testing.readouts import (
 )
 from phenodose.testing.rules import Broken, PluginConformance
 from phenodose.testing.scorers import ScorerConformance
+from phenodose.testing.tensor_readouts import TensorReadoutConformance
 
 __all__ = [
     "Broken",
@@ -35,4 +36,5 @@ __all__ = [
     "ReferenceEmbedderConformance",
     "ScorerConformance",
     "StagedReadoutConformance",
+    "TensorReadoutConformance",
 ]

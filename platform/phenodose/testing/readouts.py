@@ -39,7 +39,7 @@ LINES_A_WELL, LINES_A_PLATE = 50_000, 2_000_000
 _RISES = ("viability", "death", None)
 
 
-class _ReadoutConformance(PluginConformance):
+class ReadoutConformance(PluginConformance):
     """What all readouts keep."""
 
     plugin: ClassVar[type[Readout]]
@@ -56,7 +56,7 @@ class _ReadoutConformance(PluginConformance):
             raise broken("rises_with is 'viability', 'death' or None", f"{self.plugin.rises_with!r}")
 
 
-class PlateReaderReadoutConformance(_ReadoutConformance):
+class PlateReaderReadoutConformance(ReadoutConformance):
     """For a `PlateReaderReadout`."""
 
     plugin: ClassVar[type[PlateReaderReadout]]
@@ -121,7 +121,7 @@ class PlateReaderReadoutConformance(_ReadoutConformance):
         return _checked(self.made().measure(given), ["plate", "row", "column", "raw"], self.plugin.name)
 
 
-class ImageReadoutConformance(_ReadoutConformance):
+class ImageReadoutConformance(ReadoutConformance):
     """For an `ImageReadout`. Its plates hold discs of several sizes, stacks of three planes, and a well of noise."""
 
     plugin: ClassVar[type[ImageReadout]]
@@ -202,7 +202,7 @@ class ObjectReadoutConformance(ImageReadoutConformance):
             raise broken("`measure` gives the numbers of `of_objects`", "they differ")
 
 
-class StagedReadoutConformance(_ReadoutConformance):
+class StagedReadoutConformance(ReadoutConformance):
     """For a `StagedReadout`. Give parameters that make it tiny: two epochs, the smallest network.
 
     Attributes:

@@ -29,6 +29,7 @@ from phenodose.plugins import (
     Registry,
     Scorer,
     StagedReadout,
+    TensorReadout,
     registry,
 )
 from phenodose.settings.site import SiteSettings
@@ -115,7 +116,7 @@ def suite_of(plugin: type[Plugin]) -> str:
         return "ScorerConformance"
     if issubclass(plugin, Reader):
         return "ReaderConformance"
-    for base in (PlateReaderReadout, ObjectReadout, ImageReadout, StagedReadout, ReferenceEmbedder):
+    for base in (PlateReaderReadout, TensorReadout, ObjectReadout, ImageReadout, StagedReadout, ReferenceEmbedder):
         if issubclass(plugin, base):
             return f"{base.__name__}Conformance"
     return "EmbedderConformance"

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[3]
 PLACES = (ROOT / "platform" / "phenodose", ROOT / "assets" / "phenodose_assets")
 #: Names that are English words too: they count where they stand alone or in backticks, not within a sentence.
 WORDS = {"pattern", "shared"}
+#: Names that are also what arrays and columns are called: no grep can tell the one from the other.
+FIELDS = {"features"}
 #: Text that speaks of a plugin as an example.
 EXAMPLE = re.compile(r"such as|for example|example:|, \.\.\.")
 
@@ -63,7 +65,7 @@ ALLOWED = {
 def built_in_names() -> set[str]:
     """Names of our own plugins, and of the readouts that staged ones give."""
     ours = [found for found in registry().report() if found.distribution.split(" ")[0] == "phenodose"]
-    names = {found.name for found in ours}
+    names = {found.name for found in ours} - FIELDS
     for found in ours:
         plugin = registry().get(found.kind, found.name)
         if issubclass(plugin, StagedReadout):

@@ -20,11 +20,13 @@ from phenodose.testing import (
     ReferenceEmbedderConformance,
     ScorerConformance,
     StagedReadoutConformance,
+    TensorReadoutConformance,
 )
 from phenodose.testing.isolation import refuse_traces, run_isolated
 from phenodose.testing.scorers import _score_apart
 from phenodose_readouts.cnn import CnnReadout
 from phenodose_readouts.ctg import CtgReadout
+from phenodose_readouts.features import FeaturesReadout
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
 from phenodose_readouts.spheroids import SpheroidAreaReadout
 
@@ -83,6 +85,10 @@ class TestMeanOfStack(ImageReadoutConformance):
 
 class TestSpheroidArea(ObjectReadoutConformance):
     plugin = SpheroidAreaReadout
+
+
+class TestFeatures(TensorReadoutConformance):
+    plugin = FeaturesReadout
 
 
 class TestCnn(StagedReadoutConformance):

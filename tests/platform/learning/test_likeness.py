@@ -1,0 +1,114 @@
+"""The linear model on frozen features, on wells whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from phenodose.errors import NotMade
+from phenodose.learning.likeness import Blends, Likeness, likeness
+
+FEATURES = 60
+
+
+class Screen:
+    """Wells whose features lie on a line from killed to living, with noise; some drugs leave it."""
+
+    def __init__(self, seed: int = 1, controls: int = 12, drugs: int = 8, bend: float = 0.0) -> None:
+        rng = np.random.default_rng(seed)
+        alive, aside, nuisance, bent = rng.normal(size=(4, FEATURES))
+        doses = np.array([1.0, 0.75, 0.5, 0.25, 0.0])
+        self.truth = np.concatenate([np.ones(controls), np.zeros(controls), np.tile(np.repeat(doses, 2), drugs)])
+        n = len(self.truth)
+        self.negative = np.arange(n) < controls
+        self.positive = (np.arange(n) >= controls) & (np.arange(n) < 2 * controls)
+        drug = ~(self.negative | self.positive)
+        self.content = np.where(drug, np.arange(n) // 2, -1)
+        self.treatment = np.where(drug, (np.arange(n) - 2 * controls) // 10, -1)
+        # Every other drug kills in another way.
+        self.unlike = drug & (self.treatment % 2 == 1)
+        way = np.where(self.unlike[:, None], aside, -alive)
+        killed = (1 - self.truth)[:, None]
+        # One direction varies from well to well far more than the others: the staining.
+        noise = 0.15 * rng.normal(size=(n, FEATURES)) + 3 * rng.normal(size=(n, 1)) * nuisance
+        self.features = killed * way + bend * killed * (1 - killed) * bent + noise
+        share = rng.uniform(0.05, 0.95, 40)
+        self.blends = Blends((share[:, None] - 1) * alive + 0.15 * rng.normal(size=(40, FEATURES)), share)
+        self.alive = alive
+
+    def seen(self) -> Likeness:
+        given = (self.features, self.negative, self.positive, self.content, self.blends, self.treatment)
+        return likeness(*given)
+
+
+def test_viability_is_read_through_noise_that_replicates_show() -> None:
+    screen = Screen()
+    seen = screen.seen()
+    like = ~screen.unlike
+    assert np.corrcoef(seen.viability[like], screen.truth[like])[0, 1] > 0.99
+    assert np.abs(seen.viability[like] - screen.truth[like]).mean() < 0.05
+    assert np.median(seen.viability[screen.negative]) == pytest.approx(1)
+    assert np.median(seen.viability[screen.positive]) == pytest.approx(0)
+
+
+def test_wells_that_died_in_another_way_are_beyond_what_controls_span_and_others_are_not() -> None:
+    screen = Screen()
+    beyond = screen.seen().distance > 1
+    gone = screen.unlike & (screen.truth < 0.6)
+    assert beyond[gone].mean() > 0.85
+    assert beyond[~screen.unlike].mean() < 0.1
+
+
+def test_drugs_that_end_at_the_killing_control_show_how_the_way_bends() -> None:
+    screen = Screen(bend=3.0)
+    beyond = screen.seen().distance > 1
+    middle = ~screen.unlike & (np.abs(screen.truth - 0.5) < 0.3)
+    assert beyond[middle].mean() < 0.2
+
+
+def test_half_of_the_bend_that_blends_show_is_taken_out_of_the_scale() -> None:
+    screen = Screen(seed=2)
+    half = np.abs(screen.truth - 0.5) < 0.1
+    straight = screen.seen().viability[half & ~screen.unlike].mean()
+    share = screen.blends.living
+    late = share + 0.8 * share * (1 - share)
+    screen.blends = Blends((late[:, None] - 1) * screen.alive, share)
+    bent = screen.seen().viability[half & ~screen.unlike].mean()
+    # v = s + 0.4 s (1 - s) is solved for s
+    assert straight == pytest.approx(0.5, abs=0.05)
+    assert bent == pytest.approx(0.41, abs=0.05)
+
+
+def test_without_replicates_and_without_blends_there_is_still_an_answer() -> None:
+    screen = Screen()
+    alone = np.full(len(screen.truth), -1)
+    none = Blends(np.empty((0, FEATURES)), np.empty(0))
+    seen = likeness(screen.features, screen.negative, screen.positive, alone, none)
+    like = ~screen.unlike
+    assert np.corrcoef(seen.viability[like], screen.truth[like])[0, 1] > 0.9
+    assert np.isfinite(seen.viability_sd).all()
+
+
+def test_the_spread_tells_where_models_of_other_wells_disagree() -> None:
+    screen = Screen()
+    sharp = screen.seen().viability_sd[~screen.unlike]
+    rng = np.random.default_rng(5)
+    screen.features = screen.features + 1.5 * rng.normal(size=screen.features.shape)
+    assert np.median(screen.seen().viability_sd[~screen.unlike]) > 2 * np.median(sharp)
+
+
+@pytest.mark.parametrize(("living", "killed"), [(2, 12), (12, 0)])
+def test_too_few_controls_are_told(living: int, killed: int) -> None:
+    screen = Screen()
+    negative, positive = np.flatnonzero(screen.negative)[:living], np.flatnonzero(screen.positive)[:killed]
+    rows = np.arange(len(screen.truth))
+    screen.negative, screen.positive = np.isin(rows, negative), np.isin(rows, positive)
+    with pytest.raises(NotMade, match=f"{living} living and {killed} killed"):
+        screen.seen()
+
+
+def test_images_that_are_all_the_same_are_told() -> None:
+    screen = Screen()
+    screen.features = np.ones_like(screen.features)
+    with pytest.raises(NotMade, match="the same"):
+        screen.seen()

@@ -1,0 +1,47 @@
+"""The readout `features` on simulated screens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from phenodose.plugins import TensorWells
+from phenodose.simulation.in_memory import ScreenInMemory, simulate_in_memory
+from phenodose_readouts.features import FeaturesReadout
+
+
+@pytest.fixture(scope="module")
+def screen() -> ScreenInMemory:
+    return simulate_in_memory("X_V1_DS1", morphology="fragmenting", plates=2, drugs=4, seed=5, size_px=48, planes=2)
+
+
+def wells_of(screen: ScreenInMemory) -> TensorWells:
+    layout = screen.layout
+    drugs = (layout["well_type"] == "therapy").to_numpy()
+    return TensorWells(
+        images=screen.tensors.to_numpy(),
+        channels=("MIP", "MID", "MIP"),
+        negative=(layout["well_type"] == "neg").to_numpy(),
+        positive=(layout["well_type"] == "pos").to_numpy(),
+        content=np.where(drugs, layout.groupby(["treatment", "concentration_nM"], dropna=False).ngroup(), -1),
+        treatment=np.where(drugs, layout.groupby("treatment").ngroup(), -1),
+        plate=layout["plate"].to_numpy().astype(str),
+    )
+
+
+def test_it_reads_viability_without_any_training(screen: ScreenInMemory) -> None:
+    wells = wells_of(screen)
+    seen = FeaturesReadout().read(wells)
+    drugs = wells.content >= 0
+    assert np.corrcoef(seen.raw[drugs], screen.viability[drugs])[0, 1] > 0.93
+    assert np.median(seen.raw[wells.negative]) == pytest.approx(0.8)
+    assert np.median(seen.raw[wells.positive]) == pytest.approx(0.2)
+    assert seen.raw_sd is not None
+    assert ((seen.raw >= 0) & (seen.raw <= 1) & (seen.raw_sd > 0)).all()
+
+
+def test_a_network_of_the_registry_can_look_at_the_images(screen: ScreenInMemory) -> None:
+    wells = wells_of(screen)
+    seen = FeaturesReadout({"network": "vgg16", "copies": 1, "blends": 8}).read(wells)
+    drugs = wells.content >= 0
+    assert np.corrcoef(seen.raw[drugs], screen.viability[drugs])[0, 1] > 0.9
