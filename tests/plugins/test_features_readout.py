@@ -34,8 +34,8 @@ def test_it_reads_viability_without_any_training(screen: ScreenInMemory) -> None
     seen = FeaturesReadout().read(wells)
     drugs = wells.content >= 0
     assert np.corrcoef(seen.raw[drugs], screen.viability[drugs])[0, 1] > 0.93
-    assert np.median(seen.raw[wells.negative]) == pytest.approx(0.8)
-    assert np.median(seen.raw[wells.positive]) == pytest.approx(0.2)
+    assert np.median(seen.raw[wells.negative]) == pytest.approx(0.8, abs=1e-3)
+    assert np.median(seen.raw[wells.positive]) == pytest.approx(0.2, abs=1e-3)
     assert seen.raw_sd is not None
     assert ((seen.raw >= 0) & (seen.raw <= 1) & (seen.raw_sd > 0)).all()
 

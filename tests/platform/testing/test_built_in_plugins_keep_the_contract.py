@@ -152,5 +152,5 @@ class TestItradeReader(ReaderConformance):
 def test_all_kinds_are_tried() -> None:
     """`ome_zarr` has planes in Zarr, not in files, and `umap` is an extra; all other built-ins are above."""
     assert each("reader") == ["hcs_ai", "imagexpress", "itrade", "ome_zarr", "pattern"]
-    assert each("readout") == ["cnn", "ctg", "mean_of_stack", "spheroid_area"]
+    assert each("readout") == ["cnn", "ctg", "features", "mean_of_stack", "spheroid_area"]
     assert each("embedder") == ["pca", "shared", "tsne", "umap"]
