@@ -72,9 +72,9 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/sandbox/test_import_trials.py": Budget(processes=24),
     "tests/platform/sandbox/test_plugin_process.py": Budget(processes=36),
     "tests/platform/learning/test_adam.py": Budget(processes=4, trainings=24),
-    "tests/platform/learning/test_checkpoint.py": Budget(processes=4, trainings=24),
+    "tests/platform/learning/test_checkpoint.py": Budget(processes=4, trainings=8),
     "tests/platform/learning/test_batches.py": Budget(processes=4, trainings=24),
-    "tests/platform/learning/test_ensemble.py": Budget(processes=4, trainings=36),
+    "tests/platform/learning/test_ensemble.py": Budget(processes=4, trainings=30),
     "tests/platform/learning/test_normalisation.py": Budget(processes=4, trainings=8),
     "tests/platform/learning/test_steps.py": Budget(processes=4, trainings=24),
     "tests/platform/learning/test_training.py": Budget(processes=4, trainings=40),
@@ -91,7 +91,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/testing/test_broken_plugins_are_told.py": Budget(processes=12),
     "tests/platform/testing/test_built_in_plugins_keep_the_contract.py": Budget(processes=18, trainings=10),
     # The same layouts by three faces: each is a run.
-    "tests/platform/pipeline/test_one_pipeline.py": Budget(processes=24, runs=12),
+    "tests/platform/pipeline/test_one_pipeline.py": Budget(processes=24, runs=11),
     "tests/plugins/test_choose_reader.py": Budget(processes=24),
     "tests/plugins/test_cnn_readout.py": Budget(processes=5, trainings=12),
 }
