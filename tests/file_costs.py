@@ -78,7 +78,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/learning/test_normalisation.py": Budget(processes=4, trainings=8),
     "tests/platform/learning/test_steps.py": Budget(processes=4, trainings=24),
     "tests/platform/learning/test_training.py": Budget(processes=4, trainings=40),
-    "tests/platform/learning/test_transfer_study.py": Budget(processes=4, trainings=60),
+    "tests/platform/learning/test_transfer_study.py": Budget(processes=4, trainings=24),
     "tests/platform/plots/test_plots.py": Budget(processes=6),
     "tests/platform/settings/test_plugin_choices.py": Budget(processes=24),
     "tests/platform/plugins/test_registry.py": Budget(processes=24),
