@@ -14,7 +14,7 @@ from phenodose.quality.metrics import metrics_of
 from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
 from phenodose_assets.build import screen_assets
-from phenodose_assets.run import materialize_cohort, materialize_screen
+from phenodose_assets.run import Graph, materialize_cohort, materialize_screen
 
 KEY, CURVES, SCORES = "viability/ctg", "curves/ctg", "scores/dss_asym"
 ALL = f"layout,{KEY},{CURVES},{SCORES}"
@@ -145,6 +145,7 @@ def test_screens_whose_controls_drift_raise_a_flag_on_the_cohort(
     tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Writer
 ) -> None:
     store = Store.open(tmp_path / "store")
+    graph = Graph(store)
     for number in range(1, 6):
         name = f"S{number}_V1_DS1"
         folder = write_ctg_screen(tmp_path / "raw" / name)
@@ -153,7 +154,7 @@ def test_screens_whose_controls_drift_raise_a_flag_on_the_cohort(
                 matrix = pd.read_excel(file, index_col=0, engine="calamine")
                 (500 + (matrix - 500) / 6).round().to_excel(file, index_label="")
         register_screen(store, folder)
-        assert materialize_screen(store, name, select=f"layout,{KEY}", instance=instance).success
+        assert materialize_screen(store, name, select=f"layout,{KEY}", instance=instance, graph=graph).success
     own = store.read_table("qc", "S5_V1_DS1")
     assert set(own.loc[own["metric"].str.startswith("zprime"), "verdict"]) == {"pass"}
     outcome = materialize_cohort(store, instance=instance)

@@ -116,13 +116,26 @@ TEXTS: dict[str, Callable[[pd.DataFrame], str]] = {
 
 
 @pytest.mark.parametrize("form", TEXTS)
+def test_every_form_of_a_text_holds_the_same_readings(
+    tmp_path: Path, plates: dict[str, pd.DataFrame], form: str
+) -> None:
+    """Scores follow from the readings; the next test scores those of the form with the most around it."""
+    path = tmp_path / "BT-40_V1_DS1_1.txt"
+    path.write_text(TEXTS[form](plates["1"]))
+    found = read_matrices(path)
+    assert set(found["sample"]) == {"BT-40_V1_DS1"}
+    assert set(found["plate"]) == {"1"}
+    table = found.pivot_table(index="row", columns="column", values="value")
+    pd.testing.assert_frame_equal(table, plates["1"], rtol=0, atol=1e-9)
+
+
 def test_a_zip_of_workbooks_and_texts_gives_the_same_scores(
-    tmp_path: Path, plates: dict[str, pd.DataFrame], expected: pd.Series, form: str
+    tmp_path: Path, plates: dict[str, pd.DataFrame], expected: pd.Series
 ) -> None:
     """The mixed demo: one plate as text, one as workbook, one as csv, in one archive with hidden files."""
     texts = tmp_path / "files"
     texts.mkdir()
-    (texts / "BT-40_V1_DS1_1.txt").write_text(TEXTS[form](plates["1"]))
+    (texts / "BT-40_V1_DS1_1.txt").write_text(TEXTS["a report around it"](plates["1"]))
     _workbook(texts / "BT-40_V1_DS1_2.xlsx", plates["2"])
     (texts / "BT-40_V1_DS1_N3.csv").write_text(_lines(plates["3"], ","))
     (texts / ".BT-40_V1_DS1_3.txt").write_text("hidden")
@@ -178,20 +191,26 @@ LAYOUTS: dict[str, Callable[[Path, pd.DataFrame], Path]] = {
 
 
 @pytest.fixture(scope="module")
-def from_layout(tmp_path_factory: pytest.TempPathFactory) -> pd.Series:
-    """Scores of the published layout that holds its readings."""
-    folder = tmp_path_factory.mktemp("layout")
-    assert score(folder, f"--layout={WITH_READOUTS}") == 0
-    return scores_of(folder)
+def published() -> Layout:
+    """The published layout that holds its readings."""
+    return read_layout(WITH_READOUTS)
 
 
 @pytest.mark.parametrize("form", LAYOUTS)
-def test_every_form_of_the_layout_gives_the_same_scores(
-    tmp_path: Path, layout_rows: pd.DataFrame, from_layout: pd.Series, form: str
+def test_every_form_of_the_layout_is_the_same_layout(
+    tmp_path: Path, layout_rows: pd.DataFrame, published: Layout, form: str
 ) -> None:
-    path = LAYOUTS[form](tmp_path, layout_rows)
+    """Wells, doses and readings, from which the scores follow."""
+    assert published.frame["readout"].notna().sum() > 1000
+    pd.testing.assert_frame_equal(read_layout(LAYOUTS[form](tmp_path, layout_rows)).frame, published.frame, rtol=1e-12)
+
+
+def test_the_older_spelling_gives_the_same_scores(tmp_path: Path, layout_rows: pd.DataFrame) -> None:
+    assert score(tmp_path, f"--layout={WITH_READOUTS}") == 0
+    before = scores_of(tmp_path)
+    path = LAYOUTS["older spelling"](tmp_path, layout_rows)
     assert score(tmp_path, f"--layout={path}") == 0
-    pd.testing.assert_series_equal(scores_of(tmp_path), from_layout, rtol=0, atol=1e-9)
+    pd.testing.assert_series_equal(scores_of(tmp_path), before, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("ending", ["xlsx", "txt"])

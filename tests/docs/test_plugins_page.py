@@ -70,7 +70,8 @@ def test_the_installed_scorer_materializes_as_an_asset_and_its_rows_are_in_sql(
     installed: dict[str, str], tmp_path: Path, small_ctg_screen: Path
 ) -> None:
     command = (sys.executable, "-m", "phenodose")
-    run(*command, "run", str(small_ctg_screen), env=installed)
+    needed = "layout,viability/ctg,curves/ctg,scores/mean_inhibition"
+    run(*command, "run", str(small_ctg_screen), "--select", needed, env=installed)
     rows = json.loads(
         run(
             *command,

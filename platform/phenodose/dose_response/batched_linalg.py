@@ -34,26 +34,19 @@ def solve_positive(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
         float64 (p, g).
     """
     p = len(right)
-    lower: list[list[np.ndarray]] = [[right[0]] * p for _ in range(p)]
     least = 1e-14 * np.maximum(np.max(np.abs(matrices[range(p), range(p)]), axis=0), 1e-300)
+    lower, roots, solution = matrices.copy(), [], right.copy()
     for j in range(p):
-        pivot = matrices[j, j].copy()
-        for k in range(j):
-            pivot -= lower[j][k] ** 2
-        root = np.sqrt(np.maximum(pivot, least))
-        lower[j][j] = root
-        for i in range(j + 1, p):
-            value = matrices[i, j].copy()
-            for k in range(j):
-                value -= lower[i][k] * lower[j][k]
-            lower[i][j] = value / root
-    solution = right.copy()
-    for i in range(p):
-        for k in range(i):
-            solution[i] -= lower[i][k] * solution[k]
-        solution[i] /= lower[i][i]
+        root = np.sqrt(np.maximum(lower[j, j], least))
+        roots.append(root)
+        solution[j] /= root
+        if j + 1 < p:
+            below = lower[j + 1 :, j]
+            below /= root
+            lower[j + 1 :, j + 1 :] -= below[:, None] * below
+            solution[j + 1 :] -= below * solution[j]
     for i in reversed(range(p)):
-        for k in range(i + 1, p):
-            solution[i] -= lower[k][i] * solution[k]
-        solution[i] /= lower[i][i]
+        for known in lower[i + 1 :, i] * solution[i + 1 :]:
+            solution[i] -= known
+        solution[i] /= roots[i]
     return solution

@@ -122,35 +122,36 @@ def _penalty(theta: np.ndarray, problem: Problem) -> np.ndarray:
 def _step(theta: np.ndarray, problem: Problem, free: tuple[int, ...], damping: np.ndarray) -> np.ndarray:
     """Damped Newton step (5, g); zero for fixed parameters and for those held by the box."""
     bottom, top, mid, log_slope, log_asymmetry = theta
-    distance = LN10 * np.exp(log_slope) * (mid - problem.x)
+    steepness = LN10 * np.exp(log_slope)
+    distance = steepness * (mid - problem.x)
     decay = np.exp(-np.abs(distance))
     softplus = np.maximum(distance, 0.0) + np.log1p(decay)
     share = np.where(distance > 0, 1.0, decay) / (1.0 + decay)
     s = np.exp(log_asymmetry)
     fraction = np.exp(-s * softplus)
-    residual = problem.y - bottom - (top - bottom) * fraction
-    by_exponent = -(top - bottom) * s * fraction * share
+    height = top - bottom
+    residual = problem.y - bottom - height * fraction
+    by_exponent = -height * s * fraction * share
     derivatives = {
         0: lambda: 1.0 - fraction,
         1: lambda: fraction,
-        2: lambda: by_exponent * (LN10 * np.exp(log_slope)),
+        2: lambda: by_exponent * steepness,
         3: lambda: by_exponent * distance,
-        4: lambda: -(top - bottom) * s * fraction * softplus,
+        4: lambda: -height * s * fraction * softplus,
     }
-    jacobian = [derivatives[i]() for i in free]
+    jacobian = np.stack([derivatives[i]() for i in free])
     square = residual * residual + problem.smoothing**2
     fourth = np.sqrt(np.sqrt(square))
     pull = 1.5 * residual / fourth
     bend = 1.5 * (0.5 * residual * residual + problem.smoothing**2) / (square * fourth)
-    p, g = len(free), theta.shape[1]
-    matrix, right = np.empty((p, p, g)), np.empty((p, g))
-    for a, i in enumerate(free):
-        right[a] = total(jacobian[a] * pull) - problem.weight[i] * (theta[i] - problem.centre[i])
-        bent = jacobian[a] * bend
-        for b in range(a + 1):
-            matrix[a, b] = matrix[b, a] = total(bent * jacobian[b])
-        matrix[a, a] += problem.weight[i]
-    rows = list(free)
+    p, g, rows = len(free), theta.shape[1], list(free)
+    weight = problem.weight[rows]
+    right = total(jacobian * pull, axis=1) - weight * (theta[rows] - problem.centre[rows])
+    bent = jacobian * bend
+    matrix = np.empty((p, p, g))
+    for a in range(p):
+        matrix[a, : a + 1] = matrix[: a + 1, a] = total(bent[a] * jacobian[: a + 1], axis=1)
+        matrix[a, a] += weight[a]
     held = ((theta[rows] <= problem.lower[rows]) & (right < 0)) | ((theta[rows] >= problem.upper[rows]) & (right > 0))
     loose = 1.0 - held
     for a in range(p):

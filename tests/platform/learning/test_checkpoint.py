@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,22 @@ def saved(folder: Path, seed: int = 0) -> tuple[Any, TrainingRecord]:
     return network, checkpoint.save(folder, network, MICRO, record)
 
 
-def test_a_checkpoint_gives_back_network_and_record(tmp_path: Path) -> None:
-    network, record = saved(tmp_path)
+@pytest.fixture(scope="module")
+def saved_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, TrainingRecord]:
+    folder = tmp_path_factory.mktemp("saved") / "phase1"
+    return folder, *saved(folder)
+
+
+@pytest.fixture
+def kept(saved_once: tuple[Path, Any, TrainingRecord], tmp_path: Path) -> tuple[Any, TrainingRecord]:
+    """The network, for reading only, and the record of the checkpoint that lies in `tmp_path`."""
+    folder, network, record = saved_once
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return network, record
+
+
+def test_a_checkpoint_gives_back_network_and_record(kept: Any, tmp_path: Path) -> None:
+    network, record = kept
     loaded, architecture, read = checkpoint.load(tmp_path)
     assert architecture == MICRO
     assert read == record == checkpoint.read_record(tmp_path)
@@ -59,16 +74,16 @@ def test_the_same_weights_have_the_same_hash(tmp_path: Path) -> None:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_the_state_of_the_optimiser_is_not_kept(tmp_path: Path) -> None:
-    network, _ = saved(tmp_path)
+def test_the_state_of_the_optimiser_is_not_kept(kept: Any, tmp_path: Path) -> None:
+    network, _ = kept
     with h5py.File(tmp_path / "network.weights.h5") as file:
         sizes: list[int] = []
         file.visititems(lambda _, node: sizes.append(node.size) if isinstance(node, h5py.Dataset) else None)
     assert sum(sizes) == network.count_params()
 
 
-def test_one_changed_byte_is_noticed(tmp_path: Path) -> None:
-    _, record = saved(tmp_path)
+def test_one_changed_byte_is_noticed(kept: Any, tmp_path: Path) -> None:
+    _, record = kept
     weights = tmp_path / "network.weights.h5"
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
@@ -78,8 +93,7 @@ def test_one_changed_byte_is_noticed(tmp_path: Path) -> None:
     assert f"the hash {hash_file(weights)}, but {record.weights_hash} was recorded" in str(caught.value)
 
 
-def test_weights_of_another_network_are_refused_though_their_hash_fits(tmp_path: Path) -> None:
-    saved(tmp_path)
+def test_weights_of_another_network_are_refused_though_their_hash_fits(kept: Any, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "record.json").read_text())
     record["extra"]["architecture"]["dense"] = [5]
     (tmp_path / "record.json").write_text(json.dumps(record))
@@ -87,10 +101,9 @@ def test_weights_of_another_network_are_refused_though_their_hash_fits(tmp_path:
         checkpoint.load(tmp_path)
 
 
-def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
+def test_what_is_missing_or_damaged_is_named(kept: Any, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"record\.json is missing"):
-        checkpoint.load(tmp_path)
-    saved(tmp_path)
+        checkpoint.load(tmp_path / "nothing")
     (tmp_path / "network.weights.h5").unlink()
     with pytest.raises(CheckpointError, match=r"network\.weights\.h5"):
         checkpoint.load(tmp_path)
@@ -130,23 +143,23 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["phase", "parent_hash", "inputs_hash", "parameters", "extra"])
-def test_a_checkpoint_of_another_training_is_not_taken_for_finished(tmp_path: Path, what: str) -> None:
-    _, record = saved(tmp_path)
+def test_a_checkpoint_of_another_training_is_not_taken_for_finished(kept: Any, tmp_path: Path, what: str) -> None:
+    _, record = kept
     assert checkpoint.finished(tmp_path, record) == record
     other = {"parameters": {"seed": 9}, "extra": {"first_weights": "other"}}.get(what, "other")
     assert checkpoint.finished(tmp_path, replace(record, **{what: other})) is None
     assert checkpoint.finished(tmp_path / "elsewhere", record) is None
 
 
-def test_a_checkpoint_with_damaged_weights_is_not_taken_for_finished(tmp_path: Path) -> None:
-    _, record = saved(tmp_path)
+def test_a_checkpoint_with_damaged_weights_is_not_taken_for_finished(kept: Any, tmp_path: Path) -> None:
+    _, record = kept
     with (tmp_path / "network.weights.h5").open("ab") as file:
         file.write(b"x")
     assert checkpoint.finished(tmp_path, record) is None
 
 
-def test_a_loaded_network_says_what_the_trained_one_said(tmp_path: Path) -> None:
-    network, _ = saved(tmp_path)
+def test_a_loaded_network_says_what_the_trained_one_said(kept: Any, tmp_path: Path) -> None:
+    network, _ = kept
     loaded, *_ = checkpoint.load(tmp_path)
     images = np.random.default_rng(0).normal(0, 1, (3, 16, 16, 3)).astype(np.float32)
     np.testing.assert_array_equal(np.asarray(loaded(images)), np.asarray(network(images)))
@@ -162,8 +175,7 @@ class _Trap:
         return Path.touch, (self.mark,)
 
 
-def test_loading_runs_no_code_of_the_weights_file(tmp_path: Path) -> None:
-    saved(tmp_path)
+def test_loading_runs_no_code_of_the_weights_file(kept: Any, tmp_path: Path) -> None:
     weights, mark = tmp_path / "network.weights.h5", tmp_path / "code_ran"
     weights.write_bytes(pickle.dumps(_Trap(mark)))
     pickle.loads(weights.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,12 @@ def trained(
     return network.get_weights(), history
 
 
+@cache
+def usually_trained() -> tuple[list[np.ndarray], Any]:
+    """What `trained` gives without arguments; for reading only."""
+    return trained()
+
+
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_the_learning_rate_falls_along_a_half_cosine_if_told(precision: str) -> None:
     told: list[float] = []
@@ -77,7 +84,7 @@ def test_the_learning_rate_falls_along_a_half_cosine_if_told(precision: str) -> 
 
 
 def test_the_first_epoch_is_the_same_with_and_without_decay_and_the_next_is_not() -> None:
-    _, constant = trained()
+    _, constant = usually_trained()
     _, falling = trained(replace(PLAN, learning_rate_decay="cosine"))
     assert falling[0] == constant[0]
     assert falling[1]["loss"] != constant[1]["loss"]
@@ -117,7 +124,7 @@ def test_auroc_is_the_chance_that_a_negative_control_lies_above_a_positive_one(p
 
 
 def test_the_same_training_gives_the_same_bits() -> None:
-    first, history = trained()
+    first, history = usually_trained()
     again, history_again = trained()
     assert history == history_again
     for mine, other in zip(first, again, strict=True):
@@ -133,7 +140,9 @@ def test_the_same_training_gives_the_same_bits() -> None:
 def test_a_killed_training_goes_on_and_ends_with_the_same_bits(tmp_path: Path, precision: str, decay: Decay) -> None:
     """With float16 the scale of the loss is a part of the state too."""
     plan = replace(PLAN, learning_rate_decay=decay)
-    whole, history = trained(plan, precision=precision)
+    whole, history = (
+        usually_trained() if (precision, decay) == ("float32", "none") else trained(plan, precision=precision)
+    )
 
     class Killed(Exception):
         pass
@@ -212,7 +221,7 @@ def test_held_out_wells_do_not_change_the_weights() -> None:
     data = wells()
     images = data.images.copy()
     images[data.validation] = 0.9
-    first, _ = trained()
+    first, _ = usually_trained()
     other, _ = trained(data=replace(data, images=images))
     for mine, theirs in zip(first, other, strict=True):
         np.testing.assert_array_equal(mine, theirs)

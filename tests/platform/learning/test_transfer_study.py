@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -124,17 +125,17 @@ def test_a_killed_study_ends_with_the_same_rows(
 
 
 def test_a_lost_checkpoint_of_phase_one_is_made_again(
-    rows: pd.DataFrame, experiment: TrainingSet, tmp_path: Path
+    rows: pd.DataFrame, experiment: TrainingSet, work: Path, tmp_path: Path
 ) -> None:
-    networks = arms(CnnReadout, SMALL, EPOCHS)
-    transfer_study(networks, experiment, {"A": wells(2)}, tmp_path)
-    (lost,) = tmp_path.glob("*/after_1_epochs/record.json")
+    study = shutil.copytree(work, tmp_path / "study")
+    (lost,) = study.glob("*/after_1_epochs/record.json")
     lost.unlink()
-    for row in tmp_path.glob("*/A_after_1_epochs.json"):
-        row.unlink()
-    found = transfer_study(networks, experiment, {"A": wells(2)}, tmp_path)
+    (row,) = study.glob("*/A_after_1_epochs.json")
+    row.unlink()
+    found = transfer_study(arms(CnnReadout, SMALL, EPOCHS), experiment, {"A": wells(2)}, study)
     wanted = rows[rows["screen"] == "A"].reset_index(drop=True)
     pd.testing.assert_frame_equal(found.drop(columns="seconds"), wanted.drop(columns="seconds"))
+    assert lost.exists()
 
 
 def test_a_pretrained_network_is_also_tried_without_pretraining() -> None:

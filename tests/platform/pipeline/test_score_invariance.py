@@ -1,7 +1,7 @@
 """What must never change a score: where wells lie, how raw values are scaled, the unit of the doses, masked wells.
 
 Two levels. The points of the curves (dose and inhibition) are compared for many random screens. The scores, which
-follow from the points through the fit, are compared for a few, with both fits.
+follow from the points through the fit, are compared for one screen of more drugs, with both fits.
 """
 
 from __future__ import annotations
@@ -121,6 +121,10 @@ def raw_scaled(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     return table.assign(Readout=table["Readout"] * 10 ** rng.uniform(-3, 5))
 
 
+def raw_scaled_in_another_unit(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    return another_unit(raw_scaled(table, rng), rng)
+
+
 def raw_scaled_and_shifted_plate_by_plate(table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     scale = table["Plate"].map({plate: 10 ** rng.uniform(-2, 2) for plate in PLATES})
     return table.assign(Readout=table["Readout"] * scale + table["Plate"].map({"1": rng.uniform(-500, 500), "2": 0}))
@@ -159,14 +163,26 @@ def points_of(layout: Layout) -> pd.DataFrame:
     return table.sort_values(list(table.columns)).reset_index(drop=True)
 
 
+#: The screen whose scores are compared: a fit of many curves costs little more than one of few, but the published
+#: one searches long where wells have no noise.
+SEED, DRUGS = 6, {"robust": 8, "nplr": 3}
+
+
 def scores_of(layout: Layout, fit: str = "robust") -> pd.Series:
     scorers = [registry().create("scorer", name, None) for name in ("dss_asym", "auc")]
-    scored = score_layout(layout, None, scorers, fit=fit, bootstrap=0, per_replicate=True)  # type: ignore[arg-type]
-    return scored.scores.set_index(["drug", "replicate", "scorer"])["score"].sort_index()
+    scored = score_layout(layout, None, scorers, fit=fit, bootstrap=0, per_replicate=fit == "robust")  # type: ignore[arg-type]
+    by = ["drug", "replicate", "scorer"]
+    return scored.scores.set_index([name for name in by if name in scored.scores])["score"].sort_index()
+
+
+@pytest.fixture(scope="module")
+def scores_before(file: Path) -> Callable[[str], pd.Series]:
+    """Scores of the unchanged screen, by fit; of replicates too with the default fit."""
+    return cache(lambda fit: scores_of(layout_of(random_screen(SEED, DRUGS[fit]), file), fit))
 
 
 @pytest.mark.parametrize("change", [*EXACT, *CLOSE], ids=lambda change: change.__name__)
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_points_of_the_curves_do_not_change(file: Path, change: Change, seed: int) -> None:
     table = random_screen(seed)
@@ -178,32 +194,32 @@ def test_the_points_of_the_curves_do_not_change(file: Path, change: Change, seed
 
 @pytest.mark.parametrize(
     ("fit", "change"),
-    [*(("robust", change) for change in [*EXACT, *CLOSE]), ("nplr", another_unit), ("nplr", raw_scaled)],
+    [*(("robust", change) for change in [*EXACT, *CLOSE]), ("nplr", raw_scaled_in_another_unit)],
     ids=lambda value: getattr(value, "__name__", value),
 )
-@settings(max_examples=2)
-@given(seed=st.integers(0, 2**32 - 1))
-def test_the_scores_do_not_change(file: Path, fit: str, change: Change, seed: int) -> None:
-    table = random_screen(seed)
-    before = scores_of(layout_of(table, file), fit)
-    after = scores_of(layout_of(change(table, np.random.default_rng(seed)), file), fit)
-    pd.testing.assert_series_equal(after, before, rtol=0, atol=1e-9)
+def test_the_scores_do_not_change(
+    file: Path, scores_before: Callable[[str], pd.Series], fit: str, change: Change
+) -> None:
+    table = change(random_screen(SEED, DRUGS[fit]), np.random.default_rng(SEED))
+    after = scores_of(layout_of(table, file), fit)
+    assert after.max() > 5
+    pd.testing.assert_series_equal(after, scores_before(fit), rtol=0, atol=1e-9)
 
 
-@settings(max_examples=2)
-@given(seed=st.integers(0, 2**32 - 1), decades=st.floats(-9, 6))
-def test_scaled_doses_scale_the_ics_and_leave_the_scores(file: Path, seed: int, decades: float) -> None:
-    table = random_screen(seed)
+def test_scaled_doses_scale_the_ics_and_leave_the_scores(file: Path) -> None:
+    table = random_screen(SEED, DRUGS["robust"])
     curves = []
-    for factor in (1.0, 10**decades):
-        layout = layout_of(table.assign(Concentration=table["Concentration"] * factor), file)
+    for decades in (0.0, -8.7, 5.3):
+        layout = layout_of(table.assign(Concentration=table["Concentration"] * 10**decades), file)
         scored = score_layout(layout, None, [registry().create("scorer", "dss_asym", None)], bootstrap=0)
-        curves.append((scored.scores["score"], scored.curves))
-    (before, one), (after, two) = curves
-    np.testing.assert_allclose(after, before, rtol=0, atol=1e-9)
+        curves.append((decades, scored.scores["score"], scored.curves))
+    (_, before, one), *others = curves
     # Where a curve is flat its middle means nothing; the fitted values must agree all the same.
     steep = ((one["top"] - one["bottom"]).abs() > 0.2) & one["log10_mid"].between(0, 4)
-    np.testing.assert_allclose(two["log10_mid"][steep], one["log10_mid"][steep] + decades, rtol=0, atol=1e-4)
+    assert steep.sum() >= 3
+    for decades, after, two in others:
+        np.testing.assert_allclose(after, before, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(two["log10_mid"][steep], one["log10_mid"][steep] + decades, rtol=0, atol=1e-4)
 
 
 # --- higher inhibition ---------------------------------------------------------------------------

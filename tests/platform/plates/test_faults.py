@@ -1,6 +1,7 @@
 """Whatever interrupts an ingest, running it again gives the plate of an uninterrupted one, byte by byte.
 
-A few kills and corruptions are tried in `make test`, 50 and 1,000 in `make test-slow`.
+A few kills and corruptions are tried in `make test`, 50 and 1,000 in `make test-slow`; so is a kill before every third
+change of the disk, and before every one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from phenodose_readers.ome_zarr import OmeZarrReader
 
 KILLS = [2, pytest.param(50, marks=pytest.mark.slow)]
 UPLOADS_KILLED = [1, pytest.param(16, marks=pytest.mark.slow)]
+#: An ingest is killed before every so many-th change of the disk.
+STEPS = [3, pytest.param(1, marks=pytest.mark.slow)]
 CORRUPTIONS = [20, pytest.param(1000, marks=pytest.mark.slow)]
 
 # Reads lines `RAW OUT SECONDS` or `RAW OUT #N`; for each an ingest runs in a fork of its own and is killed after that
@@ -144,12 +147,15 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(raw_plate, tmp_path
     check_fates(killer, raw, tmp_path, contents(tmp_path / "whole.ome.zarr"), contents, random.Random(1), kills)
 
 
-def check_every_change(killer, raw, out, whole, contents):
-    """Kill an ingest before its first change of the disk, another before its second, and so on; returns how many."""
+def check_every_change(killer, raw, out, whole, contents, step=1):
+    """Kill an ingest before its first change of the disk, another before its second, and so on; returns how many.
+
+    With a step of 3 it is the first, the fourth, and so on.
+    """
     store, before = out.parent, out.parent.with_name("before")
     store.mkdir(exist_ok=True)
     shutil.copytree(store, before)
-    for number in range(1, 1000):
+    for number in range(1, 1000, step):
         said = killer(raw, out, f"#{number}")
         if said != "killed":
             assert said == "0"
@@ -162,15 +168,20 @@ def check_every_change(killer, raw, out, whole, contents):
     raise AssertionError("no end")
 
 
-@pytest.mark.parametrize("wells", [["B02"], pytest.param(["B02", "C02"], marks=pytest.mark.slow)])
-def test_killed_before_any_change_of_a_new_plate(raw_plate, tmp_path, contents, killer, wells):
+@pytest.mark.parametrize(
+    ("wells", "step"),
+    [(["B02"], 3), *(pytest.param(some, 1, marks=pytest.mark.slow) for some in (["B02"], ["B02", "C02"]))],
+)
+def test_killed_before_any_change_of_a_new_plate(raw_plate, tmp_path, contents, killer, wells, step):
     raw = raw_plate(wells=wells, planes=2)
     ingest(raw, tmp_path / "whole.ome.zarr")
     whole = contents(tmp_path / "whole.ome.zarr")
-    assert check_every_change(killer, raw, tmp_path / "store" / "P1.ome.zarr", whole, contents) > 15 * len(wells)
+    n_changes = check_every_change(killer, raw, tmp_path / "store" / "P1.ome.zarr", whole, contents, step)
+    assert n_changes > 15 * len(wells) - step
 
 
-def test_killed_before_any_change_of_a_plate_that_is_brought_up_to_date(raw_plate, tmp_path, contents, killer):
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_before_any_change_of_a_plate_that_is_brought_up_to_date(raw_plate, tmp_path, contents, killer, step):
     raw, out = raw_plate(wells=["B02", "C02"], planes=2), tmp_path / "store" / "P1.ome.zarr"
     ingest(raw, out)
     raw_plate(wells=["B02", "B03"], planes=2, seed=5)
@@ -178,7 +189,7 @@ def test_killed_before_any_change_of_a_plate_that_is_brought_up_to_date(raw_plat
         image.unlink()
     ingest(raw, tmp_path / "whole.ome.zarr")
     whole = contents(tmp_path / "whole.ome.zarr")
-    assert check_every_change(killer, raw, out, whole, contents) > 30
+    assert check_every_change(killer, raw, out, whole, contents, step) > 30 - step
 
 
 def test_killed_before_any_change_of_a_reference(raw_plate, tmp_path, contents, killer):
