@@ -239,6 +239,10 @@ def _tensors(screen: Screen, store: Store) -> Any:
     return {"size_px": screen.size_px, "nuclei": screen.channel}
 
 
+def _image_choice(screen: Screen, store: Store) -> Any:
+    return {"time": screen.settings.images.time, "site": screen.settings.images.site}
+
+
 def _controls(screen: Screen, store: Store) -> Any:
     return {name: controls.model_dump(mode="json") for name, controls in screen.controls.items()}
 
@@ -257,6 +261,7 @@ READER = ExternalAsset(
     "settings/reader", "reader of screen.toml, its parameters and the version of the plugin.", _reader
 )
 TENSOR_SETTINGS = ExternalAsset("settings/tensor_size", "[tensors] and [channels] of screen.toml.", _tensors)
+IMAGE_SETTINGS = ExternalAsset("settings/images", "[images] of screen.toml.", _image_choice)
 CONTROLS = ExternalAsset("settings/controls", "[controls] of screen.toml.", _controls)
 QUALITY = ExternalAsset(
     "settings/quality", "[quality] and [wells] of screen.toml and of the store's site.toml.", _quality

@@ -57,7 +57,7 @@ class MeanOfStackReadout(ImageReadout):
             )
         rows = []
         for well in plate.wells:
-            means = [plate.mean_of_stack(well, channel, site) for site in plate.shape.sites]
+            means = [plate.mean_of_stack(well, channel, site) for site in plate.meant_sites]
             known = [mean for mean in means if mean is not None]
             rows.append({"well": well, "raw": sum(known) / len(known) if known else float("nan")})
         frame = pd.DataFrame(rows, columns=["well", "raw"])

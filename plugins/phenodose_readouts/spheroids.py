@@ -142,4 +142,4 @@ class SpheroidAreaReadout(ObjectReadout):
 
 def _sites(plate: Plate, well: str, channel: int) -> list[int]:
     """The sites of a well that have a maximum projection."""
-    return [site for site in plate.shape.sites if plate.has_mip(well, channel, site)]
+    return [site for site in plate.meant_sites if plate.has_mip(well, channel, site)]

@@ -14,7 +14,7 @@ from phenodose.pipeline.context import Context, Result
 from phenodose.plugins import Parameters
 from phenodose.store.store import Store
 from phenodose_assets.assets.plate_images import PLATE_IMAGES
-from phenodose_assets.external import TENSOR_SETTINGS
+from phenodose_assets.external import IMAGE_SETTINGS, TENSOR_SETTINGS
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.screen_asset import ScreenAsset
 
@@ -40,7 +40,7 @@ def tensor_assets() -> list[ScreenAsset]:
             description="Every well as a small pseudo-RGB image: maximum projection, middle plane, maximum projection.",
             make=_make_pseudo_rgb,
             needs=(PLATE_IMAGES,),
-            reads=(TENSOR_SETTINGS,),
+            reads=(TENSOR_SETTINGS, IMAGE_SETTINGS),
             settings=((_GROUP, TensorParameters),),
             kinds=frozenset({"zarr", "xarray"}),
         )
@@ -60,15 +60,13 @@ def plate_paths(store: Store, screen: str) -> dict[str, str]:
 
 
 def _make_pseudo_rgb(step: Context) -> Result:
-    from phenodose.plates.plate import Plate
+    from phenodose.pipeline.images import chosen_plates
     from phenodose.plates.tensors import build_tensors, open_tensors
 
     parameters = step.settings_of(_GROUP, TensorParameters)
     size_px = parameters.size_px or step.screen.size_px
     channel = step.screen.channel if parameters.channel is None else parameters.channel
-    plates = {
-        plate: Plate.open(step.store.plate_at(path)) for plate, path in plate_paths(step.store, step.screen_id).items()
-    }
+    plates, notes = chosen_plates(step, plate_paths(step.store, step.screen_id), averaged=False)
     out = step.store.tensor_path(step.screen_id)
     build_tensors(plates, out, size_px, channel, progress=step.progress)
     tensors = open_tensors(out)
@@ -83,5 +81,11 @@ def _make_pseudo_rgb(step: Context) -> Result:
             **dict(zip(hashes["plate"], hashes["raw_hash"], strict=True)),
             "size_px": size_px,
             "channel": channel,
+            **{
+                f"image of {name}": f"time {one.chosen_time}, site {one.meant_sites[0]}"
+                for name, one in plates.items()
+                if one.shape.n_times > 1 or len(one.shape.sites) > 1
+            },
         },
+        notes=notes,
     )

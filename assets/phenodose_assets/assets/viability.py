@@ -34,7 +34,7 @@ from phenodose_assets.assets.checkpoints import POOL
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.assets.plate_images import PLATE_IMAGES
 from phenodose_assets.assets.pseudo_rgb import PSEUDO_RGB, plate_paths
-from phenodose_assets.external import CONTROLS, QUALITY, ExternalAsset, readings
+from phenodose_assets.external import CONTROLS, IMAGE_SETTINGS, QUALITY, ExternalAsset, readings
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.checks import quality_checks, quality_verdicts
 from phenodose_assets.graph.screen_asset import ScreenAsset
@@ -63,7 +63,8 @@ def viability_assets(classes: Mapping[str, type[Readout]]) -> list[ScreenAsset]:
         elif issubclass(readout, TensorReadout):
             assets.append(_asset(readout, name, (LAYOUT, PSEUDO_RGB), partial(measure_tensors, readout), "zarr"))
         elif issubclass(readout, ImageReadout):
-            assets.append(_asset(readout, name, (LAYOUT, PLATE_IMAGES), partial(_measure_images, readout), "zarr"))
+            measure = partial(_measure_images, readout)
+            assets.append(_asset(readout, name, (LAYOUT, PLATE_IMAGES), measure, "zarr", reads=(IMAGE_SETTINGS,)))
         elif issubclass(readout, PlateReaderReadout):
             measure = partial(measure_plate_reader, readout)
             assets.append(_asset(readout, name, (LAYOUT,), measure, "excel", reads=(readings(name),)))

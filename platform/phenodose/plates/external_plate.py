@@ -102,20 +102,24 @@ class ExternalPlate(Plate):
         planes = [plane for site in sites for plane in self._all(site, self._n_planes(well, site))]
         return {"well": well, "tags": {}, "channels": channels, "planes": planes}
 
-    def mean_of_stack(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> float | None:
+    def mean_of_stack(
+        self, well: str, channel: int = 0, site: int | None = None, time: int | None = None
+    ) -> float | None:
         """Mean intensity over all planes of the stack; None for a site that the well has not."""
         if self.exported:
             return super().mean_of_stack(well, channel, site, time)
         found = self._pass(well, channel, site, time)
         return None if found is None else found[0]
 
-    def has_mip(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> bool:
+    def has_mip(self, well: str, channel: int = 0, site: int | None = None, time: int | None = None) -> bool:
         """Whether the well has the site."""
         if self.exported:
             return super().has_mip(well, channel, site, time)
         return self._place(channel, site, time)[0] in self._sites(well)
 
-    def mip(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> np.ndarray:
+    def mip(
+        self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int | None = None
+    ) -> np.ndarray:
         """The maximum over the full-size planes, averaged to the size of the level, dims y, x.
 
         An exported plate of this project has maxima of its own.
@@ -128,7 +132,9 @@ class ExternalPlate(Plate):
         self._check_level(level)
         return area_average(found[1], *self.shapes[level]) if level else found[1]
 
-    def middle(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> np.ndarray:
+    def middle(
+        self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int | None = None
+    ) -> np.ndarray:
         """The plane in the middle of the stack, dims y, x; of a level with fewer planes, the full one averaged."""
         if not self._halves_z(level):
             return super().middle(well, channel, level, site, time)
@@ -140,7 +146,9 @@ class ExternalPlate(Plate):
         enough = [level for level, shape in enumerate(self.shapes) if min(shape) >= size_px]
         return max((level for level in enough if not self._halves_z(level)), default=0)
 
-    def planes(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> list[dict[str, Any]]:
+    def planes(
+        self, well: str, channel: int = 0, site: int | None = None, time: int | None = None
+    ) -> list[dict[str, Any]]:
         """Records of the planes of a stack, lowest first; heights and hashes are not known."""
         place = self._place(channel, site, time)
         return [
@@ -176,7 +184,7 @@ class ExternalPlate(Plate):
         view = self._view(well, STACK, channel, len(self.levels) - 1, None, 0)
         return np.max(view[...], axis=0)  # type: ignore[no-any-return]
 
-    def _pass(self, well: str, channel: int, site: int | None, time: int) -> tuple[float, np.ndarray] | None:
+    def _pass(self, well: str, channel: int, site: int | None, time: int | None) -> tuple[float, np.ndarray] | None:
         """Mean and maximum of a full-size stack, one plane in memory at a time; the last one asked for is kept."""
         place = (well, *self._place(channel, site, time))
         if place[1] not in self._sites(well):
@@ -208,17 +216,17 @@ class ExternalPlate(Plate):
         self._check_level(level)
         return self.level_planes[level] != self.level_planes[0]
 
-    def _view(self, well: str, kind: str, channel: int, level: int, site: int | None, time: int) -> StackView:
+    def _view(self, well: str, kind: str, channel: int, level: int, site: int | None, time: int | None) -> StackView:
         self._check_level(level)
         group, images = self._group(well)
-        wanted = self._place(channel, site, time)[0]
+        wanted, time, channel = self._place(channel, site, time)
         if self.exported:
             fields = {(each["site"], each["kind"]): str(each["path"]) for each in self.metadata(well)["fields"]}
             image = fields.get((wanted, kind))
         else:
             image = images[self.shape.sites.index(wanted)]
         if image is None:
-            raise NotMade(f"{self.path}: well {well} has no site {site or self.shape.sites[0]}.")
+            raise NotMade(f"{self.path}: well {well} has no site {wanted}.")
         folder = self.folder / group / image / self.levels[level]
         try:
             array = open_level(folder)

@@ -6,9 +6,9 @@ checking hashes (`verify`), turning plates into network input (`tensors`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -71,6 +71,8 @@ class Plate:
         windows: display window (start, end) of every channel, over the plate.
         raw_hash: hash of all raw pixels.
         instrument: what the reader said of the plate.
+        chosen_time: time point that is meant where none is named, from 0.
+        chosen_site: site that is meant where none is named; None for the first, and for all where sites are averaged.
     """
 
     path: Path
@@ -83,6 +85,8 @@ class Plate:
     raw_hash: str
     instrument: dict[str, Any]
     _known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    chosen_time: int = 0
+    chosen_site: int | None = None
 
     @classmethod
     def open(cls, path: Path | str) -> Plate:
@@ -138,6 +142,25 @@ class Plate:
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             raise StoreError(f"{path}: the plate's attributes are damaged ({error!r}); {_INGEST_AGAIN}.") from error
 
+    def at(self, time: int | Literal["first", "last"] = "first", site: int | None = None) -> Plate:
+        """The same plate, of which one time point and one site are meant where none is named.
+
+        Args:
+            time: number of the time point from 0, or the first or the last one.
+            site: number of the site; None means the first, and all where sites are averaged.
+
+        Raises:
+            InputError: the plate has no such time point or site.
+        """
+        number = {"first": 0, "last": self.shape.n_times - 1}.get(str(time), time)
+        self._place(0, site, int(number))
+        return replace(self, chosen_time=int(number), chosen_site=site)
+
+    @property
+    def meant_sites(self) -> tuple[int, ...]:
+        """The sites that are averaged: the chosen one, or all."""
+        return self.shape.sites if self.chosen_site is None else (self.chosen_site,)
+
     @property
     def pixel_size_um(self) -> float | None:
         """Width of a pixel of the full image in um; None if the instrument did not say."""
@@ -169,7 +192,9 @@ class Plate:
             self._known[well] = own
         return self._known[well]
 
-    def mean_of_stack(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> float | None:
+    def mean_of_stack(
+        self, well: str, channel: int = 0, site: int | None = None, time: int | None = None
+    ) -> float | None:
         """Mean intensity over all planes of the stack; None for a well that has only projections.
 
         Where the raw folder holds less than the stack, the reader says the means that were measured elsewhere, or
@@ -183,11 +208,13 @@ class Plate:
         mean: float | None = self._summary(well, channel, site, time)["mean_of_stack"]
         return mean
 
-    def has_mip(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> bool:
+    def has_mip(self, well: str, channel: int = 0, site: int | None = None, time: int | None = None) -> bool:
         """Whether `mip` gives an image for the well: it has a stack or a maximum projection."""
         return self._summary(well, channel, site, time)["maximum"] is not None
 
-    def mip(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> np.ndarray:
+    def mip(
+        self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int | None = None
+    ) -> np.ndarray:
         """The maximum projection, dims y, x: the instrument's own if it made one, else computed from the stack.
 
         Raises:
@@ -197,7 +224,9 @@ class Plate:
             raise NotMade(f"{self.path}: well {well} has no stack and no maximum projection in channel {channel}.")
         return self._view(well, MAXIMUM, channel, level, site, time)[0]
 
-    def stack(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> StackView:
+    def stack(
+        self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int | None = None
+    ) -> StackView:
         """The stack, dims z, y, x, lowest plane first; missing planes read as 0.
 
         Raises:
@@ -207,7 +236,9 @@ class Plate:
             raise NotMade(f"{self.path}: well {well} has no stack in channel {channel}.")
         return self._view(well, STACK, channel, level, site, time)
 
-    def planes(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> list[dict[str, Any]]:
+    def planes(
+        self, well: str, channel: int = 0, site: int | None = None, time: int | None = None
+    ) -> list[dict[str, Any]]:
         """Records of the planes of a stack that are there, lowest first: z, z_um, path, hash, exposure_ms, ..."""
         place = self._place(channel, site, time)
         return [
@@ -216,7 +247,7 @@ class Plate:
             if not plane["projection"] and (plane["site"], plane["time"], plane["channel"]) == place
         ]
 
-    def middle_z(self, well: str, channel: int = 0, site: int | None = None, time: int = 0) -> int | None:
+    def middle_z(self, well: str, channel: int = 0, site: int | None = None, time: int | None = None) -> int | None:
         """Place in the stack of the plane nearest to the middle between the lowest and the highest plane.
 
         By stage height if all planes have one, else by number; of two equally near the lower. None without a stack.
@@ -231,7 +262,9 @@ class Plate:
         distance = [round(abs(place - middle), 6) for place in places]
         return int(planes[distance.index(min(distance))]["z"])
 
-    def middle(self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0) -> np.ndarray:
+    def middle(
+        self, well: str, channel: int = 0, level: int = 0, site: int | None = None, time: int | None = None
+    ) -> np.ndarray:
         """The plane in the middle of the stack (see `middle_z`), dims y, x; the MIP if the well has no stack."""
         z = self.middle_z(well, channel, site, time)
         if z is None:
@@ -239,7 +272,7 @@ class Plate:
         return self._view(well, STACK, channel, level, site, time)[z]
 
     def plane(
-        self, well: str, z: int, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0
+        self, well: str, z: int, channel: int = 0, level: int = 0, site: int | None = None, time: int | None = None
     ) -> np.ndarray:
         """One focus plane, dims y, x; `z` is its place in the stack from 0, lowest first.
 
@@ -260,13 +293,17 @@ class Plate:
         """Place of a plane of the full stack in the stack of a pyramid level: the same, but of some external plates."""
         return z
 
-    def nearest_z(self, well: str, z_um: float, channel: int = 0, site: int | None = None, time: int = 0) -> int | None:
+    def nearest_z(
+        self, well: str, z_um: float, channel: int = 0, site: int | None = None, time: int | None = None
+    ) -> int | None:
         """Place in the stack of the plane nearest to a stage height in um; None if no height is known."""
         known = [plane for plane in self.planes(well, channel, site, time) if plane["z_um"] is not None]
         nearest = min(known, key=lambda plane: round(abs(plane["z_um"] - z_um), 6), default=None)
         return None if nearest is None else int(nearest["z"])
 
-    def has_image(self, well: str, kind: str, channel: int = 0, site: int | None = None, time: int = 0) -> bool:
+    def has_image(
+        self, well: str, kind: str, channel: int = 0, site: int | None = None, time: int | None = None
+    ) -> bool:
         """Whether a well has an image of a kind: the stack, the maximum or another projection."""
         if kind == STACK:
             return bool(self.planes(well, channel, site, time))
@@ -277,7 +314,7 @@ class Plate:
         return any((each["site"], each["time"], each["channel"], each["projection"]) == place for each in planes)
 
     def image(
-        self, well: str, kind: str, channel: int = 0, level: int = 0, site: int | None = None, time: int = 0
+        self, well: str, kind: str, channel: int = 0, level: int = 0, site: int | None = None, time: int | None = None
     ) -> StackView:
         """An image of a kind (see `PlateShape.kinds`), dims z, y, x; a projection has one plane.
 
@@ -317,16 +354,18 @@ class Plate:
         """The MIP of a well at the smallest level, dims y, x."""
         return self.mip(well, channel, len(self.level_shapes) - 1)
 
-    def _summary(self, well: str, channel: int, site: int | None, time: int) -> dict[str, Any]:
+    def _summary(self, well: str, channel: int, site: int | None, time: int | None) -> dict[str, Any]:
         """What is known of one site, time point and channel of a well."""
         place = self._place(channel, site, time)
         nothing = {"mean_of_stack": None, "maximum": None, "missing_z": list(range(self.shape.n_planes))}
         summaries = self.metadata(well)["channels"]
         return next((each for each in summaries if (each["site"], each["time"], each["channel"]) == place), nothing)
 
-    def _place(self, channel: int, site: int | None, time: int) -> tuple[int, int, int]:
-        """Site (the first by default), time point and channel, if the plate has them."""
-        site = self.shape.sites[0] if site is None else site
+    def _place(self, channel: int, site: int | None, time: int | None) -> tuple[int, int, int]:
+        """Site, time point and channel, if the plate has them; None means the chosen ones."""
+        if site is None:
+            site = self.shape.sites[0] if self.chosen_site is None else self.chosen_site
+        time = self.chosen_time if time is None else time
         if not 0 <= channel < len(self.channels):
             raise InputError(f"{self.path}: there is no channel {channel}; it has {len(self.channels)}, from 0.")
         if site not in self.shape.sites:
@@ -336,10 +375,11 @@ class Plate:
             raise InputError(f"{self.path}: there is no time point {time}; it has {self.shape.n_times}, from 0.")
         return site, time, channel
 
-    def _view(self, well: str, kind: str, channel: int, level: int, site: int | None, time: int) -> StackView:
+    def _view(self, well: str, kind: str, channel: int, level: int, site: int | None, time: int | None) -> StackView:
         import zarr
 
-        wanted = (self._place(channel, site, time)[0], kind)
+        site, time, channel = self._place(channel, site, time)
+        wanted = (site, kind)
         image = next(image for image in self.shape.fields if (image.site, image.kind) == wanted)
         if not 0 <= level < len(self.level_shapes):
             raise InputError(

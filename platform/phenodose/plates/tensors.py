@@ -87,7 +87,8 @@ def build_tensors(
 
     Wells are in order of plate, row and column. Wells without any image in the channel are left out and named in the
     attribute `wells_without_image`; wells that have only a projection use it as MID too and are named in
-    `mid_from_mip`. Of a well with several sites the first is used.
+    `mid_from_mip`. Time point and site are those that the plates mean (`Plate.at`); the attribute `source_image` keeps
+    them by plate.
 
     Args:
         plates: name -> plate.
@@ -117,6 +118,9 @@ def build_tensors(
         "size_px": size_px,
         "source_channel": channel,
         "source_raw_hash": {name: plates[name].raw_hash for name in sorted(plates, key=plate_sort_key)},
+        "source_image": {
+            name: {"time": plate.chosen_time, "site": plate.meant_sites[0]} for name, plate in plates.items()
+        },
         "mid_from_mip": flat,
         "wells_without_image": empty,
     }
@@ -158,6 +162,19 @@ def open_tensors(path: Path) -> xr.DataArray:
     # Zarr gives numpy's variable-length strings, which much of the scientific Python world does not take yet.
     plain = {name: (tensors[name].dims, np.array(tensors[name].to_numpy().tolist())) for name in tensors.coords}
     return tensors.assign_coords(plain)
+
+
+def source_images(path: Path) -> dict[str, dict[str, int]]:
+    """Time point and site that the tensors at a path were made of, by plate: {'P1': {'time': 6, 'site': 1}}.
+
+    {} where there are no tensors, or some that were made before there was a choice.
+    """
+    import json
+
+    with storage_errors(path, "the tensors cannot be read; mend the connection or the permissions"):
+        document = read_bytes(path / "zarr.json")
+    found = {} if document is None else json.loads(document).get("attributes", {}).get("source_image", {})
+    return {str(name): {key: int(value) for key, value in chosen.items()} for name, chosen in found.items()}
 
 
 def _sorted_out(

@@ -73,11 +73,13 @@ def open_plates(data: ScreenData) -> dict[str, Plate]:
         StoreError: one is missing or damaged.
     """
     from phenodose.plates.plate import Plate
+    from phenodose.plates.tensors import source_images
 
     plates = {}
+    chosen = source_images(data.store.tensor_path(data.screen))
     for row in rows_of(data["plates"]):
         try:
-            plates[row.plate] = Plate.open(data.store.plate_at(row.path))
+            plates[row.plate] = Plate.open(data.store.plate_at(row.path)).at(**chosen.get(row.plate, {}))
         except MissingInputError as error:
             raise StoreError(str(error)) from error
     return plates

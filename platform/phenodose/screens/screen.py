@@ -71,6 +71,17 @@ class TensorSettings(_Section):
     size_px: int = Field(224, ge=16, le=2048, description="Edge of the square tensor")
 
 
+class ImageSettings(_Section):
+    """Which of several images of a well are looked at."""
+
+    time: Annotated[int, Field(ge=0)] | Literal["first", "last"] = Field(
+        "last", description="Time point of a time lapse: its number from 0, first, or last"
+    )
+    site: int | None = Field(
+        None, description="Site of the wells; if left out the first for tensors, the mean of all for measured readouts"
+    )
+
+
 class ChannelSettings(_Section):
     """Which channel of the plate plays which role."""
 
@@ -90,6 +101,7 @@ class Settings(_Section):
     layout: LayoutSettings = LayoutSettings()
     readings: dict[str, ReadingSettings] = Field({}, description="Plate-reader files by readout")
     tensors: TensorSettings = TensorSettings()
+    images: ImageSettings = ImageSettings()
     channels: ChannelSettings = ChannelSettings()
     parameters: dict[str, dict[str, Any]] = Field({}, description="Parameters by plugin")
     controls: dict[str, ControlNames] = Field({}, description="Controls by readout")

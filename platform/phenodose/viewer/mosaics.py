@@ -38,7 +38,8 @@ def mosaic_path(store: Store, screen: str, name: str, plate: Plate, channel: int
         plate: the opened plate.
         channel: number of the channel, from 0.
     """
-    key = hash_json([_FORMAT, plate.raw_hash, list(plate.windows[channel]), tile_px(plate)])
+    shown = [plate.chosen_time, plate.chosen_site]
+    key = hash_json([_FORMAT, plate.raw_hash, list(plate.windows[channel]), tile_px(plate), shown])
     return store.here(store.screen_dir(screen)) / "mosaics" / f"{name}_{channel}_{key[:16]}.png"
 
 

@@ -18,6 +18,7 @@ from phenodose.plates.external_plate import ExternalPlate
 from phenodose.plates.ngff import ROOT, read_document
 from phenodose.plates.plan import MAXIMUM, STACK, well_path
 from phenodose.plates.plate import Plate
+from phenodose.plates.tensors import source_images
 from phenodose.viewer.facts import replicate_groups, well_facts
 from phenodose.viewer.mosaics import mosaic_png
 
@@ -57,9 +58,10 @@ class ScreenPlates:
         self.screen = screen
         self.plates: dict[str, Plate] = {}
         self.faults: dict[str, str] = {}
+        chosen = source_images(store.tensor_path(screen))
         for name in sorted(paths, key=plate_sort_key):
             try:
-                self.plates[name] = Plate.open(paths[name])
+                self.plates[name] = Plate.open(paths[name]).at(**chosen.get(name, {}))
             except PhenodoseError as error:
                 self.faults[name] = str(error)
         if not self.plates:
@@ -96,6 +98,8 @@ class ScreenPlates:
             "levels": [list(size) for size in plate.level_shapes],
             "planes": shape.n_planes,
             "times": shape.n_times,
+            "time": plate.chosen_time,
+            "site": plate.meant_sites[0],
             "sites": list(shape.sites),
             "kinds": list(dict.fromkeys([STACK, MAXIMUM, *shape.kinds])),
             "pixel_size_um": shape.pixel_size_um,

@@ -36,8 +36,10 @@ export class WellView {
       fill(byId("kind"), others.map((kind) => [kind, kind]), MAXIMUM);
       byId("kind-label").hidden = others.length < 2;
       fill(byId("site"), plate.sites.map((site) => [site, site]));
+      byId("site").value = plate.site;
       byId("site-label").hidden = plate.sites.length < 2;
       fill(byId("time"), Array.from({ length: plate.times }, (_, time) => [time, time + 1]));
+      byId("time").value = plate.time;
       byId("time-label").hidden = plate.times < 2;
       this.projected = false;
       this.z = undefined;
