@@ -69,7 +69,7 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
     curves = curve_assets(viabilities)
     scored = _usable(scores.score_assets(plugins.usable("scorer"), curves))
     maps = _usable(embeddings.embedding_assets(plugins.usable("embedder"), staged, of_tensors))
-    maps += phenotypes.phenotype_assets(viabilities, staged)
+    maps += phenotypes.phenotype_assets(viabilities, staged, of_tensors)
     usable = [
         *plate_images.ingest_assets(),
         *pseudo_rgb.tensor_assets(),

@@ -81,7 +81,7 @@ def test_a_screen_of_images_is_made_to_the_end(drug_screen: Any, store: Store) -
     assert "phenodose[umap]" in skipped.pop("embedding/umap", "phenodose[umap] is installed")
     assert set(skipped) == of_other_samples | of_growth
     scores = store.read_table("scores", DS)
-    assert set(scores["readout"]) == {"ctg", "mean_of_stack", "spheroid_area", "cnn_phase2", "cnn_phase3"}
+    assert set(scores["readout"]) == {"ctg", "mean_of_stack", "spheroid_area", "features", "cnn_phase2", "cnn_phase3"}
     assert set(scores["drug"]) == set(store.read_table("drugs", DS)["drug"])
     assert {"tsne", "pca", "shared"} <= set(store.read_table("embeddings", DS)["embedder"])
     assert store.report_path(DS).stat().st_size > 10_000

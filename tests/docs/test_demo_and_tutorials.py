@@ -41,7 +41,7 @@ def demo(small_demo: Any, fresh_environment: Any) -> dict[str, Any]:
 def test_the_demo_says_what_it_made_and_how_it_agrees(small_demo: Any) -> None:
     told = small_demo.told
     agreement = {row["readout"]: row for row in told["agreement"]}
-    assert set(agreement) == {"ctg", "mean_of_stack", "spheroid_area", "cnn_phase2", "cnn_phase3"}
+    assert set(agreement) == {"ctg", "mean_of_stack", "spheroid_area", "features", "cnn_phase2", "cnn_phase3"}
     assert agreement["ctg"]["viability_pearson"] > 0.95
     assert all(row["n_drugs"] == len(told["ranking"]) == 2 and row["n_wells"] == 20 for row in agreement.values())
     assert set(told["ranking"][0]) == {"drug", "truth", *agreement}
@@ -75,7 +75,7 @@ def test_the_demo_ranks_the_drugs_as_they_are(fresh_environment: Any) -> None:
     assert len(demo["ranking"]) >= 8
     assert THEIR_DRUG in {row["drug"] for row in demo["ranking"]}
     agreement = {row["readout"]: row for row in demo["agreement"]}
-    assert set(agreement) == {"ctg", "mean_of_stack", "spheroid_area", "cnn_phase2", "cnn_phase3"}
+    assert set(agreement) == {"ctg", "mean_of_stack", "spheroid_area", "features", "cnn_phase2", "cnn_phase3"}
     assert agreement["ctg"]["viability_pearson"] > 0.95
     assert agreement["cnn_phase2"]["viability_pearson"] >= 0.9
     assert agreement["cnn_phase3"]["viability_pearson"] >= 0.9

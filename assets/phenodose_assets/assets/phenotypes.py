@@ -12,7 +12,7 @@ from typing import Any
 
 from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.phenotypes import PHENOTYPES, ScreenPhenotypes, make_phenotypes
-from phenodose.plugins import StagedReadout
+from phenodose.plugins import Readout, StagedReadout, TensorReadout
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.assets.pseudo_rgb import PSEUDO_RGB
 from phenodose_assets.graph import metadata
@@ -24,10 +24,15 @@ _Q = 0.05
 
 
 def phenotype_assets(
-    viabilities: Sequence[ScreenAsset], staged: Mapping[str, type[StagedReadout]]
+    viabilities: Sequence[ScreenAsset],
+    staged: Mapping[str, type[StagedReadout]],
+    of_tensors: Mapping[str, type[TensorReadout]],
 ) -> list[ScreenAsset]:
     """The phenotypes of a screen, by the features of its pictures and of every network there is."""
-    readouts = {name: readout for readout in staged.values() for name in readout.readout_names()}
+    readouts: dict[str, type[Readout]] = {
+        name: readout for readout in staged.values() for name in readout.readout_names()
+    }
+    readouts |= of_tensors
     if not readouts:
         return []
     return [
@@ -44,7 +49,7 @@ def phenotype_assets(
     ]
 
 
-def _make(readouts: Mapping[str, type[StagedReadout]], step: Context) -> Result:
+def _make(readouts: Mapping[str, type[Readout]], step: Context) -> Result:
     made = make_phenotypes(step, readouts)
     return Result(show=lambda: _metadata(made), inputs=made.inputs, notes=made.notes)
 

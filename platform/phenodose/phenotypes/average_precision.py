@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 
 #: Random orders that a p-value rests on.
-NULL_SIZE = 100_000
+NULL_SIZE = 20_000
 _SEED = 0
 
 

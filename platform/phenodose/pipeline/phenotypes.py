@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import NotMade
 from phenodose.names import plate_key
 from phenodose.pipeline.viability import viability_key
-from phenodose.plugins import Preferences, StagedReadout
+from phenodose.plugins import Preferences, Readout
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +53,7 @@ class _Source:
     checkpoint: str | None = None
 
 
-def make_phenotypes(step: Context, readouts: Mapping[str, type[StagedReadout]]) -> ScreenPhenotypes:
+def make_phenotypes(step: Context, readouts: Mapping[str, type[Readout]]) -> ScreenPhenotypes:
     """Judge every drug of a screen and write the rows.
 
     Args:
@@ -150,5 +150,7 @@ def _sources(step: Context, readouts: Sequence[str]) -> dict[str, _Source]:
             stored = xr.open_zarr(path, consolidated=False, chunks=None)
             names = (str(name).split("/", 1) for name in stored["well"].to_numpy())
             rows = {(plate_key(plate), well): row for row, (plate, well) in enumerate(names)}
-            sources[readout] = _Source(stored["features"].to_numpy(), rows, str(seen["checkpoint"].iloc[0]))
+            weights = seen["checkpoint"].dropna()
+            checkpoint = str(weights.iloc[0]) if len(weights) else None
+            sources[readout] = _Source(stored["features"].to_numpy(), rows, checkpoint)
     return sources
