@@ -6,7 +6,7 @@ from. Does not belong here: intervals (`phenodose.dose_response.scoring`) and fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,6 +92,14 @@ def why_no_scores(curves: CurveBatch, scorer: Scorer) -> str:
     return "; ".join(dict.fromkeys(told)) if all(told) else ""
 
 
+#: Stands for the readouts that a reason is of.
+_READOUTS = "{readouts}"
+
+
+def _together(reasons: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(reason.replace(_READOUTS, " and ".join(readouts)) for reason, readouts in reasons.items())
+
+
 # --- of a screen in the store ---------------------------------------------------------------------
 
 
@@ -109,7 +117,8 @@ def make_scores(step: Context, scorer: type[Scorer], readouts: Sequence[str]) ->
     import pandas as pd
 
     inputs: dict[str, Any] = {}
-    frames, reasons = [], []
+    frames = []
+    reasons: dict[str, list[str]] = {}
     wells = step.wells()
     plugin: Scorer | None = None
     for number, readout in enumerate(readouts, 1):
@@ -123,7 +132,8 @@ def make_scores(step: Context, scorer: type[Scorer], readouts: Sequence[str]) ->
         except NotMade as lacking:
             reason, rows = str(lacking).rstrip("."), None
         if rows is None or plugin is None:
-            reasons.append(reason)
+            # What differs by the readout's name alone is said once.
+            reasons.setdefault(reason.replace(f" of {readout},", f" of {_READOUTS},"), []).append(readout)
             continue
         part = step.store.table_part("curves", step.screen_id, curves_key(readout))
         inputs[curves_key(readout)] = hash_file(part)
@@ -131,7 +141,7 @@ def make_scores(step: Context, scorer: type[Scorer], readouts: Sequence[str]) ->
         frames.append(step.provenance(plugin, checkpoint).stamp(rows.assign(screen=step.screen_id)))
         step.progress(number, len(readouts), readout)
     if not frames and reasons:
-        raise NotMade(f"{scorer.name} scores no curve of {step.screen_id}: {'; '.join(dict.fromkeys(reasons))}.")
+        raise NotMade(f"{scorer.name} scores no curve of {step.screen_id}: {_together(reasons)}.")
     if plugin is None or not frames:
         raise NotMade(f"{step.screen_id} has no curves; materialize one of its assets `curves/<readout>` first.")
     scores = pd.concat(frames, ignore_index=True)[TABLES[_SCORES].column_names]
