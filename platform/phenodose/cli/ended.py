@@ -65,6 +65,8 @@ def ends_when_told(as_json: bool = False, grace_s: float = GRACE_S) -> Iterator[
 
     def interrupt(number: int, _: FrameType | None) -> None:
         # One function for both: Dagster gives SIGTERM whatever SIGINT has.
+        if number == signal.SIGTERM:
+            watch.silence()
         if number == signal.SIGTERM or not ignored:
             raise KeyboardInterrupt
 
@@ -104,7 +106,17 @@ class _Watch:
         """Whether SIGTERM came; asked when the block has ended, which stands the watch down."""
         self._over.set()
         self._stop()
+        if self._told.is_set():
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.flush()
+            os.dup2(self._terminal, 2)
         return self._told.is_set()
+
+    def silence(self) -> None:
+        """From now on nothing is written to standard error: libraries log the interrupt wherever it finds them."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
 
     def close(self) -> None:
         """Stop listening."""
@@ -123,6 +135,7 @@ class _Watch:
             while number := numbers.read(1):
                 if number[0] == signal.SIGTERM and not self._told.is_set():
                     self._told.set()
+                    self.silence()
                     if not self._over.wait(self._grace_s):
                         self._cut_off()
 
