@@ -6,7 +6,8 @@ belong here: the features (`frozen`), and scaling to the controls of each plate 
 The model is Fisher's linear discriminant of the two controls (Fisher 1936, doi 10.1111/j.1469-1809.1936.tb02137.x).
 Two dozen wells of a kind cannot tell which of a thousand features vary by chance; wells of equal content can, whatever
 they hold. So the noise is that of the controls around the mean of their kind and of replicate wells around theirs, its
-covariance shrunk as by Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4. No drug well has a label.
+covariance shrunk as by Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4. No drug well has a label, and a drug is
+read by a model that has not seen its replicates, so that their agreement remains a metric of quality.
 
 What is seen is likeness to the killing control. A drug that kills in another way leaves the line between the two
 controls; how far, in units of what controls do by chance, is `distance`.
@@ -99,8 +100,7 @@ def likeness(
     groups = _groups(negative, positive, content)
     scaled, blended = _scaled(features, blends.features, groups)
     points, blend_points = _components(scaled, blended)
-    raw = _discriminant(points, groups, negative, positive)
-    viability = _on_scale(points @ raw, blend_points @ raw, blends.living, negative, positive)
+    viability = _viability(points, blend_points, blends.living, groups, negative, positive, treatment)
     spread = _spread(scaled, blended, blends, groups, negative, positive, np.random.default_rng([seed, 1]))
     distance = _distance(points, blend_points, blends.living, groups, negative, positive, treatment)
     return Likeness(viability, spread, distance)
@@ -159,12 +159,40 @@ def _covariance(noise: np.ndarray) -> np.ndarray:
     return np.asarray(LedoitWolf(assume_centered=True).fit(noise).covariance_)
 
 
-def _discriminant(
-    points: np.ndarray, groups: list[np.ndarray], negative: np.ndarray, positive: np.ndarray
+def _viability(
+    points: np.ndarray,
+    blends: np.ndarray,
+    living: np.ndarray,
+    groups: list[np.ndarray],
+    negative: np.ndarray,
+    positive: np.ndarray,
+    treatment: np.ndarray | None,
 ) -> np.ndarray:
-    """The direction (component,) that tells living from killed best."""
+    """Viability (well,) of every drug by a model without its replicates, of all other wells by that of all."""
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    noise = _noise(points, groups)
+    shrinkage = ledoit_wolf_shrinkage(noise, assume_centered=True)
     difference = points[negative].mean(axis=0) - points[positive].mean(axis=0)
-    return np.asarray(np.linalg.solve(_covariance(_noise(points, groups)), difference))
+
+    def read(scatter: np.ndarray, number: int) -> np.ndarray:
+        covariance = (1 - shrinkage) * scatter / number
+        covariance[np.diag_indices_from(covariance)] += shrinkage * np.trace(scatter) / number / len(scatter)
+        direction = np.linalg.solve(covariance, difference)
+        return _on_scale(points @ direction, blends @ direction, living, negative, positive)
+
+    scatter, number = noise.T @ noise, len(noise)
+    viability = read(scatter, number)
+    if treatment is None:
+        return viability
+    control = negative | positive
+    for rows in _of_each(treatment, ~control):
+        inside = np.isin(np.arange(len(points)), rows)
+        own = [members for members in groups[2:] if inside[members].all()]
+        if own:
+            left = _noise(points, own)
+            viability[rows] = read(scatter - left.T @ left, number - len(left))[rows]
+    return viability
 
 
 def _on_scale(
