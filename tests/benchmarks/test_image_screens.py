@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,14 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 @pytest.fixture
 def image_screens(monkeypatch):
+    """The module, with small images."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     import image_screens
 
+    other, third = image_screens.other_simulator, image_screens.third_simulator
+    monkeypatch.setattr(third, "IMAGE_PX", 20)
+    monkeypatch.setattr(other, "SAMPLES", [replace(sample, image_px=20, cells=20) for sample in other.SAMPLES])
+    monkeypatch.setattr(third, "CULTURES", [replace(culture, cells=12) for culture in third.CULTURES])
     return image_screens
 
 
