@@ -234,9 +234,9 @@ def main() -> None:
                 rows.append({"data set": data_set.name, "readout": name, **its, "seconds": seconds})
                 viability, truth = viability_of(pictured.screen, raw), pictured.screen.viability
                 drugs = (pictured.screen.layout["well_type"] == "therapy").to_numpy()
-                if name == "features":
+                if name.startswith("features"):
                     error = pd.DataFrame({"truth": truth[drugs], "error": (viability - truth)[drugs]})
-                    left.append(error.assign(name=data_set.name))
+                    left.append(error.assign(name=f"{data_set.name}{name.removeprefix('features')}"))
                 if data_set.name.startswith("organoids"):
                     orders.append((f"{name}, seed {seed}", ranks(pictured.screen, viability)))
                     orders.append(("truth", ranks(pictured.screen, truth)))
