@@ -1,0 +1,291 @@
+"""Every image readout on every data set: viability against the truth, and drugs that kill unlike the control.
+
+First table: Pearson correlation and mean absolute error of the viability of drug wells, robust Z' of the controls
+(median of the plates), correlation of replicates, CPU seconds. Viability is the readout's number scaled by the medians
+of the controls of each plate. Second table: the share of wells that `features` flags (`control_distance` above 1).
+Every figure is the median over seeds, with the smallest and largest in brackets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import other_simulator
+import pandas as pd
+from image_screens import DataSet, PicturedScreen, Size, data_sets, dying_unlike
+
+from phenodose.errors import PhenodoseError
+from phenodose.learning import frozen
+from phenodose.learning.likeness import Blends, likeness
+from phenodose.plugins import TensorWells
+from phenodose.quality.zprime import zprime_robust
+from phenodose.simulation.in_memory import ScreenInMemory
+from phenodose.simulation.trial import controls_of, metrics
+from phenodose.viability.normalise import to_viability
+from phenodose_readouts.features import FeaturesReadout, _plain
+from phenodose_readouts.segmentation import bright_objects
+from phenodose_readouts.spheroids import _SMALLEST_PX, SpheroidAreaParameters
+
+ORGANOIDS = Path(__file__).resolve().parents[2] / "shared" / "reference" / "real_images" / "fis_organoids"
+#: Wells of less viability have died visibly.
+DIED = 0.6
+#: Parts that the wells are left out in.
+FOLDS = 4
+BINS = (-np.inf, 0.1, 0.3, 0.5, 0.7, 0.9, np.inf)
+FIGURES = {"pearson": "Pearson", "mean_error": "mean error", "zprime": "robust Z'", "duplicates": "replicates"}
+
+
+def tensor_wells(screen: ScreenInMemory) -> TensorWells:
+    """A screen as a run gives it to a readout of tensors."""
+    layout = screen.layout
+    kind = layout["well_type"].to_numpy()
+
+    def numbered(columns: list[str]) -> np.ndarray:
+        return np.where(kind == "therapy", layout.astype(str).groupby(columns).ngroup().to_numpy(), -1)
+
+    return TensorWells(
+        images=screen.tensors.to_numpy(),
+        channels=("MIP", "MID", "MIP"),
+        negative=kind == "neg",
+        positive=kind == "pos",
+        content=numbered(["treatment", "concentration_nM"]),
+        treatment=numbered(["treatment"]),
+        plate=layout["plate"].to_numpy().astype(str),
+    )
+
+
+def by_features(pictured: PicturedScreen, seed: int) -> np.ndarray:
+    """Raw viability by the readout `features` with its own settings."""
+    return np.asarray(FeaturesReadout({"seed": seed}).read(tensor_wells(pictured.screen)).raw)
+
+
+def by_features_left_out(pictured: PicturedScreen, seed: int) -> np.ndarray:
+    """As `by_features`, but a quarter of the wells at a time is judged by a model that was fitted without them.
+
+    `features` is fitted on the controls, and on what replicates have in common. So its Z' and its correlation of
+    replicates are those of wells that it knows; these are not. Blends, which only bend the scale, are of all controls.
+    """
+    wells, p = tensor_wells(pictured.screen), FeaturesReadout({"seed": seed}).parameters
+    images = wells.images[..., frozen.distinct_channels(wells.channels, wells.images.shape[3])]
+    mixed, living = frozen.blends_of(images, wells.negative, wells.positive, wells.plate, p.blends, p.seed)
+    network = frozen.network_of(p.network, p.weights, images.shape[1:], p.seed)
+    light = frozen.typical_light(images)
+    both = np.concatenate([images, np.clip(np.rint(mixed), 0, 65535).astype(np.uint16)])
+    found = frozen.features_of(both, light, network, frozen.Turns(p.copies), p.threads)
+    found = np.concatenate([found, _plain(both)], axis=1)
+    blends = Blends(found[len(images) :], living)
+    rng = np.random.default_rng(seed)
+    _, group = np.unique(np.where(wells.negative, -2, np.where(wells.positive, -3, wells.content)), return_inverse=True)
+    fold = rng.permutation(group.max() + 1)[group] % FOLDS
+    for kind in (wells.negative, wells.positive):
+        fold[rng.permutation(np.flatnonzero(kind))] = np.arange(kind.sum()) % FOLDS
+    raw = np.empty(len(images))
+    for number in range(FOLDS):
+        out = fold == number
+        content = np.where(out, -1, wells.content)
+        model = likeness(found[: len(images)], wells.negative & ~out, wells.positive & ~out, content, blends, seed=seed)
+        raw[out] = model.viability[out]
+    return raw
+
+
+def by_mean_of_stack(pictured: PicturedScreen, _: int) -> np.ndarray:
+    """Mean of the z-stack; of the only plane where there is one."""
+    return pictured.screen.mean_of_stack
+
+
+def by_spheroid_area(pictured: PicturedScreen, _: int) -> np.ndarray:
+    """Mean area of the objects that `spheroid_area` finds in the maximum projection [px], 0 without any."""
+    settings = SpheroidAreaParameters()
+    areas = []
+    for image in pictured.projections:
+        labels = bright_objects(
+            image.astype(np.float32), settings.smoothing_px, settings.least_contrast, float(_SMALLEST_PX)
+        )
+        areas.append((labels > 0).sum() / max(int(labels.max()), 1))
+    return np.array(areas)
+
+
+def by_network(data_set: DataSet, pictured: PicturedScreen, seed: int) -> np.ndarray:
+    """Raw viability after phase III of the readout `cnn` with its small preset, taught on this data set alone."""
+    from phenodose.learning.training_sets import training_set
+    from phenodose_readouts.cnn import CnnReadout
+
+    readout = CnnReadout({**CnnReadout.small_parameters(), "seed": seed})
+    one, two, three = readout.phases
+    experiment, screen = data_set.experiment(seed), pictured.screen
+    first = training_set(one, experiment.tensors, experiment.layout, controls_of(experiment))
+    its = screen.tensors, screen.layout, controls_of(screen)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        readout.train(one, first, None, folder / "1")
+        readout.train(two, training_set(two, *its), folder / "1", folder / "2")
+        outputs = pd.Series(readout.infer(folder / "2", screen.tensors).raw, index=screen.tensors["well"].to_numpy())
+        readout.train(three, training_set(three, *its, outputs), folder / "2", folder / "3")
+        return np.asarray(readout.infer(folder / "3", screen.tensors).raw)
+
+
+def viability_of(screen: ScreenInMemory, raw: np.ndarray) -> np.ndarray:
+    """Viability (well,) as a fraction; NaN where a plate's controls cannot be told apart."""
+    measured = screen.layout[["plate", "row", "column"]].assign(raw=raw)
+    try:
+        found = to_viability(measured, screen.layout, controls_of(screen))
+    except PhenodoseError:
+        return np.full(len(raw), np.nan)
+    return found["viability_fraction"].to_numpy()
+
+
+def figures(screen: ScreenInMemory, raw: np.ndarray) -> dict[str, float]:
+    """The figures of a readout on a screen."""
+    kind, plate = screen.layout["well_type"].to_numpy(), screen.layout["plate"].to_numpy()
+    separated = [
+        zprime_robust(raw[(plate == name) & (kind == "neg")], raw[(plate == name) & (kind == "pos")])
+        for name in np.unique(plate)
+    ]
+    return {**metrics(screen, raw), "zprime": float(np.median(separated))}
+
+
+def ranks(screen: ScreenInMemory, viability: np.ndarray) -> pd.Series:
+    """Treatments of the organoids by their mean over the doses that all of them have; the first looks most like pos."""
+    drugs = screen.layout.assign(viability=viability)[screen.layout["well_type"] == "therapy"]
+    wide = drugs.pivot_table("viability", "concentration_nM", "treatment").dropna()
+    return wide.mean().sort_values()
+
+
+def flagged(pictured: PicturedScreen, seed: int) -> dict[str, float]:
+    """Shares of drug wells with a control distance above 1: of those that died unlike the control, and of others."""
+    found = FeaturesReadout({"seed": seed}).read(tensor_wells(pictured.screen))
+    assert found.control_distance is not None
+    far = found.control_distance > 1
+    strange = pictured.unlike & (pictured.screen.viability < DIED)
+    others = (pictured.screen.layout["well_type"] == "therapy").to_numpy() & ~strange
+    return {"wells": float(strange.sum()), "unlike": float(far[strange].mean()), "others": float(far[others].mean())}
+
+
+def over_seeds(values: pd.Series, digits: int = 3) -> str:
+    """Median with the smallest and largest, such as 0.971 (0.960 to 0.980)."""
+    if values.isna().all():
+        return "masked"
+    middle, low, high = (f"{value:.{digits}f}" for value in (values.median(), values.min(), values.max()))
+    return middle if low == high else f"{middle} ({low} to {high})"
+
+
+def markdown(rows: list[list[str]], heads: list[str]) -> str:
+    """A table of Markdown."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3, help="screens of every data set")
+    parser.add_argument("--first-seed", type=int, default=201, help="seeds go up from here")
+    parser.add_argument("--size-px", type=int, default=64, help="width of the tensors; the organoids' stands in theirs")
+    parser.add_argument("--drugs", type=int, default=6, help="drugs of a screen, five doses in duplicate")
+    parser.add_argument("--unlike-drugs", type=int, default=8, help="drugs of a screen of the second table")
+    parser.add_argument("--controls", type=int, default=8, help="control wells of each kind on a plate")
+    parser.add_argument("--settings", nargs="+", choices=list(other_simulator.SETTINGS), default=["staining"])
+    parser.add_argument("--organoids", type=Path, default=ORGANOIDS, help="folder of the real organoids")
+    parser.add_argument("--only", nargs="+", help="only data sets whose name begins so, in both tables")
+    parser.add_argument("--network", action="store_true", help="also train `cnn`, small (a minute or more a screen)")
+    parser.add_argument("--left-out", action="store_true", help="also `features` on wells that it was not fitted on")
+    parser.add_argument("--residuals", action="store_true", help="also the mean error of features by true viability")
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    size = Size(arguments.size_px, arguments.drugs, arguments.controls)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    there = arguments.organoids.is_dir()
+    click.echo(f"$ python {shlex.join(sys.argv)}\n")
+    if not there:
+        click.echo(f"The real organoids are left out: there is no folder {arguments.organoids}.\n")
+
+    def wanted(name: str) -> bool:
+        return not arguments.only or name.startswith(tuple(arguments.only))
+
+    rows, left, orders = [], [], []
+    for data_set in data_sets(size, arguments.settings, arguments.organoids if there else None):
+        if not wanted(data_set.name):
+            continue
+        for seed in seeds:
+            pictured = data_set.make(seed)
+            readouts: dict[str, Callable[[PicturedScreen, int], np.ndarray]] = {
+                "features": by_features,
+                "mean of stack": by_mean_of_stack,
+                "spheroid area": by_spheroid_area,
+            }
+            if arguments.left_out:
+                readouts["features, left out"] = by_features_left_out
+            if arguments.network:
+                readouts["cnn, small"] = lambda pictured, seed, data_set=data_set: by_network(data_set, pictured, seed)  # type: ignore[misc]
+            for name, readout in readouts.items():
+                start = time.process_time()
+                raw = readout(pictured, seed)
+                seconds = time.process_time() - start
+                its = figures(pictured.screen, raw)
+                rows.append({"data set": data_set.name, "readout": name, **its, "seconds": seconds})
+                viability, truth = viability_of(pictured.screen, raw), pictured.screen.viability
+                drugs = (pictured.screen.layout["well_type"] == "therapy").to_numpy()
+                if name.startswith("features"):
+                    error = pd.DataFrame({"truth": truth[drugs], "error": (viability - truth)[drugs]})
+                    left.append(error.assign(name=f"{data_set.name}{name.removeprefix('features')}"))
+                if data_set.name.startswith("organoids"):
+                    orders.append((f"{name}, seed {seed}", ranks(pictured.screen, viability)))
+                    orders.append(("truth", ranks(pictured.screen, truth)))
+            click.echo(f"{data_set.name}, seed {seed}: {time.monotonic() - began:.0f} s", err=True)
+    if rows:
+        click.echo(first_table(pd.DataFrame(rows)))
+    if arguments.residuals and left:
+        click.echo(f"\n{table_of_errors(pd.concat(left))}")
+    for name, order in dict(orders).items():
+        click.echo(f"\n{name}: " + ", ".join(f"{treatment} {mean:.2f}" for treatment, mean in order.items()))
+    shares = []
+    for name, make in dying_unlike(Size(arguments.size_px, arguments.unlike_drugs, arguments.controls)).items():
+        for seed in seeds if wanted(name) else ():
+            shares.append({"data set": name, **flagged(make(seed), seed)})
+            click.echo(f"unlike controls, {name}, seed {seed}: {time.monotonic() - began:.0f} s", err=True)
+    if shares:
+        click.echo(f"\n{second_table(pd.DataFrame(shares))}")
+    click.echo(f"\n{time.monotonic() - began:.0f} s in all")
+
+
+def first_table(rows: pd.DataFrame) -> str:
+    """Data sets and readouts, a row each."""
+    lines = []
+    for (data_set, readout), its in rows.groupby(["data set", "readout"], sort=False):
+        cells = [over_seeds(its[figure], 3 if figure != "zprime" else 2) for figure in FIGURES]
+        lines.append([str(data_set), str(readout), *cells, over_seeds(its["seconds"], 1)])
+    return markdown(lines, ["data set", "readout", *FIGURES.values(), "CPU s"])
+
+
+def table_of_errors(left: pd.DataFrame) -> str:
+    """Mean of viability less truth of `features`, by true viability."""
+    left = left.assign(bin=pd.cut(left["truth"], BINS, labels=False))
+    means = left.pivot_table("error", "name", "bin", sort=False).sort_index(axis=1)
+    inner = [f"{low} to {high}" for low, high in itertools.pairwise(BINS[1:-1])]
+    heads = [f"below {BINS[1]}", *inner, f"above {BINS[-2]}"]
+    cells = means.reindex(columns=range(len(heads))).map(lambda value: "" if np.isnan(value) else f"{value:+.2f}")
+    lines = [[str(name), *row] for name, row in zip(cells.index, cells.to_numpy(), strict=True)]
+    return markdown(lines, ["error of features at true viability", *heads])
+
+
+def second_table(shares: pd.DataFrame) -> str:
+    """Data sets, a row each."""
+    lines = [
+        [str(name), f"{its['wells'].sum():.0f}", over_seeds(its["unlike"], 2), over_seeds(its["others"], 2)]
+        for name, its in shares.groupby("data set", sort=False)
+    ]
+    heads = ["data set", f"wells below {DIED} that died unlike the control", "of these flagged", "others flagged"]
+    return markdown(lines, heads)
+
+
+if __name__ == "__main__":
+    main()
