@@ -6,8 +6,9 @@ belong here: the features (`frozen`), and scaling to the controls of each plate 
 The model is Fisher's linear discriminant of the two controls (Fisher 1936, doi 10.1111/j.1469-1809.1936.tb02137.x).
 Two dozen wells of a kind cannot tell which of a thousand features vary by chance; wells of equal content can, whatever
 they hold. So the noise is that of the controls around the mean of their kind and of replicate wells around theirs, its
-covariance shrunk as by Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4. No drug well has a label, and a drug is
-read by a model that has not seen its replicates, so that their agreement remains a metric of quality.
+covariance shrunk as by Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4. No drug well has a label. A
+well is read by a model that has not seen it, nor its replicates: so their agreement and the distance between the
+controls remain metrics of quality.
 
 What is seen is likeness to the killing control. A drug that kills in another way leaves the line between the two
 controls; how far, in units of what controls do by chance, is `distance`.
@@ -37,6 +38,8 @@ _MOST_CURVATURE = 0.95
 #: Part of the curvature that blends of images show which is taken: cells that die are no sum of images, and without any
 #: correction half-killed wells read as too alive.
 _OF_CURVATURE = 0.5
+#: Parts that the controls are divided in, each of which is read by a model of the others.
+_FOLDS = 8
 #: A drug whose strongest wells lie so far along the line shows how the way from one control to the other bends.
 _ALONG = 0.8
 #: Wells of such drugs that are needed to tell.
@@ -168,52 +171,79 @@ def _viability(
     positive: np.ndarray,
     treatment: np.ndarray | None,
 ) -> np.ndarray:
-    """Viability (well,) of every drug by a model without its replicates, of all other wells by that of all."""
+    """Viability (well,): every well is read by a model that has not seen it.
+
+    A drug is read by a model without its replicates, a control by one without a share of the controls that it is of.
+    Controls that a model was fitted on lie farther apart than others that look the same, so the scale rests on the
+    medians of those left out.
+    """
     from sklearn.covariance import ledoit_wolf_shrinkage
 
+    control = negative | positive
     noise = _noise(points, groups)
     shrinkage = ledoit_wolf_shrinkage(noise, assume_centered=True)
-    difference = points[negative].mean(axis=0) - points[positive].mean(axis=0)
 
-    def read(scatter: np.ndarray, number: int) -> np.ndarray:
-        covariance = (1 - shrinkage) * scatter / number
-        covariance[np.diag_indices_from(covariance)] += shrinkage * np.trace(scatter) / number / len(scatter)
-        direction = np.linalg.solve(covariance, difference)
-        return _on_scale(points @ direction, blends @ direction, living, negative, positive)
+    def straight(used: list[np.ndarray], living_rows: np.ndarray, killed_rows: np.ndarray) -> _Straight:
+        departures = _noise(points, used)
+        covariance = (1 - shrinkage) * (departures.T @ departures) / len(departures)
+        size = (departures**2).sum() / len(departures) / points.shape[1]
+        covariance[np.diag_indices_from(covariance)] += shrinkage * size
+        difference = points[living_rows].mean(axis=0) - points[killed_rows].mean(axis=0)
+        return _Straight.of(points, np.linalg.solve(covariance, difference), living_rows, killed_rows)
 
-    scatter, number = noise.T @ noise, len(noise)
-    viability = read(scatter, number)
-    if treatment is None:
-        return viability
-    control = negative | positive
-    for rows in _of_each(treatment, ~control):
-        inside = np.isin(np.arange(len(points)), rows)
-        own = [members for members in groups[2:] if inside[members].all()]
-        if own:
-            left = _noise(points, own)
-            viability[rows] = read(scatter - left.T @ left, number - len(left))[rows]
-    return viability
+    rows_of = np.flatnonzero(negative), np.flatnonzero(positive)
+    whole = straight(groups, *rows_of)
+    viability = whole(points)
+    for fold in range(_FOLDS):
+        left = [rows[np.arange(len(rows)) % _FOLDS == fold] for rows in rows_of]
+        kept = [rows[np.arange(len(rows)) % _FOLDS != fold] for rows in rows_of]
+        if any(map(len, left)):
+            model = straight([*(rows for rows in kept if len(rows) > 1), *groups[2:]], *kept)
+            for rows in left:
+                viability[rows] = model(points[rows])
+    for rows in _of_each(treatment, ~control) if treatment is not None else ():
+        members = set(rows.tolist())
+        used = [own for own in groups if not members.issuperset(own.tolist())]
+        if len(used) < len(groups):
+            viability[rows] = straight(used, *rows_of)(points[rows])
+    top, bottom = np.median(viability[negative]), np.median(viability[positive])
+    if not top > bottom:
+        raise NotMade(
+            "living and killed controls that the model has not seen look the same to it; there is nothing to measure "
+            "viability by."
+        )
+    return _bent((viability - bottom) / (top - bottom), whole(blends), living)
 
 
-def _on_scale(
-    raw: np.ndarray, raw_of_blends: np.ndarray, living: np.ndarray, negative: np.ndarray, positive: np.ndarray
-) -> np.ndarray:
-    """Raw output to viability: the medians of the controls are 1 and 0, and between them the scale bends as blends say.
+@dataclass(frozen=True)
+class _Straight:
+    """A direction, and what stands for 1 and 0 on it: the medians of the controls that it was fitted on."""
+
+    direction: np.ndarray
+    top: float
+    bottom: float
+
+    @classmethod
+    def of(cls, points: np.ndarray, direction: np.ndarray, living: np.ndarray, killed: np.ndarray) -> _Straight:
+        top, bottom = (float(np.median(points[rows] @ direction)) for rows in (living, killed))
+        if top == bottom:
+            raise NotMade("living and killed controls look the same; there is nothing to measure viability by.")
+        return cls(direction, top, bottom)
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        return np.asarray((points @ self.direction - self.bottom) / (self.top - self.bottom))
+
+
+def _bent(straight: np.ndarray, of_blends: np.ndarray, living: np.ndarray) -> np.ndarray:
+    """Viability from its straight scale, which bends between the controls as blends say.
 
     Blends give v = s + k s (1 - s) for a share s of living; half of their k is undone.
     """
-    top, bottom = np.median(raw[negative]), np.median(raw[positive])
-    if not top != bottom:
-        raise NotMade("living and killed controls look the same; there is nothing to measure viability by.")
-    straight = (raw - bottom) / (top - bottom)
     bend = living * (1.0 - living)
-    curvature = 0.0
-    if bend.any():
-        seen = (raw_of_blends - bottom) / (top - bottom)
-        curvature = float(bend @ (seen - living) / (bend @ bend))
+    curvature = float(bend @ (of_blends - living) / (bend @ bend)) if bend.any() else 0.0
     k = _OF_CURVATURE * float(np.clip(curvature, -_MOST_CURVATURE, _MOST_CURVATURE))
     if abs(k) < 1e-6:
-        return np.asarray(straight)
+        return straight
     inside = np.clip(straight, 0.0, 1.0)
     bent = ((1 + k) - np.sqrt((1 + k) ** 2 - 4 * k * inside)) / (2 * k)
     return np.asarray(np.where((straight > 0) & (straight < 1), bent, straight))
@@ -233,14 +263,15 @@ def _spread(
     for _ in range(_RESAMPLINGS):
         chosen = np.sort(rng.choice(scaled.shape[1], max(scaled.shape[1] // 2, 1), replace=False))
         points, of_blends = _components_of_few(scaled[:, chosen], blended[:, chosen])
-        drawn = [np.sort(rng.choice(rows, len(rows))) for rows in groups[:2]]
+        living, killed = (
+            np.sort(rng.choice(rows, len(rows))) for rows in (np.flatnonzero(negative), np.flatnonzero(positive))
+        )
         others = [groups[place] for place in rng.integers(2, len(groups), len(groups) - 2)] if len(groups) > 2 else []
-        difference = points[drawn[0]].mean(axis=0) - points[drawn[1]].mean(axis=0)
-        direction = np.linalg.solve(_covariance(_noise(points, [*drawn, *others])), difference)
-        raw = points @ direction
-        if np.median(raw[negative]) != np.median(raw[positive]):
-            answers.append(_on_scale(raw, of_blends @ direction, blends.living, negative, positive))
-    return np.std(answers, axis=0) if len(answers) > 1 else np.full(len(scaled), np.nan)
+        difference = points[living].mean(axis=0) - points[killed].mean(axis=0)
+        direction = np.linalg.solve(_covariance(_noise(points, [living, killed, *others])), difference)
+        model = _Straight.of(points, direction, np.flatnonzero(negative), np.flatnonzero(positive))
+        answers.append(_bent(model(points), model(of_blends), blends.living))
+    return np.asarray(np.std(answers, axis=0))
 
 
 def _components_of_few(scaled: np.ndarray, blended: np.ndarray, number: int = 64) -> tuple[np.ndarray, np.ndarray]:
