@@ -6,9 +6,9 @@ belong here: the features (`frozen`), and scaling to the controls of each plate 
 The model is Fisher's linear discriminant of the two controls (Fisher 1936, doi 10.1111/j.1469-1809.1936.tb02137.x).
 Two dozen wells of a kind cannot tell which of a thousand features vary by chance; wells of equal content can, whatever
 they hold. So the noise is that of the controls around the mean of their kind and of replicate wells around theirs, its
-covariance shrunk as by Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4. No drug well has a label. A
-well is read by a model that has not seen it, nor its replicates: so their agreement and the distance between the
-controls remain metrics of quality.
+covariance shrunk as by Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4; half of the answer is that of a model
+whose noise is the controls' alone. No drug well has a label. A well is read by a model that has not seen it, nor its
+replicates: so their agreement and the distance between the controls remain metrics of quality.
 
 What is seen is likeness to the killing control. A drug that kills in another way leaves the line between the two
 controls; how far, in units of what controls do by chance, is `distance`.
@@ -103,7 +103,11 @@ def likeness(
     groups = _groups(negative, positive, content)
     scaled, blended = _scaled(features, blends.features, groups)
     points, blend_points = _components(scaled, blended)
-    viability = _viability(points, blend_points, blends.living, groups, negative, positive, treatment)
+    # Replicates show noise that few controls do not, and have noise of their own that controls do not have: neither
+    # model is the better one everywhere.
+    known = (groups, groups[:2]) if len(groups) > 2 else (groups,)
+    models = [_viability(points, blend_points, blends.living, some, negative, positive) for some in known]
+    viability = np.mean(models, axis=0)
     spread = _spread(scaled, blended, blends, groups, negative, positive, np.random.default_rng([seed, 1]))
     distance = _distance(points, blend_points, blends.living, groups, negative, positive, treatment)
     return Likeness(viability, spread, distance)
@@ -169,43 +173,41 @@ def _viability(
     groups: list[np.ndarray],
     negative: np.ndarray,
     positive: np.ndarray,
-    treatment: np.ndarray | None,
 ) -> np.ndarray:
     """Viability (well,): every well is read by a model that has not seen it.
 
-    A drug is read by a model without its replicates, a control by one without a share of the controls that it is of.
+    Replicates are read by a model without them, a control by one without a share of the controls that it is of.
     Controls that a model was fitted on lie farther apart than others that look the same, so the scale rests on the
     medians of those left out.
     """
     from sklearn.covariance import ledoit_wolf_shrinkage
 
-    control = negative | positive
     noise = _noise(points, groups)
     shrinkage = ledoit_wolf_shrinkage(noise, assume_centered=True)
+    scatter, number = noise.T @ noise, len(noise)
+    kinds = np.flatnonzero(negative), np.flatnonzero(positive)
 
-    def straight(used: list[np.ndarray], living_rows: np.ndarray, killed_rows: np.ndarray) -> _Straight:
-        departures = _noise(points, used)
-        covariance = (1 - shrinkage) * (departures.T @ departures) / len(departures)
-        size = (departures**2).sum() / len(departures) / points.shape[1]
+    def without(left: list[np.ndarray], kept: list[np.ndarray], controls: tuple[np.ndarray, np.ndarray]) -> _Straight:
+        """The model without the noise of some groups, with that of others in their place."""
+        out, instead = (_noise(points, some) if some else points[:0] for some in (left, kept))
+        remaining = number - len(out) + len(instead)
+        covariance = (scatter - out.T @ out + instead.T @ instead) * ((1 - shrinkage) / remaining)
+        size = (np.trace(scatter) - (out**2).sum() + (instead**2).sum()) / remaining / len(scatter)
         covariance[np.diag_indices_from(covariance)] += shrinkage * size
-        difference = points[living_rows].mean(axis=0) - points[killed_rows].mean(axis=0)
-        return _Straight.of(points, np.linalg.solve(covariance, difference), living_rows, killed_rows)
+        difference = points[controls[0]].mean(axis=0) - points[controls[1]].mean(axis=0)
+        return _Straight.of(points, np.linalg.solve(covariance, difference), *controls)
 
-    rows_of = np.flatnonzero(negative), np.flatnonzero(positive)
-    whole = straight(groups, *rows_of)
+    whole = without([], [], kinds)
     viability = whole(points)
     for fold in range(_FOLDS):
-        left = [rows[np.arange(len(rows)) % _FOLDS == fold] for rows in rows_of]
-        kept = [rows[np.arange(len(rows)) % _FOLDS != fold] for rows in rows_of]
+        left = [rows[np.arange(len(rows)) % _FOLDS == fold] for rows in kinds]
+        kept = kinds[0][np.arange(len(kinds[0])) % _FOLDS != fold], kinds[1][np.arange(len(kinds[1])) % _FOLDS != fold]
         if any(map(len, left)):
-            model = straight([*(rows for rows in kept if len(rows) > 1), *groups[2:]], *kept)
+            model = without(list(kinds), list(kept), kept)
             for rows in left:
                 viability[rows] = model(points[rows])
-    for rows in _of_each(treatment, ~control) if treatment is not None else ():
-        members = set(rows.tolist())
-        used = [own for own in groups if not members.issuperset(own.tolist())]
-        if len(used) < len(groups):
-            viability[rows] = straight(used, *rows_of)(points[rows])
+    for rows in groups[2:]:
+        viability[rows] = without([rows], [], kinds)(points[rows])
     top, bottom = np.median(viability[negative]), np.median(viability[positive])
     if not top > bottom:
         raise NotMade(
