@@ -107,7 +107,9 @@ def likeness(
     # model is the better one everywhere.
     known = (groups, groups[:2]) if len(groups) > 2 else (groups,)
     models = [_viability(points, blend_points, blends.living, some, negative, positive) for some in known]
-    viability = np.mean(models, axis=0)
+    mean = np.mean(models, axis=0)
+    top, bottom = np.median(mean[negative]), np.median(mean[positive])
+    viability = (mean - bottom) / (top - bottom)
     spread = _spread(scaled, blended, blends, groups, negative, positive, np.random.default_rng([seed, 1]))
     distance = _distance(points, blend_points, blends.living, groups, negative, positive, treatment)
     return Likeness(viability, spread, distance)
