@@ -144,5 +144,8 @@ def test_an_embedder_becomes_a_map(demo: dict[str, Any], fresh_environment: Any)
         fresh_environment,
         "SELECT count(*) AS n, count(DISTINCT x) AS places FROM embeddings WHERE embedder = 'two_directions'",
     )
-    (other,) = asked(fresh_environment, "SELECT count(*) AS n FROM embeddings WHERE embedder = 'pca'")
+    (other,) = asked(
+        fresh_environment,
+        "SELECT count(*) AS n FROM embeddings WHERE embedder = 'pca' AND screen = 'DEMO_V1_DS1'",
+    )
     assert row["n"] == row["places"] == other["n"] > 50
