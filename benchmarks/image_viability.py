@@ -24,22 +24,18 @@ import pandas as pd
 from image_screens import DataSet, PicturedScreen, Size, data_sets, dying_unlike
 
 from phenodose.errors import PhenodoseError
-from phenodose.learning import frozen
-from phenodose.learning.likeness import Blends, likeness
 from phenodose.plugins import TensorWells
 from phenodose.quality.zprime import zprime_robust
 from phenodose.simulation.in_memory import ScreenInMemory
 from phenodose.simulation.trial import controls_of, metrics
 from phenodose.viability.normalise import to_viability
-from phenodose_readouts.features import FeaturesReadout, _plain
+from phenodose_readouts.features import FeaturesReadout
 from phenodose_readouts.segmentation import bright_objects
 from phenodose_readouts.spheroids import _SMALLEST_PX, SpheroidAreaParameters
 
 ORGANOIDS = Path(__file__).resolve().parents[2] / "shared" / "reference" / "real_images" / "fis_organoids"
 #: Wells of less viability have died visibly.
 DIED = 0.6
-#: Parts that the wells are left out in.
-FOLDS = 4
 BINS = (-np.inf, 0.1, 0.3, 0.5, 0.7, 0.9, np.inf)
 FIGURES = {"pearson": "Pearson", "mean_error": "mean error", "zprime": "robust Z'", "duplicates": "replicates"}
 
@@ -66,35 +62,6 @@ def tensor_wells(screen: ScreenInMemory) -> TensorWells:
 def by_features(pictured: PicturedScreen, seed: int) -> np.ndarray:
     """Raw viability by the readout `features` with its own settings."""
     return np.asarray(FeaturesReadout({"seed": seed}).read(tensor_wells(pictured.screen)).raw)
-
-
-def by_features_left_out(pictured: PicturedScreen, seed: int) -> np.ndarray:
-    """As `by_features`, but a quarter of the wells at a time is judged by a model that was fitted without them.
-
-    `features` is fitted on the controls, and on what replicates have in common. So its Z' and its correlation of
-    replicates are those of wells that it knows; these are not. Blends, which only bend the scale, are of all controls.
-    """
-    wells, p = tensor_wells(pictured.screen), FeaturesReadout({"seed": seed}).parameters
-    images = wells.images[..., frozen.distinct_channels(wells.channels, wells.images.shape[3])]
-    mixed, living = frozen.blends_of(images, wells.negative, wells.positive, wells.plate, p.blends, p.seed)
-    network = frozen.network_of(p.network, p.weights, images.shape[1:], p.seed)
-    light = frozen.typical_light(images)
-    both = np.concatenate([images, np.clip(np.rint(mixed), 0, 65535).astype(np.uint16)])
-    found = frozen.features_of(both, light, network, frozen.Turns(p.copies), p.threads)
-    found = np.concatenate([found, _plain(both)], axis=1)
-    blends = Blends(found[len(images) :], living)
-    rng = np.random.default_rng(seed)
-    _, group = np.unique(np.where(wells.negative, -2, np.where(wells.positive, -3, wells.content)), return_inverse=True)
-    fold = rng.permutation(group.max() + 1)[group] % FOLDS
-    for kind in (wells.negative, wells.positive):
-        fold[rng.permutation(np.flatnonzero(kind))] = np.arange(kind.sum()) % FOLDS
-    raw = np.empty(len(images))
-    for number in range(FOLDS):
-        out = fold == number
-        content = np.where(out, -1, wells.content)
-        model = likeness(found[: len(images)], wells.negative & ~out, wells.positive & ~out, content, blends, seed=seed)
-        raw[out] = model.viability[out]
-    return raw
 
 
 def by_mean_of_stack(pictured: PicturedScreen, _: int) -> np.ndarray:
@@ -197,7 +164,6 @@ def main() -> None:
     parser.add_argument("--organoids", type=Path, default=ORGANOIDS, help="folder of the real organoids")
     parser.add_argument("--only", nargs="+", help="only data sets whose name begins so, in both tables")
     parser.add_argument("--network", action="store_true", help="also train `cnn`, small (a minute or more a screen)")
-    parser.add_argument("--left-out", action="store_true", help="also `features` on wells that it was not fitted on")
     parser.add_argument("--residuals", action="store_true", help="also the mean error of features by true viability")
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -222,8 +188,6 @@ def main() -> None:
                 "mean of stack": by_mean_of_stack,
                 "spheroid area": by_spheroid_area,
             }
-            if arguments.left_out:
-                readouts["features, left out"] = by_features_left_out
             if arguments.network:
                 readouts["cnn, small"] = lambda pictured, seed, data_set=data_set: by_network(data_set, pictured, seed)  # type: ignore[misc]
             for name, readout in readouts.items():
