@@ -305,6 +305,32 @@ def _write_image_products(store: Store, screen: str, wells: list[dict[str, objec
         )
     put(
         store,
+        "objects",
+        screen,
+        "spheroid_area",
+        [
+            {name: w[name] for name in ("plate", "well")}
+            | {"readout": "spheroid_area", "site": 1, "object": 1, "area_px": 9_000.0, "area_um2": 1_058.8}
+            | {"roundness": 0.9, "mean_intensity": 2_400.0, "x_um": 21.0, "y_um": 22.0}
+            | provenance("spheroid_area")
+            for w in shown
+        ],
+    )
+    put(
+        store,
+        "phenotypes",
+        screen,
+        "phenotypes",
+        [
+            {"sample": shown[0]["sample"], "drug": drug, "features": "image", "beyond_viability": False}
+            | {"viability_readout": None, "concentration_nM": float(max(DOSES_NM)), "drug_class": DRUGS[drug][0]}
+            | {"n_wells": 2, "map": 0.8, "p_value": 0.01, "q_value": 0.03, "nearest_drug": None, "similarity": None}
+            | {"same_map": None, "same_p_value": None, "same_q_value": None, "run_id": "run-1", "checkpoint": None}
+            for drug in DRUGS
+        ],
+    )
+    put(
+        store,
         "checkpoints",
         screen,
         "cnn",
