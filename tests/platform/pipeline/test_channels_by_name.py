@@ -14,6 +14,7 @@ from phenodose.pipeline.raw_values import measure_images
 from phenodose.plates.ingest import ingest_plate
 from phenodose.plates.plate import Plate
 from phenodose.plates.tensors import build_tensors, open_tensors
+from phenodose.screens.screen import Settings
 from phenodose_readers.pattern import PatternReader
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
 
@@ -39,7 +40,7 @@ def plates(tmp_path) -> dict[str, str]:
 def step(nuclei, parameters):
     """As much of a `Context` as measuring images asks."""
     return SimpleNamespace(
-        screen=SimpleNamespace(channel=nuclei),
+        screen=SimpleNamespace(channel=nuclei, settings=Settings()),
         screen_id="S",
         store=SimpleNamespace(
             plate_at=lambda path: path, read_table=lambda *of: pd.DataFrame({"plate": ["P1"], "raw_hash": ["x"]})

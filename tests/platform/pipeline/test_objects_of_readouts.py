@@ -14,6 +14,7 @@ from phenodose.lineage.provenance import Provenance
 from phenodose.pipeline.raw_values import measure_images
 from phenodose.plates.ingest import ingest_plate
 from phenodose.plugins.results import objects_fault
+from phenodose.screens.screen import Settings
 from phenodose.tables import OBJECT_COLUMNS, TABLES
 from phenodose_readers.pattern import PatternReader
 from phenodose_readouts.spheroids import SpheroidAreaReadout
@@ -36,7 +37,7 @@ def plate_of(folder, name, light, **more):
 def measured(plates):
     hashes = pd.DataFrame({"plate": list(plates), "raw_hash": "x"})
     step = SimpleNamespace(
-        screen=SimpleNamespace(channel=0),
+        screen=SimpleNamespace(channel=0, settings=Settings()),
         screen_id="S",
         store=SimpleNamespace(plate_at=lambda path: path, read_table=lambda *of: hashes),
         parameters=lambda name: {},
