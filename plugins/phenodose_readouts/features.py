@@ -44,7 +44,9 @@ class FeaturesParameters(Parameters):
         default=48, ge=0, le=1000, description="Blends of controls that show how viability goes from one to the other"
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of random weights, blends and resamplings")
-    threads: int = Field(default=2, ge=1, le=256, description="Processor cores; the numbers do not depend on it")
+    threads: int | None = Field(
+        default=None, ge=1, le=256, description="Processor cores, all if left out; the numbers do not depend on it"
+    )
 
 
 class FeaturesReadout(TensorReadout):
@@ -69,6 +71,7 @@ class FeaturesReadout(TensorReadout):
         """
         import numpy as np
 
+        from phenodose.io.parallel import usable_cores
         from phenodose.learning import frozen
         from phenodose.learning.likeness import Blends, likeness, require_controls
 
@@ -78,16 +81,10 @@ class FeaturesReadout(TensorReadout):
         images = wells.images[..., chosen]
         network = frozen.network_of(p.network, p.weights_file or p.weights, images.shape[1:], p.seed)
         mixed, living = frozen.blends_of(images, wells.negative, wells.positive, wells.plate, p.blends, p.seed)
-        light, turns = frozen.typical_light(images), frozen.Turns(p.copies)
-        total = len(images) + len(mixed)
-
-        def later(done: int, _: int, message: str) -> None:
-            progress(len(images) + done, total, message)
-
-        seen = frozen.features_of(images, light, network, turns, p.threads, progress)
-        of_blends = frozen.features_of(mixed, light, network, turns, p.threads, later)
-        plain = _plain(np.concatenate([images, np.clip(np.rint(mixed), 0, 65535).astype(np.uint16)]))
-        features = np.concatenate([np.concatenate([seen, of_blends]), plain], axis=1)
+        shown, light = np.concatenate([images, mixed]), frozen.typical_light(images)
+        threads = p.threads or usable_cores()
+        seen = frozen.features_of(shown, light, network, frozen.Turns(p.copies), threads, progress)
+        features = np.concatenate([seen, _plain(shown)], axis=1)
         found = likeness(
             features[: len(images)],
             wells.negative,

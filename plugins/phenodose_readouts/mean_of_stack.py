@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
-from phenodose.errors import InputError, NotMade
+from phenodose.errors import NotMade
 from phenodose.plugins import ImageReadout, Parameters
+from phenodose_readouts.stain_channel import stain_channel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,14 +48,7 @@ class MeanOfStackReadout(ImageReadout):
         """
         import pandas as pd
 
-        from phenodose.plates.agreement import channel_number
-
-        channel = channel_number(plate.channels, self.parameters.channel, f"plate {plate.name}")
-        if channel >= len(plate.channels):
-            raise InputError(
-                f"plate {plate.name} has {len(plate.channels)} channels, counted from 0; the parameter `channel` of "
-                f"mean_of_stack is {channel}."
-            )
+        channel = stain_channel(plate, self.parameters.channel, self.name)
         rows = []
         for well in plate.wells:
             means = [plate.mean_of_stack(well, channel, site) for site in plate.meant_sites]

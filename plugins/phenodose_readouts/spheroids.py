@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from phenodose.errors import InputError, NotMade
+from phenodose.errors import NotMade
 from phenodose.plugins import ObjectReadout, Parameters
+from phenodose_readouts.stain_channel import stain_channel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +73,8 @@ class SpheroidAreaReadout(ObjectReadout):
 
         from phenodose_readouts.segmentation import bright_objects, describe
 
-        settings, channel = self.parameters, self._channel(plate)
+        settings = self.parameters
+        channel = stain_channel(plate, settings.channel, self.name)
         level = plate.level_for(settings.longest_side_px)
         factor = plate.level_shapes[0][0] / plate.level_shapes[level][0]
         pixel_um = (plate.pixel_size_um or float("nan")) * factor
@@ -112,7 +114,7 @@ class SpheroidAreaReadout(ObjectReadout):
         import numpy as np
         import pandas as pd
 
-        channel = self._channel(plate)
+        channel = stain_channel(plate, self.parameters.channel, self.name)
         column = "area_um2" if plate.pixel_size_um else "area_px"
         areas = {key: rows.to_numpy() for key, rows in objects.groupby(["well", "site"])[column]}
         rows = []
@@ -127,17 +129,6 @@ class SpheroidAreaReadout(ObjectReadout):
             return 0.0
         whole = float(areas.sum())
         return {"mean": whole / len(areas), "sum": whole, "largest": float(areas.max())}[self.parameters.of_well]
-
-    def _channel(self, plate: Plate) -> int:
-        from phenodose.plates.agreement import channel_number
-
-        channel = channel_number(plate.channels, self.parameters.channel, f"plate {plate.name}")
-        if channel >= len(plate.channels):
-            raise InputError(
-                f"plate {plate.name} has {len(plate.channels)} channels, counted from 0; the parameter `channel` of "
-                f"{self.name} is {channel}."
-            )
-        return channel
 
 
 def _sites(plate: Plate, well: str, channel: int) -> list[int]:

@@ -45,3 +45,10 @@ def test_a_network_of_the_registry_can_look_at_the_images(screen: ScreenInMemory
     seen = FeaturesReadout({"network": "vgg16", "copies": 1, "blends": 8}).read(wells)
     drugs = wells.content >= 0
     assert np.corrcoef(seen.raw[drugs], screen.viability[drugs])[0, 1] > 0.9
+
+
+def test_without_blends_the_scale_is_straight_and_all_wells_are_read(screen: ScreenInMemory) -> None:
+    wells = wells_of(screen)
+    seen = FeaturesReadout({"blends": 0, "copies": 1, "threads": 1}).read(wells)
+    assert np.isfinite(seen.raw).all()
+    assert np.median(seen.raw[wells.negative]) == pytest.approx(0.8, abs=1e-3)

@@ -122,8 +122,6 @@ def features_of(
         return np.asarray(np.concatenate(sides, axis=1), dtype=np.float32)
 
     starts = range(0, len(images), _BATCH)
-    if not len(images):
-        starts = range(1)
     parts = []
     # One thread a batch: multiplications that share threads would wait for each other.
     with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
@@ -147,17 +145,17 @@ def blends_of(
         seed: seed of the draws.
 
     Returns:
-        float32 array (blend, y, x, channel) of counts, and float64 array (blend,): share of the living control.
+        uint16 array (blend, y, x, channel), and float64 array (blend,): share of the living control.
     """
     rng = np.random.default_rng([seed, 2])
     living, killed = np.flatnonzero(negative), np.flatnonzero(positive)
     shares = rng.uniform(0.05, 0.95, number)
-    mixed = np.empty((number, *images.shape[1:]), dtype=np.float32)
+    mixed = np.empty((number, *images.shape[1:]), dtype=np.uint16)
     for place, share in enumerate(shares):
         one = rng.choice(living)
         same = killed[plate[killed] == plate[one]]
         other = rng.choice(same if len(same) else killed)
-        mixed[place] = share * images[one].astype(np.float32) + (1 - share) * images[other].astype(np.float32)
+        mixed[place] = np.rint(share * images[one] + (1 - share) * images[other])
     return mixed, shares
 
 
@@ -188,7 +186,6 @@ class _Registered:
 
         from phenodose.learning import backbones
 
-        self._backbone = backbone
         architecture = backbones.Architecture.of(backbone, (shape[0], shape[1], 3))
         network = backbones.build(architecture)
         backbones.initialise(network, architecture, weights, seed)

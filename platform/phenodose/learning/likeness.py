@@ -1,7 +1,8 @@
 """How like the living and the killed controls a well's image is: a linear model on the features of a frozen network.
 
-Belongs here: the model, its scale between the controls, its uncertainty, and which wells it cannot speak of. Does not
-belong here: the features (`frozen`), and scaling to the controls of each plate (`phenodose.viability`).
+Belongs here: the model, its scale between the controls, its uncertainty. Does not belong here: the features (`frozen`),
+which wells the model cannot speak of (`control_span`), and scaling to the controls of each plate
+(`phenodose.viability`).
 
 The model is Fisher's linear discriminant of the two controls (Fisher 1936, doi 10.1111/j.1469-1809.1936.tb02137.x).
 Two dozen wells of a kind cannot tell which of a thousand features vary by chance; wells of equal content can, whatever
@@ -16,21 +17,18 @@ controls; how far, in units of what controls do by chance, is `distance`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from phenodose.errors import NotMade
+from phenodose.learning.control_span import control_distance
+from phenodose.learning.replicate_noise import covariance, departures
 
 #: Fewer control wells of a kind teach nothing.
 LEAST_CONTROLS = 3
 #: Most principal components that the model is fitted in.
 _COMPONENTS = 256
-#: Principal components in which a well may leave the line; further ones are noise.
-_SPAN_COMPONENTS = 15
-#: Share of controls whose distance from the line is within the limit.
-_WITHIN = 0.95
 #: Bootstrap samples of the controls and replicates, each with half of the features.
 _RESAMPLINGS = 24
 #: Most curvature of the scale: 1 would make it flat at one end.
@@ -38,12 +36,12 @@ _MOST_CURVATURE = 0.95
 #: Part of the curvature that blends of images show which is taken: cells that die are no sum of images, and without any
 #: correction half-killed wells read as too alive.
 _OF_CURVATURE = 0.5
+_ALIKE = (
+    "living and killed controls look the same to a model that has not seen them; there is nothing to measure viability "
+    "by."
+)
 #: Parts that the controls are divided in, each of which is read by a model of the others.
 _FOLDS = 8
-#: A drug whose strongest wells lie so far along the line shows how the way from one control to the other bends.
-_ALONG = 0.8
-#: Wells of such drugs that are needed to tell.
-_LEAST_ON_WAY = 10
 
 
 @dataclass(frozen=True)
@@ -109,9 +107,11 @@ def likeness(
     models = [_viability(points, blend_points, blends.living, some, negative, positive) for some in known]
     mean = np.mean(models, axis=0)
     top, bottom = np.median(mean[negative]), np.median(mean[positive])
+    if not top > bottom:
+        raise NotMade(_ALIKE)
     viability = (mean - bottom) / (top - bottom)
     spread = _spread(scaled, blended, blends, groups, negative, positive, np.random.default_rng([seed, 1]))
-    distance = _distance(points, blend_points, blends.living, groups, negative, positive, treatment)
+    distance = control_distance(points, blend_points, blends.living, groups, negative, positive, treatment)
     return Likeness(viability, spread, distance)
 
 
@@ -134,18 +134,11 @@ def _groups(negative: np.ndarray, positive: np.ndarray, content: np.ndarray) -> 
     return [rows for rows in found if len(rows) > 1]
 
 
-def _noise(points: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    """Departures of wells from the mean of their like, scaled to the variance of single wells."""
-    return np.concatenate(
-        [(points[rows] - points[rows].mean(axis=0)) * np.sqrt(len(rows) / (len(rows) - 1)) for rows in groups]
-    )
-
-
 def _scaled(features: np.ndarray, blended: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Features around 0 in units of their noise, and those of the blends alike."""
     mean = features.mean(axis=0, dtype=np.float64)
     centred = features.astype(np.float64) - mean
-    sd = np.sqrt((_noise(centred, groups) ** 2).mean(axis=0))
+    sd = np.sqrt((departures(centred, groups) ** 2).mean(axis=0))
     known = sd[sd > 0]
     if not known.size:
         raise NotMade("all images of the control wells are the same; there is nothing to learn from them.")
@@ -160,12 +153,6 @@ def _components(scaled: np.ndarray, blended: np.ndarray) -> tuple[np.ndarray, np
     _, _, axes = svd(scaled, full_matrices=False, lapack_driver="gesdd")
     axes = axes[:_COMPONENTS]
     return scaled @ axes.T, blended @ axes.T
-
-
-def _covariance(noise: np.ndarray) -> np.ndarray:
-    from sklearn.covariance import LedoitWolf
-
-    return np.asarray(LedoitWolf(assume_centered=True).fit(noise).covariance_)
 
 
 def _viability(
@@ -184,14 +171,14 @@ def _viability(
     """
     from sklearn.covariance import ledoit_wolf_shrinkage
 
-    noise = _noise(points, groups)
+    noise = departures(points, groups)
     shrinkage = ledoit_wolf_shrinkage(noise, assume_centered=True)
     scatter, number = noise.T @ noise, len(noise)
     kinds = np.flatnonzero(negative), np.flatnonzero(positive)
 
     def without(left: list[np.ndarray], kept: list[np.ndarray], controls: tuple[np.ndarray, np.ndarray]) -> _Straight:
         """The model without the noise of some groups, with that of others in their place."""
-        out, instead = (_noise(points, some) if some else points[:0] for some in (left, kept))
+        out, instead = (departures(points, some) if some else points[:0] for some in (left, kept))
         remaining = number - len(out) + len(instead)
         covariance = (scatter - out.T @ out + instead.T @ instead) * ((1 - shrinkage) / remaining)
         size = (np.trace(scatter) - (out**2).sum() + (instead**2).sum()) / remaining / len(scatter)
@@ -212,10 +199,7 @@ def _viability(
         viability[rows] = without([rows], [], kinds)(points[rows])
     top, bottom = np.median(viability[negative]), np.median(viability[positive])
     if not top > bottom:
-        raise NotMade(
-            "living and killed controls that the model has not seen look the same to it; there is nothing to measure "
-            "viability by."
-        )
+        raise NotMade(_ALIKE)
     return _bent((viability - bottom) / (top - bottom), whole(blends), living)
 
 
@@ -231,7 +215,7 @@ class _Straight:
     def of(cls, points: np.ndarray, direction: np.ndarray, living: np.ndarray, killed: np.ndarray) -> _Straight:
         top, bottom = (float(np.median(points[rows] @ direction)) for rows in (living, killed))
         if top == bottom:
-            raise NotMade("living and killed controls look the same; there is nothing to measure viability by.")
+            raise NotMade(_ALIKE)
         return cls(direction, top, bottom)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
@@ -272,7 +256,7 @@ def _spread(
         )
         others = [groups[place] for place in rng.integers(2, len(groups), len(groups) - 2)] if len(groups) > 2 else []
         difference = points[living].mean(axis=0) - points[killed].mean(axis=0)
-        direction = np.linalg.solve(_covariance(_noise(points, [living, killed, *others])), difference)
+        direction = np.linalg.solve(covariance(departures(points, [living, killed, *others])), difference)
         model = _Straight.of(points, direction, np.flatnonzero(negative), np.flatnonzero(positive))
         answers.append(_bent(model(points), model(of_blends), blends.living))
     return np.asarray(np.std(answers, axis=0))
@@ -288,101 +272,3 @@ def _components_of_few(scaled: np.ndarray, blended: np.ndarray, number: int = 64
         _, right = np.linalg.eigh(scaled.T @ scaled)
         axes = right[:, -number:]
     return scaled @ axes, blended @ axes
-
-
-def _distance(
-    points: np.ndarray,
-    blends: np.ndarray,
-    living: np.ndarray,
-    groups: list[np.ndarray],
-    negative: np.ndarray,
-    positive: np.ndarray,
-    treatment: np.ndarray | None,
-) -> np.ndarray:
-    """How far every well lies from the way between the controls, in units of the limit that 95 % of controls keep.
-
-    The way is a straight line, or bent as blends of the controls say, or as the wells of those drugs say that end at
-    the killing control; the nearest counts. Replicates are judged by their mean, whose chance is the smaller: a way of
-    dying is the drug's, a speck of dust is one well's.
-    """
-    space = _Space.of(points[:, :_SPAN_COMPONENTS], groups)
-    wells, of_blends = space(points[:, :_SPAN_COMPONENTS]), space(blends[:, :_SPAN_COMPONENTS])
-    start, end = wells[negative].mean(axis=0), wells[positive].mean(axis=0)
-    pooled = wells.copy()
-    for rows in groups[2:] if len(groups) > 2 else []:
-        pooled[rows] = wells[rows].mean(axis=0)
-    ways = [np.zeros(wells.shape[1])]
-    if len(living):
-        ways.append(_bend(of_blends, 1.0 - living, start, end))
-    limit = _limit(wells, ways, start, end, negative, positive)
-    if treatment is not None:
-        along = np.clip((pooled - start) @ (end - start) / ((end - start) @ (end - start)), 0.0, 1.0)
-        near = _from_ways(pooled, ways, start, end) <= 1.2 * limit
-        on_way = _ending_at_control(treatment, along, near, ~(negative | positive))
-        if on_way.sum() >= _LEAST_ON_WAY:
-            bend = _bend(wells[on_way], along[on_way], start, end)
-            ways += [bend, bend / 2]
-            limit = _limit(wells, ways, start, end, negative, positive)
-    return np.asarray(_from_ways(pooled, ways, start, end) / limit)
-
-
-@dataclass(frozen=True)
-class _Space:
-    """Coordinates in which the noise of like wells is 1 in every direction."""
-
-    axes: np.ndarray
-
-    @classmethod
-    def of(cls, points: np.ndarray, groups: list[np.ndarray]) -> _Space:
-        variance, directions = np.linalg.eigh(_covariance(_noise(points, groups)))
-        return cls(directions / np.sqrt(np.maximum(variance, 1e-12 * variance.max())))
-
-    def __call__(self, points: np.ndarray) -> np.ndarray:
-        return np.asarray(points @ self.axes)
-
-
-def _bend(points: np.ndarray, along: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The vector b for which points lie at start + t (end - start) + t (1 - t) b, a little pulled to 0."""
-    bend = along * (1.0 - along)
-    straight = start + along[:, None] * (end - start)
-    return np.asarray(bend @ (points - straight) / (bend @ bend + 0.02 * len(bend)))
-
-
-def _from_ways(points: np.ndarray, ways: list[np.ndarray], start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    steps = np.linspace(0.0, 1.0, 41)
-    nearest = np.full(len(points), np.inf)
-    for bend in ways:
-        way = start + steps[:, None] * (end - start) + (steps * (1 - steps))[:, None] * bend
-        squares = (points**2).sum(axis=1)[:, None] + (way**2).sum(axis=1)[None, :] - 2 * points @ way.T
-        nearest = np.minimum(nearest, np.sqrt(np.maximum(squares, 0.0)).min(axis=1))
-    return nearest
-
-
-def _limit(
-    wells: np.ndarray,
-    ways: list[np.ndarray],
-    start: np.ndarray,
-    end: np.ndarray,
-    negative: np.ndarray,
-    positive: np.ndarray,
-) -> float:
-    """The distance that 95 % of controls keep, each from the mean of the others of its kind."""
-    far = _from_ways(wells, ways, start, end)
-    left_out = [far[kind] * kind.sum() / (kind.sum() - 1) for kind in (negative, positive)]
-    return float(np.quantile(np.concatenate(left_out), _WITHIN))
-
-
-def _ending_at_control(treatment: np.ndarray, along: np.ndarray, near: np.ndarray, drugs: np.ndarray) -> np.ndarray:
-    """Wells of the drugs whose two strongest wells look like the killing control."""
-    found = np.zeros(len(treatment), dtype=bool)
-    for rows in _of_each(treatment, drugs):
-        strongest = rows[np.argsort(-along[rows], kind="stable")[:2]]
-        if along[strongest].min() > _ALONG and near[strongest].all():
-            found[rows] = True
-    return found
-
-
-def _of_each(treatment: np.ndarray, drugs: np.ndarray) -> Iterator[np.ndarray]:
-    for number in np.unique(treatment[drugs]):
-        if number >= 0:
-            yield np.flatnonzero(drugs & (treatment == number))

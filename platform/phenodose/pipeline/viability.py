@@ -235,10 +235,12 @@ def _unlike_drugs(sample: str, viability: pd.DataFrame, wells: pd.DataFrame) -> 
     """A sentence on the drugs whose images are not what the controls show, so that their scores cannot be trusted."""
     import pandas as pd
 
+    from phenodose.names import curve_names
+
     beyond = (viability["flag"] == "unlike_controls").to_numpy()
     if not beyond.any():
         return []
-    by_drug = pd.Series(beyond).groupby(wells["treatment"].astype(str).to_numpy()).agg(["sum", "size"])
+    by_drug = pd.Series(beyond).groupby(curve_names(wells).to_numpy()).agg(["sum", "size"])
     told = ", ".join(
         f"{drug} ({row['sum']} of {row['size']} wells)" for drug, row in by_drug.iterrows() if row["sum"] > 1
     )

@@ -339,18 +339,11 @@ def settings_toml(screen: Screen) -> str:
     """The screen.toml that says what was found, in words a person can change."""
     import tomli_w
 
-    values: dict[str, Any] = {"sample": screen.sample, "kind": screen.kind}
-    for name in ("entity", "reader", "phase1"):
-        value = getattr(screen.settings, name)
-        if value is not None:
-            values[name] = value
-    values["tensors"] = screen.settings.tensors.model_dump()
-    values["channels"] = screen.settings.channels.model_dump()
-    for name in ("layout", "readings", "parameters", "controls", "drugs", "quality", "wells"):
-        section = screen.settings.model_dump(mode="json", by_alias=True, exclude_none=True)[name]
-        if section:
-            values[name] = section
-    return tomli_w.dumps(values)
+    said = screen.settings.model_dump(mode="json", by_alias=True, exclude_none=True)
+    values = {**said, "sample": screen.sample, "kind": screen.kind}
+    # Fields in their order, plain values before tables; what is empty says nothing.
+    in_order = {name: values[name] for name in Settings.model_fields if values.get(name)}
+    return tomli_w.dumps(in_order)
 
 
 def init_screen(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from phenodose.errors import InputError, MissingInputError
-from phenodose.screens.screen import Screen, init_screen, read_settings, sample_of
+from phenodose.screens.screen import Screen, Settings, init_screen, read_settings, sample_of
 
 READERS = {"ctg": "ctg"}
 
@@ -80,6 +80,33 @@ def test_what_a_readout_rises_with_stands_beside_its_controls_and_survives_init(
     path.write_text('[controls.ctg]\nrises_with = "luminescence"\n')
     with pytest.raises(InputError, match=r"controls\.ctg\.rises_with: Input should be 'viability' or 'death'"):
         Screen.load(folder, READERS)
+
+
+def test_everything_that_was_said_survives_init(folder: Path) -> None:
+    (folder / "screen.toml").write_text(
+        """
+        entity = "glioma"
+        reader = "imagexpress"
+        phase1 = "X_CE"
+        layout.sheet = "Layout"
+        readings.ctg.block = "plate 2"
+        tensors.size_px = 96
+        images = { time = 3, site = 2 }
+        channels.nuclei = "Hoechst"
+        parameters.cnn.preset = "small"
+        controls.ctg.lower_anchor = 0
+        drugs.A = { class = "MEK inhibitor", targets = ["MEK"] }
+        quality.zprime_robust.good = 0.4
+        wells.mask = ["saturated"]
+        """
+    )
+    before = Screen.load(folder, READERS)
+    # each of them is said here: a new one has to be added
+    assert before.settings.model_fields_set | {"sample", "kind"} == set(Settings.model_fields)
+    init_screen(folder, overwrite=True)
+    after = Screen.load(folder, READERS)
+    found = {"sample": before.sample, "kind": before.kind}
+    assert after.settings == before.settings.model_copy(update=found)
 
 
 def test_a_missing_folder_and_a_second_layout_are_faults(folder: Path) -> None:
