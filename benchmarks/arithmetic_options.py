@@ -69,8 +69,8 @@ def distances(seed: int, orders: int) -> dict[str, float]:
     result["fine-tuning itself"] = apart(predict(network, "micro", asked, 32).raw, wanted)
     for size in BATCHES:
         result[f"batch {size}, same rates"] = apart(found(replace(single, batch_size=size)), wanted)
-        told = replace(single, batch_size=size, adam_as_batch_1=True)
-        result[f"batch {size}, adam_as_batch_1"] = apart(found(told), wanted)
+        larger = replace(single, batch_size=size, adam_as_batch_1=True)
+        result[f"batch {size}, adam_as_batch_1"] = apart(found(larger), wanted)
     result[f"asked in {SHORT}"] = apart(asked_short, wanted)
     short.set_weights(start)
     fit(short, own, single)

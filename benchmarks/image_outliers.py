@@ -80,11 +80,11 @@ def main() -> None:
             if arguments.network:
                 views["network"] = network_features(tensors, layout, controls)
             chosen = {name: {name: view} for name, view in views.items()} | ({"both": views} if len(views) > 1 else {})
-            told = {
+            facts = {
                 name: image_outliers(view, layout, controls, arguments.limit)[0] > arguments.limit
                 for name, view in chosen.items()
             }
-            flagged.append(pd.DataFrame({"fault": layout["fault"], **told}))
+            flagged.append(pd.DataFrame({"fault": layout["fault"], **facts}))
     table = pd.concat(flagged)
     names = [name for name in table if name != "fault"]
     click.echo(f"{'well':10}  {'wells':>6}  " + "  ".join(f"{f'{name}, %':>11}" for name in names))

@@ -107,12 +107,12 @@ def _guard(folder: Path, rounds: int) -> str:
             score_curves(curves, plugin)
             del plugin
             taken.append((time.monotonic() - clock, _used() - before))
-    told = [
+    lines = [
         f"one scorer step, {way}: {statistics.median(s for s, _ in taken):.3f} s, "
         f"{statistics.median(c for _, c in taken):.3f} CPU s"
         for way, taken in ways.items()
     ]
-    return "\n".join(told)
+    return "\n".join(lines)
 
 
 def _used() -> float:

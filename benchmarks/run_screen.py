@@ -90,10 +90,10 @@ def main(layout: Path | None, rounds: int) -> None:
 
 def _steps(place: Path, screen: Path) -> None:
     """Print where the CPU seconds of one run go."""
-    told = place / "steps.json"
-    arguments = [sys.executable, "-c", STEPS, str(told), "run", str(screen), f"--store={place / 'steps'}"]
+    text = place / "steps.json"
+    arguments = [sys.executable, "-c", STEPS, str(text), "run", str(screen), f"--store={place / 'steps'}"]
     subprocess.run(arguments, check=True, capture_output=True, env=_environment(place))
-    took: dict[str, float] = json.loads(told.read_text(encoding="utf-8"))
+    took: dict[str, float] = json.loads(text.read_text(encoding="utf-8"))
     total = took.pop("total")
     scores = {name: took.pop(name) for name in list(took) if name.startswith("scores/")}
     took[f"{len(scores)} x scores/*"] = sum(scores.values())

@@ -72,8 +72,8 @@ def compared(places: list[np.ndarray], names: list[np.ndarray]) -> tuple[float, 
         like = called[:, None] == others[None]
         ratios.append(np.median(apart[like]) / np.median(apart[~like]))
         nearest = others[np.argsort(apart, axis=1)[:, :NEIGHBOURS]]
-        told = np.array([Counter(row).most_common(1)[0][0] for row in nearest], dtype=object)
-        right.append(np.mean([np.mean(told[called == name] == name) for name in set(called)]))
+        named_as = np.array([Counter(row).most_common(1)[0][0] for row in nearest], dtype=object)
+        right.append(np.mean([np.mean(named_as[called == name] == name) for name in set(called)]))
     return float(np.mean(ratios)), float(np.mean(right))
 
 
@@ -85,9 +85,9 @@ def named(profiles: list[np.ndarray], names: list[np.ndarray], neighbours: int) 
         called, others = names[a][names[a] != ""], names[b][names[b] != ""]
         similarity = cosine_similarity(np.concatenate([here, there]))[: len(here), len(here) :]
         nearest = others[np.argsort(-similarity, axis=1, kind="stable")[:, :neighbours]]
-        told = np.array([Counter(row).most_common(1)[0][0] for row in nearest], dtype=object)
+        named_as = np.array([Counter(row).most_common(1)[0][0] for row in nearest], dtype=object)
         for name in set(called):
-            right.setdefault(name, []).append(float(np.mean(told[called == name] == name)))
+            right.setdefault(name, []).append(float(np.mean(named_as[called == name] == name)))
     return {name: float(np.mean(shares)) for name, shares in right.items()}
 
 

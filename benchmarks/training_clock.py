@@ -34,9 +34,9 @@ class Heard:
     def __call__(self, done: int, total: int, message: str) -> None:
         """Nothing is shown."""
 
-    def time(self, told: Any) -> None:
+    def time(self, estimate: Any) -> None:
         """Keep it."""
-        self.times.append(told)
+        self.times.append(estimate)
 
 
 def wells(n: int, size_px: int) -> Any:
@@ -64,8 +64,8 @@ def measure(name: str, epochs: int, n: int, size_px: int) -> tuple[float, float,
         started = time.perf_counter()
         readout.infer(Path(folder), tensors)
         inference_s = time.perf_counter() - started
-    (told,) = heard.times
-    return told.training_s, record.seconds, told.well_s * n, inference_s
+    (estimate,) = heard.times
+    return estimate.training_s, record.seconds, estimate.well_s * n, inference_s
 
 
 @click.command()
@@ -78,8 +78,8 @@ def main(names: tuple[str, ...], epochs: int, n: int, size_px: int) -> None:
     click.echo(f"{epochs} epochs, {n} wells of {size_px} px; load {os.getloadavg()[0]:.1f}")
     click.echo(f"{'network':<14} {'told s':>8} {'took s':>8} {'ratio':>6}   {'asking told s':>13} {'took s':>8}")
     for name in names:
-        told, took, asking, asked = measure(name, epochs, n, size_px)
-        click.echo(f"{name:<14} {told:8.1f} {took:8.1f} {told / took:6.2f}   {asking:13.2f} {asked:8.2f}")
+        estimate, took, asking, asked = measure(name, epochs, n, size_px)
+        click.echo(f"{name:<14} {estimate:8.1f} {took:8.1f} {estimate / took:6.2f}   {asking:13.2f} {asked:8.2f}")
 
 
 if __name__ == "__main__":

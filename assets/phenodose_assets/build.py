@@ -60,15 +60,15 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
     A plugin that cannot be used is named in the log and is an asset that fails with what is wrong with it (a reader,
     which has no asset, is only named); the others make the graph.
     """
-    readout_classes = plugins.usable("readout")
+    readout_classes = plugins.wanted("readout")
     staged = {name: cls for name, cls in readout_classes.items() if issubclass(cls, StagedReadout)}
     of_tensors = {name: cls for name, cls in readout_classes.items() if issubclass(cls, TensorReadout)}
     for problem in plugins.problems():
         _tell(problem.error)
     viabilities = _usable(viability.viability_assets(readout_classes))
     curves = curve_assets(viabilities)
-    scored = _usable(scores.score_assets(plugins.usable("scorer"), curves))
-    maps = _usable(embeddings.embedding_assets(plugins.usable("embedder"), staged, of_tensors))
+    scored = _usable(scores.score_assets(plugins.wanted("scorer"), curves))
+    maps = _usable(embeddings.embedding_assets(plugins.wanted("embedder"), staged, of_tensors))
     maps += phenotypes.phenotype_assets(viabilities, staged, of_tensors)
     usable = [
         *plate_images.ingest_assets(),

@@ -112,15 +112,15 @@ class CellVoyagerReader(Reader):
         faults.raise_if_any()
         known = set(index["path"])
         unlisted = [path for path in raw_files(folder, faults) if path not in known]
-        told = {} if detail is None else _attributes(detail)
+        attributes = {} if detail is None else _attributes(detail)
         notes = [
             *([f"the instrument reports {len(errors)} errors, the first: {errors[0]}"] if errors else []),
             *passed_over(unlisted, f"TIFF files are not listed in {DATA} for this time line"),
             *missing_images(index),
         ]
-        size = [int(told[key]) for key in ("RowCount", "ColumnCount") if told.get(key, "").isdigit()]
+        size = [int(attributes[key]) for key in ("RowCount", "ColumnCount") if attributes.get(key, "").isdigit()]
         return {
-            "acquisition": told.get("BeginTime"),
+            "acquisition": attributes.get("BeginTime"),
             "notes": notes,
             **({"plate_format": size} if len(size) == 2 else {}),
         }

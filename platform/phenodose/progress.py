@@ -55,17 +55,17 @@ class TimeListener(Protocol):
     def __call__(self, done: int, total: int, message: str) -> None:
         """Hear of a finished unit of work, as any `Progress`."""
 
-    def time(self, told: TrainingTime) -> None:
+    def time(self, estimate: TrainingTime) -> None:
         """Hear how long a training is going to take; what it raises ends the training before it starts."""
 
 
-def tell_time(progress: Progress, told: TrainingTime) -> None:
+def tell_time(progress: Progress, time: TrainingTime) -> None:
     """Tell a listener how long a training will take, if it hears that; `StagedReadout.train` may, before it starts.
 
     Where it takes longer than the site allows, this raises, and nothing is trained.
     """
     if isinstance(progress, TimeListener):
-        progress.time(told)
+        progress.time(time)
 
 
 @runtime_checkable

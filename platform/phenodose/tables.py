@@ -324,6 +324,11 @@ SCORES = Table(
         _text("lower_bound", "'=', or '<' where the interval may reach below its lower end", required=False),
         _text("upper_bound", "'=', or '>' where the interval may reach above its upper end", required=False),
         _number("published_value", "What published tables print for the score; empty where that is the score itself"),
+        _text(
+            "doubt",
+            "Why the score is not to be trusted: many wells look unlike any control; empty where nothing says so",
+            required=False,
+        ),
         *PROVENANCE,
     ),
     ("screen", "sample", "readout", "replicate", "drug", "scorer"),

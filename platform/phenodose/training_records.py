@@ -72,6 +72,10 @@ class TensorWells:
         content: int array (well,): wells of the same sample, drug and dose share a number; -1 for wells without a drug.
         treatment: int array (well,): wells of the same sample and drug share a number; -1 for wells without a drug.
         plate: array (well,) of plate names.
+        features: float array (well, feature) that the readout `features_of` has stored, NaN for a well that it has not
+            seen; None for readouts that name none.
+        measured: float array (well,): viability as a plate reader measured it, NaN where it did not; None for readouts
+            that are not `taught`.
     """
 
     images: np.ndarray
@@ -81,6 +85,8 @@ class TensorWells:
     content: np.ndarray
     treatment: np.ndarray
     plate: np.ndarray
+    features: np.ndarray | None = None
+    measured: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

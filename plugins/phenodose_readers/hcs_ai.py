@@ -305,9 +305,9 @@ def _wave_note(said: Description, images: Sequence[HcsImage]) -> list[str]:
     there = {image.wave for image in images}
     if not said.waves or there <= set(said.waves):
         return []
-    told = ", ".join(f"{number} {wave.name or ''}".strip() for number, wave in sorted(said.waves.items()))
+    text = ", ".join(f"{number} {wave.name or ''}".strip() for number, wave in sorted(said.waves.items()))
     return [
-        f"The description tells the wavelengths {told}; images are there of {', '.join(map(str, sorted(there)))}, so a "
+        f"The description tells the wavelengths {text}; images are there of {', '.join(map(str, sorted(there)))}, so a "
         "name may be that of another wavelength."
     ]
 

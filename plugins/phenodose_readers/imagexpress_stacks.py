@@ -93,9 +93,9 @@ def _all_without_copies(groups: Iterable[list[Image]], pixels: _Pixels) -> tuple
     kept: list[Image] = []
     twice: list[str] = []
     for group in groups:
-        originals, told = _without_copies(group, pixels)
+        originals, copies = _without_copies(group, pixels)
         kept += originals
-        twice += told
+        twice += copies
     return kept, twice
 
 

@@ -70,19 +70,19 @@ def explain_pages(
     faults = []
     for file in files:
         pages = headers[file.path]
-        told = axes_used([page.axes for page in pages if page.axes is not None])
-        if given is not None and len(told) < 2:
-            told = [given]
-        file.pages = tuple(told)
-        if not told and len(pages) > 1:
+        axes = axes_used([page.axes for page in pages if page.axes is not None])
+        if given is not None and len(axes) < 2:
+            axes = [given]
+        file.pages = tuple(axes)
+        if not axes and len(pages) > 1:
             faults.append(
                 f"{file.path}: well {file.well}: the file has {len(pages)} pages; say what they are with the parameter "
                 "`pages`: z, channel or time."
             )
-        for axis in told:
-            if file.get(axis) is not None and len(told) > 1:
+        for axis in axes:
+            if file.get(axis) is not None and len(axes) > 1:
                 faults.append(
-                    f"{file.path}: well {file.well}: the file itself says that its pages are {' and '.join(told)}, and "
+                    f"{file.path}: well {file.well}: the file itself says that its pages are {' and '.join(axes)}, and "
                     f"the expression has the group `{axis}`; drop the group."
                 )
             elif file.get(axis) is not None:
@@ -96,11 +96,11 @@ def images_of(files: Iterable[RawFile], headers: Mapping[str, Sequence[TiffHeade
     """Every page of every file with what is known of its place."""
     found = []
     for file in files:
-        told = axes_used([each.axes for each in headers[file.path] if each.axes is not None])
+        axes = axes_used([each.axes for each in headers[file.path] if each.axes is not None])
         for page, header in enumerate(headers[file.path]):
             own = header.axes
             # The directories of an OME-TIFF may come in another order than its planes.
-            at = {axis: own.number(axis) if own is not None and axis in told else page for axis in file.pages}
+            at = {axis: own.number(axis) if own is not None and axis in axes else page for axis in file.pages}
             label = str(at["channel"] + 1) if "channel" in at else channel_label(file.get("channel") or "")
             found.append(
                 Image(
@@ -111,7 +111,7 @@ def images_of(files: Iterable[RawFile], headers: Mapping[str, Sequence[TiffHeade
                     time=at.get("time", file.numbers.get("time")),
                     z=at.get("z", file.numbers.get("z")),
                     channel=label,
-                    channel_name=own.channel_name if own is not None and "channel" in told else None,
+                    channel_name=own.channel_name if own is not None and "channel" in axes else None,
                 )
             )
     return found
@@ -133,9 +133,9 @@ class Places:
         stacks: dict[Hashable, set[int | None]] = defaultdict(set)
         for stack, number in numbers:
             stacks[stack].add(number)
-        told = {number for each in stacks.values() for number in each if number is not None}
+        given_numbers = {number for each in stacks.values() for number in each if number is not None}
         mixed = any(None in each and len(each) > 1 for each in stacks.values())
-        self._known: list[int | None] = [*([None] if mixed and 0 not in told else []), *sorted(told)]
+        self._known: list[int | None] = [*([None] if mixed and 0 not in given_numbers else []), *sorted(given_numbers)]
 
     def of(self, number: int | None) -> int:
         """The place of a number."""

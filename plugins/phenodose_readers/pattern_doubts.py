@@ -103,9 +103,9 @@ def gaps(matches: Mapping[str, Any]) -> list[str]:
         there = sorted({int(text) for text in texts})
         steps = {b - a for a, b in pairwise(there)}
         if len(steps) > 1:
-            told = ", ".join(map(str, there[:12])) + (", ..." if len(there) > 12 else "")
+            sentence = ", ".join(map(str, there[:12])) + (", ..." if len(there) > 12 else "")
             found.append(
-                f"The {what} have the numbers {told}; those between are in no well, and the others count in order."
+                f"The {what} have the numbers {sentence}; those between are in no well, and the others count in order."
             )
     return found
 
@@ -159,10 +159,10 @@ def against_the_file(
     except InputError:  # told when it is read
         return []
     found = []
-    told = axes_used([header.axes for header in headers if header.axes is not None])
-    if pages is not None and len(told) == 1 and told != [pages]:
+    axes = axes_used([header.axes for header in headers if header.axes is not None])
+    if pages is not None and len(axes) == 1 and axes != [pages]:
         found.append(
-            f"{path} says of its pages that they are {told[0]}; by the parameter `pages` they count as {pages}."
+            f"{path} says of its pages that they are {axes[0]}; by the parameter `pages` they count as {pages}."
         )
     size, unit = _OME_PIXEL.search(headers[0].description), _OME_UNIT.search(headers[0].description)
     in_um = size is not None and (unit[1] if unit else "") in _MICROMETRES

@@ -132,8 +132,8 @@ class CnnReadout(StagedReadout):
         spent = 0.0
         if p.ensemble_seeds > 1:
 
-            def train_alone(number: int, its_parent: Path | None, folder: Path, told: Progress) -> TrainingRecord:
-                return self._alone(number).train(phase, data, its_parent, folder, told)
+            def train_alone(number: int, its_parent: Path | None, folder: Path, listener: Progress) -> TrainingRecord:
+                return self._alone(number).train(phase, data, its_parent, folder, listener)
 
             members, spent = ensemble.train_others(train_alone, p.ensemble_seeds, parent, out, progress)
             others, started = {checkpoint.MEMBERS: members}, time.monotonic()

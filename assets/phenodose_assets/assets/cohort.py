@@ -136,7 +136,7 @@ def _control_drift(store: Store) -> list[dg.AssetCheckResult]:
     rows = query(
         store, "SELECT * FROM control_drift WHERE verdict IN ('warn', 'fail')", row_limit=None
     ).table.to_pylist()
-    told = [
+    lines = [
         f"{row['screen']}, {row['readout']}: window {2 ** row['cohort_window_drift']:.2g} times and spread "
         f"{2 ** row['cohort_spread_drift']:.2g} times that of {row['n_earlier']} earlier screens."
         for row in rows
@@ -149,7 +149,7 @@ def _control_drift(store: Store) -> list[dg.AssetCheckResult]:
             check_name=CONTROL_DRIFT,
             passed=not rows,
             severity=dg.AssetCheckSeverity.ERROR if blocks and fails else dg.AssetCheckSeverity.WARN,
-            description=" ".join(told) or "the controls of every screen are as in the screens made before it",
+            description=" ".join(lines) or "the controls of every screen are as in the screens made before it",
             metadata={f"{row['screen']} {row['readout']}": float(row["cohort_window_drift"]) for row in rows},
         )
     ]

@@ -96,10 +96,10 @@ def _ingest_plate(step: Context, plate: str, progress: Progress | None = None) -
     reader, out = _reader_of(step, folder), step.store.plate_path(step.screen_id, plate)
     workers = step.settings_of(_GROUP, IngestParameters).workers
 
-    def told(done: int, total: int, message: str) -> None:
+    def listener(done: int, total: int, message: str) -> None:
         step.progress(done, total, f"{plate} {message}")
 
-    record = ingest_plate(folder, out, reader, plate, progress or told, workers)
+    record = ingest_plate(folder, out, reader, plate, progress or listener, workers)
     step.log.info(f"plate {plate}: {len(record.wells_written)} of {record.n_wells} wells written")
     for text in record.notes:
         step.log.warning(f"plate {plate}: {text}")

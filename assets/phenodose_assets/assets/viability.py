@@ -61,7 +61,12 @@ def viability_assets(classes: Mapping[str, type[Readout]]) -> list[ScreenAsset]:
                     measure = partial(measure_staged, readout, phase)
                     assets.append(_asset(readout, f"{name}_{phase.name}", needs, measure, "tensorflow", POOL))
         elif issubclass(readout, TensorReadout):
-            assets.append(_asset(readout, name, (LAYOUT, PSEUDO_RGB), partial(measure_tensors, readout), "zarr"))
+            measured = [other for other, cls in classes.items() if issubclass(cls, PlateReaderReadout)]
+            teachers = tuple(viability_key(other) for other in measured) if readout.taught else ()
+            seen = (viability_key(readout.features_of),) if readout.features_of in classes else ()
+            needs = (LAYOUT, PSEUDO_RGB, *seen)
+            measure = partial(measure_tensors, readout)
+            assets.append(_asset(readout, name, needs, measure, "zarr", any_of=teachers))
         elif issubclass(readout, ImageReadout):
             measure = partial(_measure_images, readout)
             assets.append(_asset(readout, name, (LAYOUT, PLATE_IMAGES), measure, "zarr", reads=(IMAGE_SETTINGS,)))
@@ -83,6 +88,7 @@ def _asset(
     kind: str,
     pool: str | None = None,
     reads: tuple[ExternalAsset, ...] = (),
+    any_of: tuple[str, ...] = (),
 ) -> ScreenAsset:
     key = viability_key(name)
     return ScreenAsset(
@@ -91,6 +97,7 @@ def _asset(
         description=f"{readout.description}; scaled so that DMSO is 1 and the killing control is 0.",
         make=partial(_make_viability, readout, name, measure),
         needs=needs,
+        any_of=any_of,
         settings=((readout.name, readout.Parameters), (VIABILITY, ViabilityParameters)),
         kinds=frozenset({kind, "parquet"}),
         checks=quality_checks("viability"),
@@ -139,8 +146,8 @@ def _strange_images(counted: pd.DataFrame, measured: RawValues) -> dict[str, Any
         pixels = measured.images.isel(well=names[plate_key(str(row.plate)), str(row.well)], channel=0).to_numpy()
         if window is None:
             window = float(pixels.min()), float(pixels.max())
-        told = f"image distance {row.image_distance:.1f}" if pngs or typical.empty else "a typical untreated well"
-        pngs[f"{row.plate!s} {row.well!s}: {told}"] = well_picture(pixels, window)
+        caption = f"image distance {row.image_distance:.1f}" if pngs or typical.empty else "a typical untreated well"
+        pngs[f"{row.plate!s} {row.well!s}: {caption}"] = well_picture(pixels, window)
     return {"strange images": metadata.pictures(pngs), **metadata.numbers({"n strange images": len(strange)})}
 
 

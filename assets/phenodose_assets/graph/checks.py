@@ -76,8 +76,8 @@ def quality_verdicts(qc: pd.DataFrame, limits: Limits) -> list[Verdict]:
         qc: rows of the table `qc` of one step.
         limits: the limits that judged them.
     """
-    told = qc[qc["value"].notna()]
-    return [_quality_verdict(str(metric), rows, limits) for metric, rows in told.groupby("metric", sort=False)]
+    known = qc[qc["value"].notna()]
+    return [_quality_verdict(str(metric), rows, limits) for metric, rows in known.groupby("metric", sort=False)]
 
 
 def _places(some: pd.DataFrame, rows: pd.DataFrame) -> list[str]:

@@ -200,14 +200,14 @@ class ScreenAsset:
         """What its make-function sees."""
         listener, resource = context.resources.listener, context.resources.store
         store = resource.open()
-        screen, told = context.partition_key, -1
+        screen, last_tenth = context.partition_key, -1
 
         def progress(done: int, total: int, message: str) -> None:
-            nonlocal told
+            nonlocal last_tenth
             listener(StepEvent(self.key, "progress", done, total, message))
             tenth = 10 * done // total if total else 0
-            if tenth != told:
-                told = tenth
+            if tenth != last_tenth:
+                last_tenth = tenth
                 context.log.info(f"{done} of {total} {message}".rstrip())
 
         def say(sentence: str) -> None:
@@ -255,8 +255,8 @@ class ScreenAsset:
         )
 
     def _failure(self, message: str, error: str, mendable: bool) -> dg.Output[dict[str, Any]]:
-        told = {"asset": self.key, "message": message, "error": error, "mendable": mendable}
-        return dg.Output(told, self.failure_output)
+        facts = {"asset": self.key, "message": message, "error": error, "mendable": mendable}
+        return dg.Output(facts, self.failure_output)
 
     def _check_result(self, verdict: Verdict) -> dg.AssetCheckResult:
         return dg.AssetCheckResult(

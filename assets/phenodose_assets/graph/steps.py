@@ -83,9 +83,9 @@ class _Steps:
         inputs = {f"need_{i}": key for i, key in enumerate(needed)}
         inputs |= {f"{_ANY_OF}_{i}": key for i, key in enumerate(first.any_of)}
         specs = [spec for asset in self.batch for spec in asset.check_specs()]
-        told = [spec.get_python_identifier() for spec in specs]
+        output_names = [spec.get_python_identifier() for spec in specs]
         make, failed = self._make_op(specs, len(needed)), self._failed_op()
-        results = [*(asset.node_name for asset in self.batch), *told]
+        results = [*(asset.node_name for asset in self.batch), *output_names]
         steps = ["make"] if first.parts is None else ["make", "parts", "part"]
 
         def compose(**upstream: Any) -> dict[str, Any]:

@@ -107,19 +107,19 @@ def test_what_the_instrument_says_is_kept(measurement):
         50.0,
     )
     assert index[index["channel"] == 1]["channel_name"].unique().tolist() == ["channel 3"]
-    told = reader.plate_metadata(folder, index)
-    assert told["plate_format"] == [8, 12]
-    assert told["notes"] == ["the instrument reports 1 errors, the first: lamp off"]
+    metadata = reader.plate_metadata(folder, index)
+    assert metadata["plate_format"] == [8, 12]
+    assert metadata["notes"] == ["the instrument reports 1 errors, the first: lamp off"]
 
 
 def test_all_faults_are_told_at_once(measurement):
     folder, _ = measurement
     (folder / name_of(2, 2, 1, 1, 1)).unlink()
     (folder / name_of(3, 11, 2, 3, 3)).write_bytes(b"no image")
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as raised:
         CellVoyagerReader().index(folder)
-    assert name_of(2, 2, 1, 1, 1) in str(told.value)
-    assert name_of(3, 11, 2, 3, 3) in str(told.value)
+    assert name_of(2, 2, 1, 1, 1) in str(raised.value)
+    assert name_of(3, 11, 2, 3, 3) in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,8 @@ def command(screens: tuple[str, ...], readout: str | None, out: Path | None, sto
         found = evaluate(opened, list(dict.fromkeys(screens)), plugin, progress)
     written = write_evaluation(found, out or opened.root / "evaluation")
     if as_json:
-        told = {name: json.loads(table.to_json(orient="records")) for name, table in found.tables().items()}
-        print_json({**told, "files": [str(file) for file in written]})
+        answer = {name: json.loads(table.to_json(orient="records")) for name, table in found.tables().items()}
+        print_json({**answer, "files": [str(file) for file in written]})
         return
     for table in found.tables().values():
         click.echo(table.to_string(index=False, float_format="{:.4f}".format, na_rep="-") + "\n")

@@ -63,5 +63,5 @@ def command(curves: Path, out: Path, fit: Any, draws: int, seed: int, percent: b
         return
     for note in content.notes:
         click.echo(f"phenodose: note: {note}", err=True)
-    told = ", ".join(f"{n} {status}" for status, n in counts.items())
-    click.echo(f"{len(table)} curves: {told}\nwrote {out}")
+    text = ", ".join(f"{n} {status}" for status, n in counts.items())
+    click.echo(f"{len(table)} curves: {text}\nwrote {out}")

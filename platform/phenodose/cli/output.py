@@ -110,13 +110,13 @@ def progress_display(title: str, stream: TextIO | None = None) -> Iterator[Progr
 
 
 def _plain_lines(title: str, stream: TextIO) -> Progress:
-    told = -1
+    last_tenth = -1
 
     def listen(done: int, total: int, message: str) -> None:
-        nonlocal told
+        nonlocal last_tenth
         tenth = 10 * done // total if total else 0
-        if tenth != told:
-            told = tenth
+        if tenth != last_tenth:
+            last_tenth = tenth
             click.echo(f"{title}: {done}/{total} {message}".rstrip(), file=stream)
 
     return listen

@@ -47,7 +47,7 @@ def list_plugins(store: str | None, as_json: bool) -> None:
     for kind in KINDS:
         click.echo(f"{kind}s")
         for one in [f for f in found if f.kind == kind]:
-            click.echo(f"  {one.name:<16} {_told(one, plugins)} [{one.distribution}]")
+            click.echo(f"  {one.name:<16} {_line(one, plugins)} [{one.distribution}]")
     for note in plugins.notes():
         click.echo(f"phenodose: note: {note}", err=True)
 
@@ -87,17 +87,17 @@ def check(
     loaded = plugins.get(one.kind, name)
     parameters = given_parameters(given, {name: loaded}).get(name, {})
     loaded(parameters)  # what cannot be made is told before it is tried
-    told = _as_json(next(f for f in plugins.report() if (f.kind, f.name) == (one.kind, name)), plugins)
+    facts = _as_json(next(f for f in plugins.report() if (f.kind, f.name) == (one.kind, name)), plugins)
     if issubclass(loaded, StagedReadout):
-        told["phases"] = [phase.name for phase in loaded.phases]
+        facts["phases"] = [phase.name for phase in loaded.phases]
     tried = _tried(plugins, one.kind, name, parameters, not quick, raw)
     broken = [rule for rule in tried or () if rule.outcome == "broken"]
-    told["untried"] = _untried(one.kind, quick, raw)
-    told["rules"] = None if tried is None else {rule.rule: rule.outcome for rule in tried}
+    facts["untried"] = _untried(one.kind, quick, raw)
+    facts["rules"] = None if tried is None else {rule.rule: rule.outcome for rule in tried}
     if not broken and as_json:
-        print_json(told)
+        print_json(facts)
     elif not broken:
-        _print(told)
+        _print(facts)
     if broken:
         messages = "\n".join(f"- {rule.rule}: {rule.message}" for rule in broken)
         raise PluginError(
@@ -155,25 +155,25 @@ def _untried(kind: Kind, quick: bool, raw: Path | None) -> str:
     return f"others are tried with {' '.join(needed)}" if needed else ""
 
 
-def _print(told: dict[str, Any]) -> None:
-    click.echo(f"{told['kind']} {told['name']} {told['version']}: ok, contract {told['contract']}")
-    click.echo(f"  {told['description']}")
-    click.echo(f"  from {told['distribution']}, {told['target']}")
-    if "phases" in told:
-        click.echo(f"  phases: {', '.join(told['phases'])}")
-    for name, about in told["parameters"].items():
+def _print(facts: dict[str, Any]) -> None:
+    click.echo(f"{facts['kind']} {facts['name']} {facts['version']}: ok, contract {facts['contract']}")
+    click.echo(f"  {facts['description']}")
+    click.echo(f"  from {facts['distribution']}, {facts['target']}")
+    if "phases" in facts:
+        click.echo(f"  phases: {', '.join(facts['phases'])}")
+    for name, about in facts["parameters"].items():
         range_ = f" ({about['range']})" if about["range"] else ""
         click.echo(f"  {name} = {about['default']!r}{range_}  {about['description']}".rstrip())
-    if not told["parameters"]:
+    if not facts["parameters"]:
         click.echo("  no parameters")
-    if told["rules"] is None:
+    if facts["rules"] is None:
         click.echo("  rules of the contract not tried: pytest is not installed")
     else:
-        rest = f"; {told['untried']}" if told["untried"] else ""
-        click.echo(f"  {len(told['rules'])} rules of the contract tried, all kept{rest}")
+        rest = f"; {facts['untried']}" if facts["untried"] else ""
+        click.echo(f"  {len(facts['rules'])} rules of the contract tried, all kept{rest}")
 
 
-def _told(one: Found, plugins: Registry) -> str:
+def _line(one: Found, plugins: Registry) -> str:
     """One line on a plugin, for the list."""
     if one.status != "ok":
         return f"{one.status.upper()}: {one.error}"
@@ -182,7 +182,7 @@ def _told(one: Found, plugins: Registry) -> str:
 
 
 def _as_json(one: Found, plugins: Registry) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "kind": one.kind,
         "name": one.name,
         "status": one.status,
@@ -192,8 +192,8 @@ def _as_json(one: Found, plugins: Registry) -> dict[str, Any]:
     }
     if one.status == "ok":
         plugin = plugins.get(one.kind, one.name)
-        told |= {"version": plugin.version, "description": plugin.description, "contract": plugin.contract}
-        told["parameters"] = {
+        described |= {"version": plugin.version, "description": plugin.description, "contract": plugin.contract}
+        described["parameters"] = {
             facts.name: {
                 "default": default_text(facts) if facts.required else facts.default,
                 "description": facts.description,
@@ -203,4 +203,4 @@ def _as_json(one: Found, plugins: Registry) -> dict[str, Any]:
             }
             for facts in parameter_facts(plugin.Parameters)
         }
-    return told
+    return described

@@ -48,7 +48,9 @@ def reader_of(folder: Path, name: str | None, param: Sequence[str]) -> Reader:
         raise InputError(f"--param {param[0]}: say which reader takes it, for example --reader pattern.")
     parameters = dict(_parsed(text) for text in param)
     given = {name: parameters} if name is not None else None
-    return choose_reader(folder, plugins_at(), name, given, tell=lambda told: click.echo(f"note: {told}", err=True))
+    return choose_reader(
+        folder, plugins_at(), name, given, tell=lambda sentence: click.echo(f"note: {sentence}", err=True)
+    )
 
 
 def _parsed(text: str) -> tuple[str, Any]:

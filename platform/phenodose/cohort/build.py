@@ -230,8 +230,8 @@ def _bring_up_to_date(
     files = [file for s in screens for file in sorted((folder / table.name / f"screen={s}").glob("*.parquet"))]
     faults = [(file.parent.name.removeprefix("screen="), fault) for file, fault in _fill(con, table, files)]
     for screen, fault in [*faults, *_double_keys(con, table, screens)]:
-        told = fault.replace(str(folder), told_as)
-        con.execute("INSERT INTO build.faults VALUES (?, ?, ?)", [table.name, screen, told])
+        text = fault.replace(str(folder), told_as)
+        con.execute("INSERT INTO build.faults VALUES (?, ?, ?)", [table.name, screen, text])
 
 
 def _note_parts(con: duckdb.DuckDBPyConnection, parts: Parts, changed: Sequence[tuple[str, str]]) -> None:
@@ -264,8 +264,8 @@ def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -
         if not files[0].exists() and not files[0].is_symlink():  # its writer took it away meanwhile, which is no fault
             return []
         reason = str(error).splitlines()[0]
-        told = f"{files[0]} is left out of the cohort: {reason} Make the screen again with this version of phenodose."
-        return [(files[0], told)]
+        text = f"{files[0]} is left out of the cohort: {reason} Make the screen again with this version of phenodose."
+        return [(files[0], text)]
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
@@ -317,8 +317,8 @@ def _double_keys(con: duckdb.DuckDBPyConnection, table: Table, screens: Sequence
     faults = []
     for screen, rows in by_screen.items():
         example = ", ".join(f"{name}={value}" for name, value in zip(table.key, rows[0], strict=True))
-        told = f"table {table.name}: {len(rows)} keys stand in more than one file of the store, such as {example}."
-        faults.append((screen, told))
+        text = f"table {table.name}: {len(rows)} keys stand in more than one file of the store, such as {example}."
+        faults.append((screen, text))
     return faults
 
 

@@ -73,7 +73,7 @@ def query(
         timer.start()
         return _fetch(con, sql, row_limit)
     except Exception as error:
-        raise _told(con, sql, seconds, error) from error
+        raise _user_error(con, sql, seconds, error) from error
     finally:
         timer.cancel()
         con.close()
@@ -128,7 +128,7 @@ def _fetch(con: duckdb.DuckDBPyConnection, sql: str, row_limit: int | None) -> Q
     return QueryResult(table.slice(0, row_limit), truncated=True)
 
 
-def _told(con: duckdb.DuckDBPyConnection, sql: str, seconds: float, error: Exception) -> Exception:
+def _user_error(con: duckdb.DuckDBPyConnection, sql: str, seconds: float, error: Exception) -> Exception:
     """The error in words that help the one who asked."""
     import duckdb
 

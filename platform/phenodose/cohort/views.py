@@ -73,7 +73,7 @@ HITS = View(
     "One row a hit: pooled score at or above the hit threshold of its scorer, with the drug's annotation.",
     """
     SELECT s.screen, s.sample, c.entity, s.drug, d.drug_class, d.targets,
-           s.readout, s.scorer, s.score, s.lower, s.upper, s.unit
+           s.readout, s.scorer, s.score, s.lower, s.upper, s.unit, s.doubt
     FROM scores s
     LEFT JOIN screens c USING (screen)
     LEFT JOIN drugs d ON d.screen = s.screen AND d.drug = s.drug
@@ -314,8 +314,8 @@ def _control_drift(limits: Limits) -> View:
     figures = ("cohort_window_drift", "cohort_spread_drift")
 
     def beyond(side: str) -> str:
-        told = [(name, getattr(limits.of[name], side)) for name in figures]
-        return " OR ".join(f"abs({name}) > {value!r}" for name, value in told if value is not None) or "false"
+        compared = [(name, getattr(limits.of[name], side)) for name in figures]
+        return " OR ".join(f"abs({name}) > {value!r}" for name, value in compared if value is not None) or "false"
 
     return View(
         "control_drift",

@@ -59,8 +59,8 @@ def combination_differences(scores: pd.DataFrame, wells: pd.DataFrame) -> pd.Dat
     both["upper"] = difference + np.hypot(upper - score, s - low)
     both["bound"] = "="
     # What was told of the combination's own score and interval does not hold for a difference.
-    told = both["lower"].notna().map({True: "=", False: None})
-    for name, value in (("lower_bound", told), ("upper_bound", told), ("published_value", np.nan)):
+    exact = both["lower"].notna().map({True: "=", False: None})
+    for name, value in (("lower_bound", exact), ("upper_bound", exact), ("published_value", np.nan)):
         if name in both:
             both[name] = value
     both["scorer"] = PREFIX + both["scorer"].astype(str)

@@ -52,7 +52,7 @@ def half_doses(curves: CurveBatch) -> pd.DataFrame:
 
         found = values_with_intervals(curves, dose)
         known = np.isfinite(found.value)
-        told = (found.value, np.where(known, found.bound, np.full(len(curves), None)), found.lower, found.upper)
-        values = (*told, found.lower_bound, found.upper_bound)
+        of_dose = (found.value, np.where(known, found.bound, np.full(len(curves), None)), found.lower, found.upper)
+        values = (*of_dose, found.lower_bound, found.upper_bound)
         columns |= {f"{name}_{ending}": each for ending, each in zip(_ENDINGS, values, strict=True)}
     return pd.DataFrame(columns, columns=list(HALF_DOSE_COLUMNS))

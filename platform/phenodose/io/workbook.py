@@ -112,14 +112,14 @@ def the_sheet(
     fitting = [sheet for sheet in sheets if fits(sheet)]
     shown = [sheet for sheet in fitting if not sheet.hidden]
     if len(shown) > 1 or (fitting and not shown):
-        told = f"{len(fitting)} sheets hold" if len(fitting) > 1 else "only a hidden sheet holds"
+        text = f"{len(fitting)} sheets hold" if len(fitting) > 1 else "only a hidden sheet holds"
         raise InputError(
-            f"{name}: {told} {what}: {listed(fitting)}; say which one counts ({way}), or delete what does not count."
+            f"{name}: {text} {what}: {listed(fitting)}; say which one counts ({way}), or delete what does not count."
         )
     if shown:
         hidden = [sheet for sheet in fitting if sheet.hidden]
-        told = f"{listed(hidden)} holds {what} too and is passed over"
-        notes = [f"{PurePath(name).name}: sheet {shown[0].title!r} is read; {told}."]
+        text = f"{listed(hidden)} holds {what} too and is passed over"
+        notes = [f"{PurePath(name).name}: sheet {shown[0].title!r} is read; {text}."]
         return shown[0], notes if hidden else []
     first = next((sheet for sheet in sheets if not sheet.hidden), sheets[0])
     place = f"{name}, sheet {first.title!r} (of {len(sheets)} sheets none holds {what})"

@@ -51,10 +51,12 @@ class Share:
         done, total = self.number * total + done, self.of * total
         tell_epoch(self.progress, done, total, self._message(message), figures)
 
-    def time(self, told: TrainingTime) -> None:
+    def time(self, estimate: TrainingTime) -> None:
         """See `TimeListener`: this network and those to come take about the same time."""
         left = self.of - self.number
-        tell_time(self.progress, replace(told, training_s=told.training_s * left, how=f"{left} x {told.how}"))
+        tell_time(
+            self.progress, replace(estimate, training_s=estimate.training_s * left, how=f"{left} x {estimate.how}")
+        )
 
     def _message(self, message: str) -> str:
         return f"network {self.number + 1} of {self.of}, {message}"

@@ -67,14 +67,14 @@ class _Logged:
 
     def epoch(self, done: int, total: int, message: str, figures: Mapping[str, float]) -> None:
         now = time.monotonic()
-        told = {**figures, SECONDS: now - self._told_at}
+        timed = {**figures, SECONDS: now - self._told_at}
         self._told_at = now
         if self._path is not None:
-            self._write(self._path, done, told)
-        tell_epoch(self._progress, done, total, message, told)
+            self._write(self._path, done, timed)
+        tell_epoch(self._progress, done, total, message, timed)
 
-    def time(self, told: TrainingTime) -> None:
-        tell_time(self._progress, told)
+    def time(self, estimate: TrainingTime) -> None:
+        tell_time(self._progress, estimate)
 
     def say(self, sentence: str) -> None:
         say(self._progress, sentence)

@@ -140,8 +140,8 @@ def transfer_study(
 
 def _train_phase1(arm: Arm, data: TrainingSet, folder: Path, counted: _Counted) -> dict[int, float]:
     """Make the checkpoints of phase I that are missing; validation loss after each number of epochs, where known."""
-    most, told = max(arm.epochs), folder / "phase1.json"
-    history = json.loads(told.read_text(encoding="utf-8"))["history"] if told.is_file() else []
+    most, record_file = max(arm.epochs), folder / "phase1.json"
+    history = json.loads(record_file.read_text(encoding="utf-8"))["history"] if record_file.is_file() else []
     # A kill between a resume point and a checkpoint leaves a hole, which only a training from the start fills.
     for attempt in range(2):
         missing = [number for number in arm.epochs if not _kept(folder, number)]
@@ -153,7 +153,7 @@ def _train_phase1(arm: Arm, data: TrainingSet, folder: Path, counted: _Counted) 
         keep = {number: _kept_at(folder, number) for number in missing}
         record = readout.train(readout.phase("phase1"), data, None, training, counted.part(most), keep=keep)  # type: ignore[call-arg]
         history = record.history
-        write_json(told, {"history": history})
+        write_json(record_file, {"history": history})
     shutil.rmtree(folder / "phase1", ignore_errors=True)
     counted.done(most)
     losses = {number: entry.get("validation_loss") for number, entry in enumerate(history, 1)}

@@ -44,7 +44,7 @@ def control_rows(wells: pd.DataFrame, drug_wells: pd.DataFrame, by: str) -> list
         name = " of ".join(f"{column} {value}" for column, value in reversed(group.items()))
         place = {"plate": group["plate"]} if "plate" in group else {}
         for kind, some in (("negative", negative), ("positive", positive)):
-            rows.append({"group": name + (f" with {extra}" if extra else ""), **place, **_told(kind, some)})
+            rows.append({"group": name + (f" with {extra}" if extra else ""), **place, **_facts(kind, some)})
     return rows
 
 
@@ -52,20 +52,20 @@ def _columns(by: str) -> list[str]:
     return {"treatment": ["treatment"], "both": ["plate", "treatment"]}.get(by, ["plate"])
 
 
-def _told(kind: str, wells: pd.DataFrame) -> dict[str, Any]:
+def _facts(kind: str, wells: pd.DataFrame) -> dict[str, Any]:
     masked = wells["masked"].astype(bool)
     used = wells[~masked].sort_values(["plate", "well"])
     several = len(used["plate"].unique()) > 1
     names = used["plate"] + " " + used["well"] if several else used["well"]
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "control": kind,
         "n_wells": len(used),
         "median_raw": float(used["raw"].median()) if len(used) else None,
     }
     if masked.any():
-        told["n_masked"] = int(masked.sum())
+        facts["n_masked"] = int(masked.sum())
     values = zip(names, used["raw"], strict=True)
-    return told | {"values": "; ".join(f"{name} {value:.7g}" for name, value in values)}
+    return facts | {"values": "; ".join(f"{name} {value:.7g}" for name, value in values)}
 
 
 def _text(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -240,8 +240,8 @@ class _Tables:
         )
         dosed = wells[wells["well_type"] == "therapy"].sort_values(["concentration_nM", "replicate", "plate", "well"])
         layout = ("place", "replicate_text", "drug", "sample", "treatment", "add_on")
-        told = (*_WELL, *layout, "checkpoint", *_OF_THE_RUN)
-        return grouped(records(dosed[list(told)]), ("drug", "sample")), frozenset(wells["plate"])
+        columns = (*_WELL, *layout, "checkpoint", *_OF_THE_RUN)
+        return grouped(records(dosed[list(columns)]), ("drug", "sample")), frozenset(wells["plate"])
 
     def _controls(self, readout: str, of_drug: list[dict[str, Any]], by: str) -> Link:
         """What 100 % and 0 % of these wells were."""
@@ -282,9 +282,9 @@ class _Tables:
             files = {} if run is None else {k: v for k, v in run["inputs"].items() if "." in k}
             links.append(Link("plate-reader files", files))
             return links
-        told = ("plate", "path", "n_planes", "raw_hash", "plugin", "plugin_version")
+        columns = ("plate", "path", "n_planes", "raw_hash", "plugin", "plugin_version")
         used = self["plates"][self["plates"]["plate"].isin(plates)].sort_values("plate")
-        links.append(Link("images", {}, rows=[some(row, told) for row in records(used)]))
+        links.append(Link("images", {}, rows=[some(row, columns) for row in records(used)]))
         return links
 
     def _source(self) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
     store = Store.from_json(asked.store)
     plugin = plugin_of(asked.readout, asked.parameters)
     phase = plugin.phase(asked.phase)
-    told: TrainingTime | None = None
+    estimate: TrainingTime | None = None
     try:
         wells = store.read_table("wells", asked.screen)
         tensors = open_tensors(store.local_copy(store.tensor_path(asked.screen)))
@@ -124,7 +124,7 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
             n_controls, n_seen = len(asked.negative) + len(asked.positive), int(tensors.sizes["well"])
             clock = clock_of(store, asked.screen, plugin, phase, wells, n_controls, n_seen, asked.chosen, progress, log)
             record = _train_into_place(store, asked.screen, plugin, phase, data, parent, clock, log)
-            told = clock.told
+            estimate = clock.estimate
         else:
             log.info("wells, labels, parameters and parent are unchanged; the checkpoint is kept")
     except DownloadError as error:
@@ -138,7 +138,7 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         if fault := client_fault(error, store.root):
             raise fault from error
         raise
-    estimated_s = told.training_s if told else record.extra.get("estimated_training_s")
+    estimated_s = estimate.training_s if estimate else record.extra.get("estimated_training_s")
     return {"record": asdict(record), "inputs": inputs, "estimated_training_s": estimated_s}
 
 

@@ -110,8 +110,8 @@ def _judged(wells: pd.DataFrame, source: _Source, viability: pd.DataFrame) -> tu
     from phenodose.phenotypes.drug_phenotypes import drug_phenotypes
 
     known = viability.set_index(["plate", "well"])[["viability_fraction", "masked"]]
-    told = known.reindex(pd.MultiIndex.from_frame(wells[["plate", "well"]]))
-    masked = told["masked"].astype("boolean").fillna(False).to_numpy(dtype=bool)
+    measured_by = known.reindex(pd.MultiIndex.from_frame(wells[["plate", "well"]]))
+    masked = measured_by["masked"].astype("boolean").fillna(False).to_numpy(dtype=bool)
     keys = [(plate_key(plate), well) for plate, well in zip(wells["plate"], wells["well"], strict=True)]
     rows = np.array([source.rows.get(key, -1) for key in keys], dtype=np.int64)
     used = (rows >= 0) & ~masked
@@ -123,7 +123,7 @@ def _judged(wells: pd.DataFrame, source: _Source, viability: pd.DataFrame) -> tu
         return None, "no drug well has an image"
     profiles = sphered(source.features[rows], negative, wells["plate"].to_numpy(dtype=object))
     found = [drug_phenotypes(profiles, drugs, negative).assign(beyond_viability=False)]
-    alive = told["viability_fraction"].to_numpy(dtype=np.float64)[used]
+    alive = measured_by["viability_fraction"].to_numpy(dtype=np.float64)[used]
     measured = np.isfinite(alive)
     if (measured & negative).any() and (measured & (drugs != "")).any():
         left = without_viability(profiles[measured], alive[measured])

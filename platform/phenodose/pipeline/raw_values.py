@@ -175,18 +175,19 @@ def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
     """What a readout of tensors says of every well that has one; its features are kept in the store."""
     import numpy as np
 
+    from phenodose.pipeline.taught_wells import with_what_others_know
     from phenodose.plates.tensors import open_tensors
     from phenodose.plugins.isolation import is_sandboxed
 
     plugin = step.create(readout)
     tensors = open_tensors(step.store.local_copy(step.store.tensor_path(step.screen_id)))
-    given = _tensor_wells(readout, step, tensors)
+    given, taught_by = with_what_others_know(readout, step, tensors, _tensor_wells(readout, step, tensors))
     inference = plugin.read(given) if is_sandboxed(plugin) else plugin.read(given, step.progress)
     _write_features(step, readout.name, inference, tensors)
     raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
     if inference.raw_sd is not None:
         raw = raw.assign(raw_sd=inference.raw_sd)
-    seen = {"images": hash_bytes(np.ascontiguousarray(given.images).tobytes())}
+    seen = {"images": hash_bytes(np.ascontiguousarray(given.images).tobytes()), **taught_by}
     features, distance = inference.features, inference.control_distance
     return RawValues(
         raw, plugin, seen, trusted=plugin.label_range, images=tensors, features=features, control_distance=distance

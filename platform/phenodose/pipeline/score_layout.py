@@ -163,20 +163,20 @@ def score_layout(
         normalisation = Normalisation.of_readout(
             plugin, by, negative, positive, rises_with, mask_uncontrolled, lower_anchor
         )
-        told = f"readout {readout}, " * named
+        text = f"readout {readout}, " * named
         try:
             screens, notes = _screens(layout, values)
         except InputError as error:
             if not named:
                 raise
-            faults.add(told + str(error).removeprefix(f"{layout.path}: "))
+            faults.add(text + str(error).removeprefix(f"{layout.path}: "))
             continue
-        noted += [told + note for note in notes]
+        noted += [text + note for note in notes]
         for wells, raw in screens:
             try:
-                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), told, [*layout.notes, *notes])
+                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), text, [*layout.notes, *notes])
             except InputError as error:
-                faults.add(told + str(error).removeprefix(f"{layout.path}: "))
+                faults.add(text + str(error).removeprefix(f"{layout.path}: "))
     faults.raise_if_any()
     settings = _Settings(
         CurveParameters(fit=fit, bootstrap=bootstrap, intervals=intervals, seed=seed),

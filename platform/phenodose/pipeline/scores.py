@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
 from phenodose.pipeline.reference_samples import REFERENCE_NAMES, cohort_table
-from phenodose.plugins import REFERENCE, Scorer, SelectiveScorer
+from phenodose.plugins import REFERENCE, PlateReaderReadout, Scorer, SelectiveScorer, StagedReadout, TensorReadout
 from phenodose.store.curves import curves_key, read_curves
 from phenodose.tables import TABLES
 
@@ -88,8 +88,8 @@ def why_no_scores(curves: CurveBatch, scorer: Scorer) -> str:
     reasons = getattr(scorer.score(curves), "reason", None)
     if reasons is None or not curves.fitted.any():
         return ""
-    told = [str(reason) for reason in reasons[curves.fitted]]
-    return "; ".join(dict.fromkeys(told)) if all(told) else ""
+    texts = [str(reason) for reason in reasons[curves.fitted]]
+    return "; ".join(dict.fromkeys(texts)) if all(texts) else ""
 
 
 #: Stands for the readouts that a reason is of.
@@ -120,6 +120,7 @@ def make_scores(step: Context, scorer: type[Scorer], readouts: Sequence[str]) ->
     frames = []
     reasons: dict[str, list[str]] = {}
     wells = step.wells()
+    doubts = _doubts(step, wells)
     plugin: Scorer | None = None
     for number, readout in enumerate(readouts, 1):
         batch = read_curves(step.store, step.screen_id, readout)
@@ -138,7 +139,10 @@ def make_scores(step: Context, scorer: type[Scorer], readouts: Sequence[str]) ->
         part = step.store.table_part("curves", step.screen_id, curves_key(readout))
         inputs[curves_key(readout)] = hash_file(part)
         checkpoint = step.store.read_table("curves", step.screen_id, curves_key(readout))["checkpoint"].iloc[0]
-        frames.append(step.provenance(plugin, checkpoint).stamp(rows.assign(screen=step.screen_id)))
+        keys = zip(rows["sample"], rows["drug"], strict=True)
+        said = [doubts.get(key) for key in keys] if _sees_images(step, readout) else [None] * len(rows)
+        rows = rows.assign(screen=step.screen_id, doubt=pd.Series(said, index=rows.index, dtype=object))
+        frames.append(step.provenance(plugin, checkpoint).stamp(rows))
         step.progress(number, len(readouts), readout)
     if not frames and reasons:
         raise NotMade(f"{scorer.name} scores no curve of {step.screen_id}: {_together(reasons)}.")
@@ -147,6 +151,27 @@ def make_scores(step: Context, scorer: type[Scorer], readouts: Sequence[str]) ->
     scores = pd.concat(frames, ignore_index=True)[TABLES[_SCORES].column_names]
     step.store.write_table(_SCORES, step.screen_id, scores_key(scorer.name), scores)
     return ScreenScores(scores, plugin, inputs)
+
+
+def _doubts(step: Context, wells: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Sample and drug -> why its image scores are not to be trusted, as the readouts say that know it."""
+    from phenodose.quality.trust import doubt, untrusted_drugs
+
+    found: dict[tuple[str, str], str] = {}
+    for name, cls in step.plugins.wanted("readout").items():
+        if issubclass(cls, TensorReadout):
+            viability = step.store.read_table("viability", step.screen_id, f"viability/{name}")
+            found |= {key: doubt(count) for key, count in untrusted_drugs(viability, wells).items()}
+    return found
+
+
+def _sees_images(step: Context, readout: str) -> bool:
+    """Whether a readout's viability is likeness to the controls in images, and nothing else."""
+    classes = step.plugins.wanted("readout")
+    cls = classes.get(readout)
+    if cls is None:
+        return any(issubclass(one, StagedReadout) and readout in one.readout_names() for one in classes.values())
+    return not issubclass(cls, PlateReaderReadout) and not getattr(cls, "taught", False)
 
 
 @contextmanager

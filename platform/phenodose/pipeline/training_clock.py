@@ -40,7 +40,7 @@ class TrainingClock:
         ways_out: what else can be done, see `ways_out`.
         wells: wells that the trained phase will be asked about; 0 if it reads nothing out.
         later: training wells of the phases that this screen is trained in afterwards, by phase.
-        told: what was told; None so far.
+        estimate: the estimate that was said; None so far.
     """
 
     progress: Progress
@@ -51,7 +51,7 @@ class TrainingClock:
     ways_out: Sequence[str] = ()
     wells: int = 0
     later: Mapping[str, int] = field(default_factory=dict)
-    told: TrainingTime | None = field(default=None, init=False)
+    estimate: TrainingTime | None = field(default=None, init=False)
 
     def __call__(self, done: int, total: int, message: str) -> None:
         """See `Progress`."""
@@ -65,44 +65,44 @@ class TrainingClock:
         """See `SentenceListener`."""
         say(self.progress, sentence)
 
-    def time(self, told: TrainingTime) -> None:
+    def time(self, estimate: TrainingTime) -> None:
         """Hear how long the training will take; of several networks the first tells for all.
 
         Raises:
             TooLongError: that is longer than allowed, and somebody asked for this network.
             NotMade: the same, and nobody did.
         """
-        if self.told is not None:
+        if self.estimate is not None:
             return
-        self.told = told
-        sentence = self._sentence(told)
+        self.estimate = estimate
+        sentence = self._sentence(estimate)
         self.log.info(sentence)
         self.say(sentence)
-        most_h = self.allowed.most_h(told.on_gpu)
-        whole_s = told.training_s + self.wells * told.well_s
+        most_h = self.allowed.most_h(estimate.on_gpu)
+        whole_s = estimate.training_s + self.wells * estimate.well_s
         if most_h is not None and whole_s > most_h * 3600:
-            raise self._too_long(whole_s, most_h, told)
+            raise self._too_long(whole_s, most_h, estimate)
 
-    def _sentence(self, told: TrainingTime) -> str:
-        parts = [f"{self.what}: about {duration(told.training_s)} of training on this machine"]
-        if told.how:
-            parts[0] += f" ({told.how})"
+    def _sentence(self, estimate: TrainingTime) -> str:
+        parts = [f"{self.what}: about {duration(estimate.training_s)} of training on this machine"]
+        if estimate.how:
+            parts[0] += f" ({estimate.how})"
         if self.wells:
-            parts.append(f"about {duration(self.wells * told.well_s)} to ask about {self.wells} wells")
+            parts.append(f"about {duration(self.wells * estimate.well_s)} to ask about {self.wells} wells")
         parts += [
-            f"then {phase}, about {duration(wells * told.well_s_of[phase] + self.wells * told.well_s)}"
+            f"then {phase}, about {duration(wells * estimate.well_s_of[phase] + self.wells * estimate.well_s)}"
             for phase, wells in self.later.items()
-            if phase in told.well_s_of
+            if phase in estimate.well_s_of
         ]
         return ", ".join(parts)
 
-    def _too_long(self, whole_s: float, most_h: float, told: TrainingTime) -> PhenodoseError:
+    def _too_long(self, whole_s: float, most_h: float, estimate: TrainingTime) -> PhenodoseError:
         whose = (
             "site.toml allows" if self.allowed.longest_h is not None else "a machine without a graphics card is given"
         )
-        ways = [*self.ways_out, *([] if told.on_gpu else ["a machine with a graphics card"])]
+        ways = [*self.ways_out, *([] if estimate.on_gpu else ["a machine with a graphics card"])]
         reason = (
-            f"{self.what} would take about {duration(whole_s)} on this machine ({told.how or 'as it says'}), and "
+            f"{self.what} would take about {duration(whole_s)} on this machine ({estimate.how or 'as it says'}), and "
             f"{whose} {most_h:g} h; take {', or '.join([*ways, 'a larger longest_h under [training] in site.toml'])}."
         )
         return TooLongError(reason) if self.chosen else NotMade(reason)

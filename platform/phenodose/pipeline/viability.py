@@ -124,13 +124,13 @@ def viability_of(
         try:
             viability = _of_sample(own, of_sample, n, limits, trusted, seen, beyond)
         except InputError as error:
-            told = str(error) if str(error).startswith("sample ") else f"sample {own.sample}: {error}"
+            text = str(error) if str(error).startswith("sample ") else f"sample {own.sample}: {error}"
             # A sample without drugs, or one whose wells may be left out, stops nobody else.
             if len(samples) > 1 and (n.mask_uncontrolled or not own.has_drugs):
-                notes.append(f"{told.rstrip('.')}; its wells are left out.")
-                frames.append(_left_out(own, told))
+                notes.append(f"{text.rstrip('.')}; its wells are left out.")
+                frames.append(_left_out(own, text))
             else:
-                faults.add(told)
+                faults.add(text)
             continue
         figures.append(qc_rows(viability, own.wells, readout, limits, input_notes).assign(sample=own.sample))
         notes += own.notes()
@@ -225,29 +225,22 @@ def _notes(sample: str, viability: pd.DataFrame, wells: pd.DataFrame) -> list[st
     notes += _lost_controls(sample, viability)
     flags = viability.loc[therapy, "flag"].value_counts()
     if len(flags):
-        told = ", ".join(f"{count} {flag}" for flag, count in flags.items())
-        notes.append(f"sample {sample}: {flags.sum()} therapy wells look doubtful ({told}); they count all the same.")
+        text = ", ".join(f"{count} {flag}" for flag, count in flags.items())
+        notes.append(f"sample {sample}: {flags.sum()} therapy wells look doubtful ({text}); they count all the same.")
     notes += _unlike_drugs(sample, viability[therapy], wells[therapy])
     return notes
 
 
 def _unlike_drugs(sample: str, viability: pd.DataFrame, wells: pd.DataFrame) -> list[str]:
     """A sentence on the drugs whose images are not what the controls show, so that their scores cannot be trusted."""
-    import pandas as pd
+    from phenodose.quality.trust import untrusted_drugs
 
-    from phenodose.names import curve_names
-
-    beyond = (viability["flag"] == "unlike_controls").to_numpy()
-    if not beyond.any():
+    found = untrusted_drugs(viability, wells)
+    if not found:
         return []
-    by_drug = pd.Series(beyond).groupby(curve_names(wells).to_numpy()).agg(["sum", "size"])
-    told = ", ".join(
-        f"{drug} ({row['sum']} of {row['size']} wells)" for drug, row in by_drug.iterrows() if row["sum"] > 1
-    )
-    if not told:
-        return []
+    named = ", ".join(f"{drug} ({count})" for (_, drug), count in found.items())
     return [
-        f"sample {sample}: the image score is not to be trusted for {told}: these wells look neither alive nor killed "
+        f"sample {sample}: the image score is not to be trusted for {named}: these wells look neither alive nor killed "
         "as the killing control kills; see another readout."
     ]
 

@@ -156,8 +156,8 @@ def compare_plates(plates: Mapping[str, PlateFacts], nuclei: int | str = 0) -> A
     ):
         numbers = {name: value for name, value in values.items() if value is not None}
         if numbers and not math.isclose(min(numbers.values()), max(numbers.values()), rel_tol=_SAME):
-            told = _grouped({name: f"{value:g} um" for name, value in numbers.items()})
-            found.notes.append(f"The plates have {what} at other distances: {told}; their images are not alike.")
+            listed = _grouped({name: f"{value:g} um" for name, value in numbers.items()})
+            found.notes.append(f"The plates have {what} at other distances: {listed}; their images are not alike.")
     types = {name: facts.dtype for name, facts in plates.items()}
     if len(set(types.values())) > 1:
         found.notes.append(
@@ -172,10 +172,10 @@ def compare_plates(plates: Mapping[str, PlateFacts], nuclei: int | str = 0) -> A
     for channel in sorted({channel for facts in plates.values() for channel in facts.exposures_ms}):
         known = {name: facts.exposures_ms[channel] for name, facts in plates.items() if channel in facts.exposures_ms}
         if not math.isclose(min(known.values()), max(known.values()), rel_tol=_SAME):
-            told = _grouped({name: f"{value:g} ms" for name, value in known.items()})
+            listed = _grouped({name: f"{value:g} ms" for name, value in known.items()})
             found.notes.append(
-                f"The plates were exposed for other times in channel {channel}: {told}; their grey values are on other "
-                "scales."
+                f"The plates were exposed for other times in channel {channel}: {listed}; their grey values are on "
+                "other scales."
             )
     objectives = {name: facts.objective for name, facts in plates.items() if facts.objective}
     if len(set(objectives.values())) > 1:
@@ -228,11 +228,11 @@ def _compare_channels(plates: Mapping[str, PlateFacts], nuclei: int | str, found
         ]
         other_dye = bool(emissions) and max(emissions) - min(emissions) > _SAME_NM
         if len(keys) > 1 or other_dye or any(nuclei >= len(facts.channels) for facts in plates.values()):
-            told = {name: facts.told_channel(nuclei, len(keys) < 2) for name, facts in plates.items()}
+            channels = {name: facts.told_channel(nuclei, len(keys) < 2) for name, facts in plates.items()}
             first = next((facts.channels[nuclei] for facts in plates.values() if nuclei < len(facts.channels)), None)
             found.faults.append(
                 f"channel {nuclei}, which is measured as the nuclei, is not the same on all plates: "
-                f"{_grouped({name: channel or 'without a name' for name, channel in told.items()})} (channels: "
+                f"{_grouped({name: channel or 'without a name' for name, channel in channels.items()})} (channels: "
                 f'{_grouped(lists)}); name it in screen.toml ([channels] nuclei = "{first or "..."}"), or take the '
                 "plates that lack it out."
             )

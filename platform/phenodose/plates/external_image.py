@@ -208,12 +208,12 @@ def _choices(multiscales: list[Any]) -> tuple[str, ...]:
     """Sentences on what an image has several of, where one is used."""
     found = []
     if len(multiscales) > 1:
-        told = ", ".join(repr(each.get("name")) if each.get("name") else "without a name" for each in multiscales)
-        found.append(f"the image has {len(multiscales)} multiscales ({told}), of which the first is used")
+        text = ", ".join(repr(each.get("name")) if each.get("name") else "without a name" for each in multiscales)
+        found.append(f"the image has {len(multiscales)} multiscales ({text}), of which the first is used")
     leads_to = _outputs(multiscales[0])
     if len(leads_to) > 1:
-        told = ", ".join(map(repr, leads_to))
-        found.append(f"its levels have {len(leads_to)} coordinate systems ({told}); {leads_to[0]!r} counts")
+        text = ", ".join(map(repr, leads_to))
+        found.append(f"its levels have {len(leads_to)} coordinate systems ({text}); {leads_to[0]!r} counts")
     return tuple(found)
 
 

@@ -317,7 +317,7 @@ def _well_name(path: str) -> str:
 def _difference(image: ExternalImage, common: ExternalImage) -> str:
     """In what an image is not like the others, or ''; numbers of planes may differ."""
     if _alike(image) != _alike(common):
-        return f"the image is {_told(image)}, the first one is {_told(common)}"
+        return f"the image is {_in_words(image)}, the first one is {_in_words(common)}"
     labels, others = _labels(image), _labels(common)
     if labels != others and None not in labels and sorted(labels, key=str) == sorted(others, key=str):
         return f"its channels are in the order {', '.join(map(str, labels))}, those of the first image in {others}"
@@ -344,5 +344,5 @@ def _alike(image: ExternalImage) -> tuple[Any, ...]:
     return image.axes, image.levels, sizes, image.level_shapes, image.dtype
 
 
-def _told(image: ExternalImage) -> str:
+def _in_words(image: ExternalImage) -> str:
     return f"{json.dumps(image.sizes)} {image.dtype} with {len(image.levels)} levels"

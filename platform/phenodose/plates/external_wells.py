@@ -92,12 +92,12 @@ def chosen_acquisition(
     used = {str(image.acquisition) for well in wells for image in well.images if image.acquisition is not None}
     silent = [well.name for well in wells for image in well.images if image.acquisition is None]
     order = [each for each in named if each in used] + sorted(used - set(named))
-    told = ", ".join(f"{number} {named[number]!r}" if number in named else number for number in order[:_NAMED])
+    text = ", ".join(f"{number} {named[number]!r}" if number in named else number for number in order[:_NAMED])
     if wanted is not None:
         found = [number for number in order if wanted in (number, named.get(number))]
         if len(found) != 1:
             faults.add(
-                f"there is no acquisition {wanted!r}; its images are of {told or 'no acquisition that they name'}."
+                f"there is no acquisition {wanted!r}; its images are of {text or 'no acquisition that they name'}."
                 if not found
                 else f"{len(found)} acquisitions are called {wanted!r}; give the id: {', '.join(found)}."
             )
@@ -109,7 +109,7 @@ def chosen_acquisition(
         more = f"; images of {', '.join(dict.fromkeys(silent[:_NAMED]))} do not say" if silent else ""
         example = f'acquisition = "{_label(order[0], named)}"'
         faults.add(
-            f"the images are of {len(order)} acquisitions ({told}{more}): which one counts only you know; name it with "
+            f"the images are of {len(order)} acquisitions ({text}{more}): which one counts only you know; name it with "
             f"the reader's parameter `acquisition`: {example} in its table of [parameters] of screen.toml, or "
             f"--param {example.replace(' = ', '=')} behind --reader."
         )

@@ -71,21 +71,21 @@ def images_behind(tiff: Any, path: Path, size: int) -> int:
     if len(tiff.pages) != 1:
         return 1
     page = tiff.pages[0]
-    told = _images_told(tiff, page, path)
-    if told <= 1:
+    number = _images_said(tiff, page, path)
+    if number <= 1:
         return 1
     offsets, counts = page.dataoffsets, page.databytecounts
     beyond = size - offsets[0] - _plane_bytes(page)
-    wanted = offsets[0] + told * _plane_bytes(page)
+    wanted = offsets[0] + number * _plane_bytes(page)
     if size < wanted and (beyond <= 0 or page.offset > offsets[0]):
         # Nothing follows the first image but perhaps the directory: one image with the text of the stack it is from.
         return 1
     contiguous = all(one + n == other for one, n, other in zip(offsets, counts, offsets[1:], strict=False))
     if page.compression != _UNCOMPRESSED or page.is_tiled or not contiguous or page.ndim != 2:
-        raise UnclearPagesError(f"one IFD with {told} images, of which only the first can be found")
+        raise UnclearPagesError(f"one IFD with {number} images, of which only the first can be found")
     if size < wanted:
-        raise UnclearPagesError(f"one IFD with {told} images, and {size} of {wanted} bytes are there")
-    return told
+        raise UnclearPagesError(f"one IFD with {number} images, and {size} of {wanted} bytes are there")
+    return number
 
 
 def further_image(tiff: Any, number: int) -> np.ndarray:
@@ -102,14 +102,14 @@ def _plane_bytes(page: Any) -> int:
     return int(page.shape[0] * page.shape[1] * page.dtype.itemsize)
 
 
-def _images_told(tiff: Any, page: Any, path: Path) -> int:
+def _images_said(tiff: Any, page: Any, path: Path) -> int:
     """How many images the one directory of a file stands for, by what its program wrote."""
     stk = page.tags.get(_STK_PLANES)
     if stk is not None:
         return int(stk.count)
     if tiff.is_imagej:
-        told = (tiff.imagej_metadata or {}).get("images", 1)
-        return int(told) if isinstance(told, int) else 1
+        number = (tiff.imagej_metadata or {}).get("images", 1)
+        return int(number) if isinstance(number, int) else 1
     if tiff.is_ome:
         try:
             return len(_ome_places(page.description, path, None)[0])
@@ -157,8 +157,8 @@ def _of_shape(said: list[dict[str, Any]], n_images: int) -> list[PageAxes] | Non
         named = (_named(axes, place) for place in places.tolist())
         return [PageAxes(one.get("z", 0), one.get("channel", 0), one.get("time", 0)) for one in named]
     if len(used) > 1:
-        told = " x ".join(f"{size}" + (f" ({axis})" if axis != "?" else "") for axis, size in used)
-        raise UnclearPagesError(f"its metadata tell {told} images and not which axes these are")
+        text = " x ".join(f"{size}" + (f" ({axis})" if axis != "?" else "") for axis, size in used)
+        raise UnclearPagesError(f"its metadata tell {text} images and not which axes these are")
     return None
 
 
@@ -185,8 +185,8 @@ def _of_ome(text: str, path: Path, n_images: int) -> list[PageAxes] | None:
     if set(places) != set(range(n_images)):
         raise UnclearPagesError(f"its OME-XML tells {len(places)} images, {n_images} are in the file")
     if any(place[axis] >= sizes[axis] for place in places.values() for axis in AXES):
-        told = " x ".join(f"{sizes[axis]} {name}" for axis, name in AXES.items())
-        raise UnclearPagesError(f"its OME-XML tells {told}, and {n_images} images are in the file")
+        sentence = " x ".join(f"{sizes[axis]} {name}" for axis, name in AXES.items())
+        raise UnclearPagesError(f"its OME-XML tells {sentence}, and {n_images} images are in the file")
     return [
         PageAxes(
             z=places[page]["Z"],
@@ -254,14 +254,14 @@ def _blocks_of(pixels: ET.Element, name: str, uuid: str) -> list[ET.Element] | N
     Of a set of files each has the text of all, so that without either nothing tells which planes a file holds.
     """
     blocks = _found(pixels, "TiffData")
-    told = [next(iter(_found(block, "UUID")), None) for block in blocks]
-    files = {each.get("FileName") for each in told if each is not None} - {None}
+    uuids = [next(iter(_found(block, "UUID")), None) for block in blocks]
+    files = {each.get("FileName") for each in uuids if each is not None} - {None}
     if len(files) <= 1:
         return blocks
     by_uuid = name not in files
     own = [
         block
-        for block, each in zip(blocks, told, strict=True)
+        for block, each in zip(blocks, uuids, strict=True)
         if each is None or (str(each.text).strip() == uuid if by_uuid else each.get("FileName") in (None, name))
     ]
     return own or None

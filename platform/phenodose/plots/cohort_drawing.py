@@ -99,16 +99,16 @@ def csv_of(rows: pd.DataFrame) -> str:
 
 def shown(figure: CohortFigure) -> dict[str, str]:
     """The figure as the page shows it: SVG as a data address, rows as text."""
-    told = {"name": figure.name, "title": figure.title, "paper": figure.paper, "note": figure.note}
+    page = {"name": figure.name, "title": figure.title, "paper": figure.paper, "note": figure.note}
     if figure.missing:
-        return told | {"missing": figure.missing}
+        return page | {"missing": figure.missing}
     text, thinned = csv_of(figure.rows), ""
     if len(text) > _MOST_CSV_BYTES:
         step = -(-len(text) // _MOST_CSV_BYTES)
         text = csv_of(figure.rows.iloc[::step])
         thinned = f"The CSV in this page holds every {step}th row; `phenodose report --cohort --export DIR` writes all."
     svg = base64.b64encode(drawn(figure, "svg")).decode("ascii")
-    return told | {"missing": "", "svg": f"data:image/svg+xml;base64,{svg}", "csv": text, "thinned": thinned}
+    return page | {"missing": "", "svg": f"data:image/svg+xml;base64,{svg}", "csv": text, "thinned": thinned}
 
 
 def label(name: object) -> str:
@@ -141,6 +141,6 @@ def correlation(x: np.ndarray, y: np.ndarray) -> tuple[int, float, float]:
 
 def correlation_words(n: int, pearson: float, spearman: float) -> str:
     """R, rho and n as a figure says them."""
-    told = [f"{sign} = {value:.2f}" if value == value else f"{sign} not defined" for sign, value in
+    parts = [f"{sign} = {value:.2f}" if value == value else f"{sign} not defined" for sign, value in
             (("R", pearson), ("ρ", spearman))]  # fmt: skip
-    return f"{told[0]}, {told[1]}, n = {n}"
+    return f"{parts[0]}, {parts[1]}, n = {n}"

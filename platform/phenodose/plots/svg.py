@@ -117,8 +117,8 @@ class Canvas:
 
     def mark(self, x: float, y: float, marker: str, title: str) -> Markup:
         """One marker in the colour of what it is put in."""
-        name, told = MARKERS.index(marker), Markup("<title>{}</title>").format(title)
-        return Markup('<use href="#marker-{}" x="{}" y="{}">{}</use>').format(name, _n(x), _n(y), told)
+        name, label = MARKERS.index(marker), Markup("<title>{}</title>").format(title)
+        return Markup('<use href="#marker-{}" x="{}" y="{}">{}</use>').format(name, _n(x), _n(y), label)
 
     def picture(self) -> bytes:
         """The whole figure as an SVG file of its own, on white, with its style and markers in it."""

@@ -20,7 +20,7 @@ CONTRACT = 1
 #: Name of the parameter that names a preset.
 PRESET = "preset"
 #: Raised when something is added that a plugin may use and need not; begins at 0 again with every CONTRACT.
-CONTRACT_MINOR = 2
+CONTRACT_MINOR = 3
 
 
 class Parameters(BaseModel):
@@ -80,6 +80,8 @@ class Plugin(ABC):
     #: that is taken where none is named, the map that distances are measured on. The least is the first, equal ones go
     #: by name. A site can say otherwise in the table [preferences] of site.toml.
     precedence: ClassVar[int] = 100
+    #: Whether it is used only where site.toml names it in `[plugins] enable`. Came with contract 1.3.
+    by_choice: ClassVar[bool] = False
     #: The pydantic model of the parameters.
     Parameters: ClassVar[type[Parameters]] = Parameters
 

@@ -227,9 +227,9 @@ class PluginProcess:
         except WorkerEnded as error:
             raise self._fault(f"ended its process ({error})") from error
         except HandlerFault as error:
-            told = error.error()
-            if isinstance(told, may_raise(self._found.kind)):
-                raise told from None
+            raised = error.error()
+            if isinstance(raised, may_raise(self._found.kind)):
+                raise raised from None
             raise self._fault(error.message) from error
         except BadMessage as error:
             raise self._fault(f"gave something that cannot be read: {error}") from error
@@ -246,7 +246,7 @@ def too_much(found: Found, limits: Limits, setting: str) -> str:
     """What is told of a plugin that reached a limit: which, and how it is raised."""
     value = f"{getattr(limits, setting):g}"
     if setting.endswith("GiB"):
-        told = f"takes too much memory: it was ended at {value} GiB; more"
+        text = f"takes too much memory: it was ended at {value} GiB; more"
     else:
-        told = f"takes too long: it was ended after {value} s; a longer time"
-    return f"{told} is given by `{setting}` in the table [plugin_limits.of.{found.name}] of site.toml"
+        text = f"takes too long: it was ended after {value} s; a longer time"
+    return f"{text} is given by `{setting}` in the table [plugin_limits.of.{found.name}] of site.toml"

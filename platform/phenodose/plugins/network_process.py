@@ -131,23 +131,23 @@ class NetworkProcess:
         asked = json.dumps({"job": name_of(job), "request": request}).encode()
 
         def hear(content: bytes) -> None:
-            kind, told = _read(content)
+            kind, answer = _read(content)
             if kind == "log":
-                log.log(*told)
+                log.log(*answer)
             elif kind == "epoch":
-                tell_epoch(progress, *told)
+                tell_epoch(progress, *answer)
             elif kind == "say":
-                say(progress, *told)
+                say(progress, *answer)
             else:
-                progress(*told)
+                progress(*answer)
 
         limits = None if guest is None else guest.limits
         seconds = None if limits is None else limits.seconds
         memory = None if limits is None else int(limits.network_memory_GiB * 2**30)
         try:
             return _answer(self._worker.ask(asked, seconds, memory, hear))
-        except HandlerFault as told:
-            fault = told.error()
+        except HandlerFault as raised:
+            fault = raised.error()
             if not isinstance(fault, PhenodoseError):
                 self.end()
             raise fault from fault.__cause__
@@ -170,13 +170,13 @@ def _answer(content: bytes) -> dict[str, Any]:
 def _read(content: bytes) -> tuple[str, tuple[Any, ...]]:
     """What the worker tells: its kind, and the arguments of who hears it."""
     try:
-        ((kind, told),) = json.loads(content).items()
+        ((kind, answer),) = json.loads(content).items()
         if kind == "log":
-            level, message = told
+            level, message = answer
             return kind, (int(level), "%s", str(message))
         if kind == "say":
-            return kind, (str(told),)
-        done, total, message, *figures = told
+            return kind, (str(answer),)
+        done, total, message, *figures = answer
         plain = (int(done), int(total), str(message))
         if kind == "progress" and not figures:
             return kind, plain
@@ -232,8 +232,8 @@ class _Teller:
         self._tell(json.dumps({"progress": [done, total, message]}).encode())
 
     def epoch(self, done: int, total: int, message: str, figures: Mapping[str, float]) -> None:
-        told = {name: float(value) for name, value in figures.items()}
-        self._tell(json.dumps({"epoch": [done, total, message, told]}).encode())
+        numbers = {name: float(value) for name, value in figures.items()}
+        self._tell(json.dumps({"epoch": [done, total, message, numbers]}).encode())
 
     def say(self, sentence: str) -> None:
         self._tell(json.dumps({"say": sentence}).encode())

@@ -59,17 +59,17 @@ def parameter_facts(model: type[BaseModel]) -> list[ParameterFacts]:
     properties = schema.get("properties", {})
     facts = []
     for name, field in model.model_fields.items():
-        told = properties[field.alias or name]
-        default = None if field.is_required() else told.get("default", field.get_default(call_default_factory=True))
+        declared = properties[field.alias or name]
+        default = None if field.is_required() else declared.get("default", field.get_default(call_default_factory=True))
         default = None if default is PydanticUndefined else default
-        forms = told.get("anyOf") or told.get("oneOf") or [told]
+        forms = declared.get("anyOf") or declared.get("oneOf") or [declared]
         facts.append(
             ParameterFacts(
                 name,
                 " or ".join(_type(form) for form in forms),
                 default,
                 " or ".join(filter(None, map(_range, forms))),
-                str(told.get("unit") or _UNITS.get(name.rsplit("_", 1)[-1] if "_" in name else "", "")),
+                str(declared.get("unit") or _UNITS.get(name.rsplit("_", 1)[-1] if "_" in name else "", "")),
                 field.description or "",
                 field.is_required(),
             )

@@ -96,6 +96,10 @@ class TensorReadout(Readout):
     rises_with: ClassVar[Literal["viability", "death"] | None] = "viability"
     #: As for readouts of images by classical means.
     mask_uncontrolled: ClassVar[bool] = True
+    #: The readout whose stored features it is given too; '' for none. Came with contract 1.3.
+    features_of: ClassVar[str] = ""
+    #: Whether it is given the viability that a plate reader measured in the same wells. Came with contract 1.3.
+    taught: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, wells: TensorWells, progress: Progress = no_progress) -> Inference:

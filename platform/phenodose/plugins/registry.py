@@ -152,6 +152,16 @@ class Registry:
                 continue
         return classes
 
+    def wanted(self, kind: Kind) -> dict[str, Any]:
+        """The usable plugin classes of a kind without those that are used by choice and that the site did not enable.
+
+        They make the asset graph.
+        """
+        enabled = set(self.choices.enable)
+        return {
+            name: cls for name, cls in self.usable(kind).items() if not cls.by_choice or f"{kind}:{name}" in enabled
+        }
+
     def plate_reader_folders(self) -> dict[str, str]:
         """The sub-folder of a screen that holds the files of a plate reader, by readout."""
         classes = self.usable("readout").items()
@@ -177,7 +187,7 @@ class Registry:
     def notes(self) -> list[str]:
         """Sentences on what the site's configuration names and nothing offers."""
         known = {f"{kind}:{name}" for kind, name in self._points}
-        named = [*self.choices.disable, *self.choices.choose]
+        named = [*self.choices.disable, *self.choices.enable, *self.choices.choose]
         return [f"site.toml, [plugins]: {one} is not installed; take it out." for one in named if one not in known]
 
     def _chosen(self, key: tuple[Kind, str], points: list[metadata.EntryPoint]) -> list[metadata.EntryPoint]:

@@ -67,8 +67,8 @@ def _scores_fault(curves: Any, result: Any, first: bool) -> str:
         return f"gave the wrong columns: `bound` holds {sorted(unknown)[0]!r}, meant are =, < and >"
     value, fitted = np.asarray(given["value"], dtype=np.float64), np.asarray(curves.fitted, dtype=bool)
     reasons = given.get("reason")
-    told = np.zeros(n, dtype=bool) if reasons is None else np.array([bool(each) for each in reasons], dtype=bool)
-    if first and fitted.any() and not (np.isfinite(value) | told)[fitted].any():
+    reasoned = np.zeros(n, dtype=bool) if reasons is None else np.array([bool(each) for each in reasons], dtype=bool)
+    if first and fitted.any() and not (np.isfinite(value) | reasoned)[fitted].any():
         return (
             f"gave NaN everywhere: none of {fitted.sum()} fitted curves has a score, and none a `reason`; name the "
             "reason in `Scores.reason` if there can be no score"

@@ -21,19 +21,19 @@ def quality_block(qc: pd.DataFrame, limits: Limits) -> str:
         qc: rows of the table `qc`: readout, plate, metric, value.
         limits: the limits that hold now, which may be others than those that judged the rows.
     """
-    told = []
+    sentences = []
     rows: Iterable[Any] = qc[qc["metric"].isin(limits.blocking) & qc["value"].notna()].itertuples()
     for row in rows:
         judgement = judge(row.metric, row.value, limits)
         if judgement.verdict == "fail":
             limit = limits.of[row.metric]
-            told.append(
+            sentences.append(
                 f"{row.readout}, {row.plate}: {row.metric} is {row.value:.3g}, {judgement.words} (limit {limit.poor:g})"
             )
-    if not told:
+    if not sentences:
         return ""
     origins = " and ".join(sorted({limits.of[metric].origin for metric in limits.blocking}))
     return (
-        f"blocked by quality ({origins}): {'; '.join(told)}. Mend the data, mask the wells, or set block = false for "
-        "the figure."
+        f"blocked by quality ({origins}): {'; '.join(sentences)}. Mend the data, mask the wells, or set block = false "
+        "for the metric."
     )

@@ -87,10 +87,10 @@ def shape_notes(sample: str, shapes: CurveShapes) -> list[str]:
             f"{_ends(shapes.growing)} (inhibition at the lowest and the highest dose)."
         )
     if shapes.misfits:
-        told = "; ".join(f"{drug}: {reason.rstrip('.')}" for drug, reason in shapes.misfits.items())
+        text = "; ".join(f"{drug}: {reason.rstrip('.')}" for drug, reason in shapes.misfits.items())
         notes.append(
             f"sample {sample}: no curve describes the wells of these drugs, and their scores do not stand for them: "
-            f"{told}. Look for doses or wells that were mixed up."
+            f"{text}. Look for doses or wells that were mixed up."
         )
     return notes
 

@@ -83,12 +83,12 @@ def score_agreement(scores: pd.DataFrame) -> ScoreAgreement | None:
     for first, second in combinations(sorted(wide.columns, key=lambda name: (len(name), name)), 2):
         both = wide[[first, second]].dropna().to_numpy()
         found.append((pearson(*both.T), spearman(*both.T), len(both), f"{first} and {second}"))
-    told = [one for one in found if not np.isnan(one[0])]
+    known = [one for one in found if not np.isnan(one[0])]
     fewest = min(one[2] for one in found)
-    if not told:
+    if not known:
         return ScoreAgreement(float("nan"), float("nan"), fewest, "")
-    weakest = min(told, key=lambda one: one[0])
+    weakest = min(known, key=lambda one: one[0])
     named = f"weakest are replicates {weakest[3]} with {weakest[0]:.2f}" if len(found) > 1 else ""
     return ScoreAgreement(
-        float(np.mean([one[0] for one in told])), float(np.nanmean([one[1] for one in told])), fewest, named
+        float(np.mean([one[0] for one in known])), float(np.nanmean([one[1] for one in known])), fewest, named
     )

@@ -163,11 +163,11 @@ def _drift_figures(kept: pd.DataFrame) -> Iterator[_Metric]:
         trend = f"the level {farthest.trend}" if "steadily" in farthest.trend else farthest.trend
         remark = "; ".join(part for part in (f"farthest is plate {farthest.plate}", trend) if part)
         yield SCREEN, f"{control}_drift", farthest.shift, remark
-        told = [one for one in own if not np.isnan(one.spread_ratio)]
-        for one in told:
+        known = [one for one in own if not np.isnan(one.spread_ratio)]
+        for one in known:
             yield one.plate, f"{control}_spread_ratio", one.spread_ratio, "spread over that of the other plates"
-        if told:
-            widest = max(told, key=lambda one: one.spread_ratio)
+        if known:
+            widest = max(known, key=lambda one: one.spread_ratio)
             yield SCREEN, f"{control}_spread_ratio", widest.spread_ratio, f"widest is plate {widest.plate}"
 
 
@@ -239,9 +239,9 @@ def _masked_figures(frame: pd.DataFrame) -> Iterator[_Metric]:
     for plate, rows in [*therapy.groupby("plate", sort=False), (SCREEN, therapy)]:
         remark = f"{int(rows['masked'].astype(bool).sum())} of {len(rows)} therapy wells are left out"
         reasons = masked_by_reason(rows)
-        told = "; ".join(f"{count} x {reason}" for reason, count in reasons.items())
+        text = "; ".join(f"{count} x {reason}" for reason, count in reasons.items())
         value = 100 * sum(reasons.values()) / len(rows)
-        yield str(plate), "masked_therapy_percent", value, f"{remark}{': ' if told else ''}{told}"
+        yield str(plate), "masked_therapy_percent", value, f"{remark}{': ' if text else ''}{text}"
 
 
 def masked_by_reason(viability: pd.DataFrame) -> dict[str, int]:

@@ -132,7 +132,7 @@ def flag_wells(
         found += _zeros(frame)
         found += _saturated(frame)
         found += _untrusted(frame, trusted)
-        found += [(place, "strange_image", told) for place, told in (strange or {}).items() if place in frame.index]
+        found += [(place, "strange_image", words) for place, words in (strange or {}).items() if place in frame.index]
         found += _beyond_span(frame, control_distance)
         found += _unlike_controls(frame, most_sd)
         found += _unlike_replicates(frame, most_sd)
@@ -225,8 +225,8 @@ def _unlike_controls(frame: pd.DataFrame, most_sd: float) -> Iterable[tuple[int,
             centre = float(rows["viability_fraction"].median())
             for place, value in _numbered(rows["viability_fraction"]):
                 if abs(value - centre) > max(most_sd * sd, FROM_CONTROLS):
-                    told = f"viability {value:.2f}; the {control} controls of plate {plate} lie at {centre:.2f}"
-                    yield place, "unlike", told
+                    text = f"viability {value:.2f}; the {control} controls of plate {plate} lie at {centre:.2f}"
+                    yield place, "unlike", text
 
 
 def _beyond_span(frame: pd.DataFrame, control_distance: np.ndarray | None) -> Iterable[tuple[int, str, str]]:
@@ -282,8 +282,8 @@ def _of_pair(pair: pd.DataFrame, treated: pd.DataFrame) -> Iterable[tuple[int, s
         if decided and outside[i] < outside[1 - i]:
             continue
         partner = pair.iloc[1 - i]
-        told = (
+        text = (
             f"viability {values[i]:.2f}; its replicate {partner['plate']} {partner['well']} gives {values[1 - i]:.2f}"
         )
         verdict = "and the neighbouring doses side with that" if decided else "which of the two is off cannot be told"
-        yield int(place), "unlike", f"{told}, {verdict}"
+        yield int(place), "unlike", f"{text}, {verdict}"

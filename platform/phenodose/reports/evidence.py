@@ -83,7 +83,7 @@ def _figures(qc: pd.DataFrame) -> dict[str, Any]:
         set(qc["metric"]), key=lambda name: (order.index(name) if name in order else len(order), name)
     ):
         own = [cells.get((metric, plate)) for plate in plates]
-        told = min(
+        nearest = min(
             (row for row in own if row is not None),
             key=lambda row: (VERDICTS.index(row.verdict), row.plate != "screen"),
         )
@@ -93,8 +93,8 @@ def _figures(qc: pd.DataFrame) -> dict[str, Any]:
                 "title": _title(metric),
                 "meaning": METRICS[metric].meaning if metric in METRICS else "",
                 "cells": [("", "none") if row is None else (number_of(row.value), row.verdict) for row in own],
-                "limit": _limit(told),
-                "words": told.explanation,
+                "limit": _limit(nearest),
+                "words": nearest.explanation,
             }
         )
     return {"plates": plates, "rows": rows}

@@ -56,8 +56,8 @@ def anchors_of(runs: pd.DataFrame) -> list[str]:
 
 def notes_of(runs: pd.DataFrame) -> list[str]:
     """What layout, images and readouts tell of their inputs and wells, each sentence once."""
-    told = runs[runs["asset"].isin(["layout", "plate_images"]) | runs["asset"].str.startswith("viability/")]
-    return list(dict.fromkeys(note for text in told["notes"].dropna() for note in json.loads(text)))
+    speaking = runs[runs["asset"].isin(["layout", "plate_images"]) | runs["asset"].str.startswith("viability/")]
+    return list(dict.fromkeys(note for text in speaking["notes"].dropna() for note in json.loads(text)))
 
 
 def verdict(data: ScreenData) -> tuple[str, str]:
@@ -93,13 +93,33 @@ def ranking(data: ScreenData) -> dict[str, Any] | Missing:
     return {
         "readout": data.ranking_readout,
         "scorer": data.scorer,
-        "hits": [f"{row.drug} ({row.score:.1f})" for row in rows_of(hits)],
+        "hits": [
+            f"{row.drug} ({row.score:.1f}{', not trusted' if text_of(row.doubt) else ''})" for row in rows_of(hits)
+        ],
+        "untrusted": [
+            f"{row.drug}: {text_of(row.doubt)}{_others_say(data, row.drug)}"
+            for row in rows_of(rows)
+            if text_of(row.doubt)
+        ],
         "n_scored": int(rows["score"].notna().sum()),
         "unscored": [f"{row.drug} ({row.status})" for row in rows_of(unscored)],
         "figure": svg_figures.waterfall(rows, anchors(data), threshold(data), _unit(data), reference.scores),
         "reference": reference,
         "n_compared": len(reference.scores),
     }
+
+
+def _others_say(data: ScreenData, drug: str) -> str:
+    """What the readouts without doubts on the drug give it; '' if there are none."""
+    rows = data.pooled[(data.pooled["drug"] == drug) & data.pooled["score"].notna()]
+    sure = {str(row.readout): row for row in rows_of(rows) if not text_of(row.doubt)}
+    said = []
+    for readout in data.readouts:
+        if readout in sure:
+            cell = score_cell(sure[readout])
+            interval = f" ({cell['interval']})" if cell["interval"] else ""
+            said.append(f"{readout} gives {cell['text']}{interval}{', a hit' if cell['hit'] else ''}")
+    return f"; {', '.join(said)}" if said else "; no other readout has a score of it"
 
 
 def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
@@ -206,17 +226,19 @@ def _half_dose(row: Any) -> dict[str, Any]:
 def score_cell(row: Any) -> dict[str, Any]:
     """What a table shows of a score; `sort` has all digits."""
     if row is None:
-        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": "not made"}
+        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": "not made", "doubt": ""}
     if row.score != row.score or row.score is None:
-        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": row.status}
+        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": row.status, "doubt": ""}
     interval = f"{row.lower:.1f} to {row.upper:.1f}" if row.lower == row.lower and row.upper == row.upper else ""
     bound = "" if row.bound == "=" else row.bound + " "
+    doubt = text_of(row.doubt)
     return {
         "text": f"{bound}{row.score:.1f}",
         "interval": interval,
         "hit": row.hit is True or row.hit == 1,
         "sort": row.score,
         "note": "",
+        "doubt": doubt,
     }
 
 

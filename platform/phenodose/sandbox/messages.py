@@ -45,8 +45,8 @@ class HandlerFault(Exception):
             BadMessage: the message is none of a fault.
         """
         try:
-            told = json.loads(content)
-            return cls([str(name) for name in told["classes"]], str(told["message"]), str(told["traceback"]))
+            fields = json.loads(content)
+            return cls([str(name) for name in fields["classes"]], str(fields["message"]), str(fields["traceback"]))
         except Exception as error:
             raise BadMessage(f"{type(error).__name__}: {error}") from error
 

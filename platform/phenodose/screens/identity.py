@@ -133,8 +133,8 @@ def claims_of_images(folder: str, named: Mapping[str, str]) -> list[Claim]:
     claims = [Claim(source, PLATE, folder)]
     for where, name in named.items():
         claims.append(Claim(f"{where} in {folder}", IMAGED_AS, name))
-        told = claims_of_name(f"{where} in {folder}", _split_name(name)[0] or name)
-        claims += [claim for claim in told if claim.field == "delivery"]
+        of_name = claims_of_name(f"{where} in {folder}", _split_name(name)[0] or name)
+        claims += [claim for claim in of_name if claim.field == "delivery"]
     return claims
 
 
@@ -184,8 +184,8 @@ def _compare_samples(ours: Sequence[Claim], theirs: Sequence[Claim], found: Judg
     for wanted, into in (("contradict", found.contradictions), ("differ", found.notes)):
         for a, b, how in pairs:
             if how == wanted and not (strict and wanted == "differ"):
-                told = _contradiction if wanted == "contradict" else _difference
-                into.append(told("the sample is", a, b))
+                compare = _contradiction if wanted == "contradict" else _difference
+                into.append(compare("the sample is", a, b))
                 return
 
 

@@ -47,7 +47,7 @@ def layout_doubts(frame: pd.DataFrame, is_numbered: bool, is_unit_said: bool) ->
     several = len(frame["sample"].dropna().unique()) > 1
     drugs = {_named(rows, several): rows for _, rows in therapy.groupby(_DRUG, dropna=False, sort=False)}
     tell = _numbered_replicates if is_numbered else _uneven_doses
-    replicates = [f"{drug} ({told})" for drug, rows in drugs.items() if (told := tell(rows))]
+    replicates = [f"{drug} ({doubt})" for drug, rows in drugs.items() if (doubt := tell(rows))]
     found = (
         [f"the doses of replicates differ: {_some(replicates)}; look for a slip in the doses."] if replicates else []
     )
@@ -77,8 +77,8 @@ def _uneven_doses(rows: pd.DataFrame) -> str:
     few = [dose for dose in odd if counts[dose] < usual]
     if usual < 2 or len(odd) < 2 or not few or len(rows) % usual or 2 * len(odd) > len(counts):
         return ""
-    told = ", ".join(f"{dose:g} nM in {counts[dose]}" for dose in odd)
-    return f"{told}, the others in {usual} wells each"
+    text = ", ".join(f"{dose:g} nM in {counts[dose]}" for dose in odd)
+    return f"{text}, the others in {usual} wells each"
 
 
 def _two_units(drugs: dict[str, pd.DataFrame]) -> Iterator[str]:
@@ -115,8 +115,8 @@ def _look_alike(frame: pd.DataFrame) -> Iterator[str]:
     )
     for what, names in named:
         for group in look_alike(names.unique()):
-            told = " and ".join(ascii(name) if not _is_plain(name) else repr(name) for name in group)
-            yield f"{told} are taken as {len(group)} {what} though they look like one; write one name for one thing."
+            text = " and ".join(ascii(name) if not _is_plain(name) else repr(name) for name in group)
+            yield f"{text} are taken as {len(group)} {what} though they look like one; write one name for one thing."
 
 
 def _is_plain(name: str) -> bool:
@@ -182,8 +182,8 @@ def _one_name(frame: pd.DataFrame) -> Iterator[str]:
     """Combinations that have the name of another drug, and how they are told apart."""
     parts = frame[frame["well_type"] == "therapy"].dropna(subset="add_on")
     named = curve_names(frame).loc[parts.index]
-    told = parts.assign(drug=named)[["treatment", "add_on", "drug"]].drop_duplicates()
-    for treatment, add_on, drug in told.itertuples(index=False):
+    names = parts.assign(drug=named)[["treatment", "add_on", "drug"]].drop_duplicates()
+    for treatment, add_on, drug in names.itertuples(index=False):
         if drug != f"{treatment} + {add_on}":
             yield f"{treatment!r} with the add-on {add_on!r} has the name of another drug; it stands as {drug!r}."
 
@@ -199,6 +199,6 @@ def _doses(doses: Sequence[float], unit: str = " nM") -> str:
     return ", ".join(f"{dose:g}" for dose in doses[:6]) + unit
 
 
-def _some(told: Sequence[str]) -> str:
-    more = f" and {len(told) - _MOST_NAMED} more" if len(told) > _MOST_NAMED else ""
-    return ", ".join(told[:_MOST_NAMED]) + more
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _MOST_NAMED} more" if len(texts) > _MOST_NAMED else ""
+    return ", ".join(texts[:_MOST_NAMED]) + more

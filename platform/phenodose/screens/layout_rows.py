@@ -181,14 +181,14 @@ def _tell_dates(
         for date, places in dates.items():
             more = f" and {len(places) - 3} more" if len(places) > 3 else ""
             noun = ("cells" if len(places) > 1 else "cell") if is_workbook else ""
-            told = f"{noun} {', '.join(places[:3])}{more}: {SPELLINGS[meaning][0]} is the date {date}".strip()
+            text = f"{noun} {', '.join(places[:3])}{more}: {SPELLINGS[meaning][0]} is the date {date}".strip()
             if meaning in ("plate", "sample"):
-                parsed.notes.append(f"{told}; if it is none, format the column as text and write the name again.")
+                parsed.notes.append(f"{text}; if it is none, format the column as text and write the name again.")
             else:
                 example = "number such as 1.10" if meaning in _NUMERIC else "name such as SEPT-2"
                 kind = "number" if meaning in _NUMERIC else "text"
                 parsed.faults.add(
-                    f"{told}, which a spreadsheet program makes of a {example}; format the column as {kind} and write "
+                    f"{text}, which a spreadsheet program makes of a {example}; format the column as {kind} and write "
                     "it again."
                 )
 

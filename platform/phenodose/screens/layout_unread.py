@@ -50,12 +50,12 @@ def unread(
         at: name for at, cell in enumerate(header) if at not in columns.values() and (name := to_text(cell)) is not None
     }
     cells = {at: [_cell(sheet.rows[int(str(record["file_row"])) - 1], at) for record in records] for at in others}
-    told = [*_units_above(sheet.rows[:start], columns, factor), *_well_names(sheet, columns, records)]
+    notes = [*_units_above(sheet.rows[:start], columns, factor), *_well_names(sheet, columns, records)]
     for at, name in others.items():
-        told += _units(name, cells[at], columns, factor)
-        told += _doses(name, cells[at], factor, records)
-        told += _within_replicates(name, cells[at], records)
-    return told
+        notes += _units(name, cells[at], columns, factor)
+        notes += _doses(name, cells[at], factor, records)
+        notes += _within_replicates(name, cells[at], records)
+    return notes
 
 
 def _units_above(above: Sequence[Sequence[Cell]], columns: Mapping[str, int], factor: float | None) -> Iterator[str]:

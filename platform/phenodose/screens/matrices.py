@@ -128,8 +128,8 @@ def _same_numbers(frames: Sequence[pd.DataFrame]) -> list[str]:
     files: dict[tuple[object, ...], list[str]] = {}
     for frame in frames:
         values = frame["value"].to_numpy()
-        told = values[np.isfinite(values)]
-        if len(np.unique(told)) >= LEAST_DIFFERENT:
+        finite = values[np.isfinite(values)]
+        if len(np.unique(finite)) >= LEAST_DIFFERENT:
             wells = (tuple(frame["row"]), tuple(frame["column"]), values.tobytes())
             files.setdefault(wells, []).append(str(frame["file"].iloc[0]))
     return [
@@ -295,11 +295,11 @@ def _shape_faults(file: str, rows: pd.DataFrame, layout: Layout) -> list[str]:
     wanted_rows, wanted_columns = _extent(wells)
     full_rows, full_columns = _plate_of(wanted_rows, wanted_columns, len(wells))
     # A few wells may lie on a plate of any size; a plate filled by half or more is one of its own size.
-    told = 2 * len(wells) >= full_rows * full_columns
+    mostly_full = 2 * len(wells) >= full_rows * full_columns
     # A reader may skip the rim: wells that hold nothing need no value.
     needed_rows, needed_columns = _extent(wells[~wells["well_type"].isin(("empty", "exclude"))])
     too_small = n_rows < needed_rows or n_columns < needed_columns
-    too_large = told and (n_rows > full_rows or n_columns > full_columns)
+    too_large = mostly_full and (n_rows > full_rows or n_columns > full_columns)
     if not (too_small or too_large):
         return []
     return [

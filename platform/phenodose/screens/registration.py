@@ -57,7 +57,7 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> list[s
     screen = Screen.load(folder, plugins.plate_reader_folders())
     layout = layout_of_screen(screen)
     faults: list[str] = []
-    told = list(layout.notes)
+    notes = list(layout.notes)
 
     def note(look: Callable[[], object]) -> None:
         try:
@@ -82,11 +82,11 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> list[s
         faults += [f"{screen.folder}: {fault}" for fault in compare_plates(facts, screen.channel).faults]
     for readout, matrices in screen.readout_folders.items():
         if any(path.is_file() for path in matrices.iterdir()):
-            note(lambda readout=readout: told.extend(readings_of(screen, readout, layout).notes))  # type: ignore[misc]
+            note(lambda readout=readout: notes.extend(readings_of(screen, readout, layout).notes))  # type: ignore[misc]
     if len(faults) == 1:
         raise InputError(faults[0])
     if faults:
         collected = Faults(str(screen.folder))
         collected.extend(faults)
         collected.raise_if_any()
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(notes))

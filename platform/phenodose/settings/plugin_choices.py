@@ -2,6 +2,7 @@
 
     [plugins]
     disable = ["scorer:auc"]
+    enable = ["readout:rescue"]
     choose = { "scorer:gr50" = "phenodose-growth" }
 
 Belongs here: the settings. Does not belong here: what follows from them (`phenodose.plugins.registry`).
@@ -27,11 +28,14 @@ Label = Annotated[str, AfterValidator(_label)]
 
 
 class PluginChoices(BaseModel):
-    """What a site disables, and whose plugin it takes where two distributions offer one name."""
+    """What a site disables and enables, and whose plugin it takes where two distributions offer one name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     disable: tuple[Label, ...] = Field((), description="Plugins that are not used, each as kind:name")
+    enable: tuple[Label, ...] = Field(
+        (), description="Plugins that are used by choice only, and are wanted here, each as kind:name"
+    )
     choose: dict[Label, str] = Field({}, description="Distribution whose plugin is taken, by kind:name")
 
     def __hash__(self) -> int:
-        return hash((self.disable, frozenset(self.choose.items())))
+        return hash((self.disable, self.enable, frozenset(self.choose.items())))

@@ -132,9 +132,9 @@ def simulate_screen(
         n_images = 0
         for number, plate in enumerate(names):
             on_plate = [well for well in treated if well.place.plate == plate]
-            told = (sum(well.place.plate in names[:number] for well in treated), len(treated))
+            progress_before = (sum(well.place.plate in names[:number] for well in treated), len(treated))
             camera = PlateCamera(screen_id, number, seed, optics, looks)
-            n_images += _write_plate(aside / plate, screen_id, on_plate, camera, told, progress)
+            n_images += _write_plate(aside / plate, screen_id, on_plate, camera, progress_before, progress)
             _write_plate_reader(aside / "ctg" / f"{screen_id}_{plate}.xlsx", on_plate, rng)
         sample = _sample(screen_id)
         _write_layout(aside / "layout.xlsx", wells, sample)
@@ -183,7 +183,7 @@ def _write_plate(
     screen_id: str,
     wells: Sequence[Treated],
     camera: PlateCamera,
-    told: tuple[int, int],
+    progress_before: tuple[int, int],
     progress: Progress,
 ) -> int:
     """Write the raw folder of one plate, well by well; returns the number of files."""
@@ -198,7 +198,7 @@ def _write_plate(
     )
     for step in range(1, optics.planes + 1):
         (raw / acquisition.folder / f"ZStep_{step}").mkdir(parents=True)
-    done, total = told
+    done, total = progress_before
     for number, well in enumerate(wells):
         stack, own = camera.take(well)
         _write_well(raw, acquisition, well.place, stack, start + number * timedelta(seconds=9.4), own)

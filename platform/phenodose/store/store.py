@@ -75,13 +75,13 @@ class Store:
 
     def to_json(self) -> dict[str, str | None]:
         """Where the store is, for another process (`from_json`)."""
-        told = {"root": self.root, "plates_root": self.plates_root, "cache": self.cache}
-        return {name: None if where is None else str(where) for name, where in told.items()}
+        places = {"root": self.root, "plates_root": self.plates_root, "cache": self.cache}
+        return {name: None if where is None else str(where) for name, where in places.items()}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, str | None]) -> Store:
+    def from_json(cls, places: Mapping[str, str | None]) -> Store:
         """The store that `to_json` told of."""
-        return cls.open(told["root"] or DEFAULT_STORE, plates=told["plates_root"], cache=told["cache"])
+        return cls.open(places["root"] or DEFAULT_STORE, plates=places["plates_root"], cache=places["cache"])
 
     # --- this machine -------------------------------------------------------------------------
 

@@ -70,8 +70,10 @@ def run_isolated(function: Callable[..., Any], *arguments: Any, writable: Sequen
             command, env=env, cwd=home, capture_output=True, text=True, timeout=_SECONDS, check=False
         )
         if not (place / "answer").exists():
-            told = ended.stderr.strip().splitlines()[-1:] or [f"exit status {ended.returncode}"]
-            raise broken("a plugin works in a process of its own", f"the process ended without an answer: {told[0]}")
+            last_line = ended.stderr.strip().splitlines()[-1:] or [f"exit status {ended.returncode}"]
+            raise broken(
+                "a plugin works in a process of its own", f"the process ended without an answer: {last_line[0]}"
+            )
         failed, value, writes, connections = pickle.loads((place / "answer").read_bytes())
     if failed:
         raise value

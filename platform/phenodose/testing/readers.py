@@ -145,12 +145,12 @@ class ReaderConformance(PluginConformance):
         """JSON can hold them; notes are sentences."""
         import json
 
-        told = self.made().plate_metadata(raw, self.made().index(raw))
+        metadata = self.made().plate_metadata(raw, self.made().index(raw))
         try:
-            json.dumps(told)
+            json.dumps(metadata)
         except (TypeError, ValueError) as error:
             raise broken("`plate_metadata` gives JSON-able values", str(error)) from error
-        notes = told.get("notes", [])
+        notes = metadata.get("notes", [])
         if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
             raise broken("`notes` is a list of sentences", f"{notes!r}")
 

@@ -260,12 +260,12 @@ class StagedReadoutConformance(ReadoutConformance):
         import numpy as np
 
         phase, folder = self.plugin.phases[0], tmp_path / "stopped"
-        told = 0
+        epochs = 0
 
         def stop(done: int, total: int, message: str) -> None:
-            nonlocal told
-            told += 1
-            if told == 1 and done < total:
+            nonlocal epochs
+            epochs += 1
+            if epochs == 1 and done < total:
                 raise KeyboardInterrupt
 
         try:
@@ -349,8 +349,8 @@ def _checked(found: Any, columns: list[str], name: str) -> pd.DataFrame:
     import pandas as pd
 
     if not isinstance(found, pd.DataFrame) or list(found.columns) != columns:
-        told = list(found.columns) if isinstance(found, pd.DataFrame) else type(found).__name__
-        raise broken(f"`measure` returns the columns {', '.join(columns)}", f"{name} returned {told}")
+        got = list(found.columns) if isinstance(found, pd.DataFrame) else type(found).__name__
+        raise broken(f"`measure` returns the columns {', '.join(columns)}", f"{name} returned {got}")
     if not pd.api.types.is_numeric_dtype(found["raw"]):
         raise broken("`raw` holds numbers", f"{name} returned {found['raw'].dtype}")
     if np.isinf(found["raw"].to_numpy(dtype=np.float64)).any():

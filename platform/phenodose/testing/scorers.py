@@ -188,8 +188,8 @@ def checked(scores: Any, n: int, name: str) -> Scores:
     result = scores if isinstance(scores, Scores) else Scores(scores)
     value = result.value
     if not isinstance(value, np.ndarray) or value.shape != (n,) or not np.issubdtype(value.dtype, np.floating):
-        told = f"an array {value.shape} of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
-        raise broken("`score` returns a float array with one value a curve", f"{name} returned {told} for {n} curves")
+        text = f"an array {value.shape} of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise broken("`score` returns a float array with one value a curve", f"{name} returned {text} for {n} curves")
     if np.isinf(value).any():
         raise broken("a score is a finite number or NaN", f"{name} returned {value[np.isinf(value)][0]}")
     for part in ("bound", "reason", "published"):

@@ -21,7 +21,10 @@ _CONTROLS, _DOSES = 8, (0.9, 0.6, 0.3, 0.1)
 
 
 def wells_of_discs(size_px: int = 32, seed: int = 1) -> TensorWells:
-    """24 wells with a disc whose light is the share of living cells, on two plates."""
+    """24 wells with a disc whose light is the share of living cells, on two plates; four drugs, each twice.
+
+    Their features are the mean and the spread of light, and their share of living cells was measured.
+    """
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -39,8 +42,10 @@ def wells_of_discs(size_px: int = 32, seed: int = 1) -> TensorWells:
         negative=number < _CONTROLS,
         positive=(number >= _CONTROLS) & ~drugs,
         content=np.where(drugs, number // 2, -1),
-        treatment=np.where(drugs, 0, -1),
+        treatment=np.where(drugs, number // 2, -1),
         plate=np.where(number % 2 == 0, "P1", "P2"),
+        features=np.stack([pictures.mean(axis=(1, 2)), pictures.std(axis=(1, 2))], axis=1),
+        measured=living,
     )
 
 

@@ -202,9 +202,9 @@ def _run(place: Path) -> None:
     listener = _Listener()
     options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--rootdir={place}", f"--basetemp={place / 'tmp'}"]
     pytest.main([*options, *(("-k", chosen) if chosen else ()), str(place / "test_trial.py")], plugins=[listener])
-    told = [asdict(one) for one in listener.tried.values()]
-    if told:
-        (place / "tried.part").write_text(json.dumps(told), encoding="utf-8")
+    tried = [asdict(one) for one in listener.tried.values()]
+    if tried:
+        (place / "tried.part").write_text(json.dumps(tried), encoding="utf-8")
         (place / "tried.part").replace(place / "tried.json")
 
 

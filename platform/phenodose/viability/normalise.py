@@ -115,10 +115,10 @@ def to_viability(
     frame["mask_reason"] = reason
     if bool(frame["masked"].all()):
         drugs = _drug_wells(layout_frame)
-        told = [text for text in dict.fromkeys(reason[drugs]) or dict.fromkeys(reason) if text != NOT_MEASURED]
+        reasons = [text for text in dict.fromkeys(reason[drugs]) or dict.fromkeys(reason) if text != NOT_MEASURED]
         raise InputError(
-            f"no viability can be computed by {by}: {_listed(told or ['no well has a value'])}. "
-            f"{_way_out(told, controls, by)}"
+            f"no viability can be computed by {by}: {_listed(reasons or ['no well has a value'])}. "
+            f"{_way_out(reasons, controls, by)}"
         )
     return frame[list(VIABILITY_COLUMNS)]
 
@@ -141,9 +141,9 @@ def refuse_lost_drugs(
     counts = lost[lost != NOT_MEASURED].value_counts(sort=False)
     if counts.empty:
         return
-    told = [f"{reason} ({count} drug wells)" for reason, count in counts.items()]
+    listed = [f"{reason} ({count} drug wells)" for reason, count in counts.items()]
     raise InputError(
-        f"{_listed(told)}. {_way_out(told, controls, by)} To score the rest alone, leave these wells out "
+        f"{_listed(listed)}. {_way_out(listed, controls, by)} To score the rest alone, leave these wells out "
         "(--mask-uncontrolled)."
     )
 

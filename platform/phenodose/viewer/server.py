@@ -66,7 +66,7 @@ class ViewerServer:
         self.port: int = self._socket.getsockname()[1]
         app = Starlette(
             routes=[Mount(f"/{self.key}", routes=_ROUTES)],
-            exception_handlers={HTTPException: _refused, PhenodoseError: _told},
+            exception_handlers={HTTPException: _refused, PhenodoseError: _answer_to_fault},
         )
         app.router.redirect_slashes = False
         app.state.plates = plates
@@ -145,7 +145,7 @@ def _refused(request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"nothing is shown at {asked!r}.", 404)
 
 
-def _told(request: Request, error: Exception) -> Response:
+def _answer_to_fault(request: Request, error: Exception) -> Response:
     return PlainTextResponse(str(error), 404 if isinstance(error, InputError | NotMade) else 500)
 
 

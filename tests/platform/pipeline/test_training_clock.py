@@ -101,8 +101,8 @@ def test_what_it_says_is_said_even_if_it_is_refused_and_only_once() -> None:
     assert tell(one, 40.0) is not None
     assert tell(one, 41.0) is None
     assert len(person.heard) == 1
-    assert one.told is not None
-    assert one.told.training_s == 40 * HOUR
+    assert one.estimate is not None
+    assert one.estimate.training_s == 40 * HOUR
 
 
 def test_the_small_network_is_no_way_out_of_itself() -> None:

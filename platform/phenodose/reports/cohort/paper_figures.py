@@ -148,10 +148,10 @@ def phases(store: Store, cohort: Cohort) -> CohortFigure:
             name, title, paper, "no screen has a trained network; `phenodose run FOLDER` trains one, and "
             "`phenodose evaluate SCREEN...` adds the accuracies.",
         )  # fmt: skip
-    told = "From `phenodose evaluate`." if evaluated else (
+    text = "From `phenodose evaluate`." if evaluated else (
         "From the checkpoints; `phenodose evaluate SCREEN...` adds the accuracies."
     )  # fmt: skip
-    note = f"A point is a screen, the bar the median. {told} All figures are in the CSV."
+    note = f"A point is a screen, the bar the median. {text} All figures are in the CSV."
     return CohortFigure(name, title, paper, note, rows, lambda: _draw_phases(rows))
 
 

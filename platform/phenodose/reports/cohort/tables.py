@@ -67,9 +67,9 @@ def _verdict(judged: Any) -> str:
         return "no quality figure"
     if judged.verdict == "pass":
         return "passes"
-    told = " ".join(text_of(judged.complaints).split())
-    told = told if len(told) <= _LONGEST_COMPLAINT else told[: _LONGEST_COMPLAINT - 1] + "…"
-    return f"{judged.n_fail} fail, {judged.n_warn} warn: {told}"
+    text = " ".join(text_of(judged.complaints).split())
+    text = text if len(text) <= _LONGEST_COMPLAINT else text[: _LONGEST_COMPLAINT - 1] + "…"
+    return f"{judged.n_fail} fail, {judged.n_warn} warn: {text}"
 
 
 def _ranked(cohort: Cohort) -> pd.DataFrame:

@@ -60,7 +60,7 @@ class _Candidate:
     number: int
 
     @property
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The candidate as a person finds it."""
         parts = [f"#{self.number}"]
         parts += [f"'{self.block.title}'"] if self.block.title else []
@@ -140,9 +140,9 @@ def _tried(page: Page) -> tuple[list[tuple[str, RawBlock]], list[str]]:
 def _no_plate(pages: Sequence[tuple[Page, str, bool]], place: str, reasons: Sequence[str]) -> InputError:
     where = place if len(pages) > 1 else pages[0][0].place
     sheets = f" (looked for in {len(pages)} sheets)" if len(pages) > 1 else ""
-    told = "".join(f"\n    {reason};" for reason in reasons)
+    text = "".join(f"\n    {reason};" for reason in reasons)
     return InputError(
-        f"{where}: there is no plate in it{sheets}. What was looked for, and why it is not that:{told}\n    Take a "
+        f"{where}: there is no plate in it{sheets}. What was looked for, and why it is not that:{text}\n    Take a "
         "file that holds no plate away; else write it as a matrix, or as lines of a well and its value."
     )
 
@@ -157,7 +157,9 @@ def _chosen(candidates: list[_Candidate], place: str, wanted: str | None, way: s
                 f"{place}: {what} in it {'are' if named else 'is'} called {wanted!r} ({way}); it holds "
                 f"{_listed(candidates)}."
             )
-        return named[0], [f"{place}: of {len(candidates)} plates {named[0].told} is read, as {wanted!r} says ({way})."]
+        return named[0], [
+            f"{place}: of {len(candidates)} plates {named[0].in_words} is read, as {wanted!r} says ({way})."
+        ]
     shown = [one for one in candidates if not one.hidden]
     if not shown:
         raise InputError(
@@ -173,7 +175,7 @@ def _chosen(candidates: list[_Candidate], place: str, wanted: str | None, way: s
     if wanted is not None and not _named(candidates, wanted):
         notes.append(f"{place}: its only plate is read; it is not called {wanted!r} ({way}).")
     if hidden := [one for one in candidates if one.hidden]:
-        notes.append(f"{place}: {shown[0].told} is read; {_listed(hidden)} is passed over.")
+        notes.append(f"{place}: {shown[0].in_words} is read; {_listed(hidden)} is passed over.")
     return shown[0], notes
 
 
@@ -195,4 +197,4 @@ def _named(candidates: list[_Candidate], wanted: str) -> list[_Candidate]:
 
 def _listed(candidates: Sequence[_Candidate]) -> str:
     more = f" and {len(candidates) - 8} more" if len(candidates) > 8 else ""
-    return ", ".join(one.told for one in candidates[:8]) + more
+    return ", ".join(one.in_words for one in candidates[:8]) + more

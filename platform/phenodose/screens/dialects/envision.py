@@ -48,9 +48,9 @@ class EnVision(MatrixDialect):
             named = {str(cell).strip().casefold(): index for index, cell in enumerate(above[number]) if cell}
             plate = to_text(values[named["plate"]]) if named["plate"] < len(values) else None
             repeat = named.get("repeat", len(values))
-            told = [f"plate {plate}"] if plate else []
+            titles = [f"plate {plate}"] if plate else []
             if repeat < len(values) and to_text(values[repeat]) not in (None, "1"):
-                told.append(f"repeat {to_text(values[repeat])}")
+                titles.append(f"repeat {to_text(values[repeat])}")
             title = block.title if block.title and block.title != words_of(values) else ""
-            return replace(block, title=": ".join(filter(None, (", ".join(told), title))))
+            return replace(block, title=": ".join(filter(None, (", ".join(titles), title))))
         return block
