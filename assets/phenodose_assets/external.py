@@ -23,6 +23,7 @@ import dagster as dg
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.io.files import hash_file, hash_json
 from phenodose.pipeline.reference_samples import REFERENCE_NAMES
+from phenodose.plates.tensor_inputs import DEFAULT_INPUTS
 from phenodose.plugins import REFERENCE, choose_reader, plugins_of
 from phenodose.screens.screen import Screen
 from phenodose.settings.site import read_site
@@ -236,7 +237,13 @@ def _reader(screen: Screen, store: Store) -> Any:
 
 
 def _tensors(screen: Screen, store: Store) -> Any:
-    return {"size_px": screen.size_px, "nuclei": screen.channel}
+    inputs = screen.settings.tensors.inputs
+    # Said where it is not the default, so that screens of before stay as they are.
+    return {
+        "size_px": screen.size_px,
+        "nuclei": screen.channel,
+        **({} if inputs == DEFAULT_INPUTS else {"inputs": list(inputs)}),
+    }
 
 
 def _image_choice(screen: Screen, store: Store) -> Any:

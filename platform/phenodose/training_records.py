@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+#: What the channels of a tensor show unless screen.toml names others: maximum projection, middle plane, maximum
+#: projection of the nuclei, as the paper has them.
+DEFAULT_INPUTS = ("MIP", "MID", "MIP")
+
+
 @dataclass(frozen=True)
 class Phase:
     """One training phase of a staged readout, declared as data: the graph makes an asset of it.
@@ -51,6 +56,7 @@ class TrainingSet:
         is_control: bool array (well,): True where the label is a class to be smoothed.
         validation: bool array (well,): True for held-out wells.
         wells: names such as 'P1/B07'.
+        inputs: what each channel of the images shows, such as 'MIP'; () where nobody says.
     """
 
     images: np.ndarray
@@ -58,6 +64,7 @@ class TrainingSet:
     is_control: np.ndarray
     validation: np.ndarray
     wells: tuple[str, ...]
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ class CnnReadout(StagedReadout):
             members, spent = ensemble.train_others(train_alone, p.ensemble_seeds, parent, out, progress)
             others, started = {checkpoint.MEMBERS: members}, time.monotonic()
             progress = ensemble.Share(progress, p.ensemble_seeds - 1, p.ensemble_seeds)
-        network, architecture, parent_hash, first_weights = self._network(data.images.shape[1:], parent)
+        network, architecture, parent_hash, first_weights = self._network(data.images.shape[1:], parent, data.inputs)
         record = TrainingRecord(
             phase=phase.name,
             weights_hash="",
@@ -150,7 +150,12 @@ class CnnReadout(StagedReadout):
             seconds=0.0,
             n_train=int((~data.validation).sum()),
             n_validation=int(data.validation.sum()),
-            extra={"first_weights": first_weights, "plugin_version": self.version, **others},
+            extra={
+                "first_weights": first_weights,
+                "plugin_version": self.version,
+                **checkpoint.inputs_of(data),
+                **others,
+            },
         )
         finished = checkpoint.finished(out, record)
         if finished is None:
@@ -202,13 +207,13 @@ class CnnReadout(StagedReadout):
         from phenodose.learning import checkpoint as checkpoints
         from phenodose.learning.inference import infer
 
-        network, architecture, _ = checkpoints.load(checkpoint, self.parameters.inference_precision)
-        checkpoints.expect_shape(architecture, tensors, checkpoint)
+        network, architecture, record = checkpoints.load(checkpoint, self.parameters.inference_precision)
+        checkpoints.expect_images(architecture, record, tensors, checkpoint)
         p = self.parameters
         return infer(network, architecture.backbone, tensors, p.inference_batch_size, self._copies(), progress)
 
     def _network(
-        self, input_shape: tuple[int, ...], parent: Path | None
+        self, input_shape: tuple[int, ...], parent: Path | None, inputs: tuple[str, ...] = ()
     ) -> tuple[Any, Architecture, str | None, str | None]:
         """The network before training: the parent's, or a new one; with their hashes for the record."""
         from phenodose.learning import backbones, checkpoint
@@ -220,6 +225,7 @@ class CnnReadout(StagedReadout):
         if parent is not None:
             network, architecture, record = checkpoint.load(parent, p.precision)
             checkpoint.expect(architecture, wanted, parent)
+            checkpoint.expect_inputs(record, inputs, parent)
             return network, architecture, record.weights_hash, None
         network = backbones.build(wanted, p.precision)
         source = Path(p.weights_file) if p.weights_file else p.weights

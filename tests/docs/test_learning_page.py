@@ -10,7 +10,7 @@ import pytest
 
 from phenodose.learning.backbones import CLASSES
 from phenodose.learning.preprocess import SHIFT
-from phenodose.plates.tensors import CHANNELS
+from phenodose.plates.tensor_inputs import DEFAULT_INPUTS
 from phenodose.screens.screen import TensorSettings
 from phenodose_embedders.tsne import TsneParameters
 from phenodose_readouts.cnn import CnnReadout
@@ -37,7 +37,7 @@ def defaults() -> dict[str, Any]:
         f"{phase.name}.validation_wells_per_class": phase.validation_wells_per_class for phase in CnnReadout.phases
     }
     named |= {"tensors.size_px": TensorSettings.model_fields["size_px"].default, "SHIFT": SHIFT}
-    return named | {"CLASSES": ", ".join(CLASSES), "CHANNELS": ", ".join(CHANNELS)}
+    return named | {"CLASSES": ", ".join(CLASSES), "DEFAULT_INPUTS": ", ".join(DEFAULT_INPUTS)}
 
 
 @pytest.fixture(scope="module")

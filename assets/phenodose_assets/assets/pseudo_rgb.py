@@ -37,7 +37,8 @@ def tensor_assets() -> list[ScreenAsset]:
         ScreenAsset(
             key=PSEUDO_RGB,
             group=_GROUP,
-            description="Every well as a small pseudo-RGB image: maximum projection, middle plane, maximum projection.",
+            description="Every well as a small pseudo-RGB image: maximum projection, middle plane, maximum projection, "
+            "or what [tensors] inputs of screen.toml names.",
             make=_make_pseudo_rgb,
             needs=(PLATE_IMAGES,),
             reads=(TENSOR_SETTINGS, IMAGE_SETTINGS),
@@ -68,7 +69,8 @@ def _make_pseudo_rgb(step: Context) -> Result:
     channel = step.screen.channel if parameters.channel is None else parameters.channel
     plates, notes = chosen_plates(step, plate_paths(step.store, step.screen_id), averaged=False)
     out = step.store.tensor_path(step.screen_id)
-    build_tensors(plates, out, size_px, channel, progress=step.progress)
+    inputs = step.screen.settings.tensors.inputs
+    build_tensors(plates, out, size_px, channel, step.progress, inputs)
     tensors = open_tensors(out)
     hashes = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
     return Result(
@@ -81,6 +83,7 @@ def _make_pseudo_rgb(step: Context) -> Result:
             **dict(zip(hashes["plate"], hashes["raw_hash"], strict=True)),
             "size_px": size_px,
             "channel": channel,
+            "inputs": list(inputs),
             **{
                 f"image of {name}": f"time {one.chosen_time}, site {one.meant_sites[0]}"
                 for name, one in plates.items()

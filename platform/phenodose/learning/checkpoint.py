@@ -8,6 +8,7 @@ here: training (`training`) and resume points.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from phenodose.errors import CheckpointError
 from phenodose.io.files import hash_file, hash_json, write_json
 from phenodose.io.places import read_bytes
 from phenodose.learning.backbones import Architecture, build
-from phenodose.training_records import TrainingRecord
+from phenodose.training_records import DEFAULT_INPUTS, TrainingRecord, TrainingSet
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,6 +27,13 @@ RECORD = "record.json"
 FORMAT = 1
 #: What a record of several networks names beside: the other networks' weights, and the first one's own.
 MEMBERS, _OWN_HASH = "members", "own_weights_hash"
+#: What a record says of the images, where they show something else than by default.
+INPUTS = "inputs"
+
+
+def inputs_of(data: TrainingSet) -> dict[str, list[str]]:
+    """What the record of a training keeps of its images' channels: {} where they show what they do by default."""
+    return {} if data.inputs in ((), DEFAULT_INPUTS) else {INPUTS: list(data.inputs)}
 
 
 def save(folder: Path, network: Any, architecture: Architecture, record: TrainingRecord) -> TrainingRecord:
@@ -130,13 +138,25 @@ def expect(architecture: Architecture, wanted: Architecture, folder: Path) -> No
         )
 
 
-def expect_shape(architecture: Architecture, tensors: xr.DataArray, folder: Path) -> None:
-    """Raise CheckpointError unless tensors (dims well, y, x, channel) have the size a network was trained on."""
+def expect_images(architecture: Architecture, record: TrainingRecord, tensors: xr.DataArray, folder: Path) -> None:
+    """Raise CheckpointError unless tensors (dims well, y, x, channel) are such images as a network was trained on."""
     shape = tuple(tensors.sizes[dim] for dim in ("y", "x", "channel"))
     if shape != architecture.input_shape:
         raise CheckpointError(
             f"the checkpoint {folder} was trained on images of {architecture.input_shape} (y, x, channel), but "
             f"the tensors are {shape}; use the same size_px under [tensors] in screen.toml, or train again."
+        )
+    if "channel" in tensors.coords:
+        expect_inputs(record, [str(name) for name in tensors["channel"].to_numpy()], folder)
+
+
+def expect_inputs(record: TrainingRecord, inputs: Sequence[str], folder: Path) -> None:
+    """Raise CheckpointError unless the channels of images show what a network was trained on."""
+    known = record.extra.get(INPUTS, DEFAULT_INPUTS)
+    if inputs and list(known) != list(inputs):
+        raise CheckpointError(
+            f"the checkpoint {folder} was trained on {', '.join(known)}, but the tensors show {', '.join(inputs)}; use "
+            "the same inputs under [tensors] in screen.toml, or train again."
         )
 
 

@@ -77,6 +77,7 @@ def training_set(
         is_control=is_control,
         validation=_validation(chosen, phase.validation_wells_per_class),
         wells=tuple(chosen.index),
+        inputs=tuple(str(name) for name in tensors["channel"].to_numpy()) if "channel" in tensors.coords else (),
     )
 
 

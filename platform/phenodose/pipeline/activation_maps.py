@@ -135,8 +135,8 @@ def _made(tensors: xr.DataArray, checkpoint: Path, asked: Explanation) -> dict[s
     from phenodose.learning.activation_maps import activation_maps
     from phenodose.learning.preprocess import to_signal
 
-    network, architecture, _ = checkpoints.load(checkpoint)
-    checkpoints.expect_shape(architecture, tensors, checkpoint)
+    network, architecture, record = checkpoints.load(checkpoint)
+    checkpoints.expect_images(architecture, record, tensors, checkpoint)
     found = activation_maps(
         network,
         architecture,

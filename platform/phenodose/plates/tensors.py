@@ -1,8 +1,9 @@
-"""Pseudo-RGB tensors: the two pictures of every well that the network sees.
+"""Pseudo-RGB tensors: the pictures of every well that the network sees.
 
-The channels are MIP, MID, MIP (maximum projection, middle plane), area-averaged to a square of `size_px` from the
-smallest pyramid level that is at least as large. The values stay uint16 as the camera gave them (uint8 images are
-scaled by 257 so that the brightest value is the same).
+By default the channels are MIP, MID, MIP (maximum projection, middle plane) of the nuclear channel; any picture of any
+stored channel may stand in their place ([tensors] inputs of screen.toml). Each is area-averaged to a square of
+`size_px` from the smallest pyramid level that is at least as large. The values stay uint16 as the camera gave them
+(uint8 images are scaled by 257 so that the brightest value is the same).
 
 Belongs here: plates to tensors, and opening tensors. Does not belong here: scaling and augmentation
 (`phenodose.learning`).
@@ -10,7 +11,6 @@ Belongs here: plates to tensors, and opening tensors. Does not belong here: scal
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from phenodose.io.places import read_bytes, storage_errors, zarr_store
 from phenodose.names import plate_sort_key
 from phenodose.plates.agreement import channel_number
 from phenodose.plates.pyramid import area_average
+from phenodose.plates.tensor_inputs import DEFAULT_INPUTS, TensorInput
 from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from phenodose.plates.plate import Plate
 
 NAME = "pseudo_rgb"
-CHANNELS = ("MIP", "MID", "MIP")
-_PICTURE = re.compile(r"MIP|MID|Z[0-9]+")
 # About 16 MB at the paper's 224 px: few files, little memory.
 _WELLS_A_CHUNK = 54
 
@@ -43,12 +42,12 @@ def well_picture(plate: Plate, well: str, picture: str, size_px: int, channel: i
     Args:
         plate: the plate.
         well: name of the well.
-        picture: 'MIP', 'MID' (middle plane by height) or 'Z' and the place of a plane in the stack, from 0.
+        picture: see `TensorInput`.
         size_px: side of the square; read from the smallest pyramid level that is at least as large.
         channel: channel of the plate.
 
     Raises:
-        InputError: there is no such picture.
+        InputError: there is no such plane.
         NotMade: the well has no image in that channel.
     """
     level = plate.level_for(size_px)
@@ -57,21 +56,40 @@ def well_picture(plate: Plate, well: str, picture: str, size_px: int, channel: i
         pixels = plate.mip(well, channel, level)
     elif picture == "MID":
         pixels = plate.middle(well, channel, level)
+    elif picture in _OF_STACK:
+        pixels = _over_planes(plate, well, picture, channel, level)
     else:
         pixels = plate.plane(well, int(picture[1:]), channel, level)
     return area_average(pixels, size_px, size_px)
 
 
-def well_tensor(
-    plate: Plate, well: str, size_px: int, channel: int = 0, pictures: Sequence[str] = CHANNELS
-) -> np.ndarray:
+_OF_STACK = ("MIN", "MEAN", "SD")
+
+
+def _over_planes(plate: Plate, well: str, picture: str, channel: int, level: int) -> np.ndarray:
+    """Minimum, mean or standard deviation over the planes that were imaged, rounded to the pixel type."""
+    there = [int(each["z"]) for each in plate.planes(well, channel)]
+    planes = np.stack([plate.plane(well, z, channel, level) for z in there])
+    if picture == "MIN":
+        return np.asarray(planes.min(axis=0))
+    over = planes.mean(axis=0, dtype=np.float64) if picture == "MEAN" else planes.std(axis=0, dtype=np.float64)
+    return np.asarray(np.rint(over).astype(planes.dtype))
+
+
+def well_tensor(plate: Plate, well: str, size_px: int, inputs: Sequence[tuple[int, str]]) -> np.ndarray:
     """The tensor of one well: uint16, dims y, x, channel.
 
+    Args:
+        plate: the plate.
+        well: name of the well.
+        size_px: side of the square.
+        inputs: number of the plate's channel and picture of every channel of the tensor.
+
     Raises:
-        NotMade: the well has no image in that channel.
+        NotMade: the well has no image in one of the channels.
     """
-    made = {picture: well_picture(plate, well, picture, size_px, channel) for picture in dict.fromkeys(pictures)}
-    tensor = np.stack([made[picture] for picture in pictures], axis=-1)
+    made = {one: well_picture(plate, well, one[1], size_px, one[0]) for one in dict.fromkeys(inputs)}
+    tensor = np.stack([made[one] for one in inputs], axis=-1)
     return tensor.astype(np.uint16) * 257 if tensor.dtype == np.uint8 else tensor
 
 
@@ -81,22 +99,22 @@ def build_tensors(
     size_px: int,
     channel: int | str = 0,
     progress: Progress = no_progress,
-    pictures: Sequence[str] = CHANNELS,
+    pictures: Sequence[str] = DEFAULT_INPUTS,
 ) -> None:
     """Write the tensors of all wells of some plates as one Zarr group that opens with xarray.
 
-    Wells are in order of plate, row and column. Wells without any image in the channel are left out and named in the
-    attribute `wells_without_image`; wells that have only a projection use it as MID too and are named in
-    `mid_from_mip`. Time point and site are those that the plates mean (`Plate.at`); the attribute `source_image` keeps
-    them by plate.
+    Wells are in order of plate, row and column. Wells without any image in one of the channels are left out and named
+    in the attribute `wells_without_image`; wells that have only a projection use it for the other pictures too and are
+    named in `mid_from_mip`. Time point and site are those that the plates mean (`Plate.at`); the attribute
+    `source_image` keeps them by plate.
 
     Args:
         plates: name -> plate.
         out: the group to write; what was there is replaced.
         size_px: side of the square tensors.
-        channel: channel of the plates: its number, or its name, which every plate then must have.
+        channel: the nuclear channel of the plates: its number, or its name, which every plate then must have.
         progress: told after every well.
-        pictures: what the channels of the tensors are, see `well_picture`.
+        pictures: what the channels of the tensors are, see `TensorInput.parse`; they are named so.
 
     Raises:
         InputError: there is no plate, no image, no such channel, or no such picture.
@@ -106,14 +124,20 @@ def build_tensors(
 
     if size_px < 1:
         raise InputError(f"size_px {size_px}: give a number of pixels above 0, such as 224.")
-    for picture in pictures:
-        if not _PICTURE.fullmatch(picture):
-            raise InputError(f"picture {picture!r}: there are MIP, MID and Z0, Z1, ... for the planes from the lowest.")
+    inputs = [TensorInput.parse(picture) for picture in pictures]
     order = [(name, plates[name], well) for name in sorted(plates, key=plate_sort_key) for well in plates[name].wells]
-    numbers = {name: channel_number(plate.channels, channel, f"plate {name}") for name, plate in plates.items()}
+
+    def meant(name: str, one: TensorInput) -> tuple[int, str]:
+        of = channel if one.channel is None else one.channel
+        return channel_number(plates[name].channels, of, f"plate {name}"), one.picture
+
+    numbers = {name: [meant(name, one) for one in inputs] for name in plates}
     usable, empty, flat = _sorted_out(order, numbers)
     if not usable:
-        raise InputError(f"plates {', '.join(plates) or '(none)'}: no well has an image in channel {channel}.")
+        raise InputError(
+            f"plates {', '.join(plates) or '(none)'}: no well has an image in channel {channel}"
+            f"{' and those of ' + ', '.join(pictures) if tuple(pictures) != DEFAULT_INPUTS else ''}."
+        )
     attributes = {
         "size_px": size_px,
         "source_channel": channel,
@@ -136,7 +160,7 @@ def build_tensors(
             # The middle level of zstd: read many times, written once.
             compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=2),
         )
-        for start, block in _blocks(usable, size_px, numbers, progress, pictures):
+        for start, block in _blocks(usable, size_px, numbers, progress):
             array[start : start + len(block)] = block
         labels = [(f"{name}/{well}", name, well) for name, _, well in usable]
         for coordinate, values in zip(("well", "plate", "well_name"), zip(*labels, strict=True), strict=True):
@@ -178,17 +202,18 @@ def source_images(path: Path) -> dict[str, dict[str, int]]:
 
 
 def _sorted_out(
-    order: list[tuple[str, Plate, str]], channels: Mapping[str, int]
+    order: list[tuple[str, Plate, str]], inputs: Mapping[str, Sequence[tuple[int, str]]]
 ) -> tuple[list[tuple[str, Plate, str]], list[str], list[str]]:
     """The wells that have an image, the names of those that have none, and of those without a stack."""
     usable, empty, flat = [], [], []
     for name, plate, well in order:
         label = f"{name}/{well}"
-        if not plate.has_mip(well, channels[name]):
+        channels = list(dict.fromkeys(channel for channel, _ in inputs[name]))
+        if not all(plate.has_mip(well, channel) for channel in channels):
             empty.append(label)
             continue
         usable.append((name, plate, well))
-        if plate.middle_z(well, channels[name]) is None:
+        if any(plate.middle_z(well, channel) is None for channel in channels):
             flat.append(label)
     return usable, empty, flat
 
@@ -196,15 +221,14 @@ def _sorted_out(
 def _blocks(
     wells: list[tuple[str, Plate, str]],
     size_px: int,
-    channels: Mapping[str, int],
+    inputs: Mapping[str, Sequence[tuple[int, str]]],
     progress: Progress,
-    pictures: Sequence[str],
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The tensors in blocks of a chunk, with the place of each block's first well."""
     for start in range(0, len(wells), _WELLS_A_CHUNK):
         block = []
         for number, (name, plate, well) in enumerate(wells[start : start + _WELLS_A_CHUNK], start=start + 1):
-            block.append(well_tensor(plate, well, size_px, channels[name], pictures))
+            block.append(well_tensor(plate, well, size_px, inputs[name]))
             progress(number, len(wells), f"wells, {name}/{well}")
         yield start, np.stack(block)
 

@@ -128,7 +128,7 @@ def test_tensors_of_other_planes(plates, tmp_path):
     # A well that has only a projection stands in with it, as for MID.
     only = tensors.sel(well="P10/C03").values
     np.testing.assert_array_equal(only[..., 0], only[..., 1])
-    with pytest.raises(InputError, match="picture 'TOP': there are MIP, MID and Z0, Z1"):
+    with pytest.raises(InputError, match="input 'TOP': write one of MIP, MID"):
         build_tensors(plates, tmp_path / "t.zarr", 64, pictures=("TOP",))
     with pytest.raises(InputError, match="has no plane 7"):
         build_tensors(plates, tmp_path / "t.zarr", 64, pictures=("Z7",))
