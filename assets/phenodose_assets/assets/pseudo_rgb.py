@@ -85,7 +85,8 @@ def _make_pseudo_rgb(step: Context) -> Result:
             "channel": channel,
             "inputs": list(inputs),
             **{
-                f"image of {name}": f"time {one.chosen_time}, site {one.meant_sites[0]}"
+                f"image of {name}": f"time {one.chosen_time}, "
+                f"site {'all' if one.sites_together else one.meant_sites[0]}"
                 for name, one in plates.items()
                 if one.shape.n_times > 1 or len(one.shape.sites) > 1
             },

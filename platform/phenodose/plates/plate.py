@@ -73,6 +73,7 @@ class Plate:
         instrument: what the reader said of the plate.
         chosen_time: time point that is meant where none is named, from 0.
         chosen_site: site that is meant where none is named; None for the first, and for all where sites are averaged.
+        sites_together: whether tensors show all sites side by side.
     """
 
     path: Path
@@ -87,6 +88,7 @@ class Plate:
     _known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     chosen_time: int = 0
     chosen_site: int | None = None
+    sites_together: bool = False
 
     @classmethod
     def open(cls, path: Path | str) -> Plate:
@@ -142,19 +144,21 @@ class Plate:
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             raise StoreError(f"{path}: the plate's attributes are damaged ({error!r}); {_INGEST_AGAIN}.") from error
 
-    def at(self, time: int | Literal["first", "last"] = "first", site: int | None = None) -> Plate:
+    def at(self, time: int | Literal["first", "last"] = "first", site: int | Literal["all"] | None = None) -> Plate:
         """The same plate, of which one time point and one site are meant where none is named.
 
         Args:
             time: number of the time point from 0, or the first or the last one.
-            site: number of the site; None means the first, and all where sites are averaged.
+            site: number of the site; None means the first, and all where sites are averaged; 'all' means that tensors
+                show all sites, too.
 
         Raises:
             InputError: the plate has no such time point or site.
         """
         number = {"first": 0, "last": self.shape.n_times - 1}.get(str(time), time)
-        self._place(0, site, int(number))
-        return replace(self, chosen_time=int(number), chosen_site=site)
+        chosen = None if site == "all" else site
+        self._place(0, chosen, int(number))
+        return replace(self, chosen_time=int(number), chosen_site=chosen, sites_together=site == "all")
 
     @property
     def meant_sites(self) -> tuple[int, ...]:

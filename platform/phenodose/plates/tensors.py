@@ -12,12 +12,13 @@ Belongs here: plates to tensors, and opening tensors. Does not belong here: scal
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.errors import InputError, MissingInputError
+from phenodose.errors import InputError, MissingInputError, NotMade
 from phenodose.io.files import written_aside
 from phenodose.io.places import read_bytes, storage_errors, zarr_store
 from phenodose.names import plate_sort_key
@@ -39,6 +40,9 @@ _WELLS_A_CHUNK = 54
 def well_picture(plate: Plate, well: str, picture: str, size_px: int, channel: int = 0) -> np.ndarray:
     """One picture of a well, area-averaged to a square: dims y, x, in the plate's own pixel type.
 
+    Of a plate that means all sites together (`Plate.at`) they stand side by side, in rows from the first; where a site
+    was not imaged there is the darkest value of the others.
+
     Args:
         plate: the plate.
         well: name of the well.
@@ -50,26 +54,49 @@ def well_picture(plate: Plate, well: str, picture: str, size_px: int, channel: i
         InputError: there is no such plane.
         NotMade: the well has no image in that channel.
     """
-    level = plate.level_for(size_px)
+    if not plate.sites_together or len(plate.shape.sites) == 1:
+        return _site_picture(plate, well, picture, (size_px, size_px), channel)
+    across = ceil(sqrt(len(plate.shape.sites)))
+    edges = [round(place * size_px / across) for place in range(across + 1)]
+    tiles = []
+    for number, site in enumerate(plate.shape.sites):
+        row, column = divmod(number, across)
+        if plate.has_mip(well, channel, site):
+            place = slice(*edges[row : row + 2]), slice(*edges[column : column + 2])
+            size = edges[row + 1] - edges[row], edges[column + 1] - edges[column]
+            tiles.append((place, _site_picture(plate, well, picture, size, channel, site)))
+    if not tiles:
+        raise NotMade(f"{plate.path}: well {well} has no image in channel {channel}.")
+    darkest = min(int(tile.min()) for _, tile in tiles)
+    mosaic = np.full((size_px, size_px), darkest, dtype=tiles[0][1].dtype)
+    for place, tile in tiles:
+        mosaic[place] = tile
+    return mosaic
+
+
+def _site_picture(
+    plate: Plate, well: str, picture: str, size: tuple[int, int], channel: int, site: int | None = None
+) -> np.ndarray:
+    level = plate.level_for(max(size))
     # A well that has only a projection stands in with it.
-    if picture == "MIP" or plate.middle_z(well, channel) is None:
-        pixels = plate.mip(well, channel, level)
+    if picture == "MIP" or plate.middle_z(well, channel, site) is None:
+        pixels = plate.mip(well, channel, level, site)
     elif picture == "MID":
-        pixels = plate.middle(well, channel, level)
+        pixels = plate.middle(well, channel, level, site)
     elif picture in _OF_STACK:
-        pixels = _over_planes(plate, well, picture, channel, level)
+        pixels = _over_planes(plate, well, picture, channel, level, site)
     else:
-        pixels = plate.plane(well, int(picture[1:]), channel, level)
-    return area_average(pixels, size_px, size_px)
+        pixels = plate.plane(well, int(picture[1:]), channel, level, site)
+    return area_average(pixels, *size)
 
 
 _OF_STACK = ("MIN", "MEAN", "SD")
 
 
-def _over_planes(plate: Plate, well: str, picture: str, channel: int, level: int) -> np.ndarray:
+def _over_planes(plate: Plate, well: str, picture: str, channel: int, level: int, site: int | None) -> np.ndarray:
     """Minimum, mean or standard deviation over the planes that were imaged, rounded to the pixel type."""
-    there = [int(each["z"]) for each in plate.planes(well, channel)]
-    planes = np.stack([plate.plane(well, z, channel, level) for z in there])
+    there = [int(each["z"]) for each in plate.planes(well, channel, site)]
+    planes = np.stack([plate.plane(well, z, channel, level, site) for z in there])
     if picture == "MIN":
         return np.asarray(planes.min(axis=0))
     over = planes.mean(axis=0, dtype=np.float64) if picture == "MEAN" else planes.std(axis=0, dtype=np.float64)
@@ -143,7 +170,8 @@ def build_tensors(
         "source_channel": channel,
         "source_raw_hash": {name: plates[name].raw_hash for name in sorted(plates, key=plate_sort_key)},
         "source_image": {
-            name: {"time": plate.chosen_time, "site": plate.meant_sites[0]} for name, plate in plates.items()
+            name: {"time": plate.chosen_time, **({} if plate.sites_together else {"site": plate.meant_sites[0]})}
+            for name, plate in plates.items()
         },
         "mid_from_mip": flat,
         "wells_without_image": empty,
@@ -191,7 +219,8 @@ def open_tensors(path: Path) -> xr.DataArray:
 def source_images(path: Path) -> dict[str, dict[str, int]]:
     """Time point and site that the tensors at a path were made of, by plate: {'P1': {'time': 6, 'site': 1}}.
 
-    {} where there are no tensors, or some that were made before there was a choice.
+    Without a site where they show all sites. {} where there are no tensors, or some that were made before there was a
+    choice.
     """
     import json
 
@@ -209,11 +238,12 @@ def _sorted_out(
     for name, plate, well in order:
         label = f"{name}/{well}"
         channels = list(dict.fromkeys(channel for channel, _ in inputs[name]))
-        if not all(plate.has_mip(well, channel) for channel in channels):
+        sites = plate.shape.sites if plate.sites_together else (None,)
+        if not all(any(plate.has_mip(well, channel, site) for site in sites) for channel in channels):
             empty.append(label)
             continue
         usable.append((name, plate, well))
-        if any(plate.middle_z(well, channel) is None for channel in channels):
+        if any(all(plate.middle_z(well, channel, site) is None for site in sites) for channel in channels):
             flat.append(label)
     return usable, empty, flat
 

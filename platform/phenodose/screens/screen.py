@@ -83,8 +83,10 @@ class ImageSettings(_Section):
     time: Annotated[int, Field(ge=0)] | Literal["first", "last"] = Field(
         "last", description="Time point of a time lapse: its number from 0, first, or last"
     )
-    site: int | None = Field(
-        None, description="Site of the wells; if left out the first for tensors, the mean of all for measured readouts"
+    site: int | Literal["all"] | None = Field(
+        None,
+        description="Site of the wells, or all: side by side in tensors, averaged by measured readouts; if left out "
+        "the first for tensors, the mean of all for measured readouts",
     )
 
 

@@ -63,6 +63,19 @@ def test_a_chosen_site_is_the_only_one(lapse: Path) -> None:
     assert MeanOfStackReadout().measure(plates["P1"])["raw"].tolist() == [1602.0, 1602.0]
 
 
+def test_all_sites_stand_side_by_side_where_that_is_chosen(lapse: Path, tmp_path: Path) -> None:
+    plates, notes = chosen_plates(step(ImageSettings(site="all")), {"P1": str(lapse)}, averaged=False)
+    assert notes[1] == "plate P1: 2 sites a well, which tensors show side by side."
+    build_tensors(plates, tmp_path / "t.zarr", 17)
+    tensor = open_tensors(tmp_path / "t.zarr").sel(well="P1/C03").to_numpy()[..., 0]
+    # two above, of four places; what is empty is as dark as the darkest
+    assert (tensor[:8, :8] == 1601).all()
+    assert (tensor[:8, 8:] == 1602).all()
+    assert (tensor[8:] == 1601).all()
+    assert source_images(tmp_path / "t.zarr") == {"P1": {"time": 6}}
+    assert MeanOfStackReadout().measure(plates["P1"])["raw"].tolist() == [1601.5, 1601.5]
+
+
 def test_what_is_averaged_is_no_choice(lapse: Path) -> None:
     _, notes = chosen_plates(step(ImageSettings()), {"P1": str(lapse)}, averaged=True)
     assert len(notes) == 1
