@@ -46,8 +46,8 @@ def chosen_plates(step: Context, paths: Mapping[str, str], averaged: bool) -> tu
             said.setdefault(text, []).append(name)
         elif len(sites) > 1 and not (averaged and plate.chosen_site is None):
             text = (
-                f"{len(sites)} sites a well, of which site {plate.meant_sites[0]} is looked at; name another as `site`, or "
-                'site = "all", under [images] in screen.toml'
+                f"{len(sites)} sites a well, of which site {plate.meant_sites[0]} is looked at; name another as `site` "
+                '(or "all") under [images] in screen.toml'
             )
             said.setdefault(text, []).append(name)
     return plates, [f"plate {', '.join(names)}: {text}." for text, names in said.items()]
