@@ -263,6 +263,8 @@ class CnnReadout(StagedReadout):
             label_smoothing=p.label_smoothing,
             augmentation=self._augmentation(),
             mixup_fraction=p.mixup_fraction,
+            mixup_between=p.mixup_between,
+            cutmix_fraction=p.cutmix_fraction,
             seed=p.seed,
             intensity_mode=p.intensity_mode,
             adam_as_batch_1=p.adam_as_batch_1,

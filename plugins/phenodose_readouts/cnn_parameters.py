@@ -104,6 +104,15 @@ class CnnParameters(Parameters):
         le=1,
         description="Part of the controls trained on as blends with a control of the other class; the paper has none",
     )
+    mixup_between: Literal["classes", "wells"] = Field(
+        default="classes", description="What mixup blends: controls of different classes, or all training wells"
+    )
+    cutmix_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Part of the training wells that get a rectangle of another well (CutMix); the paper has none",
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         default="float32", description="Arithmetic of training; weights are kept in float32"
     )

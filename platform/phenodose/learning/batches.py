@@ -20,7 +20,7 @@ import numpy as np
 from phenodose.learning import augment
 from phenodose.learning.backends import has_gpu
 from phenodose.learning.intensity import training_input
-from phenodose.learning.mixup import blend, draw_blends
+from phenodose.learning.mixup import blend, draw_blends, draw_patches, patch
 
 if TYPE_CHECKING:
     from phenodose.learning.training import Plan
@@ -100,9 +100,14 @@ class Chunks:
         goals = self._wanted[members]
         if self._plan.mixup_fraction:
             controls = self._data.is_control[members]
-            blends = draw_blends(goals, controls, self._plan.mixup_fraction, generator)
+            blends = draw_blends(goals, controls, self._plan.mixup_fraction, generator, self._plan.mixup_between)
             numbers |= {"partner": blends.partner, "share": blends.share}
             goals = ops.convert_to_numpy(blend(goals, blends.partner, blends.share))
+        if self._plan.cutmix_fraction:
+            height, width = self._data.images.shape[1:3]
+            patches = draw_patches(len(members), self._plan.cutmix_fraction, (height, width), generator)
+            numbers |= {"patch_partner": patches.partner, "patch_box": patches.box}
+            goals = ops.convert_to_numpy(blend(goals, patches.partner, patches.share))
         return numbers, goals
 
     def _inputs(self, signal: Any, numbers: dict[str, Any]) -> Any:
@@ -110,6 +115,8 @@ class Chunks:
         images = augment.move(signal, numbers["transform"])
         if "partner" in numbers:
             images = blend(images, numbers["partner"], numbers["share"])
+        if "patch_box" in numbers:
+            images = patch(images, numbers["patch_partner"], numbers["patch_box"])
         return training_input(images, numbers["intensity"], self._plan.backbone, self._plan.intensity_mode)
 
     def _made_of_numbers(self, source: dict[str, Any]) -> Any:

@@ -30,6 +30,7 @@ from phenodose.learning.augment import Augmentation
 from phenodose.learning.batches import kept_on_device
 from phenodose.learning.epochs import Epochs, array_of
 from phenodose.learning.intensity import IntensityMode
+from phenodose.learning.mixup import Between
 from phenodose.learning.pace import Load, Pace
 from phenodose.learning.preprocess import network_input
 from phenodose.progress import Progress, no_progress, tell_epoch
@@ -58,7 +59,7 @@ class Plan:
         batch_size: images a step.
         label_smoothing: alpha; controls are trained to 1 - alpha / 2 and alpha / 2.
         augmentation: ranges of the augmentation.
-        mixup_fraction: part of the controls that are blended with a control of the other class.
+        mixup_fraction: part of the controls (or wells) that are blended with another.
         seed: seed of order, augmentation and blends.
         intensity_mode: what the factor of intensity is applied to.
         adam_as_batch_1: whether Adam's rates are changed so that batches train about as single images would.
@@ -66,6 +67,8 @@ class Plan:
             the same way, with at most 4 copies. 0 asks about the images as they are.
         device_images_mb: megabytes of images that are put on the device once and augmented there; a phase with more
             goes there 64 images at a time. None is `chunks.GPU_IMAGES_MB` on a GPU and 0 on processors.
+        mixup_between: whether controls of different classes are blended, or all wells.
+        cutmix_fraction: part of the wells that get a rectangle of another well's image.
         learning_rate_decay: none, or cosine: the learning rate falls from epoch to epoch, towards 0 after the last.
     """
 
@@ -82,6 +85,8 @@ class Plan:
     adam_as_batch_1: bool = False
     inference_copies: int = 0
     device_images_mb: int | None = None
+    mixup_between: Between = "classes"
+    cutmix_fraction: float = 0.0
     learning_rate_decay: Decay = "none"
 
     def learning_rate_in(self, epoch: int) -> float:
