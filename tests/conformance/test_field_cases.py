@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from phenodose.cli import main
+from phenodose.screens.layout import read_layout
+from phenodose.screens.matrices import match_to_layout, read_matrices
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases" / "dose_response"
 pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not beside the repository")
@@ -43,7 +46,34 @@ FORMS = ["00_plain", "01_gen5", "25_gen5_h1", "05_softmax_utf16", "24_envision_n
 FORMS += ["06_list_format", "03_german_thousands"]
 
 
-@pytest.mark.parametrize("case", FORMS)
+def wells_of(case: str) -> pd.DataFrame:
+    """The wells of a case with their readings: all that scores are made of."""
+    folder = CASES / case
+    layout = read_layout(next(folder.glob("layout.*")))
+    matched = match_to_layout(read_matrices(next(iter([*folder.glob("S_P1*"), *folder.glob("ctg")]))), layout)
+    about = ["plate", "row", "column", "well_type", "treatment", "concentration_nM", "replicate"]
+    return layout.frame[about].merge(matched, on=["plate", "row", "column"])
+
+
+@pytest.mark.parametrize("case", FORMS[1:-1])
+def test_what_instruments_write_holds_the_plain_readings(case: str) -> None:
+    """The readings but for their rounding, and the same wells; the last form is on another scale, and scored below."""
+    found, plain = (
+        wells.sort_values(["plate", "row", "column"], ignore_index=True).drop(columns=["sample", "file"])
+        for wells in (wells_of(case), wells_of(FORMS[0]))
+    )
+    np.testing.assert_allclose(found.pop("value"), plain.pop("value"), rtol=0, atol=1)
+    pd.testing.assert_frame_equal(found, plain)
+
+
+@pytest.mark.parametrize(
+    "case",
+    # The others have the readings of the plain case, see the test before.
+    [
+        case if case in ("00_plain", "03_german_thousands") else pytest.param(case, marks=pytest.mark.slow)
+        for case in FORMS
+    ],
+)
 def test_what_instruments_write_gives_the_plain_scores(score, case: str) -> None:  # type: ignore[no-untyped-def]
     code, scores, said = score(case)
     assert code == 0
@@ -79,14 +109,20 @@ def test_what_cannot_be_right_is_refused_in_a_sentence(score, case: str, words: 
     assert words in said
 
 
+DOUBTS_OF_LAYOUTS = {
+    "37_dose_typo": ["Drug1 (replicate 2 has 100000 nM where replicate 1 has 100 nM)"],
+    "38_molar_values": ["the largest dose is below 0.1 nM", "Concentration_M"],
+    "14c_log10_conc": ["1, 2, 3, 4, 5", "as logarithms are"],
+}
+
+
 @pytest.mark.parametrize(
     ("case", "words"),
     [
         ("29_other_patient", ["'BT-40'", "'INF-R-153'"]),
         ("09_hidden_sheet", ["'Layout' is read", "hidden 'old 2025'"]),
-        ("37_dose_typo", ["Drug1 (replicate 2 has 100000 nM where replicate 1 has 100 nM)"]),
-        ("38_molar_values", ["the largest dose is below 0.1 nM", "Concentration_M"]),
-        ("14c_log10_conc", ["1, 2, 3, 4, 5", "as logarithms are"]),
+        # Notes of the layout, as those of the case before; the next test looks for them there.
+        *(pytest.param(case, words, marks=pytest.mark.slow) for case, words in DOUBTS_OF_LAYOUTS.items()),
     ],
 )
 def test_what_is_doubtful_is_told(score, case: str, words: list[str]) -> None:  # type: ignore[no-untyped-def]
@@ -98,7 +134,21 @@ def test_what_is_doubtful_is_told(score, case: str, words: list[str]) -> None:  
         assert scores == pytest.approx(PLAIN, abs=0.05)
 
 
-@pytest.mark.parametrize("case", ["30b_addon_none_word", "30c_addon_dmso_word"])
+@pytest.mark.parametrize(("case", "words"), DOUBTS_OF_LAYOUTS.items())
+def test_doubts_of_layouts_are_notes(case: str, words: list[str]) -> None:
+    notes = " ".join(read_layout(next((CASES / case).glob("layout.*"))).notes)
+    assert all(word in notes for word in words)
+
+
+def test_words_for_no_add_on_are_none() -> None:
+    for case in ("30b_addon_none_word", "30c_addon_dmso_word"):
+        frame = read_layout(next((CASES / case).glob("layout.*"))).frame
+        assert set(frame["add_on"].dropna()) == {"AddX"}
+
+
+@pytest.mark.parametrize(
+    "case", ["30b_addon_none_word", pytest.param("30c_addon_dmso_word", marks=pytest.mark.slow)]
+)  # the test before has the other word
 def test_words_for_no_add_on_make_no_combination(score, case: str) -> None:  # type: ignore[no-untyped-def]
     _, scores, _ = score(case)
     assert {name for name in scores if "+" in name} == {

@@ -201,6 +201,7 @@ def _connected(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
     """All declared tables, empty, and the database's record of itself in the schema `build`."""
+    con.begin()  # several hundred small statements, each of which would be written to disk by itself
     for table in TABLES.values():
         con.execute(table.duckdb_ddl())
         con.execute(f"COMMENT ON TABLE {identifier(table.name)} IS {literal(table.description)}")
@@ -213,6 +214,7 @@ def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("INSERT INTO build.made VALUES (?, 0)", [_fingerprint()])
     con.execute("CREATE TABLE build.parts (table_name VARCHAR, screen VARCHAR, state VARCHAR)")
     con.execute("CREATE TABLE build.faults (table_name VARCHAR, screen VARCHAR, fault VARCHAR)")
+    con.commit()
 
 
 def _bring_up_to_date(

@@ -105,10 +105,7 @@ def fit_nplr(
         free = FREE_PARAMETERS[number]
         here = _published_search(x, y, number)
         if converge:
-            here = _settled(x, y, here, free)
-            if found:
-                simpler = found[-1]
-                here = _really_lower(_descend(x, y, simpler, free, None), here, np.minimum(here[1], simpler[1]))
+            here = _settled(x, y, here, found[-1] if found else None, free)
         found.append(here)
     losses = np.stack([loss for _, loss in found])
     least = losses.min(axis=0)
@@ -150,10 +147,21 @@ def _published_search(x: np.ndarray, y: np.ndarray, model: int) -> Found:
     return curve, losses
 
 
-def _settled(x: np.ndarray, y: np.ndarray, stop: Found, free: tuple[int, ...]) -> Found:
-    """The minimum beyond a stop if it is really lower, else the lowest curve near the stop."""
-    near = _descend(x, y, stop, free, NEAR)
-    return _really_lower(_descend(x, y, stop, free, None), near, near[1])
+def _settled(x: np.ndarray, y: np.ndarray, stop: Found, simpler: Found | None, free: tuple[int, ...]) -> Found:
+    """The minimum beyond a stop, or that beyond the simpler curve, if really lower; else the lowest near the stop.
+
+    The three searches go side by side, which takes the time of the longest.
+    """
+    starts = [(stop, NEAR), (stop, np.inf)] if simpler is None else [(stop, NEAR), (stop, np.inf), (simpler, np.inf)]
+    n, k = x.shape[1], len(starts)
+    begun = [np.concatenate([start[part] for start, _ in starts], axis=-1) for part in (0, 1)]
+    reach = np.repeat([most for _, most in starts], n)
+    curves, losses = _descend(np.tile(x, k), np.tile(y, k), (begun[0], begun[1]), free, reach)
+    near, *further = zip(np.split(curves, k, axis=1), np.split(losses, k), strict=True)
+    settled = _really_lower(further[0], near, near[1])
+    if simpler is None:
+        return settled
+    return _really_lower(further[1], settled, np.minimum(settled[1], simpler[1]))
 
 
 def _from_steps(x: np.ndarray, y: np.ndarray, known: Found, symmetric: np.ndarray) -> Found:
@@ -175,7 +183,7 @@ def _from_steps(x: np.ndarray, y: np.ndarray, known: Found, symmetric: np.ndarra
         return known
     ended = np.full((5, len(loss)), np.nan), np.full(len(loss), np.inf)
     start = everything[:, worth], loss[worth]
-    ended[0][:, worth], ended[1][worth] = _descend(x[:, worth], y[:, worth], start, FREE_PARAMETERS[RICHEST], None)
+    ended[0][:, worth], ended[1][worth] = _descend(x[:, worth], y[:, worth], start, FREE_PARAMETERS[RICHEST], np.inf)
     best = np.argmin(ended[1].reshape(len(starts), n), axis=0) * n + np.arange(n)
     return _really_lower((ended[0][:, best], ended[1][best]), known, known[1])
 
@@ -185,8 +193,10 @@ def _really_lower(candidate: Found, otherwise: Found, than: np.ndarray) -> Found
     return np.where(lower, candidate[0], otherwise[0]), np.where(lower, candidate[1], otherwise[1])
 
 
-def _descend(x: np.ndarray, y: np.ndarray, start: Found, free: tuple[int, ...], reach: float | None) -> Found:
-    """Search on from a curve, at most `reach` away in every search coordinate; never ends higher.
+def _descend(x: np.ndarray, y: np.ndarray, start: Found, free: tuple[int, ...], reach: float | np.ndarray) -> Found:
+    """Search on from a curve, at most `reach` (one number, or one a curve) away in every search coordinate.
+
+    It never ends higher. With an infinite reach the box is that of `FARTHEST`.
 
     The coordinates are those of the bounded search: a falling curve is a rising one over mirrored doses. A
     curve without such coordinates (an asymmetry that is not positive) stays as it is.
@@ -200,12 +210,11 @@ def _descend(x: np.ndarray, y: np.ndarray, start: Found, free: tuple[int, ...], 
         return curve, loss
     mirror, theta = mirror[some], np.ascontiguousarray(theta[:, some])
     mirrored, inhibitions = np.ascontiguousarray(mirror * x[:, some]), np.ascontiguousarray(y[:, some])
-    if reach is None:
-        far = np.array(FARTHEST)[:, None]
-        centre = np.where(np.arange(5)[:, None] == 2, (mirrored[0] + mirrored[-1]) / 2, 0.0)
-        lower, upper = np.minimum(centre - far, theta), np.maximum(centre + far, theta)
-    else:
-        lower, upper = theta - reach, theta + reach
+    reach, far = np.broadcast_to(reach, loss.shape)[some], np.array(FARTHEST)[:, None]
+    centre = np.where(np.arange(5)[:, None] == 2, (mirrored[0] + mirrored[-1]) / 2, 0.0)
+    anywhere = np.minimum(centre - far, theta), np.maximum(centre + far, theta)
+    lower = np.where(np.isfinite(reach), theta - reach, anywhere[0])
+    upper = np.where(np.isfinite(reach), theta + reach, anywhere[1])
     none = np.zeros_like(theta)
     problem = Problem(mirrored, inhibitions, lower, upper, none, none, SMOOTHING)
     theta, _ = search(problem, theta, free, STEPS, GAIN)

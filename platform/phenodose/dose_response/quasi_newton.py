@@ -185,20 +185,22 @@ def _update_hessian(state: _State, new_x: np.ndarray, new_g: np.ndarray, moving:
 
 def _gradient(loss: Loss, x: np.ndarray, f: np.ndarray, problems: np.ndarray, central: np.ndarray) -> np.ndarray:
     """Finite-difference gradient: forward, or central where asked for."""
-    gradient = np.empty_like(x)
     h = np.where(central, NOISE ** (1 / 3), NOISE**0.5) * np.maximum(np.abs(x), 1.0)
+    above = _stepped(loss, x, h, problems)
+    gradient = (above - f) / h
     some = np.flatnonzero(central)
-    for i in range(len(x)):
-        moved = x.copy()
-        moved[i] += h[i]
-        above = _finite(loss(moved, problems))
-        gradient[i] = (above - f) / h[i]
-        if len(some):
-            moved = x[:, some].copy()
-            moved[i] -= h[i, some]
-            below = _finite(loss(moved, problems[some]))
-            gradient[i, some] = (above[some] - below) / (2 * h[i, some])
+    if len(some):
+        below = _stepped(loss, x[:, some], -h[:, some], problems[some])
+        gradient[:, some] = (above[:, some] - below) / (2 * h[:, some])
     return gradient
+
+
+def _stepped(loss: Loss, x: np.ndarray, h: np.ndarray, problems: np.ndarray) -> np.ndarray:
+    """Losses (p, n) after a step `h` of one parameter at a time, all asked for at once."""
+    p, n = x.shape
+    moved = np.repeat(x[:, None], p, axis=1)
+    moved[range(p), range(p)] += h
+    return _finite(loss(moved.reshape(p, -1), np.tile(problems, p))).reshape(p, n)
 
 
 def _level(x: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:

@@ -197,12 +197,12 @@ def to_parameters(theta: np.ndarray) -> np.ndarray:
 
 
 def _best_of(problem: Problem, starts: list[np.ndarray], free: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    best, best_loss = search(problem, starts[0], free, ITERATIONS)
-    for start in starts[1:]:
-        found, loss = search(problem, start, free, ITERATIONS)
-        better = loss < best_loss
-        best, best_loss = np.where(better, found, best), np.where(better, loss, best_loss)
-    return best, best_loss
+    """The lowest end of searches from all starts, which go side by side: that takes the time of the longest."""
+    g = problem.x.shape[1]
+    together = problem.some(np.tile(np.arange(g), len(starts)))
+    found, loss = search(together, np.concatenate(starts, axis=1), free, ITERATIONS)
+    lowest = np.argmin(loss.reshape(len(starts), g), axis=0) * g + np.arange(g)
+    return found[:, lowest], loss[lowest]
 
 
 def _starts(problem: Problem, number: int, slopes: Sequence[float] = START_SLOPES) -> list[np.ndarray]:

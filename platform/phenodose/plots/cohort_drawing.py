@@ -63,18 +63,22 @@ def new_figure(width_px: float, height_px: float) -> Figure:
     return Figure(figsize=(width_px / 100, height_px / 100), dpi=100, layout="constrained")
 
 
-def drawn(figure: CohortFigure, kind: Literal["svg", "png"]) -> bytes:
-    """The figure as a file; the same rows give the same bytes. Names are text, never formulas."""
+def drawn(figure: CohortFigure, *kinds: Literal["svg", "png"]) -> list[bytes]:
+    """The figure as a file of each kind, drawn once; the same rows give the same bytes. Names are text, no formulas."""
     import matplotlib as mpl
 
-    buffer = io.BytesIO()
     settings: Any = {"svg.fonttype": "none", "svg.hashsalt": figure.name, "text.parse_math": False}
+    files = []
     with mpl.rc_context(settings), warnings.catch_warnings():
         # A name may hold a letter that the font lacks; it is a box in the PNG and right in the SVG.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
-        _laid_out(figure.draw()).savefig(buffer, format=kind, dpi=_PNG_DPI, metadata=metadata)
-    return buffer.getvalue()
+        laid_out = _laid_out(figure.draw())
+        for kind in kinds:
+            buffer = io.BytesIO()
+            metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+            laid_out.savefig(buffer, format=kind, dpi=_PNG_DPI, metadata=metadata)
+            files.append(buffer.getvalue())
+    return files
 
 
 def _laid_out(figure: Figure) -> Figure:
@@ -107,7 +111,7 @@ def shown(figure: CohortFigure) -> dict[str, str]:
         step = -(-len(text) // _MOST_CSV_BYTES)
         text = csv_of(figure.rows.iloc[::step])
         thinned = f"The CSV in this page holds every {step}th row; `phenodose report --cohort --export DIR` writes all."
-    svg = base64.b64encode(drawn(figure, "svg")).decode("ascii")
+    svg = base64.b64encode(drawn(figure, "svg")[0]).decode("ascii")
     return page | {"missing": "", "svg": f"data:image/svg+xml;base64,{svg}", "csv": text, "thinned": thinned}
 
 

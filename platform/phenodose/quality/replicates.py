@@ -43,7 +43,13 @@ def pearson(x: np.ndarray, y: np.ndarray) -> float:
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """Spearman rank correlation, ties at their mean rank; NaN as for `pearson`."""
-    return pearson(pd.Series(x).rank().to_numpy(), pd.Series(y).rank().to_numpy())
+    return pearson(_ranks(x), _ranks(y))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1, ties at their mean; none of the values is missing."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - (count - 1) / 2)[place])
 
 
 def log10_raw_pearson(pairs: pd.DataFrame) -> tuple[float, int]:
@@ -80,9 +86,13 @@ def score_agreement(scores: pd.DataFrame) -> ScoreAgreement | None:
     if wide.shape[1] < 2:
         return None
     found = []
-    for first, second in combinations(sorted(wide.columns, key=lambda name: (len(name), name)), 2):
-        both = wide[[first, second]].dropna().to_numpy()
-        found.append((pearson(*both.T), spearman(*both.T), len(both), f"{first} and {second}"))
+    # Plain arrays: a plate of 1536 wells may have 48 replicates, which are 1128 pairs.
+    by_replicate = {str(name): wide[name].to_numpy(dtype=np.float64) for name in wide.columns}
+    for first, second in combinations(sorted(by_replicate, key=lambda name: (len(name), name)), 2):
+        one, other = by_replicate[first], by_replicate[second]
+        both = ~(np.isnan(one) | np.isnan(other))
+        one, other = one[both], other[both]
+        found.append((pearson(one, other), spearman(one, other), len(one), f"{first} and {second}"))
     known = [one for one in found if not np.isnan(one[0])]
     fewest = min(one[2] for one in found)
     if not known:

@@ -15,6 +15,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +58,7 @@ def layout_doubts(frame: pd.DataFrame, is_numbered: bool, is_unit_said: bool) ->
 
 def _numbered_replicates(rows: pd.DataFrame) -> str:
     """Which replicates have doses that the others lack, and the other way round; '' if none."""
-    doses = {str(number): sorted(own["concentration_nM"]) for number, own in rows.groupby("replicate")}
+    doses = {number: sorted(own) for number, own in _doses_by("replicate", rows).items()}
     if len(doses) < 2:
         return ""
     usual = Counter(tuple(own) for own in doses.values()).most_common(1)[0][0]
@@ -67,6 +68,15 @@ def _numbered_replicates(rows: pd.DataFrame) -> str:
         if more and fewer:
             return f"replicate {number} has {_doses(more)} where replicate {first} has {_doses(fewer)}"
     return ""
+
+
+def _doses_by(column: str, rows: pd.DataFrame) -> dict[str, list[float]]:
+    """Doses of a drug's wells by plate or replicate, in the order of these; a layout may hold thousands of drugs."""
+    found: dict[Any, list[float]] = {}
+    for group, dose in zip(rows[column], rows["concentration_nM"], strict=True):
+        if not pd.isna(group):
+            found.setdefault(group, []).append(dose)
+    return {str(group): found[group] for group in sorted(found)}
 
 
 def _uneven_doses(rows: pd.DataFrame) -> str:
@@ -85,7 +95,7 @@ def _two_units(drugs: dict[str, pd.DataFrame]) -> Iterator[str]:
     """Drugs whose doses on one plate are those of another plate in another unit."""
     found: dict[tuple[str, str, float], list[str]] = {}
     for drug, rows in drugs.items():
-        series = [(str(plate), sorted(set(own["concentration_nM"]))) for plate, own in rows.groupby("plate")]
+        series = [(plate, sorted(set(own))) for plate, own in _doses_by("plate", rows).items()]
         for (large, high), (small, low) in permutations(series, 2):
             if len(low) != len(high) or len(low) < LEAST_DOSES - 1 or _goes_on(low, high):
                 continue

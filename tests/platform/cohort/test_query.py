@@ -18,7 +18,7 @@ from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
-SWAPS = 12
+SWAPS = 5
 
 
 def answer(store: Store, sql: str) -> list[tuple[object, ...]]:
@@ -182,30 +182,30 @@ def test_ctg_is_metabolic_and_the_network_is_not() -> None:
     assert not [name for name in names if name.startswith("cnn")]
 
 
-def test_a_file_that_does_not_fit_is_named_and_the_rest_is_kept(made_up_store: Store) -> None:
-    bad = made_up_store.table_part("scores", FULL, "dss_asym.ctg")
+def test_a_file_that_does_not_fit_is_named_and_the_rest_is_kept(made_up_cohort: Store) -> None:
+    bad = made_up_cohort.table_part("scores", FULL, "dss_asym.ctg")
     pd.read_parquet(bad, partitioning=None).drop(columns=["scorer"]).to_parquet(bad)
-    broken = made_up_store.table_part("scores", METABOLIC_ONLY, "dss_asym.ctg")
+    broken = made_up_cohort.table_part("scores", METABOLIC_ONLY, "dss_asym.ctg")
     broken.write_bytes(b"PAR1 this is no Parquet file")
-    summary = rebuild_cohort(made_up_store)
+    summary = rebuild_cohort(made_up_cohort)
     assert len(summary.faults) == 2
     assert str(bad) in summary.faults[0]
     assert "lacks the columns scorer" in summary.faults[0]
     assert str(broken) in summary.faults[1]
-    assert answer(made_up_store, "SELECT count(*) FROM scores") == [(180 - 2 * 18,)]
+    assert answer(made_up_cohort, "SELECT count(*) FROM scores") == [(180 - 2 * 18,)]
 
 
-def test_an_older_file_without_an_optional_column_is_read(made_up_store: Store) -> None:
-    older = made_up_store.table_part("drugs", FULL, "layout")
+def test_an_older_file_without_an_optional_column_is_read(made_up_cohort: Store) -> None:
+    older = made_up_cohort.table_part("drugs", FULL, "layout")
     pd.read_parquet(older, partitioning=None).drop(columns=["targets"]).to_parquet(older)
-    assert rebuild_cohort(made_up_store).faults == ()
-    assert answer(made_up_store, f"SELECT count(*), count(targets) FROM drugs WHERE screen = '{FULL}'") == [(6, 0)]
+    assert rebuild_cohort(made_up_cohort).faults == ()
+    assert answer(made_up_cohort, f"SELECT count(*), count(targets) FROM drugs WHERE screen = '{FULL}'") == [(6, 0)]
 
 
-def test_a_key_in_two_files_is_told(made_up_store: Store) -> None:
-    rows = made_up_store.read_table("drugs", FULL)
-    made_up_store.write_table("drugs", FULL, "again", rows.head(1))
-    faults = rebuild_cohort(made_up_store).faults
+def test_a_key_in_two_files_is_told(made_up_cohort: Store) -> None:
+    rows = made_up_cohort.read_table("drugs", FULL)
+    made_up_cohort.write_table("drugs", FULL, "again", rows.head(1))
+    faults = rebuild_cohort(made_up_cohort).faults
     assert len(faults) == 1
     assert "table drugs: 1 keys stand in more than one file" in faults[0]
     assert f"screen={FULL}" in faults[0]
@@ -236,11 +236,15 @@ def test_a_reader_is_never_blocked_by_rebuilds(made_up_cohort: Store) -> None:
         "import sys\n"
         "from phenodose.cohort.build import rebuild_cohort\n"
         "from phenodose.store.store import Store\n"
+        "print('begins', flush=True)\n"
         f"for _ in range({SWAPS}): rebuild_cohort(Store.open(sys.argv[1]))\n"
     )
     before = made_up_cohort.cohort_path.stat().st_mtime_ns
     reads, swapped = 0, set()
-    with subprocess.Popen([sys.executable, "-c", program, str(made_up_cohort.root)], stderr=subprocess.PIPE) as writer:
+    command = [sys.executable, "-c", program, str(made_up_cohort.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"begins\n"
         while writer.poll() is None or reads < 5:
             counts = answer(
                 made_up_cohort, "SELECT (SELECT count(*) FROM viability), (SELECT count(*) FROM scores_wide)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -63,17 +64,24 @@ ATTACKS = [
 ]
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_nothing_beyond_the_cohort_is_read_or_written(made_up_cohort: Store, tmp_path: Path, attack: str) -> None:
-    outside, database = tmp_path / "outside.csv", tmp_path / "other.duckdb"
-    outside.write_text(f"a\n{SECRET}\n", encoding="utf-8")
-    with duckdb.connect(str(database)) as con:
+@pytest.fixture(scope="module")
+def beside_secrets(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with a file and a database beside it; for reading only."""
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "outside.csv").write_text(f"a\n{SECRET}\n", encoding="utf-8")
+    with duckdb.connect(str(folder / "other.duckdb")) as con:
         con.execute("CREATE TABLE t AS SELECT ? AS a", [SECRET])
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    return Store.open(shutil.copytree(made_up_root, folder / "store"))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_beyond_the_cohort_is_read_or_written(beside_secrets: Store, attack: str) -> None:
+    folder = beside_secrets.root.parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with pytest.raises(InputError) as refused:
-        query(made_up_cohort, attack.format(outside=outside, database=database))
+        query(beside_secrets, attack.format(outside=folder / "outside.csv", database=folder / "other.duckdb"))
     assert SECRET not in str(refused.value)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_an_answer_of_few_long_rows_is_bounded(made_up_cohort: Store, monkeypatch: pytest.MonkeyPatch) -> None:

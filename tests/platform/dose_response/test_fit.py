@@ -113,42 +113,45 @@ def test_missing_values_are_as_if_the_wells_were_not_there():
         np.testing.assert_array_equal(numbers(one), numbers(other))
 
 
-@pytest.mark.parametrize("fit", FITS)
-def test_a_curve_does_not_depend_on_its_company_its_place_or_the_order_of_its_wells(fit):
-    points = noisy_curves(25)
+@pytest.mark.parametrize(("fit", "n"), [("robust", 25), ("nplr", 3)])
+def test_a_curve_does_not_depend_on_its_company_its_place_or_the_order_of_its_wells(fit, n):
+    points = noisy_curves(n)
     together = fit_curves(points, fit, bootstrap=5, seed=3)
-    order = np.random.default_rng(1).permutation(25)
+    some = np.random.default_rng(1).permutation(n)[: n * 2 // 3]
     wells = np.random.default_rng(2).permutation(10)
-    shuffled = fit_curves(
-        CurvePoints(points.keys.iloc[order], points.log10_dose[order][:, wells], points.inhibition[order][:, wells]),
-        fit,
-        bootstrap=5,
-        seed=3,
-    )
-    np.testing.assert_array_equal(numbers(shuffled), numbers(together)[order])
-    np.testing.assert_array_equal(shuffled.draws, together.draws[order])
-    for i in (0, 24):
-        alone = fit_curves(
-            CurvePoints(points.keys.iloc[[i]], points.log10_dose[[i]], points.inhibition[[i]]), fit, bootstrap=5, seed=3
+    for which, order in ((some, wells), (some[:1], wells)):  # other company, and none
+        apart = CurvePoints(
+            points.keys.iloc[which], points.log10_dose[which][:, order], points.inhibition[which][:, order]
         )
-        np.testing.assert_array_equal(numbers(alone), numbers(together)[[i]])
-        np.testing.assert_array_equal(alone.draws, together.draws[[i]])
+        found = fit_curves(apart, fit, bootstrap=5, seed=3)
+        np.testing.assert_array_equal(numbers(found), numbers(together)[which])
+        np.testing.assert_array_equal(found.draws, together.draws[which])
 
 
 def test_the_unit_of_the_dose_moves_the_mid_dose_and_nothing_else():
     points = noisy_curves(75, seed=11)
     one = fit_curves(points)
-    for decades in (-9, -3, 4, 9):
+    for decades in (-9, 4):
         other = fit_curves(CurvePoints(points.keys, points.log10_dose + decades, points.inhibition))
         np.testing.assert_allclose(other.log10_mid, one.log10_mid + decades, atol=1e-3)
         np.testing.assert_allclose(dss_asym(other), dss_asym(one), atol=1e-3)
 
 
-@pytest.mark.parametrize(("fit", "replicates"), [("robust", 1), ("robust", 3), ("nplr", 1), ("nplr", 2)])
-def test_rising_inhibition_is_ok_and_its_curve_rises(fit, replicates):
+@pytest.mark.parametrize(
+    ("fit", "replicates", "n"),
+    [
+        ("robust", 1, 60),
+        ("robust", 3, 60),
+        ("nplr", 2, 12),
+        # The published fit searches long where nothing is noise; the case before is its short sister.
+        pytest.param("nplr", 1, 60, marks=pytest.mark.slow),
+        pytest.param("nplr", 2, 60, marks=pytest.mark.slow),
+    ],
+)
+def test_rising_inhibition_is_ok_and_its_curve_rises(fit, replicates, n):
     """Half of them have plateaus and jumps, which no sigmoid follows to replicates that agree to the last digit."""
     rng = np.random.default_rng(replicates)
-    levels = np.sort(np.concatenate([rng.uniform(0, 1, (60, 5)), rng.choice([0, 0.5, 0.9, 1], (60, 5))]), axis=1)
+    levels = np.sort(np.concatenate([rng.uniform(0, 1, (n, 5)), rng.choice([0, 0.5, 0.9, 1], (n, 5))]), axis=1)
     levels = levels[levels[:, -1] - levels[:, 0] > 0.3]
     x = np.repeat(np.arange(5.0), replicates)
     curves = fit_curves(points_of(*((x, np.repeat(row, replicates)) for row in levels)), fit)
@@ -162,11 +165,14 @@ anything = st.floats(-1e8, 1e8) | st.sampled_from([0.0, 1.0, 0.5, 1e300, -1e300,
 dose = st.floats(-30, 30) | st.sampled_from([0.0, 1, 2, 400, np.nan, np.inf])
 
 
-@pytest.mark.parametrize(("fit", "examples"), [("robust", 10), ("nplr", 3)])
-def test_no_data_raise(fit, examples):
+@pytest.mark.parametrize(
+    ("fit", "examples", "most"),
+    [("robust", 10, 10), ("nplr", 2, 3), pytest.param("nplr", 5, 10, marks=pytest.mark.slow)],
+)
+def test_no_data_raise(fit, examples, most):
     """Whatever the numbers of wells; every number of them is a search of its own, which the published fit has dear."""
 
-    @given(st.lists(st.lists(st.tuples(dose, anything), max_size=12), min_size=1, max_size=10))
+    @given(st.lists(st.lists(st.tuples(dose, anything), max_size=12), min_size=1, max_size=most))
     @settings(max_examples=examples)
     def look(samples):
         strange = [(np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])) for pairs in samples]
@@ -222,26 +228,19 @@ def test_a_search_meets_the_same_minimum_wherever_the_bad_well_lies():
     assert (reached <= lowest + 1e-3).mean() >= 0.98
 
 
-@pytest.fixture(scope="module")
-def errors():
-    """Errors of the score by fit, for curves of every difficulty, fitted together."""
-    drawn = [simulate_curves(kind, 150, seed=77) for kind in get_args(Difficulty)]
+@pytest.mark.parametrize("n", [25, pytest.param(150, marks=pytest.mark.slow)])
+def test_the_default_fit_comes_nearer_to_the_truth_than_the_published_one(n):
+    """For curves of every difficulty, which are fitted together."""
+    drawn = [simulate_curves(kind, n, seed=77) for kind in get_args(Difficulty)]
     together = CurvePoints(
         pd.concat([one.points.keys for one in drawn], ignore_index=True),
         *(np.concatenate([getattr(one.points, part) for one in drawn]) for part in ("log10_dose", "inhibition")),
     )
     truth = np.concatenate([dss_asym(one.truth) for one in drawn])
-    return {
-        fit: dict(
-            zip(get_args(Difficulty), np.abs(dss_asym(fit_curves(together, fit)) - truth).reshape(-1, 150), strict=True)
-        )
-        for fit in FITS
-    }
-
-
-@pytest.mark.parametrize("kind", get_args(Difficulty))
-def test_the_default_fit_comes_nearer_to_the_truth_than_the_published_one(errors, kind):
-    assert errors["robust"][kind].mean() < errors["nplr"][kind].mean()
+    robust, published = (
+        np.abs(dss_asym(fit_curves(together, fit)) - truth).reshape(-1, n).mean(axis=1) for fit in FITS
+    )
+    assert (robust < published).all(), dict(zip(get_args(Difficulty), zip(robust, published, strict=True), strict=True))
 
 
 def test_wells_without_trend_give_a_constant_curve_drawn_to_no_effect():
@@ -256,16 +255,16 @@ def test_wells_without_trend_give_a_constant_curve_drawn_to_no_effect():
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("model", FREE_PARAMETERS)
 def test_one_model_can_be_asked_for(fit, model):
-    curves = fit_curves(noisy_curves(8), fit, model=model)
+    curves = fit_curves(noisy_curves(3), fit, model=model)
     assert (curves.model == model).all()
     fixed = [i for i in range(5) if i not in FREE_PARAMETERS[model]]
-    np.testing.assert_allclose(curves.parameters[:, fixed], np.tile([FIXED_VALUES[i] for i in fixed], (8, 1)))
+    np.testing.assert_allclose(curves.parameters[:, fixed], np.tile([FIXED_VALUES[i] for i in fixed], (3, 1)))
     with pytest.raises(InputError, match="2, 3, 4, 5"):
         fit_curves(noisy_curves(1), fit, model=6)
 
 
 def test_a_richer_published_model_never_ends_above_a_simpler_one():
-    points = simulate_curves("noisy", 15, seed=5).points
+    points = simulate_curves("noisy", 6, seed=5).points
     losses = np.stack([fit_curves(points, "nplr", model=model).objective for model in FREE_PARAMETERS])
     chosen = fit_curves(points, "nplr").objective
     assert (chosen <= losses.min(axis=0) * (1 + 1e-6)).all()

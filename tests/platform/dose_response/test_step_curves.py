@@ -48,12 +48,11 @@ def excess(n: int, starts: int, **design: float) -> np.ndarray:
     return fit_nplr(x, y)[2] / lowest_of_many_starts(x, y, starts, 5) - 1
 
 
-@pytest.mark.parametrize("design", [{"doses": 8, "decades": 0.5}, {"replicates": 3}])
-def test_no_start_of_some_finds_a_lower_loss(design: dict[str, float]) -> None:
-    assert excess(24, 6, **design).max() <= TOLERANCE
+def test_no_start_of_some_finds_a_lower_loss() -> None:
+    assert excess(16, 4, doses=8, decades=0.5).max() <= TOLERANCE
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # the test before has one of the designs, with fewer curves and starts
 @pytest.mark.parametrize("design", [{}, {"doses": 8, "decades": 0.5}, {"replicates": 3}, {"noise": 0.1}])
 def test_no_start_of_many_finds_a_lower_loss_on_200_curves(design: dict[str, float]) -> None:
     assert excess(200, 15, **design).max() <= TOLERANCE

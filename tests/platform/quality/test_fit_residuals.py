@@ -22,7 +22,8 @@ from phenodose.quality.gates import judge
 from phenodose.quality.report import curve_qc_rows, qc_rows
 from phenodose.simulation.pharmacology import drug_library
 
-SEEDS = range(4)
+#: Screens of `make test`, and of `make test-slow`.
+FEW, MANY = (0, 1), (0, 1, 2, 3)
 N_ROWS, N_COLUMNS = 14, 22
 #: The middle columns hold the controls: 14 negative and 14 positive a plate.
 CONTROL_COLUMNS = (11, 12)
@@ -97,15 +98,12 @@ def _spoilt(fault: str, faulty: np.ndarray, wells: pd.DataFrame, truth: np.ndarr
 
 
 @cache
-def figures(seed: int, fault: str, ordered: bool, proportional_noise: bool) -> pd.DataFrame:
-    """QC rows of controls and of fits, by (plate, metric)."""
-    return figures_of_seeds(fault, ordered, proportional_noise)[seed]
+def figures(seeds: tuple[int, ...], fault: str, ordered: bool, proportional_noise: bool) -> list[pd.DataFrame]:
+    """QC rows of controls and of fits of every seed, by (plate, metric).
 
-
-@cache
-def figures_of_seeds(fault: str, ordered: bool, proportional_noise: bool) -> list[pd.DataFrame]:
-    """Figures of every seed; the curves of all are fitted together, which changes none and takes less time."""
-    screens = [screen(seed, fault, ordered, proportional_noise) for seed in SEEDS]
+    The curves of all are fitted together, which changes none and takes less time.
+    """
+    screens = [screen(seed, fault, ordered, proportional_noise) for seed in seeds]
     points = [curve_points(viability, wells, per_replicate=False) for viability, wells in screens]
     together = CurvePoints(
         pd.concat([one.keys for one in points], ignore_index=True),
@@ -120,45 +118,54 @@ def figures_of_seeds(fault: str, ordered: bool, proportional_noise: bool) -> lis
     return found
 
 
-LAYOUTS = pytest.mark.parametrize(("ordered", "proportional_noise"), [(False, False), (True, True)])
+RANDOM, ORDERED = (False, False), (True, True)
+#: Fault, the figures that tell it, and the layout of `make test`: (ordered, proportional noise).
+FAULTS = [
+    ("gradient", ("fit_residual_pattern",), RANDOM),
+    ("few cells in a block", ("fit_residual_pattern",), ORDERED),
+    ("no drug in a block", ("fit_residual_pattern", "fit_residual_ratio"), RANDOM),
+]
 
 
-@LAYOUTS
-def test_good_plates_are_quiet(ordered: bool, proportional_noise: bool) -> None:
+@pytest.mark.parametrize("layout", [RANDOM, ORDERED])
+@pytest.mark.parametrize("seeds", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
+def test_good_plates_are_quiet(layout: tuple[bool, bool], seeds: tuple[int, ...]) -> None:
     verdicts = [
-        figures(seed, "none", ordered, proportional_noise).loc[(plate, metric), "verdict"]
-        for seed in SEEDS
+        found.loc[(plate, metric), "verdict"]
+        for found in figures(seeds, "none", *layout)
         for plate in ("P1", "P2", "P3")
         for metric in FITS
     ]
     assert set(verdicts) == {"pass"}
 
 
-@LAYOUTS
 @pytest.mark.parametrize(
-    ("fault", "told_by"),
+    ("fault", "told_by", "layout", "seeds", "may_miss"),
     [
-        ("gradient", ("fit_residual_pattern",)),
-        ("few cells in a block", ("fit_residual_pattern",)),
-        ("no drug in a block", ("fit_residual_pattern", "fit_residual_ratio")),
+        *((*fault, FEW, 0) for fault in FAULTS),
+        # In four screens a block of 30 wells may by chance hold drugs that had killed the cells already.
+        *(
+            pytest.param(*fault, layout, MANY, 1, marks=pytest.mark.slow)
+            for *fault, _ in FAULTS
+            for layout in (RANDOM, ORDERED)
+        ),
     ],
 )
 def test_a_fault_of_place_is_found_where_the_controls_say_nothing(
-    fault: str, told_by: tuple[str, ...], ordered: bool, proportional_noise: bool
+    fault: str, told_by: tuple[str, ...], layout: tuple[bool, bool], seeds: tuple[int, ...], may_miss: int
 ) -> None:
     n_found = 0
-    for seed in SEEDS:
-        found = figures(seed, fault, ordered, proportional_noise)["verdict"]
+    for seed, rows in zip(seeds, figures(seeds, fault, *layout), strict=True):
+        found = rows["verdict"]
         n_found += bool({found["P2", metric] for metric in told_by} & {"warn", "fail"})
         for control_figure in ("zprime", "zprime_robust", "ssmd", "negative_drift", "negative_cv_percent"):
             assert found["P2", control_figure] == "pass", (seed, control_figure)
-    # a block of 30 wells may by chance hold drugs that had killed the cells already
-    assert n_found >= len(SEEDS) - 1
+    assert n_found >= len(seeds) - may_miss
 
 
 def test_the_pattern_stands_on_the_faulty_plate_and_not_on_its_partners() -> None:
-    for seed in SEEDS:
-        found = figures(seed, "gradient", False, False)["value"]
+    for rows in figures(FEW, "gradient", *RANDOM):
+        found = rows["value"]
         others = max(found["P1", "fit_residual_pattern"], found["P3", "fit_residual_pattern"])
         assert found["P2", "fit_residual_pattern"] > 2 * others
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -12,13 +13,15 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from phenodose.cli import main
 from phenodose.cohort.query import query
 from phenodose.errors import InputError, StoreError
 from phenodose.reports import build_cohort_report, build_report, cohort_report_path
-from phenodose.reports.cohort import export_cohort_figures
+from phenodose.reports.cohort import cohort_figures, export_cohort_figures
 from phenodose.reports.cohort.expected_hits import read_expected
+from phenodose.reports.cohort.source import read_cohort
 from phenodose.store.store import Store
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
@@ -33,7 +36,7 @@ FIGURES = {
 def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures stay blank: a test of words and tables need not wait for ten drawings."""
     blank = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
-    monkeypatch.setattr("phenodose.plots.cohort_drawing.drawn", lambda figure, kind: blank)
+    monkeypatch.setattr("phenodose.plots.cohort_drawing.drawn", lambda figure, *kinds: [blank] * len(kinds))
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +46,32 @@ def drawn_report(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -
     return build_cohort_report(Store.open(shutil.copytree(made_up_root, folder / "store")), folder / "cohort.html")
 
 
+@pytest.fixture(scope="module")
+def drawn_html(drawn_report: Path) -> str:
+    """That report without its figures: its words and tables."""
+    return _words(drawn_report.read_text(encoding="utf-8"))
+
+
+def _words(html: str) -> str:
+    return re.sub(r"data:image/svg\+xml;base64,[\w+/=]*", "", html)
+
+
+def _svg_of(page: Path, name: str) -> bytes:
+    """A figure as the page shows it."""
+    shown = re.search(
+        rf'<img id="figure-{name}"[^>]* src="data:image/svg\+xml;base64,([^"]*)"', page.read_text("utf-8")
+    )
+    assert shown, name
+    return base64.b64decode(shown.group(1))
+
+
 def _ask(store: Store, sql: str) -> pd.DataFrame:
     frame: pd.DataFrame = query(store, sql, row_limit=None).table.to_pandas()
     return frame
 
 
-@pytest.mark.usefixtures("words_alone")
-def test_screens_scores_and_mismatches_stand_side_by_side(made_up_store: Store) -> None:
-    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+def test_screens_scores_and_mismatches_stand_side_by_side(drawn_html: str) -> None:
+    html = drawn_html
     assert html.count('<tr><th scope="row"') == 6
     assert f"{FULL} (cnn_phase3)" in html
     assert f"{METABOLIC_ONLY} (ctg)" in html
@@ -62,33 +83,32 @@ def test_screens_scores_and_mismatches_stand_side_by_side(made_up_store: Store) 
 
 
 @pytest.mark.usefixtures("words_alone")
-def test_screens_lead_to_their_reports_where_there_are_some(made_up_store: Store, tmp_path: Path) -> None:
-    build_report(made_up_store, METABOLIC_ONLY)
-    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+def test_screens_lead_to_their_reports_where_there_are_some(made_up_cohort: Store, drawn_html: str) -> None:
+    build_report(made_up_cohort, METABOLIC_ONLY)
+    html = build_cohort_report(made_up_cohort).read_text(encoding="utf-8")
     assert re.findall(r'href="([^#"]*)"', html) == [f"{METABOLIC_ONLY}.html"]
-    elsewhere = build_cohort_report(made_up_store, tmp_path / "cohort.html").read_text(encoding="utf-8")
-    assert re.findall(r'href="([^#"]*)"', elsewhere) == []
+    assert re.findall(r'href="([^#"]*)"', drawn_html) == [], "that report lies elsewhere"
 
 
 @pytest.mark.usefixtures("words_alone")
-def test_screens_without_scores_are_listed_and_the_matrix_says_why(made_up_store: Store) -> None:
-    for file in (made_up_store.root / "tables" / "scores").glob("*/*.parquet"):
+def test_screens_without_scores_are_listed_and_the_matrix_says_why(made_up_cohort: Store) -> None:
+    for file in (made_up_cohort.root / "tables" / "scores").glob("*/*.parquet"):
         file.unlink()
-    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+    html = build_cohort_report(made_up_cohort).read_text(encoding="utf-8")
     assert "Not shown: no screen has scores." in html
     assert FULL in html
 
 
 @pytest.mark.usefixtures("words_alone")
-def test_a_score_that_is_no_number_is_a_gap_and_takes_nothing_else_away(made_up_store: Store, tmp_path: Path) -> None:
-    for path in sorted((made_up_store.root / "tables" / "scores" / f"screen={FULL}").glob("*.parquet")):
+def test_a_score_that_is_no_number_is_a_gap_and_takes_nothing_else_away(made_up_cohort: Store, tmp_path: Path) -> None:
+    for path in sorted((made_up_cohort.root / "tables" / "scores" / f"screen={FULL}").glob("*.parquet")):
         rows = pq.ParquetFile(path).read()
         gone = pc.equal(rows["drug"], "Trametinib")
         infinite = pc.if_else(gone, float("inf"), rows["score"])
         pq.write_table(
             rows.set_column(rows.schema.get_field_index("score"), rows.schema.field("score"), infinite), path
         )
-    export_cohort_figures(made_up_store, tmp_path)
+    export_cohort_figures(made_up_cohort, tmp_path)
     wide = pd.read_csv(tmp_path / "dss_heat_map.csv").set_index(["screen", "readout"])
     assert wide.loc[FULL, "Trametinib"].isna().all()
     assert wide.loc[(METABOLIC_ONLY, "ctg"), "Trametinib"] > 0
@@ -96,10 +116,10 @@ def test_a_score_that_is_no_number_is_a_gap_and_takes_nothing_else_away(made_up_
 
 
 @pytest.mark.usefixtures("words_alone")
-def test_a_damaged_file_is_named_and_the_rest_is_shown(made_up_store: Store) -> None:
-    file = next((made_up_store.root / "tables" / "qc" / f"screen={FULL}").glob("*.parquet"))
+def test_a_damaged_file_is_named_and_the_rest_is_shown(made_up_cohort: Store) -> None:
+    file = next((made_up_cohort.root / "tables" / "qc" / f"screen={FULL}").glob("*.parquet"))
     file.write_bytes(b"no parquet")
-    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+    html = build_cohort_report(made_up_cohort).read_text(encoding="utf-8")
     assert "Left out of this report" in html
     assert file.name in html
     assert FULL in html
@@ -112,25 +132,50 @@ def test_an_empty_store_is_refused(tmp_path: Path) -> None:
     assert not cohort_report_path(store).exists()
 
 
-def test_the_same_cohort_gives_the_same_bytes(made_up_store: Store, drawn_report: Path, tmp_path: Path) -> None:
-    again = build_cohort_report(made_up_store, tmp_path / "again.html")
-    assert again.read_bytes() == drawn_report.read_bytes()
+@pytest.mark.usefixtures("words_alone")
+def test_the_same_cohort_gives_the_same_words(made_up_cohort: Store, drawn_html: str, tmp_path: Path) -> None:
+    again = build_cohort_report(made_up_cohort, tmp_path / "again.html")
+    assert _words(again.read_text(encoding="utf-8")) == drawn_html
 
 
-def test_every_figure_is_a_file_of_each_kind_with_the_numbers_of_the_warehouse(
-    made_up_store: Store, tmp_path: Path
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param({"zprime", "raw_viability", "imaging_against_metabolic"}, id="some"),
+        pytest.param(FIGURES, id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_the_same_rows_give_the_same_drawing(
+    made_up_cohort: Store, drawn_report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: set[str]
 ) -> None:
-    files = export_cohort_figures(made_up_store, tmp_path)
+    """Exported, a figure is that of the page to the byte, and a PNG beside it."""
+    every = cohort_figures(read_cohort(made_up_cohort), made_up_cohort)
+    monkeypatch.setattr(
+        "phenodose.reports.cohort.cohort_figures", lambda cohort, store: [one for one in every if one.name in names]
+    )
+    export_cohort_figures(made_up_cohort, tmp_path)
+    for name in names:
+        assert (tmp_path / f"{name}.svg").read_bytes() == _svg_of(drawn_report, name)
+        picture = Image.open(tmp_path / f"{name}.png")
+        assert picture.format == "PNG"
+        assert len(picture.convert("RGB").getcolors(1 << 20) or ()) > 10, "it is blank"
+
+
+@pytest.mark.usefixtures("words_alone")
+def test_every_figure_is_a_file_of_each_kind_with_the_numbers_of_the_warehouse(
+    made_up_cohort: Store, tmp_path: Path
+) -> None:
+    files = export_cohort_figures(made_up_cohort, tmp_path)
     assert {path.name for path in files} == {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png", "csv")}
     wide = pd.read_csv(tmp_path / "dss_heat_map.csv").set_index(["screen", "readout"])
     scores = _ask(
-        made_up_store, "SELECT * FROM scores WHERE scorer = 'dss_asym' AND replicate = 'pooled' AND score IS NOT NULL"
+        made_up_cohort, "SELECT * FROM scores WHERE scorer = 'dss_asym' AND replicate = 'pooled' AND score IS NOT NULL"
     )
     assert int(wide.notna().sum().sum()) == len(scores) > 20
     for row in scores.itertuples():
         assert wide.loc[(row.screen, row.readout), row.drug] == pytest.approx(row.score, abs=0.006)
     agreement = pd.read_csv(tmp_path / "replicate_agreement.csv").set_index(["screen", "readout", "quantity"])
-    pairs = _ask(made_up_store, "SELECT * FROM replicate_pairs").groupby(["screen", "readout"])
+    pairs = _ask(made_up_cohort, "SELECT * FROM replicate_pairs").groupby(["screen", "readout"])
     for key, own in pairs:
         ours = agreement.loc[(*key, "viability")]
         values = own[["first_viability_fraction", "second_viability_fraction"]]
@@ -139,55 +184,54 @@ def test_every_figure_is_a_file_of_each_kind_with_the_numbers_of_the_warehouse(
         assert ours["spearman"] == pytest.approx(values.corr(method="spearman").iloc[0, 1], abs=1e-4)
     raw = pd.read_csv(tmp_path / "raw_viability.csv")
     counted = _ask(
-        made_up_store, "SELECT readout, count(raw) AS n FROM viability WHERE readout LIKE 'cnn%' GROUP BY ALL"
+        made_up_cohort, "SELECT readout, count(raw) AS n FROM viability WHERE readout LIKE 'cnn%' GROUP BY ALL"
     )
     assert raw.groupby("readout")["wells"].sum().to_dict() == dict(counted.itertuples(index=False, name=None))
 
 
-@pytest.mark.usefixtures("words_alone")
-def test_hits_of_one_readout_only_are_named_in_percent(made_up_store: Store) -> None:
-    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+def test_hits_of_one_readout_only_are_named_in_percent(made_up_cohort: Store, drawn_html: str) -> None:
     rows = _ask(
-        made_up_store,
+        made_up_cohort,
         "SELECT 100.0 * count(*) FILTER (hit_in IN ('imaging only', 'metabolic only')) / count(*) AS percent "
         "FROM imaging_vs_metabolic WHERE scorer = 'dss_asym' AND imaging_readout = 'cnn_phase3'",
     )
-    row = re.search(r'<tr><td data-sort="cnn_phase3">cnn_phase3</td><td data-sort="ctg">.*', html)
+    row = re.search(r'<tr><td data-sort="cnn_phase3">cnn_phase3</td><td data-sort="ctg">.*', drawn_html)
     assert row
     assert f">{rows['percent'][0]:.1f}</td>" in row.group()
     assert "Vemurafenib (1)" in row.group()
 
 
 @pytest.mark.usefixtures("words_alone")
-def test_transfer_studies_and_evaluations_of_the_store_are_shown_and_else_their_commands(made_up_store: Store) -> None:
-    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
-    assert "phenodose transfer-study CONTROL_EXPERIMENT SCREEN" in html
-    folder = made_up_store.root / "studies"
+def test_transfer_studies_and_expected_hits_of_the_store_are_shown_and_else_their_commands(
+    made_up_cohort: Store, drawn_html: str
+) -> None:
+    assert "phenodose transfer-study CONTROL_EXPERIMENT SCREEN" in drawn_html
+    folder = made_up_cohort.root / "studies"
     folder.mkdir()
     (folder / "transfer_CE.csv").write_text(
         "screen,backbone,first_weights,phase1_epochs,validation_loss,validation_accuracy,validation_auroc\n"
         "S,vgg19,imagenet,0,0.69,0.5,0.6\nS,vgg19,imagenet,20,0.52,1.0,1.0\nS,vgg19,none,0,0.7,0.5,0.5\n"
     )
     (folder / "transfer_broken.csv").write_bytes(b"\xff\xfe\x00")
-    html = build_cohort_report(made_up_store).read_text(encoding="utf-8")
+    (made_up_cohort.root / "expected_hits.csv").write_text("sample,drug\nBT-40,Trametinib\n")
+    html = build_cohort_report(made_up_cohort).read_text(encoding="utf-8")
     assert "phenodose transfer-study CONTROL_EXPERIMENT" not in html
     assert 'id="figure-transfer_study"' in html
+    assert "4 found, 0 missed" in html
 
 
 @pytest.mark.usefixtures("words_alone")
-def test_expected_hits_are_found_missed_or_not_tested(made_up_store: Store, tmp_path: Path) -> None:
+def test_expected_hits_are_found_missed_or_not_tested(made_up_cohort: Store, tmp_path: Path) -> None:
     listed = tmp_path / "expected.csv"
     listed.write_text(
         "sample,entity,drug\nBT-40,,trametinib\nINF_R_153,,Vemurafenib\n,pleomorphic xanthoastrocytoma,Imatinib\n"
         "NOBODY,,<script>alert(1)</script>\n"
     )
-    html = build_cohort_report(made_up_store, expected=listed).read_text(encoding="utf-8")
+    html = build_cohort_report(made_up_cohort, expected=listed).read_text(encoding="utf-8")
     section = html[html.index('<section id="expected">') : html.index('<section id="mismatch">')]
     assert "4 found, 1 missed, 0 no score, 5 not tested." in section
     assert "<script>alert" not in section
     assert "&lt;script&gt;alert(1)" in section
-    (made_up_store.root / "expected_hits.csv").write_text("sample,drug\nBT-40,Trametinib\n")
-    assert "4 found, 0 missed" in build_cohort_report(made_up_store).read_text(encoding="utf-8")
 
 
 def test_a_faulty_list_of_expected_hits_is_told_at_once(tmp_path: Path) -> None:
@@ -204,9 +248,9 @@ def test_a_faulty_list_of_expected_hits_is_told_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("words_alone")
 def test_the_command_exports_and_refuses_what_has_no_meaning(
-    made_up_store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made_up_cohort: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = ["--store", str(made_up_store.root)]
+    place = ["--store", str(made_up_cohort.root)]
     with pytest.raises(SystemExit) as done:
         main(["report", "--cohort", "--export", str(tmp_path / "figures"), "--json", *place])
     assert done.value.code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from phenodose.errors import InputError
@@ -61,6 +61,7 @@ def test_controls_are_one_and_zero_on_their_own_plate_and_nothing_is_clamped() -
     assert not result["masked"].any()
 
 
+@settings(max_examples=25)
 @given(
     values=st.lists(st.floats(-1e6, 1e6), min_size=9, max_size=9),
     scale=st.floats(0.01, 100),
@@ -81,6 +82,7 @@ def test_viability_does_not_depend_on_scale_shift_or_sign(
     assert np.median(first[3:6]) == pytest.approx(0)
 
 
+@settings(max_examples=25)
 @given(st.permutations(range(18)))
 def test_the_order_of_the_readings_does_not_matter(order: list[int]) -> None:
     frame = layout()

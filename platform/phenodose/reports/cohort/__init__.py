@@ -87,11 +87,8 @@ def export_cohort_figures(store: Store, folder: Path) -> list[Path]:
     for figure in cohort_figures(_cohort(store), store):
         if figure.missing:
             continue
-        contents = {
-            "svg": drawn(figure, "svg"),
-            "png": drawn(figure, "png"),
-            "csv": csv_of(figure.rows).encode(),
-        }
+        svg, png = drawn(figure, "svg", "png")
+        contents = {"svg": svg, "png": png, "csv": csv_of(figure.rows).encode()}
         for kind, content in contents.items():
             path = folder / f"{figure.name}.{kind}"
             with written_aside(path) as aside:
