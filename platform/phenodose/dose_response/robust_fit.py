@@ -197,12 +197,12 @@ def to_parameters(theta: np.ndarray) -> np.ndarray:
 
 
 def _best_of(problem: Problem, starts: list[np.ndarray], free: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    best, best_loss = search(problem, starts[0], free, ITERATIONS)
-    for start in starts[1:]:
-        found, loss = search(problem, start, free, ITERATIONS)
-        better = loss < best_loss
-        best, best_loss = np.where(better, found, best), np.where(better, loss, best_loss)
-    return best, best_loss
+    """Of searches from several starts, side by side, the lowest; of equals the first."""
+    k, g = len(starts), problem.x.shape[1]
+    found, loss = search(problem.some(np.tile(np.arange(g), k)), np.concatenate(starts, axis=1), free, ITERATIONS)
+    by_start = loss.reshape(k, g)
+    best = np.argmin(by_start, axis=0), np.arange(g)
+    return found.reshape(-1, k, g)[:, *best], by_start[best]
 
 
 def _starts(problem: Problem, number: int, slopes: Sequence[float] = START_SLOPES) -> list[np.ndarray]:
