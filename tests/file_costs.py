@@ -63,7 +63,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/cli/test_hostile_input.py": Budget(processes=8, runs=6),
     "tests/cli/test_plugins_command.py": Budget(processes=40),
     "tests/cli/test_run_command.py": Budget(processes=42, runs=10),
-    "tests/cli/test_score.py": Budget(processes=24),
+    "tests/cli/score/test_options.py": Budget(processes=8),
     "tests/cli/test_screen_remove.py": Budget(processes=24, runs=6),
     "tests/cli/test_sql.py": Budget(processes=24),
     "tests/conformance/test_cohort_of_morphologies.py": Budget(processes=4, trainings=4),

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any
 
 import dagster as dg
@@ -101,14 +102,21 @@ class Graph:
     """The graph of a store, built once for several runs of one command.
 
     Attributes:
-        definitions: what Dagster runs.
         listener: is told of every step of a run.
     """
 
     def __init__(self, store: Store, training: str | None = None) -> None:
         self.listener: Listener = no_listener
-        self.definitions = build_definitions(
-            store=store, listener=lambda event: self.listener(event), training=training, tried_again=False
+        self._store, self._training = store, training
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        """Built when first asked for: a folder that is refused at the door needs none."""
+        return build_definitions(
+            store=self._store,
+            listener=lambda event: self.listener(event),
+            training=self._training,
+            tried_again=False,
         )
 
 
@@ -205,13 +213,18 @@ def _select(assets: Sequence[ScreenAsset], graph: Graph, select: str | None) -> 
         return keys
     groups = {asset.group for asset in assets}
     chosen: set[str] = set()
-    resolved = graph.definitions.resolve_asset_graph()
     for item in (part.strip() for part in select.split(",")):
-        try:
-            selection = dg.AssetSelection.groups(item) if item in groups else dg.AssetSelection.from_string(item)
-            found = {key.to_user_string() for key in selection.resolve(resolved)} & keys
-        except dg.DagsterError:
-            found = set()
+        if item in groups:
+            found = {asset.key for asset in assets if asset.group == item}
+        elif item in keys:
+            found = {item}
+        else:
+            try:
+                selection = dg.AssetSelection.from_string(item)
+                resolved = selection.resolve(graph.definitions.resolve_asset_graph())
+                found = {key.to_user_string() for key in resolved} & keys
+            except dg.DagsterError:
+                found = set()
         if not found:
             raise InputError(
                 f"--select {item!r} names no asset of a screen; groups are {', '.join(sorted(groups))}; "

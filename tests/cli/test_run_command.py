@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from phenodose.cli import main
 from phenodose.cli.run import parse_settings
 from phenodose.errors import InputError
+from phenodose.screens.registration import register_screen
 from phenodose.simulation import simulate_screen
 from phenodose.store.store import Store
 
@@ -55,21 +57,19 @@ def test_a_screen_is_made_and_its_products_are_named(
     assert store.report_path("TST_V1_DS1").is_file()
     assert (store.root / ".dagster" / "dagster.yaml").is_file()
 
-    code, out, err = phenodose("run", "TST_V1_DS1", "--store", "st", "--select", "curves/ctg", "--json")
-    assert code == 0, err
-    told = json.loads(out)
-    assert told["made"] == ["curves/ctg"]
-    assert told["failed"] == {}
 
-
-def test_runs_are_kept_where_the_folder_says(
+def test_a_registered_screen_is_made_by_its_name_and_runs_are_kept_where_the_folder_says(
     phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
 ) -> None:
     here = tmp_path / "here"
     source = Path(__file__).parents[2] / "dagster.yaml"
     (here / "dagster.yaml").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-    code, _, err = phenodose("run", small_ctg_screen, "--store", "st", "--select", "layout")
+    register_screen(Store.open(here / "st"), small_ctg_screen)
+    code, out, err = phenodose("run", "TST_V1_DS1", "--store", "st", "--select", "layout", "--json")
     assert code == 0, err
+    told = json.loads(out)
+    assert told["made"] == ["layout"]
+    assert told["failed"] == {}
     assert (here / ".dagster" / "history").is_dir()
     assert not (here / "st" / ".dagster").exists()
 
@@ -112,8 +112,6 @@ def test_a_wrong_folder_is_told_in_a_sentence_and_leaves_the_store_alone(
 def test_wrong_images_are_told_before_anything_is_made(
     phenodose: Callable[..., tuple[int, str, str]], image_screen: Path, tmp_path: Path, fault: str
 ) -> None:
-    import shutil
-
     folder = tmp_path / image_screen.name
     shutil.copytree(image_screen, folder)
     match fault:
@@ -138,11 +136,9 @@ def test_wrong_images_are_told_before_anything_is_made(
 def test_an_id_that_is_taken_by_another_folder_is_refused(
     phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     other = tmp_path / "other" / small_ctg_screen.name
     shutil.copytree(small_ctg_screen, other)
-    assert phenodose("run", small_ctg_screen, "--store", "st", "--select", "layout")[0] == 0
+    register_screen(Store.open(tmp_path / "here" / "st"), small_ctg_screen)
     code, _, err = phenodose("run", other, "--store", "st", "--select", "layout")
     assert code == 2
     assert str(small_ctg_screen) in err

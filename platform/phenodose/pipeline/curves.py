@@ -9,7 +9,7 @@ Every scorer reads these, so that all scores of a curve rest on the same fit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -87,19 +87,21 @@ def curves_of(
     import pandas as pd
 
     from phenodose.dose_response.fit import fit_curves
-    from phenodose.dose_response.points import curve_points
+    from phenodose.dose_response.points import POOLED, curve_points
+    from phenodose.dose_response.posterior import posterior_draws
     from phenodose.quality.report import curve_qc_rows
 
     p = parameters or CurveParameters()
-    batch = fit_curves(
-        curve_points(viability, wells, per_replicate),
-        fit=p.fit,
-        bootstrap=p.bootstrap,
-        seed=p.seed,
-        intervals=p.intervals,
-        noise="batch",
-    )
-    judged = batch if per_replicate else fit_curves(curve_points(viability, wells), fit=p.fit)
+    points = curve_points(viability, wells)
+    if per_replicate or p.intervals == "bootstrap":
+        how: dict[str, Any] = {"fit": p.fit, "bootstrap": p.bootstrap, "seed": p.seed, "intervals": p.intervals}
+        batch = fit_curves(curve_points(viability, wells, per_replicate), **how, noise="batch")
+        judged = batch if per_replicate else fit_curves(points, fit=p.fit)
+    else:  # a curve does not depend on the others: those of all replicates together are among them
+        judged = fit_curves(points, fit=p.fit)
+        batch = judged.select((judged.keys["replicate"] == POOLED).to_numpy())
+        if p.bootstrap:
+            batch = replace(batch, draws=posterior_draws(batch, p.bootstrap, p.seed, "batch"))
     figures, notes = [], []
     for sample in sorted(wells["sample"].dropna().unique()):
         mine = wells[wells["sample"] == sample]
