@@ -131,7 +131,7 @@ class Workshop:
         register_screen(self.store, folder)
         return folder
 
-    def make(self, screen: str, select: str, **how: Any) -> RunOutcome:
+    def make(self, screen: str, select: str | None, **how: Any) -> RunOutcome:
         """One run."""
         return materialize_screen(self.store, screen, select=select, instance=self.instance, graph=self.graph, **how)
 
@@ -180,7 +180,10 @@ def ui_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     It works as long as it runs, so one file has all of its tests.
     """
-    running = _module("ui_server", Path(__file__).with_name("ui_server.py")).Server(tmp_path_factory.mktemp("ui"))
+    # Every asset is a process there, and one of each way is enough for the buttons. Other tests make them all.
+    site = _site_of("readout:ctg", "readout:mean_of_stack", "scorer:dss_asym", "scorer:sdss_asym")
+    server = _module("ui_server", Path(__file__).with_name("ui_server.py"))
+    running = server.Server(tmp_path_factory.mktemp("ui"), site)
     try:
         running.wait_until(running.location_is_loaded, "loading the code location")
         yield running
