@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,12 +15,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from phenodose.plugins import registry
 from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
-from phenodose_assets.run import RunOutcome, materialize_screen
+from phenodose_assets.run import Graph, RunOutcome, materialize_screen
 
 #: Settings of instances of tests: nothing is told to Dagster's makers, nor kept for that.
 QUIET = {"telemetry": {"enabled": False}}
+#: What screen.toml says where a test does not look at the intervals.
+FEW_DRAWS = "[parameters.curves]\nbootstrap = 10\n"
 
 
 def _shared() -> ModuleType:
@@ -109,13 +113,77 @@ def ctg_run(
         yield Finished(store, outcome, instance)
 
 
+@dataclass(frozen=True)
+class Workshop:
+    """A store for the screens of many tests, each by a name of its own; its graph is small and built once, not once a
+    run."""
+
+    store: Store
+    raw: Path
+    graph: Graph
+    instance: dg.DagsterInstance
+    write: Callable[[Path], Path]
+
+    def screen(self, name: str) -> Path:
+        """The raw folder of a new screen of plate-reader files; few draws are made of its curves."""
+        folder = self.write(self.raw / name)
+        (folder / "screen.toml").write_text(FEW_DRAWS)
+        register_screen(self.store, folder)
+        return folder
+
+    def make(self, screen: str, select: str | None, **how: Any) -> RunOutcome:
+        """One run."""
+        return materialize_screen(self.store, screen, select=select, instance=self.instance, graph=self.graph, **how)
+
+    def look_at(self, outcome: RunOutcome) -> Finished:
+        """What a run left."""
+        return Finished(self.store, outcome, self.instance)
+
+
+def _site_of(*plugins: str) -> str:
+    every = (f"{kind}:{name}" for kind in ("readout", "scorer", "embedder") for name in registry().names(kind))
+    return f"[plugins]\ndisable = {json.dumps([one for one in every if one not in plugins])}\n"
+
+
+@pytest.fixture(scope="session")
+def site_of() -> Callable[..., str]:
+    """Text of the site.toml of a site that has, of the plugins that make assets, only these: 'scorer:auc'.
+
+    What a run costs, before anything is made, grows with the graph.
+    """
+    return _site_of
+
+
+@pytest.fixture(scope="module")
+def workshop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path]
+) -> Iterator[Workshop]:
+    """One store, graph and instance for a file, with the plugins that it names as `PLUGINS`."""
+    root = tmp_path_factory.mktemp("workshop")
+    store = Store.open(root / "store")
+    store.root.mkdir()
+    plugins = getattr(request.module, "PLUGINS", ("readout:ctg", "scorer:dss_asym", "scorer:emax"))
+    (store.root / "site.toml").write_text(_site_of(*plugins), encoding="utf-8")
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Workshop(store, root / "raw", Graph(store), instance, write_ctg_screen)
+
+
+@pytest.fixture(scope="session")
+def ctg_graph(ctg_run: Finished) -> Graph:
+    """The whole graph, over the store of `ctg_run`; built once."""
+    return Graph(ctg_run.store)
+
+
 @pytest.fixture(scope="module")
 def ui_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Dagster's server with its daemon, an empty store and an empty inbox; see ui_server.py.
 
     It works as long as it runs, so one file has all of its tests.
     """
-    running = _module("ui_server", Path(__file__).with_name("ui_server.py")).Server(tmp_path_factory.mktemp("ui"))
+    # Every asset is a process there, and one of each way is enough for the buttons. Other tests make them all.
+    site = _site_of("readout:ctg", "readout:mean_of_stack", "scorer:dss_asym", "scorer:sdss_asym")
+    server = _module("ui_server", Path(__file__).with_name("ui_server.py"))
+    running = server.Server(tmp_path_factory.mktemp("ui"), site)
     try:
         running.wait_until(running.location_is_loaded, "loading the code location")
         yield running

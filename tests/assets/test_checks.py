@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,11 @@ import pytest
 from phenodose.quality.blocking import quality_block
 from phenodose.quality.gates import Limits, judge
 from phenodose.quality.metrics import metrics_of
-from phenodose.screens.registration import register_screen
 from phenodose.settings.quality import QualitySetting, resolve_limits
 from phenodose.store.curves import read_curves
 from phenodose.store.store import Store
 from phenodose_assets.assets import viability
 from phenodose_assets.graph.checks import quality_verdicts, schema_faults, schema_verdict
-from phenodose_assets.run import materialize_screen
 
 KEY = "viability/ctg"
 
@@ -74,21 +71,17 @@ def test_checks_of_a_good_readout(ctg_run: Any) -> None:
     assert set(ctg_run.store.read_table("qc", "TST_V1_DS1", KEY)["readout"]) == {"ctg"}
 
 
-def test_poor_controls_raise_the_flag_but_stop_nothing(
-    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path], look_at: Callable[..., Any]
-) -> None:
-    store = Store.open(tmp_path / "store")
-    folder = write_ctg_screen(tmp_path / "raw" / "POOR_V1_DS1")
+def test_poor_controls_raise_the_flag_but_stop_nothing(workshop: Any) -> None:
+    folder = workshop.screen("POOR_V1_DS1")
     layout = pd.read_csv(folder / "layout.csv")
     # The killing control is a dose that does not kill.
     layout = layout[~layout["WellType"].isin(["pos", "BzCl"])]
     layout.loc[(layout["Treatment"] == "Weak") & layout["Concentration"].isin([100, 1000]), "WellType"] = "pos"
     layout.to_csv(folder / "layout.csv", index=False)
-    register_screen(store, folder)
-    outcome = materialize_screen(store, "POOR_V1_DS1", select=f"layout,{KEY},curves/ctg", instance=instance)
+    outcome = workshop.make("POOR_V1_DS1", f"layout,{KEY},curves/ctg")
     assert outcome.success, outcome.failed
     assert "curves/ctg" in outcome.made
-    check = look_at(store, outcome, instance).checks(KEY)["zprime_robust"]
+    check = workshop.look_at(outcome).checks(KEY)["zprime_robust"]
     assert not check.passed
     assert "P1" in str(check.metadata)
 
@@ -111,14 +104,8 @@ def test_a_file_that_departs_from_its_declaration_is_told(ctg_run: Any, tmp_path
     assert schema_faults(store, "TST_V1_DS1", "viability", KEY) == []
 
 
-def test_a_file_that_does_not_fit_blocks_what_needs_it(
-    tmp_path: Path,
-    write_ctg_screen: Callable[[Path], Path],
-    look_at: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    store = Store.open(tmp_path / "store")
-    register_screen(store, write_ctg_screen(tmp_path / "raw" / "TORN_V1_DS1"))
+def test_a_file_that_does_not_fit_blocks_what_needs_it(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    workshop.screen("TORN_V1_DS1")
     write = Store.write_table
 
     def write_torn(self: Store, table: str, screen: str, part: str, frame: pd.DataFrame) -> Path:
@@ -128,29 +115,21 @@ def test_a_file_that_does_not_fit_blocks_what_needs_it(
         return path
 
     monkeypatch.setattr(Store, "write_table", write_torn)
-    with dg.DagsterInstance.ephemeral() as instance:
-        outcome = materialize_screen(store, "TORN_V1_DS1", select=f"layout,{KEY},curves/ctg", instance=instance)
-        assert not look_at(store, outcome, instance).checks(KEY)["schema"].passed
+    outcome = workshop.make("TORN_V1_DS1", f"layout,{KEY},curves/ctg")
+    assert not workshop.look_at(outcome).checks(KEY)["schema"].passed
     assert list(outcome.failed) == [KEY]
     assert outcome.skipped == {"curves/ctg": f"needs {KEY}"}
 
 
-def test_what_cannot_be_shown_is_made_all_the_same(
-    tmp_path: Path,
-    instance: dg.DagsterInstance,
-    write_ctg_screen: Callable[[Path], Path],
-    look_at: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_cannot_be_shown_is_made_all_the_same(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> dict[str, Any]:
         raise ZeroDivisionError("no such colour")
 
     monkeypatch.setattr(viability, "_viability_metadata", broken)
-    store = Store.open(tmp_path / "store")
-    register_screen(store, write_ctg_screen(tmp_path / "raw" / "PALE_V1_DS1"))
-    outcome = materialize_screen(store, "PALE_V1_DS1", select=f"layout,{KEY},curves/ctg", instance=instance)
+    workshop.screen("PALE_V1_DS1")
+    outcome = workshop.make("PALE_V1_DS1", f"layout,{KEY},curves/ctg")
     assert outcome.made == ["layout", KEY, "curves/ctg"]
-    shown = look_at(store, outcome, instance).materialization(KEY).metadata
+    shown = workshop.look_at(outcome).materialization(KEY).metadata
     assert "no such colour" in str(shown["cannot be shown"].value)
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from phenodose.store.store import Store
 
 Writer = Callable[[Path], Path]
-SCREEN, BUTTON = "UI_V1_DS1", "BUTTON_V1_DS1"
+SENSOR, SCREEN, BUTTON = "SENSOR_V1_DS1", "UI_V1_DS1", "BUTTON_V1_DS1"
 LOCATION = {"repositoryName": "__repository__", "repositoryLocationName": "phenodose"}
 
 ADD_PARTITION = """
@@ -46,10 +48,10 @@ BACKFILL_STATUS = """
 query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }
 """
 MATERIALIZATION = """
-query($key: AssetKeyInput!) {
+query($key: AssetKeyInput!, $screen: String!) {
   assetOrError(assetKey: $key) {
     __typename
-    ... on Asset { assetMaterializations(limit: 1) {
+    ... on Asset { assetMaterializations(limit: 1, partitions: [$screen]) {
       partition
       metadataEntries {
         label
@@ -57,7 +59,9 @@ query($key: AssetKeyInput!) {
         ... on FloatMetadataEntry { floatValue }
         ... on PathMetadataEntry { path }
       }
-    } assetObservations(limit: 1) { metadataEntries { label ... on TextMetadataEntry { text } } } }
+    } assetObservations(limit: 1, partitions: [$screen]) {
+      metadataEntries { label ... on TextMetadataEntry { text } }
+    } }
   }
 }
 """
@@ -74,28 +78,25 @@ query($key: AssetKeyInput!) {
 
 
 def entries(ui_server: Any, *path: str) -> dict[str, dict[str, Any]]:
-    asset = ui_server.ask(MATERIALIZATION, key={"path": list(path)})["assetOrError"]
+    asset = ui_server.ask(MATERIALIZATION, key={"path": list(path)}, screen=SCREEN)["assetOrError"]
     assert asset["__typename"] == "Asset", asset
     newest = asset["assetMaterializations"][0]
     return {entry["label"]: entry for entry in newest["metadataEntries"]}
 
 
-def test_new_folder_becomes_a_screen_and_its_run_succeeds(ui_server: Any, write_ctg_screen: Writer) -> None:
-    write_ctg_screen(ui_server.inbox / "SENSOR_V1_DS1")
+@pytest.fixture(scope="module")
+def inbox(ui_server: Any, write_ctg_screen: Writer) -> None:
+    """What lies in the inbox: a screen, and a folder that is none."""
+    few_draws = "[parameters.curves]\nbootstrap = 10\n"
     (ui_server.inbox / "not a screen").mkdir()
     (ui_server.inbox / "not a screen" / "_DONE").touch()
-    run = ui_server.wait_until(
-        lambda: ui_server.finished_run(**{"dagster/partition": "SENSOR_V1_DS1"}), "the sensor's run"
-    )
-    assert run["status"] == "SUCCESS", ui_server.told()
-    assert run["tags"]["dagster/sensor_name"] == "new_screens"
-    assert (ui_server.store / "reports" / "SENSOR_V1_DS1.html").is_file()
-    runs = ui_server.runs()
-    assert not [tag for run in runs for tag in run["tags"] if tag["value"] == "not a screen"]
-    ui_server.wait_until(lambda: (ui_server.store / "cohort.duckdb").is_file(), "the cohort after the screen")
+    (write_ctg_screen(ui_server.home / SENSOR) / "screen.toml").write_text(few_draws)
+    (ui_server.home / SENSOR).rename(ui_server.inbox / SENSOR)
 
 
-def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any, write_ctg_screen: Writer) -> None:
+@pytest.fixture(scope="module")
+def pressed(ui_server: Any, write_ctg_screen: Writer, inbox: None) -> None:
+    """The button "Materialize all" for a new partition is pressed; its run and that of the sensor go side by side."""
     raw = write_ctg_screen(ui_server.home / "raw" / SCREEN)
     Store.open(ui_server.store).register(SCREEN, raw)
     added = ui_server.ask(ADD_PARTITION, selector=LOCATION, key=SCREEN)["addDynamicPartition"]
@@ -108,34 +109,61 @@ def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any, 
     }
     launched = ui_server.ask(LAUNCH, params=params)["launchPipelineExecution"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    run = ui_server.wait_until(lambda: ui_server.finished_run(**{"dagster/partition": SCREEN}), "the button's run")
-    assert run["status"] == "SUCCESS", ui_server.told()
-
-    histogram = entries(ui_server, "viability", "ctg")["histogram"]["mdStr"]
-    assert histogram.startswith("![histogram of ctg](data:image/svg+xml;base64,")
-    assert entries(ui_server, "viability", "ctg")["robust Z' P1"]["floatValue"] > 0.5
-    assert "| drug |" in entries(ui_server, "scores", "dss_asym")["ranking"]["mdStr"]
-    assert Path(entries(ui_server, "patient_report")["path"]["path"]).is_file()
-    assert entries(ui_server, "curves", "ctg")["n curves"]["floatValue"] == 9
-    rows = Store.open(ui_server.store).read_table("curves", SCREEN)
-    assert {json.loads(text)["bootstrap"] for text in rows["parameters"]} == {20}
-    skipped = ui_server.ask(MATERIALIZATION, key={"path": ["plate_images"]})["assetOrError"]["assetObservations"]
-    assert "no images" in skipped[0]["metadataEntries"][0]["text"]
 
 
-def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any) -> None:
+@pytest.fixture(scope="module")
+def sensors_run(ui_server: Any, pressed: None) -> dict[str, Any]:
+    """The finished run of the screen in the inbox."""
+    found: dict[str, Any] = ui_server.wait_until(
+        lambda: ui_server.finished_run(**{"dagster/partition": SENSOR}), "the sensor's run"
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def backfill(ui_server: Any, sensors_run: dict[str, Any]) -> str:
+    """A backfill of one asset of that screen, under way."""
     asked = ui_server.ask(
         BACKFILL,
         params={
             "assetSelection": [{"path": ["viability", "ctg"]}],
-            "partitionNames": [SCREEN],
+            "partitionNames": [SENSOR],
             "title": "again",
         },
     )["launchPartitionBackfill"]
     assert asked["__typename"] == "LaunchBackfillSuccess", asked
+    return str(asked["backfillId"])
 
+
+@pytest.mark.usefixtures("backfill")
+def test_new_folder_becomes_a_screen_and_its_run_succeeds(ui_server: Any, sensors_run: dict[str, Any]) -> None:
+    assert sensors_run["status"] == "SUCCESS", ui_server.told()
+    assert sensors_run["tags"]["dagster/sensor_name"] == "new_screens"
+    assert (ui_server.store / "reports" / f"{SENSOR}.html").is_file()
+    runs = ui_server.runs()
+    assert not [tag for run in runs for tag in run["tags"] if tag["value"] == "not a screen"]
+
+
+@pytest.mark.usefixtures("pressed")
+def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any) -> None:
+    run = ui_server.wait_until(lambda: ui_server.finished_run(**{"dagster/partition": SCREEN}), "the button's run")
+    assert run["status"] == "SUCCESS", ui_server.told()
+
+    assert Path(entries(ui_server, "patient_report")["path"]["path"]).is_file()
+    histogram = entries(ui_server, "viability", "ctg")["histogram"]["mdStr"]
+    assert histogram.startswith("![histogram of ctg](data:image/svg+xml;base64,")
+    assert entries(ui_server, "viability", "ctg")["robust Z' P1"]["floatValue"] > 0.5
+    assert "| drug |" in entries(ui_server, "scores", "dss_asym")["ranking"]["mdStr"]
+    assert entries(ui_server, "curves", "ctg")["n curves"]["floatValue"] == 9
+    rows = Store.open(ui_server.store).read_table("curves", SCREEN)
+    assert {json.loads(text)["bootstrap"] for text in rows["parameters"]} == {20}
+    skipped = ui_server.ask(MATERIALIZATION, key={"path": ["plate_images"]}, screen=SCREEN)["assetOrError"]
+    assert "no images" in skipped["assetObservations"][0]["metadataEntries"][0]["text"]
+
+
+def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any, backfill: str) -> None:
     def ended() -> str | None:
-        status: str = ui_server.ask(BACKFILL_STATUS, id=asked["backfillId"])["partitionBackfillOrError"]["status"]
+        status: str = ui_server.ask(BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"]
         return status if status.startswith("COMPLETED") or status == "FAILED" else None
 
     assert ui_server.wait_until(ended, "the backfill") == "COMPLETED_SUCCESS", ui_server.told()
@@ -161,6 +189,7 @@ def _asset_paths(ui_server: Any) -> list[dict[str, Any]]:
 # --- in a browser ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("sensors_run")
 def test_a_new_folder_is_materialized_from_the_buttons(ui_server: Any, browser: Any, write_ctg_screen: Writer) -> None:
     # without a done-mark the sensor leaves the folder to the buttons
     (write_ctg_screen(ui_server.inbox / BUTTON) / "_DONE").unlink()
@@ -174,12 +203,11 @@ def test_a_new_folder_is_materialized_from_the_buttons(ui_server: Any, browser: 
         page.locator("button", has_text="Save").click()
         page.locator("button", has_text="Launch 1 run").wait_for()
         watched.screenshot("dagster_new_partition")
-        _launch(page, ui_server, runs=1)
+        page.locator("button", has_text="Launch 1 run").click()
+        page.get_by_text("Launched run").wait_for()
 
-        page.goto(f"{address}/assets/viability/ctg?view=partitions&partition={BUTTON}")
-        page.locator("button", has_text="Materialize…").click()
-        _launch(page, ui_server, runs=2)
-        page.goto(f"{address}/assets/viability/ctg?view=partitions&partition={BUTTON}")
+        # Meanwhile, what the sensor's run has made of another screen.
+        page.goto(f"{address}/assets/viability/ctg?view=partitions&partition={SENSOR}")
         page.get_by_role("cell", name="plate P1").first.wait_for()
         assert _pictures(page), "no picture is shown at once"
         watched.screenshot("dagster_partition")
@@ -199,20 +227,8 @@ def test_a_new_folder_is_materialized_from_the_buttons(ui_server: Any, browser: 
     strangers = {urlsplit(url.removeprefix("blob:")).netloc for url in watched.requests if not url.startswith("data:")}
     assert strangers == {f"127.0.0.1:{ui_server.port}"}
     assert [trouble for trouble in watched.troubles if trouble.startswith("error:")] == []
-
-
-def _launch(page: Any, ui_server: Any, runs: int) -> None:
-    """Press the button of the dialog and wait until the screen has so many finished runs."""
-    page.locator("button", has_text="Launch 1 run").click()
-    page.get_by_text("Launched run").wait_for()
-
-    def ended() -> list[str] | None:
-        tags = {"key": "dagster/partition", "value": BUTTON}
-        statuses = [run["status"] for run in ui_server.runs() if tags in run["tags"]]
-        over = len(statuses) == runs and set(statuses) <= {"SUCCESS", "FAILURE", "CANCELED"}
-        return statuses if over else None
-
-    assert set(ui_server.wait_until(ended, "the run of the button")) == {"SUCCESS"}, ui_server.told()
+    run = ui_server.wait_until(lambda: ui_server.finished_run(**{"dagster/partition": BUTTON}), "the run of the button")
+    assert run["status"] == "SUCCESS", ui_server.told()
 
 
 def _pictures(page: Any) -> list[int]:
@@ -222,3 +238,9 @@ def _pictures(page: Any) -> list[int]:
     )
     assert all(found), f"a broken picture: {found}"
     return found
+
+
+@pytest.mark.usefixtures("sensors_run")
+def test_the_cohort_follows_the_screens(ui_server: Any) -> None:
+    # The last test: meanwhile all the others' runs are done.
+    ui_server.wait_until(lambda: (ui_server.store / "cohort.duckdb").is_file(), "the cohort after the screens")

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 
-from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
-from phenodose_assets.run import materialize_screen
 
 SELECTIVE = ("scores/sdss_asym", "scores/sdss_asym_adj", "scores/zdss", "scores/rdss")
 GROWTH = ("scores/gr50", "scores/gr_max", "scores/gr_aoc")
 CURVES = "layout,viability/ctg,curves/ctg"
+PLUGINS = ("readout:ctg", *(f"scorer:{name}" for name in ("dss_asym", "sdss_asym", "zdss", "gr50", "gr_max")))
 
 
 def test_without_what_they_need_they_are_skipped_and_nothing_fails(ctg_run: Any) -> None:
@@ -40,16 +36,12 @@ def scores_of(store: Store, screen: str, scorer: str) -> pd.DataFrame:
     return rows[rows["replicate"] == "pooled"].set_index("drug")
 
 
-def test_what_they_need_may_be_given_to_the_store_the_screen_or_the_run(
-    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
-) -> None:
-    store = Store.open(tmp_path / "store")
-    folder = write_ctg_screen(tmp_path / "raw" / "REF_V1_DS1")
-    register_screen(store, folder)
+def test_what_they_need_may_be_given_to_the_store_the_screen_or_the_run(workshop: Any) -> None:
+    store, folder = workshop.store, workshop.screen("REF_V1_DS1")
     drugs = ["Inert", "Potent", "Weak"]
     (store.root / "reference_samples.csv").write_text(f"Drug.Name,mean_DSS\n{drugs[0]},3\n")
     selective = "scores/sdss_asym,scores/zdss"
-    outcome = materialize_screen(store, "REF_V1_DS1", select=f"{CURVES},scores/dss_asym,{selective}", instance=instance)
+    outcome = workshop.make("REF_V1_DS1", f"{CURVES},scores/dss_asym,{selective}")
     outcome.raise_if_failed()
     plain = scores_of(store, "REF_V1_DS1", "dss_asym")
     assert list(plain.index) == drugs
@@ -64,13 +56,7 @@ def test_what_they_need_may_be_given_to_the_store_the_screen_or_the_run(
     pd.DataFrame(columns).to_csv(folder / "healthy.csv", index=False)
     (folder / "screen.toml").write_text('[parameters.zdss]\nreference = "healthy.csv"\n')
     (store.root / "reference_samples.csv").unlink()
-    outcome = materialize_screen(
-        store,
-        "REF_V1_DS1",
-        select=f"{selective},scores/gr_max",
-        parameters={"gr_max": {"doublings": 2.0}},
-        instance=instance,
-    )
+    outcome = workshop.make("REF_V1_DS1", f"{selective},scores/gr_max", parameters={"gr_max": {"doublings": 2.0}})
     outcome.raise_if_failed()
     # the highest dose of the potent drug leaves 1 / 501 of the cells: 2 * (1 / 501)^(1 / 2) - 1
     assert scores_of(store, "REF_V1_DS1", "gr_max").loc["Potent", "score"] == pytest.approx(-0.91, abs=0.1)
@@ -81,11 +67,8 @@ def test_what_they_need_may_be_given_to_the_store_the_screen_or_the_run(
     assert scores_of(store, "REF_V1_DS1", "sdss_asym").empty
 
 
-def test_time_zero_wells_of_a_layout_reach_the_growth_rates(
-    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
-) -> None:
-    store = Store.open(tmp_path / "store")
-    folder = write_ctg_screen(tmp_path / "raw" / "GRO_V1_DS1")
+def test_time_zero_wells_of_a_layout_reach_the_growth_rates(workshop: Any) -> None:
+    store, folder = workshop.store, workshop.screen("GRO_V1_DS1")
     layout = pd.read_csv(folder / "layout.csv")
     extra = []
     for plate in (1, 2):
@@ -96,9 +79,7 @@ def test_time_zero_wells_of_a_layout_reach_the_growth_rates(
             extra.append({"Plate": f"P{plate}", "Row": "B", "Column": column, "Sample": "TST", "WellType": "t0"})
         matrix.to_excel(path, index_label="")
     pd.concat([layout, pd.DataFrame(extra)]).to_csv(folder / "layout.csv", index=False)
-    register_screen(store, folder)
-    wanted = f"{CURVES},scores/gr50,scores/gr_max"
-    outcome = materialize_screen(store, "GRO_V1_DS1", select=wanted, instance=instance)
+    outcome = workshop.make("GRO_V1_DS1", f"{CURVES},scores/gr50,scores/gr_max")
     outcome.raise_if_failed()
     rates = scores_of(store, "GRO_V1_DS1", "gr_max")
     assert set(rates["status"]) == {"ok"}

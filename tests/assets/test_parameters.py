@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
@@ -13,11 +11,8 @@ from pydantic import Field
 
 from phenodose.errors import InputError, PluginError
 from phenodose.plugins import Parameters
-from phenodose.screens.registration import register_screen
-from phenodose.store.store import Store
-from phenodose_assets.build import build_definitions
 from phenodose_assets.graph.config import config_class, said
-from phenodose_assets.run import materialize_screen
+from phenodose_assets.run import Graph, materialize_screen
 
 
 class Every(Parameters):
@@ -61,27 +56,13 @@ def test_the_form_tells_the_default() -> None:
 @pytest.mark.parametrize(
     ("in_toml", "in_launchpad", "draws"), [(None, None, 200), (7, None, 7), (None, 5, 5), (7, 5, 5)]
 )
-def test_precedence(
-    tmp_path: Path,
-    instance: dg.DagsterInstance,
-    write_ctg_screen: Callable[[Path], Path],
-    in_toml: int | None,
-    in_launchpad: int | None,
-    draws: int,
-) -> None:
-    store = Store.open(tmp_path / "store")
-    folder = write_ctg_screen(tmp_path / "raw" / "PAR_V1_DS1")
-    if in_toml is not None:
-        (folder / "screen.toml").write_text(f"[parameters.curves]\nbootstrap = {in_toml}\n")
-    register_screen(store, folder)
-    materialize_screen(
-        store,
-        "PAR_V1_DS1",
-        select="layout,viability/ctg,curves/ctg",
-        parameters={"curves": {"bootstrap": in_launchpad}} if in_launchpad is not None else None,
-        instance=instance,
-    ).raise_if_failed()
-    rows = store.read_table("curves", "PAR_V1_DS1")
+def test_precedence(workshop: Any, in_toml: int | None, in_launchpad: int | None, draws: int) -> None:
+    screen = f"PAR{in_toml or 0}{in_launchpad or 0}_V1_DS1"
+    settings = workshop.screen(screen) / "screen.toml"
+    settings.write_text(f"[parameters.curves]\nbootstrap = {in_toml}\n" if in_toml is not None else "")
+    parameters = {"curves": {"bootstrap": in_launchpad}} if in_launchpad is not None else None
+    workshop.make(screen, "layout,viability/ctg,curves/ctg", parameters=parameters).raise_if_failed()
+    rows = workshop.store.read_table("curves", screen)
     assert {json.loads(text)["bootstrap"] for text in rows["parameters"]} == {draws}
 
 
@@ -94,19 +75,11 @@ def test_precedence(
     ],
 )
 def test_a_wrong_value_in_screen_toml_is_a_sentence(
-    tmp_path: Path,
-    instance: dg.DagsterInstance,
-    write_ctg_screen: Callable[[Path], Path],
-    table: str,
-    name: str,
-    value: int | str,
-    asset: str,
+    workshop: Any, table: str, name: str, value: int | str, asset: str
 ) -> None:
-    store = Store.open(tmp_path / "store")
-    folder = write_ctg_screen(tmp_path / "raw" / "PAR_V1_DS1")
-    (folder / "screen.toml").write_text(f"[parameters.{table}]\n{name} = {json.dumps(value)}\n")
-    register_screen(store, folder)
-    outcome = materialize_screen(store, "PAR_V1_DS1", select="layout,viability/ctg,curves/ctg", instance=instance)
+    screen = f"{name.upper().replace('_', '')}_V1_DS1"
+    (workshop.screen(screen) / "screen.toml").write_text(f"[parameters.{table}]\n{name} = {json.dumps(value)}\n")
+    outcome = workshop.make(screen, "layout,viability/ctg,curves/ctg")
     assert list(outcome.failed) == [asset]
     assert outcome.failed[asset].mendable
     assert name in outcome.failed[asset].message
@@ -123,20 +96,21 @@ def test_a_wrong_value_in_screen_toml_is_a_sentence(
     ],
 )
 def test_wrong_parameters_are_refused_at_the_door(
-    ctg_run: Any, parameters: dict[str, dict[str, Any]], told: str
+    ctg_run: Any, ctg_graph: Graph, parameters: dict[str, dict[str, Any]], told: str
 ) -> None:
+    how = {"instance": ctg_run.instance, "graph": ctg_graph}
     with pytest.raises(PluginError, match=told):
-        materialize_screen(ctg_run.store, "TST_V1_DS1", parameters=parameters, instance=ctg_run.instance)
+        materialize_screen(ctg_run.store, "TST_V1_DS1", parameters=parameters, **how)
 
 
 @pytest.mark.parametrize("select", ["nonsense", "key:nothing", "!!", "cohort_db"])
-def test_a_selection_of_nothing_is_refused_at_the_door(ctg_run: Any, select: str) -> None:
+def test_a_selection_of_nothing_is_refused_at_the_door(ctg_run: Any, ctg_graph: Graph, select: str) -> None:
     with pytest.raises(InputError, match="names no asset of a screen"):
-        materialize_screen(ctg_run.store, "TST_V1_DS1", select=select, instance=ctg_run.instance)
+        materialize_screen(ctg_run.store, "TST_V1_DS1", select=select, instance=ctg_run.instance, graph=ctg_graph)
 
 
-def test_the_network_has_a_form_in_the_launchpad() -> None:
-    job = build_definitions(store="store").resolve_job_def("screen")
+def test_the_network_has_a_form_in_the_launchpad(ctg_graph: Graph) -> None:
+    job = ctg_graph.definitions.resolve_job_def("screen")
     schema = job.graph.node_dict["checkpoint__cnn__phase2"].definition.config_mapping
     assert schema is not None
     fields = schema.config_schema.config_type.fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -10,11 +11,10 @@ import pytest
 import tifffile
 
 from phenodose.screens.registration import register_screen
-from phenodose.store.store import Store
-from phenodose_assets.run import materialize_screen
 
 WELLS = ("B02", "B03", "C10")
 PLATES = ("1", "2")
+PLUGINS = ()
 
 
 @pytest.fixture
@@ -41,27 +41,24 @@ def steps_of(instance: dg.DagsterInstance) -> dict[str, str]:
     return {each.step_key: str(each.status.value) for each in stats if each.status}
 
 
-def test_each_plate_is_a_step(folder: Path, tmp_path: Path, instance: dg.DagsterInstance) -> None:
-    store = Store.open(tmp_path / "store")
-    screen = register_screen(store, folder)
-    materialize_screen(store, screen.id, select="layout,plate_images", instance=instance).raise_if_failed()
-    parts = {key for key in steps_of(instance) if key.startswith("plate_images.part[")}
+def test_each_plate_is_a_step(folder: Path, workshop: Any) -> None:
+    store, screen = workshop.store, register_screen(workshop.store, folder)
+    workshop.make(screen.id, "layout,plate_images").raise_if_failed()
+    parts = {key for key in steps_of(workshop.instance) if key.startswith("plate_images.part[")}
     assert parts == {"plate_images.part[1]", "plate_images.part[2]"}
     assert [path.name for path in store.plates(screen.id)] == ["1.ome.zarr", "2.ome.zarr"]
     assert store.read_table("plates", screen.id)["n_wells"].tolist() == [3, 3]
 
 
-def test_a_plate_that_fails_fails_the_asset_and_keeps_the_others(
-    folder: Path, tmp_path: Path, instance: dg.DagsterInstance
-) -> None:
+def test_a_plate_that_fails_fails_the_asset_and_keeps_the_others(folder: Path, workshop: Any) -> None:
+    folder = folder.rename(folder.with_name("CUT_V1_DS1"))
     cut = folder / "P2" / "B03-z1.tif"
     cut.write_bytes(cut.read_bytes()[:-100])
-    store = Store.open(tmp_path / "store")
-    screen = register_screen(store, folder)
-    outcome = materialize_screen(store, screen.id, select="layout,plate_images", instance=instance)
+    store, screen = workshop.store, register_screen(workshop.store, folder)
+    outcome = workshop.make(screen.id, "layout,plate_images")
     assert outcome.failed["plate_images"].mendable
     assert "B03-z1.tif" in outcome.failed["plate_images"].message
     assert [path.name for path in store.plates(screen.id)] == ["1.ome.zarr"]
-    steps = steps_of(instance)
+    steps = steps_of(workshop.instance)
     assert (steps["plate_images.part[1]"], steps["plate_images.part[2]"]) == ("SUCCESS", "SUCCESS")
     assert steps["plate_images.failed"] == "FAILURE"

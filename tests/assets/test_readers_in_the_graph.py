@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-import dagster as dg
 import numpy as np
 import pytest
 import tifffile
@@ -16,8 +16,9 @@ from phenodose.plugins import registry
 from phenodose.screens.itrade import arrange
 from phenodose.screens.registration import check_screen, register_screen
 from phenodose.store.store import Store
-from phenodose_assets.run import RunOutcome, materialize_screen
+from phenodose_assets.run import RunOutcome
 
+PLUGINS = ()
 WELLS = ("B02", "B03", "C10")
 LAYOUT = "Plate,Row,Column,WellType,Treatment,Concentration\n" + "".join(
     f"1,{well[0]},{int(well[1:])},{kind}\n"
@@ -29,15 +30,13 @@ def pixels(well: str, kind: str, size: int = 224) -> np.ndarray:
     return np.random.default_rng([*well.encode(), *kind.encode()]).integers(0, 65535, (size, size), np.uint16)
 
 
-def run(root: Path, folder: Path, instance: dg.DagsterInstance) -> tuple[Store, RunOutcome]:
+def run(workshop: Any, folder: Path) -> tuple[Store, RunOutcome]:
     check_screen(folder, registry())
-    store = Store.open(root / "store")
-    screen = register_screen(store, folder)
-    select = "layout,plate_images,pseudo_rgb"
-    return store, materialize_screen(store, screen.id, select=select, instance=instance)
+    screen = register_screen(workshop.store, folder)
+    return workshop.store, workshop.make(screen.id, "layout,plate_images,pseudo_rgb")
 
 
-def test_a_screen_of_any_microscope_by_its_pattern(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_screen_of_any_microscope_by_its_pattern(tmp_path: Path, workshop: Any) -> None:
     folder = tmp_path / "raw" / "PAT_V1_DS1"
     (folder / "P1").mkdir(parents=True)
     (folder / "layout.csv").write_text(LAYOUT)
@@ -48,7 +47,7 @@ def test_a_screen_of_any_microscope_by_its_pattern(tmp_path: Path, instance: dg.
         'reader = "pattern"\n[tensors]\nsize_px = 32\n[parameters.pattern]\n'
         "expression = '(?P<well>[A-P]\\d\\d)-z(?P<z>\\d)'\npixel_size_um = 0.5\n"
     )
-    store, outcome = run(tmp_path, folder, instance)
+    store, outcome = run(workshop, folder)
     outcome.raise_if_failed()
     plates = store.read_table("plates", "PAT_V1_DS1")
     assert plates[["plugin", "n_z", "pixel_size_um"]].to_numpy().tolist() == [["pattern", 3, 0.5]]
@@ -56,7 +55,7 @@ def test_a_screen_of_any_microscope_by_its_pattern(tmp_path: Path, instance: dg.
     np.testing.assert_array_equal(tensors.sel(well="1/C10")[..., 1], pixels("C10", "2", 32))
 
 
-def test_a_wrong_expression_fails_as_a_sentence(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_wrong_expression_fails_as_a_sentence(tmp_path: Path, workshop: Any) -> None:
     folder = tmp_path / "raw" / "BAD_V1_DS1"
     (folder / "P1").mkdir(parents=True)
     (folder / "layout.csv").write_text(LAYOUT)
@@ -64,13 +63,12 @@ def test_a_wrong_expression_fails_as_a_sentence(tmp_path: Path, instance: dg.Dag
     (folder / "screen.toml").write_text("reader = \"pattern\"\n[parameters.pattern]\nexpression = '(?P<pit>.)'\n")
     with pytest.raises(ValueError, match="there is no group pit; the groups are: well"):
         check_screen(folder, registry())
-    store = Store.open(tmp_path / "store")
-    register_screen(store, folder)
-    outcome = materialize_screen(store, "BAD_V1_DS1", select="layout,plate_images", instance=instance)
+    register_screen(workshop.store, folder)
+    outcome = workshop.make("BAD_V1_DS1", "layout,plate_images")
     assert outcome.failed["plate_images"].mendable
 
 
-def test_the_itrade_data_set_from_its_folders_to_tensors(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_the_itrade_data_set_from_its_folders_to_tensors(tmp_path: Path, workshop: Any) -> None:
     data, screen = tmp_path / "iTRADE-Data", "BT-40_V1_DS1"
     (data / "Images" / screen).mkdir(parents=True)
     (data / "Layouts").mkdir()
@@ -79,7 +77,7 @@ def test_the_itrade_data_set_from_its_folders_to_tensors(tmp_path: Path, instanc
         for kind in ("proj", "midz"):
             tifffile.imwrite(data / "Images" / screen / f"{screen}_P1_{well}_{kind}_224x224.tif", pixels(well, kind))
     (arranged,) = arrange(data, tmp_path / "screens")
-    store, outcome = run(tmp_path, arranged.folder, instance)
+    store, outcome = run(workshop, arranged.folder)
     outcome.raise_if_failed()
     tensors = open_tensors(next((store.screen_dir(screen) / "tensors").glob("*.zarr")))
     for well in WELLS:
@@ -87,7 +85,7 @@ def test_the_itrade_data_set_from_its_folders_to_tensors(tmp_path: Path, instanc
             np.testing.assert_array_equal(tensors.sel(well=f"1/{well}")[..., channel], pixels(well, kind))
 
 
-def test_a_plate_made_elsewhere_is_not_copied_into_the_store(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_plate_made_elsewhere_is_not_copied_into_the_store(tmp_path: Path, workshop: Any) -> None:
     folder = tmp_path / "raw" / "ZAR_V1_DS1"
     root = zarr.create_group(folder / "P1", zarr_format=2)
     wells = [{"path": f"{well[0]}/{well[1:]}", "rowIndex": 0, "columnIndex": 0} for well in WELLS]
@@ -105,7 +103,7 @@ def test_a_plate_made_elsewhere_is_not_copied_into_the_store(tmp_path: Path, ins
         image.create_array("0", shape=stack.shape, chunks=(1, 64, 64), dtype=stack.dtype)[...] = stack
     (folder / "layout.csv").write_text(LAYOUT)
     (folder / "screen.toml").write_text("[tensors]\nsize_px = 64\n")
-    store, outcome = run(tmp_path, folder, instance)
+    store, outcome = run(workshop, folder)
     outcome.raise_if_failed()
     (row,) = store.read_table("plates", "ZAR_V1_DS1").itertuples()
     assert (row.plugin, row.n_planes, row.n_z) == ("ome_zarr", 9, 3)

@@ -63,28 +63,23 @@ def test_a_screen_without_images_gets_everything_else(ctg_run: Any) -> None:
     assert ctg_run.store.report_path("TST_V1_DS1").is_file()
 
 
-def test_readings_in_the_layout_make_the_metabolic_readout(
-    tmp_path: Path, write_ctg_screen: Callable[[Path], Path]
-) -> None:
-    folder = write_ctg_screen(tmp_path / "raw" / "TST_V1_DS1")
+def test_readings_in_the_layout_make_the_metabolic_readout(workshop: Any) -> None:
+    screen = "TOLD_V1_DS1"
+    store, folder = workshop.store, workshop.screen(screen)
     layout = pd.read_csv(folder / "layout.csv", dtype={"Plate": str})
     files = read_matrices(folder / "ctg").set_index(["plate", "row", "column"])["value"]
     places = pd.MultiIndex.from_frame(layout[["Plate", "Row", "Column"]])
     layout["Readout"] = files.reindex(places).to_numpy()
     layout.assign(Sample="TST-2").to_csv(folder / "layout.csv", index=False)
     shutil.rmtree(folder / "ctg")
-    store = Store.open(tmp_path / "store")
-    with dg.DagsterInstance.ephemeral() as instance:
-        outcome = materialize_screen(
-            store, register_screen(store, folder).id, select="layout,viability/ctg", instance=instance
-        )
+    outcome = workshop.make(screen, "layout,viability/ctg")
     assert outcome.made == ["layout", "viability/ctg"]
-    viability = store.read_table("viability", "TST_V1_DS1").set_index(["plate", "row", "column"])["raw"]
+    viability = store.read_table("viability", screen).set_index(["plate", "row", "column"])["raw"]
     assert len(viability) == len(layout)
     assert (viability == files.reindex(viability.index)).all()
     # The layout's word on whose cells these are holds for the screen as for its wells.
-    assert set(store.read_table("screens", "TST_V1_DS1")["sample"]) == {"TST-2"}
-    assert set(store.read_table("wells", "TST_V1_DS1")["sample"]) == {"TST-2"}
+    assert set(store.read_table("screens", screen)["sample"]) == {"TST-2"}
+    assert set(store.read_table("wells", screen)["sample"]) == {"TST-2"}
 
 
 def test_the_reason_stands_in_the_event_log(ctg_run: Any) -> None:
@@ -102,9 +97,13 @@ def test_a_failing_scorer_stops_neither_the_others_nor_the_report(
     failing_scorers: None,
     write_ctg_screen: Callable[[Path], Path],
     look_at: Callable[..., Any],
+    site_of: Callable[..., str],
 ) -> None:
     store = Store.open(tmp_path / "store")
     screen = register_screen(store, write_ctg_screen(tmp_path / "raw" / "FAIL_V1_DS1"))
+    plugins = ("readout:ctg", *(f"scorer:{name}" for name in ("bug", "dss_asym", "emax", "picky")))
+    store.root.mkdir(exist_ok=True)
+    (store.root / "site.toml").write_text(site_of(*plugins))
     with dg.DagsterInstance.ephemeral() as instance:
         outcome = materialize_screen(store, screen.id, instance=instance)
         run = instance.get_run_by_id(outcome.run_id)
@@ -125,52 +124,38 @@ def test_a_failing_scorer_stops_neither_the_others_nor_the_report(
         outcome.raise_if_failed()
 
 
-def test_rows_of_what_can_no_longer_be_made_are_removed(
-    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
-) -> None:
-    store = Store.open(tmp_path / "store")
-    folder = write_ctg_screen(tmp_path / "raw" / "GONE_V1_DS1")
-    register_screen(store, folder)
+def test_rows_of_what_can_no_longer_be_made_are_removed(workshop: Any) -> None:
+    store, folder = workshop.store, workshop.screen("GONE_V1_DS1")
     wanted = "layout,viability/ctg,curves/ctg"
-    materialize_screen(store, "GONE_V1_DS1", select=wanted, instance=instance)
+    workshop.make("GONE_V1_DS1", wanted)
     assert len(store.read_table("viability", "GONE_V1_DS1"))
     assert len(store.read_table("curves", "GONE_V1_DS1"))
     for file in (folder / "ctg").iterdir():
         file.unlink()
-    outcome = materialize_screen(store, "GONE_V1_DS1", select=wanted, instance=instance)
+    outcome = workshop.make("GONE_V1_DS1", wanted)
     assert "no ctg files" in outcome.skipped["viability/ctg"]
     for table in ("viability", "qc", "curves"):
         assert store.read_table(table, "GONE_V1_DS1").empty, table
     assert len(store.read_table("wells", "GONE_V1_DS1"))
 
 
-def test_a_wrong_layout_fails_with_its_sentence_and_makes_nothing(
-    tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
-) -> None:
-    store = Store.open(tmp_path / "store")
-    folder = write_ctg_screen(tmp_path / "raw" / "BAD_V1_DS1")
-    layout = folder / "layout.csv"
+def test_a_wrong_layout_fails_with_its_sentence_and_makes_nothing(workshop: Any) -> None:
+    layout = workshop.screen("BAD_V1_DS1") / "layout.csv"
     layout.write_text(layout.read_text().replace("Concentration", "Amount"))
-    register_screen(store, folder)
-    outcome = materialize_screen(store, "BAD_V1_DS1", instance=instance)
+    outcome = workshop.make("BAD_V1_DS1", None)
     assert list(outcome.failed) == ["layout"]
     assert outcome.failed["layout"].mendable
     assert "Concentration" in outcome.failed["layout"].message
     assert outcome.made == []
 
 
-def test_a_bug_of_our_own_ends_the_run_as_a_bug(
-    tmp_path: Path, write_ctg_screen: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bug_of_our_own_ends_the_run_as_a_bug(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: object, curves: object) -> None:
         raise ZeroDivisionError("of our own")
 
     monkeypatch.setattr(registry().get("scorer", "emax"), "score", broken)
-    store = Store.open(tmp_path / "store")
-    screen = register_screen(store, write_ctg_screen(tmp_path / "raw" / "BUG_V1_DS1"))
-    assets = "layout,viability/ctg,curves/ctg,scores/emax"
-    with dg.DagsterInstance.ephemeral() as instance:
-        outcome = materialize_screen(store, screen.id, select=assets, instance=instance)
+    workshop.screen("BUG_V1_DS1")
+    outcome = workshop.make("BUG_V1_DS1", "layout,viability/ctg,curves/ctg,scores/emax")
     assert not outcome.failed["scores/emax"].mendable
     with pytest.raises(AssetBug, match=r"(?s)ZeroDivisionError.*of our own"):
         outcome.raise_if_failed()

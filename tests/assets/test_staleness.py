@@ -14,18 +14,18 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from phenodose.plugins import registry
+from phenodose.plugins import plugins_of, registry
 from phenodose.screens.registration import register_screen
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
-from phenodose_assets.build import build_definitions, screen_assets
+from phenodose_assets.build import screen_assets
 from phenodose_assets.external import IMAGE_FILES, new_observations
 from phenodose_assets.resources import StoreResource
-from phenodose_assets.run import materialize_screen
+from phenodose_assets.run import Graph, RunOutcome, materialize_screen
 from phenodose_assets.sensors.stale_screens import first_stale
 
 SCREEN = "STALE_V1_DS1"
-#: A few scorers are enough; what was never made is missing, and not stale.
+#: What was never made is missing, and not stale.
 MADE = "layout,viability/ctg,curves/ctg,scores/auc,scores/dss2,scores/dss3,patient_report"
 #: As the page of a partition asks for it.
 SHOWN = """
@@ -38,23 +38,31 @@ query($screen: String!, $keys: [AssetKeyInput!]) {
 class Made:
     """A finished screen, and what the UI says of it."""
 
-    def __init__(self, root: Path, write: Callable[[Path], Path]) -> None:
+    def __init__(self, root: Path, write: Callable[[Path], Path], site: str) -> None:
         self.store = Store.open(root / "store")
+        self.store.root.mkdir()
+        (self.store.root / "site.toml").write_text(site)
         self.folder = write(root / "raw" / SCREEN)
+        say(self.folder, "[parameters.curves]\nbootstrap = 10")
+        self.graph = Graph(self.store)
         self.home = root / "home"
         self.home.mkdir()
         self.instance = dg.DagsterInstance.local_temp(str(self.home), overrides={"telemetry": {"enabled": False}})
         register_screen(self.store, self.folder)
-        materialize_screen(self.store, SCREEN, select=MADE, instance=self.instance).raise_if_failed()
+        self.make(MADE).raise_if_failed()
+
+    def make(self, select: str, **how: Any) -> RunOutcome:
+        """One run."""
+        return materialize_screen(self.store, SCREEN, select=select, instance=self.instance, graph=self.graph, **how)
 
     def stale(self) -> dict[str, set[str]]:
         """The first stale assets, and by which input each is."""
-        found = first_stale(self.instance, screen_assets(registry()), [SCREEN]).get(SCREEN, {})
+        found = first_stale(self.instance, screen_assets(plugins_of(self.store)), [SCREEN]).get(SCREEN, {})
         return {key: {why.split()[0] for why in causes} for key, causes in found.items()}
 
     def shown_as_stale(self) -> set[str]:
         """What the UI shows as stale."""
-        keys = [{"path": asset.key.split("/")} for asset in screen_assets(registry())]
+        keys = [{"path": asset.key.split("/")} for asset in screen_assets(plugins_of(self.store))]
         command = [str(Path(sys.executable).with_name("dagster-graphql")), "-m", "phenodose_assets.definitions"]
         answer = subprocess.run(
             [*command, "-t", SHOWN, "-v", json.dumps({"screen": SCREEN, "keys": keys})],
@@ -84,13 +92,13 @@ class Made:
             (request,) = requests
             assert request.partition_key == SCREEN
             keys = [key.to_user_string() for key in request.asset_selection or []]
-            materialize_screen(self.store, SCREEN, select=",".join(keys), instance=self.instance).raise_if_failed()
+            self.make(",".join(keys)).raise_if_failed()
             made += keys
         raise AssertionError(f"still stale after ten ticks: {self.stale()}")
 
     def tick(self, name: str) -> dg.SensorResult:
         """One evaluation of a sensor that has something to say."""
-        definitions = build_definitions(store=self.store.root)
+        definitions = self.graph.definitions
         context = dg.build_sensor_context(
             instance=self.instance,
             definitions=definitions,
@@ -104,8 +112,11 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path]) -> Iterator[Made]:
-    screen = Made(tmp_path_factory.mktemp("stale"), write_ctg_screen)
+def made(
+    tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path], site_of: Callable[..., str]
+) -> Iterator[Made]:
+    site = site_of("readout:ctg", "scorer:auc", "scorer:dss2", "scorer:dss3")
+    screen = Made(tmp_path_factory.mktemp("stale"), write_ctg_screen, site)
     yield screen
     screen.instance.dispose()
 
@@ -158,7 +169,7 @@ def test_what_was_asked_for_and_failed_is_not_asked_for_again_and_again(made: Ma
     made.look_again()
     (request,) = made.tick("stale_screens").run_requests or []
     assert [key.to_user_string() for key in request.asset_selection or []] == ["scores/dss3"]
-    assert not materialize_screen(made.store, SCREEN, select="scores/dss3", instance=made.instance).success
+    assert not made.make("scores/dss3").success
     (again,) = made.tick("stale_screens").run_requests or []
     assert again.run_key == request.run_key
     settings = made.folder / "screen.toml"
@@ -175,10 +186,7 @@ def test_a_new_version_of_a_plugin(made: Made, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_parameter_of_the_launchpad_makes_what_comes_after_stale_as_the_ui_shows(made: Made) -> None:
-    parameters = {"curves": {"bootstrap": 7}}
-    materialize_screen(
-        made.store, SCREEN, select="curves/ctg", parameters=parameters, instance=made.instance
-    ).raise_if_failed()
+    made.make("curves/ctg", parameters={"curves": {"bootstrap": 7}}).raise_if_failed()
     found = made.stale()
     assert found["scores/auc"] == {"curves/ctg"}
     assert set(found) == {"scores/auc", "scores/dss2", "scores/dss3"}

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from phenodose.plugins import registry
 from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
-from phenodose_assets.build import build_definitions
-from phenodose_assets.run import materialize_screen
+from phenodose_assets.run import Graph, materialize_screen
 
 sys.path.insert(0, str(Path(__file__).parent))
 from broken_distributions import install, scorer
@@ -23,11 +23,11 @@ NAMES = [f"extra_{number}" for number in range(10)]
 
 @pytest.fixture(scope="module")
 def store(
-    tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path], instance: object
+    tmp_path_factory: pytest.TempPathFactory,
+    write_ctg_screen: Callable[[Path], Path],
+    instance: dg.DagsterInstance,
+    site_of: Callable[..., str],
 ) -> Store:
-    import dagster as dg
-
-    assert isinstance(instance, dg.DagsterInstance)
     root = tmp_path_factory.mktemp("ten")
     site = root / "site"
     site.mkdir()
@@ -38,12 +38,17 @@ def store(
         patch.syspath_prepend(str(site))
         registry.cache_clear()
         store = Store.open(root / "store")
-        register_screen(store, write_ctg_screen(root / "raw" / SCREEN))
+        store.root.mkdir()
+        plugins = ("readout:ctg", "scorer:dss_asym", *(f"scorer:{name}" for name in NAMES))
+        (store.root / "site.toml").write_text(site_of(*plugins))
+        folder = write_ctg_screen(root / "raw" / SCREEN)
+        (folder / "screen.toml").write_text("[parameters.curves]\nbootstrap = 20\n")
+        register_screen(store, folder)
         keys = [f"scores/{name}" for name in NAMES]
-        graph = {key.to_user_string() for key in build_definitions(store=store.root).resolve_all_asset_keys()}
-        assert set(keys) <= graph
+        graph = Graph(store)
+        assert set(keys) <= {key.to_user_string() for key in graph.definitions.resolve_all_asset_keys()}
         select = ",".join(["layout", "viability/ctg", "curves/ctg", *keys, "scores/dss_asym", "patient_report"])
-        outcome = materialize_screen(store, SCREEN, select=select, instance=instance)
+        outcome = materialize_screen(store, SCREEN, select=select, instance=instance, graph=graph)
         assert set(keys) <= set(outcome.made)
     registry.cache_clear()
     return store

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -286,7 +286,13 @@ def _is_ours(found: Found) -> bool:
 
 
 def _distribution(point: metadata.EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unnamed distribution"
+    return _label(point.dist) if point.dist is not None else "an unnamed distribution"
+
+
+@lru_cache(maxsize=1024)
+def _label(distribution: metadata.Distribution) -> str:
+    """Its name and version; each is read from the whole of its metadata, so once a distribution, not once a plugin."""
+    return f"{distribution.name} {distribution.version}"
 
 
 def _found(kind: Kind, name: str, points: list[metadata.EntryPoint]) -> Found:
@@ -343,4 +349,5 @@ def _declaration_fault(loaded: type[Plugin]) -> str:
 
 
 def _installed() -> list[metadata.EntryPoint]:
-    return [point for kind in KINDS for point in metadata.entry_points(group=group_of(kind))]
+    points = metadata.entry_points()  # all at once: each call looks through all that is installed
+    return [point for kind in KINDS for point in points.select(group=group_of(kind))]

@@ -21,15 +21,15 @@ from phenodose.errors import PhenodoseError
 from phenodose.plugins import registry
 from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
-from phenodose_assets.run import materialize_screen
+from phenodose_assets.run import Graph, materialize_screen
 
 ROWS = "ABCDEFGHIJKLMNOP"
 DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 #: Drug -> dose of half effect.
 DRUGS = {"Potent": 20.0, "Weak": 4000.0, "Inert": np.inf}
 SCORERS = ("dss_asym", "auc", "rel_ic50")
-MORE_READOUTS = ("alamar", "glo", "resazurin")
-SCREEN = "ONE_V1_DS1"
+SECOND = "alamar"
+DRAWS = 8
 NUMBERS = ["score", "lower", "upper"]
 
 
@@ -85,23 +85,21 @@ def one_sample(folder: Path) -> Path:
     return screen_of(folder, two_plates())
 
 
-def masked_well(folder: Path) -> Path:
-    screen = screen_of(folder, two_plates())
-    file = screen / "ctg" / "S_P1.csv"
-    table = pd.read_csv(file, index_col=0)
-    table.iloc[3, 3] = np.nan
-    table.to_csv(file, index_label="")
-    return screen
+def all_at_once(folder: Path) -> Path:
+    """Two samples, a combination of one and a well without a reading.
 
-
-def two_samples(folder: Path) -> Path:
-    """Sample B grows half as fast; on plate P2 it has no killed wells of its own."""
+    Sample B grows half as fast; on plate P2 it has no killed wells of its own.
+    """
     plates = [Plate(f"P{number}", np.random.default_rng(number)) for number in (1, 2)]
     for number, plate in enumerate(plates, start=1):
         plate.controls("A")
         plate.drugs("A", Replicate=number)
         plate.controls("B", row=8, alive=10000, killed=number == 1)
         plate.drugs("B", row=10, alive=10000, Replicate=number)
+        for column in range(1, 9):
+            plate.well(6, column, 0.8, Sample="A", WellType="neg", Treatment="DMSO", AddOn="Partner")
+        plate.drugs("A", row=13, factor=0.8, AddOn="Partner", Replicate=number)
+    plates[0].values[3, 3] = np.nan
     return screen_of(folder, plates)
 
 
@@ -120,19 +118,33 @@ def a_sample_without_dmso(folder: Path) -> Path:
     return screen_of(folder, [plate])
 
 
-def combination(folder: Path) -> Path:
-    plates = two_plates()
-    for number, plate in enumerate(plates, start=1):
-        for column in range(1, 9):
-            plate.well(8, column, 0.8, WellType="neg", Treatment="DMSO", AddOn="Partner")
-        plate.drugs(row=10, factor=0.8, AddOn="Partner", Replicate=number)
-    return screen_of(folder, plates)
+@dataclass
+class Bench:
+    """A store for the screens of all tests; its graph holds what they need, and is built once."""
+
+    root: Path
+    instance: dg.DagsterInstance
+    n_screens: int = 0
+
+    def __post_init__(self) -> None:
+        self.store = Store.open(self.root / "store")
+        self.store.root.mkdir()
+        needed = {f"readout:{name}" for name in ("ctg", SECOND)} | {f"scorer:{name}" for name in SCORERS}
+        needed.add("scorer:raises")
+        every = (f"{kind}:{name}" for kind in ("readout", "scorer", "embedder") for name in registry().names(kind))
+        disabled = json.dumps([one for one in every if one not in needed])
+        (self.store.root / "site.toml").write_text(f"[plugins]\ndisable = {disabled}\n")
+        self.graph = Graph(self.store)
+
+    def next_screen(self) -> str:
+        self.n_screens += 1
+        return f"ONE_V{self.n_screens}_DS1"
 
 
 @pytest.fixture(scope="module")
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Bench(tmp_path_factory.mktemp("bench"), instance)
 
 
 @dataclass(frozen=True)
@@ -143,17 +155,24 @@ class Answers:
     python: Any
     graph: Any
     store: Store
+    screen: str
+
+    def stored(self, table: str) -> pd.DataFrame:
+        """What the graph has made."""
+        return self.store.read_table(table, self.screen)
 
 
 @pytest.fixture
-def ask(tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answers]:
+def ask(tmp_path: Path, bench: Bench, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answers]:
     def asked(
         make: Callable[[Path], Path],
         readouts: tuple[str, ...] = ("ctg",),
         mask: bool = False,
         scorers: tuple[str, ...] = SCORERS,
+        bench: Bench = bench,
     ) -> Answers:
-        folder = make(tmp_path / SCREEN)
+        screen = bench.next_screen()
+        folder = make(tmp_path / screen)
         named = {name: folder / name for name in readouts}
         # The command
         out = tmp_path / "scores.csv"
@@ -166,7 +185,7 @@ def ask(tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixt
             "--per-replicate",
             "--json",
             "--draws",
-            "20",
+            str(DRAWS),
         ]
         words += [word for name, path in named.items() for word in ("--readouts", f"{name}={path}")]
         words += [word for name in scorers for word in ("--scorer", name)]
@@ -179,19 +198,19 @@ def ask(tmp_path: Path, instance: dg.DagsterInstance, capsys: pytest.CaptureFixt
         # Python
         python: Any
         try:
-            options: dict[str, Any] = {"bootstrap": 20} | ({"mask_uncontrolled": True} if mask else {})
+            options: dict[str, Any] = {"bootstrap": DRAWS} | ({"mask_uncontrolled": True} if mask else {})
             python = phenodose.score_layout(folder / "layout.csv", named, scorers, per_replicate=True, **options)
         except PhenodoseError as error:
             python = error
         # The graph
-        store = Store.open(tmp_path / "store")
-        register_screen(store, folder)
+        register_screen(bench.store, folder)
         keys = [f"{kind}/{name}" for name in readouts for kind in ("viability", "curves")]
         select = ",".join(["layout", *keys, *(f"scores/{name}" for name in scorers)])
-        parameters: dict[str, dict[str, Any]] = {"curves": {"bootstrap": 20}}
+        parameters: dict[str, dict[str, Any]] = {"curves": {"bootstrap": DRAWS}}
         parameters |= {"viability": {"mask_uncontrolled": True}} if mask else {}
-        graph = materialize_screen(store, SCREEN, select=select, parameters=parameters, instance=instance)
-        return Answers(command, python, graph, store)
+        how: dict[str, Any] = {"parameters": parameters, "instance": bench.instance, "graph": bench.graph}
+        graph = materialize_screen(bench.store, screen, select=select, **how)
+        return Answers(command, python, graph, bench.store, screen)
 
     return asked
 
@@ -208,7 +227,7 @@ def expect_the_same(answers: Answers) -> pd.DataFrame:
     assert by_command is not None
     answers.graph.raise_if_failed()
     # A store keeps a row for a curve without any value, which says so; the command says it in its notes.
-    stored = answers.store.read_table("scores", SCREEN)
+    stored = answers.stored("scores")
     by_graph = comparable(stored[stored["status"] != "failed: no well with a value."])
     by_python = comparable(answers.python.scores)
     pd.testing.assert_frame_equal(by_python, by_graph, check_exact=True, check_dtype=False)
@@ -216,81 +235,24 @@ def expect_the_same(answers: Answers) -> pd.DataFrame:
     assert told["notes"] == answers.python.notes
     assert set(answers.graph.notes) == set(answers.python.notes)
     figures = ["sample", "readout", "plate", "metric"]
-    of_graph = answers.store.read_table("qc", SCREEN).set_index(figures)["value"].sort_index()
+    of_graph = answers.stored("qc").set_index(figures)["value"].sort_index()
     of_python = answers.python.qc.set_index(figures)["value"].sort_index()
     pd.testing.assert_series_equal(of_python, of_graph, check_exact=True, check_index_type=False)
     return by_graph.set_index(["sample", "readout", "replicate", "drug", "scorer"])
 
 
-@pytest.mark.parametrize("make", [one_sample, masked_well, combination])
-def test_every_face_gives_the_same_numbers_and_notes(ask, make):
-    found = expect_the_same(ask(make))
-    potent = found.xs(("ctg", "pooled", "Potent", "dss_asym"), level=("readout", "replicate", "drug", "scorer"))
+def test_every_face_gives_the_same_and_a_sample_is_measured_by_its_own_untreated_cells(ask):
+    answers = ask(all_at_once)
+    everything = expect_the_same(answers)
+    potent = everything.xs(("ctg", "pooled", "Potent", "dss_asym"), level=("readout", "replicate", "drug", "scorer"))
     assert (potent["score"] > 15).all()
-
-
-@pytest.fixture
-def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Three plate-reader readouts and a faulty scorer of other distributions."""
-    spec = importlib.util.spec_from_file_location(
-        "broken", Path(__file__).parents[2] / "assets/broken_distributions.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    broken = importlib.util.module_from_spec(spec)
-    sys.modules["broken"] = broken
-    spec.loader.exec_module(broken)
-    folder = tmp_path / "site-packages"
-    folder.mkdir()
-    for name in MORE_READOUTS:
-        declared = f'name, version, description, folder = "{name}", "1", "Another assay", "{name}"'
-        module = (
-            f"from phenodose.plugins import PlateReaderReadout\n\n\nclass It(PlateReaderReadout):\n    {declared}\n"
-        )
-        broken.install(folder, f"assay-{name}", {name: "readouts"}, module)
-    broken.install(folder, "faulty-scorer", {"raises": "scorers"}, broken.FAULTY["raises"])
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    registry.cache_clear()
-    yield
-    registry.cache_clear()
-
-
-@pytest.mark.usefixtures("third_party")
-def test_four_readouts_give_the_same_by_every_face(ask):
-    readouts = ("ctg", *MORE_READOUTS)
-    found = expect_the_same(ask(lambda folder: screen_of(folder, two_plates(), readouts), readouts))
-    assert set(found.index.get_level_values("readout")) == set(readouts)
-    keys = ["sample", "replicate", "drug", "scorer"]
-    scores = found.reset_index().pivot_table(index=keys, columns="readout", values="score")
-    # Each is half of the one before: what the plate reader counts does not change a viability.
-    assert (scores.sub(scores["ctg"], axis=0).abs().max() < 0.5).all()
-
-
-@pytest.mark.usefixtures("third_party")
-def test_a_faulty_scorer_costs_its_own_scores_and_is_told_in_the_same_words(ask):
-    answers = ask(one_sample, scorers=("dss_asym", "raises"))
-    code, scores, _, err = answers.command
-    assert code == 2
-    (fault,) = answers.python.faults
-    assert "raises" in fault
-    assert "two replicates are odd" in fault
-    assert fault in err
-    assert {asset: one.message for asset, one in answers.graph.failed.items()} == {"scores/raises": fault}
-    by_graph = comparable(answers.store.read_table("scores", SCREEN))
-    assert scores is not None
-    assert set(by_graph["scorer"]) == {"dss_asym"}
-    pd.testing.assert_frame_equal(comparable(answers.python.scores), by_graph, check_exact=True, check_dtype=False)
-    pd.testing.assert_frame_equal(comparable(scores), by_graph, rtol=1e-12, check_dtype=False)
-
-
-def test_a_sample_is_measured_by_its_own_untreated_cells_and_borrows_killed_ones_with_a_note(ask):
-    answers = ask(two_samples)
-    found = expect_the_same(answers)["score"].xs(("ctg", "pooled"), level=("readout", "replicate"))
+    assert everything.index.get_level_values("drug").str.contains("Partner").any()
+    found = everything["score"].xs(("ctg", "pooled"), level=("readout", "replicate"))
     assert min(found["A", "Potent", "dss_asym"], found["B", "Potent", "dss_asym"]) > 15
     for drug in DRUGS:
         # The same effect, though B gives half the signal: by the other sample's DMSO all its wells were half dead.
         assert abs(found["A", drug, "dss_asym"] - found["B", drug, "dss_asym"]) < 3
+    # Killed cells it borrows, with a note.
     borrowed = [note for note in answers.graph.notes if "stand for viability 0" in note]
     assert borrowed == [
         "readout ctg, sample B: plate P2 holds no positive control of this sample; those of A on the same plate stand "
@@ -315,10 +277,64 @@ def test_every_face_refuses_drug_wells_without_controls_in_the_same_words(ask, m
     with pytest.raises(PhenodoseError, match="viability/ctg") as refused:
         answers.graph.raise_if_failed()
     assert sentence in str(refused.value)
-    assert answers.store.read_table("scores", SCREEN).empty
+    assert answers.stored("scores").empty
 
 
 def test_wells_without_controls_are_left_out_by_every_face_if_that_is_wanted(ask):
     answers = ask(no_killed_wells, mask=True)
     expect_the_same(answers)
     assert any("15 therapy wells left out: plate P2 has no positive control" in note for note in answers.graph.notes)
+
+
+@pytest.fixture(scope="module")
+def third_party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """A plate-reader readout and a faulty scorer of other distributions, for the last tests of this file."""
+    spec = importlib.util.spec_from_file_location(
+        "broken", Path(__file__).parents[2] / "assets/broken_distributions.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    broken = importlib.util.module_from_spec(spec)
+    sys.modules["broken"] = broken
+    spec.loader.exec_module(broken)
+    root = tmp_path_factory.mktemp("third_party")
+    folder = root / "site-packages"
+    folder.mkdir()
+    declared = f'name, version, description, folder = "{SECOND}", "1", "Another assay", "{SECOND}"'
+    module = f"from phenodose.plugins import PlateReaderReadout\n\n\nclass It(PlateReaderReadout):\n    {declared}\n"
+    broken.install(folder, "assay-alamar", {SECOND: "readouts"}, module)
+    broken.install(folder, "faulty-scorer", {"raises": "scorers"}, broken.FAULTY["raises"])
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        patch.syspath_prepend(str(folder))
+        patch.setenv("XDG_CACHE_HOME", str(root / "cache"))
+        registry.cache_clear()
+        yield Bench(root, instance)
+    registry.cache_clear()
+
+
+def test_two_readouts_give_the_same_by_every_face(ask, third_party):
+    readouts = ("ctg", SECOND)
+    found = expect_the_same(
+        ask(lambda folder: screen_of(folder, two_plates(), readouts), readouts, scorers=SCORERS[:2], bench=third_party)
+    )
+    assert set(found.index.get_level_values("readout")) == set(readouts)
+    keys = ["sample", "replicate", "drug", "scorer"]
+    scores = found.reset_index().pivot_table(index=keys, columns="readout", values="score")
+    # The second is half of the first: what the plate reader counts does not change a viability.
+    assert (scores.sub(scores["ctg"], axis=0).abs().max() < 0.5).all()
+
+
+def test_a_faulty_scorer_costs_its_own_scores_and_is_told_in_the_same_words(ask, third_party):
+    answers = ask(one_sample, scorers=("dss_asym", "raises"), bench=third_party)
+    code, scores, _, err = answers.command
+    assert code == 2
+    (fault,) = answers.python.faults
+    assert "raises" in fault
+    assert "two replicates are odd" in fault
+    assert fault in err
+    assert {asset: one.message for asset, one in answers.graph.failed.items()} == {"scores/raises": fault}
+    by_graph = comparable(answers.stored("scores"))
+    assert scores is not None
+    assert set(by_graph["scorer"]) == {"dss_asym"}
+    pd.testing.assert_frame_equal(comparable(answers.python.scores), by_graph, check_exact=True, check_dtype=False)
+    pd.testing.assert_frame_equal(comparable(scores), by_graph, rtol=1e-12, check_dtype=False)
