@@ -52,7 +52,7 @@ def maps(network: tuple[CnnReadout, Path, WellFeatures]) -> dict[str, pd.DataFra
     readout, folder, reference = network
     found = {}
     for screen, (morphology, seed) in PATIENTS.items():
-        made = simulated(screen, morphology, seed, drugs=6)
+        made = simulated(screen, morphology, seed, drugs=3)
         places = (
             registry().create("embedder", "shared").embed_on(reference, seen(made, readout.infer(folder, made.tensors)))
         )

@@ -195,7 +195,8 @@ def small_resnet(include_top: bool, weights: str | None, input_shape: tuple[int,
     from keras import layers
 
     inputs = keras.Input(input_shape)
-    return keras.Model(inputs, layers.BatchNormalization()(layers.Conv2D(4, 3)(layers.Conv2D(4, 3)(inputs))))
+    outputs = layers.BatchNormalization()(layers.Conv2D(4, 3)(layers.Conv2D(4, 3)(inputs)))
+    return keras.Model(inputs, outputs, name="resnet50v2")
 
 
 @pytest.mark.parametrize(
