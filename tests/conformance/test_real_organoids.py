@@ -17,11 +17,11 @@ ORGANOIDS = Path(__file__).resolve().parents[3] / "shared" / "reference" / "real
 pytestmark = pytest.mark.skipif(not ORGANOIDS.is_dir(), reason="the images of organoids are not on this machine")
 
 
-#: Columns of the plate; in `make test` every second one, of the same thresholds.
-COLUMNS = [pytest.param(range(1, 9), marks=pytest.mark.slow), range(1, 9, 2)]
+#: Rows of the plate; in `make test` every third one, of the same thresholds.
+ROWS = [pytest.param("ABCDEFGH", marks=pytest.mark.slow), "ADG"]
 
 
-@pytest.fixture(scope="module", params=COLUMNS, ids=["all", "every-second"])
+@pytest.fixture(scope="module", params=ROWS)
 def objects_and_plate(request, tmp_path_factory):
     """What is found in wells of calcein-stained organoids, of which many lie in a well, and their plate."""
     expression = r"(?P<well>[A-H][0-9]{2})_z(?P<z>[0-9]+)\.tif"
@@ -29,7 +29,7 @@ def objects_and_plate(request, tmp_path_factory):
     raw, out = folder / "P1", folder / "P1.ome.zarr"
     raw.mkdir()
     for image in (ORGANOIDS / "FIS_V1_DS1" / "P1").glob("*.tif"):
-        if int(image.name[1:3]) in request.param:
+        if image.name[0] in request.param:
             shutil.copyfile(image, raw / image.name)
     reader = PatternReader({"expression": expression, "pixel_size_um": 4.991})
     ingest_plate(raw, out, reader, "P1")
@@ -48,7 +48,7 @@ def test_organoids_that_swelled_are_larger(objects_and_plate):
     """Their area is known as percent of each well's own area an hour before, which no single image tells."""
     objects, plate = objects_and_plate
     swelling = truth_of(plate)["area_60min_percent_of_start"]
-    assert len(swelling) in (32, 64)
+    assert len(swelling) in (24, 64)
 
     def pearson(of_well):
         numbers = SpheroidAreaReadout({"of_well": of_well}).of_objects(plate, objects).set_index("well")["raw"]

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import string
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -296,7 +297,7 @@ def test_channels_may_be_imaged_at_some_time_points_only(tmp_path):
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    plate=st.from_regex(r"[A-Za-z0-9 _.-]{1,12}", fullmatch=True),
+    plate=st.text(string.ascii_letters + string.digits + " _.-", min_size=1, max_size=12),
     wave=st.integers(1, 30),
     guid=st.uuids().map(lambda found: "40" + str(found).upper()[2:]),
     row=st.sampled_from(["A", "P", "Z", "AA", "AF"]),

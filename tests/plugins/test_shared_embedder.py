@@ -19,6 +19,7 @@ from phenodose_readouts.cnn import CnnReadout
 SMALL: dict[str, Any] = {
     **CnnReadout.small_parameters(),
     "micro_dense": (32,),
+    "epochs_phase1": 20,
     "inference_copies": 2,
 }
 #: Patients of different morphology, brightness and size of spheroids.
