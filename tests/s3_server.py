@@ -14,11 +14,12 @@ class S3Server:
     """
 
     def __init__(self) -> None:
-        from moto.server import DomainDispatcherApplication, create_backend_app
+        from moto.server import create_backend_app
         from werkzeug.serving import make_server
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._app = DomainDispatcherApplication(create_backend_app)
+        # Not moto's dispatcher: it looks at every request which of all services is meant.
+        self._app = create_backend_app("s3")
         self._server = make_server("127.0.0.1", 0, self, threaded=True)
         self._counting = threading.Lock()
         self.url = f"http://127.0.0.1:{self._server.port}"

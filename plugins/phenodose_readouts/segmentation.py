@@ -60,8 +60,9 @@ def bright_objects(image: np.ndarray, smoothing_px: float, least_contrast: float
     touching = np.ones((3, 3))
     labels, count = ndimage.label(contrast > max(cut, least_contrast), structure=touching)
     light = np.zeros(count + 1)
-    light[1:] = ndimage.median(contrast, labels, np.arange(1, count + 1))
-    outlined = ndimage.binary_fill_holes((labels > 0) & (contrast > _OF_MEDIAN * light[labels]))
+    inside = labels > 0  # of the whole image, its background would be sorted too
+    light[1:] = ndimage.median(contrast[inside], labels[inside], np.arange(1, count + 1))
+    outlined = ndimage.binary_fill_holes(inside & (contrast > _OF_MEDIAN * light[labels]))
     labels, count = ndimage.label(outlined, structure=touching)
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     areas[0] = 0

@@ -143,14 +143,6 @@ def test_a_phase_one_of_true_labels_already_tells_the_classes_apart(phase1: Path
     assert np.median(raw[controls.negative]) - np.median(raw[controls.positive]) > 0.2
 
 
-def test_the_same_training_gives_the_same_weights(
-    phase1: Path, control_experiment: TrainingSet, tmp_path: Path
-) -> None:
-    again = CnnReadout(SMALL).train(CnnReadout.phase("phase1"), control_experiment, None, tmp_path / "again")
-    assert (tmp_path / "again" / "network.weights.h5").read_bytes() == (phase1 / "network.weights.h5").read_bytes()
-    assert again.parameters["seed"] == 0
-
-
 def test_held_out_wells_are_asked_about_as_all_wells_will_be(
     phase1: Path, control_experiment: TrainingSet, tmp_path: Path
 ) -> None:
@@ -219,9 +211,11 @@ def test_listing_the_plugin_imports_no_keras() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_leaves_the_same_checkpoint(
     phase1: Path, control_experiment: TrainingSet, tmp_path: Path
 ) -> None:
+    """Sister: tests/platform/learning/test_ensemble.py kills a readout of two networks, and trains each again alone."""
     readout = CnnReadout({**SMALL, "resume_every_s": 0.0})
     phase = readout.phase("phase1")
 
@@ -235,5 +229,6 @@ def test_a_killed_training_goes_on_and_leaves_the_same_checkpoint(
     record = readout.train(phase, control_experiment, None, tmp_path, lambda n, *_: told.append(n))
     assert told == list(range(6, 13))
     assert len(record.history) == 12
+    assert record.parameters["seed"] == 0
     assert (tmp_path / "network.weights.h5").read_bytes() == (phase1 / "network.weights.h5").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["network.weights.h5", "record.json"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,19 @@ def wells_of(screen: ScreenInMemory) -> TensorWells:
     )
 
 
+def few_of(wells: TensorWells) -> np.ndarray:
+    """Twelve controls of each kind, and the wells of two drugs."""
+    first = [np.flatnonzero(kind)[:12] for kind in (wells.negative, wells.positive)]
+    return np.sort(np.concatenate([*first, np.flatnonzero((wells.treatment >= 0) & (wells.treatment < 2))]))
+
+
+def few(wells: TensorWells) -> TensorWells:
+    """These wells alone: a network of the registry takes long for many."""
+    kept = few_of(wells)
+    arrays = ("images", "negative", "positive", "content", "treatment", "plate")
+    return replace(wells, **{name: getattr(wells, name)[kept] for name in arrays})
+
+
 def test_it_reads_viability_without_any_training(screen: ScreenInMemory) -> None:
     wells = wells_of(screen)
     seen = FeaturesReadout().read(wells)
@@ -41,10 +56,11 @@ def test_it_reads_viability_without_any_training(screen: ScreenInMemory) -> None
 
 
 def test_a_network_of_the_registry_can_look_at_the_images(screen: ScreenInMemory) -> None:
-    wells = wells_of(screen)
+    wells = few(wells_of(screen))
     seen = FeaturesReadout({"network": "vgg16", "copies": 1, "blends": 8}).read(wells)
     drugs = wells.content >= 0
-    assert np.corrcoef(seen.raw[drugs], screen.viability[drugs])[0, 1] > 0.9
+    assert drugs.sum() == 20
+    assert np.corrcoef(seen.raw[drugs], screen.viability[few_of(wells_of(screen))][drugs])[0, 1] > 0.9
 
 
 def test_without_blends_the_scale_is_straight_and_all_wells_are_read(screen: ScreenInMemory) -> None:

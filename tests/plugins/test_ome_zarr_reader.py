@@ -108,8 +108,15 @@ def as_tczyx(pixels: np.ndarray, axes: str) -> np.ndarray:
     return pixels
 
 
-@pytest.mark.parametrize("version", ["0.4", "0.5"])
-@pytest.mark.parametrize("axes", ["tczyx", "czyx", "zyx", "cyx", "yx"])
+@pytest.mark.parametrize(
+    ("version", "axes"),
+    [
+        *(("0.5", axes) for axes in ("tczyx", "zyx", "cyx")),
+        *(("0.4", axes) for axes in ("czyx", "yx")),
+        *(pytest.param("0.5", axes, marks=pytest.mark.slow) for axes in ("czyx", "yx")),
+        *(pytest.param("0.4", axes, marks=pytest.mark.slow) for axes in ("tczyx", "zyx", "cyx")),
+    ],
+)
 def test_a_plate_is_used_in_place_whatever_its_version_and_axes(tmp_path, version, axes):
     folder = write_plate(tmp_path / "raw" / "P1" / "elsewhere.zarr", version, axes)
     reader = choose_reader(tmp_path / "raw" / "P1", registry())

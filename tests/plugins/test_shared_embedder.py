@@ -19,6 +19,7 @@ from phenodose_readouts.cnn import CnnReadout
 SMALL: dict[str, Any] = {
     **CnnReadout.small_parameters(),
     "micro_dense": (32,),
+    "epochs_phase1": 20,
     "inference_copies": 2,
 }
 #: Patients of different morphology, brightness and size of spheroids.
@@ -52,7 +53,7 @@ def maps(network: tuple[CnnReadout, Path, WellFeatures]) -> dict[str, pd.DataFra
     readout, folder, reference = network
     found = {}
     for screen, (morphology, seed) in PATIENTS.items():
-        made = simulated(screen, morphology, seed, drugs=6)
+        made = simulated(screen, morphology, seed, drugs=3)
         places = (
             registry().create("embedder", "shared").embed_on(reference, seen(made, readout.infer(folder, made.tensors)))
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from phenodose.errors import NotMade
 from phenodose.plugins import Embedder, ReferenceEmbedder, WellFeatures
 from phenodose.testing import synthetic
-from phenodose.testing.isolation import refuse_traces, run_isolated
+from phenodose.testing.isolation import refuse_traces
 from phenodose.testing.rules import PluginConformance, broken
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class _AnyEmbedderConformance(PluginConformance):
         """It gives the same map there, writes nothing and connects to nothing."""
         import numpy as np
 
-        seen = run_isolated(_place_apart, self.plugin, dict(self.parameters))
+        seen = self.isolated(_place_apart, self.plugin, dict(self.parameters))
         refuse_traces(seen)
         if not np.allclose(seen.value, self.placed(synthetic.features(WELLS)), rtol=1e-6, atol=1e-6):
             raise broken("an embedder gives the same map in another process", "the maps differ")

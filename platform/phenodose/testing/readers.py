@@ -16,7 +16,7 @@ import pytest
 from phenodose.errors import InputError
 from phenodose.plugins import PLANES, Reader
 from phenodose.testing import synthetic
-from phenodose.testing.isolation import refuse_traces, run_isolated
+from phenodose.testing.isolation import refuse_traces
 from phenodose.testing.operations import TooManyOperations, counted
 from phenodose.testing.rules import PluginConformance, broken
 
@@ -167,7 +167,7 @@ class ReaderConformance(PluginConformance):
     def test_the_raw_folder_stays_as_it_is_and_nothing_else_is_written(self, raw: Path) -> None:
         """Raw data are never touched; the index made in a process of its own is the same."""
         before = synthetic.tree_hash(raw)
-        seen = run_isolated(_index_apart, self.plugin, dict(self.parameters), raw)
+        seen = self.isolated(_index_apart, self.plugin, dict(self.parameters), raw)
         refuse_traces(seen)
         if synthetic.tree_hash(raw) != before:
             raise broken("a reader changes nothing in the raw folder", "files differ")

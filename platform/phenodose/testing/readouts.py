@@ -24,7 +24,7 @@ from phenodose.plugins import (
 )
 from phenodose.plugins.results import objects_fault
 from phenodose.testing import synthetic
-from phenodose.testing.isolation import refuse_traces, run_isolated
+from phenodose.testing.isolation import refuse_traces
 from phenodose.testing.operations import TooManyOperations, counted
 from phenodose.testing.rules import PluginConformance, broken
 
@@ -112,7 +112,7 @@ class PlateReaderReadoutConformance(ReadoutConformance):
 
     def test_it_works_in_a_process_of_its_own_and_leaves_no_trace(self) -> None:
         """It gives the same numbers there, writes nothing and connects to nothing."""
-        seen = run_isolated(_matrices_apart, self.plugin, dict(self.parameters))
+        seen = self.isolated(_matrices_apart, self.plugin, dict(self.parameters))
         refuse_traces(seen)
         if not seen.value.equals(self.made().measure(synthetic.matrices())):
             raise broken("a readout gives the same numbers in another process", "they differ")
@@ -174,7 +174,7 @@ class ImageReadoutConformance(ReadoutConformance):
         """The store is never written by a readout; in a process of its own it gives the same numbers."""
         plate = synthetic.plate(tmp_path, wells=3)
         before = synthetic.tree_hash(tmp_path)
-        seen = run_isolated(_plate_apart, self.plugin, dict(self.parameters), str(tmp_path / "P1.ome.zarr"))
+        seen = self.isolated(_plate_apart, self.plugin, dict(self.parameters), str(tmp_path / "P1.ome.zarr"))
         refuse_traces(seen)
         if synthetic.tree_hash(tmp_path) != before:
             raise broken("a readout changes nothing on the plate", "files differ")

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from phenodose.plugins import Plugin, contract_fault, contract_text
 from phenodose.plugins.preferences import declaration_fault
+
+if TYPE_CHECKING:
+    from phenodose.testing.isolation import Seen
 
 
 class Broken(AssertionError):
@@ -66,6 +69,12 @@ class PluginConformance:
     def made(self) -> Any:
         """A new plugin with the suite's parameters."""
         return self.plugin(self.parameters)
+
+    def isolated(self, function: Callable[..., Any], *arguments: Any) -> Seen:
+        """A call in a process of its own; suites of many plugins may give it one that they share."""
+        from phenodose.testing.isolation import run_isolated
+
+        return run_isolated(function, *arguments)
 
     def test_it_says_what_it_is(self) -> None:
         """Name, version and description are texts; the contract is the one of this phenodose."""

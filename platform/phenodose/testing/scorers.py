@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from phenodose.plugins import Scorer, Scores
 from phenodose.testing import synthetic
-from phenodose.testing.isolation import refuse_traces, run_isolated
+from phenodose.testing.isolation import refuse_traces
 from phenodose.testing.operations import TooManyOperations, counted
 from phenodose.testing.rules import PluginConformance, broken, smallest
 
@@ -162,7 +162,7 @@ class ScorerConformance(PluginConformance):
         """It gives the same scores there, writes nothing and connects to nothing."""
         import numpy as np
 
-        seen = run_isolated(_score_apart, self.plugin, dict(self.parameters))
+        seen = self.isolated(_score_apart, self.plugin, dict(self.parameters))
         refuse_traces(seen)
         here = self.scored(synthetic.curves(30)).value
         if not np.array_equal(here, seen.value, equal_nan=True):

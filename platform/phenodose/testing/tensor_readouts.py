@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from phenodose.errors import NotMade
 from phenodose.plugins import Inference, TensorReadout, TensorWells
 from phenodose.plugins.results import result_fault
-from phenodose.testing.isolation import refuse_traces, run_isolated
+from phenodose.testing.isolation import refuse_traces
 from phenodose.testing.readouts import ReadoutConformance
 from phenodose.testing.rules import broken
 
@@ -115,7 +115,7 @@ class TensorReadoutConformance(ReadoutConformance):
         """It gives the same numbers there, writes nothing and connects to nothing."""
         import numpy as np
 
-        seen = run_isolated(_read_apart, self.plugin, dict(self.parameters), self.size_px)
+        seen = self.isolated(_read_apart, self.plugin, dict(self.parameters), self.size_px)
         refuse_traces(seen)
         if not np.allclose(seen.value.raw, self.made().read(wells_of_discs(self.size_px)).raw, rtol=1e-9, atol=0):
             raise broken("a readout gives the same numbers in another process", "they differ")

@@ -11,6 +11,7 @@ import pytest
 from phenodose.errors import CheckpointError, DownloadError, InputError
 from phenodose.learning import backbones
 from phenodose.learning.backbones import BACKBONES, Architecture, _vgg_blocks, build, expect_file, initialise
+from phenodose.learning.preprocess import network_input
 
 MICRO = Architecture.of("micro", (32, 32, 3), widths=(4, 8), dense=(6,))
 
@@ -51,7 +52,24 @@ def test_vgg16_has_three_convolutions_less() -> None:
     assert (sixteen, nineteen) == (13, 16)
 
 
-@pytest.mark.parametrize("backbone", ["mobilenet_v3", "resnet50_v2"])
+@pytest.mark.parametrize("name", sorted(name for name, entry in BACKBONES.items() if entry.application))
+def test_keras_has_the_network_that_a_backbone_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to its first layer: to build the whole takes seconds for each."""
+
+    class Begun(Exception):
+        pass
+
+    def begin(*_: object, shape: tuple[int, int, int], **__: object) -> None:
+        assert shape == (32, 32, 3)
+        raise Begun
+
+    monkeypatch.setattr("keras.src.layers.Input", begin)
+    with pytest.raises(Begun):
+        backbones._application(Architecture.of(name, (32, 32, 3)), None)
+    assert np.isfinite(np.asarray(network_input(np.zeros((1, 32, 32, 3), np.float32), name))).all()
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v3", pytest.param("resnet50_v2", marks=pytest.mark.slow)])
 def test_batches_do_not_change_what_a_backbone_with_normalisation_says(backbone: str) -> None:
     architecture = Architecture.of(backbone, (32, 32, 3), dense=(8,))
     network = build(architecture)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +75,15 @@ def trained(plan: Plan, **more: Any) -> tuple[list[np.ndarray], list[dict[str, f
     return network.get_weights(), history
 
 
+@cache
+def trained_on_device() -> tuple[list[np.ndarray], list[dict[str, float]]]:
+    """For reading only."""
+    return trained(DEVICE)
+
+
 def test_a_training_is_the_same_wherever_its_images_are_made() -> None:
     on_host, history = trained(HOST)
-    on_device, history_on_device = trained(DEVICE)
+    on_device, history_on_device = trained_on_device()
     for mine, other in zip(history_on_device, history, strict=True):
         assert mine == pytest.approx(other, rel=1e-4)
     for mine, other in zip(on_device, on_host, strict=True):
@@ -91,30 +99,28 @@ def kill(done: int, total: int, message: str) -> None:
         raise Killed
 
 
-def test_a_killed_training_on_the_device_ends_with_the_same_bits(tmp_path: Path) -> None:
-    whole, history = trained(DEVICE)
-    with pytest.raises(Killed):
-        trained(DEVICE, work=tmp_path, resume_every_s=0, progress=kill)
-    told: list[int] = []
-    resumed, resumed_history = trained(
-        DEVICE, work=tmp_path, resume_every_s=0, progress=lambda done, total, message: told.append(done)
-    )
-    assert told == [3]
-    assert resumed_history == history
-    for mine, other in zip(whole, resumed, strict=True):
-        np.testing.assert_array_equal(mine, other)
-
-
-def test_a_resume_point_of_a_machine_with_a_gpu_is_not_gone_on_from_without(
+def test_a_killed_training_on_the_device_ends_with_the_same_bits_there_and_begins_anew_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last bits of a weight depend on where images are made."""
     monkeypatch.setattr(batches, "has_gpu", lambda: True)
     with pytest.raises(Killed):
-        trained(PLAN, work=tmp_path, resume_every_s=0, progress=kill)
-    monkeypatch.setattr(batches, "has_gpu", lambda: False)
+        trained(PLAN, work=tmp_path / "there", resume_every_s=0, progress=kill)
+    shutil.copytree(tmp_path / "there", tmp_path / "elsewhere")
     told: list[int] = []
-    trained(PLAN, work=tmp_path, resume_every_s=0, progress=lambda done, total, message: told.append(done))
+    resumed, resumed_history = trained(
+        PLAN, work=tmp_path / "there", resume_every_s=0, progress=lambda done, total, message: told.append(done)
+    )
+    assert told == [3]
+    whole, history = trained_on_device()
+    assert resumed_history == history
+    for mine, other in zip(whole, resumed, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    monkeypatch.setattr(batches, "has_gpu", lambda: False)
+    told.clear()
+    trained(
+        PLAN, work=tmp_path / "elsewhere", resume_every_s=0, progress=lambda done, total, message: told.append(done)
+    )
     assert told == [1, 2, 3]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import xarray as xr
 
 from phenodose.errors import CheckpointError
+from phenodose.io.files import hash_file
 from phenodose.learning.checkpoint import read_record
 from phenodose.learning.ensemble import networks_of, together
 from phenodose.plugins import Inference, TrainingSet
@@ -25,7 +27,7 @@ SMALL: dict[str, Any] = {
     "inference_copies": 0,
     "resume_every_s": 0.0,
 }
-THREE = {**SMALL, "ensemble_seeds": 3}
+TWO = {**SMALL, "ensemble_seeds": 2}
 WEIGHTS = "network.weights.h5"
 
 
@@ -41,7 +43,7 @@ def data() -> TrainingSet:
 @pytest.fixture(scope="module")
 def phase1(data: TrainingSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ensemble") / "phase1"
-    CnnReadout(THREE).train(CnnReadout.phase("phase1"), data, None, folder)
+    CnnReadout(TWO).train(CnnReadout.phase("phase1"), data, None, folder)
     return folder
 
 
@@ -55,16 +57,16 @@ def weights(folder: Path) -> list[bytes]:
 
 
 def test_every_network_is_the_one_that_its_seed_alone_gives(phase1: Path, data: TrainingSet, tmp_path: Path) -> None:
-    assert [folder.name for folder in networks_of(phase1)] == ["phase1", "network-2", "network-3"]
+    assert [folder.name for folder in networks_of(phase1)] == ["phase1", "network-2"]
     for number, held in enumerate(weights(phase1)):
         alone = CnnReadout({**SMALL, "seed": number})
         alone.train(alone.phase("phase1"), data, None, tmp_path / str(number))
         assert (tmp_path / str(number) / WEIGHTS).read_bytes() == held
-    assert len(set(weights(phase1))) == 3
+    assert len(set(weights(phase1))) == 2
 
 
 def test_the_answer_is_the_mean_and_its_spread_that_of_the_networks(phase1: Path, tensors: xr.DataArray) -> None:
-    said = CnnReadout(THREE).infer(phase1, tensors)
+    said = CnnReadout(TWO).infer(phase1, tensors)
     each = [CnnReadout(SMALL).infer(folder, tensors) for folder in networks_of(phase1)[1:]]
     first = CnnReadout(SMALL)._infer_alone(phase1, tensors, lambda *_: None)
     raw = np.stack([first.raw, *(one.raw for one in each)])
@@ -85,7 +87,7 @@ def test_variances_of_copies_and_of_networks_add_up() -> None:
 
 
 def test_networks_go_on_from_those_of_their_number(phase1: Path, data: TrainingSet, tmp_path: Path) -> None:
-    readout = CnnReadout(THREE)
+    readout = CnnReadout(TWO)
     record = readout.train(readout.phase("phase2"), data, phase1, tmp_path / "phase2")
     assert record.parent_hash == read_record(phase1).weights_hash
     parents = [read_record(folder).parent_hash for folder in networks_of(tmp_path / "phase2")[1:]]
@@ -94,21 +96,22 @@ def test_networks_go_on_from_those_of_their_number(phase1: Path, data: TrainingS
 
 def test_a_phase_that_was_trained_once_is_shared(phase1: Path, data: TrainingSet, tmp_path: Path) -> None:
     once = networks_of(phase1)[1]
-    readout = CnnReadout(THREE)
+    readout = CnnReadout(TWO)
     readout.train(readout.phase("phase2"), data, once, tmp_path / "phase2")
     parents = {read_record(folder).parent_hash for folder in networks_of(tmp_path / "phase2")}
     assert parents == {read_record(once).weights_hash}
-    assert len(set(weights(tmp_path / "phase2"))) == 3
+    assert len(set(weights(tmp_path / "phase2"))) == 2
 
 
-@pytest.mark.parametrize("killed_after", [1, 3, 8])
+@pytest.mark.parametrize("killed_after", [pytest.param(1, marks=pytest.mark.slow), 3, 5])
 def test_a_killed_training_goes_on_with_the_network_it_was_at(
     phase1: Path, data: TrainingSet, tmp_path: Path, killed_after: int
 ) -> None:
-    readout = CnnReadout(THREE)
+    """At the end of the first network, and within the second; within the first it is as in test_training.py."""
+    readout = CnnReadout(TWO)
 
     def kill(done: int, total: int, message: str) -> None:
-        assert total == 9
+        assert total == 6
         if done == killed_after:
             raise KeyboardInterrupt
 
@@ -117,19 +120,20 @@ def test_a_killed_training_goes_on_with_the_network_it_was_at(
     told: list[int] = []
     record = readout.train(readout.phase("phase1"), data, None, tmp_path, lambda n, *_: told.append(n))
     # an epoch is saved before it is told, save the last of a network, which is the checkpoint itself
-    assert told == list(range(killed_after + (0 if killed_after % 3 == 0 else 1), 10))
+    assert told == list(range(killed_after + (0 if killed_after % 3 == 0 else 1), 7))
     assert weights(tmp_path) == weights(phase1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["network-2", "network.weights.h5", "record.json"]
     assert record.weights_hash == read_record(phase1).weights_hash
 
 
 def test_the_hash_stands_for_all_networks_and_a_changed_one_is_refused(
-    phase1: Path, data: TrainingSet, tensors: xr.DataArray, tmp_path: Path
+    phase1: Path, tensors: xr.DataArray, tmp_path: Path
 ) -> None:
-    readout = CnnReadout({**SMALL, "ensemble_seeds": 2})
-    two = readout.train(readout.phase("phase1"), data, None, tmp_path)
-    assert two.weights_hash not in {read_record(folder).weights_hash for folder in [phase1, *networks_of(phase1)[1:]]}
-    record = tmp_path / "network-2" / "record.json"
-    changed = json.loads(record.read_text()) | {"weights_hash": "other"}
-    record.write_text(json.dumps(changed))
+    own = {hash_file(folder / WEIGHTS) for folder in networks_of(phase1)}
+    assert len(own) == 2
+    assert read_record(phase1).weights_hash not in own
+    changed = shutil.copytree(phase1, tmp_path / "changed")
+    record = changed / "network-2" / "record.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"weights_hash": "other"}))
     with pytest.raises(CheckpointError, match=r"network-2 holds weights other.*restore it from a backup"):
-        readout.infer(tmp_path, tensors)
+        CnnReadout(TWO).infer(changed, tensors)

@@ -61,8 +61,15 @@ def test_8_bits_do_not_suit_networks_that_take_small_numbers(backbone: str, warn
     assert any("intensity_mode" in sentence for sentence in concerns(backbone, "phase1", settings)) is warned
 
 
-@pytest.mark.parametrize(("backbone", "normalised"), [(FAST, True), ("convnext_tiny", False), ("vgg16", False)])
+@pytest.mark.parametrize(
+    ("backbone", "normalised"),
+    [
+        *(pytest.param(name, has, marks=pytest.mark.slow) for name, has in ((FAST, True), ("convnext_tiny", False))),
+        ("vgg16", False),
+    ],
+)
 def test_the_registry_knows_which_networks_have_batch_normalisation(backbone: str, normalised: bool) -> None:
+    """The layers of FAST are in test_normalisation.py; what follows for convnext_tiny is asked above."""
     from phenodose.learning.backbones import Architecture, build
     from phenodose.learning.normalisation import normalising_layers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -19,57 +20,68 @@ from phenodose_readers.imagexpress import ImageXpressReader
 
 
 @pytest.fixture
-def plate(raw_plate, tmp_path):
-    raw = raw_plate(size=(600, 515), channels=2, planes=2, sites=2)
-    next(raw.rglob("ZStep_1/*_B03_s1_w1*")).unlink()
-    out = tmp_path / "P1.ome.zarr"
-    ingest_plate(raw, out, ImageXpressReader(), "P1")
-    return Plate.open(out)
+def made(made_once, raw_plate):
+    """A folder with a plate of two levels and its export; for reading only."""
+
+    def make(folder):
+        raw = raw_plate(size=(300, 260), channels=2, planes=2, sites=2)
+        next(raw.rglob("ZStep_1/*_B03_s1_w1*")).unlink()
+        ingest_plate(raw, folder / "P1.ome.zarr", ImageXpressReader(), "P1")
+        done = export_plate(folder / "P1.ome.zarr", folder / "old.ome.zarr")
+        assert (done.n_wells, done.n_images) == (3, 12)
+
+    return made_once("exported_plate", make)
 
 
-def test_every_pixel_of_every_level_is_in_the_export(plate, tmp_path):
-    made = export_plate(plate.path, tmp_path / "old.ome.zarr")
-    assert (made.n_wells, made.n_images) == (3, 12)
+@pytest.fixture
+def plate(made):
+    return Plate.open(made / "P1.ome.zarr")
+
+
+@pytest.fixture
+def old(made):
+    return made / "old.ome.zarr"
+
+
+def test_every_pixel_of_every_level_is_in_the_export(plate, old):
+    assert len(plate.level_shapes) == 2
     for well in plate.wells:
         for field in plate.shape.fields:
             for level in range(len(plate.level_shapes)):
-                array = zarr.open_array(tmp_path / f"old.ome.zarr/{well[0]}/{well[1:]}/{field.path}/{level}", mode="r")
+                array = zarr.open_array(old / f"{well[0]}/{well[1:]}/{field.path}/{level}", mode="r")
                 assert array.metadata.zarr_format == 2
                 for channel in range(2):
                     image = plate.image(well, field.kind, channel, level, field.site)
                     np.testing.assert_array_equal(array[channel], np.asarray(image))
-    assert not (tmp_path / "old.ome.zarr/B/03/0/0/0/0/0/0").exists()
-    assert (tmp_path / "old.ome.zarr/B/03/0/0/0/1/0/0").is_file()
+    assert not (old / "B/03/0/0/0/0/0/0").exists()
+    assert (old / "B/03/0/0/0/1/0/0").is_file()
 
 
-def test_ome_zarr_models_accepts_the_export(plate, tmp_path):
+def test_ome_zarr_models_accepts_the_export(plate, old):
     from ome_zarr_models.v04.hcs import HCS
     from ome_zarr_models.v04.image import Image
 
-    out = tmp_path / "old.ome.zarr"
-    export_plate(plate.path, out)
-    hcs = HCS.from_zarr(zarr.open_group(out, mode="r", zarr_format=2))
+    hcs = HCS.from_zarr(zarr.open_group(old, mode="r", zarr_format=2))
     assert [well.path for well in hcs.attributes.plate.wells] == ["B/02", "B/03", "C/02"]
     for well in ("B/02", "B/03", "C/02"):
         for field in plate.shape.fields:
-            image = Image.from_zarr(zarr.open_group(out / well / field.path, mode="r", zarr_format=2))
+            image = Image.from_zarr(zarr.open_group(old / well / field.path, mode="r", zarr_format=2))
             (multiscale,) = image.attributes.multiscales
             assert [axis.name for axis in multiscale.axes] == ["c", "z", "y", "x"]
             assert multiscale.datasets[0].coordinateTransformations[0].scale == [1.0, 2.5, 1.372, 1.372]
             assert [channel.label for channel in image.attributes.omero.channels] == ["Hoechst 1", "Hoechst 2"]
 
 
-def test_ome_zarr_reads_the_export(plate, tmp_path):
+def test_ome_zarr_reads_the_export(plate, old):
     from ome_zarr.io import parse_url
     from ome_zarr.reader import Reader
 
-    export_plate(plate.path, tmp_path / "old.ome.zarr")
-    nodes = list(Reader(parse_url(tmp_path / "old.ome.zarr/B/02/0"))())
+    nodes = list(Reader(parse_url(old / "B/02/0"))())
     np.testing.assert_array_equal(np.asarray(nodes[0].data[0][0, 1]), plate.stack("B02")[1])
 
 
-def test_an_export_is_taken_as_input_with_all_that_the_plate_knew(plate, tmp_path):
-    export_plate(plate.path, tmp_path / "old" / "P1_v04.ome.zarr")
+def test_an_export_is_taken_as_input_with_all_that_the_plate_knew(plate, old, tmp_path):
+    shutil.copytree(old, tmp_path / "old" / "P1_v04.ome.zarr")
     reader = choose_reader(tmp_path / "old", registry())
     ingest_plate(tmp_path / "old", tmp_path / "P9.ome.zarr", reader, "P9")
     again = Plate.open(tmp_path / "P9.ome.zarr")
@@ -88,9 +100,10 @@ def test_an_export_is_taken_as_input_with_all_that_the_plate_knew(plate, tmp_pat
 
 
 def test_nothing_is_left_of_an_export_that_fails(plate, tmp_path):
-    (plate.path / "C/02/3/0/c/1/0/0/0").unlink()
+    broken = shutil.copytree(plate.path, tmp_path / "P1.ome.zarr")
+    (broken / "C/02/3/0/c/1/0/0/0").unlink()
     with pytest.raises(StoreError, match="well C02: the pixels are missing"):
-        export_plate(plate.path, tmp_path / "new" / "old.ome.zarr")
+        export_plate(broken, tmp_path / "new" / "old.ome.zarr")
     assert list((tmp_path / "new").iterdir()) == []
 
 

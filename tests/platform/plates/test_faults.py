@@ -1,19 +1,21 @@
 """Whatever interrupts an ingest, running it again gives the plate of an uninterrupted one, byte by byte.
 
-A few kills and corruptions are tried in `make test`, 50 and 1,000 in `make test-slow`; so is a kill before every third
+A few kills and corruptions are tried in `make test`, 50 and 1,000 in `make test-slow`; so is a kill before every eighth
 change of the disk, and before every one.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import random
-import resource
 import shutil
 import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,15 +30,19 @@ from phenodose_readers.ome_zarr import OmeZarrReader
 KILLS = [2, pytest.param(50, marks=pytest.mark.slow)]
 UPLOADS_KILLED = [1, pytest.param(16, marks=pytest.mark.slow)]
 #: An ingest is killed before every so many-th change of the disk.
-STEPS = [3, pytest.param(1, marks=pytest.mark.slow)]
+STEPS = [8, pytest.param(1, marks=pytest.mark.slow)]
 CORRUPTIONS = [20, pytest.param(1000, marks=pytest.mark.slow)]
 
-# Reads lines `RAW OUT SECONDS` or `RAW OUT #N`; for each an ingest runs in a fork of its own and is killed after that
-# time, or before its N-th change of the folder that `OUT` lies in.
+# Reads lines of JSON and forks for each, since to import what an ingest needs costs more than the ingest:
+# [RAW, OUT, SECONDS, ENV] or [RAW, OUT, "#N", ENV] runs an ingest that is killed after that time, or before its N-th
+# change of the folder that `OUT` lies in; {"commands": [[...], ...], "most_bytes": N} runs commands at once, of which
+# none can write a larger file, and tells the exit status and the messages of each.
 KILLER = textwrap.dedent("""
-    import os, signal, sys, time
+    import json, os, resource, signal, sys, tempfile, time
     from pathlib import Path
     import filelock, imagecodecs, numcodecs, pandas, tifffile, xxhash, google_crc32c
+    import phenodose.cli.ingest
+    from phenodose.cli import main
     from phenodose.plates.ingest import ingest_plate
     from phenodose_readers.imagexpress import ImageXpressReader
     from phenodose_readers.ome_zarr import OmeZarrReader
@@ -58,22 +64,32 @@ KILLER = textwrap.dedent("""
 
         sys.addaudithook(hook)
 
-    for line in sys.stdin:
-        raw, out, when = line.split()
-        seconds = 600.0 if when.startswith("#") else float(when)
-        if "://" in out:
-            import s3fs, upath
+    def fork(task, *told):
         child = os.fork()
         if not child:
             code = 1
-            if when.startswith("#"):
-                die_before_change(int(when[1:]), os.path.dirname(out))
             try:
-                reader = OmeZarrReader() if raw.endswith(".zarr") else ImageXpressReader()
-                ingest_plate(Path(raw), out, reader, "P1", workers=2)
+                task(*told)
                 code = 0
+            except SystemExit as left:
+                code = left.code
             finally:
-                os._exit(code)
+                sys.stderr.flush()
+                os._exit(code or 0)
+        return child
+
+    def one_ingest(raw, out, when, env):
+        os.environ.update(env)
+        if isinstance(when, str):
+            die_before_change(int(when[1:]), os.path.dirname(out))
+        reader = OmeZarrReader() if raw.endswith(".zarr") else ImageXpressReader()
+        ingest_plate(Path(raw), out, reader, "P1", workers=2)
+
+    def killed(raw, out, when, env):
+        seconds = 600.0 if isinstance(when, str) else when
+        if "://" in out:
+            import s3fs, upath
+        child = fork(one_ingest, raw, out, when, env)
         until, killed = time.monotonic() + seconds, False
         while True:
             pid, status = os.waitpid(child, os.WNOHANG)
@@ -83,12 +99,33 @@ KILLER = textwrap.dedent("""
                 os.kill(child, signal.SIGKILL)
                 killed = True
             time.sleep(0.001)
-        print("killed" if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status), flush=True)
+        return "killed" if os.WIFSIGNALED(status) else str(os.waitstatus_to_exitcode(status))
+
+    def one_command(arguments, file, most_bytes):
+        os.dup2(file.fileno(), 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if most_bytes:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
+        main(arguments)
+
+    def ended(commands, most_bytes):
+        files = [tempfile.TemporaryFile("w+") for _ in commands]
+        children = [fork(one_command, command, file, most_bytes) for command, file in zip(commands, files)]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        said = []
+        for file in files:
+            file.seek(0)
+            said.append(file.read())
+        return list(zip(codes, said))
+
+    for line in sys.stdin:
+        asked = json.loads(line)
+        print(json.dumps(killed(*asked) if isinstance(asked, list) else ended(**asked)), flush=True)
 """)
 
 
 class Killer:
-    """Starts ingests and kills them."""
+    """Starts ingests and kills them, and runs commands."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -96,11 +133,20 @@ class Killer:
         )
 
     def __call__(self, raw: Path, out: Path | str, when: float | str) -> str:
+        # Where the server of a bucket is, each test says anew.
+        env = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        return self._asked([str(raw), str(out), when, env])
+
+    def commands(self, *commands: list[str], most_bytes: int = 0) -> list[tuple[int, str]]:
+        """Exit status and messages of commands that run at once."""
+        return [(code, said) for code, said in self._asked({"commands": commands, "most_bytes": most_bytes})]
+
+    def _asked(self, question: Any) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{raw} {out} {when}\n")
+        self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
-        return self._process.stdout.readline().strip()
+        return json.loads(self._process.stdout.readline())
 
     def close(self) -> None:
         assert self._process.stdin is not None
@@ -110,7 +156,7 @@ class Killer:
         self._process.wait()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def killer():
     found = Killer()
     yield found
@@ -142,7 +188,7 @@ def check_fates(killer, raw, folder, whole, contents, rng, kills):
 
 @pytest.mark.parametrize("kills", KILLS)
 def test_killed_at_random_points_it_ends_with_the_same_bytes(raw_plate, tmp_path, contents, killer, kills):
-    raw = raw_plate(wells=["B02", "B03", "C02", "C03"], size=(600, 515))
+    raw = raw_plate(wells=["B02", "B03", "C02", "C03"], size=(300, 260))
     ingest(raw, tmp_path / "whole.ome.zarr")
     check_fates(killer, raw, tmp_path, contents(tmp_path / "whole.ome.zarr"), contents, random.Random(1), kills)
 
@@ -150,7 +196,7 @@ def test_killed_at_random_points_it_ends_with_the_same_bytes(raw_plate, tmp_path
 def check_every_change(killer, raw, out, whole, contents, step=1):
     """Kill an ingest before its first change of the disk, another before its second, and so on; returns how many.
 
-    With a step of 3 it is the first, the fourth, and so on.
+    With a step of 8 it is the first, the ninth, and so on.
     """
     store, before = out.parent, out.parent.with_name("before")
     store.mkdir(exist_ok=True)
@@ -170,7 +216,7 @@ def check_every_change(killer, raw, out, whole, contents, step=1):
 
 @pytest.mark.parametrize(
     ("wells", "step"),
-    [(["B02"], 3), *(pytest.param(some, 1, marks=pytest.mark.slow) for some in (["B02"], ["B02", "C02"]))],
+    [(["B02"], 8), *(pytest.param(some, 1, marks=pytest.mark.slow) for some in (["B02"], ["B02", "C02"]))],
 )
 def test_killed_before_any_change_of_a_new_plate(raw_plate, tmp_path, contents, killer, wells, step):
     raw = raw_plate(wells=wells, planes=2)
@@ -230,16 +276,7 @@ def test_a_lock_left_by_a_killed_process_does_not_block(raw_plate, tmp_path, kil
     assert len(ingest(raw, out).wells) == 3
 
 
-LIMITED = """
-    import resource, signal, sys
-    from pathlib import Path
-    from phenodose.cli import main
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-    main(["ingest", sys.argv[2], sys.argv[3]])
-"""
-
-
-def test_no_room_for_a_file_is_told_and_leaves_the_plate_as_it_was(raw_plate, tmp_path, contents):
+def test_no_room_for_a_file_is_told_and_leaves_the_plate_as_it_was(raw_plate, tmp_path, contents, killer):
     raw, out = raw_plate(size=(400, 400)), tmp_path / "P1.ome.zarr"
     ingest(raw, out)
     whole = contents(out)
@@ -247,14 +284,12 @@ def test_no_room_for_a_file_is_told_and_leaves_the_plate_as_it_was(raw_plate, tm
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    command = [sys.executable, "-c", textwrap.dedent(LIMITED), "100000", str(raw), str(out)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert f"{out}: File too large" in done.stderr
-    assert "make room or give another place, then run the same again" in done.stderr
+    ((code, said),) = killer.commands(["ingest", str(raw), str(out)], most_bytes=100_000)
+    assert code == 2
+    assert f"{out}: File too large" in said
+    assert "make room or give another place, then run the same again" in said
     assert contents(out) == whole
     assert not list((tmp_path / ".P1.ome.zarr.ingest").glob("wells/*"))
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
 @pytest.fixture
@@ -322,19 +357,14 @@ def found(out: Path) -> bool:
         return "no such plate" in str(error)
 
 
-def test_two_ingests_at_once_in_two_processes(raw_plate, tmp_path, contents):
+def test_two_ingests_at_once_in_two_processes(raw_plate, tmp_path, contents, killer):
     raw, out = raw_plate(size=(600, 515)), tmp_path / "P1.ome.zarr"
-    command = [sys.executable, "-c", "import sys; from phenodose.cli import main; main(sys.argv[1:])"]
-    both = [
-        subprocess.Popen([*command, "ingest", str(raw), str(out)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        for _ in range(2)
-    ]
-    said = [process.communicate()[1].decode() for process in both]
-    codes = sorted(process.returncode for process in both)
+    ended = killer.commands(*[["ingest", str(raw), str(out)]] * 2)
+    codes = sorted(code for code, _ in ended)
     # They may also have missed each other; then both are done.
     assert codes in ([0, 0], [0, 2])
     if codes == [0, 2]:
-        assert any("plate P1: another process is ingesting it" in text for text in said)
+        assert any("plate P1: another process is ingesting it" in said for _, said in ended)
     ingest(raw, tmp_path / "whole.ome.zarr")
     assert ingest(raw, out).wells_written == []
     assert {name: content for name, content in contents(out).items() if name != "zarr.json"} == {

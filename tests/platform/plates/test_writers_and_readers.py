@@ -1,7 +1,7 @@
-"""Four processes write 200 partitions and swap the cohort while others read: no error, no torn read, nobody waits.
+"""Processes write partitions and swap the cohort while others read: no error, no torn read, nobody waits.
 
 Every partition is written twice; all rows of a version hold the version's number, so that a mixture of two versions,
-or a part of one, shows.
+or a part of one, shows. `make test-slow` has four writers and 200 partitions.
 """
 
 from __future__ import annotations
@@ -18,17 +18,25 @@ import pytest
 from phenodose.cohort.build import rebuild_cohort
 from phenodose.cohort.query import query
 from phenodose.store.store import Store
+from phenodose.tables import TABLES
 
-WRITERS, ROWS, REBUILDS = 4, 60, 4
+ROWS = 60
 
-#: What every process begins with; `version` is 1 or 2.
-COMMON = f"""
-import sys, json
+#: Told the store, numbers of writers, screens and rebuilds of each; all are forks of one process, since to import what
+#: they need costs more than what they do. Every one leaves what it has to say in `<name>.json` beside the store.
+HERD = f"""
+import json, os, sys, time, traceback
 from pathlib import Path
+import duckdb, pandas as pd
 from phenodose.store.store import Store
 from phenodose.cohort.build import rebuild_cohort
+from phenodose.cohort.query import query
 from phenodose.tables import TABLES
-store = Store.open(Path(sys.argv[1]))
+import pyarrow.parquet
+
+root, (writers, screens, rebuilds) = Path(sys.argv[1]), map(int, sys.argv[2:])
+store, stop = Store.open(root), root.parent / "stop"
+SQL = "SELECT screen, count(*) AS n, min(score) AS low, max(score) AS high FROM scores GROUP BY screen"
 
 def frame(screen, version):
     by = {{"run_id": "r", "plugin": "dss_asym", "plugin_version": "1", "parameters": "{{}}"}}
@@ -37,90 +45,88 @@ def frame(screen, version):
                "scorer": "dss_asym", "score": float(version), "unit": "", "bound": "=", "status": "ok"}}
         for n in range({ROWS})
     ])
+
+def write(number):
+    for place in range(2 * screens):
+        screen, version = f"W{{number}}_{{place % screens:02}}", 1 + place // screens
+        store.write_table("scores", screen, "scores/dss_asym", frame(screen, version))
+        if (place + 1) % (2 * screens // rebuilds) == 0:
+            assert rebuild_cohort(store).faults == ()
+
+def read(how):
+    # How often it asked until the file `stop` is there, and every inconsistency.
+    wrong, asked = [], 0
+    while asked <= 3 or not stop.exists():
+        asked += 1
+        if how == "sql":
+            rows = query(store, SQL).table.to_pylist()
+        elif how == "shell":
+            with duckdb.connect(str(store.cohort_path), read_only=True) as con:
+                rows = con.execute(SQL).to_arrow_table().to_pylist()
+        else:
+            rows = []
+            for path in sorted((store.root / "tables" / "scores").glob("screen=*/*.parquet")):
+                part = pd.read_parquet(path)
+                found = {{"n": len(part), "low": part.score.min(), "high": part.score.max()}}
+                rows.append(found | {{"screen": path.parent.name}})
+        wrong += [row for row in rows if row["n"] != {ROWS} or row["low"] != row["high"]]
+        time.sleep(0.1)
+    return {{"asked": asked, "wrong": wrong}}
+
+def fork(name, task, *told):
+    child = os.fork()
+    if not child:
+        try:
+            said = task(*told)
+        except BaseException:
+            said = traceback.format_exc()
+        (root.parent / f"{{name}}.json").write_text(json.dumps(said))
+        os._exit(0)
+    return child
+
+readers = [fork(how, read, how) for how in ("sql", "shell", "pandas")]
+for child in [fork(f"writer-{{number}}", write, number) for number in range(writers)]:
+    os.waitpid(child, 0)
+stop.touch()
+for child in readers:
+    os.waitpid(child, 0)
 """
 
-WRITER = (
-    COMMON
-    + f"""
-number, screens = map(int, sys.argv[2].split("/"))
-for place in range(2 * screens):
-    screen, version = f"W{{number}}_{{place % screens:02}}", 1 + place // screens
-    store.write_table("scores", screen, "scores/dss_asym", frame(screen, version))
-    if (place + 1) % (2 * screens // {REBUILDS}) == 0:
-        assert rebuild_cohort(store).faults == ()
-"""
+
+@pytest.mark.parametrize(
+    ("writers", "screens_each", "rebuilds"), [(2, 4, 2), pytest.param(4, 25, 4, marks=pytest.mark.slow)]
 )
-
-#: Asks until the file `stop` is there; prints how often, and every inconsistency.
-READER = (
-    COMMON
-    + f"""
-import duckdb, pandas as pd
-from phenodose.cohort.query import query
-how, stop, wrong, asked = sys.argv[2], Path(sys.argv[1]).parent / "stop", [], 0
-SQL = "SELECT screen, count(*) AS n, min(score) AS low, max(score) AS high FROM scores GROUP BY screen"
-while asked <= 3 or not stop.exists():
-    asked += 1
-    if how == "sql":
-        rows = query(store, SQL).table.to_pylist()
-    elif how == "shell":
-        with duckdb.connect(str(store.cohort_path), read_only=True) as con:
-            rows = con.execute(SQL).to_arrow_table().to_pylist()
-    else:
-        rows = []
-        for path in sorted((store.root / "tables" / "scores").glob("screen=*/*.parquet")):
-            part = pd.read_parquet(path)
-            found = {{"n": len(part), "low": part.score.min(), "high": part.score.max()}}
-            rows.append(found | {{"screen": path.parent.name}})
-    wrong += [row for row in rows if row["n"] != {ROWS} or row["low"] != row["high"]]
-print(json.dumps({{"asked": asked, "wrong": wrong}}))
-"""
-)
-
-
-def start(code: str, store: Store, word: str) -> subprocess.Popen[str]:
-    """A Python process of its own."""
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-c", code, str(store.root), word]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-
-
-@pytest.mark.parametrize("screens_each", [6, pytest.param(25, marks=pytest.mark.slow)])
-def test_writers_and_readers_do_not_disturb_each_other(tmp_path: Path, screens_each: int) -> None:
+def test_writers_and_readers_do_not_disturb_each_other(
+    tmp_path: Path, writers: int, screens_each: int, rebuilds: int
+) -> None:
     store = Store.open(tmp_path / "store")
-    first = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            COMMON + "store.write_table('scores', 'A', 'scores/dss_asym', frame('A', 1))",
-            str(store.root),
-        ],
-        check=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
-    assert first.returncode == 0
+    by = {"run_id": "r", "plugin": "dss_asym", "plugin_version": "1", "parameters": "{}"}
+    first = [
+        by
+        | {"screen": "A", "sample": "A", "readout": "ctg", "replicate": "pooled", "drug": f"D{n}"}
+        | {"scorer": "dss_asym", "score": 1.0, "unit": "", "bound": "=", "status": "ok"}
+        for n in range(ROWS)
+    ]
+    store.write_table("scores", "A", "scores/dss_asym", TABLES["scores"].frame(first))
     rebuild_cohort(store)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with duckdb.connect(str(store.cohort_path), read_only=True) as shell:
         assert shell.execute("SELECT count(*) FROM scores").fetchone() == (ROWS,)
-        readers = [start(READER, store, how) for how in ("sql", "shell", "pandas")]
-        writers = [start(WRITER, store, f"{number}/{screens_each}") for number in range(WRITERS)]
-        written = [writer.communicate() for writer in writers]
-        (tmp_path / "stop").touch()
-        told = [reader.communicate() for reader in readers]
-        assert [writer.returncode for writer in writers] == [0] * WRITERS, written
-        assert [reader.returncode for reader in readers] == [0] * len(readers), told
+        numbers = map(str, (writers, screens_each, rebuilds))
+        subprocess.run([sys.executable, "-c", HERD, str(store.root), *numbers], check=True, env=env)
         # the open shell still sees the cohort that it opened
         assert shell.execute("SELECT count(*) FROM scores").fetchone() == (ROWS,)
-    for answer in (json.loads(out) for out, _ in told):
-        assert answer["wrong"] == []
+    told = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
+    assert {f"writer-{number}": None for number in range(writers)}.items() <= told.items(), told
+    for how in ("sql", "shell", "pandas"):
+        assert told[how]["wrong"] == []
     rebuild_cohort(store)
     rows = query(
         store,
         "SELECT count(DISTINCT screen) AS screens, count(*) AS n, min(score) AS low FROM scores WHERE screen <> 'A'",
     )
-    assert rows.table.to_pylist() == [
-        {"screens": WRITERS * screens_each, "n": WRITERS * screens_each * ROWS, "low": 2.0}
-    ]
+    partitions = writers * screens_each
+    assert rows.table.to_pylist() == [{"screens": partitions, "n": partitions * ROWS, "low": 2.0}]
     assert not list((store.root / "tables").rglob("*.tmp*"))
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phenodose.errors import InputError, NotMade, PluginError
-from phenodose.plugins import PluginChoices, Registry, choose_reader, registry
+from phenodose.plugins import PluginChoices, Registry, choose_reader, planes_frame, registry
 from phenodose.plugins.isolated_calls import fingerprint, same
 from phenodose.plugins.isolation import PluginProcess, is_sandboxed, sandboxed
 from phenodose.plugins.registry import Found
@@ -76,7 +76,8 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("theirs")
-def test_an_embedder_of_another_distribution_works_in_a_process_of_its_own() -> None:
+def test_an_embedder_of_another_distribution_works_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """What is wrong is told, that there can be no result is passed on, and nothing of it runs where it is read."""
     import os
 
     plugin = sandboxed(registry().get("embedder", "theirs"), {}, registry())
@@ -86,24 +87,16 @@ def test_an_embedder_of_another_distribution_works_in_a_process_of_its_own() -> 
     np.testing.assert_array_equal(places[:, 0], features[:, 0])
     assert places[0, 1] != os.getpid()
     assert plugin.embed(features)[0, 1] == places[0, 1]
-    with pytest.raises(PluginError, match=r"embedder 'theirs' of of_theirs 2\.0 .* gave the wrong columns: \(7,\)"):
-        plugin.embed(np.ones((7, 2), dtype=np.float32))
-
-
-@pytest.mark.usefixtures("theirs")
-def test_nothing_of_a_plugin_runs_where_its_answer_is_read(tmp_path: Path) -> None:
-    plugin = sandboxed(registry().get("embedder", "theirs"), {}, registry())
-    for n, told in ((8, "gave the wrong columns: Evil, meant is an array"), (9, "gave the wrong columns: object")):
+    with pytest.raises(NotMade, match="too few wells"):
+        plugin.embed(np.ones((1, 2), dtype=np.float32))
+    for n, told in (
+        (7, r"embedder 'theirs' of of_theirs 2\.0 .* gave the wrong columns: \(7,\)"),
+        (8, "gave the wrong columns: Evil, meant is an array"),
+        (9, "gave the wrong columns: object"),
+    ):
         with pytest.raises(PluginError, match=told):
             plugin.embed(np.ones((n, 2), dtype=np.float32))
     assert not (tmp_path / "by_reply").exists()
-
-
-@pytest.mark.usefixtures("theirs")
-def test_a_plugin_may_say_that_there_can_be_no_result() -> None:
-    plugin = sandboxed(registry().get("embedder", "theirs"), {}, registry())
-    with pytest.raises(NotMade, match="too few wells"):
-        plugin.embed(np.ones((1, 2), dtype=np.float32))
 
 
 def test_our_own_plugins_work_in_this_process() -> None:
@@ -136,26 +129,27 @@ class Versus(SelectiveScorer):
 """
 
 
+@pytest.mark.parametrize(("chosen", "number"), [pytest.param("based_one", 1, marks=pytest.mark.slow), ("based_two", 2)])
 def test_a_selective_scorer_of_another_distribution_compares_the_scorer_that_the_site_chooses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: str, number: int
 ) -> None:
-    for name, cls, number in (("based_one", "One", 1), ("based_two", "Two", 2)):
+    """Two offer a scorer of one name, and the second is chosen."""
+    for name, cls, gives in (("based_one", "One", 1), ("based_two", "Two", 2)):
         info = tmp_path / f"{name}-1.0.dist-info"
         info.mkdir()
-        (tmp_path / f"{name}.py").write_text(SELECTIVE.format(cls=cls, number=number), encoding="utf-8")
+        (tmp_path / f"{name}.py").write_text(SELECTIVE.format(cls=cls, number=gives), encoding="utf-8")
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
-        more = f"versus = {name}:Versus\n" if number == 1 else ""
+        more = f"versus = {name}:Versus\n" if gives == 1 else ""
         (info / "entry_points.txt").write_text(f"[phenodose.scorers]\nbased = {name}:{cls}\n{more}", encoding="utf-8")
     (tmp_path / "reference.csv").write_text("drug,sample,scorer,score\nExample,a,based,10\nExample,b,based,20\n")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.syspath_prepend(str(tmp_path))
-    for name, number in (("based_one", 1), ("based_two", 2)):
-        plugins = Registry(choices=PluginChoices(choose={"scorer:based": name}))
-        scorer = sandboxed(plugins.get("scorer", "versus"), {"reference": str(tmp_path / "reference.csv")}, plugins)
-        assert is_sandboxed(scorer)
-        assert scorer.score(example_curve()).value.tolist() == [number - 15]
-        ours = plugins.create("scorer", "zdss", {"of": "based"})
-        assert ours._scorer.score(example_curve()).tolist() == [number]
+    plugins = Registry(choices=PluginChoices(choose={"scorer:based": chosen}))
+    scorer = sandboxed(plugins.get("scorer", "versus"), {"reference": str(tmp_path / "reference.csv")}, plugins)
+    assert is_sandboxed(scorer)
+    assert scorer.score(example_curve()).value.tolist() == [number - 15]
+    ours = plugins.create("scorer", "zdss", {"of": "based"})
+    assert ours._scorer.score(example_curve()).tolist() == [number]
     for name in ("based_one", "based_two"):
         sys.modules.pop(name, None)
 
@@ -230,8 +224,6 @@ class It(Reader):
         rows = [plane("B02", "a.tif"), plane("B03", "b.tif")]
         if what == "outside":
             rows[1]["path"] = "../b.tif"
-        if what == "twice":
-            rows[1] = rows[0]
         if what == "bug":
             raise KeyError("tag")
         return planes_frame(rows)
@@ -262,32 +254,38 @@ def their_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 
 def test_an_index_and_its_planes_are_checked_at_the_door(their_reader: Path) -> None:
+    """And what is wrong with a folder is no fault of its reader."""
     import os
 
     reader = sandboxed(registry().get("reader", "theirs"), {}, registry())
     (their_reader / "index").write_text("fine")
     planes = list(reader.index(their_reader).itertuples(index=False, name=None))
     assert len(planes) == 2
+    (their_reader / "index").write_text("no images")
+    with pytest.raises(InputError, match="raw: holds no images; give another"):
+        reader.index(their_reader)
+    (their_reader / "index").write_text("fine")
     rows = reader.index(their_reader).itertuples(index=False)
     fine, wrong = (SimpleNamespace(**row._asdict()) for row in rows)
     assert reader.read_plane(their_reader, fine)[0, 0] != os.getpid() % 1000
     with pytest.raises(PluginError, match=r"gave \(9, 9\) uint16 for b.tif, well B03; its own index says \(4, 4\)"):
         reader.read_plane(their_reader, wrong)
-    for what, told in {
-        "outside": r"reader 'theirs' of of_reader 2\.0 .* names a file outside the raw folder: \.\./b\.tif",
-        "twice": "gave the same image twice: B02",
-        "bug": r"raised KeyError: 'tag' \(of_reader.py, line ",
-    }.items():
-        (their_reader / "index").write_text(what)
-        with pytest.raises(PluginError, match=told):
-            reader.index(their_reader)
-
-
-def test_what_is_wrong_with_a_folder_is_no_fault_of_its_reader(their_reader: Path) -> None:
-    (their_reader / "index").write_text("no images")
-    reader = sandboxed(registry().get("reader", "theirs"), {}, registry())
-    with pytest.raises(InputError, match="raw: holds no images; give another"):
+    (their_reader / "index").write_text("outside")
+    outside = r"reader 'theirs' of of_reader 2\.0 .* names a file outside the raw folder: \.\./b\.tif"
+    with pytest.raises(PluginError, match=outside):
         reader.index(their_reader)
+    (their_reader / "index").write_text("bug")
+    with pytest.raises(PluginError, match=r"raised KeyError: 'tag' \(of_reader.py, line "):
+        reader.index(their_reader)
+
+
+def test_an_index_with_the_same_image_twice_is_refused() -> None:
+    place = {"well": "B02", "row": "B", "column": 2, "site": 1, "time": 0, "channel": 0, "z": 0, "projection": ""}
+    plane = place | {"path": "a.tif", "page": 0, "size_y_px": 4, "size_x_px": 4, "dtype": "uint16"}
+    for planes, told in (([plane], ""), ([plane, plane], "gave the same image twice: B02")):
+        fault = result_fault("index", (Path("raw"),), planes_frame(planes), first=True)
+        assert told in fault
+        assert bool(told) == bool(fault)
 
 
 def test_a_reader_that_never_answers_costs_its_limit_once(their_reader: Path) -> None:

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -191,9 +192,11 @@ def test_copies_that_nobody_asks_for_are_forgotten(s3):
 
 # --- nothing half ----------------------------------------------------------------------------------
 
-#: Replaces a checkpoint and a Zarr group, and tells before each object that it writes or removes.
+#: For every line that it is told, a fork replaces a checkpoint and a Zarr group with that text; it tells before each
+#: object that it writes or removes, and is killed there if it is told to die.
 WRITER = """
-import sys, threading
+import os, signal, sys, threading
+import s3fs, upath
 from phenodose.io import files, places
 from phenodose.store.store import Store
 
@@ -201,41 +204,56 @@ def tell(function):
     def told(*arguments, **more):
         with one_at_a_time:
             print("next", flush=True)
-            sys.stdin.readline()
+            if sys.stdin.readline() == "die\\n":
+                os.kill(os.getpid(), signal.SIGKILL)
             return function(*arguments, **more)
     return told
 
+def write(text):
+    store = Store.open(sys.argv[1])
+    places.upload = tell(places.upload)
+    filesystem = store.root.fs
+    filesystem.rm_file = tell(filesystem.rm_file)
+    for folder, mark in (("checkpoint", "record.json"), ("group.zarr", "zarr.json")):
+        with files.written_aside(store.root / folder) as aside:
+            aside.mkdir()
+            for name in ("one", "two", mark):
+                (aside / name).write_text(text)
+
 one_at_a_time = threading.Lock()
-store = Store.open(sys.argv[1])
-places.upload = tell(places.upload)
-filesystem = store.root.fs
-filesystem.rm_file = tell(filesystem.rm_file)
-for folder, mark in (("checkpoint", "record.json"), ("group.zarr", "zarr.json")):
-    with files.written_aside(store.root / folder) as aside:
-        aside.mkdir()
-        for name in ("one", "two", mark):
-            (aside / name).write_text(sys.argv[2])
-print("done", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        write(line.strip())
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def test_a_killed_writer_leaves_no_half_product_that_is_taken_for_whole(s3):
+@pytest.fixture
+def writer(s3):
+    """The process of `WRITER`."""
+    command = [sys.executable, "-c", WRITER, ADDRESS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
+def test_a_killed_writer_leaves_no_half_product_that_is_taken_for_whole(s3, writer):
     store = Store.open(ADDRESS)
+
+    def ask(line: str) -> str:
+        print(line, file=writer.stdin, flush=True)
+        return writer.stdout.readline().strip()
 
     def write(text: str, steps: int) -> bool:
         """Write both products, killed after some steps; True if it came to its end."""
-        command = [sys.executable, "-c", WRITER, ADDRESS, text]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdin is not None
-            assert child.stdout is not None
-            told = child.stdout.readline()
-            while told == "next\n" and steps:
-                steps -= 1
-                child.stdin.write("\n")
-                child.stdin.flush()
-                told = child.stdout.readline()
-            child.kill()
-            return told == "done\n"
+        told = ask(text)
+        while told == "next":
+            told = ask("" if steps else "die")
+            steps -= 1
+        assert told in ("0", str(-signal.SIGKILL))
+        return told == "0"
 
     def seen(folder: str, mark: str) -> set[str] | None:
         copy = store.local_copy(store.root / folder)
@@ -258,7 +276,7 @@ def test_a_killed_writer_leaves_no_half_product_that_is_taken_for_whole(s3):
 
 def test_a_large_object_is_uploaded_in_parts_and_whole(s3):
     path = place(f"{ADDRESS}/large")
-    content = os.urandom(1 << 20) * 20
+    content = os.urandom(1 << 20) * 10
     with written_aside(path) as aside:
         aside.write_bytes(content)
     assert path.read_bytes() == content

@@ -1,8 +1,16 @@
-"""Every built-in plugin passes the conformance kit that others are given."""
+"""Every built-in plugin passes the conformance kit that others are given.
+
+What the kit asks in a process of its own, all plugins here are asked in one, one after the other: to import what they
+need costs more than all else. The kit's own processes are in test_broken_plugins_are_told.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,8 +30,7 @@ from phenodose.testing import (
     StagedReadoutConformance,
     TensorReadoutConformance,
 )
-from phenodose.testing.isolation import refuse_traces, run_isolated
-from phenodose.testing.scorers import _score_apart
+from phenodose.testing.isolation import Seen
 from phenodose_readouts.cnn import CnnReadout
 from phenodose_readouts.ctg import CtgReadout
 from phenodose_readouts.features import FeaturesReadout
@@ -31,6 +38,8 @@ from phenodose_readouts.mean_of_stack import MeanOfStackReadout
 from phenodose_readouts.spheroids import SpheroidAreaReadout
 
 SELECTIVE = {"sdss_asym", "sdss_asym_adj", "zdss", "rdss"}
+#: One scorer of each way to score; the others of its module differ from it in a number or a name.
+ONE_OF_EACH_WAY = {"abs_ic50", "auc", "dss2", "dss_asym", "emax", "gr50", "gr_aoc", "rel_ic50", "yadav_dss3", "zdss"}
 
 
 @pytest.fixture(scope="module")
@@ -51,71 +60,138 @@ def each(kind: str) -> list[str]:
     return [name for name in registry().names(kind) if registry().get(kind, name).__module__.startswith("phenodose_")]
 
 
-#: These go through the kit's own rule of a process of its own; one process is enough for all the others together.
-APART = {"dss_asym", "zdss"}
+#: Answers one call after another as the kit's process answers one; told the folder of each.
+PROCESS = """
+import os, sys
+from pathlib import Path
+from phenodose.testing.isolation import _answer
+told, sys.stdout = sys.stdout, open(os.devnull, "w")
+for place in sys.stdin:
+    _answer(Path(place.rstrip()), sys.argv[1:])
+    print("done", file=told, flush=True)
+"""
 
 
-class TestScorers(ScorerConformance):
-    @pytest.fixture(autouse=True, params=each("scorer"))
-    def _one(self, request: pytest.FixtureRequest, reference: str) -> None:
-        type(self).plugin = registry().get("scorer", request.param)
-        type(self).parameters = {"reference": reference} if request.param in SELECTIVE else {}
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Seen]]:
+    """Calls functions in one watched process, in an empty folder that is its home."""
+    scratch = tmp_path_factory.mktemp("apart").resolve()
+    home, number = scratch / "home", 0
+    home.mkdir()
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HOME": str(home)}
+    env |= {"TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROCESS, str(scratch)],
+        env=env,
+        cwd=home,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    asks, answers = process.stdin, process.stdout
 
-    def test_it_works_in_a_process_of_its_own_and_leaves_no_trace(self) -> None:
-        if self.plugin.name in APART:
-            super().test_it_works_in_a_process_of_its_own_and_leaves_no_trace()
+    def call(function: Callable[..., Any], *arguments: Any) -> Seen:
+        nonlocal number
+        number += 1
+        place = scratch / str(number)
+        place.mkdir()
+        (place / "asked").write_bytes(pickle.dumps((function, arguments)))
+        print(place, file=asks, flush=True)
+        assert answers.readline() == "done\n"
+        failed, value, writes, connections = pickle.loads((place / "answer").read_bytes())
+        if failed:
+            raise value
+        return Seen(value, tuple(writes), tuple(connections))
+
+    yield call
+    process.communicate()
 
 
-def test_all_scorers_give_the_same_in_another_process_and_leave_no_trace_there(reference: str) -> None:
-    plugins = [registry().get("scorer", name) for name in each("scorer")]
-    parameters = [{"reference": reference} if plugin.name in SELECTIVE else {} for plugin in plugins]
-    seen = run_isolated(list, map(_score_apart, plugins, parameters))
-    refuse_traces(seen)
-    for plugin, given, there in zip(plugins, parameters, seen.value, strict=True):
-        np.testing.assert_array_equal(_score_apart(plugin, given), there, err_msg=plugin.name)
+class InOneProcess:
+    """For a suite whose plugins are asked in the process of all."""
+
+    @pytest.fixture(autouse=True)
+    def _in_one_process(self, one_process: Callable[..., Seen]) -> None:
+        self._one_process = one_process
+
+    def isolated(self, function: Callable[..., Any], *arguments: Any) -> Seen:
+        return self._one_process(function, *arguments)
 
 
-class TestCtg(PlateReaderReadoutConformance):
+class _Scorers(InOneProcess, ScorerConformance):
+    @pytest.fixture(autouse=True)
+    def _one(self, scorer: str, reference: str) -> None:
+        type(self).plugin = registry().get("scorer", scorer)
+        type(self).parameters = {"reference": reference} if scorer in SELECTIVE else {}
+
+
+@pytest.mark.parametrize("scorer", sorted(ONE_OF_EACH_WAY))
+class TestScorersOfEachWay(_Scorers):
+    pass
+
+
+@pytest.mark.parametrize("scorer", sorted(set(each("scorer")) - ONE_OF_EACH_WAY))
+class TestOtherScorers(_Scorers):
+    """Their code is that of a scorer above, which keeps the slow rules too."""
+
+    @pytest.mark.slow
+    def test_ten_thousand_curves_are_within_the_budget(self) -> None:
+        super().test_ten_thousand_curves_are_within_the_budget()
+
+    @pytest.mark.slow
+    def test_the_other_curves_do_not_matter(self) -> None:
+        super().test_the_other_curves_do_not_matter()
+
+
+class TestCtg(InOneProcess, PlateReaderReadoutConformance):
     plugin = CtgReadout
 
 
-class TestMeanOfStack(ImageReadoutConformance):
+class TestMeanOfStack(InOneProcess, ImageReadoutConformance):
     plugin = MeanOfStackReadout
 
 
-class TestSpheroidArea(ObjectReadoutConformance):
+class TestSpheroidArea(InOneProcess, ObjectReadoutConformance):
     plugin = SpheroidAreaReadout
 
 
-class TestFeatures(TensorReadoutConformance):
+class TestFeatures(InOneProcess, TensorReadoutConformance):
     plugin = FeaturesReadout
+    parameters: ClassVar[Mapping[str, Any]] = {"copies": 1, "blends": 8}
 
 
 class TestCnn(StagedReadoutConformance):
     plugin = CnnReadout
     parameters: ClassVar[Mapping[str, Any]] = {
         **CnnReadout.small_parameters(),
-        "micro_widths": (4, 8),
-        "micro_dense": (8,),
+        "micro_widths": (4,),
+        "micro_dense": (4,),
         "epochs_phase1": 2,
-        "epochs_phase2": 2,
-        "epochs_phase3": 2,
+        "epochs_phase2": 1,
+        "epochs_phase3": 1,
         "inference_copies": 0,
         "resume_every_s": 0.0,
     }
 
+    @pytest.mark.slow
+    def test_the_same_training_gives_the_same_weights(self, trained: dict[str, Path], tmp_path: Path) -> None:
+        """Sister: tests/platform/learning/test_training.py trains twice and compares bits."""
+        super().test_the_same_training_gives_the_same_weights(trained, tmp_path)
 
-class TestMaps(EmbedderConformance):
+
+class TestMaps(InOneProcess, EmbedderConformance):
     @pytest.fixture(autouse=True, params=["pca", "tsne"])
     def _one(self, request: pytest.FixtureRequest) -> None:
         type(self).plugin = registry().get("embedder", request.param)
 
 
-class TestSharedMap(ReferenceEmbedderConformance):
+class TestSharedMap(InOneProcess, ReferenceEmbedderConformance):
     plugin = registry().get("embedder", "shared")
 
 
-class TestPatternReader(ReaderConformance):
+class TestPatternReader(InOneProcess, ReaderConformance):
     plugin = registry().get("reader", "pattern")
     parameters: ClassVar[Mapping[str, Any]] = {"expression": r"(?P<well>[A-P]\d\d)-z(?P<z>\d)"}
 
@@ -126,7 +202,7 @@ class TestPatternReader(ReaderConformance):
                 tifffile.imwrite(folder / f"{well}-z{z}.tif", rng.integers(0, 9999, (24, 32), np.uint16))
 
 
-class TestImageXpressReader(ReaderConformance):
+class TestImageXpressReader(InOneProcess, ReaderConformance):
     plugin = registry().get("reader", "imagexpress")
 
     def make_raw(self, folder: Path) -> None:
@@ -138,7 +214,7 @@ class TestImageXpressReader(ReaderConformance):
                 tifffile.imwrite(path, rng.integers(0, 9999, (24, 32), np.uint16))
 
 
-class TestItradeReader(ReaderConformance):
+class TestItradeReader(InOneProcess, ReaderConformance):
     plugin = registry().get("reader", "itrade")
 
     def make_raw(self, folder: Path) -> None:

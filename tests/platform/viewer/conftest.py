@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,30 +50,21 @@ def write_tables(store: Store, imaged: dict[str, list[str]]) -> None:
 
 
 @pytest.fixture(scope="session")
-def _tiny_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("viewer")
-    raw = simulate_screen(folder / SCREEN, plates=2, drugs=1, size_px=SIZE_PX, planes=3, seed=3).folder
-    keep_wells(raw, 4)
-    store = Store.open(folder / "store")
-    store.register(SCREEN, raw)
-    imaged = {}
-    for plate in ("P1", "P2"):
-        ingest_plate(raw / plate, store.plate_path(SCREEN, plate), ImageXpressReader(), plate)
-    for plate, opened in ScreenPlates(store, SCREEN).plates.items():
-        imaged[plate] = opened.wells
-    write_tables(store, imaged)
-    return store.root
+def _tiny_root(made_once: Callable[..., Path]) -> Path:
+    """Two plates, each with the four wells of a control experiment; for reading only."""
 
+    def make(folder: Path) -> None:
+        store, imaged = Store.open(folder / "store"), {}
+        for seed, plate in enumerate(("P1", "P2"), start=3):
+            raw = folder / plate / SCREEN
+            simulate_screen(raw, kind="control-experiment", control_wells=4, size_px=SIZE_PX, planes=3, seed=seed)
+            ingest_plate(raw / "P1", store.plate_path(SCREEN, plate), ImageXpressReader(), plate)
+        store.register(SCREEN, folder / "P1" / SCREEN)
+        for plate, opened in ScreenPlates(store, SCREEN).plates.items():
+            imaged[plate] = opened.wells
+        write_tables(store, imaged)
 
-def keep_wells(raw: Path, most: int) -> None:
-    """Leave the images of so many wells a plate."""
-    for plate in ("P1", "P2"):
-        images = [path for path in (raw / plate).rglob("*") if path.suffix.lower() in (".tif", ".tiff")]
-        of = {path: re.search(r"_([A-P][0-9]{2})", path.name)[1] for path in images}  # type: ignore[index]
-        kept = sorted(set(of.values()))[:most]
-        for path, well in of.items():
-            if well not in kept:
-                path.unlink()
+    return made_once("tiny_viewer", make) / "store"
 
 
 @pytest.fixture
