@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from phenodose.errors import InputError
-from phenodose.plugins import Registry, registry
+from phenodose.plugins import PluginChoices, Registry, registry
 from phenodose.store.store import Store
 from phenodose_assets.build import build_definitions, screen_assets
 from phenodose_assets.run import selected_keys
@@ -88,6 +88,14 @@ def test_every_asset_has_one_partition_a_screen_save_the_cohort(graph: dg.AssetG
         else:
             assert isinstance(partitions, dg.DynamicPartitionsDefinition)
             assert partitions.name == "screen"
+
+
+def test_what_is_used_by_choice_is_in_the_graph_where_the_site_enables_it() -> None:
+    by_key = {asset.key: asset for asset in screen_assets(Registry(choices=PluginChoices(enable=("readout:rescue",))))}
+    assert by_key["viability/rescue"].needs == ("layout", "pseudo_rgb", "viability/features")
+    assert by_key["viability/rescue"].any_of == ("viability/ctg",)
+    assert "curves/rescue" in by_key
+    assert not any("rescue" in asset.key for asset in screen_assets(Registry()))
 
 
 def test_lineage_edges(graph: dg.AssetGraph) -> None:

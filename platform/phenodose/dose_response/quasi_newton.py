@@ -187,7 +187,7 @@ def _gradient(loss: Loss, x: np.ndarray, f: np.ndarray, problems: np.ndarray, ce
     """Finite-difference gradient: forward, or central where asked for."""
     h = np.where(central, NOISE ** (1 / 3), NOISE**0.5) * np.maximum(np.abs(x), 1.0)
     above = _stepped(loss, x, h, problems)
-    gradient = (above - f) / h
+    gradient: np.ndarray = (above - f) / h
     some = np.flatnonzero(central)
     if len(some):
         below = _stepped(loss, x[:, some], -h[:, some], problems[some])

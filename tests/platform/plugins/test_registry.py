@@ -63,6 +63,7 @@ def test_every_built_in_plugin_loads() -> None:
         ("readout", "ctg"),
         ("readout", "mean_of_stack"),
         ("readout", "cnn"),
+        ("readout", "rescue"),
         ("readout", "spheroid_area"),
         ("scorer", "dss_asym"),
         ("embedder", "tsne"),

@@ -35,6 +35,7 @@ from phenodose_readouts.cnn import CnnReadout
 from phenodose_readouts.ctg import CtgReadout
 from phenodose_readouts.features import FeaturesReadout
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
+from phenodose_readouts.rescue import RescueReadout
 from phenodose_readouts.spheroids import SpheroidAreaReadout
 
 SELECTIVE = {"sdss_asym", "sdss_asym_adj", "zdss", "rdss"}
@@ -162,6 +163,10 @@ class TestFeatures(InOneProcess, TensorReadoutConformance):
     parameters: ClassVar[Mapping[str, Any]] = {"copies": 1, "blends": 8}
 
 
+class TestRescue(InOneProcess, TensorReadoutConformance):
+    plugin = RescueReadout
+
+
 class TestCnn(StagedReadoutConformance):
     plugin = CnnReadout
     parameters: ClassVar[Mapping[str, Any]] = {
@@ -228,5 +233,5 @@ class TestItradeReader(InOneProcess, ReaderConformance):
 def test_all_kinds_are_tried() -> None:
     """`ome_zarr` has planes in Zarr, not in files, and `umap` is an extra; all other built-ins are above."""
     assert each("reader") == ["hcs_ai", "imagexpress", "itrade", "ome_zarr", "pattern"]
-    assert each("readout") == ["cnn", "ctg", "features", "mean_of_stack", "spheroid_area"]
+    assert each("readout") == ["cnn", "ctg", "features", "mean_of_stack", "rescue", "spheroid_area"]
     assert each("embedder") == ["pca", "shared", "tsne", "umap"]
