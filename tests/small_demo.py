@@ -1,7 +1,9 @@
 """`phenodose demo` in small, made once for all tests: a control experiment and a drug screen with images, all assets.
 
-The command is the real one; its screens have fewer and smaller images, and its networks train for a few epochs. Tests
-work on copies of the store. The whole demo is run by `make test-slow`.
+The command is the real one; its screens have fewer and smaller images, its networks train for a few epochs, and its
+intervals are of few draws. Dagster keeps the runs of its screens in memory, for it takes its time over files; what it
+heard of assets is told again to whoever asks. Tests work on copies of the store. The whole demo is run by
+`make test-slow`.
 
 Belongs here: making it, and what it left. Does not belong here: what it should hold (each test says that).
 """
@@ -11,6 +13,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,15 @@ SIZES: dict[str, dict[str, int]] = {
 }
 #: Parameters of the network, written into the screens' settings.
 NETWORK: dict[str, Any] = {"epochs_phase1": 3, "epochs_phase2": 3, "epochs_phase3": 2, "micro_widths": [4, 8]}
+#: Further settings; intervals of so few draws are there, and mean nothing.
+SETTINGS = "\n[parameters.curves]\nbootstrap = 8\n"
+#: What is kept of the runs' events.
+_KEPT = {
+    dg.DagsterEventType.ASSET_MATERIALIZATION,
+    dg.DagsterEventType.ASSET_OBSERVATION,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+}
 
 
 @dataclass(frozen=True)
@@ -67,9 +80,14 @@ class SmallDemo:
         """A copy of the store. Its screens are still registered with the raw folders of the original."""
         return Store.open(shutil.copytree(self.folder / "store", out))
 
-    def copy_instance(self, out: Path) -> dg.DagsterInstance:
-        """A copy of the Dagster instance that holds the runs."""
-        return dg.DagsterInstance.from_config(str(shutil.copytree(self.folder / "home", out)))
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """A Dagster instance in memory that has heard of the assets of both screens."""
+        events: list[dg.EventLogEntry] = pickle.loads((self.folder / "events").read_bytes())
+        with dg.DagsterInstance.ephemeral() as instance:
+            for event in events:
+                instance.event_log_storage.store_event(event)
+            yield instance
 
 
 def make(folder: Path) -> None:
@@ -84,11 +102,15 @@ def make(folder: Path) -> None:
         word = 'preset = "small"\n'
         assert text.count(word) == 1, text
         beside = "".join(f"{name} = {value}\n" for name, value in NETWORK.items())
-        settings.write_text(text.replace(word, word + beside), encoding="utf-8")
+        settings.write_text(text.replace(word, word + beside) + SETTINGS, encoding="utf-8")
         return made
 
+    events: list[dg.EventLogEntry] = []
+
     def noted(store: Store, screen: str, **options: Any) -> run.RunOutcome:
-        outcomes[screen] = materialize(store, screen, **options)
+        with dg.DagsterInstance.ephemeral() as instance:
+            outcomes[screen] = materialize(store, screen, instance=instance, **options)
+            events.extend(instance.all_logs(outcomes[screen].run_id, of_type=_KEPT))
         return outcomes[screen]
 
     (folder / "home").mkdir()
@@ -102,3 +124,4 @@ def make(folder: Path) -> None:
     assert set(outcomes) == {demo.CONTROL_EXPERIMENT, demo.SCREEN}
     (folder / "told.json").write_text(ended.stdout, encoding="utf-8")
     (folder / "outcomes").write_bytes(pickle.dumps(outcomes))
+    (folder / "events").write_bytes(pickle.dumps(events))

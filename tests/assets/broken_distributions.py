@@ -71,7 +71,7 @@ FAULTY = {
         return np.where(curves.fitted, curves.top, np.nan)
         """,
     ),
-    "endless": scorer("endless", "while True: pass"),
+    "endless": scorer("endless", "while True: time.sleep(1)"),
     "huge": scorer("huge", "kept = []\nwhile True: kept.append(np.ones(1 << 22))"),
     "writes": scorer(
         "writes",
@@ -102,23 +102,25 @@ TWICE = scorer("twice", _GOOD)
 _RUN = """
 import json, sys
 from phenodose.store.store import Store
-from phenodose_assets.run import materialize_screen
+from phenodose_assets.run import Graph, materialize_screen
 import dagster as dg
 told = []
 def listen(event):
     if event.state in ("made", "failed", "skipped"):
-        told.append([event.asset, event.state, event.message, event.mendable])
+        told[-1].append([event.asset, event.state, event.message, event.mendable])
+store = Store.open(sys.argv[1])
+graph = Graph(store)
 with dg.DagsterInstance.ephemeral() as instance:
-    for screen in sys.argv[2].split(","):
-        store, select = Store.open(sys.argv[1]), sys.argv[3] or None
-        materialize_screen(store, screen, select=select, instance=instance, progress=listen)
+    for screen, select in json.loads(sys.argv[2]).items():
+        told.append([])
+        materialize_screen(store, screen, select=select, instance=instance, progress=listen, graph=graph)
 print("TOLD" + json.dumps(told))
 """
 
 
 @dataclass(frozen=True)
 class Made:
-    """What became of every asset of a run, and what was said on stderr."""
+    """What became of every asset of a screen, and what was said on stderr in the run."""
 
     state: dict[str, str]
     message: dict[str, str]
@@ -126,8 +128,14 @@ class Made:
     said: str
 
 
-def run(store: Path, screen: str, path: list[Path], select: str = "") -> Made:
-    """Make a screen in a fresh Python with further folders on its path."""
+def run(store: Path, selects: Mapping[str, str], path: list[Path]) -> dict[str, Made]:
+    """Make screens one after the other in a fresh Python with further folders on its path.
+
+    Args:
+        store: folder of the store.
+        selects: assets to make, separated by commas, by screen.
+        path: the further folders.
+    """
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([*map(str, path), *filter(None, sys.path)]),
@@ -136,7 +144,7 @@ def run(store: Path, screen: str, path: list[Path], select: str = "") -> Made:
         "XDG_CACHE_HOME": str(store.parent / "cache"),
     }
     done = subprocess.run(
-        [sys.executable, "-c", _RUN, str(store), screen, select],
+        [sys.executable, "-c", _RUN, str(store), json.dumps(selects)],
         env=environment,
         capture_output=True,
         text=True,
@@ -144,9 +152,16 @@ def run(store: Path, screen: str, path: list[Path], select: str = "") -> Made:
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.rpartition("TOLD")[2])
-    states = {asset: state for asset, state, _, _ in told}
-    messages = {asset: message for asset, _, message, _ in told}
-    return Made(states, messages, {asset: mendable for asset, _, _, mendable in told}, done.stderr)
+    return {screen: _made(events, done.stderr) for screen, events in zip(selects, told, strict=True)}
+
+
+def _made(events: list[tuple[str, str, str, bool]], said: str) -> Made:
+    return Made(
+        {asset: state for asset, state, _, _ in events},
+        {asset: message for asset, _, message, _ in events},
+        {asset: mendable for asset, _, _, mendable in events},
+        said,
+    )
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from phenodose.sandbox.write_protection import has_landlock
+from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -40,28 +40,33 @@ if not has_landlock():
 SITE = "[plugin_limits]\nmemory_GiB = 0.5\n[plugin_limits.of.endless]\nseconds = 3\n"
 
 
-def register(root: Path, write_ctg_screen: Callable[[Path], Path], name: str) -> Store:
-    from phenodose.screens.registration import register_screen
-
-    store = Store.open(root / "store")
-    register_screen(store, write_ctg_screen(root / "raw" / name))
-    (store.root / "site.toml").write_text(SITE, encoding="utf-8")
-    return store
+BAD, FINE = "TST_BAD_DS1", "TST_FINE_DS1"
+#: Assets that no faulty plugin touches.
+OTHERS = ["layout", "viability/ctg", "curves/ctg", "scores/dss_asym", "scores/good", "patient_report"]
+#: What is made of each screen in one run of a process.
+SELECTED = {
+    BAD: [*OTHERS, *(f"scores/{name}" for name in SAYS), "viability/half", "curves/half"],
+    FINE: ["layout", "viability/ctg", "curves/ctg", "scores/raises"],
+}
 
 
 @dataclass(frozen=True)
 class Spoilt:
-    """A screen made with all faulty scorers at once."""
+    """A screen made with all faulty plugins at once; one of them works in another screen."""
 
     store: Store
     site: Path
     made: Made
+    fine: Made
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path]) -> Spoilt:
+def spoilt(tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[..., Path]) -> Spoilt:
     root = tmp_path_factory.mktemp("spoilt")
-    store = register(root, write_ctg_screen, "TST_BAD_DS1")
+    store = Store.open(root / "store")
+    for screen, plates in ((BAD, 2), (FINE, 1)):
+        register_screen(store, write_ctg_screen(root / "raw" / screen, plates=plates))
+    (store.root / "site.toml").write_text(SITE, encoding="utf-8")
     site = root / "site"
     site.mkdir()
     for name, module in FAULTY.items():
@@ -69,7 +74,10 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[
     install(site, "one-twice", {"twice": "scorers"}, TWICE)
     install(site, "other-twice", {"twice": "scorers"}, TWICE)
     install(site, "fine", {"good": "scorers"}, GOOD)
-    return Spoilt(store, site, run(store.root, "TST_BAD_DS1", [site]))
+    half = other("PlateReaderReadout", "half", "measure(self, matrices)", "return matrices[['plate', 'value']]")
+    install(site, "half-readout", {"half": "readouts"}, half)
+    made = run(store.root, {screen: ",".join(keys) for screen, keys in SELECTED.items()}, [site])
+    return Spoilt(store, site, made[BAD], made[FINE])
 
 
 @pytest.mark.parametrize("name", SAYS)
@@ -86,16 +94,14 @@ def test_a_faulty_scorer_is_caught_and_named(spoilt: Spoilt, name: str) -> None:
     assert not list((spoilt.store.root / "tables").rglob(f"*{name}*.parquet"))
 
 
-def test_everything_else_is_made_as_without_them(spoilt: Spoilt, ctg_run: Any) -> None:
-    others = {key: state for key, state in spoilt.made.state.items() if key.removeprefix("scores/") not in SAYS}
-    assert "failed" not in others.values()
-    assert {key for key, state in others.items() if state == "made"} == {*ctg_run.outcome.made, "scores/good"}
-    assert others["patient_report"] == "made"
+def test_everything_else_is_made(spoilt: Spoilt) -> None:
+    assert {key for key, state in spoilt.made.state.items() if state == "made"} == set(OTHERS)
+    assert set(spoilt.made.state) == {*OTHERS, *(f"scores/{name}" for name in SAYS), "viability/half"}
 
 
 def test_a_good_scorer_of_another_distribution_gives_what_it_computes(spoilt: Spoilt) -> None:
-    scores = spoilt.store.read_table("scores", "TST_BAD_DS1", "scores/good")
-    curves = spoilt.store.read_table("curves", "TST_BAD_DS1", "curves/ctg")
+    scores = spoilt.store.read_table("scores", BAD, "scores/good")
+    curves = spoilt.store.read_table("curves", BAD, "curves/ctg")
     assert len(scores) == len(curves) > 0
     both = scores.merge(curves, on=["sample", "readout", "replicate", "drug"])
     fitted = both["model"] > 0
@@ -109,34 +115,22 @@ def test_a_mended_plugin_makes_its_asset_alone_and_no_other_file_changes(spoilt:
     )
     before = hashes(spoilt.store.root)
     keys = [f"scores/{name}" for name in ("only_nan", "writes", "writes_natively", "changes")]
-    again = run(spoilt.store.root, "TST_BAD_DS1", [spoilt.site], select=",".join(keys))
+    again = run(spoilt.store.root, {BAD: ",".join(keys)}, [spoilt.site])[BAD]
     assert again.state == {key: "made" if key == "scores/only_nan" else "failed" for key in keys}
     after = hashes(spoilt.store.root)
     assert {name: after.get(name) for name in before} == before
     assert all("only_nan" in name for name in after.keys() - before.keys())
-    assert spoilt.store.read_table("scores", "TST_BAD_DS1", "scores/only_nan")["score"].notna().any()
+    assert spoilt.store.read_table("scores", BAD, "scores/only_nan")["score"].notna().any()
 
 
-def test_a_scorer_that_fails_on_one_screen_scores_the_others(
-    spoilt: Spoilt, tmp_path: Path, write_ctg_screen: Callable[..., Path]
-) -> None:
-    from phenodose.screens.registration import register_screen
-
-    register_screen(spoilt.store, write_ctg_screen(tmp_path / "TST_FINE_DS1", plates=1))
-    made = run(spoilt.store.root, "TST_FINE_DS1", [spoilt.site], select="layout,viability/ctg,curves/ctg,scores/raises")
-    assert made.state["scores/raises"] == "made"
+def test_a_scorer_that_fails_on_one_screen_scores_the_others(spoilt: Spoilt) -> None:
+    assert spoilt.made.state["scores/raises"] == "failed"
+    assert spoilt.fine.state["scores/raises"] == "made"
 
 
-def test_a_faulty_readout_costs_its_own_branch_only(tmp_path: Path, write_ctg_screen: Callable[[Path], Path]) -> None:
-    store = register(tmp_path, write_ctg_screen, "TST_RO_DS1")
-    site = tmp_path / "site"
-    site.mkdir()
-    module = other("PlateReaderReadout", "half", "measure(self, matrices)", "return matrices[['plate', 'value']]")
-    install(site, "half-readout", {"half": "readouts"}, module)
-    select = "layout,viability/ctg,viability/half,curves/ctg,curves/half,scores/dss_asym"
-    made = run(store.root, "TST_RO_DS1", [site], select=select)
-    assert made.state["viability/half"] == "failed"
-    assert "readout 'half' of half-readout 1.5" in made.message["viability/half"]
-    assert "row, column, raw missing among plate, value" in made.message["viability/half"]
-    assert made.state["scores/dss_asym"] == "made"
-    assert "curves/half" not in made.state
+def test_a_faulty_readout_costs_its_own_branch_only(spoilt: Spoilt) -> None:
+    assert spoilt.made.state["viability/half"] == "failed"
+    assert "readout 'half' of half-readout 1.5" in spoilt.made.message["viability/half"]
+    assert "row, column, raw missing among plate, value" in spoilt.made.message["viability/half"]
+    assert spoilt.made.state["scores/dss_asym"] == "made"
+    assert "curves/half" not in spoilt.made.state

@@ -24,12 +24,13 @@ from phenodose.screens.registration import register_screen
 from phenodose.simulation import simulate_screen
 from phenodose.store.store import Store
 from phenodose_assets.graph import training_watch
-from phenodose_assets.run import materialize_screen
+from phenodose_assets.run import Graph, materialize_screen
 
 SCREEN, KEY = "PROC_CE", "checkpoint/slow/phase1"
 EPOCHS = 6
+FETCH = "the first weights could not be fetched; connect this machine once."
 
-#: A staged readout of somebody else: it counts, keeps a point to go on from, and fails in the way it is asked to.
+#: A staged readout of somebody else: it counts, keeps a point to go on from, and has phases that fail by name.
 READOUT = '''
 import json, os, time
 from typing import Any, ClassVar
@@ -42,7 +43,6 @@ from phenodose.io.files import write_json, hash_file
 
 
 class SlowParameters(Parameters):
-    fail: str = ""
     stops_after: int = 99
     seed: int = 0
 
@@ -56,21 +56,22 @@ class SlowReadout(StagedReadout):
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "A staged readout of another distribution"
     Parameters: ClassVar[type[Parameters]] = SlowParameters
-    phases: ClassVar[tuple[Phase, ...]] = (
-        Phase("phase1", "control-experiment", None, "controls", 2, True, "Counts to six."),
+    phases: ClassVar[tuple[Phase, ...]] = tuple(
+        Phase(name, "control-experiment", None, "controls", 2, name in ("phase1", "long"), "Counts to six.")
+        for name in ("phase1", "twin", "deaf", "damaged", "own", "nothing", "bug", "offline", "long")
     )
 
     def train(self, phase, data, parent, out, progress):
-        if self.parameters.fail:
-            raise {
-                "checkpoint": CheckpointError("the weights are damaged; train again."),
-                "own": BrokenWeightsError("the weights are broken; train again."),
-                "not made": NotMade("there is nothing to learn."),
-                "bug": ZeroDivisionError("no such thing"),
-            }[self.parameters.fail]
-        if os.environ.get("SLOW_IS_OFFLINE"):
-            raise DownloadError("the first weights could not be fetched; connect this machine once.")
-        hours = float(os.environ.get("SLOW_TAKES_HOURS", "0.5"))
+        faults = {
+            "damaged": CheckpointError("the weights are damaged; train again."),
+            "own": BrokenWeightsError("the weights are broken; train again."),
+            "nothing": NotMade("there is nothing to learn."),
+            "bug": ZeroDivisionError("no such thing"),
+            "offline": DownloadError("the first weights could not be fetched; connect this machine once."),
+        }
+        if phase.name in faults:
+            raise faults[phase.name]
+        hours = 40 if phase.name == "long" else 0.5
         tell_time(progress, TrainingTime(hours * 3600, 1.0, False, "6 epochs"))
         point = out / "point.json"
         history = json.loads(point.read_text()) if point.is_file() else []
@@ -116,11 +117,17 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     registry.cache_clear()
 
 
-@pytest.fixture
-def train(screen: Store, instance: dg.DagsterInstance, look_at: Callable[..., Any]) -> Callable[..., Any]:
-    """Trains the phase in a process of its own."""
+@pytest.fixture(scope="module")
+def graph(screen: Store) -> Graph:
+    """The store's graph, whose networks are trained in a process of their own."""
+    return Graph(screen, training="process")
 
-    def run(select: str = KEY, listener: Any = None, training: str = "process", **parameters: Any) -> Any:
+
+@pytest.fixture
+def train(screen: Store, graph: Graph, instance: dg.DagsterInstance, look_at: Callable[..., Any]) -> Callable[..., Any]:
+    """Trains phases in a process of their own."""
+
+    def run(select: str = KEY, listener: Any = None, **parameters: Any) -> Any:
         outcome = materialize_screen(
             screen,
             SCREEN,
@@ -128,7 +135,7 @@ def train(screen: Store, instance: dg.DagsterInstance, look_at: Callable[..., An
             parameters={"slow": parameters},
             instance=instance,
             progress=listener,
-            training=training,
+            graph=graph,
         )
         return look_at(screen, outcome, instance)
 
@@ -147,8 +154,15 @@ def test_another_process_trains_and_the_step_hears_of_every_epoch(
 
     monkeypatch.setattr(training_watch, "SHOW_EVERY_S", 0.0)
     told: list[Any] = []
-    done = train(f"{KEY},viability/slow_phase1", listener=told.append, seed=1)
-    done.outcome.raise_if_failed()
+    # Somebody asked for this network: what cannot be trained fails.
+    cannot = [f"checkpoint/slow/{phase}" for phase in ("offline", "long")]
+    done = train(",".join([KEY, "viability/slow_phase1", *cannot]), listener=told.append, seed=1)
+    failed = done.outcome.failed
+    assert list(failed) == cannot
+    assert all(fault.mendable for fault in failed.values())
+    assert failed["checkpoint/slow/offline"].message == FETCH
+    assert_too_long(failed["checkpoint/slow/long"].message)
+    assert done.outcome.made == [KEY, "viability/slow_phase1"]
     process = record(screen)["extra"]["process"]
     assert process != os.getpid()
     heard = [event for event in told if event.state == "progress" and event.asset == KEY]
@@ -171,51 +185,36 @@ def test_another_process_trains_and_the_step_hears_of_every_epoch(
     assert [event.step for event in events[1:]] == list(range(1, EPOCHS + 1))
 
 
-@pytest.mark.parametrize(
-    ("fail", "error", "sentence"),
-    [
-        ("checkpoint", "CheckpointError", "the weights are damaged; train again."),
-        ("own", "CheckpointError", "the weights are broken; train again."),
-    ],
-)
-def test_errors_that_teach_keep_class_and_sentence(
-    train: Callable[..., Any], fail: str, error: str, sentence: str
-) -> None:
-    done = train(fail=fail)
-    fault = done.outcome.failed[KEY]
-    assert (fault.message, fault.mendable) == (sentence, True)
-    assert done.checks(KEY)["made"].metadata["error"].value == error
-
-
-def test_what_is_not_made_is_skipped(train: Callable[..., Any]) -> None:
-    assert train(fail="not made").outcome.skipped == {KEY: "there is nothing to learn."}
-
-
-def test_what_this_machine_cannot_train_is_skipped_unless_somebody_asked_for_it(
-    train: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SLOW_IS_OFFLINE", "1")
-    skipped = train().outcome.skipped[KEY]
-    assert skipped.startswith(f"phase1 of {SCREEN} is not trained: the first weights could not be fetched; connect")
-    monkeypatch.delenv("SLOW_IS_OFFLINE")
-    monkeypatch.setenv("SLOW_TAKES_HOURS", "40")
-    unasked = train(select=f"{KEY},viability/slow_phase1").outcome
-    assert unasked.success
-    reason = unasked.skipped[KEY]
-    assert reason.startswith(f"phase1 of {SCREEN} would take about 40 h 00 min on this machine")
+def assert_too_long(reason: str) -> None:
+    assert reason.startswith(f"long of {SCREEN} would take about 40 h 00 min on this machine")
     assert "a larger longest_h under [training] in site.toml" in reason
-    assert unasked.skipped["viability/slow_phase1"] == f"needs {KEY}"
-    asked = train(seed=9).outcome.failed[KEY]
-    assert (asked.message, asked.mendable) == (reason, True)
 
 
-def test_a_bug_of_a_plugin_names_it_with_the_lines_of_the_other_process(
+def test_what_a_training_raises_crosses_and_costs_its_own_phase(
     train: Callable[..., Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    fault = train(fail="bug").outcome.failed[KEY]
+    """Nobody has asked for this network: what cannot be trained is skipped."""
+    phases = {name: f"checkpoint/slow/{name}" for name in ("damaged", "own", "nothing", "bug", "offline", "long")}
+    done = train(",".join([*phases.values(), "viability/slow_long"]))
+    failed, skipped = done.outcome.failed, done.outcome.skipped
+    # Errors that teach keep class and sentence; of a class that nobody else knows the nearest one that is known.
+    assert list(failed) == [phases["damaged"], phases["own"], phases["bug"]]
+    for name, sentence in (
+        ("damaged", "the weights are damaged; train again."),
+        ("own", "the weights are broken; train again."),
+    ):
+        assert (failed[phases[name]].message, failed[phases[name]].mendable) == (sentence, True)
+        assert done.checks(phases[name])["made"].metadata["error"].value == "CheckpointError"
+    # A bug of a plugin names it, with the lines of the other process.
+    fault = failed[phases["bug"]]
     assert fault.message.startswith("readout 'slow' of slow-readout 1.0 (slow_readout:SlowReadout) raised ")
     assert "ZeroDivisionError: no such thing (slow_readout.py, line " in fault.message
     assert 'slow_readout.py", line' in capfd.readouterr().err
+    assert list(skipped) == [phases["nothing"], phases["offline"], phases["long"], "viability/slow_long"]
+    assert skipped[phases["nothing"]] == "there is nothing to learn."
+    assert skipped[phases["offline"]].startswith(f"offline of {SCREEN} is not trained: {FETCH}")
+    assert_too_long(skipped[phases["long"]])
+    assert skipped["viability/slow_long"] == f"needs {phases['long']}"
 
 
 def test_a_bug_of_our_own_keeps_its_class_and_lines() -> None:
@@ -228,41 +227,41 @@ def test_a_bug_of_our_own_keeps_its_class_and_lines() -> None:
     assert 'raise ZeroDivisionError("of our own")' in str(fault.__cause__)
 
 
-def test_a_listener_that_fails_ends_the_training(train: Callable[..., Any], screen: Store) -> None:
-    def listen(event: Any) -> None:
-        if event.state == "progress":
-            raise RuntimeError("the terminal is gone")
-
-    fault = train(listener=listen, seed=3, stops_after=1).outcome.failed[KEY]
-    assert "the terminal is gone" in fault.message
-
-
-def test_a_way_to_train_that_is_none_is_refused(train: Callable[..., Any]) -> None:
-    fault = train(training="proces").outcome.failed[KEY]
+def test_a_way_to_train_that_is_none_is_refused(screen: Store, instance: dg.DagsterInstance) -> None:
+    fault = materialize_screen(screen, SCREEN, select=KEY, instance=instance, training="proces").failed[KEY]
     assert fault.mendable
     assert "set it to process or inline" in fault.message
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
-@pytest.mark.parametrize(("name", "seed"), [("SIGKILL", 4), ("SIGTERM", 6)])
 def test_a_training_ended_from_outside_says_so_in_a_sentence_and_is_gone_on_with(
-    train: Callable[..., Any], screen: Store, capfd: pytest.CaptureFixture[str], name: str, seed: int
+    train: Callable[..., Any], screen: Store, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def kill(event: Any) -> None:
-        if event.state == "progress" and event.done == 3:
-            os.kill(process_of(event.message), getattr(signal, name))
+    """Two are killed, one ends with the terminal that listens to it; each leaves the others alone."""
+    ends, deaf = {KEY: "SIGKILL", "checkpoint/slow/twin": "SIGTERM"}, "checkpoint/slow/deaf"
 
-    fault = train(listener=kill, seed=seed, stops_after=3).outcome.failed[KEY]
-    assert fault.mendable
-    assert f"ended by {name}" in fault.message
-    assert "\n" not in fault.message
-    assert ("memory" in fault.message) == (name == "SIGKILL")
+    def end(event: Any) -> None:
+        if event.state == "progress" and event.asset == deaf:
+            raise RuntimeError("the terminal is gone")
+        if event.state == "progress" and event.done == 3:
+            os.kill(process_of(event.message), getattr(signal, ends[event.asset]))
+
+    failed = train(",".join([*ends, deaf]), listener=end, seed=4, stops_after=3).outcome.failed
+    assert "the terminal is gone" in failed.pop(deaf).message
+    assert list(failed) == list(ends)
+    for key, name in ends.items():
+        fault = failed[key]
+        assert fault.mendable
+        assert f"ended by {name}" in fault.message
+        assert "\n" not in fault.message
+        assert ("memory" in fault.message) == (name == "SIGKILL")
     assert capfd.readouterr().err == ""
     told: list[Any] = []
-    train(listener=told.append, seed=seed).outcome.raise_if_failed()
-    assert next(event.done for event in told if event.state == "progress") > 3
-    events = read_events(screen.checkpoint_dir(SCREEN, "slow", "phase1") / "logs" / EVENTS)
-    assert [event.step for event in events[1:]] == list(range(1, EPOCHS + 1))
+    train(",".join(ends), listener=told.append, seed=4).outcome.raise_if_failed()
+    for key in ends:
+        assert next(event.done for event in told if event.state == "progress" and event.asset == key) > 3
+        events = read_events(screen.checkpoint_dir(SCREEN, "slow", key.rpartition("/")[2]) / "logs" / EVENTS)
+        assert [event.step for event in events[1:]] == list(range(1, EPOCHS + 1))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
@@ -331,8 +330,10 @@ with dg.DagsterInstance.ephemeral() as instance:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_a_training_dies_with_the_run(screen: Store) -> None:
+    """Its sister is tests/platform/sandbox/test_worker.py::test_it_ends_when_the_caller_is_killed."""
     path = os.pathsep.join(sys.path)
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(CHILD), str(screen.root), SCREEN, KEY],
