@@ -71,7 +71,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/docs/test_plugins_page.py": Budget(processes=8),
     "tests/examples/test_examples.py": Budget(processes=12),
     "tests/platform/sandbox/test_import_trials.py": Budget(processes=14),
-    "tests/platform/sandbox/test_plugin_process.py": Budget(processes=22),
+    "tests/platform/sandbox/test_plugin_process.py": Budget(processes=18),
     "tests/platform/learning/test_adam.py": Budget(processes=4, trainings=24),
     "tests/platform/learning/test_checkpoint.py": Budget(processes=4, trainings=6),
     "tests/platform/learning/test_batches.py": Budget(processes=4, trainings=8),

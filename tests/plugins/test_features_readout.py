@@ -34,7 +34,8 @@ def wells_of(screen: ScreenInMemory) -> TensorWells:
 def few_of(wells: TensorWells) -> np.ndarray:
     """Twelve controls of each kind, and the wells of two drugs."""
     first = [np.flatnonzero(kind)[:12] for kind in (wells.negative, wells.positive)]
-    return np.sort(np.concatenate([*first, np.flatnonzero((wells.treatment >= 0) & (wells.treatment < 2))]))
+    two = np.unique(wells.treatment[wells.treatment >= 0])[:2]
+    return np.sort(np.concatenate([*first, np.flatnonzero(np.isin(wells.treatment, two))]))
 
 
 def few(wells: TensorWells) -> TensorWells:

@@ -6,16 +6,11 @@ change of the disk, and before every one.
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import shutil
 import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -32,135 +27,6 @@ UPLOADS_KILLED = [1, pytest.param(16, marks=pytest.mark.slow)]
 #: An ingest is killed before every so many-th change of the disk.
 STEPS = [8, pytest.param(1, marks=pytest.mark.slow)]
 CORRUPTIONS = [20, pytest.param(1000, marks=pytest.mark.slow)]
-
-# Reads lines of JSON and forks for each, since to import what an ingest needs costs more than the ingest:
-# [RAW, OUT, SECONDS, ENV] or [RAW, OUT, "#N", ENV] runs an ingest that is killed after that time, or before its N-th
-# change of the folder that `OUT` lies in; {"commands": [[...], ...], "most_bytes": N} runs commands at once, of which
-# none can write a larger file, and tells the exit status and the messages of each.
-KILLER = textwrap.dedent("""
-    import json, os, resource, signal, sys, tempfile, time
-    from pathlib import Path
-    import filelock, imagecodecs, numcodecs, pandas, tifffile, xxhash, google_crc32c
-    import phenodose.cli.ingest
-    from phenodose.cli import main
-    from phenodose.plates.ingest import ingest_plate
-    from phenodose_readers.imagexpress import ImageXpressReader
-    from phenodose_readers.ome_zarr import OmeZarrReader
-
-    CHANGES = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.truncate"}
-
-    def die_before_change(number, folder):
-        left = [number]
-
-        def hook(event, args):
-            if event not in CHANGES or (event == "open" and not args[2] & (os.O_WRONLY | os.O_RDWR)):
-                return
-            # An entry of a folder that is being removed is named without its folder.
-            if isinstance(args[0], str | os.PathLike) and (event in ("os.remove", "os.rmdir")
-                    or os.fspath(args[0]).startswith(folder)):
-                left[0] -= 1
-                if not left[0]:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(hook)
-
-    def fork(task, *told):
-        child = os.fork()
-        if not child:
-            code = 1
-            try:
-                task(*told)
-                code = 0
-            except SystemExit as left:
-                code = left.code
-            finally:
-                sys.stderr.flush()
-                os._exit(code or 0)
-        return child
-
-    def one_ingest(raw, out, when, env):
-        os.environ.update(env)
-        if isinstance(when, str):
-            die_before_change(int(when[1:]), os.path.dirname(out))
-        reader = OmeZarrReader() if raw.endswith(".zarr") else ImageXpressReader()
-        ingest_plate(Path(raw), out, reader, "P1", workers=2)
-
-    def killed(raw, out, when, env):
-        seconds = 600.0 if isinstance(when, str) else when
-        if "://" in out:
-            import s3fs, upath
-        child = fork(one_ingest, raw, out, when, env)
-        until, killed = time.monotonic() + seconds, False
-        while True:
-            pid, status = os.waitpid(child, os.WNOHANG)
-            if pid:
-                break
-            if not killed and time.monotonic() > until:
-                os.kill(child, signal.SIGKILL)
-                killed = True
-            time.sleep(0.001)
-        return "killed" if os.WIFSIGNALED(status) else str(os.waitstatus_to_exitcode(status))
-
-    def one_command(arguments, file, most_bytes):
-        os.dup2(file.fileno(), 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        if most_bytes:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
-        main(arguments)
-
-    def ended(commands, most_bytes):
-        files = [tempfile.TemporaryFile("w+") for _ in commands]
-        children = [fork(one_command, command, file, most_bytes) for command, file in zip(commands, files)]
-        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        said = []
-        for file in files:
-            file.seek(0)
-            said.append(file.read())
-        return list(zip(codes, said))
-
-    for line in sys.stdin:
-        asked = json.loads(line)
-        print(json.dumps(killed(*asked) if isinstance(asked, list) else ended(**asked)), flush=True)
-""")
-
-
-class Killer:
-    """Starts ingests and kills them, and runs commands."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", KILLER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def __call__(self, raw: Path, out: Path | str, when: float | str) -> str:
-        # Where the server of a bucket is, each test says anew.
-        env = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-        return self._asked([str(raw), str(out), when, env])
-
-    def commands(self, *commands: list[str], most_bytes: int = 0) -> list[tuple[int, str]]:
-        """Exit status and messages of commands that run at once."""
-        return [(code, said) for code, said in self._asked({"commands": commands, "most_bytes": most_bytes})]
-
-    def _asked(self, question: Any) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait()
-
-
-@pytest.fixture(scope="module")
-def killer():
-    found = Killer()
-    yield found
-    found.close()
 
 
 def ingest(raw, out, **options):

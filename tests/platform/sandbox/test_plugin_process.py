@@ -47,8 +47,6 @@ class It(Embedder):
     def embed(self, features):
         if len(features) < 3:
             raise NotMade("too few wells")
-        if len(features) == 7:
-            return np.zeros(len(features))
         if len(features) == 8:
             return Evil()
         if len(features) == 9:
@@ -90,8 +88,7 @@ def test_an_embedder_of_another_distribution_works_in_a_process_of_its_own(tmp_p
     with pytest.raises(NotMade, match="too few wells"):
         plugin.embed(np.ones((1, 2), dtype=np.float32))
     for n, told in (
-        (7, r"embedder 'theirs' of of_theirs 2\.0 .* gave the wrong columns: \(7,\)"),
-        (8, "gave the wrong columns: Evil, meant is an array"),
+        (8, r"embedder 'theirs' of of_theirs 2\.0 .* gave the wrong columns: Evil, meant is an array"),
         (9, "gave the wrong columns: object"),
     ):
         with pytest.raises(PluginError, match=told):
@@ -177,6 +174,11 @@ def test_readings_are_checked_at_the_door(result: object, told: str) -> None:
     assert bool(told) == bool(fault)
 
 
+def test_a_map_of_another_shape_is_refused() -> None:
+    fault = result_fault("embed", (np.ones((7, 2), dtype=np.float32),), np.zeros(7), first=True)
+    assert fault.startswith("gave the wrong columns: (7,)")
+
+
 @given(st.lists(st.floats(), min_size=1), st.integers(min_value=0))
 def test_a_changed_number_changes_the_fingerprint_and_equal_input_does_not(values: list[float], place: int) -> None:
     array = np.array(values)
@@ -222,8 +224,6 @@ class It(Reader):
         if what == "no images":
             raise InputError(f"{folder}: holds no images; give another.")
         rows = [plane("B02", "a.tif"), plane("B03", "b.tif")]
-        if what == "outside":
-            rows[1]["path"] = "../b.tif"
         if what == "bug":
             raise KeyError("tag")
         return planes_frame(rows)
@@ -270,19 +270,21 @@ def test_an_index_and_its_planes_are_checked_at_the_door(their_reader: Path) -> 
     assert reader.read_plane(their_reader, fine)[0, 0] != os.getpid() % 1000
     with pytest.raises(PluginError, match=r"gave \(9, 9\) uint16 for b.tif, well B03; its own index says \(4, 4\)"):
         reader.read_plane(their_reader, wrong)
-    (their_reader / "index").write_text("outside")
-    outside = r"reader 'theirs' of of_reader 2\.0 .* names a file outside the raw folder: \.\./b\.tif"
-    with pytest.raises(PluginError, match=outside):
-        reader.index(their_reader)
     (their_reader / "index").write_text("bug")
-    with pytest.raises(PluginError, match=r"raised KeyError: 'tag' \(of_reader.py, line "):
+    with pytest.raises(
+        PluginError, match=r"reader 'theirs' of of_reader 2\.0 .* raised KeyError: 'tag' \(of_reader.py, line "
+    ):
         reader.index(their_reader)
 
 
-def test_an_index_with_the_same_image_twice_is_refused() -> None:
+def test_an_index_with_the_same_image_twice_or_a_file_from_outside_is_refused() -> None:
     place = {"well": "B02", "row": "B", "column": 2, "site": 1, "time": 0, "channel": 0, "z": 0, "projection": ""}
     plane = place | {"path": "a.tif", "page": 0, "size_y_px": 4, "size_x_px": 4, "dtype": "uint16"}
-    for planes, told in (([plane], ""), ([plane, plane], "gave the same image twice: B02")):
+    for planes, told in (
+        ([plane], ""),
+        ([plane, plane], "gave the same image twice: B02"),
+        ([plane, plane | {"z": 1, "path": "../b.tif"}], "names a file outside the raw folder: ../b.tif"),
+    ):
         fault = result_fault("index", (Path("raw"),), planes_frame(planes), first=True)
         assert told in fault
         assert bool(told) == bool(fault)
