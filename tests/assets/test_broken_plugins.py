@@ -91,7 +91,7 @@ def test_a_faulty_scorer_is_caught_and_named(spoilt: Spoilt, name: str) -> None:
     assert "ninstall" in told
     distributions = ["one-twice 1.5", "other-twice 1.5"] if name == "twice" else [f"{name.replace('_', '-')} 1.5"]
     assert all(distribution in told for distribution in distributions)
-    assert not list((spoilt.store.root / "tables").rglob(f"*{name}*.parquet"))
+    assert not list((spoilt.store.root / "tables").rglob(f"screen={BAD}/*{name}*.parquet"))
 
 
 def test_everything_else_is_made(spoilt: Spoilt) -> None:
