@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import dagster as dg
 import pytest
 
+from phenodose.plugins import plugins_of
 from phenodose.store.store import Store
+from phenodose_assets.build import screen_assets
+from phenodose_assets.sensors.stale_screens import first_stale
 
 Writer = Callable[[Path], Path]
-SENSOR, SCREEN, BUTTON = "SENSOR_V1_DS1", "UI_V1_DS1", "BUTTON_V1_DS1"
+SENSOR, SCREEN, BUTTON = "TST_V1_DS1", "UI_V1_DS1", "BUTTON_V1_DS1"
 LOCATION = {"repositoryName": "__repository__", "repositoryLocationName": "phenodose"}
 
 ADD_PARTITION = """
@@ -63,6 +67,12 @@ query($key: AssetKeyInput!, $screen: String!) {
       metadataEntries { label ... on TextMetadataEntry { text } }
     } }
   }
+}
+"""
+#: As the page of a partition asks for it.
+STALE = """
+query($screen: String!, $keys: [AssetKeyInput!]) {
+  assetNodes(assetKeys: $keys) { assetKey { path } staleStatus(partition: $screen) }
 }
 """
 ASSETS = "{ assetNodes { assetKey { path } groupName isMaterializable } }"
@@ -161,26 +171,6 @@ def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any) 
     assert "no images" in skipped["assetObservations"][0]["metadataEntries"][0]["text"]
 
 
-def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any, backfill: str) -> None:
-    def ended() -> str | None:
-        status: str = ui_server.ask(BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"]
-        return status if status.startswith("COMPLETED") or status == "FAILED" else None
-
-    assert ui_server.wait_until(ended, "the backfill") == "COMPLETED_SUCCESS", ui_server.told()
-
-    def evaluated() -> dict[str, bool] | None:
-        node = ui_server.ask(CHECKS, key={"path": ["viability", "ctg"]})["assetNodeOrError"]
-        executions = {c["name"]: c["executionForLatestMaterialization"] for c in node["assetChecksOrError"]["checks"]}
-        # A metric that this screen does not have, such as of a series that it lacks, is never evaluated:
-        # Dagster shows nothing, or an execution without an evaluation, by the second in which the run began.
-        evaluations = {name: execution["evaluation"] for name, execution in executions.items() if execution}
-        passed = {name: evaluation["success"] for name, evaluation in evaluations.items() if evaluation}
-        return passed if {"made", "schema", "zprime_robust", "replicate_pearson"} <= set(passed) else None
-
-    passed = ui_server.wait_until(evaluated, "the checks")
-    assert all(passed.values()), passed
-
-
 def _asset_paths(ui_server: Any) -> list[dict[str, Any]]:
     nodes = ui_server.ask(ASSETS)["assetNodes"]
     return [node["assetKey"] for node in nodes if node["isMaterializable"] and node["groupName"] != "cohort"]
@@ -240,7 +230,48 @@ def _pictures(page: Any) -> list[int]:
     return found
 
 
+# --- what takes its time -----------------------------------------------------------------------------
+
+
+def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any, backfill: str) -> None:
+    def ended() -> str | None:
+        status: str = ui_server.ask(BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"]
+        return status if status.startswith("COMPLETED") or status == "FAILED" else None
+
+    assert ui_server.wait_until(ended, "the backfill") == "COMPLETED_SUCCESS", ui_server.told()
+
+    def evaluated() -> dict[str, bool] | None:
+        node = ui_server.ask(CHECKS, key={"path": ["viability", "ctg"]})["assetNodeOrError"]
+        executions = {c["name"]: c["executionForLatestMaterialization"] for c in node["assetChecksOrError"]["checks"]}
+        # A metric that this screen does not have, such as of a series that it lacks, is never evaluated:
+        # Dagster shows nothing, or an execution without an evaluation, by the second in which the run began.
+        evaluations = {name: execution["evaluation"] for name, execution in executions.items() if execution}
+        passed = {name: evaluation["success"] for name, evaluation in evaluations.items() if evaluation}
+        return passed if {"made", "schema", "zprime_robust", "replicate_pearson"} <= set(passed) else None
+
+    passed = ui_server.wait_until(evaluated, "the checks")
+    assert all(passed.values()), passed
+
+
 @pytest.mark.usefixtures("sensors_run")
-def test_the_cohort_follows_the_screens(ui_server: Any) -> None:
-    # The last test: meanwhile all the others' runs are done.
+def test_the_cohort_follows_the_screens_and_a_changed_layout_is_shown_as_the_sensor_sees_it(
+    ui_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The last test: all others' runs are done, or soon will be.
+    layout = ui_server.inbox / SENSOR / "layout.csv"
+    layout.write_text(layout.read_text().replace("Potent", "Strong"))
     ui_server.wait_until(lambda: (ui_server.store / "cohort.duckdb").is_file(), "the cohort after the screens")
+
+    keys = _asset_paths(ui_server)
+
+    def shown() -> set[str]:
+        nodes = ui_server.ask(STALE, screen=SENSOR, keys=keys)["assetNodes"]
+        return {"/".join(node["assetKey"]["path"]) for node in nodes if node["staleStatus"] == "STALE"}
+
+    # The UI shows what comes after a stale asset, too; the sensor asks for the first ones.
+    everything = {"layout", "viability/ctg", "curves/ctg", "scores/dss_asym", "patient_report"}
+    assert ui_server.wait_until(shown, "a tick of changed_inputs") == everything
+    monkeypatch.chdir(ui_server.home)
+    with dg.DagsterInstance.from_config(str(ui_server.home)) as instance:
+        assets = screen_assets(plugins_of(Store.open(ui_server.store)))
+        assert set(first_stale(instance, assets, [SENSOR])[SENSOR]) == {"layout"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
@@ -53,16 +54,25 @@ def test_the_form_tells_the_default() -> None:
     assert fields["number"].description == "A number, at least 1; 3 if left empty and not set in screen.toml"
 
 
+SCREEN = "PAR_V1_DS1"
+
+
+@pytest.fixture(scope="module")
+def settings(workshop: Any) -> Path:
+    """screen.toml of a screen whose viability is made."""
+    folder: Path = workshop.screen(SCREEN)
+    workshop.make(SCREEN, "layout,viability/ctg").raise_if_failed()
+    return folder / "screen.toml"
+
+
 @pytest.mark.parametrize(
     ("in_toml", "in_launchpad", "draws"), [(None, None, 200), (7, None, 7), (None, 5, 5), (7, 5, 5)]
 )
-def test_precedence(workshop: Any, in_toml: int | None, in_launchpad: int | None, draws: int) -> None:
-    screen = f"PAR{in_toml or 0}{in_launchpad or 0}_V1_DS1"
-    settings = workshop.screen(screen) / "screen.toml"
+def test_precedence(workshop: Any, settings: Path, in_toml: int | None, in_launchpad: int | None, draws: int) -> None:
     settings.write_text(f"[parameters.curves]\nbootstrap = {in_toml}\n" if in_toml is not None else "")
     parameters = {"curves": {"bootstrap": in_launchpad}} if in_launchpad is not None else None
-    workshop.make(screen, "layout,viability/ctg,curves/ctg", parameters=parameters).raise_if_failed()
-    rows = workshop.store.read_table("curves", screen)
+    workshop.make(SCREEN, "curves/ctg", parameters=parameters).raise_if_failed()
+    rows = workshop.store.read_table("curves", SCREEN)
     assert {json.loads(text)["bootstrap"] for text in rows["parameters"]} == {draws}
 
 
@@ -75,11 +85,10 @@ def test_precedence(workshop: Any, in_toml: int | None, in_launchpad: int | None
     ],
 )
 def test_a_wrong_value_in_screen_toml_is_a_sentence(
-    workshop: Any, table: str, name: str, value: int | str, asset: str
+    workshop: Any, settings: Path, table: str, name: str, value: int | str, asset: str
 ) -> None:
-    screen = f"{name.upper().replace('_', '')}_V1_DS1"
-    (workshop.screen(screen) / "screen.toml").write_text(f"[parameters.{table}]\n{name} = {json.dumps(value)}\n")
-    outcome = workshop.make(screen, "layout,viability/ctg,curves/ctg")
+    settings.write_text(f"[parameters.{table}]\n{name} = {json.dumps(value)}\n")
+    outcome = workshop.make(SCREEN, asset)
     assert list(outcome.failed) == [asset]
     assert outcome.failed[asset].mendable
     assert name in outcome.failed[asset].message
