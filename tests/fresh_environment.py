@@ -8,11 +8,34 @@ Belongs here: making it and running commands in it. Does not belong here: what i
 
 from __future__ import annotations
 
+import json
 import os
 import site
 import subprocess
 import venv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+#: Runs commands of `phenodose` and pytest one after the other; prints what each printed, as a JSON list.
+TOGETHER = """
+import contextlib, io, json, sys
+from phenodose.cli import main
+printed = []
+for program, *words in json.loads(sys.argv[1]):
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        try:
+            if program == "pytest":
+                import pytest
+                sys.exit(pytest.main(words))
+            main(words)
+        except SystemExit as ended:
+            code = ended.code
+    if code:
+        sys.exit(f"{program} {' '.join(words)}: {code}: {told.getvalue()}")
+    printed.append(told.getvalue())
+print(json.dumps(printed))
+"""
 
 
 class FreshEnvironment:
@@ -47,13 +70,13 @@ class FreshEnvironment:
             "PIP_QUIET": "1",
         }
 
-    def run(self, *command: str | Path, cwd: Path | None = None) -> str:
+    def run(self, *command: str | Path, cwd: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
         """What a command prints; the test fails with all it said if it ends with an error."""
         words = [str(word) for word in command]
         ended = subprocess.run(
             words,
             cwd=cwd or self.folder,
-            env=self.environment,
+            env=self.environment | dict(variables or {}),
             capture_output=True,
             text=True,
             check=False,
@@ -66,3 +89,11 @@ class FreshEnvironment:
     def phenodose(self, *arguments: str | Path) -> str:
         """What `phenodose ARGUMENTS` prints."""
         return self.run(self.python, "-m", "phenodose", *arguments)
+
+    def together(
+        self, commands: Sequence[Sequence[str | Path]], variables: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """What commands of `phenodose` and pytest print that share one process, which imports everything once."""
+        words = json.dumps([[str(word) for word in command] for command in commands])
+        printed: list[str] = json.loads(self.run(self.python, "-c", TOGETHER, words, variables=variables))
+        return printed

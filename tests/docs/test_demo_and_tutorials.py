@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ STEPS = re.compile(
     r"^### `(?P<path>[^`]+)`\n+```python\n(?P<text>.*?)^```$|^```sh\n(?P<commands>.*?)^```$", re.M | re.S
 )
 LONGEST = 100
+#: Programs whose commands share a process.
+TOGETHER = ("phenodose", "pytest")
 #: What the fixture `demo` stands for; it is not run again for every tutorial.
 DEMO = "phenodose demo --store ./store\n"
 #: The drug that the tutorials look at, and one of the small demo.
@@ -88,20 +92,30 @@ def test_the_demo_ranks_the_drugs_as_they_are(fresh_environment: Any) -> None:
 
 
 def followed(page: str, site: Any) -> list[str]:
-    """What the commands of each block of a tutorial print, in order; its files are written on the way."""
+    """What each command of a tutorial prints, in order; its files are written on the way.
+
+    Commands of phenodose and pytest that follow each other share a process.
+    """
     text = (DOCS / page).read_text(encoding="utf-8")
     assert len(text.splitlines()) < LONGEST
-    printed, exports = [], ""
+    printed: list[str] = []
+    exports: dict[str, str] = {}
     for step in STEPS.finditer(text):
         if step["path"]:
             path = site.folder / step["path"]
             assert path.resolve().is_relative_to(site.folder)
             path.write_text(step["text"], encoding="utf-8")
-        else:
-            printed.append(
-                site.run("bash", "-e", "-c", exports + step["commands"].replace(DEMO, "").replace(THEIR_DRUG, OUR_DRUG))
-            )
-            exports += "".join(f"{line}\n" for line in step["commands"].splitlines() if line.startswith("export "))
+            continue
+        lines = step["commands"].replace(DEMO, "").replace(THEIR_DRUG, OUR_DRUG).splitlines()
+        for shared, some in groupby((shlex.split(line) for line in lines), lambda words: words[0] in TOGETHER):
+            if shared:
+                printed += site.together(list(some), exports)
+                continue
+            for words in some:
+                if words[0] == "export":
+                    exports.update([words[1].split("=")])
+                else:
+                    printed.append(site.run(*words, variables=exports))
     return printed
 
 

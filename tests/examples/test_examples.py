@@ -44,35 +44,23 @@ def test_their_own_tests_pass(site: Any, tmp_path: Path) -> None:
     assert all(f"PASSED {name}/" in told for name in EXAMPLES)
 
 
-#: Checks the plugins that it is given in one process, as `phenodose plugins check` does each.
-CHECK_ALL = """
-import sys
-from phenodose.cli import main
-for name in sys.argv[1:]:
-    try:
-        main(["plugins", "check", name])
-    except SystemExit as end:
-        assert not end.code, name
-"""
-
-
-def test_each_is_listed_with_its_distribution(site: Any) -> None:
-    listed = {one["name"]: one for one in json.loads(site.phenodose("plugins", "list", "--json"))}
+def test_each_is_listed_with_its_distribution_and_checked(site: Any, plate: Path) -> None:
     wanted = {
         "cellvoyager": "phenodose-cellvoyager 1.0",
         "gr_nauc": "phenodose-gr-nauc 1.0",
         "spheroid_roundness": "phenodose-spheroid-shape 1.0",
     }
-    assert {name: listed[name]["distribution"] for name in wanted} == wanted
-    checked = site.run(site.python, "-c", CHECK_ALL, *wanted)
-    assert checked.count("all kept; others are tried with --full") == len(wanted)
-
-
-def test_all_rules_can_be_tried_from_the_command_line(site: Any, screen: Path) -> None:
-    told = json.loads(site.phenodose("plugins", "check", "cellvoyager", "--full", "--raw", screen / "P1", "--json"))
-    rules = [name for name in dir(ReaderConformance) if name.startswith("test_")]
-    assert set(told["rules"]) == {name.removeprefix("test_").replace("_", " ") for name in rules}
-    assert set(told["rules"].values()) == {"kept"}
+    full = ("check", "cellvoyager", "--full", "--raw", plate, "--json")
+    commands = [("list", "--json"), *(("check", name) for name in wanted), full]
+    listed, *checked, told = site.together([("phenodose", "plugins", *words) for words in commands])
+    distributions = {one["name"]: one["distribution"] for one in json.loads(listed)}
+    assert {name: distributions[name] for name in wanted} == wanted
+    assert all("all kept; others are tried with --full" in said for said in checked)
+    rules = {
+        name.removeprefix("test_").replace("_", " ") for name in dir(ReaderConformance) if name.startswith("test_")
+    }
+    assert set(json.loads(told)["rules"]) == rules
+    assert set(json.loads(told)["rules"].values()) == {"kept"}
 
 
 def spheroid(viability: float, rng: np.random.Generator) -> np.ndarray:
@@ -83,24 +71,16 @@ def spheroid(viability: float, rng: np.random.Generator) -> np.ndarray:
     return (rng.normal(400, 20, (SIDE, SIDE)) + 6000 * inside).clip(0, 65535).astype(np.uint16)
 
 
-@pytest.fixture(scope="module")
-def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CellVoyager measurement of a plate: controls, a drug that kills at 30 nM, one that does nothing."""
-    folder = tmp_path_factory.mktemp("raw") / "CV_V1_DS1"
-    raw, rng = folder / "P1", np.random.default_rng(11)
+#: Row, column, type, treatment, dose and viability of wells.
+Wells = list[tuple[str, int, str, str, str, float]]
+
+
+def write_measurement(raw: Path, wells: Wells) -> None:
+    """A CellVoyager measurement of these wells."""
+    rng = np.random.default_rng(11)
     raw.mkdir(parents=True)
-    wells: list[tuple[str, int, str, str, str, float]] = []
-    for row in "BCDEFG":
-        wells.append((row, 2, "neg", "DMSO", "", 1.0))
-        wells.append((row, 3, "pos", "STS", "250", 0.0))
-    for row in "BC":
-        for place, dose in enumerate(DOSES_NM):
-            wells.append((row, 4 + place, "therapy", "Killer", str(dose), 1 / (1 + dose / 30)))
-            wells.append((row, 10 + place, "therapy", "Inert", str(dose), 1.0))
-    layout = ["Plate,Row,Column,Sample,WellType,Treatment,Concentration"]
     records = []
-    for row, column, kind, treatment, dose, viability in wells:
-        layout.append(f"P1,{row},{column},CV,{kind},{treatment},{dose}")
+    for row, column, *_, viability in wells:
         for z in (1, 2):
             name = f"CV_{row}{column:02}_T0001F001L01A01Z{z:02}C01.tif"
             tifffile.imwrite(raw / name, spheroid(viability, rng))
@@ -117,6 +97,31 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
         'bts:HorizontalPixelDimension="2.0" bts:VerticalPixelDimension="2.0"/></bts:MeasurementDetail>',
         encoding="utf-8",
     )
+
+
+@pytest.fixture(scope="module")
+def plate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CellVoyager measurement of two wells."""
+    raw = tmp_path_factory.mktemp("raw") / "P1"
+    write_measurement(raw, [("B", 2, "neg", "DMSO", "", 1.0), ("C", 11, "pos", "STS", "250", 0.0)])
+    return raw
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A screen of a plate: controls, a drug that kills at 30 nM, one that does nothing."""
+    folder = tmp_path_factory.mktemp("raw") / "CV_V1_DS1"
+    wells: Wells = []
+    for row in "BCDEFG":
+        wells.append((row, 2, "neg", "DMSO", "", 1.0))
+        wells.append((row, 3, "pos", "STS", "250", 0.0))
+    for row in "BC":
+        for place, dose in enumerate(DOSES_NM):
+            wells.append((row, 4 + place, "therapy", "Killer", str(dose), 1 / (1 + dose / 30)))
+            wells.append((row, 10 + place, "therapy", "Inert", str(dose), 1.0))
+    write_measurement(folder / "P1", wells)
+    layout = ["Plate,Row,Column,Sample,WellType,Treatment,Concentration"]
+    layout += [f"P1,{row},{column},CV,{kind},{treatment},{dose}" for row, column, kind, treatment, dose, _ in wells]
     (folder / "layout.csv").write_text("\n".join(layout) + "\n", encoding="utf-8")
     (folder / "screen.toml").write_text(
         "[tensors]\nsize_px = 32\n[parameters.gr_nauc]\ndoublings = 2.0\n", encoding="utf-8"
@@ -125,10 +130,17 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_screen_goes_through_all_of_them(site: Any, screen: Path) -> None:
+    """The values are known to each example's own tests; the tutorials' tests take such plugins through the graph.
+
+    (tests/docs/test_demo_and_tutorials.py for a readout, a scorer and a reader that pip installed.)
+    """
     assets = ("layout", "plate_images", "viability/spheroid_roundness", "curves/spheroid_roundness", "scores/gr_nauc")
     assets += ("scores/dss_asym", "patient_report")
-    site.phenodose("run", screen, "--select", ",".join(assets))
+    report = screen.parent / "report.html"
+    make = ("phenodose", "run", screen, "--select", ",".join(assets))
+    site.together([make, ("phenodose", "report", screen.name, "--out", report)])
 
     def asked(sql: str) -> list[dict[str, object]]:
         return query(Store.open(site.folder / "store"), sql).table.to_pylist()
@@ -148,8 +160,6 @@ def test_a_screen_goes_through_all_of_them(site: Any, screen: Path) -> None:
     }
     assert scores["dss_asym", "Killer"]["score"] > 10 > scores["dss_asym", "Inert"]["score"]
     assert scores["gr_nauc", "Killer"]["score"] < 60 < 90 < scores["gr_nauc", "Inert"]["score"] < 105
-    report = screen.parent / "report.html"
-    site.phenodose("report", "CV_V1_DS1", "--out", report)
     text = report.read_text(encoding="utf-8")
     assert "spheroid_roundness" in text
     assert "gr_nauc" in text
