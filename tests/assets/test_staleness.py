@@ -1,11 +1,11 @@
-"""What is made from a changed input is stale, and made again: that, and only that.
-
-That the UI shows the same is looked at in test_graphql.py, where the server runs.
-"""
+"""What is made from a changed input is shown as stale, and made again: that, and only that."""
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,14 @@ from phenodose_assets.sensors.stale_screens import first_stale
 SCREEN = "STALE_V1_DS1"
 #: What was never made is missing, and not stale.
 MADE = "layout,viability/ctg,curves/ctg,scores/auc,scores/dss2,scores/dss3,patient_report"
+
+
+#: As the page of a partition asks for it.
+SHOWN = """
+query($screen: String!, $keys: [AssetKeyInput!]) {
+  assetNodes(assetKeys: $keys) { assetKey { path } staleStatus(partition: $screen) }
+}
+"""
 
 
 class Made:
@@ -53,6 +61,22 @@ class Made:
         """The first stale assets, and by which input each is."""
         found = first_stale(self.instance, screen_assets(plugins_of(self.store)), [SCREEN]).get(SCREEN, {})
         return {key: {why.split()[0] for why in causes} for key, causes in found.items()}
+
+    def shown_as_stale(self) -> set[str]:
+        """What the UI shows as stale."""
+        keys = [{"path": asset.key.split("/")} for asset in screen_assets(plugins_of(self.store))]
+        command = [str(Path(sys.executable).with_name("dagster-graphql")), "-m", "phenodose_assets.definitions"]
+        answer = subprocess.run(
+            [*command, "-t", SHOWN, "-v", json.dumps({"screen": SCREEN, "keys": keys})],
+            env={**os.environ, "DAGSTER_HOME": str(self.home), "PHENODOSE_STORE": str(self.store.root)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        # The answer stands between the lines of the code server's log.
+        (line,) = (line for line in answer.stdout.splitlines() if line.startswith("{"))
+        nodes = json.loads(line)["data"]["assetNodes"]
+        return {"/".join(node["assetKey"]["path"]) for node in nodes if node["staleStatus"] == "STALE"}
 
     def look_again(self) -> None:
         """A tick of the sensor `changed_inputs`."""
@@ -168,6 +192,14 @@ def test_a_parameter_of_the_launchpad_makes_what_comes_after_stale(made: Made) -
     found = made.stale()
     assert found["scores/auc"] == {"curves/ctg"}
     assert set(found) == {"scores/auc", "scores/dss2", "scores/dss3"}
+
+
+@pytest.mark.slow
+def test_the_ui_shows_what_the_sensor_finds_and_what_comes_after(made: Made) -> None:
+    """A process of its own; that both see the same of a changed layout is looked at in test_graphql.py."""
+    made.make("curves/ctg", parameters={"curves": {"bootstrap": 8}}).raise_if_failed()
+    # The UI shows what comes after a stale asset, too; the sensor asks for the first ones.
+    assert made.shown_as_stale() == {*made.stale(), "patient_report"}
 
 
 def test_what_was_reported_by_hand_is_as_new_as_its_report(made: Made) -> None:
