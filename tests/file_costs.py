@@ -86,7 +86,6 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/plugins/test_scaffold.py": Budget(processes=12),
     "tests/platform/plates/test_faults.py": Budget(processes=24),
     "tests/platform/plates/test_ingest.py": Budget(processes=16),
-    "tests/platform/cohort/test_query_limits.py": Budget(processes=12),
     "tests/platform/plates/test_writers_and_readers.py": Budget(processes=12),
     "tests/platform/io/test_files.py": Budget(processes=24),
     "tests/platform/testing/test_broken_plugins_are_told.py": Budget(processes=12),

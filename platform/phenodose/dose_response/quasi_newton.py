@@ -187,7 +187,7 @@ def _gradient(loss: Loss, x: np.ndarray, f: np.ndarray, problems: np.ndarray, ce
     """Finite-difference gradient: forward, or central where asked for."""
     h = np.where(central, NOISE ** (1 / 3), NOISE**0.5) * np.maximum(np.abs(x), 1.0)
     above = _stepped(loss, x, h, problems)
-    gradient = (above - f) / h
+    gradient = np.asarray((above - f) / h)
     some = np.flatnonzero(central)
     if len(some):
         below = _stepped(loss, x[:, some], -h[:, some], problems[some])
@@ -200,7 +200,7 @@ def _stepped(loss: Loss, x: np.ndarray, h: np.ndarray, problems: np.ndarray) -> 
     p, n = x.shape
     moved = np.repeat(x[:, None], p, axis=1)
     moved[range(p), range(p)] += h
-    return np.asarray(_finite(loss(moved.reshape(p, -1), np.tile(problems, p))).reshape(p, n))
+    return _finite(loss(moved.reshape(p, -1), np.tile(problems, p))).reshape(p, n)
 
 
 def _level(x: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
