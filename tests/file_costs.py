@@ -82,7 +82,6 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/plugins/test_registry.py": Budget(processes=24),
     "tests/platform/plugins/test_scaffold.py": Budget(processes=12),
     "tests/platform/plates/test_faults.py": Budget(processes=8),
-    "tests/platform/cohort/test_query_limits.py": Budget(processes=12),
     "tests/platform/io/test_files.py": Budget(processes=24),
     "tests/platform/testing/test_broken_plugins_are_told.py": Budget(processes=12),
     "tests/platform/testing/test_built_in_plugins_keep_the_contract.py": Budget(processes=6, trainings=6),

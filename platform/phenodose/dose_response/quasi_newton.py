@@ -200,7 +200,7 @@ def _stepped(loss: Loss, x: np.ndarray, h: np.ndarray, problems: np.ndarray) -> 
     p, n = x.shape
     moved = np.repeat(x[:, None], p, axis=1)
     moved[range(p), range(p)] += h
-    return np.asarray(_finite(loss(moved.reshape(p, -1), np.tile(problems, p))).reshape(p, n))
+    return _finite(loss(moved.reshape(p, -1), np.tile(problems, p))).reshape(p, n)
 
 
 def _level(x: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
