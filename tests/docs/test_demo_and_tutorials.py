@@ -113,7 +113,8 @@ def followed(page: str, site: Any) -> list[str]:
                 continue
             for words in some:
                 if words[0] == "export":
-                    exports.update([words[1].split("=")])
+                    name, _, value = words[1].partition("=")
+                    exports[name] = value
                 else:
                     printed.append(site.run(*words, variables=exports))
     return printed

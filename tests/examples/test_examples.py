@@ -136,8 +136,8 @@ def test_a_screen_goes_through_all_of_them(site: Any, screen: Path) -> None:
 
     (tests/docs/test_demo_and_tutorials.py for a readout, a scorer and a reader that pip installed.)
     """
-    assets = ("layout", "plate_images", "viability/spheroid_roundness", "curves/spheroid_roundness", "scores/gr_nauc")
-    assets += ("scores/dss_asym", "patient_report")
+    of_readout = [f"{made}/spheroid_roundness" for made in ("viability", "curves")]
+    assets = ["layout", "plate_images", *of_readout, "scores/gr_nauc", "scores/dss_asym", "patient_report"]
     report = screen.parent / "report.html"
     make = ("phenodose", "run", screen, "--select", ",".join(assets))
     site.together([make, ("phenodose", "report", screen.name, "--out", report)])
