@@ -101,15 +101,17 @@ def ctg_run(
     def make(folder: Path) -> None:
         store = Store.open(folder / "store")
         screen = register_screen(store, write_ctg_screen(folder / "raw" / "TST_V1_DS1"))
-        (folder / "home").mkdir()
-        with dg.DagsterInstance.local_temp(str(folder / "home"), overrides=QUIET) as instance:
+        with dg.DagsterInstance.ephemeral() as instance:
             outcome = materialize_screen(store, screen.id, instance=instance)
-        (folder / "outcome").write_bytes(pickle.dumps(outcome))
+            events = instance.all_logs(outcome.run_id)
+        (folder / "outcome").write_bytes(pickle.dumps((outcome, events)))
 
     made, own = made_once("ctg_run", make), tmp_path_factory.mktemp("ctg")
-    outcome: RunOutcome = pickle.loads((made / "outcome").read_bytes())
+    outcome, events = pickle.loads((made / "outcome").read_bytes())
     store = Store.open(shutil.copytree(made / "store", own / "store"))
-    with dg.DagsterInstance.local_temp(str(shutil.copytree(made / "home", own / "home")), overrides=QUIET) as instance:
+    with dg.DagsterInstance.ephemeral() as instance:
+        for event in events:
+            instance.event_log_storage.store_event(event)
         yield Finished(store, outcome, instance)
 
 
