@@ -20,9 +20,9 @@ STUBBORN = """
 import sys, time
 from phenodose.cli.ended import ends_when_told
 with ends_when_told(as_json=True, grace_s=0.1):
-    print("at work", flush=True)
     while True:
         try:
+            print("at work", flush=True)
             time.sleep(60)
         except KeyboardInterrupt:
             pass
