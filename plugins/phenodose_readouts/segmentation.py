@@ -59,6 +59,8 @@ def bright_objects(image: np.ndarray, smoothing_px: float, least_contrast: float
     cut = _BEND_SD * float(np.sinh(threshold_otsu(bent)))
     touching = np.ones((3, 3))
     labels, count = ndimage.label(contrast > max(cut, least_contrast), structure=touching)
+    if not count:
+        return np.zeros(image.shape, dtype=np.int32)
     light = np.zeros(count + 1)
     inside = labels > 0  # of the whole image, its background would be sorted too
     light[1:] = ndimage.median(contrast[inside], labels[inside], np.arange(1, count + 1))
