@@ -33,6 +33,8 @@ class Budget(NamedTuple):
     trainings: int = 0
 
 
+#: Files that mostly wait for servers of their own: they begin first, and others go on beside them.
+EARLY = ("tests/assets/test_graphql.py",)
 #: For a file that is not in the table: a few operations need no permission. Imports and the first plots start some.
 USUAL = Budget(processes=6, runs=2, trainings=4)
 #: What is made once for all tests counts where it is made, in whichever file comes first.
@@ -125,7 +127,7 @@ class FileCosts:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """The dearest files first: then no worker is left with one at the end."""
-        items.sort(key=lambda item: -_weight(BUDGETS.get(file_of(item.nodeid), USUAL)))
+        items.sort(key=lambda item: _place(file_of(item.nodeid)))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_setup(self) -> None:
@@ -187,9 +189,10 @@ def file_of(nodeid: str) -> str:
     return nodeid.partition("::")[0]
 
 
-def _weight(budget: Budget) -> int:
-    """About how dear a file may be, in processes."""
-    return budget.processes + 2 * budget.runs + budget.trainings
+def _place(name: str) -> tuple[bool, int]:
+    """Where a file comes: the one that waits first, then the dearer before the cheaper, in processes about."""
+    budget = BUDGETS.get(name, USUAL)
+    return name not in EARLY, -(budget.processes + 2 * budget.runs + budget.trainings)
 
 
 def _cpu_s() -> float:
