@@ -16,7 +16,7 @@ from phenodose.io.places import client_fault
 from phenodose.quality.metrics import metrics_of
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
-from phenodose_assets.graph.metadata import numbers, path, table
+from phenodose_assets.graph.metadata import listed, numbers, path, table
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.resources import StepEvent
 
@@ -124,7 +124,7 @@ def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[s
         "path": path(summary.path),
         "ask it": dg.MetadataValue.md('`phenodose sql "SELECT * FROM hits"`'),
         "tables": table(rows, rows=len(rows)),
-        "left out": dg.MetadataValue.md("\n".join(f"- {fault}" for fault in summary.faults) or "nothing"),
+        "left out": listed(summary.faults, "nothing"),
         **numbers({"screens": len(store.screens()), **{f"rows of {name}": n for name, n in summary.rows.items()}}),
     }
 

@@ -96,7 +96,7 @@ def _curve_metadata(
     return {
         "strongest drugs": metadata.pictures(pngs),
         "curves": metadata.table(rows, shown),
-        "wells left out": metadata.markdown("\n".join(f"- {n}: {reason}" for reason, n in masked.items()) or "none"),
+        "wells left out": metadata.listed([f"{n}: {reason}" for reason, n in masked.items()], "none"),
         **metadata.numbers(
             {
                 "n curves": len(batch),

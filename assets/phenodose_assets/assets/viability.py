@@ -176,9 +176,9 @@ def _viability_metadata(name: str, made: ScreenViability) -> dict[str, Any]:
     # a layout names every well of a plate, most of which may hold no cells and are not read at all
     counted = viability[(wells["well_type"] == "therapy").to_numpy() | viability["control"].notna().to_numpy()]
     flagged = counted[counted["flag"].notna()]
-    reasons = [f"- {count} masked: {reason}" for reason, count in masked_by_reason(counted).items()]
-    reasons += [f"- {row.plate} {row.well} {row.flag}: {row.flag_reason}" for row in flagged.head(12).itertuples()]
-    reasons += [f"- {len(flagged) - 12} more flagged wells in the store"] if len(flagged) > 12 else []
+    reasons = [f"{count} masked: {reason}" for reason, count in masked_by_reason(counted).items()]
+    reasons += [f"{row.plate} {row.well} {row.flag}: {row.flag_reason}" for row in flagged.head(12).itertuples()]
+    reasons += [f"{len(flagged) - 12} more flagged wells in the store"] if len(flagged) > 12 else []
     return {
         **metadata.thumbnails(viability, "viability_fraction", _VIABILITY_LIMITS),
         "histogram": metadata.picture(
@@ -186,7 +186,7 @@ def _viability_metadata(name: str, made: ScreenViability) -> dict[str, Any]:
         ),
         "plates": metadata.pictures(maps),
         "quality": metadata.table(doubtful, _QUALITY_COLUMNS) if len(doubtful) else "every figure passes",
-        "masked and flagged wells": metadata.markdown("\n".join(reasons) or "none"),
+        "masked and flagged wells": metadata.listed(reasons, "none"),
         **_strange_images(counted, measured),
         **metadata.numbers(
             {

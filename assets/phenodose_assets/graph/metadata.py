@@ -2,6 +2,9 @@
 
 Belongs here: turning pictures, frames and numbers into Dagster metadata values, small enough for the
 event log. Does not belong here: drawing (`phenodose.plots`).
+
+The UI renders Markdown, in which a picture or a link is fetched: what comes from a file (a drug, a sample, a plate, a
+message) goes through `plain` before it stands in one.
 """
 
 from __future__ import annotations
@@ -21,18 +24,34 @@ if TYPE_CHECKING:
 MOST_PICTURE_BYTES = 60_000
 
 
+def plain(text: object) -> str:
+    """A text that stands for itself in Markdown: no picture, link, tag or code comes of it, on one line."""
+    escaped = "".join(_MEANT.get(sign, sign if sign.isprintable() else " ") for sign in str(text))
+    return " ".join(escaped.split())
+
+
+#: What begins something else than text in Markdown, and how it is written as text.
+_MEANT = {
+    **{sign: f"\\{sign}" for sign in "\\`[]"},
+    "<": "&lt;",
+    ">": "&gt;",
+    "&": "&amp;",
+    "|": "/",
+}
+
+
 def picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
     """A PNG shown inline."""
     from phenodose.plots import markdown_image
 
     if len(png) > MOST_PICTURE_BYTES:
-        return dg.MetadataValue.md(f"*{alt}: the picture takes {len(png)} bytes, too many for the event log.*")
-    return dg.MetadataValue.md(markdown_image(png, alt))
+        return dg.MetadataValue.md(f"*{plain(alt)}: the picture takes {len(png)} bytes, too many for the event log.*")
+    return dg.MetadataValue.md(markdown_image(png, plain(alt)))
 
 
 def pictures(pngs: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
     """Several PNGs below each other, each under its name."""
-    parts = [f"**{name}**\n\n{picture(png, name).value}" for name, png in pngs.items()]
+    parts = [f"**{plain(name)}**\n\n{picture(png, name).value}" for name, png in pngs.items()]
     return dg.MetadataValue.md("\n\n".join(parts))
 
 
@@ -60,7 +79,7 @@ def thumbnails(wells: pd.DataFrame, value: str, limits: tuple[float, float] | No
 def table(frame: pd.DataFrame, columns: Sequence[str] | None = None, rows: int = 12) -> dg.MarkdownMetadataValue:
     """The first rows of a frame as a Markdown table."""
     shown = frame[list(columns)] if columns is not None else frame
-    lines = ["| " + " | ".join(map(str, shown.columns)) + " |", "|" + "---|" * len(shown.columns)]
+    lines = ["| " + " | ".join(map(plain, shown.columns)) + " |", "|" + "---|" * len(shown.columns)]
     lines += ["| " + " | ".join(_cell(v) for v in row) + " |" for row in shown.head(rows).itertuples(index=False)]
     if len(shown) > rows:
         lines.append(f"\n{len(shown) - rows} more rows in the store.")
@@ -68,8 +87,18 @@ def table(frame: pd.DataFrame, columns: Sequence[str] | None = None, rows: int =
 
 
 def markdown(text: str) -> dg.MarkdownMetadataValue:
-    """A text in Markdown."""
+    """A text in Markdown, written by us: what comes from a file is in it as `plain` gives it."""
     return dg.MetadataValue.md(text)
+
+
+def listed(texts: Sequence[str], none: str) -> dg.MarkdownMetadataValue:
+    """Texts as they are, one below the other.
+
+    Args:
+        texts: from wherever.
+        none: what stands there without any.
+    """
+    return dg.MetadataValue.md("\n".join(f"- {plain(text)}" for text in texts) or none)
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,4 +118,4 @@ def path(place: Path) -> dg.PathMetadataValue:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"
-    return "" if value is None else str(value).replace("|", "/").replace("\n", " ")
+    return "" if value is None else plain(value)
