@@ -27,7 +27,7 @@ import other_simulator
 import pandas as pd
 from image_screens import DataSet, PicturedScreen, Size, data_sets, dying_unlike
 
-from phenodose.errors import PhenodoseError
+from phenodose.errors import NotMade, PhenodoseError
 from phenodose.plugins import Inference, TensorWells
 from phenodose.quality.zprime import zprime_robust
 from phenodose.simulation.in_memory import ScreenInMemory
@@ -220,7 +220,11 @@ def main() -> None:
                 readouts["cnn, small"] = lambda pictured, seed, data_set=data_set: by_network(data_set, pictured, seed)  # type: ignore[misc]
             for name, readout in readouts.items():
                 start = time.process_time()
-                raw = readout(pictured, seed)
+                try:
+                    raw = readout(pictured, seed)
+                except NotMade as lacking:
+                    click.echo(f"{data_set.name}, {name}: {lacking}", err=True)
+                    continue
                 seconds = time.process_time() - start
                 its = figures(pictured.screen, raw)
                 rows.append({"data set": data_set.name, "readout": name, **its, "seconds": seconds})
