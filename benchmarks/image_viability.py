@@ -81,7 +81,10 @@ def rescued(pictured: PicturedScreen, wells: TensorWells, seen: Inference, seed:
     """Raw viability by `rescue` from features that were made before."""
     truth = pictured.screen.viability
     read = truth + np.random.default_rng([seed, 77]).normal(0, PLATE_READER_SD, len(truth))
-    return np.asarray(RescueReadout({}).read(replace(wells, features=seen.features, measured=read)).raw)
+    compounds = np.stack([wells.treatment, np.full(len(truth), -1)], axis=1)
+    return np.asarray(
+        RescueReadout({}).read(replace(wells, features=seen.features, measured=read, compounds=compounds)).raw
+    )
 
 
 def by_mean_of_stack(pictured: PicturedScreen, _: int) -> np.ndarray:

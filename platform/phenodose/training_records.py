@@ -83,6 +83,8 @@ class TensorWells:
             seen; None for readouts that name none.
         measured: float array (well,): viability as a plate reader measured it, NaN where it did not; None for readouts
             that are not `taught`.
+        compounds: int array (well, 2): numbers of the drug and of its add-on, the same in every sample and in either
+            place; -1 where there is none; None for readouts that are not `taught`.
     """
 
     images: np.ndarray
@@ -94,6 +96,7 @@ class TensorWells:
     plate: np.ndarray
     features: np.ndarray | None = None
     measured: np.ndarray | None = None
+    compounds: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

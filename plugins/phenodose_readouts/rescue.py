@@ -50,10 +50,10 @@ class RescueReadout(TensorReadout):
         from phenodose.learning.taught import taught
 
         require_controls(wells.negative, wells.positive)
-        if wells.features is None or wells.measured is None:
+        if wells.features is None or wells.measured is None or wells.compounds is None:
             raise NotMade("there are no stored features or no measured viabilities to learn from.")
         seen = np.isfinite(wells.features).all(axis=1)
-        found = taught(wells.features[seen], wells.measured[seen], wells.treatment[seen])
+        found = taught(wells.features[seen], wells.measured[seen], wells.compounds[seen])
         size = _LIVING - _KILLED
         raw, raw_sd = np.full(len(seen), np.nan), np.full(len(seen), np.nan)
         raw[seen] = np.clip(_KILLED + size * found.viability, 0.0, 1.0)

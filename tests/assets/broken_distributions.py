@@ -128,12 +128,12 @@ class Made:
     said: str
 
 
-def run(store: Path, selects: Mapping[str, str], path: list[Path]) -> dict[str, Made]:
+def run(store: Path, selects: Mapping[str, str | None], path: list[Path]) -> dict[str, Made]:
     """Make screens one after the other in a fresh Python with further folders on its path.
 
     Args:
         store: folder of the store.
-        selects: assets to make, separated by commas, by screen.
+        selects: assets to make, separated by commas, or None for all, by screen.
         path: the further folders.
     """
     environment = {

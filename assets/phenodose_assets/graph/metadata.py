@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 
 #: Pictures live in the event log, which every page of the UI reads.
 MOST_PICTURE_BYTES = 60_000
-
-
-def plain(text: object) -> str:
-    """A text that stands for itself in Markdown: no picture, link, tag or code comes of it, on one line."""
-    escaped = "".join(_MEANT.get(sign, sign if sign.isprintable() else " ") for sign in str(text))
-    return " ".join(escaped.split())
-
-
 #: What begins something else than text in Markdown, and how it is written as text.
 _MEANT = {
     **{sign: f"\\{sign}" for sign in "\\`[]"},
@@ -38,6 +30,12 @@ _MEANT = {
     "&": "&amp;",
     "|": "/",
 }
+
+
+def plain(text: object) -> str:
+    """A text that stands for itself in Markdown: no picture, link, tag or code comes of it, on one line."""
+    escaped = "".join(_MEANT.get(sign, sign if sign.isprintable() else " ") for sign in str(text))
+    return " ".join(escaped.split())
 
 
 def picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:

@@ -6,14 +6,16 @@ features (`frozen`), and the readout that needs no teacher (`likeness`).
 The model is a ridge regression (Hoerl and Kennard 1970, doi 10.1080/00401706.1970.10488634) on features in units of
 their spread, in its dual form. Leaving out a group of wells needs no second fit: with the hat matrix H of all wells,
 what the model of the others says of a group g differs from what was measured by (I - H_gg)^-1 (y - H y)_g
-(Allen 1974, doi 10.1080/00401706.1974.10489157, for one well; the same algebra holds for groups). Whole drugs are left
-out, and controls in parts. How strongly the model is held back, one number, is for each drug what serves drugs of
-other parts best.
+(Allen 1974, doi 10.1080/00401706.1974.10489157, for one well; the same algebra holds for groups). Left out are all
+wells of any sample that hold one of the well's compounds, as drug or as add-on, and controls in parts. How strongly the
+model is held back, one number, is for each drug what serves wells without it best.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 
@@ -22,15 +24,15 @@ from phenodose.errors import NotMade
 #: Fewer drugs say nothing of one that is left out.
 LEAST_DRUGS = 4
 #: Strengths of the ridge, in units of the mean variance of a well.
-_STRENGTHS = tuple(10.0**power for power in (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 1.0))
+_STRENGTHS: tuple[float, ...] = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 10.0)
 #: What was measured counts within these bounds: a reading of dirt teaches nothing.
 _LEAST, _MOST = -0.2, 1.5
 #: Added to the products of wells: the variance of the intercept, which hardly anything holds back.
 _CONSTANT = 1e3
 #: Parts that drugs are divided in: the drugs of one have no say in how strongly their own models are held back.
 _PARTS = 4
-#: Stands for wells without a drug, and drugs without a measured well.
-_ANY = -1
+#: Strength where no drug well is left to choose by: one add-on in nearly all of them.
+_MIDDLE = 0.1
 #: Parts that controls are divided in, each of which is read by a model of the others.
 _FOLDS = 8
 
@@ -48,55 +50,70 @@ class Taught:
     error: float
 
 
-def taught(features: np.ndarray, measured: np.ndarray, treatment: np.ndarray) -> Taught:
-    """Read every well by a model of the wells of other drugs.
+def taught(features: np.ndarray, measured: np.ndarray, compounds: np.ndarray) -> Taught:
+    """Read every well by a model of wells that hold none of its compounds.
 
     Args:
         features: float array (well, feature), finite.
         measured: float array (well,): viability as another readout measured it; NaN where it did not.
-        treatment: int array (well,): wells of one drug share a number; -1 for controls and wells that nothing vouches
-            for.
+        compounds: int array (well, 2): numbers of the drug and of its add-on; -1 where there is none, twice for
+            controls and wells that nothing vouches for.
 
     Raises:
         NotMade: fewer than 4 drugs, or no control, were measured.
     """
     known = np.isfinite(measured)
-    drugs = np.unique(treatment[known & (treatment >= 0)])
-    if len(drugs) < LEAST_DRUGS or not (known & (treatment < 0)).any():
+    of = compounds[known]
+    drugs = np.unique(of[of >= 0])
+    if len(drugs) < LEAST_DRUGS or not (of < 0).all(axis=1).any():
         raise NotMade(
             f"{len(drugs)} drugs have wells with both an image and a measured viability; at least {LEAST_DRUGS} and "
             "the controls are needed to learn from."
         )
     points = _scaled(features, known)
     kernel = points @ points[known].T
-    among, target, of = kernel[known], np.clip(measured[known], _LEAST, _MOST), treatment[known]
-    strengths = _strength_for(among, target, of, drugs)
-    said = {strength: _left_out(among, target, _groups(of), strength) for strength in set(strengths.values())}
+    among, target = kernel[known], np.clip(measured[known], _LEAST, _MOST)
+    part_of = {int(drug): place % _PARTS for place, drug in enumerate(drugs)}
+    strength_without = cache(partial(_strength_without, among, target, of, part_of))
+    said_with = cache(partial(_left_out, among, target, of))
+
+    def strength_of(content: np.ndarray) -> float:
+        return strength_without(frozenset(part_of[one] for one in content.tolist() if one in part_of))
+
     viability = np.full(len(points), np.nan)
-    viability[known] = [said[strengths[drug if drug >= 0 else _ANY]][row] for row, drug in enumerate(of)]
-    error = float(np.sqrt(np.mean((viability[known] - target)[of >= 0] ** 2)))
-    for drug in np.unique(treatment[~known]):
-        rows = np.flatnonzero(~known & (treatment == drug))
-        kept = (of != drug) | (of < 0)
-        strength = strengths.get(drug if drug >= 0 else _ANY, strengths[_ANY])
-        viability[rows] = _said(among[np.ix_(kept, kept)], target[kept], kernel[np.ix_(rows, kept)], strength)
+    viability[known] = [said_with(strength_of(one))[row] for row, one in enumerate(of)]
+    error = float(np.sqrt(np.mean((viability[known] - target)[_treated(of)] ** 2)))
+    for content in np.unique(compounds[~known], axis=0):
+        rows, kept = np.flatnonzero(~known & (compounds == content).all(axis=1)), ~_sharing(of, content)
+        learned = among[np.ix_(kept, kept)], target[kept]
+        viability[rows] = _said(*learned, kernel[np.ix_(rows, kept)], strength_of(content))
     return Taught(viability, error)
 
 
-def _strength_for(among: np.ndarray, target: np.ndarray, of: np.ndarray, drugs: np.ndarray) -> dict[int, float]:
-    """Drug -> the strength that serves the drugs of all other parts best; under `_ANY` that which serves all best."""
-    parts = {_ANY: drugs[:0], **{part: drugs[part::_PARTS] for part in range(_PARTS)}}
-    best = {}
-    for part, left in parts.items():
-        kept = ~np.isin(of, left)
-        own, wanted, groups = among[np.ix_(kept, kept)], target[kept], _groups(of[kept])
-        drug_wells = of[kept] >= 0
-        squares = {
-            strength: float(((_left_out(own, wanted, groups, strength) - wanted)[drug_wells] ** 2).mean())
-            for strength in _STRENGTHS
-        }
-        best[part] = min(squares, key=lambda one: squares[one])
-    return {_ANY: best[_ANY], **{int(drug): best[place % _PARTS] for place, drug in enumerate(drugs)}}
+def _treated(of: np.ndarray) -> np.ndarray:
+    """Which wells hold a drug."""
+    return np.asarray((of >= 0).any(axis=1))
+
+
+def _sharing(of: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Which wells hold a compound of this content."""
+    return np.asarray(np.isin(of, content[content >= 0]).any(axis=1))
+
+
+def _strength_without(
+    among: np.ndarray, target: np.ndarray, of: np.ndarray, part_of: dict[int, int], parts: frozenset[int]
+) -> float:
+    """The strength that serves wells best which hold no compound of these parts."""
+    kept = ~np.isin(of, [drug for drug, part in part_of.items() if part in parts]).any(axis=1)
+    drug_wells = _treated(of[kept])
+    if not drug_wells.any():
+        return _MIDDLE
+    own, wanted = among[np.ix_(kept, kept)], target[kept]
+    squares = {
+        strength: float(((_left_out(own, wanted, of[kept], strength) - wanted)[drug_wells] ** 2).mean())
+        for strength in _STRENGTHS
+    }
+    return min(squares, key=lambda one: squares[one])
 
 
 def _scaled(features: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -109,23 +126,26 @@ def _scaled(features: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.asarray(centred[:, varied] / sd[varied] / np.sqrt(varied.sum()))
 
 
-def _groups(of: np.ndarray) -> list[np.ndarray]:
-    """Rows of measured wells that are left out together, for the drug of each."""
-    controls = np.flatnonzero(of < 0)
-    parts = [controls[fold::_FOLDS] for fold in range(_FOLDS)]
-    return [rows for rows in [*(np.flatnonzero(of == drug) for drug in np.unique(of[of >= 0])), *parts] if len(rows)]
+def _groups(of: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows that are read together, and all rows that their model must not have seen, these among them."""
+    controls = np.flatnonzero(~_treated(of))
+    for part in (controls[fold::_FOLDS] for fold in range(_FOLDS)):
+        if len(part):
+            yield part, part
+    for content in np.unique(of[_treated(of)], axis=0):
+        yield np.flatnonzero((of == content).all(axis=1)), np.flatnonzero(_sharing(of, content))
 
 
-def _left_out(kernel: np.ndarray, target: np.ndarray, groups: list[np.ndarray], strength: float) -> np.ndarray:
-    """What the models of all other groups say of each group (well,)."""
+def _left_out(kernel: np.ndarray, target: np.ndarray, of: np.ndarray, strength: float) -> np.ndarray:
+    """What the models of wells with none of its compounds say of each well (well,)."""
     n = len(target)
     whole = kernel + _CONSTANT
     hat = np.linalg.solve(whole + strength * np.eye(n), whole).T
     residual = target - hat @ target
     said = np.empty(n)
-    for rows in groups:
-        own = np.eye(len(rows)) - hat[np.ix_(rows, rows)]
-        said[rows] = target[rows] - np.linalg.solve(own, residual[rows])
+    for rows, unseen in _groups(of):
+        own = np.eye(len(unseen)) - hat[np.ix_(unseen, unseen)]
+        said[rows] = target[rows] - np.linalg.solve(own, residual[unseen])[np.searchsorted(unseen, rows)]
     return said
 
 

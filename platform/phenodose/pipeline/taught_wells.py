@@ -37,8 +37,24 @@ def with_what_others_know(
     if readout.taught:
         measured, teacher, hashed = _measured(readout, step, tensors)
         inputs[f"viability/{teacher}"] = hashed
-        wells = replace(wells, measured=measured)
+        wells = replace(wells, measured=measured, compounds=_compounds(step.wells(), tensors))
     return wells, inputs
+
+
+def _compounds(layout: pd.DataFrame, tensors: xr.DataArray) -> np.ndarray:
+    """Numbers of the drug and the add-on (well, 2) in the order of the tensors; -1 where there is none."""
+    import numpy as np
+    import pandas as pd
+
+    from phenodose.pipeline.raw_values import tensor_rows
+
+    drugs = layout[layout["well_type"] == "therapy"]
+    texts = drugs[["treatment", "add_on"]].astype(object).fillna("").astype(str).apply(lambda names: names.str.strip())
+    numbers = pd.factorize(texts.to_numpy().ravel())[0].reshape(texts.shape)
+    numbers = np.where(texts.to_numpy() == "", -1, numbers)
+    keys = zip(map(plate_key, drugs["plate"]), drugs["well"].astype(str), strict=True)
+    known = dict(zip(keys, numbers.tolist(), strict=True))
+    return np.array([known.get(key, [-1, -1]) for key in tensor_rows(tensors)], dtype=np.int64).reshape(-1, 2)
 
 
 def _features(readout: type[TensorReadout], step: Context, tensors: xr.DataArray) -> tuple[np.ndarray, str]:

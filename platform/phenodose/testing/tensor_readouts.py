@@ -46,6 +46,7 @@ def wells_of_discs(size_px: int = 32, seed: int = 1) -> TensorWells:
         plate=np.where(number % 2 == 0, "P1", "P2"),
         features=np.stack([pictures.mean(axis=(1, 2)), pictures.std(axis=(1, 2))], axis=1),
         measured=living,
+        compounds=np.stack([np.where(drugs, number // 2, -1), np.full(len(living), -1)], axis=1),
     )
 
 

@@ -51,7 +51,13 @@ def step(tmp_path: Path) -> Any:
     ]
     by = {"screen": SCREEN, "readout": "ctg", "run_id": "r", "plugin": "ctg", "plugin_version": "1", "parameters": "{}"}
     store.write_table("viability", SCREEN, "viability/ctg", TABLES["viability"].frame([row | by for row in rows]))
-    return SimpleNamespace(store=store, screen_id=SCREEN, plugins=registry(), block_of=lambda asset: "")
+    layout = pd.DataFrame(
+        [("1", "B02", "neg", "DMSO", None), ("1", "B03", "therapy", "A", "B"), ("2", "B02", "therapy", "B", None)],
+        columns=["plate", "well", "well_type", "treatment", "add_on"],
+    )
+    return SimpleNamespace(
+        store=store, screen_id=SCREEN, plugins=registry(), block_of=lambda asset: "", wells=lambda: layout
+    )
 
 
 def test_features_and_measured_viability_stand_at_their_wells(step: Any) -> None:
@@ -60,6 +66,10 @@ def test_features_and_measured_viability_stand_at_their_wells(step: Any) -> None
     assert given.measured is not None
     np.testing.assert_array_equal(given.features[:, 0], [1.0, np.nan, 3.0])
     np.testing.assert_array_equal(given.measured, [0.9, np.nan, 0.3])
+    control, combination, alone = np.asarray(given.compounds).tolist()
+    assert control == [-1, -1]
+    assert combination[1] == alone[0] != combination[0]
+    assert alone[1] == -1
     assert set(inputs) == {"features of features", "viability/ctg"}
 
 
