@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 
 from phenodose import errors
 from phenodose.errors import InputError, PhenodoseError, PluginError, StoreError
-from phenodose.plugins import plugins_of
+from phenodose.plugins import KINDS, Registry, plugins_of
 from phenodose.store.store import Store
 from phenodose_assets.assets.cohort import COHORT_DB, COHORT_REPORT
 from phenodose_assets.build import SCREEN_JOB, build_definitions, external_of, screen_assets
@@ -155,7 +155,7 @@ def materialize_screen(
     tracker = _Tracker(progress or no_listener)
     graph = graph or Graph(store, training)
     graph.listener = tracker
-    selected = _select(assets, graph, select)
+    selected = _select(assets, graph, select, plugins_of(store))
     chosen = [asset for asset in assets if asset.key in selected]
     ops = _op_config(chosen, assets, parameters or {})
     with _running_instance(store, instance) as running:
@@ -204,10 +204,10 @@ def selected_keys(store: Store, select: str | None, graph: Graph | None = None) 
     assets = screen_assets(plugins_of(store))
     if select is None:
         return {asset.key for asset in assets}
-    return _select(assets, graph or Graph(store), select)
+    return _select(assets, graph or Graph(store), select, plugins_of(store))
 
 
-def _select(assets: Sequence[ScreenAsset], graph: Graph, select: str | None) -> set[str]:
+def _select(assets: Sequence[ScreenAsset], graph: Graph, select: str | None, plugins: Registry) -> set[str]:
     keys = {asset.key for asset in assets}
     if select is None:
         return keys
@@ -226,6 +226,12 @@ def _select(assets: Sequence[ScreenAsset], graph: Graph, select: str | None) -> 
             except dg.DagsterError:
                 found = set()
         if not found:
+            by_choice = [f"{kind}:{name}" for kind in KINDS for name in plugins.not_enabled(kind)]
+            if wanted := [label for label in by_choice if label.partition(":")[2] in item.split("/")]:
+                raise InputError(
+                    f"--select {item!r}: this plugin is used by choice; write [plugins] enable = {wanted} into the "
+                    "store's site.toml."
+                )
             raise InputError(
                 f"--select {item!r} names no asset of a screen; groups are {', '.join(sorted(groups))}; "
                 f"assets are {', '.join(sorted(keys))}."

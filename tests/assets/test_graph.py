@@ -98,6 +98,11 @@ def test_what_is_used_by_choice_is_in_the_graph_where_the_site_enables_it() -> N
     assert not any("rescue" in asset.key for asset in screen_assets(Registry()))
 
 
+def test_who_selects_what_is_used_by_choice_is_told_the_line_to_write(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"used by choice; write \[plugins\] enable = \['readout:rescue'\]"):
+        selected_keys(Store.open(tmp_path / "store"), "layout,viability/rescue")
+
+
 def test_lineage_edges(graph: dg.AssetGraph) -> None:
     def parents(key: str) -> set[str]:
         made = graph.get(dg.AssetKey(key.split("/"))).parent_keys & graph.materializable_asset_keys

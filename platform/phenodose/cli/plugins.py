@@ -178,7 +178,8 @@ def _line(one: Found, plugins: Registry) -> str:
     if one.status != "ok":
         return f"{one.status.upper()}: {one.error}"
     plugin = plugins.get(one.kind, one.name)
-    return f"{plugin.version:<4} {plugin.description}"
+    choice = f' (by choice: [plugins] enable = ["{one.kind}:{one.name}"] in site.toml)'
+    return f"{plugin.version:<4} {plugin.description}{choice if one.name in plugins.not_enabled(one.kind) else ''}"
 
 
 def _as_json(one: Found, plugins: Registry) -> dict[str, Any]:
@@ -193,6 +194,7 @@ def _as_json(one: Found, plugins: Registry) -> dict[str, Any]:
     if one.status == "ok":
         plugin = plugins.get(one.kind, one.name)
         described |= {"version": plugin.version, "description": plugin.description, "contract": plugin.contract}
+        described["enabled"] = one.name not in plugins.not_enabled(one.kind)
         described["parameters"] = {
             facts.name: {
                 "default": default_text(facts) if facts.required else facts.default,

@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 from phenodose.errors import InputError
 from phenodose.training_records import DEFAULT_INPUTS
 
-__all__ = ["DEFAULT_INPUTS", "PICTURES", "TensorInput", "TensorInputText"]
+__all__ = ["DEFAULT_INPUTS", "PICTURES", "TensorInput", "TensorInputs"]
 
 PICTURES = "MIP, MID, MIN, MEAN, SD, or Z0, Z1, ... for the planes from the lowest"
 _PICTURE = re.compile(r"MIP|MID|MIN|MEAN|SD|Z[0-9]+")
@@ -50,13 +50,19 @@ class TensorInput:
         return cls(picture, (int(named) if named.isdecimal() else named) if colon else None)
 
 
-def _checked(text: str) -> str:
-    try:
-        TensorInput.parse(text)
-    except InputError as error:
-        raise ValueError(str(error)) from error
-    return text
+def _checked(inputs: tuple[str, ...]) -> tuple[str, ...]:
+    if len(inputs) != len(DEFAULT_INPUTS):
+        raise ValueError(f"networks see three pictures, and these are {len(inputs)}; such as {list(DEFAULT_INPUTS)}")
+    faults = []
+    for text in inputs:
+        try:
+            TensorInput.parse(text)
+        except InputError as error:
+            faults.append(str(error).rstrip("."))
+    if faults:
+        raise ValueError("; ".join(faults))
+    return inputs
 
 
-#: A tensor input as text, checked by pydantic.
-TensorInputText = Annotated[str, AfterValidator(_checked)]
+#: The inputs of tensors as texts, checked by pydantic.
+TensorInputs = Annotated[tuple[str, ...], AfterValidator(_checked)]

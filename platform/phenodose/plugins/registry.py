@@ -162,6 +162,10 @@ class Registry:
             name: cls for name, cls in self.usable(kind).items() if not cls.by_choice or f"{kind}:{name}" in enabled
         }
 
+    def not_enabled(self, kind: Kind) -> list[str]:
+        """Names of the usable plugins that are used by choice, and that the site did not enable."""
+        return sorted(self.usable(kind).keys() - self.wanted(kind).keys())
+
     def plate_reader_folders(self) -> dict[str, str]:
         """The sub-folder of a screen that holds the files of a plate reader, by readout."""
         classes = self.usable("readout").items()

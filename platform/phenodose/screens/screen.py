@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from phenodose.errors import Faults, InputError, MissingInputError
 from phenodose.io.files import write_text
 from phenodose.names import check_screen_id, plate_key, plate_sort_key
-from phenodose.plates.tensor_inputs import DEFAULT_INPUTS, TensorInputText
+from phenodose.plates.tensor_inputs import DEFAULT_INPUTS, TensorInputs
 from phenodose.screens.image_folders import dead_links, other_image_folders
 from phenodose.settings.quality import QualitySettings, WellSettings
 
@@ -70,7 +70,7 @@ class TensorSettings(_Section):
     """How images become tensors."""
 
     size_px: int = Field(224, ge=16, le=2048, description="Edge of the square tensor")
-    inputs: Annotated[tuple[TensorInputText, ...], Field(min_length=3, max_length=3)] = Field(
+    inputs: TensorInputs = Field(
         DEFAULT_INPUTS,
         description="The three pictures that networks see, each MIP, MID, MIN, MEAN, SD or Z and a plane's number; of "
         "another channel than the nuclei with its number or name before it, as in 'PI:MIP'",

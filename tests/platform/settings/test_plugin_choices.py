@@ -146,3 +146,11 @@ def test_a_plugin_that_declares_nothing_was_written_for_the_first_contract(monke
     assert "contract 1, this phenodose speaks 2" in contract_fault(base.Plugin.contract)
     (point,) = [p for p in metadata.entry_points(group="phenodose.scorers") if p.name == "auc"]
     assert Registry([point]).problems() == []
+
+
+def test_what_is_used_by_choice_is_wanted_where_it_is_enabled() -> None:
+    plain, chosen = Registry(), Registry(choices=PluginChoices(enable=("readout:rescue",)))
+    assert plain.not_enabled("readout") == ["rescue"]
+    assert chosen.not_enabled("readout") == []
+    assert set(chosen.wanted("readout")) - set(plain.wanted("readout")) == {"rescue"}
+    assert plain.not_enabled("scorer") == []
