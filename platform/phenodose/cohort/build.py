@@ -27,7 +27,8 @@ from phenodose.plugins import Preferences, plugins_of
 from phenodose.settings.quality import resolve_limits
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store, check_inside
-from phenodose.tables import TABLES, Table
+from phenodose.table import Table
+from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
     import duckdb

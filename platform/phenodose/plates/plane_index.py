@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from phenodose.tables import Column, Table
+from phenodose.table import Column, Table
 
 if TYPE_CHECKING:
     import pandas as pd

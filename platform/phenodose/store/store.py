@@ -22,7 +22,8 @@ from phenodose.io.files import hash_bytes, user_cache, write_json, written_aside
 from phenodose.io.locks import locked
 from phenodose.io.places import absolute, expect_bucket, files, folders, is_remote, place, read_bytes, remove
 from phenodose.names import SCREEN_ID, check_screen_id
-from phenodose.tables import TABLES, Table
+from phenodose.table import Table
+from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -94,7 +94,7 @@ def test_screen_names_cannot_leave_the_store(tmp_path: Path, screen: str) -> Non
 def test_every_declaration_makes_a_duckdb_table_and_a_parquet_schema(table: object) -> None:
     import duckdb
 
-    from phenodose.tables import Table
+    from phenodose.table import Table
 
     assert isinstance(table, Table)
     with duckdb.connect() as connection:
