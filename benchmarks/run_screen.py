@@ -3,10 +3,11 @@
 Run: python benchmarks/run_screen.py [--layout LAYOUT.xlsx] [--rounds 3]
 
 Both are commands in processes of their own, in turn, each run into a new store. Printed are seconds and CPU seconds
-of each (medians), their ratio, and where the CPU seconds of one run go: imports, building the graph, every asset, and
-what Dagster takes beside them. Without a layout a screen of the same size is simulated: 3 plates of 384 wells, 75
-drugs, five doses, duplicates. A busy machine makes seconds and CPU seconds larger; the speed of a plain loop before
-and after says by how much, and the ratio remains.
+of each (medians), also of a run with a connection to SQLite for every event of Dagster, their ratio, and where the
+CPU seconds of one run go: imports, building the graph, every asset, and what Dagster takes beside them. Without a
+layout a screen of the same size is simulated: 3 plates of 384 wells, 75 drugs, five doses, duplicates. A busy machine
+makes seconds and CPU seconds larger; the speed of a plain loop before and after says by how much, and the ratio
+remains.
 """
 
 from __future__ import annotations
@@ -59,6 +60,15 @@ finally:
     open(sys.argv[1], "w").write(json.dumps(took))
 """
 
+#: Runs the command as Dagster alone would: each event has a connection of its own.
+CLOSED = """
+import contextlib, sys
+from phenodose_assets import instance
+instance.connections_kept = lambda log: contextlib.nullcontext()
+from phenodose.cli import main
+main(sys.argv[1:])
+"""
+
 
 @click.command()
 @click.option("--layout", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A layout with readouts.")
@@ -74,14 +84,16 @@ def main(layout: Path | None, rounds: int) -> None:
         else:
             shutil.copyfile(layout, screen / "layout.xlsx")
         click.echo(f"a loop of 10 million additions: {_loop():.2f} CPU-s")
-        taken: dict[str, list[tuple[float, float]]] = {"score": [], "run": []}
+        taken: dict[str, list[tuple[float, float]]] = {"score": [], "run": [], "run, a connection an event": []}
         for number in range(rounds):
             out = place / f"scores{number}.csv"
             taken["score"].append(_timed(["score", f"--layout={screen / 'layout.xlsx'}", f"--out={out}"]))
             taken["run"].append(_timed(["run", str(screen), f"--store={place / f'store{number}'}"]))
+            closed = ["run", str(screen), f"--store={place / f'closed{number}'}"]
+            taken["run, a connection an event"].append(_timed(closed, ["-c", CLOSED]))
         for name, found in taken.items():
             wall, cpu = (statistics.median(values) for values in zip(*found, strict=True))
-            click.echo(f"phenodose {name:6} {wall:6.1f} s {cpu:6.1f} CPU-s")
+            click.echo(f"phenodose {name:27} {wall:6.1f} s {cpu:6.1f} CPU-s")
         ratio = statistics.median(run[1] / score[1] for run, score in zip(taken["run"], taken["score"], strict=True))
         click.echo(f"run / score: {ratio:.1f} times the CPU seconds")
         _steps(place, screen)
@@ -103,10 +115,10 @@ def _steps(place: Path, screen: Path) -> None:
     click.echo(f"  {'together':28} {total:6.2f} CPU-s")
 
 
-def _timed(arguments: Sequence[str]) -> tuple[float, float]:
+def _timed(arguments: Sequence[str], program: Sequence[str] = ("-m", "phenodose")) -> tuple[float, float]:
     """Seconds and CPU seconds of a command."""
     before, clock = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    command = [sys.executable, "-m", "phenodose", *arguments]
+    command = [sys.executable, *program, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=_environment(Path(tempfile.gettempdir())))
     wall, after = time.monotonic() - clock, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:

@@ -44,6 +44,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/sandbox/test_encoding.py": Budget(processes=12),
     "tests/platform/sandbox/test_worker.py": Budget(processes=24),
     "tests/docs/test_python_page.py": Budget(processes=16, runs=3),
+    "tests/assets/test_event_log.py": Budget(processes=8, runs=6),
     "tests/assets/test_instance.py": Budget(processes=16, runs=8),
     "tests/assets/test_checks.py": Budget(processes=4, runs=3),
     "tests/assets/test_broken_plugins.py": Budget(processes=4),

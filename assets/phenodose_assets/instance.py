@@ -17,6 +17,7 @@ import dagster as dg
 from phenodose.errors import InputError
 from phenodose.io.files import write_text
 from phenodose.store.store import Store
+from phenodose_assets.event_log import connections_kept
 
 #: Run tag that names the process of a run of the command line.
 PROCESS_TAG = "phenodose/process"
@@ -47,7 +48,8 @@ def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
     if not any((home / name).is_file() for name in _SETTINGS_FILES):
         write_text(home / "dagster.yaml", _SETTINGS)
     # `local_temp` is the public way to open a folder's instance with settings that win over its dagster.yaml.
-    with dg.DagsterInstance.local_temp(str(home), overrides=_NO_TELEMETRY) as instance:
+    instances = dg.DagsterInstance.local_temp(str(home), overrides=_NO_TELEMETRY)
+    with instances as instance, connections_kept(instance.event_log_storage):
         yield instance
 
 
