@@ -43,9 +43,7 @@ from phenodose.store.curves import read_curves
 from phenodose.store.store import Store
 
 SCREEN = "DAMAGED_V1_DS1"
-_STEPS = (
-    "layout,plate_images,pseudo_rgb,models,readouts,curves/ctg,curves/features,scores/dss_asym,embedding/pca,phenotypes"
-)
+_STEPS = "layout,plate_images,pseudo_rgb,models,readouts,curves/ctg,curves/features,scores/dss_asym,embedding/pca"
 #: Changes of one file, given its bytes and random numbers; None removes it.
 Damage = Callable[[bytes, np.random.Generator], bytes | None]
 
