@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_bytes, hash_file, written_aside
+from phenodose.io.zarr_groups import write_group
 from phenodose.names import parse_well, plate_key
 from phenodose.plugins import (
     ImageReadout,
@@ -277,7 +278,7 @@ def _rows_of(images: xr.DataArray, wells: pd.DataFrame) -> np.ndarray:
     return np.array([position.get((plate_key(p), w), -1) for p, w in zip(wells["plate"], wells["well"], strict=True)])
 
 
-def tensor_rows(tensors: xr.DataArray) -> dict[tuple[str, str], int]:
+def tensor_rows(tensors: xr.DataArray | xr.Dataset) -> dict[tuple[str, str], int]:
     """Plate key and well of every row of a screen's tensors -> number of the row."""
     names = (str(name).split("/", 1) for name in tensors["well"].to_numpy())
     return {(plate_key(plate), well): row for row, (plate, well) in enumerate(names)}
@@ -295,7 +296,7 @@ def _write_features(step: Context, readout: str, inference: Inference, tensors: 
     if inference.raw_sd is not None:
         variables["raw_sd"] = ("well", inference.raw_sd)
     with written_aside(step.store.feature_path(step.screen_id, readout)) as aside:
-        xr.Dataset(variables, coords=coordinates).to_zarr(aside, zarr_format=3, consolidated=False)
+        write_group(xr.Dataset(variables, coords=coordinates), aside)
 
 
 def _placed(wells: Iterable[Any], raw: np.ndarray, plates: Iterable[Any]) -> pd.DataFrame:
