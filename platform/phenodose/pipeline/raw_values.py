@@ -111,13 +111,14 @@ def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step:
     """
     import pandas as pd
 
-    from phenodose.pipeline.images import chosen_plates
+    from phenodose.pipeline.images import chosen_plates, image_hashes
     from phenodose.plates.agreement import channel_number
 
     plugin = step.create(readout)
     by_name = _nuclei_by_name(readout, step)
     frames, objects, unscaled = [], [], []
     opened_plates, notes = chosen_plates(step, plates, averaged=True)
+    hashes = image_hashes(step, opened_plates)
     for number, (plate, opened) in enumerate(opened_plates.items(), 1):
         if by_name:
             named = channel_number(opened.channels, by_name, f"plate {plate}")
@@ -133,13 +134,12 @@ def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step:
         step.progress(number, len(plates), plate)
     if objects and not sum(map(len, objects)):
         raise NotMade(f"{readout.name} finds no object in any image of the screen.")
-    hashes = step.store.read_table("plates", step.screen_id, "plate_images")
     several = [(name, one) for name, one in opened_plates.items() if one.shape.n_times > 1 or len(one.shape.sites) > 1]
     return RawValues(
         pd.concat(frames, ignore_index=True),
         plugin,
         {
-            **dict(zip(hashes["plate"], hashes["raw_hash"], strict=True)),
+            **hashes,
             **{f"images of {name}": f"time {one.chosen_time}, sites {list(one.meant_sites)}" for name, one in several},
         },
         notes=[*notes, *([_UNSCALED.format(plates=", ".join(unscaled))] if unscaled else [])],

@@ -156,6 +156,28 @@ class Plate:
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             raise StoreError(f"{path}: the plate's attributes are damaged ({error!r}); {_INGEST_AGAIN}.") from error
 
+    def expected(self, name: str, raw_hash: str = "") -> Plate:
+        """The plate itself, if it is the one that is meant.
+
+        Args:
+            name: name of the plate that is meant.
+            raw_hash: hash of its raw pixels, as the table `plates` has it; '' for any.
+
+        Raises:
+            StoreError: it is another plate, or holds other images.
+        """
+        if self.name != name:
+            raise StoreError(
+                f"{self.path} holds plate {self.name}, and not {name} (plates exchanged, or put into another's place?); "
+                "run `phenodose run` with the screen's folder again: it makes the plate anew."
+            )
+        if raw_hash not in ("", self.raw_hash):
+            raise StoreError(
+                f"{self.path} holds other images than those that the store's tables tell of (an older or newer copy of "
+                f"plate {name}?); materialize `plate_images` of the screen again, and what comes after it."
+            )
+        return self
+
     def at(self, time: int | Literal["first", "last"] = "first", site: int | Literal["all"] | None = None) -> Plate:
         """The same plate, of which one time point and one site are meant where none is named.
 
