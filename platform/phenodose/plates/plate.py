@@ -168,7 +168,7 @@ class Plate:
         """
         if self.name != name:
             raise StoreError(
-                f"{self.path} holds plate {self.name}, and not {name} (plates exchanged, or put into another's place?); "
+                f"{self.path} holds plate {self.name}, and not {name} (exchanged, or put into another's place?); "
                 "run `phenodose run` with the screen's folder again: it makes the plate anew."
             )
         if raw_hash not in ("", self.raw_hash):
