@@ -161,11 +161,11 @@ def _tell(problem: str) -> None:
 
 
 def _drops(asset: ScreenAsset, assets: Sequence[ScreenAsset]) -> tuple[tuple[str, str], ...]:
-    """The table files of an asset and of everything that cannot be made without it."""
+    """The table files of an asset and of everything that cannot be made without it, with the records of these steps."""
     gone = {asset.key}
     grown = True
     while grown:
         further = {other.key for other in assets if gone & set(other.needs)} - gone
         gone |= further
         grown = bool(further)
-    return tuple(part for other in assets if other.key in gone for part in other.tables)
+    return tuple(part for other in assets if other.key in gone for part in (*other.tables, ("runs", other.key)))

@@ -1,57 +1,40 @@
-"""What a screen is made from that no asset makes: its raw files and its settings.
+"""What a screen is made from that no asset makes, as Dagster knows it.
 
-Each is an external asset with one partition a screen. What it holds now is reported to Dagster as an observation with
-a data version; an asset that was made from another version is stale.
+Each input is an external asset with one partition a screen. What it holds now is reported to Dagster as an observation
+with a data version; an asset that was made from another version is stale.
 
-Belongs here: `ExternalAsset`, and comparing what there is now with what Dagster knows. Does not belong here: when that
-is done (`new_screens`, `run`), and which asset reads what (the module of the asset).
+Belongs here: `ExternalAsset`, and comparing what there is now with what Dagster knows. Does not belong here: looking
+(`phenodose.screens.external_inputs`), when that is done (`new_screens`, `run`), and which asset reads what (the module
+of the asset).
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from phenodose.errors import NotMade, PhenodoseError
-from phenodose.io.files import hash_file, hash_json
-from phenodose.pipeline.reference_samples import REFERENCE_NAMES
-from phenodose.plates.tensor_inputs import DEFAULT_INPUTS
-from phenodose.plugins import REFERENCE, choose_reader, plugins_of
-from phenodose.screens.screen import Screen
-from phenodose.settings.site import read_site
+from phenodose.screens import external_inputs as inputs
+from phenodose.screens.external_inputs import ExternalInput, look_at
 from phenodose.store.store import Store
 from phenodose_assets.data_versions import DATA_VERSION, data_version, newest_events
 from phenodose_assets.partitions import screens
 
 #: Tag that says that the data version is not one of Dagster's own.
 _OWN_TAG = "dagster/data_version_is_user_provided"
-#: A file that was written just now may be written again within one step of the file system's clock.
-_SETTLED_NS = 2_000_000_000
-
-log = logging.getLogger("phenodose_assets")
 
 
 @dataclass(frozen=True)
-class ExternalAsset:
-    """One thing outside the graph that assets are made from.
+class ExternalAsset(ExternalInput):
+    """One thing outside the graph that assets are made from."""
 
-    Attributes:
-        key: asset key as text, such as `raw/layout`.
-        description: one sentence for the UI.
-        look: what a screen has of it now, a JSON value; None if it has none.
-    """
-
-    key: str
-    description: str
-    look: Callable[[Screen, Store], Any]
+    @classmethod
+    def of(cls, thing: ExternalInput) -> ExternalAsset:
+        """The external asset of an input."""
+        return cls(thing.key, thing.description, thing.look)
 
     @property
     def asset_key(self) -> dg.AssetKey:
@@ -74,37 +57,6 @@ class ExternalAsset:
 
 #: What was found of a screen: version and contents, by external asset.
 Found = Mapping[ExternalAsset, tuple[str, Any]]
-
-
-def look_at(folder: Path, store: Store, external: Iterable[ExternalAsset]) -> Found:
-    """What a raw screen folder holds now.
-
-    What is not there any more (raw images are archived) or cannot be read is left out: products made from it stay.
-
-    Args:
-        folder: the raw screen folder.
-        store: holds the reference samples and settings of all screens.
-        external: what is looked at.
-    """
-    try:
-        if not folder.is_dir():
-            return {}
-        screen = Screen.load(folder, plugins_of(store).plate_reader_folders())
-    except (PhenodoseError, OSError) as error:
-        log.warning("%s is not looked at: %s", folder, error)
-        return {}
-    found: dict[ExternalAsset, tuple[str, Any]] = {}
-    for asset in external:
-        try:
-            contents = asset.look(screen, store)
-        except NotMade:
-            continue
-        except (PhenodoseError, OSError) as error:
-            log.warning("%s of %s is not looked at: %s", asset.key, screen.id, error)
-            continue
-        if contents is not None:
-            found[asset] = hash_json(contents), contents
-    return found
 
 
 def unknown_versions(instance: dg.DagsterInstance, found: Mapping[str, Found]) -> list[dg.AssetObservation]:
@@ -135,141 +87,21 @@ def _shown(found: Any) -> dict[str, Any]:
     return {str(name): str(value)[:200] for name, value in list(values.items())[:50]}
 
 
-# --- raw files ------------------------------------------------------------------------------------
-
-
 def readings(readout: str) -> ExternalAsset:
     """The plate-reader files of a readout."""
-
-    def look(screen: Screen, store: Store) -> Any:
-        folder = screen.readout_folders.get(readout)
-        if folder is None:
-            return None
-        files = {path.name: _hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
-        return files | ({"block": block} if (block := screen.block_of(readout)) else {})
-
-    return ExternalAsset(f"raw/readings/{readout}", f"Plate-reader files of {readout}, each byte hashed.", look)
-
-
-def _layout(screen: Screen, store: Store) -> Any:
-    if screen.layout_path is None:
-        return None
-    sheet = screen.settings.layout.sheet
-    return {screen.layout_path.name: _hash(screen.layout_path)} | ({"sheet": sheet} if sheet else {})
-
-
-def _hash(path: Path) -> str:
-    """The hash of a file; read anew only if the file system says that it was touched since this process read it."""
-    about = path.stat()
-    signature = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-    known = _HASHES.get(path)
-    if known is not None and known[0] == signature:
-        return known[1]
-    found = hash_file(path)
-    if time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS:
-        _HASHES[path] = (signature, found)
-    return found
-
-
-_HASHES: dict[Path, tuple[tuple[int, ...], str]] = {}
-
-
-def _images(screen: Screen, store: Store) -> Any:
-    # Names, sizes and times: hashing 100 GB each minute is out of the question.
-    return {plate: hash_json(list(_files(folder))) for plate, folder in screen.plate_folders.items()} or None
-
-
-def _files(folder: Path) -> Iterable[tuple[str, int, int]]:
-    """Place, size in bytes and time of change of every file below a folder, in order."""
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for path in (Path(place, name) for name in sorted(names)):
-            about = path.stat()
-            yield path.relative_to(folder).as_posix(), about.st_size, about.st_mtime_ns
-
-
-LAYOUT_FILE = ExternalAsset("raw/layout", "The layout file of the raw folder, each byte hashed.", _layout)
-IMAGE_FILES = ExternalAsset("raw/images", "The raw images: name, size and time of every file of every plate.", _images)
-
-
-# --- settings -------------------------------------------------------------------------------------
+    return ExternalAsset.of(inputs.readings(readout))
 
 
 def settings_of(table: str, fields: Sequence[str]) -> ExternalAsset:
-    """What screen.toml says of the parameters of a plugin or step.
-
-    Args:
-        table: name of the table, such as 'cnn'.
-        fields: its parameters.
-    """
-    return ExternalAsset(
-        f"settings/{table}",
-        f"[parameters.{table}] of screen.toml: {', '.join(fields)}.",
-        partial(_parameters, table, REFERENCE in fields),
-    )
+    """What screen.toml says of the parameters of a plugin or step, see `external_inputs.settings_of`."""
+    return ExternalAsset.of(inputs.settings_of(table, fields))
 
 
-def _parameters(table: str, compares: bool, screen: Screen, store: Store) -> Any:
-    said = dict(screen.parameters.get(table, {}))
-    if compares and (reference := reference_file(screen, store, said.get(REFERENCE))):
-        said |= {f"hash of {reference.name}": _hash(reference)}
-    return said
-
-
-def reference_file(screen: Screen, store: Store, named: str | None) -> Path | None:
-    """The table of reference samples: the one named in screen.toml, else the store's; None without one."""
-    of_store = (store.local_copy(store.root / name) for name in REFERENCE_NAMES)
-    found = screen.folder / named if named else next((path for path in of_store if path.is_file()), None)
-    return found if found is not None and found.is_file() else None
-
-
-def _sample(screen: Screen, store: Store) -> Any:
-    drugs = {name: drug.model_dump(mode="json") for name, drug in screen.drugs.items()}
-    return {"sample": screen.sample, "kind": screen.kind, "entity": screen.entity, "drugs": drugs}
-
-
-def _reader(screen: Screen, store: Store) -> Any:
-    if not screen.plate_folders:
-        return None
-    folder = next(iter(screen.plate_folders.values()))
-    reader = choose_reader(folder, plugins_of(store), screen.reader, screen.parameters, log.warning)
-    return {"reader": reader.name, "version": reader.version, **screen.parameters.get(reader.name, {})}
-
-
-def _tensors(screen: Screen, store: Store) -> Any:
-    inputs = screen.settings.tensors.inputs
-    # Said where it is not the default, so that screens of before stay as they are.
-    return {
-        "size_px": screen.size_px,
-        "nuclei": screen.channel,
-        **({} if inputs == DEFAULT_INPUTS else {"inputs": list(inputs)}),
-    }
-
-
-def _image_choice(screen: Screen, store: Store) -> Any:
-    return {"time": screen.settings.images.time, "site": screen.settings.images.site}
-
-
-def _controls(screen: Screen, store: Store) -> Any:
-    return {name: controls.model_dump(mode="json") for name, controls in screen.controls.items()}
-
-
-def _quality(screen: Screen, store: Store) -> Any:
-    site = read_site(store.root)
-    return {
-        f"{name} of {origin}": str(value.model_dump(mode="json")[name])
-        for origin, value in (("site.toml", site), ("screen.toml", screen.settings))
-        for name in ("quality", "wells")
-    }
-
-
-SAMPLE = ExternalAsset("settings/sample", "sample, kind, entity and [drugs] of screen.toml.", _sample)
-READER = ExternalAsset(
-    "settings/reader", "reader of screen.toml, its parameters and the version of the plugin.", _reader
-)
-TENSOR_SETTINGS = ExternalAsset("settings/tensor_size", "[tensors] and [channels] of screen.toml.", _tensors)
-IMAGE_SETTINGS = ExternalAsset("settings/images", "[images] of screen.toml.", _image_choice)
-CONTROLS = ExternalAsset("settings/controls", "[controls] of screen.toml.", _controls)
-QUALITY = ExternalAsset(
-    "settings/quality", "[quality] and [wells] of screen.toml and of the store's site.toml.", _quality
-)
+LAYOUT_FILE = ExternalAsset.of(inputs.LAYOUT_FILE)
+IMAGE_FILES = ExternalAsset.of(inputs.IMAGE_FILES)
+SAMPLE = ExternalAsset.of(inputs.SAMPLE)
+READER = ExternalAsset.of(inputs.READER)
+TENSOR_SETTINGS = ExternalAsset.of(inputs.TENSOR_SETTINGS)
+IMAGE_SETTINGS = ExternalAsset.of(inputs.IMAGE_SETTINGS)
+CONTROLS = ExternalAsset.of(inputs.CONTROLS)
+QUALITY = ExternalAsset.of(inputs.QUALITY)

@@ -49,6 +49,7 @@ SCREENS = Table(
         Column("n_drugs", "integer", "Different therapy treatments in the layout"),
         _text("source", "Name of the raw screen folder"),
         _text("run_id", "Run that wrote the row"),
+        _text("stale", "In the cohort: what is older than its inputs, and which has changed since", required=False),
     ),
     ("screen",),
 )
@@ -323,6 +324,9 @@ RUNS = Table(
         _text("parameters", "Parameters, as JSON", required=False),
         _text("inputs", "Names and hashes of what was read, as JSON", required=False),
         _text("notes", "Sentences on what was left out, shared or doubtful, as JSON", required=False),
+        _text("version", "Version of what was made: the same whenever it is the same", required=False),
+        _text("made_from", "Versions of the assets and inputs that it was made from, as JSON", required=False),
+        _text("files", "Seal of every file of a table that was written, as JSON", required=False),
     ),
     ("screen", "asset"),
 )

@@ -49,6 +49,17 @@ def test_a_named_control_experiment_wins(store: Store) -> None:
     assert checkpoint_to_adopt(store, "cnn", "phase1", "A_CE")["weights_hash"] == "old"
 
 
+def test_files_of_another_training_are_told(store: Store) -> None:
+    write(store, "A_CE", "new")
+    folder = store.checkpoint_dir("A_CE", "cnn", "phase1")
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_text('{"weights_hash": "new"}')
+    assert checkpoint_of(store, "A_CE", "cnn", "phase1").weights_hash == "new"
+    (folder / "record.json").write_text('{"weights_hash": "of the backup"}')
+    with pytest.raises(CheckpointError, match=r"phase1 holds the weights of the backup.*materialize `checkpoint/cnn/"):
+        checkpoint_of(store, "A_CE", "cnn", "phase1")
+
+
 def test_what_another_screen_adopted_is_no_control_experiment(store: Store) -> None:
     write(store, "A_CE", "a", day=1)
     write(store, "A_V1_DS1", "a", trained_on="A_CE", day=2)

@@ -61,18 +61,18 @@ def plate_paths(store: Store, screen: str) -> dict[str, str]:
 
 
 def _make_pseudo_rgb(step: Context) -> Result:
-    from phenodose.pipeline.images import chosen_plates
+    from phenodose.pipeline.images import chosen_plates, image_hashes
     from phenodose.plates.tensors import build_tensors, open_tensors
 
     parameters = step.settings_of(_GROUP, TensorParameters)
     size_px = parameters.size_px or step.screen.size_px
     channel = step.screen.channel if parameters.channel is None else parameters.channel
     plates, notes = chosen_plates(step, plate_paths(step.store, step.screen_id), averaged=False)
+    hashes = image_hashes(step, plates)
     out = step.store.tensor_path(step.screen_id)
     inputs = step.screen.settings.tensors.inputs
     build_tensors(plates, out, size_px, channel, step.progress, inputs)
     tensors = open_tensors(out)
-    hashes = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
     return Result(
         show=lambda: {
             "path": metadata.path(out),
@@ -80,7 +80,7 @@ def _make_pseudo_rgb(step: Context) -> Result:
             **metadata.numbers({"n wells": tensors.sizes["well"], "size px": size_px}),
         },
         inputs={
-            **dict(zip(hashes["plate"], hashes["raw_hash"], strict=True)),
+            **hashes,
             "size_px": size_px,
             "channel": channel,
             "inputs": list(inputs),

@@ -28,7 +28,7 @@ import dagster as dg
 
 from phenodose.errors import NotMade, PhenodoseError, TableError
 from phenodose.io.places import client_fault
-from phenodose.lineage.record import content_version, record_step
+from phenodose.lineage.record import Made, content_version, record_step, versions_now
 from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
 from phenodose.store.store import Store
 from phenodose_assets.external import ExternalAsset, settings_of
@@ -144,6 +144,7 @@ class ScreenAsset:
         started_at, clock = datetime.now(UTC), time.monotonic()
         listener(StepEvent(self.key, "started"))
         try:
+            made_from = versions_now(step, (*self.needs, *self.any_of), self.external)
             product = self.make(step)
             verdicts = list(product.verdicts)
             if self.tables:
@@ -153,7 +154,9 @@ class ScreenAsset:
                     yield self._check_result(schema)
                     raise TableError(schema.description)
             now = datetime.now(UTC)
-            record_step(step, started_at, now, product.plugin, product.inputs, product.notes)
+            version = content_version(step, self.tables, product.inputs)
+            made = Made(version, made_from, self.tables)
+            record_step(step, started_at, now, product.plugin, product.inputs, product.notes, made)
         except NotMade as reason:
             for table, part in drops:
                 step.store.drop_table_part(table, step.screen_id, part)
@@ -172,7 +175,7 @@ class ScreenAsset:
             return
         seconds = time.monotonic() - clock
         if product.blocked:
-            for table, part in set(drops) - set(self.tables):
+            for table, part in set(drops) - {*self.tables, ("runs", self.key)}:
                 step.store.drop_table_part(table, step.screen_id, part)
             for verdict in verdicts:
                 yield self._check_result(verdict)
@@ -182,7 +185,6 @@ class ScreenAsset:
             return
         for note in product.notes:
             context.log.warning(note)
-        version = content_version(step, self.tables, product.inputs)
         shown = {**self._shown(context, product), **numbers({"seconds": seconds})}
         if product.notes:
             shown["notes"] = markdown("\n".join(f"- {note}" for note in product.notes))

@@ -15,8 +15,9 @@ import dagster as dg
 
 from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_json
+from phenodose.screens.external_inputs import look_at
 from phenodose.store.checkpoints import checkpoints_read_once
-from phenodose_assets.external import ExternalAsset, Found, look_at, unknown_versions
+from phenodose_assets.external import ExternalAsset, Found, unknown_versions
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import StoreResource
 from phenodose_assets.sensors.ticks import in_time

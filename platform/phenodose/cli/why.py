@@ -40,13 +40,17 @@ def command(
     \b
     Example: phenodose why BT-40_V1_DS1 Trametinib --readout ctg
     """
+    from phenodose.lineage.freshness import changes_since
     from phenodose.lineage.trace import why
 
-    chains = why(open_store(store), screen, drug, scorer, readout, replicate)
+    opened = open_store(store)
+    chains = why(opened, screen, drug, scorer, readout, replicate)
     if as_json:
         print_json([chain.to_dict() for chain in chains])
-    else:
-        click.echo("\n\n".join("\n".join(_lines(chain, "")) for chain in chains))
+        return
+    for change in changes_since(opened, screen):
+        click.echo(f"! {change.sentence}\n")
+    click.echo("\n\n".join("\n".join(_lines(chain, "")) for chain in chains))
 
 
 def _lines(link: Link, indent: str) -> Iterator[str]:

@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.cohort.views import View, cohort_views, identifier, literal
-from phenodose.errors import TableError
+from phenodose.errors import StoreError, TableError
 from phenodose.io.files import clear_partials, hash_json, written_aside
 from phenodose.io.places import is_remote
 from phenodose.plugins import Preferences, plugins_of
 from phenodose.settings.quality import resolve_limits
 from phenodose.settings.site import read_site
-from phenodose.store.store import Store, check_inside
+from phenodose.store.store import Store
+from phenodose.store.table_files import check_table
 from phenodose.table import Table
 from phenodose.tables import TABLES
 
@@ -260,13 +261,15 @@ def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -
     try:
         _insert(con, table, files)
         return []
-    except (duckdb.Error, TableError) as error:
+    except (duckdb.Error, StoreError) as error:
         if len(files) > 1:
             middle = len(files) // 2
             return _fill(con, table, files[:middle]) + _fill(con, table, files[middle:])
         if not files[0].exists() and not files[0].is_symlink():  # its writer took it away meanwhile, which is no fault
             return []
         reason = str(error).splitlines()[0]
+        if isinstance(error, StoreError) and not isinstance(error, TableError):  # it names file and remedy
+            return [(files[0], f"left out of the cohort: {reason}")]
         text = f"{files[0]} is left out of the cohort: {reason} Make the screen again with this version of phenodose."
         return [(files[0], text)]
 
@@ -274,7 +277,7 @@ def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -
 def _insert(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
     """Insert the rows of files in the order of files and rows; all or none."""
     for file in files:
-        check_inside(file)
+        check_table(file)
     names = [_literal_path(file) for file in files]
     present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {_READ_PARQUET}", [names]).fetchall()}
     missing = [column.name for column in table.columns if column.required and column.name not in present]

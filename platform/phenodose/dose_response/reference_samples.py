@@ -23,6 +23,9 @@ from phenodose.errors import Faults, InputError, MissingInputError
 from phenodose.io.spreadsheet import SPREADSHEETS, Cell, Sheet, read_delimited, to_name, to_number
 from phenodose.io.workbook import read_spreadsheet
 
+#: A table of reference samples for a whole store, looked for in this order.
+REFERENCE_NAMES = ("reference_samples.csv", "reference_samples.xlsx", "reference_samples.tsv")
+
 #: Turns the median absolute deviation into the standard deviation of a normal distribution (as R's mad).
 MAD_SCALE = 1.4826
 DRUG_COLUMNS = ("drug", "drug.name", "drug_name", "drugname")

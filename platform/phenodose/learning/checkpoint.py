@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import CheckpointError
-from phenodose.io.files import hash_file, hash_json, write_json
+from phenodose.io.files import hash_file, hash_json, written_aside
 from phenodose.io.places import read_bytes
+from phenodose.io.seals import OPEN_SEAL, is_changed, sealed
 from phenodose.learning.backbones import Architecture, build
 from phenodose.training_records import DEFAULT_INPUTS, TrainingRecord, TrainingSet
 
@@ -59,7 +60,7 @@ def save(folder: Path, network: Any, architecture: Architecture, record: Trainin
     if members := record.extra.get(MEMBERS):
         extra[_OWN_HASH] = own
     stored = replace(record, weights_hash=hash_json([own, members]) if members else own, extra=extra)
-    write_json(folder / RECORD, {"format": FORMAT, **asdict(stored)})
+    _write_record(folder / RECORD, {"format": FORMAT, **asdict(stored), "seal": OPEN_SEAL})
     return stored
 
 
@@ -67,12 +68,17 @@ def read_record(folder: Path) -> TrainingRecord:
     """The record of a checkpoint, without reading its weights.
 
     Raises:
-        CheckpointError: there is none, or it is not readable.
+        CheckpointError: there is none, it is not readable, or it has changed since it was written.
     """
     path = folder / RECORD
     content = read_bytes(path)
     if content is None:
         raise CheckpointError(f"there is no checkpoint in {folder} ({RECORD} is missing); train that phase first.")
+    if is_changed(content):
+        raise CheckpointError(
+            f"{path}: its bytes have changed since phenodose wrote it (damaged, or edited elsewhere); restore it from "
+            "a backup or train that phase again."
+        )
     try:
         values = json.loads(content)
         if values.pop("format") != FORMAT:
@@ -173,6 +179,12 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _write_record(path: Path, record: dict[str, Any]) -> None:
+    text = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    with written_aside(path) as aside:
+        aside.write_bytes(sealed(text.encode()))
 
 
 def _own_hash(record: TrainingRecord) -> str:

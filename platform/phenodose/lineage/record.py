@@ -7,24 +7,65 @@ product. Does not belong here: the provenance columns of the products themselves
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import phenodose
+from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_bytes, hash_json
+from phenodose.io.places import read_bytes
+from phenodose.io.seals import seal_of
 from phenodose.plugins import Plugin
+from phenodose.screens.external_inputs import ExternalInput, is_watched, look_at
 from phenodose.store.store import parameters_text
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
     from phenodose.pipeline.context import Context
 
-#: Columns that differ from run to run though the product is the same.
-_OF_THE_RUN = ["run_id", "seconds"]
+#: Columns that differ from run to run though the product is the same, and one that the cohort fills in.
+_OF_THE_RUN = ["run_id", "seconds", "stale"]
 
 #: What a step read: name -> hash, id, or a mapping of these.
 Inputs = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of what, as versions.
+
+    Attributes:
+        version: of the product, from `content_version`.
+        made_from: of every asset and input that was there, from `versions_now`.
+        tables: (table, part) of every file that was written.
+    """
+
+    version: str | None = None
+    made_from: Mapping[str, str] = field(default_factory=dict)
+    tables: Sequence[tuple[str, str]] = ()
+
+
+def versions_now(step: Context, assets: Iterable[str], external: Iterable[ExternalInput]) -> dict[str, str]:
+    """Version of everything that a step is about to be made from, by key; what is not there is left out.
+
+    Args:
+        step: screen and store.
+        assets: keys of the assets that it needs or may take.
+        external: its inputs that no asset makes; of these what can be looked at again at any time.
+    """
+    found: dict[str, str] = {}
+    for key in assets:
+        rows = step.store.read_table("runs", step.screen_id, key)
+        if len(rows) and isinstance(version := rows["version"].iloc[0], str):
+            found[key] = version
+    try:
+        folder = step.source()
+    except PhenodoseError:
+        return found
+    now = look_at(folder, step.store, [thing for thing in external if is_watched(thing.key)])
+    return found | {thing.key: version for thing, (version, _) in now.items()}
 
 
 def record_step(
@@ -34,8 +75,10 @@ def record_step(
     plugin: Plugin | None,
     inputs: Inputs,
     notes: Sequence[str] = (),
+    made: Made | None = None,
 ) -> None:
     """Write the step's row of the table `runs`; the row of an earlier run of the same asset is replaced."""
+    made = made or Made()
     row = {
         "screen": step.screen_id,
         "run_id": step.run_id,
@@ -48,8 +91,17 @@ def record_step(
         "parameters": parameters_text(plugin.parameters.model_dump()) if plugin else None,
         "inputs": parameters_text(dict(inputs)) if inputs else None,
         "notes": json.dumps(list(notes), ensure_ascii=False) if notes else None,
+        "version": made.version,
+        "made_from": parameters_text(dict(made.made_from)) if made.made_from else None,
+        "files": parameters_text(_seals(step, made.tables)) if made.tables else None,
     }
     step.store.write_table("runs", step.screen_id, step.asset, TABLES["runs"].frame([row]))
+
+
+def _seals(step: Context, tables: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Seal of every file of a table, by table and part; '' for one that is not there."""
+    files = {f"{table} {part}": step.store.table_part(table, step.screen_id, part) for table, part in tables}
+    return {name: seal_of(read_bytes(file) or b"") for name, file in files.items()}
 
 
 def content_version(step: Context, tables: Sequence[tuple[str, str]], inputs: Inputs) -> str:

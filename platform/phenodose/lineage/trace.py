@@ -21,6 +21,7 @@ from phenodose.plugins import Preferences
 if TYPE_CHECKING:
     import pandas as pd
 
+    from phenodose.lineage.freshness import Change
     from phenodose.store.store import Store
 
 Value = TypeVar("Value")
@@ -172,7 +173,7 @@ class _Tables:
         link = Link(
             f"{row['scorer']} of {row['drug']} in {row['sample']} by {row['readout']}, replicate {row['replicate']}",
             facts | self._made_by(row, part),
-            doubts=self._changed(part, f"curves/{row['readout']}"),
+            doubts=[*self._older(part), *self._changed(part, f"curves/{row['readout']}")],
         )
         link.made_from.append(self._curve(row))
         link.made_from.extend(self._reference(part))
@@ -185,7 +186,7 @@ class _Tables:
         if not rows:
             return Link(f"curve of {score['readout']}", doubts=[f"its row is gone; materialize `{part}` again."])
         row = rows[0]
-        doubts = self._changed(part, f"viability/{score['readout']}")
+        doubts = [*self._older(part), *self._changed(part, f"viability/{score['readout']}")]
         link = Link(f"curve of {score['readout']}", some(row, _CURVE) | self._made_by(row, part), doubts=doubts)
         link.made_from.append(self._wells(score))
         return link
@@ -207,6 +208,7 @@ class _Tables:
             f"wells by {readout}",
             normalised | self._made_by(row, part),
             rows=[some(well, _WELL) for well in of_drug],
+            doubts=self._older(part),
         )
         by = str(normalised.get("normalised_by") or "plate")
         plates = frozenset(well["plate"] for well in of_drug) if by == "plate" else all_plates
@@ -276,7 +278,7 @@ class _Tables:
         links = []
         layout = self._run("layout")
         if layout:
-            links.append(Link("layout", layout["inputs"] | self._source()))
+            links.append(Link("layout", layout["inputs"] | self._source(), doubts=self._older("layout")))
         if not images:
             run = self._run(part)
             files = {} if run is None else {k: v for k, v in run["inputs"].items() if "." in k}
@@ -318,6 +320,20 @@ class _Tables:
             facts["phenodose_version"] = run["phenodose_version"]
         return facts
 
+    def changes(self) -> list[Change]:
+        """What has changed since something of the screen was made from it."""
+        from phenodose.lineage.freshness import changes_since
+
+        return self._once("changes", lambda: changes_since(self.store, self.screen))
+
+    def _older(self, made: str) -> list[str]:
+        """What was made is older than; what is told of a curve's or score's rows by `_changed` is left to that."""
+        return [
+            change.sentence
+            for change in self.changes()
+            if made in change.direct and not change.what.startswith(("viability/", "curves/"))
+        ]
+
     def _changed(self, made: str, source: str) -> list[str]:
         """Whether the source's rows are still those that were read."""
         return self._once(("changed", made, source), lambda: self._changes(made, source))
@@ -328,9 +344,17 @@ class _Tables:
         if read is None:
             return []
         path = self.store.table_part(source.partition("/")[0], self.screen, source)
-        if path.is_file() and hash_file(path) == read:
+        if path.is_file() and (hash_file(path) == read or self._same(made, source)):
             return []
         return [f"`{source}` has changed since `{made}` was made from it; materialize `{made}` again."]
+
+    def _same(self, made: str, source: str) -> bool:
+        """Whether a source that was made again since, and not by hand, holds what it held before."""
+        run, before = self._run(source), self._run(made)
+        if run is None or before is None or not isinstance(before["made_from"], str):
+            return False
+        by_hand = any(source in change.direct and change.what.endswith(".parquet") for change in self.changes())
+        return bool(json.loads(before["made_from"]).get(source) == run["version"]) and not by_hand
 
 
 def _is_metabolic(run: dict[str, Any] | None, store: Store) -> bool:

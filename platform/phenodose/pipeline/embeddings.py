@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
+from phenodose.io.zarr_groups import is_group, open_group
 from phenodose.pipeline.viability import viability_key
 from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, StagedReadout
 
@@ -136,7 +137,7 @@ def _readout_with_features(readouts: tuple[str, ...], step: Context) -> tuple[st
     for readout in readouts:
         rows = step.store.read_table("viability", step.screen_id, viability_key(readout))
         features = step.store.local_copy(step.store.feature_path(step.screen_id, readout))
-        if len(rows) and (features / "zarr.json").is_file():
+        if len(rows) and is_group(features):
             return readout, str(rows["checkpoint"].iloc[0])
     raise NotMade(f"{step.screen_id} has no network features; materialize one of its assets {_listed(readouts)} first.")
 
@@ -147,10 +148,8 @@ def _listed(readouts: tuple[str, ...]) -> str:
 
 def _features_of(step: Context, readout: str, wells: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
     """Features (well, feature) of the wells that have an image, and those wells' rows in the same order."""
-    import xarray as xr
-
     path = step.store.local_copy(step.store.feature_path(step.screen_id, readout))
-    stored = xr.open_zarr(path, consolidated=False, chunks=None)
+    stored = open_group(path, f"materialize `{viability_key(readout)}` again")
     position = {str(name): place for place, name in enumerate(stored["well"].to_numpy())}
     places = [position.get(f"{plate}/{well}", -1) for plate, well in zip(wells["plate"], wells["well"], strict=True)]
     imaged = wells[[place >= 0 for place in places]]

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from phenodose.plates.plate import Plate
 
 
+def image_hashes(step: Context, plates: Mapping[str, Plate]) -> dict[str, str]:
+    """Hash of the raw images of every plate of the screen, as the table `plates` has it.
+
+    Raises:
+        StoreError: one of the plates holds others.
+    """
+    rows = step.store.read_table("plates", step.screen_id, "plate_images")
+    hashes = {str(name): str(raw) for name, raw in zip(rows["plate"], rows["raw_hash"], strict=True)}
+    for name, plate in plates.items():
+        plate.expected(name, hashes.get(name, ""))
+    return hashes
+
+
 def chosen_plates(step: Context, paths: Mapping[str, str], averaged: bool) -> tuple[dict[str, Plate], list[str]]:
     """The plates of a screen, each meaning the time point and site that screen.toml names under [images].
 
@@ -27,11 +40,13 @@ def chosen_plates(step: Context, paths: Mapping[str, str], averaged: bool) -> tu
 
     Raises:
         InputError: a plate has no such time point or site.
+        StoreError: another plate lies in the place of one.
     """
     from phenodose.plates.plate import Plate
 
     wanted = step.screen.settings.images
-    plates = {name: Plate.open(step.store.plate_at(path)).at(wanted.time, wanted.site) for name, path in paths.items()}
+    opened = {name: Plate.open(step.store.plate_at(path)).expected(name) for name, path in paths.items()}
+    plates = {name: plate.at(wanted.time, wanted.site) for name, plate in opened.items()}
     said: dict[str, list[str]] = {}
     for name, plate in plates.items():
         if plate.shape.n_times > 1:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
+from phenodose.io.zarr_groups import is_group, open_group
 from phenodose.names import plate_key
 from phenodose.pipeline.viability import viability_key
 from phenodose.plugins import Preferences, Readout
@@ -135,8 +136,6 @@ def _judged(wells: pd.DataFrame, source: _Source, viability: pd.DataFrame) -> tu
 
 def _sources(step: Context, readouts: Sequence[str]) -> dict[str, _Source]:
     """What wells can be compared by: the pictures, and the features of every network that has seen them."""
-    import xarray as xr
-
     from phenodose.phenotypes.image_profile import image_profile
     from phenodose.pipeline.raw_values import tensor_rows
     from phenodose.plates.tensors import open_tensors
@@ -146,8 +145,8 @@ def _sources(step: Context, readouts: Sequence[str]) -> dict[str, _Source]:
     for readout in readouts:
         path = step.store.local_copy(step.store.feature_path(step.screen_id, readout))
         seen = step.store.read_table("viability", step.screen_id, viability_key(readout))
-        if len(seen) and (path / "zarr.json").is_file():
-            stored = xr.open_zarr(path, consolidated=False, chunks=None)
+        if len(seen) and is_group(path):
+            stored = open_group(path, f"materialize `{viability_key(readout)}` again")
             names = (str(name).split("/", 1) for name in stored["well"].to_numpy())
             rows = {(plate_key(plate), well): row for row, (plate, well) in enumerate(names)}
             weights = seen["checkpoint"].dropna()

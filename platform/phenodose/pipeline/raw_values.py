@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_bytes, hash_file, written_aside
+from phenodose.io.zarr_groups import write_group
 from phenodose.names import parse_well, plate_key
 from phenodose.plugins import (
     ImageReadout,
@@ -110,13 +111,14 @@ def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step:
     """
     import pandas as pd
 
-    from phenodose.pipeline.images import chosen_plates
+    from phenodose.pipeline.images import chosen_plates, image_hashes
     from phenodose.plates.agreement import channel_number
 
     plugin = step.create(readout)
     by_name = _nuclei_by_name(readout, step)
     frames, objects, unscaled = [], [], []
     opened_plates, notes = chosen_plates(step, plates, averaged=True)
+    hashes = image_hashes(step, opened_plates)
     for number, (plate, opened) in enumerate(opened_plates.items(), 1):
         if by_name:
             named = channel_number(opened.channels, by_name, f"plate {plate}")
@@ -132,13 +134,12 @@ def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step:
         step.progress(number, len(plates), plate)
     if objects and not sum(map(len, objects)):
         raise NotMade(f"{readout.name} finds no object in any image of the screen.")
-    hashes = step.store.read_table("plates", step.screen_id, "plate_images")
     several = [(name, one) for name, one in opened_plates.items() if one.shape.n_times > 1 or len(one.shape.sites) > 1]
     return RawValues(
         pd.concat(frames, ignore_index=True),
         plugin,
         {
-            **dict(zip(hashes["plate"], hashes["raw_hash"], strict=True)),
+            **hashes,
             **{f"images of {name}": f"time {one.chosen_time}, sites {list(one.meant_sites)}" for name, one in several},
         },
         notes=[*notes, *([_UNSCALED.format(plates=", ".join(unscaled))] if unscaled else [])],
@@ -277,7 +278,7 @@ def _rows_of(images: xr.DataArray, wells: pd.DataFrame) -> np.ndarray:
     return np.array([position.get((plate_key(p), w), -1) for p, w in zip(wells["plate"], wells["well"], strict=True)])
 
 
-def tensor_rows(tensors: xr.DataArray) -> dict[tuple[str, str], int]:
+def tensor_rows(tensors: xr.DataArray | xr.Dataset) -> dict[tuple[str, str], int]:
     """Plate key and well of every row of a screen's tensors -> number of the row."""
     names = (str(name).split("/", 1) for name in tensors["well"].to_numpy())
     return {(plate_key(plate), well): row for row, (plate, well) in enumerate(names)}
@@ -295,7 +296,7 @@ def _write_features(step: Context, readout: str, inference: Inference, tensors: 
     if inference.raw_sd is not None:
         variables["raw_sd"] = ("well", inference.raw_sd)
     with written_aside(step.store.feature_path(step.screen_id, readout)) as aside:
-        xr.Dataset(variables, coords=coordinates).to_zarr(aside, zarr_format=3, consolidated=False)
+        write_group(xr.Dataset(variables, coords=coordinates), aside)
 
 
 def _placed(wells: Iterable[Any], raw: np.ndarray, plates: Iterable[Any]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phenodose.dose_response.reference_samples import REFERENCE_NAMES as REFERENCE_NAMES
 from phenodose.errors import NotMade, StoreError
 from phenodose.io.files import hash_bytes
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from phenodose.store.store import Store
 
-#: A table of reference samples for a whole store, looked for in this order.
-REFERENCE_NAMES = ("reference_samples.csv", "reference_samples.xlsx", "reference_samples.tsv")
 #: A drug is compared with at least so many other samples; a standard deviation of two says nothing.
 LEAST_SAMPLES = 3
 #: Columns of `cohort_scores`.

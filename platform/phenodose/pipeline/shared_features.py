@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from phenodose.errors import NotMade
 from phenodose.io.files import written_aside
+from phenodose.io.zarr_groups import is_group, open_group, write_group
 from phenodose.names import plate_key
 from phenodose.pipeline.context import Context
 from phenodose.pipeline.raw_values import inferred
@@ -96,16 +97,14 @@ def reference_features(step: Context, seen: SeenWells) -> WellFeatures:
     Raises:
         NotMade: the control experiment has not kept its features, or those of another network.
     """
-    import xarray as xr
-
     trained_on = seen.checkpoint.trained_on
     if trained_on == step.screen_id:
         return seen.wells
     path = step.store.local_copy(step.store.feature_path(trained_on, seen.readout))
     remedy = f"materialize `{step.asset}` of {trained_on} first."
-    if not (path / "zarr.json").is_file():
+    if not is_group(path):
         raise NotMade(f"the control experiment {trained_on} has not placed its own wells; {remedy}")
-    stored = xr.open_zarr(path, consolidated=False, chunks=None)
+    stored = open_group(path, remedy.rstrip("."))
     if stored.attrs.get(_MADE_BY) != seen.checkpoint.weights_hash:
         raise NotMade(f"the features of the control experiment {trained_on} are those of an older network; {remedy}")
     negative, positive = (stored[name].to_numpy().astype(bool) for name in ("negative", "positive"))
@@ -127,4 +126,4 @@ def _write(step: Context, seen: SeenWells, names: list[str], raw: np.ndarray) ->
         attrs={_MADE_BY: seen.checkpoint.weights_hash},
     )
     with written_aside(step.store.feature_path(step.screen_id, seen.readout)) as aside:
-        data.to_zarr(aside, zarr_format=3, consolidated=False)
+        write_group(data, aside)

@@ -59,18 +59,18 @@ def _compounds(layout: pd.DataFrame, tensors: xr.DataArray) -> np.ndarray:
 
 def _features(readout: type[TensorReadout], step: Context, tensors: xr.DataArray) -> tuple[np.ndarray, str]:
     import numpy as np
-    import xarray as xr
 
     from phenodose.io.files import hash_bytes
+    from phenodose.io.zarr_groups import is_group, open_group
     from phenodose.pipeline.raw_values import tensor_rows
 
     path = step.store.local_copy(step.store.feature_path(step.screen_id, readout.features_of))
-    if not (path / "zarr.json").is_file():
+    if not is_group(path):
         raise NotMade(
             f"{step.screen_id} has no features of {readout.features_of}; materialize viability/{readout.features_of} "
             "first."
         )
-    stored = xr.open_zarr(path, consolidated=False, chunks=None)
+    stored = open_group(path, f"materialize `viability/{readout.features_of}` again")
     known, found = tensor_rows(stored), stored["features"].to_numpy()
     rows = np.array([known.get(key, -1) for key in tensor_rows(tensors)])
     values = np.where((rows >= 0)[:, None], found[rows], np.nan)

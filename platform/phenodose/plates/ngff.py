@@ -49,8 +49,13 @@ def encoded(document: Any) -> bytes:
 
 def read_document(path: Path) -> dict[str, Any]:
     """The JSON document of a file; {} if it is not there or is no JSON object."""
+    return parsed_document(read_bytes(path))
+
+
+def parsed_document(payload: bytes | None) -> dict[str, Any]:
+    """The JSON document that a file holds; {} if it is not there or is no JSON object."""
     try:
-        value = json.loads(read_bytes(path) or b"null")
+        value = json.loads(payload or b"null")
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
@@ -58,7 +63,13 @@ def read_document(path: Path) -> dict[str, Any]:
 
 def own_attributes(path: Path) -> dict[str, Any]:
     """The project's own attributes of the group in folder `path`; {} if there are none."""
-    own = read_document(path / ROOT).get("attributes", {}).get(OWN, {})
+    return own_part(read_document(path / ROOT))
+
+
+def own_part(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The project's own attributes in the document of a group; {} if there are none."""
+    attributes = document.get("attributes", {})
+    own = attributes.get(OWN, {}) if isinstance(attributes, dict) else {}
     return own if isinstance(own, dict) else {}
 
 
@@ -149,11 +160,16 @@ def root_document(plan: PlatePlan, own: Mapping[str, Any]) -> dict[str, Any]:
 def is_intact(plate: Path, attributes: dict[str, Any] | None = None) -> bool:
     """Whether the `zarr.json` of a plate's root is as it was written (and its own attributes are `attributes`)."""
     payload = read_bytes(plate / ROOT)
-    document = read_document(plate / ROOT)
-    own = document.get("attributes", {}).get(OWN) if isinstance(document.get("attributes"), dict) else None
-    if not isinstance(own, dict) or encoded(sealed(document)) != payload:
+    document = parsed_document(payload)
+    own = own_part(document)
+    if not own or not is_as_sealed(document, payload):
         return False
     return attributes is None or own == attributes | {_SEAL: own.get(_SEAL)}
+
+
+def is_as_sealed(document: dict[str, Any], payload: bytes | None) -> bool:
+    """Whether the document of a plate's root is the one that was sealed, byte for byte in its file."""
+    return bool(own_part(document)) and encoded(sealed(document)) == payload
 
 
 def sealed(document: dict[str, Any]) -> dict[str, Any]:

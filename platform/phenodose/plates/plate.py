@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from phenodose.errors import InputError, MissingInputError, NotMade, StoreError
-from phenodose.io.places import place, storage_errors, zarr_store
+from phenodose.io.files import hash_bytes
+from phenodose.io.places import place, read_bytes, storage_errors, zarr_store
 from phenodose.names import parse_well, row_index, well_sort_key
 from phenodose.plates.external_ngff import is_external
-from phenodose.plates.ngff import ROOT, own_attributes, read_document, shard_key
+from phenodose.plates.ngff import ROOT, is_as_sealed, own_part, parsed_document, shard_key
 from phenodose.plates.plan import MAXIMUM, PLATE_FORMAT, STACK, Channel, PlateShape, well_path
 from phenodose.plates.pyramid import area_average, level_shapes
 
@@ -71,6 +72,7 @@ class Plate:
         windows: display window (start, end) of every channel, over the plate.
         raw_hash: hash of all raw pixels.
         instrument: what the reader said of the plate.
+        well_hashes: hash of the attributes of every well, which hold the hashes of its planes and files.
         chosen_time: time point that is meant where none is named, from 0.
         chosen_site: site that is meant where none is named; None for the first, and for all where sites are averaged.
         sites_together: whether tensors show all sites side by side.
@@ -86,29 +88,36 @@ class Plate:
     raw_hash: str
     instrument: dict[str, Any]
     _known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    well_hashes: dict[str, str] = field(default_factory=dict, repr=False)
     chosen_time: int = 0
     chosen_site: int | None = None
     sites_together: bool = False
 
     @classmethod
-    def open(cls, path: Path | str) -> Plate:
+    def open(cls, path: Path | str, checked: bool = True) -> Plate:
         """Open a complete plate at a path or an address such as `s3://bucket/P1.ome.zarr`.
 
         A reference to a plate that is used in place opens that plate, and so does its own folder (`external_plate`).
 
+        Args:
+            path: the plate.
+            checked: refuse one whose root's attributes have changed; `verify` opens it all the same.
+
         Raises:
             MissingInputError: there is nothing at `path`.
-            StoreError: it is not a plate of this project, is of another version, or is not complete.
+            StoreError: it is not a plate of this project, is of another version, is not complete, or has changed.
         """
         path = place(path)
         with storage_errors(path, "the plate cannot be read; mend the connection or the permissions"):
-            return cls._opened(path)
+            return cls._opened(path, checked)
 
     @classmethod
-    def _opened(cls, path: Path) -> Plate:
+    def _opened(cls, path: Path, checked: bool) -> Plate:
         if not path.exists():
             raise MissingInputError(f"{path}: there is no such plate; make it with `phenodose ingest`.")
-        own = own_attributes(path)
+        payload = read_bytes(path / ROOT)
+        document = parsed_document(payload)
+        own = own_part(document)
         if not own and is_external(path):
             from phenodose.plates.external_reference import open_external
 
@@ -129,7 +138,9 @@ class Plate:
                 from phenodose.plates.external_reference import open_reference
 
                 return open_reference(path, own)
-            grid = read_document(path / ROOT)["attributes"]["ome"]["plate"]
+            if checked and not is_as_sealed(document, payload):
+                raise StoreError(f"{path}: the plate's attributes have changed since it was made; {_INGEST_AGAIN}.")
+            grid = document["attributes"]["ome"]["plate"]
             return cls(
                 path=path,
                 name=own["plate"],
@@ -140,9 +151,32 @@ class Plate:
                 windows=[(start, end) for start, end in own["windows"]],
                 raw_hash=own["raw_hash"],
                 instrument=own["instrument"],
+                well_hashes=dict(own["wells"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
             raise StoreError(f"{path}: the plate's attributes are damaged ({error!r}); {_INGEST_AGAIN}.") from error
+
+    def expected(self, name: str, raw_hash: str = "") -> Plate:
+        """The plate itself, if it is the one that is meant.
+
+        Args:
+            name: name of the plate that is meant.
+            raw_hash: hash of its raw pixels, as the table `plates` has it; '' for any.
+
+        Raises:
+            StoreError: it is another plate, or holds other images.
+        """
+        if self.name != name:
+            raise StoreError(
+                f"{self.path} holds plate {self.name}, and not {name} (exchanged, or put into another's place?); "
+                "run `phenodose run` with the screen's folder again: it makes the plate anew."
+            )
+        if raw_hash not in ("", self.raw_hash):
+            raise StoreError(
+                f"{self.path} holds other images than those that the store's tables tell of (an older or newer copy of "
+                f"plate {name}?); materialize `plate_images` of the screen again, and what comes after it."
+            )
+        return self
 
     def at(self, time: int | Literal["first", "last"] = "first", site: int | Literal["all"] | None = None) -> Plate:
         """The same plate, of which one time point and one site are meant where none is named.
@@ -185,14 +219,20 @@ class Plate:
 
         Raises:
             InputError: the plate has no such well.
-            StoreError: the well is missing from the disk.
+            StoreError: the well is missing from the disk, or is not that of this plate.
         """
         if well not in self._known:
             if well not in self.wells:
                 raise InputError(f"{self.path}: there is no well {well!r}; its wells are {_listed(self.wells)}.")
-            own = own_attributes(self.path / well_path(well))
-            if not own:
+            payload = read_bytes(self.path / well_path(well) / ROOT)
+            own = own_part(parsed_document(payload))
+            if not own or payload is None:
                 raise StoreError(f"{self.path}: well {well} is missing or damaged; {_INGEST_AGAIN}.")
+            if hash_bytes(payload) != self.well_hashes.get(well):
+                raise StoreError(
+                    f"{self.path}: well {well} is not the one that the plate was made with (exchanged, of a backup, or "
+                    "damaged); run `phenodose ingest` again: it makes the well anew."
+                )
             self._known[well] = own
         return self._known[well]
 

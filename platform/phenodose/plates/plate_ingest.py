@@ -186,15 +186,17 @@ class PlateIngest:
         try:
             # Before reading: a file that changes meanwhile is then seen as changed next time.
             stats = self._seen.stats(well)
-            self._writer.write(well, aside)
-            return settlers.submit(self._settle, well, aside, stats, room)
+            made = self._writer.write(well, aside)
+            return settlers.submit(self._settle, well, aside, (stats, made), room)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             room.release()
             raise
 
-    def _settle(self, well: WellPlan, aside: Path, stats: dict[str, list[int]], room: threading.Semaphore) -> bool:
-        """Make a well lasting and move it into place."""
+    def _settle(
+        self, well: WellPlan, aside: Path, known: tuple[dict[str, list[int]], str], room: threading.Semaphore
+    ) -> bool:
+        """Make a well lasting and move it into place; `known` are its raw files and the hash of its attributes."""
         try:
             remote = is_remote(self.out)
             if not remote:
@@ -207,7 +209,7 @@ class PlateIngest:
                 upload_tree(aside, self.out / well.path)
                 shutil.rmtree(aside)
             with self._place:
-                self._seen.remember(well, stats)
+                self._seen.remember(well, *known)
         finally:
             room.release()
         return True
@@ -226,19 +228,20 @@ class PlateIngest:
         own = own_attributes(folder)
         if own.get("fingerprint") != well.fingerprint:
             return False
-        if self._before.get("status") == COMPLETE and self._before["wells"].get(well.name) != document_hash(folder):
+        made = document_hash(folder)
+        if self._before.get("status") == COMPLETE and self._before["wells"].get(well.name) != made:
             return False
         there = sizes(folder)
         if any(there.get(name) != size for name, (size, _) in own["files"].items()):
             return False
         stats = self._seen.stats(well)
-        if self._seen.unchanged(well, stats):
+        if self._seen.unchanged(well, stats, made):
             return True
         hashes = {plane_key(SimpleNamespace(**plane)): plane["hash"] for plane in own["planes"]}
         if any(plane_hash(self._read_plane(plane)) != hashes[plane_key(plane)] for plane in well.planes):
             return False
         with self._place:
-            self._seen.remember(well, stats)
+            self._seen.remember(well, stats, made)
         return True
 
     def _refuse_another_measurement(self) -> None:

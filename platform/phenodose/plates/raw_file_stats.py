@@ -1,5 +1,9 @@
 """Which raw files a finished well was made from, so that unchanged ones need not be read again.
 
+What is known holds for that very well: beside the files stands the hash of the attributes that were written with it,
+which hold the hash of every plane. So a well that came from a backup, or from another plate, is compared with the raw
+images.
+
 A file is unchanged if its size, its modification time and the time of its last change (ctime) are: copy programs keep
 the modification time of what they copy, and nothing sets ctime back. Where a network share does not keep ctime, reading
 everything again (`ingest --reread`) finds what changed.
@@ -56,18 +60,27 @@ class RawFileStats:
             found[path] = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         return found
 
-    def unchanged(self, well: WellPlan, stats: dict[str, list[int]]) -> bool:
-        """Whether the files are those that the finished well was made from."""
+    def unchanged(self, well: WellPlan, stats: dict[str, list[int]], made: str) -> bool:
+        """Whether the files are those that the finished well was made from.
+
+        Args:
+            well: the well.
+            stats: of its files as they are now, from `stats`.
+            made: hash of the attributes of the well in place.
+        """
         if self._reread:
             return False
-        return bool(self._known.get(well.name) == {"raw": str(self._raw), "files": stats})
+        return bool(self._known.get(well.name) == self._entry(stats, made))
 
-    def remember(self, well: WellPlan, stats: dict[str, list[int]]) -> None:
-        """Note the files of a finished well."""
-        self._known[well.name] = {"raw": str(self._raw), "files": stats}
+    def remember(self, well: WellPlan, stats: dict[str, list[int]], made: str) -> None:
+        """Note the files of a finished well; the arguments are those of `unchanged`."""
+        self._known[well.name] = self._entry(stats, made)
         with self._path.open("a", encoding="utf-8") as handle:
             # The line break comes first: a line cut off by an interruption does not spoil this one.
             handle.write("\n" + json.dumps([well.name, self._known[well.name]]))
+
+    def _entry(self, stats: dict[str, list[int]], made: str) -> dict[str, Any]:
+        return {"raw": str(self._raw), "files": stats, "made": made}
 
     def folders(self) -> set[str]:
         """The raw folders that the finished wells were made from."""

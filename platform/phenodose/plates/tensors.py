@@ -20,7 +20,8 @@ import numpy as np
 
 from phenodose.errors import InputError, MissingInputError, NotMade
 from phenodose.io.files import written_aside
-from phenodose.io.places import read_bytes, storage_errors, zarr_store
+from phenodose.io.places import read_bytes, storage_errors
+from phenodose.io.zarr_groups import is_group, open_group, seal_group
 from phenodose.names import plate_sort_key
 from phenodose.plates.agreement import channel_number
 from phenodose.plates.pyramid import area_average
@@ -147,7 +148,7 @@ def build_tensors(
         InputError: there is no plate, no image, no such channel, or no such picture.
     """
     import zarr
-    from zarr.codecs import BloscCodec
+    from zarr.codecs import BloscCodec, Crc32cCodec
 
     if size_px < 1:
         raise InputError(f"size_px {size_px}: give a number of pixels above 0, such as 224.")
@@ -186,7 +187,7 @@ def build_tensors(
             dimension_names=("well", "y", "x", "channel"),
             attributes={"description": "Pixel values as the camera gave them", "coordinates": "plate well_name"},
             # The middle level of zstd: read many times, written once.
-            compressors=BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=2),
+            compressors=(BloscCodec(cname="zstd", clevel=3, shuffle="shuffle", typesize=2), Crc32cCodec()),
         )
         for start, block in _blocks(usable, size_px, numbers, progress):
             array[start : start + len(block)] = block
@@ -194,22 +195,24 @@ def build_tensors(
         for coordinate, values in zip(("well", "plate", "well_name"), zip(*labels, strict=True), strict=True):
             _write_text_array(group, coordinate, values, "well")
         _write_text_array(group, "channel", pictures, "channel")
+        seal_group(aside)
 
 
 def open_tensors(path: Path) -> xr.DataArray:
     """The tensors as a lazy array: uint16, dims well, y, x, channel; coordinates well ('P1/B07'), plate, well_name.
 
+    Every file is compared with the hash that was noted when it was written.
+
     Raises:
         MissingInputError: there are no tensors at `path`.
+        StoreError: a file of them is missing or has changed.
     """
-    import xarray as xr
-
     with storage_errors(path, "the tensors cannot be read; mend the connection or the permissions"):
-        if read_bytes(path / "zarr.json") is None:
+        if not is_group(path):
             raise MissingInputError(
                 f"{path}: there are no tensors here; materialize `pseudo_rgb` for the screen first."
             )
-        opened = xr.open_zarr(zarr_store(path), chunks=None, consolidated=False, zarr_format=3)
+        opened = open_group(path, "materialize `pseudo_rgb` of the screen again")
     tensors: xr.DataArray = opened[NAME].assign_attrs(opened.attrs)
     # Zarr gives numpy's variable-length strings, which much of the scientific Python world does not take yet.
     plain = {name: (tensors[name].dims, np.array(tensors[name].to_numpy().tolist())) for name in tensors.coords}
@@ -264,5 +267,10 @@ def _blocks(
 
 
 def _write_text_array(group: Any, name: str, values: Any, dimension: str) -> None:
-    array = group.create_array(name, shape=(len(values),), dtype=str, dimension_names=(dimension,))
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
+    compressors = (ZstdCodec(), Crc32cCodec())
+    array = group.create_array(
+        name, shape=(len(values),), dtype=str, dimension_names=(dimension,), compressors=compressors
+    )
     array[:] = np.asarray(values, dtype=object)

@@ -70,7 +70,7 @@ def verify_plate(
     """
     path = place(path)
     with storage_errors(path, "the plate cannot be checked; mend the connection or the permissions and verify again"):
-        plate = Plate.open(path)
+        plate = Plate.open(path, checked=False)
         if isinstance(plate, ExternalPlate):
             return _external_verified(plate, progress)
         return _verified(plate, raw, reader, progress)

@@ -87,11 +87,11 @@ class WellWriter:
         self._levels = {kind: level_documents(self.shape, kind) for kind in self.shape.kinds}
         self._well = well_attributes(self.shape)
 
-    def write(self, well: WellPlan, folder: Path) -> dict[str, Any]:
+    def write(self, well: WellPlan, folder: Path) -> str:
         """Write one well into a new folder; the caller syncs it.
 
         Returns:
-            The well's own attributes, as written.
+            The hash of the well's own attributes, as `ngff.document_hash` tells it of the well in place.
 
         Raises:
             InputError: a plane cannot be read or is not what its header says; the folder is then worthless.
@@ -112,8 +112,9 @@ class WellWriter:
             "planes": planes_record,
             "files": dict(sorted(written.files.items())),
         }
-        _write(folder / ROOT, encoded(group_document(self._well | {OWN: own})))
-        return own
+        payload = encoded(group_document(self._well | {OWN: own}))
+        _write(folder / ROOT, payload)
+        return hash_bytes(payload)
 
     def _write_documents(self, written: _WellPass) -> None:
         windows = written.display_windows()

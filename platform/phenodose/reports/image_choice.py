@@ -79,7 +79,8 @@ def open_plates(data: ScreenData) -> dict[str, Plate]:
     chosen = source_images(data.store.tensor_path(data.screen))
     for row in rows_of(data["plates"]):
         try:
-            plates[row.plate] = Plate.open(data.store.plate_at(row.path)).at(**chosen.get(row.plate, {}))
+            opened = Plate.open(data.store.plate_at(row.path)).expected(row.plate, row.raw_hash)
+            plates[row.plate] = opened.at(**chosen.get(row.plate, {}))
         except MissingInputError as error:
             raise StoreError(str(error)) from error
     return plates

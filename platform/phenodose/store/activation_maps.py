@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phenodose.io.files import hash_bytes
+from phenodose.io.zarr_groups import is_group, open_group, write_group
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
@@ -64,12 +65,10 @@ def read_maps(store: Store, folder: Path, facts: Mapping[str, Any]) -> dict[str,
         folder: from `maps_folder`.
         facts: what the maps must have been made with; those of `write_maps`.
     """
-    import xarray as xr
-
     place = store.local_copy(folder / MAPS)
-    if not (place / "zarr.json").is_file():
+    if not is_group(place):
         return {}
-    with xr.open_zarr(place, consolidated=False) as held:
+    with open_group(place, "take the folder away; the maps are made again when they are asked for", folder) as held:
         if "image" not in held or any(held.attrs.get(name) != value for name, value in facts.items()):
             return {}
         return {
@@ -99,4 +98,4 @@ def write_maps(folder: Path, maps: Mapping[str, StoredMap], facts: Mapping[str, 
         "image": (("well",), each(one.image for one in maps.values())),
     }
     dataset = xr.Dataset(variables, coords={"well": ("well", each(maps))}, attrs=dict(facts))
-    dataset.to_zarr(folder / MAPS, zarr_format=3, consolidated=False)
+    write_group(dataset, folder / MAPS)

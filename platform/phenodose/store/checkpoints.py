@@ -6,6 +6,7 @@ them (`checkpoints`) and their files (the readout plugins).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import CheckpointError, NotMade
+from phenodose.io.places import read_bytes
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
@@ -51,7 +53,8 @@ def checkpoint_of(store: Store, screen: str, readout: str, phase: str) -> Checkp
 
     Raises:
         NotMade: the screen has none.
-        CheckpointError: the adopted checkpoint was trained anew since it was adopted.
+        CheckpointError: the adopted checkpoint was trained anew since it was adopted, or the files are those of another
+            training than the one in the table, such as of an older backup.
     """
     key = checkpoint_key(readout, phase)
     row = checkpoint_row(store, screen, readout, phase)
@@ -65,8 +68,25 @@ def checkpoint_of(store: Store, screen: str, readout: str, phase: str) -> Checkp
                 f"{phase} of {readout}, which {screen} adopted from {trained_on}, was trained anew since; materialize "
                 f"`{key}` of {screen} again, and what comes after it."
             )
-    folder = store.local_copy(store.checkpoint_dir(trained_on, readout, phase))
+    place = store.checkpoint_dir(trained_on, readout, phase)
+    folder = store.local_copy(place)
+    stored = _recorded_weights(folder)
+    if stored not in ("", row["weights_hash"]):
+        raise CheckpointError(
+            f"{place} holds the weights {stored}, but those of the screen are {row['weights_hash']}: the files are of "
+            f"another training; restore the right ones, or materialize `{key}` of {trained_on} again, and what comes "
+            "after it."
+        )
     return Checkpoint(folder, str(row["weights_hash"]), trained_on)
+
+
+def _recorded_weights(folder: Path) -> str:
+    """The hash of the weights by the record beside them; '' for a readout that keeps no such record."""
+    try:
+        found = json.loads(read_bytes(folder / "record.json") or b"{}")
+        return str(found.get("weights_hash", ""))
+    except (ValueError, AttributeError):
+        return ""  # damaged: told by who loads it
 
 
 @contextmanager

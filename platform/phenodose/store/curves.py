@@ -6,11 +6,16 @@ fitting (`phenodose.dose_response`), and which wells become curves (the asset `c
 
 from __future__ import annotations
 
+import io
+import zipfile
+import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from phenodose.errors import StoreError
-from phenodose.io.files import hash_file, written_aside
+from phenodose.io.files import hash_bytes, written_aside
+from phenodose.io.places import read_bytes
+from phenodose.io.seals import OPEN_SEAL, read_sealed, seal_of, sealed
 from phenodose.tables import CURVE_FIT_COLUMNS
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from phenodose.store.store import Store
 
 _CURVES = "curves"
+#: In the file of points: the seal of the rows that they belong to.
+_OF_ROWS = "of_rows"
 _KEYS = ("sample", "readout", "replicate", "drug")
 #: So many draws are kept with what was computed of them, about 3 KB each.
 _MOST_KEPT = 100_000
@@ -38,15 +45,25 @@ def curves_key(readout: str) -> str:
 
 
 def write_points(store: Store, screen: str, readout: str, batch: CurveBatch) -> None:
-    """Keep the points and the draws of fitted curves beside their rows."""
+    """Keep the points and the draws of fitted curves beside their rows, which are written before.
+
+    The file is sealed, and names the seal of the rows: it is read with these rows only.
+    """
     import numpy as np
 
     arrays = {"log10_dose": batch.log10_dose, "inhibition": batch.inhibition}
     for name in ("draws", "doublings"):
         if getattr(batch, name) is not None:
             arrays[name] = getattr(batch, name)
-    with written_aside(_points_path(store, screen, readout)) as aside, aside.open("wb") as handle:
-        np.savez_compressed(handle, allow_pickle=False, **arrays)
+    rows = read_bytes(store.table_part(_CURVES, screen, curves_key(readout)))
+    if rows is not None and (of_rows := seal_of(rows)):
+        arrays[_OF_ROWS] = np.array(of_rows)
+    held = io.BytesIO()
+    np.savez_compressed(held, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(held, "a") as archive:
+        archive.comment = OPEN_SEAL.encode()
+    with written_aside(_points_path(store, screen, readout)) as aside:
+        aside.write_bytes(sealed(held.getvalue()))
 
 
 def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
@@ -56,22 +73,27 @@ def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
     the other, share what they compute of it (`CurveBatch.once`).
 
     Raises:
-        StoreError: rows and points are not of the same fit.
+        StoreError: rows and points are not of the same fit, or have changed since they were written.
     """
     rows_path, path = store.table_part(_CURVES, screen, curves_key(readout)), _points_path(store, screen, readout)
-    there = store.local_copy(path)
-    if not rows_path.is_file():
+    rows_content = read_bytes(rows_path)
+    if rows_content is None:
         return None
-    version = (hash_file(rows_path), hash_file(there) if there.is_file() else "")
+    again = f"materialize `{curves_key(readout)}` of {screen} again"
+    points = read_sealed(path, again)
+    version = (hash_bytes(rows_content), hash_bytes(points or b""))
     if version not in _LAST_READ:
         rows = store.read_table(_CURVES, screen, curves_key(readout))
         if rows.empty:
             return None
-        if not there.is_file():
-            raise StoreError(f"{path} is missing; materialize `{curves_key(readout)}` of {screen} again.")
-        batch = _joined(rows, there)
+        if points is None:
+            raise StoreError(f"{path} is missing; {again}.")
+        try:
+            batch = _joined(rows, points, seal_of(rows_content))
+        except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, KeyError, EOFError) as error:
+            raise StoreError(f"{path} is damaged ({error}); {again}.") from error
         if batch is None:
-            raise StoreError(f"{path} and its rows differ; materialize `{curves_key(readout)}` of {screen} again.")
+            raise StoreError(f"{path} and its rows differ; {again}.")
         _LAST_READ[version] = batch
     _LAST_READ[version] = _LAST_READ.pop(version)  # the last one is the one used last
     while len(_LAST_READ) > 1 and sum(map(_n_draws, _LAST_READ.values())) > _MOST_KEPT:
@@ -79,15 +101,16 @@ def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
     return _LAST_READ[version]
 
 
-def _joined(rows: pd.DataFrame, points: Path) -> CurveBatch | None:
-    """Rows and points as curves; None if they are not of the same fit."""
+def _joined(rows: pd.DataFrame, points: bytes, seal: str) -> CurveBatch | None:
+    """Rows with a seal, and the bytes of points, as curves; None if they are not of the same fit."""
     import numpy as np
 
     from phenodose.dose_response.curves import CurveBatch
 
-    with np.load(points) as stored:
+    with np.load(io.BytesIO(points)) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    if len(arrays["log10_dose"]) != len(rows):
+    of_rows = arrays.pop(_OF_ROWS, None)
+    if len(arrays["log10_dose"]) != len(rows) or (of_rows is not None and str(of_rows) != seal):
         return None
     batch = replace(CurveBatch.from_frame(rows[[*_KEYS, *CURVE_FIT_COLUMNS]]), **arrays)
     if _n_draws(batch) <= _MOST_KEPT:

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phenodose.errors import InputError, StoreError, TableError
+from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_bytes, user_cache, write_json, written_aside
 from phenodose.io.locks import locked
 from phenodose.io.places import absolute, expect_bucket, files, folders, is_remote, place, read_bytes, remove
 from phenodose.names import SCREEN_ID, check_screen_id
+from phenodose.store.table_files import contents_of, read_part, readable, sealed_parquet
 from phenodose.table import Table
 from phenodose.tables import TABLES
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 #: The store where nobody names another.
 DEFAULT_STORE = "store"
-_MAKE_AGAIN = "take the file away and make the screen again with `phenodose run SCREEN`"
 
 
 @dataclass(frozen=True)
@@ -212,12 +212,10 @@ class Store:
         Raises:
             TableError: the frame does not fit the declaration; nothing is written.
         """
-        import pyarrow.parquet as pq
-
         rows = _declared(table).conform(frame)
         path = self.table_part(table, screen, part)
         with written_aside(path) as aside:
-            pq.write_table(rows, aside, compression="zstd")
+            aside.write_bytes(sealed_parquet(rows))
         return path
 
     def drop_table_part(self, table: str, screen: str, part: str) -> None:
@@ -228,14 +226,14 @@ class Store:
         """The columns and types that one writer's file has; None if there is no such file."""
         import pyarrow.parquet as pq
 
-        found = _sources([self.table_part(table, screen, part)])
-        return next((_readable(path, pq.read_schema, source) for path, source in found), None)
+        found = contents_of([self.table_part(table, screen, part)])
+        return next((readable(path, pq.read_schema, content) for path, content in found), None)
 
     def read_table(self, table: str, screen: str | None = None, part: str | None = None) -> pd.DataFrame:
         """All rows of a table, of one screen, or of one part; empty if nothing is written yet.
 
         Raises:
-            StoreError: a file is damaged, or no table of this store; it is named.
+            StoreError: a file is damaged, was changed since it was written, or is no table of this store; it is named.
         """
         import pandas as pd
 
@@ -247,70 +245,8 @@ class Store:
             parts = files(folder / f"screen={check_screen_id(screen)}", "*.parquet")
         else:
             parts = files(folder, "screen=*/*.parquet")
-        frames = [_read_part(part, source, declared) for part, source in _sources(parts)]
+        frames = [read_part(part, content, declared) for part, content in contents_of(parts)]
         return pd.concat(frames, ignore_index=True) if frames else declared.empty()
-
-
-def check_inside(file: Path) -> None:
-    """A file of a table lies in its table's folder, and is no link to anywhere else.
-
-    The folder `tables`, or the store, may be a link: whoever set the store up put it there.
-
-    Raises:
-        TableError: a link leads out of the store's tables, or to nothing.
-    """
-    tables = file.parents[2].resolve()
-    place = file.resolve()
-    if not place.is_relative_to(tables):
-        raise TableError(f"it is a link to {place}, outside the tables of the store; put the file itself there.")
-    if file.is_symlink() and not place.exists():
-        raise TableError(f"it is a link to {place}, where nothing lies; remove it.")
-
-
-def _read_part(path: Path, source: Any, table: Table) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
-    schema = table.arrow_schema()
-    needed = {column.name for column in table.columns if column.required}
-    lacking = sorted(needed - set(_readable(path, pq.read_schema, source).names))
-    if lacking:
-        raise StoreError(f"{path}: lacks the columns {', '.join(lacking)} of the table {table.name}; {_MAKE_AGAIN}.")
-    if hasattr(source, "seek"):
-        source.seek(0)
-    rows: pd.DataFrame = _readable(path, pq.read_table, source, schema=schema, partitioning=None).to_pandas()
-    return rows
-
-
-def _readable(path: Path, read: Callable[..., Any], source: Any, **how: Any) -> Any:
-    """What `read` gives.
-
-    Raises:
-        StoreError: the file is damaged, of other types, or a link out of the store.
-    """
-    import pyarrow as pa
-
-    try:
-        if not is_remote(path):
-            check_inside(path)
-        return read(source, **how)
-    except (pa.ArrowException, TableError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise StoreError(f"{path}: cannot be read as a table ({reason}); {_MAKE_AGAIN}.") from error
-
-
-def _sources(parts: list[Path]) -> list[tuple[Path, Any]]:
-    """The parts that are there, each with what pyarrow reads: the file, or of a bucket its bytes."""
-    if not any(is_remote(part) for part in parts):
-        return [(part, part) for part in parts if part.is_file() or part.is_symlink()]
-    import pyarrow as pa
-
-    with ThreadPoolExecutor(8) as pool:
-        contents = list(pool.map(read_bytes, parts))
-    return [
-        (part, pa.BufferReader(content)) for part, content in zip(parts, contents, strict=True) if content is not None
-    ]
 
 
 def parameters_text(parameters: dict[str, Any]) -> str:

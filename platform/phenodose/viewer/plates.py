@@ -61,7 +61,7 @@ class ScreenPlates:
         chosen = source_images(store.tensor_path(screen))
         for name in sorted(paths, key=plate_sort_key):
             try:
-                self.plates[name] = Plate.open(paths[name]).at(**chosen.get(name, {}))
+                self.plates[name] = Plate.open(paths[name]).expected(name).at(**chosen.get(name, {}))
             except PhenodoseError as error:
                 self.faults[name] = str(error)
         if not self.plates:

@@ -94,8 +94,16 @@ def test_one_changed_byte_is_noticed(kept: Any, tmp_path: Path) -> None:
     assert f"the hash {hash_file(weights)}, but {record.weights_hash} was recorded" in str(caught.value)
 
 
+def test_one_changed_sign_of_the_record_is_noticed(kept: Any, tmp_path: Path) -> None:
+    record = tmp_path / "record.json"
+    record.write_text(record.read_text().replace('"n_train": 2', '"n_train": 3'))
+    with pytest.raises(CheckpointError, match=r"record\.json: its bytes have changed.*restore it from a backup"):
+        checkpoint.load(tmp_path)
+
+
 def test_weights_of_another_network_are_refused_though_their_hash_fits(kept: Any, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "record.json").read_text())
+    del record["seal"]
     record["extra"]["architecture"]["dense"] = [5]
     (tmp_path / "record.json").write_text(json.dumps(record))
     with pytest.raises(CheckpointError, match="does not fit micro at 16 x 16 px with dense layers 5"):
@@ -183,7 +191,7 @@ def test_loading_runs_no_code_of_the_weights_file(kept: Any, tmp_path: Path) -> 
     assert mark.exists()  # the trap works
     mark.unlink()
     record = json.loads((tmp_path / "record.json").read_text())
-    (tmp_path / "record.json").write_text(json.dumps(record | {"weights_hash": hash_file(weights)}))
+    (tmp_path / "record.json").write_text(json.dumps(record | {"weights_hash": hash_file(weights), "seal": ""}))
     with pytest.raises(CheckpointError, match="does not fit micro"):
         checkpoint.load(tmp_path)
     assert not mark.exists()

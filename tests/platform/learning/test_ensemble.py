@@ -134,6 +134,6 @@ def test_the_hash_stands_for_all_networks_and_a_changed_one_is_refused(
     assert read_record(phase1).weights_hash not in own
     changed = shutil.copytree(phase1, tmp_path / "changed")
     record = changed / "network-2" / "record.json"
-    record.write_text(json.dumps(json.loads(record.read_text()) | {"weights_hash": "other"}))
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"weights_hash": "other", "seal": ""}))
     with pytest.raises(CheckpointError, match=r"network-2 holds weights other.*restore it from a backup"):
         CnnReadout(TWO).infer(changed, tensors)

@@ -43,7 +43,7 @@ def step(nuclei, parameters):
         screen=SimpleNamespace(channel=nuclei, settings=Settings()),
         screen_id="S",
         store=SimpleNamespace(
-            plate_at=lambda path: path, read_table=lambda *of: pd.DataFrame({"plate": ["P1"], "raw_hash": ["x"]})
+            plate_at=lambda path: path, read_table=lambda *of: pd.DataFrame({"plate": ["P1"], "raw_hash": [""]})
         ),
         parameters=lambda name: parameters,
         create=lambda plugin: plugin(parameters),

@@ -35,7 +35,7 @@ def plate_of(folder, name, light, **more):
 
 
 def measured(plates):
-    hashes = pd.DataFrame({"plate": list(plates), "raw_hash": "x"})
+    hashes = pd.DataFrame({"plate": list(plates), "raw_hash": ""})
     step = SimpleNamespace(
         screen=SimpleNamespace(channel=0, settings=Settings()),
         screen_id="S",

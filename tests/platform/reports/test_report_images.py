@@ -48,11 +48,26 @@ def write_projections(folder: Path, wells: list[str]) -> Path:
 @pytest.fixture
 def imaged_store(made_up_store: Store, tmp_path: Path) -> Store:
     wells = made_up_store.read_table("wells", SCREEN)
+    hashes = {}
     for plate, rows in wells.groupby("plate"):
         imaged = [well for well in rows["well"] if not well.startswith("G")]
         raw = write_projections(tmp_path / "raw" / str(plate), imaged)
-        ingest_plate(raw, made_up_store.plate_path(SCREEN, str(plate)), ImageXpressReader(), str(plate), workers=1)
+        out = made_up_store.plate_path(SCREEN, str(plate))
+        hashes[plate] = ingest_plate(raw, out, ImageXpressReader(), str(plate), workers=1).raw_hash
+    rows = made_up_store.read_table("plates", SCREEN)
+    made_up_store.write_table("plates", SCREEN, "images", rows.assign(raw_hash=rows["plate"].map(hashes)))
     return made_up_store
+
+
+def test_images_of_another_plate_are_not_shown(imaged_store: Store) -> None:
+    first, second = (imaged_store.plate_path(SCREEN, name) for name in ("P1", "P2"))
+    aside = first.with_name("aside")
+    first.rename(aside)
+    second.rename(first)
+    aside.rename(second)
+    found = images_of(imaged_store)
+    assert isinstance(found, Missing)
+    assert "P1.ome.zarr holds plate P2, and not P1" in found.reason
 
 
 def images_of(store: Store) -> dict[str, Any] | Missing:

@@ -1,0 +1,230 @@
+"""What of a screen is older than its inputs: an input or an earlier step has changed since it was made.
+
+Every step notes the versions of what it was made from (`phenodose.lineage.record`). Here they are compared with what
+there is now: the layout file, the plate-reader files, screen.toml and site.toml, the products of the steps before, and
+the files that the step wrote. Report, cohort report, `phenodose why`, viewer and the cohort's `screens.stale` say it.
+
+Belongs here: the comparison, and the sentence on it. Does not belong here: raw images (`phenodose.plates.ingest`
+compares them), making anything again, Dagster's own staleness (`phenodose_assets.sensors.stale_screens`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import PhenodoseError
+from phenodose.io.files import hash_file, hash_json
+from phenodose.io.places import is_remote
+from phenodose.io.seals import seal_of
+from phenodose.plugins import plugins_of
+from phenodose.screens.external_inputs import input_of, is_watched, look_at, name_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phenodose.store.store import Store
+
+#: Made anew whenever it is asked for, so that its age says nothing.
+_REPORT = "patient_report"
+_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that has changed since products were made from it.
+
+    Attributes:
+        what: key of the input or asset, such as `raw/layout`, or the file that a step wrote.
+        direct: keys of what was made from it.
+        products: keys of everything that is older than it, directly or through others.
+        sentence: what is older than what, and what to do.
+    """
+
+    what: str
+    direct: tuple[str, ...]
+    products: tuple[str, ...]
+    sentence: str
+
+
+def changes_since(store: Store, screen: str) -> list[Change]:
+    """What has changed since products of a screen were made from it; [] if every product fits its inputs.
+
+    What is not there any more (raw folders are archived) is left out, and so is what an older version did not note.
+
+    Args:
+        store: the store.
+        screen: screen id.
+    """
+    runs = store.read_table("runs", screen)
+    if runs.empty:
+        return []
+    return _Runs(store, screen, runs).changes()
+
+
+class StaleScreens:
+    """Asks for many screens which are older than their inputs; a screen is looked into only if something came."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folders = set(plugins_of(store).plate_reader_folders().values())
+
+    def state(self, screen: str) -> str:
+        """What a screen's raw folder looks like from outside: names, sizes and times of layout, settings and readings.
+
+        As long as it and the screen's tables are the same, `stale` says the same.
+        """
+        try:
+            folder = self._store.source_of(screen)
+        except PhenodoseError:
+            return ""
+        site = self._store.root / "site.toml"
+        places = [folder, *(folder / name for name in sorted(self._folders))]
+        return hash_json([list(_entries(place)) for place in places] + [_entry(site)])
+
+    def stale(self, screen: str) -> str | None:
+        """The sentences of `changes_since` in one text; None if there is none."""
+        return " ".join(change.sentence for change in changes_since(self._store, screen)) or None
+
+
+def _entries(folder: Path) -> Iterator[Any]:
+    try:
+        with os.scandir(folder) as found:
+            names = sorted(entry.name for entry in found if entry.is_file())
+    except OSError:
+        return
+    for name in names:
+        yield name, _entry(folder / name)
+
+
+def _entry(path: Path) -> Any:
+    if is_remote(path):
+        return None
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_size, about.st_mtime_ns
+
+
+class _Runs:
+    """The steps of a screen, as they recorded themselves."""
+
+    def __init__(self, store: Store, screen: str, runs: pd.DataFrame) -> None:
+        self.store, self.screen = store, screen
+        self._inputs = {str(a): _parsed(text) for a, text in zip(runs["asset"], runs["inputs"], strict=True)}
+        self._made_from = {str(a): _parsed(text) for a, text in zip(runs["asset"], runs["made_from"], strict=True)}
+        self._files = {str(a): _parsed(text) for a, text in zip(runs["asset"], runs["files"], strict=True)}
+        self._versions = {str(a): v for a, v in zip(runs["asset"], runs["version"], strict=True) if isinstance(v, str)}
+        #: What has changed, in words, by key.
+        self._names: dict[str, str] = {}
+        self._folder: Path | None = None
+        with suppress(PhenodoseError):
+            self._folder = store.source_of(screen)
+
+    def changes(self) -> list[Change]:
+        changed: dict[str, list[str]] = {}
+        for key, asset in [*self._of_external(), *self._of_assets(), *self._of_older_records()]:
+            changed.setdefault(key, []).append(asset)
+        found = [self._change(key, assets) for key, assets in changed.items() if set(assets) != {_REPORT}]
+        return found + [self._replaced(asset, file) for asset, file in self._replaced_files()]
+
+    def _of_external(self) -> Iterator[tuple[str, str]]:
+        """Key of every input that has changed, with each asset that was made from another version of it."""
+        wanted: dict[tuple[str, bool], list[str]] = {}
+        for asset, versions in self._made_from.items():
+            for key in filter(is_watched, versions):
+                wanted.setdefault((key, self._compares(asset)), []).append(asset)
+        if self._folder is None or not wanted:
+            return
+        things = {input_of(key, compares): (key, compares) for key, compares in wanted}
+        for thing, (version, contents) in look_at(self._folder, self.store, things).items():
+            for asset in wanted[things[thing]]:
+                if self._made_from[asset][thing.key] != version:
+                    self._names[thing.key] = name_of(thing, contents)
+                    yield thing.key, asset
+
+    def _compares(self, asset: str) -> bool:
+        """Whether a step compared with reference samples."""
+        return asset.startswith("scores/") and any(not key.startswith("curves/") for key in self._inputs[asset])
+
+    def _of_assets(self) -> Iterator[tuple[str, str]]:
+        for asset, versions in self._made_from.items():
+            for key, version in versions.items():
+                if self._versions.get(key, version) != version:
+                    yield key, asset
+
+    def _of_older_records(self) -> Iterator[tuple[str, str]]:
+        """Of steps of an older version: the layout file, and the files of tables that they read."""
+        for asset, inputs in self._inputs.items():
+            if self._made_from[asset]:
+                continue
+            for name, read in inputs.items():
+                if asset == "layout" and "." in name and self._folder is not None:
+                    file = self._folder / name
+                    if file.is_file() and hash_file(file) != read:
+                        self._names["raw/layout"] = f"the layout file {name}"
+                        yield "raw/layout", asset
+                elif name in self._inputs and isinstance(read, str):
+                    part = self.store.table_part(name.partition("/")[0], self.screen, name)
+                    if not part.is_file() or hash_file(part) != read:
+                        yield name, asset
+
+    def _change(self, key: str, direct: Iterable[str]) -> Change:
+        first = [asset for asset in direct if asset != _REPORT]
+        after = self._after(first)
+        name = self._names.get(key, f"`{key}`")
+        alone = len(first) == 1
+        further = f", and with {'it' if alone else 'them'} {_listed(after)}" if after else ""
+        sentence = (
+            f"{_listed(first)} {'is' if alone else 'are'} older than {name}, changed since{further}; make "
+            f"{'it' if alone and not after else 'them'} again with `phenodose run {self.screen}`."
+        )
+        return Change(key, tuple(first), (*first, *after), sentence)
+
+    def _after(self, assets: Iterable[str]) -> list[str]:
+        """What was made from these, directly or through others, in order of their keys."""
+        gone = set(assets)
+        while True:
+            more = {asset for asset, keys in self._sources().items() if not gone.isdisjoint(keys)} - gone
+            if not more:
+                return sorted(gone - set(assets) - {_REPORT})
+            gone |= more
+
+    def _sources(self) -> Mapping[str, set[str]]:
+        return {asset: {*self._made_from[asset], *self._inputs[asset]} for asset in self._inputs}
+
+    def _replaced_files(self) -> Iterator[tuple[str, Path]]:
+        """Files of tables that are not those that their step wrote; in a bucket nothing is read for that."""
+        if is_remote(self.store.root):
+            return
+        for asset, files in self._files.items():
+            for name, seal in files.items():
+                table, _, part = name.partition(" ")
+                file = self.store.table_part(table, self.screen, part)
+                if seal and (not file.is_file() or seal_of(file.read_bytes()) != seal):
+                    yield asset, file
+
+    def _replaced(self, asset: str, file: Path) -> Change:
+        state = "is not the file that" if file.is_file() else "is gone, which"
+        sentence = (
+            f"{file.relative_to(self.store.root)} {state} `{asset}` wrote (restored, exchanged or changed since); make "
+            f"it again with `phenodose run {self.screen}`."
+        )
+        return Change(str(file), (asset,), (asset, *self._after([asset])), sentence)
+
+
+def _parsed(text: Any) -> dict[str, Any]:
+    found = json.loads(text) if isinstance(text, str) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _listed(keys: Iterable[str]) -> str:
+    names = [f"`{key}`" for key in keys]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,133 @@
+"""The Parquet files of tables: sealed when they are written, checked when they are read.
+
+Every file holds the hash of all its other bytes in its metadata (`phenodose.io.seals`); Parquet's own checksums leave
+the headers out, and a flipped bit there changes numbers without a word.
+
+Belongs here: the bytes of one file of a table. Does not belong here: where files lie and which rows are wanted
+(`phenodose.store.store`), what a table is (`phenodose.table`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from phenodose.errors import StoreError, TableError
+from phenodose.io.places import is_remote, read_bytes
+from phenodose.io.seals import OPEN_SEAL, check_seal, read_sealed, sealed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from phenodose.table import Table
+
+#: What to do about a table that is damaged.
+MAKE_AGAIN = "take the file away and make the screen again with `phenodose run SCREEN`"
+
+
+def check_inside(file: Path) -> None:
+    """A file of a table lies in its table's folder, and is no link to anywhere else.
+
+    The folder `tables`, or the store, may be a link: whoever set the store up put it there.
+
+    Raises:
+        TableError: a link leads out of the store's tables, or to nothing.
+    """
+    tables = file.parents[2].resolve()
+    place = file.resolve()
+    if not place.is_relative_to(tables):
+        raise TableError(f"it is a link to {place}, outside the tables of the store; put the file itself there.")
+    if file.is_symlink() and not place.exists():
+        raise TableError(f"it is a link to {place}, where nothing lies; remove it.")
+
+
+def check_table(file: Path) -> None:
+    """A file of a table on this machine is in its place, and as it was written.
+
+    Raises:
+        TableError: it is a link out of the tables.
+        StoreError: it has changed since it was written.
+    """
+    check_inside(file)
+    read_sealed(file, MAKE_AGAIN)
+
+
+def sealed_parquet(rows: pa.Table) -> bytes:
+    """Rows as the bytes of a Parquet file, whose metadata hold the seal of all of it."""
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, rows.schema, compression="zstd") as writer:
+        writer.write_table(rows)
+        writer.add_key_value_metadata({"phenodose.seal": OPEN_SEAL})
+    return sealed(sink.getvalue())
+
+
+def read_part(path: Path, content: bytes, table: Table) -> pd.DataFrame:
+    """The rows of a file of a table, by its bytes; columns that it lacks and may lack are empty.
+
+    Raises:
+        StoreError: they are no table, or lack columns that the table must have.
+    """
+    import pyarrow.parquet as pq
+
+    schema = table.arrow_schema()
+    needed = {column.name for column in table.columns if column.required}
+    lacking = sorted(needed - set(readable(path, pq.read_schema, content).names))
+    if lacking:
+        raise StoreError(f"{path}: lacks the columns {', '.join(lacking)} of the table {table.name}; {MAKE_AGAIN}.")
+    rows: pd.DataFrame = readable(path, pq.read_table, content, schema=schema, partitioning=None).to_pandas()
+    return rows
+
+
+def readable(path: Path, read: Callable[..., Any], content: bytes, **how: Any) -> Any:
+    """What `read` gives of a file's bytes.
+
+    Raises:
+        StoreError: they are no table, or one of other types.
+    """
+    import pyarrow as pa
+
+    try:
+        return read(pa.BufferReader(content), **how)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    reason = str(error).splitlines()[0].rstrip(".")
+    return StoreError(f"{path}: cannot be read as a table ({reason}); {MAKE_AGAIN}.")
+
+
+def contents_of(parts: list[Path]) -> Iterator[tuple[Path, bytes]]:
+    """The parts that are there, each with its bytes, which are checked against their seal.
+
+    Raises:
+        StoreError: a part has changed since it was written, cannot be read, or is a link out of the store.
+    """
+    contents: Iterable[bytes | None]
+    if any(is_remote(part) for part in parts):
+        with ThreadPoolExecutor(8) as pool:
+            contents = list(pool.map(read_bytes, parts))
+    else:
+        contents = map(_content, parts)
+    for part, content in zip(parts, contents, strict=True):
+        if content is not None:
+            check_seal(content, part, MAKE_AGAIN)
+            yield part, content
+
+
+def _content(part: Path) -> bytes | None:
+    if not (part.is_file() or part.is_symlink()):
+        return None
+    try:
+        check_inside(part)
+        return part.read_bytes()
+    except FileNotFoundError:
+        return None  # its writer took it away meanwhile
+    except (TableError, OSError) as error:
+        raise _unreadable(part, error) from error
