@@ -42,7 +42,7 @@ class Process(NamedTuple):
     def this(cls) -> Process:
         """This process."""
         number = os.getpid()
-        return cls(platform.node(), number, _boot(), _numbers(), _began(number))
+        return cls(platform.node(), number, boot(), _numbers(), _began(number))
 
     def text(self) -> str:
         """As one line, for `read`."""
@@ -60,7 +60,7 @@ class Process(NamedTuple):
         """Whether it has ended; None if that cannot be seen from here."""
         if self.computer != platform.node():
             return None
-        if self.boot and self.boot != _boot():
+        if self.boot and self.boot != boot():
             # Another start of this machine; or another machine of the same name, of which nothing is known.
             return None
         if self.numbers and self.numbers != _numbers():
@@ -121,8 +121,8 @@ def ended(folder: Path, name: str, process: Process | None = None) -> bool | Non
         return None if process is None else process.is_gone()
     lock.release()
     # A file server may not know the locks of its other clients.
-    same_machine = process is not None and (process.computer == platform.node() or process.boot == _boot() != "")
-    return True if same_machine or _file_system(folder) in _OF_ONE_MACHINE else None
+    same_machine = process is not None and (process.computer == platform.node() or process.boot == boot() != "")
+    return True if same_machine or is_of_one_machine(folder) else None
 
 
 def forget(folder: Path, name: str) -> None:
@@ -132,7 +132,8 @@ def forget(folder: Path, name: str) -> None:
             (folder / name).unlink()
 
 
-def _boot() -> str:
+def boot() -> str:
+    """Which start of the machine this is; '' where the system does not tell."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
@@ -154,12 +155,15 @@ def _began(number: int) -> str:
         return ""
 
 
-def _file_system(folder: Path) -> str:
-    """The kind of file system that a folder lies in; '' if the system does not tell."""
+def is_of_one_machine(folder: Path) -> bool:
+    """Whether the files of a folder are seen by one running system alone, so that its locks hold for all who see them.
+
+    A system that does not tell is taken for one that is alone.
+    """
     try:
         lines = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
     except OSError:
-        return ""
+        return True
     full = Path(os.path.realpath(folder))
     best = ("", "")
     for line in lines:
@@ -167,4 +171,4 @@ def _file_system(folder: Path) -> str:
         place = place.replace("\\040", " ")
         if full.is_relative_to(place) and len(place) >= len(best[0]):
             best = (place, kind)
-    return best[1]
+    return best[1] in _OF_ONE_MACHINE

@@ -53,9 +53,9 @@ def test_a_free_lock_on_a_file_server_says_nothing_of_another_machine(
 ) -> None:
     elsewhere = Process.this()._replace(computer="another", boot="another")
     (tmp_path / ("0" * 32)).touch()
-    monkeypatch.setattr(processes, "_file_system", lambda folder: "nfs4")
+    monkeypatch.setattr(processes, "is_of_one_machine", lambda folder: False)
     assert ended(tmp_path, "0" * 32, elsewhere) is None
-    monkeypatch.setattr(processes, "_file_system", lambda folder: "ext4")
+    monkeypatch.setattr(processes, "is_of_one_machine", lambda folder: True)
     assert ended(tmp_path, "0" * 32, elsewhere) is True
 
 
