@@ -1,14 +1,13 @@
 """The Dagster instance: where runs of the command line are kept, so that the UI shows them.
 
-Belongs here: choosing and opening the instance, and ending runs whose process was killed. Does not belong
-here: running anything (`run`).
+Belongs here: choosing and opening the instance. Does not belong here: running anything (`run`), and runs whose process
+was killed (`dead_runs`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +15,12 @@ import dagster as dg
 
 from phenodose.errors import InputError
 from phenodose.io.files import write_text
+from phenodose.io.locks import locked
 from phenodose.store.store import Store
 from phenodose_assets.event_log import connections_kept
 
-#: Run tag that names the process of a run of the command line.
-PROCESS_TAG = "phenodose/process"
-
+#: Several processes may open a new instance at once: one makes its databases, the others wait so long.
+_LOCK, _WAIT_SECONDS = "instance.lock", 300.0
 _SETTINGS = "telemetry:\n  enabled: false\nnux:\n  enabled: false\nconcurrency:\n  pools:\n    default_limit: 1\n"
 _SETTINGS_FILES = ("dagster.yaml", "dagster.yml")
 #: Wins over any dagster.yaml: what is run here tells nobody, and leaves no id or event log of it behind.
@@ -45,12 +44,28 @@ def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
         home = Path()
     else:
         home = store.local / ".dagster"
-    if not any((home / name).is_file() for name in _SETTINGS_FILES):
-        write_text(home / "dagster.yaml", _SETTINGS)
-    # `local_temp` is the public way to open a folder's instance with settings that win over its dagster.yaml.
-    instances = dg.DagsterInstance.local_temp(str(home), overrides=_NO_TELEMETRY)
-    with instances as instance, connections_kept(instance.event_log_storage):
+    with _opened(home) as instance, connections_kept(instance.event_log_storage):
         yield instance
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    """The instance of a folder, with its databases, which only one process at a time may make."""
+    lock = home / _LOCK
+
+    def busy(who: str) -> str:
+        return (
+            f"{home}: {who} has been making the database of runs for {_WAIT_SECONDS:.0f} s; wait until it is done, or "
+            "end it."
+        )
+
+    with locked(lock, lock, busy, _WAIT_SECONDS):
+        if not any((home / name).is_file() for name in _SETTINGS_FILES):
+            write_text(home / "dagster.yaml", _SETTINGS)
+        # `local_temp` is the public way to open a folder's instance with settings that win over its dagster.yaml.
+        instance = dg.DagsterInstance.local_temp(str(home), overrides=_NO_TELEMETRY)
+        # They are made when they are first asked for.
+        _ = instance.run_storage, instance.event_log_storage, instance.schedule_storage
+    return instance
 
 
 def _given_home(text: str) -> Path:
@@ -69,39 +84,6 @@ def _given_home(text: str) -> Path:
     return home
 
 
-def this_process() -> str:
-    """Computer and process id, as runs are tagged with them."""
-    return f"{platform.node()}:{os.getpid()}"
-
-
-def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """End the runs of the command line whose process was killed, and free their pools' slots.
-
-    Such a run stays 'started' for ever, and holds its slot, so that the next run would wait for ever.
-
-    Returns:
-        The ids of the runs ended.
-    """
-    ended = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        computer, _, process = run.tags.get(PROCESS_TAG, "").rpartition(":")
-        if computer == platform.node() and not _is_alive(int(process)):
-            instance.report_run_failed(run, f"Process {process} was killed; the next command ended this run.")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            ended.append(run.run_id)
-    return ended
-
-
 def _keeps_runs(path: Path) -> bool:
     """Whether a dagster.yaml says where runs are kept; without it they would land beside the file."""
     return path.is_file() and "base_dir" in path.read_text(encoding="utf-8")
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

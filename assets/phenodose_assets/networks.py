@@ -19,6 +19,7 @@ from phenodose.io.places import is_remote
 from phenodose.plugins import Progress, no_progress, plugins_of
 from phenodose.plugins.isolation import third_party
 from phenodose.plugins.network_process import Guest, NetworkJob, NetworkProcess
+from phenodose.plugins.registry import OURS
 from phenodose.sandbox.importing import job_of
 from phenodose.store.store import Store
 
@@ -69,7 +70,9 @@ def guest_of(store: Store, screen: str, request: Mapping[str, Any]) -> Guest | N
     if ":" not in name:
         return None
     plugins = plugins_of(store)
-    found = third_party(job_of(name), plugins)
+    # By its name: a module of another distribution is not imported here.
+    theirs = [one for one in plugins.report() if one.target == name and one.distribution.split(" ")[0] != OURS]
+    found = theirs[0] if theirs else third_party(job_of(name), plugins)
     if found is None:
         return None
     # The folder of a bucket's copies on this machine; else that of all phases of this readout.

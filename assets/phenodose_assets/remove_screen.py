@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from phenodose.errors import BusyError
-from phenodose_assets.instance import end_dead_runs, open_instance
+from phenodose_assets.dead_runs import end_dead_runs
+from phenodose_assets.instance import open_instance
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 
 if TYPE_CHECKING:

@@ -23,9 +23,10 @@ from phenodose.plugins import KINDS, Registry, plugins_of
 from phenodose.store.store import Store
 from phenodose_assets.assets.cohort import COHORT_DB, COHORT_REPORT
 from phenodose_assets.build import SCREEN_JOB, build_definitions, external_of, screen_assets
+from phenodose_assets.dead_runs import end_dead_runs, tagged
 from phenodose_assets.external import new_observations
 from phenodose_assets.graph.screen_asset import ScreenAsset
-from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
+from phenodose_assets.instance import open_instance
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import Listener, StepEvent, no_listener
 
@@ -158,12 +159,12 @@ def materialize_screen(
     selected = _select(assets, graph, select, plugins_of(store))
     chosen = [asset for asset in assets if asset.key in selected]
     ops = _op_config(chosen, assets, parameters or {})
-    with _running_instance(store, instance) as running:
+    with _running_instance(store, instance) as (running, tags):
         running.add_dynamic_partitions(SCREEN_PARTITIONS_NAME, [screen_id])
         for observation in new_observations(running, store, store.source_of(screen_id), external_of(assets)):
             running.report_runless_asset_event(observation)
         job = graph.definitions.resolve_job_def(SCREEN_JOB)
-        return _execute(running, job, tracker, ops, chosen, _in_vain(store, screen_id, chosen), screen_id)
+        return _execute(running, job, tracker, ops, chosen, _in_vain(store, screen_id, chosen), screen_id, tags)
 
 
 def materialize_cohort(
@@ -177,13 +178,13 @@ def materialize_cohort(
     clock = time.monotonic()
     graph = graph or Graph(store)
     graph.listener = progress or no_listener
-    with _running_instance(store, instance) as running:
+    with _running_instance(store, instance) as (running, tags):
         result = graph.definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             run_config={"loggers": _QUIET},
             instance=running,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in _COHORT],
-            tags={PROCESS_TAG: this_process()},
+            tags=tags,
         )
     faults = _step_failures(result)
     return RunOutcome(
@@ -297,11 +298,14 @@ def _check_value(name: str, field: FieldInfo, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def _running_instance(store: Store, instance: dg.DagsterInstance | None) -> Iterator[dg.DagsterInstance]:
+def _running_instance(
+    store: Store, instance: dg.DagsterInstance | None
+) -> Iterator[tuple[dg.DagsterInstance, dict[str, str]]]:
+    """The instance, without the runs of dead processes, and the tags of this process's own."""
     with contextlib.ExitStack() as stack:
         running = instance if instance is not None else stack.enter_context(open_instance(store))
         end_dead_runs(running)
-        yield running
+        yield running, stack.enter_context(tagged(running))
 
 
 class _Tracker:
@@ -325,6 +329,7 @@ def _execute(
     selected: Sequence[ScreenAsset],
     vain: set[str],
     screen: str,
+    tags: Mapping[str, str],
 ) -> RunOutcome:
     clock = time.monotonic()
     started = {asset.batch or asset.node_name for asset in selected if asset.key not in vain}
@@ -334,7 +339,7 @@ def _execute(
         partition_key=screen,
         raise_on_error=False,
         asset_selection=[asset.asset_key for asset in selected if asset.key not in vain],
-        tags={PROCESS_TAG: this_process()},
+        tags=dict(tags),
     )
     broken = _step_failures(result)
     outcome = RunOutcome(result.run_id, screen, seconds=time.monotonic() - clock)

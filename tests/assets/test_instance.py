@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 
 from phenodose.errors import InputError
 from phenodose.store.store import Store
-from phenodose_assets.instance import PROCESS_TAG, end_dead_runs, open_instance, this_process
+from phenodose_assets import dead_runs
+from phenodose_assets.dead_runs import PROCESS_TAG, end_dead_runs, tagged
+from phenodose_assets.instance import open_instance
 
 
 @pytest.fixture
@@ -84,35 +87,109 @@ def test_a_dagster_yaml_that_keeps_no_runs_is_passed_over(here: Path) -> None:
         assert instance.root_directory == str(here / "store" / ".dagster")
 
 
-def started_run(instance: dg.DagsterInstance, process: str) -> str:
+def run_of(instance: dg.DagsterInstance, tags: dict[str, str], started: bool = True) -> str:
+    """Id of a run with these tags that was made, and started or not."""
+
     @dg.job
     def nothing() -> None:
         pass
 
-    run = instance.create_run_for_job(nothing, tags={PROCESS_TAG: process})
-    instance.handle_new_event(
-        dg.EventLogEntry(
-            error_info=None,
-            level="debug",
-            user_message="",
-            run_id=run.run_id,
-            timestamp=0.0,
-            dagster_event=dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "nothing"),
+    run = instance.create_run_for_job(nothing, tags=tags)
+    if started:
+        instance.handle_new_event(
+            dg.EventLogEntry(
+                error_info=None,
+                level="debug",
+                user_message="",
+                run_id=run.run_id,
+                timestamp=0.0,
+                dagster_event=dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "nothing"),
+            )
         )
-    )
     return run.run_id
 
 
 def test_runs_of_killed_processes_are_ended_and_others_left_alone(here: Path) -> None:
+    """By the id alone, as an older phenodose tagged them."""
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    computer = this_process().rpartition(":")[0]
+    computer = platform.node()
     with dg.DagsterInstance.ephemeral() as instance:
-        killed = started_run(instance, f"{computer}:{dead.pid}")
-        alive = started_run(instance, f"{computer}:{os.getpid()}")
-        elsewhere = started_run(instance, f"another-computer:{dead.pid}")
-        untagged = started_run(instance, "")
-        assert end_dead_runs(instance) == [killed]
+        killed = run_of(instance, {PROCESS_TAG: f"{computer}:{dead.pid}"})
+        never_started = run_of(instance, {PROCESS_TAG: f"{computer}:{dead.pid}"}, started=False)
+        alive = run_of(instance, {PROCESS_TAG: f"{computer}:{os.getpid()}"})
+        elsewhere = run_of(instance, {PROCESS_TAG: f"another-computer:{dead.pid}"})
+        untagged = run_of(instance, {PROCESS_TAG: ""})
+        assert set(end_dead_runs(instance)) == {killed, never_started}
         statuses = {run.run_id: run.status for run in instance.get_runs()}
-    assert statuses[killed] is dg.DagsterRunStatus.FAILURE
+    assert {statuses[run] for run in (killed, never_started)} == {dg.DagsterRunStatus.FAILURE}
     assert {statuses[run] for run in (alive, elsewhere, untagged)} == {dg.DagsterRunStatus.STARTED}
+
+
+def test_a_process_of_the_same_id_is_told_from_one_that_is_gone(here: Path) -> None:
+    """After a restart of the machine, or in a container, where the id is always 1."""
+    store = Store.open(here / "store")
+    with open_instance(store) as instance:
+        with tagged(instance) as tags:
+            of_this = run_of(instance, tags)
+            # What a process of this id that was killed has left: its lock is there, and nobody holds it.
+            (lock,) = (here / "store" / ".dagster" / "processes").iterdir()
+            left = lock.with_name("0" * 32)
+            left.touch()
+            gone = {name: left.name if value == lock.name else value for name, value in tags.items()}
+            started, waiting = run_of(instance, gone), run_of(instance, gone, started=False)
+            instance.event_log_storage.set_concurrency_slots("gpu", 1)
+            instance.event_log_storage.claim_concurrency_slot("gpu", started, "a_step")
+            assert set(end_dead_runs(instance)) == {started, waiting}
+            assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0
+            assert not left.exists()
+            run = instance.get_run_by_id(of_this)
+            assert run is not None
+            assert run.status is dg.DagsterRunStatus.STARTED
+        assert not lock.exists()
+
+
+def test_a_slot_of_a_run_that_is_over_is_freed(here: Path) -> None:
+    with open_instance(Store.open(here / "store")) as instance:
+        run = run_of(instance, {})
+        instance.report_run_failed(instance.get_run_by_id(run))  # type: ignore[arg-type]
+        instance.event_log_storage.set_concurrency_slots("gpu", 1)
+        instance.event_log_storage.claim_concurrency_slot("gpu", run, "a_step")
+        assert end_dead_runs(instance) == []
+        assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0
+
+
+def test_a_run_of_the_ui_that_was_never_started_is_ended_in_the_end(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = run_of(instance, {}, started=False)
+        assert end_dead_runs(instance) == []
+        monkeypatch.setattr(dead_runs, "_MOST_BEFORE_START", -10.0)
+        assert end_dead_runs(instance) == [run]
+
+
+OPEN = """
+import sys
+from pathlib import Path
+from phenodose.store.store import Store
+from phenodose_assets.instance import open_instance
+sys.stdin.read()
+with open_instance(Store.open(Path(sys.argv[1]))) as instance:
+    instance.add_dynamic_partitions("screen", [sys.argv[2]])
+"""
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_processes_that_open_a_new_instance_at_once_make_one(here: Path, rounds: int) -> None:
+    for number in range(rounds):
+        place = here / f"store_{number}"
+        others = [
+            subprocess.Popen([sys.executable, "-c", OPEN, str(place), name], stdin=subprocess.PIPE) for name in "ABC"
+        ]
+        for other in others:
+            assert other.stdin is not None
+            other.stdin.close()
+        assert [other.wait() for other in others] == [0, 0, 0]
+        with open_instance(Store.open(place)) as instance:
+            assert set(instance.get_dynamic_partitions("screen")) == {"A", "B", "C"}

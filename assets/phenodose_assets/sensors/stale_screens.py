@@ -17,6 +17,7 @@ import dagster as dg
 
 from phenodose.io.files import hash_json
 from phenodose_assets.data_versions import DATA_VERSION, Fetch, newest_events, tags_of
+from phenodose_assets.dead_runs import end_dead_runs
 from phenodose_assets.graph.screen_asset import ScreenAsset
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.sensors.ticks import in_time
@@ -55,6 +56,7 @@ def stale_screens_sensor(job: Any, assets: Sequence[ScreenAsset]) -> dg.SensorDe
     )
     def stale_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         requests = []
+        end_dead_runs(context.instance)
         unfinished = context.instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
         busy = {record.dagster_run.tags.get("dagster/partition") for record in unfinished}
         turn = _Turn(context.instance, assets, context.cursor)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from phenodose.io.guarded_writes import expect_held
 from phenodose.io.places import is_remote, upload, upload_tree
 
 #: What `written_aside` calls a file on its way, and what DuckDB lays beside it; a process that is killed leaves it.
@@ -102,9 +103,11 @@ def written_aside(path: Path) -> Iterator[Path]:
             for file in sorted(aside.rglob("*")):
                 if file.is_file():
                     sync_file(file)
+            expect_held(path)
             _replace_folder(aside, path)
         else:
             sync_file(aside)
+            expect_held(path)
             aside.replace(path)
         sync_folder(path.parent)
     finally:

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from phenodose.errors import MissingInputError, StoreError
+from phenodose.io.guarded_writes import expect_held, is_guarded, put_unchanged
 from phenodose.io.zipped import ZippedPath, zipped
 
 #: Names of the files that are written last and removed first: with it a Zarr group or a checkpoint is there.
@@ -103,7 +104,7 @@ def expect_bucket(path: Path) -> None:
     Raises:
         StoreError: it is not, or the server does not answer.
     """
-    filesystem, root = _filesystem(path)
+    filesystem, root = filesystem_of(path)
     if not hasattr(filesystem, "call_s3"):
         return
     bucket, _, key = root.partition("/")
@@ -127,7 +128,7 @@ def read_bytes(path: Path) -> bytes | None:
     """
     try:
         if is_remote(path):
-            filesystem, name = _filesystem(path)
+            filesystem, name = filesystem_of(path)
             return bytes(filesystem.cat_file(name))
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -136,10 +137,11 @@ def read_bytes(path: Path) -> bytes | None:
 
 def remove(path: Path) -> None:
     """Remove a file, if it is there."""
+    expect_held(path)
     if not is_remote(path):
         path.unlink(missing_ok=True)
         return
-    filesystem, name = _filesystem(path)
+    filesystem, name = filesystem_of(path)
     with suppress(FileNotFoundError):
         filesystem.rm_file(name)
 
@@ -155,7 +157,7 @@ def files(folder: Path, pattern: str) -> list[Path]:
 
 def versions(path: Path) -> dict[str, str]:
     """What every file below a folder of an object store holds, as its ETag, by relative path; '' is `path` itself."""
-    filesystem, root = _filesystem(path)
+    filesystem, root = filesystem_of(path)
     found = filesystem.find(root, detail=True)
     return {
         name[len(root) + 1 :]: f"{each['size']} {each.get('ETag') or filesystem.ukey(name)}"
@@ -166,7 +168,7 @@ def versions(path: Path) -> dict[str, str]:
 
 def download(path: Path, target: Path) -> None:
     """Write the object at `path` to a local file; nothing if it is not there any more."""
-    filesystem, name = _filesystem(path)
+    filesystem, name = filesystem_of(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         filesystem.get_file(name, str(target))
@@ -174,16 +176,30 @@ def download(path: Path, target: Path) -> None:
         target.unlink(missing_ok=True)
 
 
-def upload(source: Path, target: Path) -> None:
-    """Write a local file to the object `target`, whole or not at all."""
-    filesystem, name = _filesystem(target)
-    filesystem.put_file(str(source), name, chunksize=_PART_BYTES)
+def upload(source: Path, target: Path, makes_valid: bool = True) -> None:
+    """Write a local file to the object `target`, whole or not at all.
+
+    Args:
+        source: the file.
+        target: the object.
+        makes_valid: whether something is there with it (`MARKS`): then, where a lock is held for it (`guarded`), it is
+            written only if it is still as it was when the lock was last sure.
+
+    Raises:
+        BusyError: the lock is another's by now, or the object is.
+    """
+    filesystem, name = filesystem_of(target)
+    if makes_valid and is_guarded(target) and hasattr(filesystem, "call_s3"):
+        put_unchanged(filesystem, source, target, name, _PART_BYTES)
+    else:
+        expect_held(target)
+        filesystem.put_file(str(source), name, chunksize=_PART_BYTES)
 
 
 def sizes(folder: Path) -> dict[str, int]:
     """Number of bytes of every file below a folder, by its path relative to it; one listing in an object store."""
     if is_remote(folder):
-        filesystem, root = _filesystem(folder)
+        filesystem, root = filesystem_of(folder)
         found = filesystem.find(root, detail=True)
         return {name[len(root) + 1 :]: int(each["size"]) for name, each in sorted(found.items())}
     if isinstance(folder, ZippedPath):
@@ -199,7 +215,7 @@ def sizes(folder: Path) -> dict[str, int]:
 def folders(path: Path) -> list[Path]:
     """The folders in a folder, in order of name; one listing in an object store."""
     if is_remote(path):
-        filesystem, root = _filesystem(path)
+        filesystem, root = filesystem_of(path)
         with suppress(FileNotFoundError):
             listed = [each["name"] for each in filesystem.ls(root, detail=True) if each["type"] == "directory"]
             return [path / PurePosixPath(name).name for name in sorted(listed)]
@@ -211,11 +227,12 @@ def folders(path: Path) -> list[Path]:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder with everything in it, the file that makes it valid first; nothing if it is not there."""
+    expect_held(folder)
     if not is_remote(folder):
         if folder.is_dir():
             shutil.rmtree(folder)
         return
-    filesystem, root = _filesystem(folder)
+    filesystem, root = filesystem_of(folder)
     found = list(sizes(folder))
     marks = _marks(found)
     for name in [*marks, *(name for name in found if name not in marks)]:
@@ -228,14 +245,17 @@ def upload_tree(source: Path, target: Path) -> None:
     Until that last object is there, the target has none, so that a half uploaded folder is never taken for a whole
     one.
     """
-    filesystem, root = _filesystem(target)
+    filesystem, root = filesystem_of(target)
     names, there = list(sizes(source)), list(sizes(target))
     marks, old_marks = _marks(names), _marks(there)
+    expect_held(target)
     for name in old_marks:
         filesystem.rm_file(f"{root}/{name}")
+    others = [name for name in names if name not in marks]
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        list(pool.map(lambda name: upload(source / name, target / name), (n for n in names if n not in marks)))
+        list(pool.map(lambda name: upload(source / name, target / name, makes_valid=False), others))
         surplus = sorted(set(there) - set(names) - set(old_marks))
+        expect_held(target)
         list(pool.map(lambda name: filesystem.rm_file(f"{root}/{name}"), surplus))
     for name in marks:
         upload(source / name, target / name)
@@ -259,7 +279,7 @@ def zarr_store(path: Path) -> Any:
     return zarr.storage.FsspecStore.from_url(str(path), storage_options=dict(_options(path)), read_only=True)
 
 
-def _filesystem(path: Path) -> tuple[Any, str]:
+def filesystem_of(path: Path) -> tuple[Any, str]:
     """The fsspec file system of a remote place, and the place's name in it."""
     remote: Any = path
     return remote.fs, str(remote.path).rstrip("/")

@@ -67,14 +67,14 @@ def make_checkpoint(
 
 def _train(step: Context, readout: type[StagedReadout], phase: Phase, progress: Progress) -> ScreenCheckpoint:
     from phenodose.pipeline.network_jobs import Training, forget_work, train
-    from phenodose.sandbox.importing import name_of
+    from phenodose.plugins.declarations import target_of
 
     plugin = step.create(readout)
     controls = step.controls(readout, readout.name, step.wells())
     asked = Training(
         store=step.store.to_json(),
         screen=step.screen_id,
-        readout=name_of(readout),
+        readout=target_of(readout),
         parameters=plugin.parameters.model_dump(mode="json"),
         phase=phase.name,
         negative=[int(row) for row in controls.negative.nonzero()[0]],

@@ -232,14 +232,14 @@ def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path
     this one: a step on its own is a process already. One of another distribution is never asked in this process.
     """
     from phenodose.pipeline.network_jobs import infer, read_inference
+    from phenodose.plugins.declarations import target_of
     from phenodose.plugins.isolation import third_party
-    from phenodose.sandbox.importing import name_of
 
     if not step.networks.is_running and third_party(type(plugin), step.plugins) is None:
         return plugin.infer(checkpoint, tensors, step.progress)
     asked = {
         "store": step.store.to_json(),
-        "readout": name_of(type(plugin)),
+        "readout": target_of(type(plugin)),
         "parameters": plugin.parameters.model_dump(mode="json"),
         "checkpoint": str(checkpoint),
         "tensors": str(place),

@@ -4,8 +4,7 @@ The first request describes the plugin; each other one is a call of a method, an
 at for three faults that only show here: arguments that do not fit the method, an input that is another one afterwards,
 and a second run that gives something else.
 
-Requests are pickled, as the caller is trusted and parameters may hold objects of the plugin's module. Answers are not:
-nothing of the plugin's runs where they are read.
+Requests and answers are values (`phenodose.sandbox.encoding`): nothing runs where they are read.
 
 Belongs here: the worker's side. Does not belong here: what a result must look like (`phenodose.plugins.results`).
 """
@@ -16,30 +15,27 @@ import dataclasses
 import hashlib
 import inspect
 import os
-import pickle
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from phenodose import errors
 from phenodose.errors import PluginError
-from phenodose.sandbox.encoding import Carried, encode
+from phenodose.sandbox.encoding import Carried, decode, encode
 from phenodose.sandbox.process_limits import take_at_most
-from phenodose.sandbox.write_protection import RefusedWriteError
-
-if TYPE_CHECKING:
-    from phenodose.plates.packed_texts import PackedTexts
-    from phenodose.settings.plugin_choices import PluginChoices
-    from phenodose.settings.plugin_limits import PluginLimits
+from phenodose.sandbox.write_protection import RefusedSignalError, RefusedWriteError
 
 #: Work that took longer is not done a second time to see whether it gives the same.
 REPEAT_SECONDS = 10.0
 #: Results of two runs may differ by so much of themselves: threads add in another order.
 _TOLERANCE = 1e-9
+#: What is chosen of a plate after it was opened.
+_OF_AN_OPEN_PLATE = ("name", "wells", "chosen_time", "chosen_site", "sites_together")
 
 
 class Target(NamedTuple):
@@ -48,20 +44,24 @@ class Target(NamedTuple):
     Attributes:
         kind: the plugin's kind.
         target: its class, 'module:name'.
-        parameters: pickled, so that only what the plugin's module breaks is told as its fault.
+        parameters: what it is made with.
         memory_bytes: memory that it may take beside its libraries.
-        site: what site.toml says of plugins: a scorer that asks another one finds it by that.
+        choices: `PluginChoices` of site.toml, as values of JSON: a scorer that asks another one finds it by that.
+        limits: `PluginLimits` likewise.
     """
 
     kind: str
     target: str
-    parameters: bytes
+    parameters: dict[str, Any]
     memory_bytes: int
-    site: tuple[PluginChoices, PluginLimits]
+    choices: dict[str, Any]
+    limits: dict[str, Any]
 
 
 def carried() -> tuple[Carried, ...]:
     """Classes that results are made of, beside plain values, arrays and tables."""
+    import pandas as pd
+
     from phenodose.plates.packed_texts import PackedTexts
     from phenodose.plugins.scorers import Scores
     from phenodose.training_records import Inference
@@ -73,7 +73,47 @@ def carried() -> tuple[Carried, ...]:
         Carried(Scores, vars, lambda held: Scores(**held)),
         Carried(Inference, vars, lambda held: Inference(**held)),
         Carried(PackedTexts, plain, PackedTexts.of),
+        Carried(type(pd.NA), lambda _: None, lambda _: pd.NA),
     )
+
+
+def carried_to_plugins() -> tuple[Carried, ...]:
+    """Classes that arguments are made of, beside those of results."""
+    from phenodose.dose_response.curves import CurveBatch
+    from phenodose.plates.external_plate import ExternalPlate
+    from phenodose.plates.plate import Plate
+    from phenodose.plugins.embedders import WellFeatures
+    from phenodose.training_records import TensorWells
+
+    def declared(thing: Any) -> dict[str, Any]:
+        return {each.name: getattr(thing, each.name) for each in dataclasses.fields(thing)}
+
+    def tensor_wells(held: dict[str, Any]) -> TensorWells:
+        return TensorWells(**{**held, "channels": tuple(held["channels"])})
+
+    def of_plate(plate: Plate) -> dict[str, Any]:
+        return {name: getattr(plate, name) for name in ("path", *_OF_AN_OPEN_PLATE)}
+
+    def plate(held: dict[str, Any]) -> Plate:
+        opened = Plate.open(held.pop("path"))
+        for name, value in held.items():
+            setattr(opened, name, value)
+        return opened
+
+    return (
+        *carried(),
+        Carried(CurveBatch, declared, lambda held: CurveBatch(**held)),
+        Carried(TensorWells, declared, tensor_wells),
+        Carried(WellFeatures, declared, lambda held: WellFeatures(**held)),
+        Carried(Plate, of_plate, plate),
+        Carried(ExternalPlate, of_plate, plate),
+        Carried(SimpleNamespace, vars, lambda held: SimpleNamespace(**held)),
+    )
+
+
+def as_argument(value: Any) -> Any:
+    """An argument as it can cross: a row of a table is an object with the same attributes."""
+    return SimpleNamespace(**value._asdict()) if isinstance(value, tuple) and hasattr(value, "_asdict") else value
 
 
 def may_raise(kind: str) -> tuple[type[Exception], ...]:
@@ -82,7 +122,7 @@ def may_raise(kind: str) -> tuple[type[Exception], ...]:
 
 
 class PluginCalls:
-    """The handler; its first request is a `Target`, pickled, the others (method, arguments)."""
+    """The handler; its first request is a `Target`, the others [method, arguments]."""
 
     def __init__(self) -> None:
         self._target: Target | None = None
@@ -114,19 +154,19 @@ class PluginCalls:
             raise _Fault(f"gave something that cannot be handed on: {error}") from error
 
     def _load(self, request: bytes) -> None:
-        target = pickle.loads(request)
+        target = Target(*decode(request).value)
         # What it writes without a path lands where it may.
         os.chdir(tempfile.gettempdir())
         try:
             self._plugin = EntryPoint("", target.target, "").load()
-            self._parameters = pickle.loads(target.parameters)
         except BaseException as error:
             raise _Fault(words_of(error)) from error
+        self._parameters = target.parameters
         self._target = target
 
     def _result(self, request: bytes) -> Any:
         assert self._target is not None
-        method, arguments = pickle.loads(request)
+        method, arguments = self._asked(request)
         if self._calls == 0:
             take_at_most(self._target.memory_bytes)
         function = getattr(self._made(), method)
@@ -142,7 +182,7 @@ class PluginCalls:
         if fingerprint(arguments) != before:
             raise _Fault(f"changes its input: what `{method}` was given is not the same afterwards; copy it")
         if self._calls == 0 and time.monotonic() - clock < REPEAT_SECONDS:
-            again = getattr(self._made(), method)(*pickle.loads(request)[1])
+            again = getattr(self._made(), method)(*self._asked(request)[1])
             if not same(result, again):
                 raise _Fault(
                     f"is not deterministic: `{method}` gave two results for one input; make random numbers "
@@ -151,12 +191,20 @@ class PluginCalls:
         self._calls += 1
         return result
 
+    @staticmethod
+    def _asked(request: bytes) -> tuple[str, tuple[Any, ...]]:
+        method, arguments = decode(request, carried_to_plugins()).value
+        return method, tuple(arguments)
+
     def _made(self) -> Any:
-        from phenodose.plugins import SelectiveScorer, registry
+        from phenodose.plugins import PluginChoices, SelectiveScorer, registry
+        from phenodose.settings.plugin_limits import PluginLimits
 
         assert self._target is not None
         if issubclass(self._plugin, SelectiveScorer):
-            return registry(*self._target.site).make(self._plugin, self._parameters)
+            choices = PluginChoices.model_validate(self._target.choices)
+            limits = PluginLimits.model_validate(self._target.limits)
+            return registry(choices, limits).make(self._plugin, self._parameters)
         return self._plugin(self._parameters)
 
 
@@ -169,6 +217,8 @@ def words_of(error: BaseException) -> str:
     traceback.print_exception(error)
     if isinstance(error, MemoryError):
         return "takes too much memory: it asked for more than there is for it"
+    if isinstance(error, RefusedSignalError):
+        return f"ends what is not its own: it {error}"
     if isinstance(error, RefusedWriteError):
         return f"writes where it must not: it {error}; it may write into its temporary folder only"
     frames = traceback.extract_tb(error.__traceback__)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,14 +22,16 @@ from typing import Any, TypeVar, cast
 from phenodose.errors import PluginError
 from phenodose.io.places import is_remote
 from phenodose.plugins.base import Plugin
+from phenodose.plugins.declarations import stands_for
 from phenodose.plugins.embedders import Embedder, ReferenceEmbedder
-from phenodose.plugins.isolated_calls import PluginCalls, Target, carried, may_raise
+from phenodose.plugins.isolated_calls import PluginCalls, Target, as_argument, carried, carried_to_plugins, may_raise
 from phenodose.plugins.readers import Reader
 from phenodose.plugins.readouts import ImageReadout, ObjectReadout, PlateReaderReadout, TensorReadout
-from phenodose.plugins.registry import KINDS, OURS, Found, Registry
+from phenodose.plugins.registry import KINDS, OURS, Found, Registry, registry
 from phenodose.plugins.results import result_fault
 from phenodose.plugins.scorers import Scorer
-from phenodose.sandbox.encoding import decode
+from phenodose.plugins.selective import SelectiveScorer
+from phenodose.sandbox.encoding import decode, encode
 from phenodose.sandbox.messages import BadMessage, HandlerFault
 from phenodose.sandbox.worker import START_SECONDS, LimitReached, Worker, WorkerEnded
 from phenodose.settings.plugin_limits import Limits
@@ -39,8 +40,9 @@ AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
 
 #: What is called in the plugin's process, unless it is ours, inherited from the base. Staged readouts are not here:
 #: networks have a worker already, which is walled likewise (`phenodose.plugins.network_process`).
-_METHODS: dict[type[Plugin], tuple[str, ...]] = {
+METHODS: dict[type[Plugin], tuple[str, ...]] = {
     Scorer: ("score",),
+    SelectiveScorer: ("compared_scorer",),
     PlateReaderReadout: ("measure",),
     ImageReadout: ("measure",),
     TensorReadout: ("read",),
@@ -73,7 +75,7 @@ def sandboxed(plugin: type[AnyPlugin], parameters: Mapping[str, Any], plugins: R
     """
     methods = {
         name: getattr(plugin, name)
-        for base, names in _METHODS.items()
+        for base, names in METHODS.items()
         if issubclass(plugin, base)
         for name in names
         if getattr(plugin, name) is not getattr(base, name)
@@ -81,7 +83,7 @@ def sandboxed(plugin: type[AnyPlugin], parameters: Mapping[str, Any], plugins: R
     found = third_party(plugin, plugins) if methods else None
     if found is None:
         return plugins.make(plugin, parameters)
-    remote: dict[str, Any] = {name: _remote(name) for name in methods}
+    remote: dict[str, Any] = {name: remote_method(name) for name in methods}
     named = {"__module__": plugin.__module__, "__qualname__": plugin.__qualname__, "__doc__": plugin.__doc__}
     body = {**named, **remote, "__init__": Plugin.__init__}
     proxy: AnyPlugin = type(plugin.__name__, (plugin,), body)(parameters)
@@ -122,11 +124,19 @@ def is_sandboxed(plugin: Plugin) -> bool:
 
 def third_party(plugin: type[Plugin], plugins: Registry) -> Found | None:
     """What is known of an installed plugin of another distribution; None for every other class."""
+    target = stands_for(plugin)
     for found in plugins.report():
         if found.name == plugin.name and issubclass(plugin, KINDS[found.kind]):
+            if target is not None and found.target == target:
+                return found
             theirs = not found.error and found.distribution.split(" ")[0] != OURS
             with contextlib.suppress(PluginError):
-                return found if theirs and plugins.get(found.kind, found.name) is plugin else None
+                if theirs and plugins.get(found.kind, found.name) is plugin:
+                    return found
+    if target is not None:
+        # Of a registry that knew more than this one.
+        kind = next(kind for kind, base in KINDS.items() if issubclass(plugin, base))
+        return Found(kind, plugin.name, "another distribution", target)
     return None
 
 
@@ -138,14 +148,28 @@ def fault_of(found: Found, what: str) -> PluginError:
     )
 
 
-def _remote(method: str) -> Callable[..., Any]:
+def remote_method(method: str) -> Callable[..., Any]:
+    """A method that asks the plugin's process."""
+
     def call(self: Any, *arguments: Any) -> Any:
         # The process works in its scratch folder, where a relative path names something else.
         placed = (one.absolute() if isinstance(one, Path) and not is_remote(one) else one for one in arguments)
-        return self._process.call(method, tuple(placed))
+        return _process_of(self).call(method, tuple(placed))
 
     call.__name__ = method
     return call
+
+
+def _process_of(plugin: Plugin) -> PluginProcess:
+    """The process of a plugin; one that was made without its own gets it when it is first asked."""
+    held = vars(plugin)
+    if "_process" not in held:
+        plugins = held.get("_registry") or registry()
+        found = third_party(type(plugin), plugins)
+        assert found is not None
+        held["_process"] = PluginProcess(found, plugin.parameters.model_dump(), plugins)
+    process: PluginProcess = held["_process"]
+    return process
 
 
 class PluginProcess:
@@ -194,7 +218,7 @@ class PluginProcess:
         whole = method in _OF_A_CALL
         clock = time.monotonic()
         seconds = getattr(self._limits, setting) if whole else self._seconds_left
-        answer = self._ask(worker, pickle.dumps((method, arguments)), seconds, setting)
+        answer = self._ask(worker, self._request(method, arguments), seconds, setting)
         if not whole:
             self._seconds_left -= time.monotonic() - clock
         try:
@@ -208,12 +232,17 @@ class PluginProcess:
         self._calls += 1
         return result
 
+    @staticmethod
+    def _request(method: str, arguments: tuple[Any, ...]) -> bytes:
+        return encode([method, [as_argument(one) for one in arguments]], carried_to_plugins(), strict=True)
+
     def _started(self) -> Worker:
         worker = self._worker = Worker(PluginCalls, writable=())
         memory = int(self._limits.memory_GiB * 2**30)
         self._memory_at_first = 0
-        target = Target(self._found.kind, self._found.target, pickle.dumps(self._parameters), memory, self._site)
-        self._ask(worker, pickle.dumps(target), max(START_SECONDS, self._limits.seconds), "seconds")
+        choices, limits = (one.model_dump(mode="json", exclude_unset=True) for one in self._site)
+        target = Target(self._found.kind, self._found.target, dict(self._parameters), memory, choices, limits)
+        self._ask(worker, encode(target), max(START_SECONDS, self._limits.seconds), "seconds")
         self._memory_at_first = worker.memory()
         return worker
 

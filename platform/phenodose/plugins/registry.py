@@ -7,6 +7,7 @@ reader reads a folder is asked of the readers, which scorers run is the graph's 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -28,6 +29,7 @@ from phenodose.settings.plugin_limits import PluginLimits
 from phenodose.training_records import Phase
 
 if TYPE_CHECKING:
+    from phenodose.plugins.import_trials import Told
     from phenodose.store.store import Store
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
@@ -102,7 +104,7 @@ class Registry:
             points.sort(key=_distribution)
         self._points = {key: self._chosen(key, points) for key, points in sorted(offered.items())}
         self._classes: dict[tuple[Kind, str], type[Plugin]] = {}
-        self._import_faults: dict[str, str] | None = None
+        self._told: dict[metadata.EntryPoint, Told] = {}
         self._found: dict[tuple[Kind, str], Found] = {key: self._first_look(key) for key in self._points}
 
     def names(self, kind: Kind) -> list[str]:
@@ -110,7 +112,7 @@ class Registry:
         return [name for (k, name) in self._points if k == kind]
 
     def get(self, kind: Kind, name: str) -> type[Plugin]:
-        """The plugin class of that name, imported on first use.
+        """The plugin class of that name; of another distribution's, the class that stands for it (`declarations`).
 
         Raises:
             PluginError: there is none of that name, two distributions offer it, it fails to import, or
@@ -138,6 +140,8 @@ class Registry:
             PluginError: a parameter is unknown, of the wrong type or out of range.
         """
         made = plugin(parameters)
+        # A class that stands for a plugin asks its process by what this registry says of it.
+        vars(made)["_registry"] = self
         if isinstance(made, SelectiveScorer):
             made.plugins = self
         return made
@@ -218,36 +222,65 @@ class Registry:
             return replace(found, status="broken", error=error)
         return found
 
-    def _import_fault(self, key: tuple[Kind, str]) -> str:
-        """Why a plugin of another distribution must not be imported here; all are tried together, at the first."""
-        if _is_ours(self._found[key]):
-            return ""
-        if self._import_faults is None:
-            # Late: few sites have plugins of others.
-            from phenodose.plugins.import_trials import import_faults
+    def imported(self, kind: Kind, name: str) -> type[Plugin]:
+        """The plugin class itself, imported into this process: for a process that works for this plugin alone.
 
+        Raises:
+            PluginError: as `get`.
+            Exception: what the import raised.
+        """
+        if (points := self._points.get((kind, name))) and self._found[kind, name].status in ("found", "ok"):
+            points[0].load()
+            self._classes.pop((kind, name), None)
+            self._found[kind, name] = replace(self._found[kind, name], status="found", error="")
+        return self.get(kind, name)
+
+    def _offered(self, key: tuple[Kind, str]) -> tuple[Any, str]:
+        """What an entry point offers, and what is wrong with it, if anything.
+
+        That is a class of ours, or of a module that this process has imported already (its own plugin, or somebody's
+        test); else a class that stands for the plugin, which is not imported here (`declarations`).
+        """
+        kind, name = key
+        point = self._points[key][0]
+        own = _is_ours(self._found[key])
+        if not own and point.module not in sys.modules:
+            return self._declared(key)
+        try:
+            loaded = point.load()
+        except (Exception, SystemExit) as error:
+            return None, f"fails to import: {type(error).__name__}: {error}"
+        return loaded, _contract_fault(kind, name, loaded, own)
+
+    def _declared(self, key: tuple[Kind, str]) -> tuple[Any, str]:
+        """The class that stands for a plugin of another distribution; all are asked together, at the first."""
+        # Late: few sites have plugins of others.
+        from phenodose.plugins.declarations import class_of
+        from phenodose.plugins.import_trials import declarations
+
+        point = self._points[key][0]
+        if point not in self._told:
             wanted = [key for key, found in self._found.items() if found.status == "found" and not _is_ours(found)]
             points = [self._points[key][0] for key in wanted]
-            self._import_faults = import_faults(points, self.limits.import_seconds)
-        return self._import_faults.get(self._points[key][0].module, "")
+            here = [one for one in points if one.module not in sys.modules]
+            self._told |= declarations(here, self.limits.import_seconds)
+        told = self._told[point]
+        if told.declared is None:
+            return None, told.fault
+        try:
+            made = class_of(point.value, told.declared)
+        except ValueError as error:
+            return None, f"declares something that cannot be read: {error}"
+        return made, _contract_fault(*key, made, ours=False)
 
     def _load(self, key: tuple[Kind, str]) -> None:
         kind, name = key
         found = self._found[key]
-        problem = self._import_fault(key)
+        loaded, problem = self._offered(key)
         if not problem:
-            try:
-                loaded = self._points[key][0].load()
-            except (Exception, SystemExit) as error:
-                problem = f"{type(error).__name__}: {error}"
-        if problem:
-            problem = f"fails to import: {problem}"
-        else:
-            problem = _contract_fault(kind, name, loaded, _is_ours(found))
-            if not problem:
-                self._classes[key] = loaded
-                self._found[key] = replace(found, status="ok", error="")
-                return
+            self._classes[key] = loaded
+            self._found[key] = replace(found, status="ok", error="")
+            return
         message = (
             f"{kind} {name!r} of {found.distribution} ({found.target}) {problem}. "
             f"Mend or uninstall that distribution; `phenodose plugins check {name}` shows more."
@@ -327,6 +360,12 @@ def _contract_fault(kind: Kind, name: str, loaded: Any, ours: bool) -> str:
     if missing:
         return f"does not implement {', '.join(missing)}"
     return "" if ours else _declaration_fault(loaded)
+
+
+def contract_fault_of(group: str, name: str, loaded: Any) -> str:
+    """In what an object that an entry point of another distribution names breaks the contract, or ''."""
+    kind = next(kind for kind in KINDS if group_of(kind) == group)
+    return _contract_fault(kind, name, loaded, ours=False)
 
 
 def _declaration_fault(loaded: type[Plugin]) -> str:

@@ -42,6 +42,7 @@ def result_fault(method: str, arguments: Sequence[Any], result: Any, first: bool
         "read_plane": lambda: _plane_fault(arguments[-1], result),
         "in_place": lambda: _in_place_fault(arguments[0], result),
         "plate_metadata": lambda: _plate_metadata_fault(result),
+        "compared_scorer": lambda: "" if isinstance(result, str) else f"named no scorer to compare: {result!r:.200}",
         "train": lambda: _record_fault(arguments[0], result),
         "infer": lambda: _inference_fault(len(arguments[1]), result),
         "read": lambda: _inference_fault(len(arguments[0].images), result),

@@ -5,6 +5,7 @@ Belongs here: what holds for every handler. Does not belong here: handlers, and 
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -18,22 +19,26 @@ from typing import Any
 
 from phenodose.sandbox.importing import job_of
 from phenodose.sandbox.messages import ANSWER, FAULT, TOLD, fault_of
-from phenodose.sandbox.process_limits import end_with_caller
+from phenodose.sandbox.supervisor import divide
 from phenodose.sandbox.write_protection import write_only_into
 
 #: Variables that name the folder where libraries keep temporary files and caches.
 _SCRATCH = ("TMPDIR", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")
 
 
-def main(handle: int) -> None:
-    """Work until the connection closes."""
+def main(handle: int, caller: int) -> None:
+    """Work until the connection closes.
+
+    Args:
+        handle: the connection's.
+        caller: process id of the one that started this process.
+    """
+    divide(caller, handle)
     connection: Connection[Any, Any] = Connection(handle)
     start = json.loads(connection.recv_bytes())
     faulthandler.enable()
     # Ctrl-C reaches every process of a terminal; it is the caller who decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if start["ends_with_thread"]:
-        end_with_caller()
     if start["scratch"] is not None:
         os.environ.update(dict.fromkeys(_SCRATCH, start["scratch"]), PYTHONDONTWRITEBYTECODE="1")
         sys.dont_write_bytecode = True
@@ -42,8 +47,12 @@ def main(handle: int) -> None:
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, requests), daemon=True).start()
     sending = threading.Lock()
+    worker = os.getpid()
 
     def send(kind: bytes, content: bytes) -> None:
+        if os.getpid() != worker:
+            # A copy that the handler made of this process has nothing to say.
+            os._exit(0)
         with sending:
             connection.send_bytes(kind)
             connection.send_bytes(content)
@@ -59,7 +68,8 @@ def main(handle: int) -> None:
         else:
             kind = ANSWER
         # The process may be ended as soon as its answer is there.
-        sys.stdout.flush()
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
         send(kind, answer)
 
 

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from phenodose.io.places import is_remote, place
+
 _LENGTH = struct.Struct("<Q")
 #: Kinds of arrays whose numbers mean something by themselves: no objects, no records.
 _KINDS = "biufcmMSU"
@@ -51,15 +53,19 @@ class Decoded(NamedTuple):
     opaque: str
 
 
-def encode(value: Any, carried: Sequence[Carried] = ()) -> bytes:
+def encode(value: Any, carried: Sequence[Carried] = (), strict: bool = False) -> bytes:
     """Write a value.
 
     Args:
         value: None, numbers, texts, paths, lists and tuples (read as lists), dicts, NumPy's arrays and pandas' tables;
             anything else crosses as the name of its class.
         carried: further classes.
+        strict: whether something that can only cross as a name is an error.
+
+    Raises:
+        TypeError: the value, or something in it, is of another class, with `strict`.
     """
-    writer = _Writer({one.cls: one for one in carried})
+    writer = _Writer({one.cls: one for one in carried}, strict)
     document = json.dumps(writer.plain(value)).encode()
     return b"".join([_LENGTH.pack(len(document)), document, *writer.buffers])
 
@@ -83,8 +89,9 @@ def decode(content: bytes, carried: Sequence[Carried] = ()) -> Decoded:
 class _Writer:
     """Turns values into what JSON holds; everything but JSON's own scalars is an object of one key, its kind."""
 
-    def __init__(self, carried: dict[type[Any], Carried]) -> None:
+    def __init__(self, carried: dict[type[Any], Carried], strict: bool) -> None:
         self._carried = carried
+        self._strict = strict
         self.buffers: list[memoryview] = []
 
     def plain(self, value: Any) -> Any:
@@ -96,7 +103,7 @@ class _Writer:
             return self._all(value)
         if isinstance(value, dict):
             return {"dict": [self._all(value.keys()), self._all(value.values())]}
-        if isinstance(value, Path):
+        if isinstance(value, Path) or is_remote(value):
             return {"path": str(value)}
         if isinstance(value, np.ndarray):
             return self._array(value)
@@ -106,7 +113,12 @@ class _Writer:
         known = self._carried.get(type(value))
         if known is not None:
             return {"carried": [known.cls.__name__, self.plain(known.held(value))]}
-        return {"opaque": type(value).__name__}
+        return self._opaque(type(value).__name__)
+
+    def _opaque(self, name: str) -> Any:
+        if self._strict:
+            raise TypeError(f"cannot be handed on: {name}")
+        return {"opaque": name}
 
     def _all(self, values: Any) -> list[Any]:
         return [self.plain(value) for value in values]
@@ -115,7 +127,7 @@ class _Writer:
         if array.dtype.kind == "O":
             return {"objects": [list(array.shape), self._all(array.ravel())]}
         if array.dtype.kind not in _KINDS:
-            return {"opaque": f"array of {array.dtype}"}
+            return self._opaque(f"array of {array.dtype}")
         content = np.ascontiguousarray(array).reshape(-1).view(np.uint8) if array.size else np.empty(0, np.uint8)
         self.buffers.append(content.data)
         return {"array": [array.dtype.str, list(array.shape), content.size]}
@@ -132,10 +144,13 @@ class _Writer:
             return self.plain(column.to_numpy())
         if type(column.array) in self._carried:
             return self.plain(column.array)
-        # pandas' own kinds of columns: texts, nullable numbers, categories.
+        if str(column.dtype) == "category":
+            kinds = column.array
+            return {"category": [self.plain(kinds.codes), self.plain(kinds.categories.to_numpy()), kinds.ordered]}
+        # pandas' own kinds of columns: texts, nullable numbers.
         values = column.astype(object).where(column.notna(), None).tolist()
         if not all(value is None or isinstance(value, (bool, int, float, str)) for value in values):
-            return {"opaque": f"column of {column.dtype}"}
+            return self._opaque(f"column of {column.dtype}")
         return {"column": [str(column.dtype), values]}
 
 
@@ -160,7 +175,7 @@ class _Reader:
         return dict(zip(self._all(held[0]), self._all(held[1]), strict=True))
 
     def _path_of(self, held: Any) -> Path:
-        return Path(held)
+        return place(str(held))
 
     def _array_of(self, held: Any) -> np.ndarray:
         dtype, shape, length = held
@@ -191,6 +206,12 @@ class _Reader:
         name, values = held
         dtype: Any = str(name)
         return pd.array(self._all(values), dtype=dtype)
+
+    def _category_of(self, held: Any) -> Any:
+        import pandas as pd
+
+        codes, categories, ordered = held
+        return pd.Categorical.from_codes(self.value(codes), pd.Index(self.value(categories)), bool(ordered))
 
     def _carried_of(self, held: Any) -> Any:
         name, value = held

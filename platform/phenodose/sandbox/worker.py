@@ -17,7 +17,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -28,15 +27,18 @@ from typing import Any
 from phenodose.sandbox.importing import name_of
 from phenodose.sandbox.messages import ANSWER, FAULT, TOLD, BadMessage, HandlerFault
 from phenodose.sandbox.process_limits import memory_of
+from phenodose.sandbox.supervisor import descendants
 
 #: The start of Python, which is slow on a busy machine, is given this much, whatever the limit of the request.
 START_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 #: Time of a process that closed its connection to come to its end.
 _END_SECONDS = 10.0
+#: Bytes of a message at most. What a plugin says of a whole plate of planes takes hundreds of millions.
+MOST_BYTES = 1 << 30
 _BOOT = (
-    "import sys; handle = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; del sys.argv[1:]; "
-    "from phenodose.sandbox.child import main; main(handle)"
+    "import sys; handle, caller = map(int, sys.argv[1:3]); sys.path[:] = sys.argv[3:]; del sys.argv[1:]; "
+    "from phenodose.sandbox.child import main; main(handle, caller)"
 )
 
 
@@ -86,7 +88,7 @@ class Worker:
         # A handler may work in another folder.
         paths = [str(Path(place).absolute()) for place in sys.path]
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), *paths],
+            [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno()), str(os.getpid()), *paths],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=error,
@@ -100,8 +102,6 @@ class Worker:
             "handler": name_of(handler),
             "scratch": None if self.scratch is None else str(self.scratch),
             "writable": [str(folder) for folder in writable or ()],
-            # Linux ends it with the thread that started it, so only the main thread may ask for that.
-            "ends_with_thread": threading.current_thread() is threading.main_thread(),
         }
         with contextlib.suppress(OSError):
             ours.send_bytes(json.dumps(start).encode())
@@ -113,7 +113,8 @@ class Worker:
 
     def memory(self) -> int:
         """Memory that it has in use, bytes; 0 where the system does not tell."""
-        return memory_of(self._process.pid)
+        # The process that was started watches over the one that works (`supervisor`).
+        return memory_of(next(descendants(self._process.pid), self._process.pid))
 
     def ask(
         self,
@@ -168,12 +169,28 @@ class Worker:
             while True:
                 if memory_bytes is not None and self.memory() > memory_bytes:
                     raise LimitReached("memory")
+                # What it started may hold the connection open when it is gone, but says nothing on it.
+                ended = not self.is_alive
                 if self._connection.poll(_LOOK_SECONDS):
-                    return self._connection.recv_bytes(memory_bytes)
+                    return self._received()
+                if ended:
+                    raise WorkerEnded(self._code())
                 if end is not None and time.monotonic() > end:
                     raise LimitReached("seconds")
         except (EOFError, OSError) as error:
             raise WorkerEnded(self._code()) from error
+
+    def _received(self) -> bytes:
+        """The next message, which has begun."""
+        try:
+            return self._connection.recv_bytes(MOST_BYTES)
+        except EOFError:
+            raise
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # No error of the system: it is longer than it may be.
+            raise BadMessage(f"a message of more than {MOST_BYTES >> 20} MiB") from error
 
     def _code(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -186,6 +203,10 @@ def _end(owner: int, process: subprocess.Popen[bytes], connection: Connection[An
     if os.getpid() != owner:
         return
     connection.close()
+    # It ends the worker and whatever that has started, also what left its session.
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_END_SECONDS)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

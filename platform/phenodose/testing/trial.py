@@ -163,7 +163,8 @@ def _asked(place: Path) -> tuple[dict[str, Any], type[Plugin]]:
     """What `order.json` in `place` says, and the plugin that it names."""
     order: dict[str, Any] = json.loads((place / "order.json").read_text(encoding="utf-8"))
     site = SiteSettings.model_validate(order["site"])
-    return order, registry(site.plugins, site.plugin_limits).get(order["kind"], order["name"])
+    # This process works for that plugin alone.
+    return order, registry(site.plugins, site.plugin_limits).imported(order["kind"], order["name"])
 
 
 def suite_for(place: Path) -> type:

@@ -1,4 +1,4 @@
-"""Modules that never end their import, or end the process, are named; what was tried is remembered by its files."""
+"""Modules of others are imported in processes of their own; what they declare is remembered by their files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from phenodose.plugins import Registry, import_trials
-from phenodose.plugins.import_trials import forget_faults, import_faults
+from phenodose.plugins.import_trials import declarations, forget_faults
 from phenodose.settings.plugin_limits import PluginLimits
 
 SOUND = """
@@ -24,7 +24,7 @@ class It(Scorer):
         return curves.top
 """
 FAULTY = {
-    "never_ends": ("import time\ntime.sleep(60)", "its import was ended after 5 s"),
+    "never_ends": ("import time\ntime.sleep(60)", "fails to import: it was ended after 5 s"),
     "ends_all": ("import os\nos._exit(3)", "ends the process that imports it (exit code 3)"),
     "exits": ("import sys\nsys.exit(3)", "SystemExit: 3"),
 }
@@ -50,6 +50,11 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         del sys.modules[module]
 
 
+def faults_of(*points: EntryPoint) -> dict[str, str]:
+    """What is wrong with those that something is wrong with."""
+    return {point.module: told.fault for point, told in declarations(points, 20).items() if told.fault}
+
+
 def point(name: str) -> EntryPoint:
     return EntryPoint(name, f"trial_{name}:It", "phenodose.scorers")
 
@@ -70,18 +75,21 @@ def test_a_faulty_import_is_named_and_the_others_load(offer: Callable[[str, str]
 def test_what_was_tried_is_remembered_until_its_files_change(
     offer: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried: list[str] = []
-    really = import_trials._tried
-    monkeypatch.setattr(import_trials, "_tried", lambda names, s: (tried.extend(names), really(names, s))[1])
+    asked: list[str] = []
+    really = import_trials._asked
+    monkeypatch.setattr(
+        import_trials, "_asked", lambda points, s: (asked.extend(one.module for one in points), really(points, s))[1]
+    )
     site = offer("ends_all", "import os\nos._exit(3)")
     offer("sound", SOUND.format(name="sound"))
     points = [point("ends_all"), point("sound")]
     for _ in range(2):
-        assert list(import_faults(points, 20)) == ["trial_ends_all"]
-    assert tried == ["trial_ends_all", "trial_sound"]
-    (site / "trial_ends_all.py").write_text("# mended")
-    assert import_faults(points, 20) == {}
-    assert tried[2:] == ["trial_ends_all"]
+        assert list(faults_of(*points)) == ["trial_ends_all"]
+    assert asked == ["trial_ends_all", "trial_sound"]
+    (site / "trial_ends_all.py").write_text(SOUND.format(name="ends_all"))
+    assert faults_of(*points) == {}
+    assert asked[2:] == ["trial_ends_all"]
+    assert not {"trial_sound", "trial_ends_all"} & sys.modules.keys()
 
 
 def test_a_fault_is_believed_for_an_hour_or_until_it_is_to_be_forgotten(
@@ -89,21 +97,21 @@ def test_a_fault_is_believed_for_an_hour_or_until_it_is_to_be_forgotten(
 ) -> None:
     offer("sound", SOUND.format(name="sound"))
     memory = tmp_path / "cache" / "phenodose" / "imports.json"
-    assert import_faults([point("sound")], 20) == {}
+    assert faults_of(point("sound")) == {}
     (stamp,) = known = json.loads(memory.read_text())
     known[stamp]["fault"] = "was ill"
     memory.write_text(json.dumps(known))
-    assert import_faults([point("sound")], 20) == {"trial_sound": "was ill"}
+    assert faults_of(point("sound")) == {"trial_sound": "was ill"}
     forget_faults()
-    assert import_faults([point("sound")], 20) == {}
-    memory.write_text(json.dumps({stamp: {"fault": "was ill", "at": known[stamp]["at"] - 4000}}))
-    assert import_faults([point("sound")], 20) == {}
+    assert faults_of(point("sound")) == {}
+    memory.write_text(json.dumps({stamp: {**known[stamp], "at": known[stamp]["at"] - 4000}}))
+    assert faults_of(point("sound")) == {}
 
 
 def test_a_memory_that_cannot_be_read_or_kept_is_no_error(offer: Callable[[str, str], Path], tmp_path: Path) -> None:
     offer("sound", SOUND.format(name="sound"))
     (tmp_path / "cache").write_text("no folder")
-    assert import_faults([point("sound")], 20) == {}
+    assert faults_of(point("sound")) == {}
 
 
 def test_the_command_line_lives_beside_a_module_that_ends_its_process(offer: Callable[[str, str], Path]) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,9 +18,9 @@ import pytest
 
 from phenodose.cli import main
 from phenodose.errors import BusyError, CheckpointError, InputError, StoreError
-from phenodose.io import copies
+from phenodose.io import copies, guarded_writes, leases
 from phenodose.io.files import write_text, written_aside
-from phenodose.io.places import place, sizes
+from phenodose.io.places import place, remove, sizes
 from phenodose.learning.checkpoint import read_record
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
@@ -297,11 +298,11 @@ def test_a_large_object_is_uploaded_in_parts_and_whole(s3):
 
 
 def holder(store: Store, **facts: object) -> None:
-    content = {"host": "elsewhere", "pid": 7, "token": "x", "renewed": time.time()} | facts
+    content = {"host": "elsewhere", "pid": 7, "token": "x"} | facts
     (store.root / "lock").write_bytes(json.dumps(content).encode())
 
 
-def test_a_lock_in_a_bucket_holds_on_all_machines(s3):
+def test_a_lock_in_a_bucket_holds_on_all_machines(s3, monkeypatch):
     store = Store.open(ADDRESS)
     with store.locked(store.root / "lock", "taken by {}.".format):
         assert "lock" in sizes(store.root)
@@ -311,15 +312,63 @@ def test_a_lock_in_a_bucket_holds_on_all_machines(s3):
         ):
             pass
     assert sizes(store.root) == {}
-    holder(store)
-    with (
-        pytest.raises(BusyError, match=r"taken by process 7 on elsewhere\. A lock that is left over gives way"),
-        store.locked(store.root / "lock", "taken by {}.".format),
-    ):
-        pass
-    holder(store, renewed=time.time() - 600)
+    # Of whatever time, or of this very process by its names: it is there.
+    for number, facts in enumerate(({}, {"renewed": 0}, {"host": socket.gethostname(), "pid": os.getpid()})):
+        holder(store, count=number, **facts)
+        with (
+            pytest.raises(BusyError, match=r"taken by process \d+ on .*\. A lock that is left over gives way"),
+            store.locked(store.root / "lock", "taken by {}.".format),
+        ):
+            pass
+    # It has been looked at once, and has not changed since, for longer than is waited for.
+    monkeypatch.setattr(leases, "STALE_S", 0.0)
     with store.locked(store.root / "lock", "taken by {}.".format):
         assert json.loads((store.root / "lock").read_bytes())["pid"] == os.getpid()
+
+
+def test_a_holder_that_comes_back_too_late_writes_nothing(s3, monkeypatch):
+    # It asks at every writing whether the lock is still its own.
+    monkeypatch.setattr(leases, "SURE_S", 0.0)
+    store = Store.open(ADDRESS)
+    with store.locked(store.root / "lock", "taken by {}.".format):
+        write_text(store.root / "a", "mine")
+        holder(store)
+        for late in (lambda: write_text(store.root / "a", "late"), lambda: remove(store.root / "a")):
+            with pytest.raises(BusyError, match="another one has taken over its lock; nothing more is written"):
+                late()
+    assert (store.root / "a").read_bytes() == b"mine"
+    assert json.loads((store.root / "lock").read_bytes())["token"] == "x"
+
+
+def test_a_holder_that_is_suspended_just_before_it_writes_changes_nothing(s3, monkeypatch):
+    store = Store.open(ADDRESS)
+    write_text(store.root / "a", "old")
+
+    def theirs(path: Path) -> None:
+        (store.root / "a").write_bytes(b"theirs")
+
+    with store.locked(store.root / "lock", "taken by {}.".format):
+        with monkeypatch.context() as patched:
+            patched.setattr(guarded_writes, "expect_held", theirs)
+            with pytest.raises(BusyError, match="another process has written it at the same time"):
+                write_text(store.root / "a", "mine")
+        assert (store.root / "a").read_bytes() == b"theirs"
+        write_text(store.root / "a", "x" * (20 << 20))
+        assert (store.root / "a").stat().st_size == 20 << 20
+
+
+def test_what_a_killed_process_of_this_machine_held_is_free_at_once(s3):
+    store = Store.open(ADDRESS)
+    code = (
+        "import os, sys; from phenodose.store.store import Store\n"
+        "store = Store.open(sys.argv[1])\n"
+        "with store.locked(store.root / 'lock', str): os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, ADDRESS], check=False).returncode == 9
+    assert "lock" in sizes(store.root)
+    with store.locked(store.root / "lock", "taken by {}.".format):
+        pass
+    assert sizes(store.root) == {}
 
 
 def test_who_waits_gets_the_lock_when_it_is_free(s3):
