@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.cohort.views import View, cohort_views, identifier, literal
 from phenodose.errors import TableError
 from phenodose.io.files import clear_partials, hash_json, written_aside
+from phenodose.io.machine_faults import is_of_one_file, machine_fault
 from phenodose.io.places import is_remote
 from phenodose.plugins import Preferences, plugins_of
 from phenodose.settings.quality import resolve_limits
@@ -260,14 +261,18 @@ def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -
     try:
         _insert(con, table, files)
         return []
-    except (duckdb.Error, TableError) as error:
+    except (duckdb.Error, TableError, MemoryError) as error:
+        fault = machine_fault(error, files[0])
+        if fault is not None and not is_of_one_file(error):
+            raise fault from error
         if len(files) > 1:
             middle = len(files) // 2
             return _fill(con, table, files[:middle]) + _fill(con, table, files[middle:])
         if not files[0].exists() and not files[0].is_symlink():  # its writer took it away meanwhile, which is no fault
             return []
-        reason = str(error).splitlines()[0]
-        text = f"{files[0]} is left out of the cohort: {reason} Make the screen again with this version of phenodose."
+        reason = str(fault or error).splitlines()[0]
+        remedy = "" if fault else " Make the screen again with this version of phenodose."
+        text = f"{files[0]} is left out of the cohort: {reason}{remedy}"
         return [(files[0], text)]
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import InputError, StoreError, TableError
 from phenodose.io.files import hash_bytes, user_cache, write_json, written_aside
 from phenodose.io.locks import locked
+from phenodose.io.machine_faults import machine_fault
 from phenodose.io.places import absolute, expect_bucket, files, folders, is_remote, place, read_bytes, remove
 from phenodose.names import SCREEN_ID, check_screen_id
 from phenodose.table import Table
@@ -296,6 +297,8 @@ def _readable(path: Path, read: Callable[..., Any], source: Any, **how: Any) -> 
     except (pa.ArrowException, TableError, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
+        if fault := machine_fault(error, path):
+            raise fault from error
         reason = str(error).splitlines()[0].rstrip(".")
         raise StoreError(f"{path}: cannot be read as a table ({reason}); {_MAKE_AGAIN}.") from error
 
