@@ -23,7 +23,7 @@ _READ_ONLY = "the disk is mounted read-only", "mount it for writing, or name ano
 _RIGHTS = "this user may not do that there", "give the user the right to the file and its folder, or name another place"
 _MEMORY = "the machine has no memory left", "end other programs, or take a larger machine, then run this again"
 _OPEN = "too many files are open", "raise the limit (`ulimit -n`) or end other programs, then run this again"
-_DISK = "the disk does not answer as it should", "look at the disk and its connection, then run this again"
+_DISK = "the disk is full or does not answer", "look at the disk and its connection, then run this again"
 _NAME = "the file system does not take this place", "look at the path and what lies there, or name another place"
 _PROCESSES = "the machine starts no more processes", "end other programs or raise the limit (`ulimit -u`)"
 
@@ -44,7 +44,10 @@ _SAID = {
 }
 #: The same as libraries write it, most telling first.
 _WRITTEN = (
-    *((os.strerror(number), number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)),
+    *(
+        (os.strerror(number), number)
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+    ),
     ("No space left", errno.ENOSPC),
     ("database or disk is full", errno.ENOSPC),
     ("readonly database", errno.EROFS),

@@ -143,7 +143,7 @@ def _places(store: Store, screen: str) -> list[Path]:
     places += [] if plates.is_relative_to(own) else [plates]
     if is_remote(store.root):
         copies = store.local / "copies"
-        cached = [path for path in copies.glob(f"screens+{screen}+*")] if copies.is_dir() else []
+        cached = list(copies.glob(f"screens+{screen}+*")) if copies.is_dir() else []
         # Copies of what holds all screens; the next reader fetches them again.
         cached += [path for path in (copies / "tables", copies / store.cohort_path.name) if path.is_dir()]
         places += [store.here(own), *sorted(cached)]
