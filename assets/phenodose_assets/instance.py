@@ -33,10 +33,17 @@ def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
 
     Dagster's telemetry is off in all of them: a home without a dagster.yaml gets one that says so, and for a home whose
     own says nothing (or yes) it is off in this process.
+    """
+    # `local_temp` is the public way to open a folder's instance with settings that win over its dagster.yaml.
+    with dg.DagsterInstance.local_temp(str(instance_home(store)), overrides=_NO_TELEMETRY) as instance:
+        yield instance
 
-    The first two are what `dagster dev` uses when it is started in the same folder. The last is shown by
-    `DAGSTER_HOME=STORE/.dagster dagster dev -m phenodose_assets.definitions`; of a bucket it is inside the store's
-    folder on this machine.
+
+def instance_home(store: Store) -> Path:
+    """The folder of the instance of `open_instance`, with a dagster.yaml in it; `phenodose ui` shows it.
+
+    The first two are what `dagster dev` uses when it is started in the same folder. The last is inside the store, of a
+    bucket inside the store's folder on this machine.
     """
     if os.environ.get("DAGSTER_HOME"):
         home = _given_home(os.environ["DAGSTER_HOME"])
@@ -46,9 +53,7 @@ def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
         home = store.local / ".dagster"
     if not any((home / name).is_file() for name in _SETTINGS_FILES):
         write_text(home / "dagster.yaml", _SETTINGS)
-    # `local_temp` is the public way to open a folder's instance with settings that win over its dagster.yaml.
-    with dg.DagsterInstance.local_temp(str(home), overrides=_NO_TELEMETRY) as instance:
-        yield instance
+    return home
 
 
 def _given_home(text: str) -> Path:

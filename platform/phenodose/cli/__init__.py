@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "plugins": "List and check plugins.",
     "report": "Write the report of a screen.",
     "view": "Show the plates of a screen in a browser.",
+    "ui": "Show the store in the Dagster UI.",
     "why": "Show where a score comes from: wells, images, networks, runs.",
     "cam": "Show what in a well's image the network goes by.",
     "evaluate": "Tell how well the networks of screens have learned.",

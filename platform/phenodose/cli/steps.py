@@ -155,9 +155,4 @@ def print_products(store: Store, screen: str) -> None:
 
 def how_to_see(store: Store) -> str:
     """A sentence on how to look at the runs in the UI."""
-    own = store.local / ".dagster"
-    if own.is_dir():
-        return (
-            f"See the runs: DAGSTER_HOME={own} PHENODOSE_STORE={store.root} dagster dev -m phenodose_assets.definitions"
-        )
-    return f"See the runs: PHENODOSE_STORE={store.root} dagster dev"
+    return f"See the runs: phenodose ui --store {store.root}"

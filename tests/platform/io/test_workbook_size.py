@@ -59,20 +59,21 @@ FAR = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"
 NEAR = '<row r="1"><c r="A1"><v>1</v></c><c r="B1"><v>2</v></c></row>'
 
 
+def relations(kind: str, target: str) -> str:
+    one = f'<Relationship Id="a" Type="{kind}" Target="{target}"/>'
+    return f'<Relationships xmlns="{PACKAGE}">{one}</Relationships>'
+
+
 def by_hand(cells: str, part: str = "xl/worksheets/sheet1.xml", prefix: str = "", head: str = "") -> bytes:
     """A workbook of one sheet, written as programs other than the usual ones may."""
     named = f'xmlns:{prefix[:-1]}="{MAIN}"' if prefix else f'xmlns="{MAIN}"'
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
-        archive.writestr("_rels/.rels", f'<Relationships xmlns="{PACKAGE}"/>')
+        archive.writestr("_rels/.rels", relations(f"{OFFICE}/officeDocument", "xl/workbook.xml"))
         sheets = '<sheets><sheet name="S" sheetId="1" r:id="a"/></sheets>'
         archive.writestr("xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}">{sheets}</workbook>')
-        archive.writestr(
-            "xl/_rels/workbook.xml.rels",
-            f'<Relationships xmlns="{PACKAGE}"><Relationship Id="a" Type="{OFFICE}/worksheet" Target="{part[3:]}"/>'
-            "</Relationships>",
-        )
+        archive.writestr("xl/_rels/workbook.xml.rels", relations(f"{OFFICE}/worksheet", part[3:]))
         sheet = f"{head}<{prefix}worksheet {named}><{prefix}sheetData>{cells}</{prefix}sheetData></{prefix}worksheet>"
         archive.writestr(part, sheet)
     return content.getvalue()
@@ -138,6 +139,7 @@ def ods(row: str) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest:manifest xmlns:manifest='m'/>")
         archive.writestr(
             "content.xml",
             '<office:document-content xmlns:office="o" xmlns:table="t" xmlns:text="x"><office:body><office:spreadsheet>'
