@@ -32,7 +32,7 @@ demo: $(READY)  ## Take a simulated patient screen from raw images to a drug ran
 
 ui: $(READY)  ## Open the Dagster UI on http://127.0.0.1:3000.
 	@mkdir -p $(PHENODOSE_INBOX)
-	DAGSTER_HOME=$(CURDIR) $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p 3000
+	DAGSTER_HOME=$(CURDIR) $(BIN)/phenodose ui --port 3000
 
 check: $(READY)  ## Lint, format, import and type checks.
 	$(BIN)/ruff check .

@@ -4,8 +4,13 @@ Belongs here: the one module-level object, for the store that the environment na
 built (`build`).
 """
 
+from phenodose.io.privacy import private_from_now_on
 from phenodose.settings.environment import read_environment
+from phenodose.settings.files import readable_as_site_says
 from phenodose_assets.build import build_definitions
 
+private_from_now_on()
 _HERE = read_environment()
-defs = build_definitions(store=_HERE.open_store(), inbox=_HERE.inbox, training=_HERE.training)
+_STORE = _HERE.open_store()
+readable_as_site_says(_STORE.root)
+defs = build_definitions(store=_STORE, inbox=_HERE.inbox, training=_HERE.training)

@@ -33,10 +33,16 @@ def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
 
     Dagster's telemetry is off in all of them: a home without a dagster.yaml gets one that says so, and for a home whose
     own says nothing (or yes) it is off in this process.
+    """
+    with _opened(instance_home(store)) as instance, connections_kept(instance.event_log_storage):
+        yield instance
 
-    The first two are what `dagster dev` uses when it is started in the same folder. The last is shown by
-    `DAGSTER_HOME=STORE/.dagster dagster dev -m phenodose_assets.definitions`; of a bucket it is inside the store's
-    folder on this machine.
+
+def instance_home(store: Store) -> Path:
+    """The folder of the instance of `open_instance`, with a dagster.yaml in it; `phenodose ui` shows it.
+
+    The first two are what `dagster dev` uses when it is started in the same folder. The last is inside the store, of a
+    bucket inside the store's folder on this machine.
     """
     if os.environ.get("DAGSTER_HOME"):
         home = _given_home(os.environ["DAGSTER_HOME"])
@@ -44,8 +50,9 @@ def open_instance(store: Store) -> Iterator[dg.DagsterInstance]:
         home = Path()
     else:
         home = store.local / ".dagster"
-    with _opened(home) as instance, connections_kept(instance.event_log_storage):
-        yield instance
+    if not any((home / name).is_file() for name in _SETTINGS_FILES):
+        write_text(home / "dagster.yaml", _SETTINGS)
+    return home
 
 
 def _opened(home: Path) -> dg.DagsterInstance:
@@ -59,8 +66,6 @@ def _opened(home: Path) -> dg.DagsterInstance:
         )
 
     with locked(lock, lock, busy, _WAIT_SECONDS):
-        if not any((home / name).is_file() for name in _SETTINGS_FILES):
-            write_text(home / "dagster.yaml", _SETTINGS)
         # `local_temp` is the public way to open a folder's instance with settings that win over its dagster.yaml.
         instance = dg.DagsterInstance.local_temp(str(home), overrides=_NO_TELEMETRY)
         # They are made when they are first asked for.

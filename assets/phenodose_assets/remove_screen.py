@@ -1,16 +1,20 @@
-"""A screen's partition in Dagster, when the screen is taken out of the store.
+"""Taking a screen out of the store and out of Dagster, in one go.
 
-Belongs here: refusing while a run of it is under way, and forgetting the partition. Does not belong here: the store's
-files (`phenodose.screens.remove_screen`).
+Belongs here: refusing while a run of it is under way, forgetting its partition and runs, and the report of the screens
+that stay. Does not belong here: the store's files (`phenodose.screens.remove_screen`), and Dagster's records
+(`forgotten_runs`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from phenodose.errors import BusyError
+from phenodose.errors import BusyError, PhenodoseError
+from phenodose.io.machine_faults import fault_of_surroundings
+from phenodose.screens.remove_screen import Removal, held_by, remove_screen
 from phenodose_assets.dead_runs import end_dead_runs
+from phenodose_assets.forgotten_runs import forget_runs
 from phenodose_assets.instance import open_instance
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 
@@ -18,12 +22,28 @@ if TYPE_CHECKING:
     from phenodose.store.store import Store
 
 
-def without_partition(store: Store, screen: str, remove: Callable[[], object]) -> None:
-    """Call `remove` while no run works on the screen, then forget its partition; the history of runs stays.
+def remove_everywhere(store: Store, screen: str) -> Removal:
+    """Remove a screen from the store, from Dagster and from what is made of all screens.
+
+    Where Dagster's records cannot be opened, such as on a full disk, what is in the way goes first.
 
     Raises:
         BusyError: a run of the screen is waiting or under way.
+        InputError, StoreError: as `phenodose.screens.remove_screen.remove_screen`.
     """
+    held_by(store, screen)
+    try:
+        _refuse_while_running(store, screen)
+    except Exception as error:
+        if isinstance(error, PhenodoseError) or not fault_of_surroundings(error, store.local):
+            raise
+    removal = remove_screen(store, screen, lambda names: _forget(store, screen, names))
+    if removal.had_cohort_report:
+        _report_of_the_others(store, removal)
+    return removal
+
+
+def _refuse_while_running(store: Store, screen: str) -> None:
     import dagster as dg
 
     with open_instance(store) as instance:
@@ -39,5 +59,29 @@ def without_partition(store: Store, screen: str, remove: Callable[[], object]) -
                 f"run {runs[0].run_id} of screen {screen} is {runs[0].status.value.lower()}; wait for it, or end it in "
                 "the Dagster UI."
             )
-        remove()
-        instance.delete_dynamic_partition(SCREEN_PARTITIONS_NAME, screen)
+
+
+def _forget(store: Store, screen: str, names: Sequence[str]) -> list[str]:
+    """Forget the partition and its runs; a sentence on what is left."""
+    try:
+        with open_instance(store) as instance:
+            instance.delete_dynamic_partition(SCREEN_PARTITIONS_NAME, screen)
+            return forget_runs(instance, screen, names)
+    except Exception as error:
+        fault = fault_of_surroundings(error, store.local)
+        if fault is None:
+            raise
+        return [f"Dagster's partition and runs of it, which could not be opened: {fault}"]
+
+
+def _report_of_the_others(store: Store, removal: Removal) -> None:
+    from phenodose.reports import build_cohort_report
+
+    try:
+        if not store.read_table("screens").empty:
+            build_cohort_report(store)
+    except Exception as error:
+        fault = fault_of_surroundings(error, store.root) or error
+        if not isinstance(fault, PhenodoseError):
+            raise
+        removal.left.append(f"nothing, but the report of the cohort is gone and could not be made anew: {fault}")

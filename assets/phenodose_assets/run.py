@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from phenodose import errors
 from phenodose.errors import InputError, PhenodoseError, PluginError, StoreError
+from phenodose.io.machine_faults import machine_fault_in
 from phenodose.plugins import KINDS, Registry, plugins_of
 from phenodose.store.store import Store
 from phenodose_assets.assets.cohort import COHORT_DB, COHORT_REPORT
@@ -377,7 +378,10 @@ def _fault(event: dg.DagsterEvent) -> StepFault:
     if cause is not None and issubclass(getattr(errors, cause.cls_name or "", object), PhenodoseError):
         # Dagster writes the class before the message.
         return StepFault(cause.message.partition(": ")[2].strip(), mendable=True)
-    return StepFault(failure.error_display_string.strip(), mendable=False)
+    text = failure.error_display_string.strip()
+    if told := machine_fault_in(text, "the folder of Dagster's runs or the store"):
+        return StepFault(str(told), mendable=True)
+    return StepFault(text, mendable=False)
 
 
 def _missing_upstream(asset: ScreenAsset, outcome: RunOutcome) -> str:

@@ -202,10 +202,24 @@ def run_screen(
     Raises:
         InputError: the folder is faulty; all faults in one message.
     """
+    from phenodose.io.privacy import private_files
+    from phenodose.settings.files import readable_as_site_says
+
+    opened = _store(store)
+    with private_files():
+        readable_as_site_says(opened.root)
+        return _run_screen(folder_or_screen, opened, select, parameters)
+
+
+def _run_screen(
+    folder_or_screen: str | Path,
+    opened: Store,
+    select: str | None,
+    parameters: Mapping[str, Mapping[str, Any]] | None,
+) -> RunOutcome:
     from phenodose.screens.registration import check_screen, register_screen
     from phenodose_assets.run import materialize_cohort, materialize_screen, selected_keys
 
-    opened = _store(store)
     known = installed_plugins(opened)
     known.refuse_clashes()
     folder = Path(folder_or_screen).expanduser()

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from phenodose.errors import NotMade
-from phenodose.io.places import client_fault
+from phenodose.io.machine_faults import fault_of_surroundings
 from phenodose.quality.metrics import metrics_of
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
@@ -100,7 +100,7 @@ def _cohort_asset(
             listener(StepEvent(name, "skipped", message=str(reason)))
             return
         except Exception as error:
-            if fault := client_fault(error, context.resources.store.root):
+            if fault := fault_of_surroundings(error, context.resources.store.root):
                 raise fault from error
             raise
         seconds = time.monotonic() - clock

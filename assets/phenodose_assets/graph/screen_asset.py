@@ -27,7 +27,7 @@ from typing import Any
 import dagster as dg
 
 from phenodose.errors import NotMade, PhenodoseError, TableError
-from phenodose.io.places import client_fault
+from phenodose.io.machine_faults import fault_of_surroundings
 from phenodose.lineage.record import Made, content_version, record_step, versions_now
 from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
 from phenodose.store.store import Store
@@ -164,7 +164,7 @@ class ScreenAsset:
             listener(StepEvent(self.key, "skipped", message=str(reason)))
             return
         except Exception as raised:
-            error = client_fault(raised, step.store.root) or raised
+            error = fault_of_surroundings(raised, step.store.root) or raised
             mendable = isinstance(error, PhenodoseError)
             message = str(error) if mendable else f"{type(error).__name__}: {error}"
             details = "" if mendable else traceback.format_exc()

@@ -17,8 +17,10 @@ import click
 import phenodose
 from phenodose.cli.ended import EXIT_CODE, SENTENCE, Terminated
 from phenodose.cli.output import complain
+from phenodose.cli.terminal import harmless_output
 from phenodose.errors import PhenodoseError
-from phenodose.io.places import client_fault
+from phenodose.io.machine_faults import fault_of_surroundings
+from phenodose.io.privacy import private_files
 
 #: Command -> its line in `phenodose --help`. Module `phenodose.cli.<name>`, - as _, holds `command`.
 COMMANDS: dict[str, str] = {
@@ -35,6 +37,7 @@ COMMANDS: dict[str, str] = {
     "plugins": "List and check plugins.",
     "report": "Write the report of a screen.",
     "view": "Show the plates of a screen in a browser.",
+    "ui": "Show the store in the Dagster UI.",
     "why": "Show where a score comes from: wells, images, networks, runs.",
     "cam": "Show what in a well's image the network goes by.",
     "evaluate": "Tell how well the networks of screens have learned.",
@@ -75,8 +78,15 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with 0, 2 (the user can mend it), 1 (a bug), or 130 and 143 (ended by a signal)."""
     wanted = sys.argv[1:] if arguments is None else arguments
+    with private_files(), harmless_output():
+        _run(wanted)
+
+
+def _run(wanted: list[str]) -> None:
     try:
         code = cli.main(args=wanted, prog_name="phenodose", standalone_mode=False)
+        # A full disk behind standard output is known only now.
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         _complain("interrupted; run the same command again to go on.", wanted)
@@ -96,8 +106,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             sys.exit(0)
-        if fault := client_fault(error, "the store"):
+        if fault := fault_of_surroundings(error, "the store"):
             _complain(str(fault), wanted)
+            _forget_unwritten()
             sys.exit(2)
         traceback.print_exc()
         _complain("this is a bug in phenodose; the lines above say where.", wanted)
@@ -112,6 +123,14 @@ def _nobody_reads() -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
     return False
+
+
+def _forget_unwritten() -> None:
+    """What standard output could not take is not tried again when the process ends, which would be another error."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, arguments: list[str]) -> None:

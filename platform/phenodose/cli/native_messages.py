@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from phenodose.cli.terminal import harmless
+
 _STDERR = 2
 #: Information, with or without a date, and the notices beside it.
 _INFORMATION = re.compile(
@@ -67,4 +69,4 @@ def _pass_on(reading: int, real: int) -> None:
     with os.fdopen(reading, "rb") as lines, os.fdopen(real, "wb", buffering=0) as out:
         for line in lines:
             if says_something(line):
-                out.write(line)
+                out.write(harmless(line.decode("utf-8", "replace")).encode())

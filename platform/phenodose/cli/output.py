@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from phenodose.cli.terminal import harmless, harmless_stream, unfiltered
 from phenodose.progress import Progress
 
 if TYPE_CHECKING:
@@ -40,8 +41,11 @@ def open_store(location: str | None) -> Store:
         StoreError: the bucket of an address is not there, or cannot be read.
     """
     from phenodose.settings.environment import read_environment
+    from phenodose.settings.files import readable_as_site_says
 
-    return read_environment().open_store(location)
+    store = read_environment().open_store(location)
+    readable_as_site_says(store.root)
+    return store
 
 
 def plugins_at(location: str | None = None) -> Registry:
@@ -84,9 +88,9 @@ def progress_display(title: str, stream: TextIO | None = None) -> Iterator[Progr
         title: what goes on.
         stream: where it is shown; standard error by default.
     """
-    shown = stream or sys.stderr
+    shown = unfiltered(stream or sys.stderr)
     if not shown.isatty():
-        yield _plain_lines(title, shown)
+        yield _plain_lines(title, harmless_stream(shown))
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -104,7 +108,7 @@ def progress_display(title: str, stream: TextIO | None = None) -> Iterator[Progr
         task = bars.add_task(title, total=None, message="")
 
         def listen(done: int, total: int, message: str) -> None:
-            bars.update(task, completed=done, total=total, message=message)
+            bars.update(task, completed=done, total=total, message=harmless(message))
 
         yield listen
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -143,29 +142,32 @@ def show(screen: str, store: str | None, as_json: bool) -> None:
 @store_option
 @json_option
 def remove_(screen: str, yes: bool, store: str | None, as_json: bool) -> None:
-    """Take SCREEN out of the store: plates, tensors, networks, rows and report, and its partition in Dagster.
+    """Take SCREEN out of the store: plates, tensors, networks, rows and reports, and its partition and runs in Dagster.
 
-    Its raw folder stays, so `phenodose run FOLDER` makes everything again. Refused while a run works on it.
+    Its raw folder stays, so `phenodose run FOLDER` makes everything again. What this cannot reach is listed. Refused
+    while a run works on it.
 
     \b
     Example: phenodose screen remove BT-40_V1_DS1
              phenodose screen remove BT-40_V1_DS1 --yes
     """
-    from phenodose.screens.remove_screen import held_by, remove_screen
+    from phenodose.screens.remove_screen import held_by
 
     opened = open_store(store)
     found = held_by(opened, screen)
     source = str(opened.source_of(screen)) if screen in opened.screens() else None
+    left: list[str] = []
     if yes:
-        from phenodose_assets.remove_screen import without_partition
+        from phenodose_assets.remove_screen import remove_everywhere
 
-        without_partition(opened, screen, partial(remove_screen, opened, screen))
+        left = remove_everywhere(opened, screen).left
     if as_json:
         print_json(
             {
                 "screen": screen,
                 "removed": yes,
                 "source": source,
+                "left": left,
                 "places": [{"path": str(h.path), "files": h.files, "size_bytes": h.size_bytes} for h in found],
             }
         )
@@ -174,6 +176,8 @@ def remove_(screen: str, yes: bool, store: str | None, as_json: bool) -> None:
         click.echo(
             f"{'removed' if yes else 'would go'}: {held.path} ({held.files} files, {held.size_bytes / 1e6:.1f} MB)"
         )
+    for one in left:
+        click.echo(f"not removed, if it is there: {one}")
     if not yes:
         click.echo(f"Nothing was removed. `phenodose screen remove {screen} --yes` removes it.")
     elif source:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from phenodose.cli.native_messages import filter_stderr
+from phenodose.cli.terminal import harmless, harmless_stream, unfiltered
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
@@ -38,22 +39,23 @@ def steps_display(title: str) -> Iterator[Listener]:
     is_terminal = sys.stderr.isatty()
     with filter_stderr() as stream:
         if not is_terminal:
-            yield _PlainLines(title, stream)
+            yield _PlainLines(title, harmless_stream(stream))
             return
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        console = Console(file=stream, highlight=False)
+        console = Console(file=unfiltered(stream), highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, TextColumn("{task.fields[message]}"), console=console, transient=True) as bars:
             task = bars.add_task(title, total=None, message="")
 
             def listen(event: StepEvent) -> None:
                 if event.state in (*_SIGNS, _SAID):
-                    console.print(f"{title}: {_line(event)}", soft_wrap=True, markup=False)
+                    console.print(harmless(f"{title}: {_line(event)}"), soft_wrap=True, markup=False)
                 else:
                     label, total = f"{title}: {event.asset}", event.total or None
-                    bars.update(task, description=label, completed=event.done, total=total, message=event.message)
+                    told = harmless(event.message)
+                    bars.update(task, description=label, completed=event.done, total=total, message=told)
 
             yield listen
 
@@ -153,9 +155,4 @@ def print_products(store: Store, screen: str) -> None:
 
 def how_to_see(store: Store) -> str:
     """A sentence on how to look at the runs in the UI."""
-    own = store.local / ".dagster"
-    if own.is_dir():
-        return (
-            f"See the runs: DAGSTER_HOME={own} PHENODOSE_STORE={store.root} dagster dev -m phenodose_assets.definitions"
-        )
-    return f"See the runs: PHENODOSE_STORE={store.root} dagster dev"
+    return f"See the runs: phenodose ui --store {store.root}"

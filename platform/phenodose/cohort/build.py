@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.cohort.views import View, cohort_views, identifier, literal
 from phenodose.errors import StoreError, TableError
 from phenodose.io.files import clear_partials, hash_json, written_aside
+from phenodose.io.machine_faults import is_of_one_file, machine_fault
 from phenodose.io.places import is_remote
 from phenodose.plugins import Preferences, plugins_of
 from phenodose.settings.quality import resolve_limits
@@ -261,14 +262,18 @@ def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -
     try:
         _insert(con, table, files)
         return []
-    except (duckdb.Error, StoreError) as error:
+    except (duckdb.Error, StoreError, MemoryError) as error:
+        origin = (error.__cause__ or error) if isinstance(error, StoreError) else error
+        fault = machine_fault(origin, files[0])
+        if fault is not None and not is_of_one_file(origin):
+            raise fault from error
         if len(files) > 1:
             middle = len(files) // 2
             return _fill(con, table, files[:middle]) + _fill(con, table, files[middle:])
         if not files[0].exists() and not files[0].is_symlink():  # its writer took it away meanwhile, which is no fault
             return []
-        reason = str(error).splitlines()[0]
-        if isinstance(error, StoreError) and not isinstance(error, TableError):  # it names file and remedy
+        reason = str(fault or error).splitlines()[0]
+        if fault or (isinstance(error, StoreError) and not isinstance(error, TableError)):  # it names file and remedy
             return [(files[0], f"left out of the cohort: {reason}")]
         text = f"{files[0]} is left out of the cohort: {reason} Make the screen again with this version of phenodose."
         return [(files[0], text)]

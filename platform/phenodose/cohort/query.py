@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, MissingInputError, StoreError
+from phenodose.io.machine_faults import machine_fault
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _open(store: Store, memory_limit: str) -> duckdb.DuckDBPyConnection:
     try:
         con = duckdb.connect(str(there), read_only=True, config=_GUARDED | {"memory_limit": memory_limit})
     except duckdb.Error as error:
+        if fault := machine_fault(error, path):
+            raise fault from error
         raise StoreError(
             f"{path} cannot be opened ({str(error).splitlines()[0]}); close programs that write to it, and build "
             'it anew with `phenodose sql --rebuild "SHOW TABLES"`.'

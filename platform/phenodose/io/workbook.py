@@ -14,6 +14,7 @@ from typing import Any
 
 from phenodose.errors import InputError
 from phenodose.io.spreadsheet import Sheet, to_cell
+from phenodose.io.workbook_apart import read_apart
 from phenodose.io.workbook_broken import broken_cells
 from phenodose.io.workbook_size import refuse_huge
 
@@ -27,9 +28,13 @@ def read_sheets(content: bytes, name: str) -> list[Sheet]:
         InputError: the bytes are no workbook, it has no sheet, its first sheet cannot be read, or it is larger than a
             table of plates can be.
     """
+    return read_here(content, name) if refuse_huge(content, name) else read_apart(content, name)
+
+
+def read_here(content: bytes, name: str) -> list[Sheet]:
+    """The same of a workbook that is known to be small, or in a process with limits."""
     import python_calamine
 
-    refuse_huge(content, name)
     try:
         workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
         about = [one for one in workbook.sheets_metadata if one.typ == python_calamine.SheetTypeEnum.WorkSheet]

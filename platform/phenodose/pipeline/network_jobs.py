@@ -97,7 +97,7 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         BusyError: another process trains the same phase.
         CheckpointError: the parent does not fit, or the training diverged.
     """
-    from phenodose.io.places import client_fault
+    from phenodose.io.machine_faults import fault_of_surroundings
     from phenodose.learning.training import inputs_hash
     from phenodose.learning.training_sets import sparse_controls, training_set
     from phenodose.plates.tensors import open_tensors
@@ -135,7 +135,7 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         raise NotMade(f"{phase.name} of {asked.screen} is not trained: {error}{instead}") from error
     except Exception as error:
         # What the client of an object store raises is known here, not in the process that asked.
-        if fault := client_fault(error, store.root):
+        if fault := fault_of_surroundings(error, store.root):
             raise fault from error
         raise
     estimated_s = estimate.training_s if estimate else record.extra.get("estimated_training_s")

@@ -15,6 +15,7 @@ from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
 from phenodose.pipeline.reference_samples import REFERENCE_NAMES, cohort_table
 from phenodose.plugins import REFERENCE, PlateReaderReadout, Scorer, SelectiveScorer, StagedReadout, TensorReadout
+from phenodose.screens.inside import named_file
 from phenodose.store.curves import curves_key, read_curves
 from phenodose.tables import TABLES
 
@@ -209,7 +210,7 @@ def scorer_of_screen(step: Context, scorer: type[Scorer], readout: str, inputs: 
 def _named_table(step: Context, parameters: dict[str, Any]) -> Path | None:
     """The table of reference samples that somebody named or put into the store."""
     if named := parameters.get(REFERENCE):
-        return step.screen.folder / str(named)
+        return named_file(step.screen.folder, str(named))
     of_store = (step.store.local_copy(step.store.root / name) for name in REFERENCE_NAMES)
     return next((path for path in of_store if path.is_file()), None)
 

@@ -6,14 +6,14 @@ Belongs here: who may write a plate. Does not belong here: writing it (`plate_in
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from phenodose.io.files import hash_bytes
+from phenodose.io.files import hash_bytes, user_cache
 from phenodose.io.locks import locked as held
 from phenodose.io.places import is_remote
+from phenodose.io.privacy import private_folder
 
 
 @contextmanager
@@ -25,13 +25,14 @@ def locked(out: Path, plate: str) -> Iterator[Path]:
         plate: its name, for the message.
 
     Yields:
-        A local folder for wells that are being written: beside a plate in a folder, else in the temporary folder.
+        A local folder for wells that are being written: beside a plate in a folder, else one in the user's cache that
+        nobody else can enter.
 
     Raises:
         BusyError: another ingest of the plate is going on.
     """
     if is_remote(out):
-        aside = Path(tempfile.gettempdir()) / f"phenodose-ingest-{hash_bytes(str(out).encode())}"
+        aside = private_folder(user_cache() / "ingest" / hash_bytes(str(out).encode()))
         lock = out.with_name(f".{out.name}.lock")
     else:
         aside = out.with_name(f".{out.name}.ingest")

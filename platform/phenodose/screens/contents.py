@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from phenodose.errors import NotMade
 from phenodose.screens.identity import Judgement, claims_of_images, claims_of_screen, judge
+from phenodose.screens.inside import expect_files_inside
 from phenodose.screens.layout import Layout, read_layout
 from phenodose.screens.matrices import Readings, readings_of_screen
 from phenodose.screens.screen import Screen
@@ -36,11 +37,12 @@ def readings_of(screen: Screen, readout: str, layout: Layout) -> Readings:
 
     Raises:
         NotMade: the screen has none.
-        InputError: as `readings_of_screen`.
+        InputError: as `readings_of_screen`, or a link leaves the screen's folder.
     """
     folder = screen.readout_folders.get(readout)
     if folder is None or not any(path.is_file() for path in folder.iterdir()):
         raise NotMade(f"the screen has no {readout} files.")
+    expect_files_inside(folder, screen.folder)
     said = claims_of_screen(screen.id, screen.settings.sample, layout.path.name, [])
     return readings_of_screen(folder, layout, screen.block_of(readout), said, _BLOCK.format(readout=readout))
 

@@ -22,6 +22,7 @@ from phenodose.dose_response.reference_samples import REFERENCE_NAMES
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.io.files import hash_file, hash_json
 from phenodose.plugins import REFERENCE, choose_reader, plugins_of
+from phenodose.screens.inside import named_file
 from phenodose.screens.screen import Screen
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
@@ -198,7 +199,7 @@ def _parameters(table: str, compares: bool, screen: Screen, store: Store) -> Any
 def reference_file(screen: Screen, store: Store, named: str | None) -> Path | None:
     """The table of reference samples: the one named in screen.toml, else the store's; None without one."""
     of_store = (store.local_copy(store.root / name) for name in REFERENCE_NAMES)
-    found = screen.folder / named if named else next((path for path in of_store if path.is_file()), None)
+    found = named_file(screen.folder, named) if named else next((path for path in of_store if path.is_file()), None)
     return found if found is not None and found.is_file() else None
 
 

@@ -20,6 +20,7 @@ from phenodose.io.files import write_text
 from phenodose.names import check_screen_id, plate_key, plate_sort_key
 from phenodose.plates.tensor_inputs import DEFAULT_INPUTS, TensorInputs
 from phenodose.screens.image_folders import dead_links, other_image_folders
+from phenodose.screens.inside import expect_inside
 from phenodose.settings.quality import QualitySettings, WellSettings
 
 Kind = Literal["drug-screen", "control-experiment"]
@@ -148,19 +149,21 @@ class Screen:
                 (`Registry.plate_reader_folders`); those of everything that is installed by default.
 
         Raises:
-            InputError: the folder is not there, its name is no screen id, or screen.toml is wrong; all
-                faults in one message.
+            InputError: the folder is not there, its name is no screen id, screen.toml is wrong (all
+                faults in one message), or a link leaves the folder.
         """
         folder = Path(folder).expanduser().resolve()
         if not folder.is_dir():
             raise MissingInputError(f"{folder}: there is no such screen folder; check the path.")
         screen = check_screen_id(folder.name)
-        settings = read_settings(folder / SETTINGS_NAME)
+        settings = read_settings(expect_inside(folder / SETTINGS_NAME, folder))
         readers = _installed_plate_readers() if plate_readers is None else plate_readers
         readout_folders = {
-            readout: folder / name for readout, name in sorted(readers.items()) if (folder / name).is_dir()
+            readout: expect_inside(folder / name, folder)
+            for readout, name in sorted(readers.items())
+            if (folder / name).is_dir()
         }
-        layouts = [folder / name for name in LAYOUT_NAMES if (folder / name).is_file()]
+        layouts = [expect_inside(folder / name, folder) for name in LAYOUT_NAMES if (folder / name).is_file()]
         if len(layouts) > 1:
             raise InputError(
                 f"{folder}: {len(layouts)} layouts ({', '.join(p.name for p in layouts)}); keep the one that counts."

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError
 from phenodose.io.places import read_bytes
+from phenodose.settings.files import FileSettings
 from phenodose.settings.plugin_choices import PluginChoices
 from phenodose.settings.plugin_limits import Limits, PluginLimits
 from phenodose.settings.plugin_preferences import PluginPreferences
@@ -35,6 +36,7 @@ class SiteSettings(BaseModel):
     plugins: PluginChoices = Field(PluginChoices(), description="Plugins that this site disables or chooses")
     preferences: PluginPreferences = Field(PluginPreferences(), description="Plugins that come first, and colours")
     plugin_limits: PluginLimits = Field(PluginLimits(), description="What plugins of other distributions may take")
+    files: FileSettings = Field(FileSettings(), description="Who may read products, caches and files on their way")
     training: TrainingSettings = Field(TrainingSettings(), description="How long networks may be trained")
 
 
@@ -87,6 +89,8 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(PluginPreferences.model_fields)
     if place[0] == "training":
         return list(TrainingSettings.model_fields)
+    if place[0] == "files":
+        return list(FileSettings.model_fields)
     if place[0] == "plugin_limits":
         return list((PluginLimits if len(place) == 2 else Limits).model_fields)
     return list((WellSettings if place[0] == "wells" else QualitySetting).model_fields)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError, TableError
+from phenodose.io.machine_faults import machine_fault
 from phenodose.io.places import is_remote, read_bytes
 from phenodose.io.seals import OPEN_SEAL, check_seal, read_sealed, sealed
 
@@ -95,7 +96,7 @@ def readable(path: Path, read: Callable[..., Any], content: bytes, **how: Any) -
     try:
         return read(pa.BufferReader(content), **how)
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise machine_fault(error, path) or _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
@@ -130,4 +131,4 @@ def _content(part: Path) -> bytes | None:
     except FileNotFoundError:
         return None  # its writer took it away meanwhile
     except (TableError, OSError) as error:
-        raise _unreadable(part, error) from error
+        raise machine_fault(error, part) or _unreadable(part, error) from error

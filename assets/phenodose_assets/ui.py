@@ -1,0 +1,109 @@
+"""The Dagster UI of a store: the web server behind our door, and the daemon that runs sensors and queued runs.
+
+Belongs here: which processes, with which settings, and their end. Does not belong here: the door (`ui_door`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from phenodose.errors import InputError, ProcessError
+from phenodose.settings.environment import CACHE, INBOX, PLATES, STORE
+from phenodose.store.store import Store
+from phenodose_assets.instance import instance_home
+from phenodose_assets.ui_door import LOCAL_NAMES
+
+_LOOK_S, _END_S = 0.5, 60.0
+
+
+def allowed_names(host: str, more: Sequence[str]) -> list[str]:
+    """Names under which the server may be asked: those of this machine where it listens, and those that were given."""
+    everywhere = host in ("0.0.0.0", "::", "")
+    own = {socket.gethostname().lower(), socket.getfqdn().lower()} if everywhere else {host.lower()}
+    return sorted({*LOCAL_NAMES, *own, *(name.lower() for name in more)})
+
+
+def commands(host: str, port: int, names: Sequence[str]) -> list[list[str]]:
+    """The commands of the web server and of the daemon."""
+    workspace = Path("workspace.yaml")
+    code = ["-w", str(workspace.absolute())] if workspace.is_file() else ["-m", "phenodose_assets.definitions"]
+    server = [sys.executable, "-m", "phenodose_assets.ui_server", ",".join(names), "-h", host, "-p", str(port)]
+    return [[*server, *code], [sys.executable, "-m", "dagster._daemon", "run", *code]]
+
+
+def environment(store: Store, inbox: Path | None) -> dict[str, str]:
+    """What the processes are told: the store, its places, where runs are kept, and that nothing is sent anywhere."""
+    places = {STORE: str(store.root), INBOX: inbox, PLATES: store.plates_root, CACHE: store.cache}
+    told = {name: str(value) for name, value in places.items() if value is not None}
+    told |= {"DAGSTER_HOME": str(instance_home(store).absolute()), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+    return {**os.environ, **told}
+
+
+def serve(store: Store, host: str, port: int, more_names: Sequence[str] = (), inbox: Path | None = None) -> None:
+    """Run the UI until it is interrupted.
+
+    Args:
+        store: what is shown.
+        host: address at which the server listens.
+        port: its port.
+        more_names: further names under which it may be asked, such as that of a proxy before it.
+        inbox: where new screens arrive; None for that of the environment.
+
+    Raises:
+        InputError: the port is taken.
+        ProcessError: one of the processes ended by itself.
+        KeyboardInterrupt: the user ended it.
+    """
+    _expect_free(host, port)
+    told = environment(store, inbox)
+    with _running(commands(host, port, allowed_names(host, more_names)), told) as started:
+        while all(process.poll() is None for process in started):
+            time.sleep(_LOOK_S)
+    raise ProcessError("a process of the UI ended by itself; what it said last stands above. Start it again.")
+
+
+def _expect_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            asked.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"{host}:{port}: cannot be listened at ({error.strerror}); give another --port."
+            ) from error
+
+
+@contextlib.contextmanager
+def _running(asked: Sequence[list[str]], told: dict[str, str]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """The processes, which end with the block; a SIGTERM ends it as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for command in asked:
+            started.append(subprocess.Popen(command, env=told))
+        yield started
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        for process in started:
+            process.terminate()
+        end = time.monotonic() + _END_S
+        for process in started:
+            with contextlib.suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.wait(max(0.0, end - time.monotonic()))
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,43 @@
+"""Dagster's web server behind our door: `python -m phenodose_assets.ui_server NAME,NAME OPTIONS OF dagster-webserver`.
+
+Belongs here: the server's process. Does not belong here: what may come in (`ui_door`), and which processes the UI
+consists of (`ui`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+
+from dagster_webserver import app
+from dagster_webserver.webserver import DagsterWebserver
+from starlette.middleware import Middleware
+
+from phenodose_assets.ui_door import Door
+
+
+def behind_the_door(names: Collection[str]) -> type[DagsterWebserver]:
+    """The class of a server that may be asked under these names."""
+
+    class GuardedWebserver(DagsterWebserver):
+        """Dagster's server; every request passes the door first."""
+
+        def build_middleware(self) -> list[Middleware]:
+            """The door, then what Dagster has of its own."""
+            return [Middleware(Door, names=names), *super().build_middleware()]
+
+    return GuardedWebserver
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    names = sys.argv.pop(1).split(",")
+    # Dagster's command makes its server by this name.
+    app.DagsterWebserver = behind_the_door(names)
+    from dagster_webserver.cli import main as serve
+
+    serve()
+
+
+if __name__ == "__main__":
+    main()
