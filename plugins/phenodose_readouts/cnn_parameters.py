@@ -113,6 +113,13 @@ class CnnParameters(Parameters):
         le=1,
         description="Part of the training wells that get a rectangle of another well (CutMix); the paper has none",
     )
+    well_classes: bool = Field(
+        default=False,
+        description=(
+            "Learn also which class a well is of: living, killed, and those that wells are named by in the layout "
+            "(WellClass) or in well_classes.csv; wells of the type empty are one"
+        ),
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         default="float32", description="Arithmetic of training; weights are kept in float32"
     )

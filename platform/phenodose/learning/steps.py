@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: What the inputs are made of, wanted probabilities (step, image, 2), weights (step, image) and the number of steps to
-#: take, to a tensor of two: the sums of loss and of right answers over all images, each times its weight.
+#: What the inputs are made of, wanted probabilities (step, image, class), weights (step, image) and the number of steps
+#: to take, to a tensor of two: the sums of loss and of right answers over all images, each times its weight.
 Steps = Callable[[Any, Any, Any, int], Any]
 #: Makes the inputs of all steps (step, image, y, x, channel) on the device; it is compiled with the loop.
 Make = Callable[[Any], Any]
@@ -20,7 +20,7 @@ def steps(network: Any, make: Make) -> Steps:
     """The function that trains `network` in place.
 
     Args:
-        network: compiled with a built optimiser; ends in two logits.
+        network: compiled with a built optimiser; ends in a logit for each class.
         make: from the first argument of the function, arrays and tensors alone, to the inputs.
 
     Returns:

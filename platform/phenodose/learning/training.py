@@ -110,14 +110,23 @@ class Plan:
 
 
 def targets(data: TrainingSet, label_smoothing: float) -> np.ndarray:
-    """Wanted class probabilities, float32 (well, 2), columns positive and negative control.
+    """Wanted class probabilities, float32 (well, class), columns positive and negative control and further classes.
 
     Controls are smoothed (0 and 1 become alpha / 2 and 1 - alpha / 2); labels of drug wells are network
-    outputs already and stay as they are.
+    outputs already and stay as they are. Neither has a part in further classes, so that viability stays what it is. A
+    well of a further class is trained to 1 - alpha / 2 of that class; the rest is shared by the two controls.
     """
     labels = data.labels.astype(np.float64)
     wanted = np.where(data.is_control, labels * (1 - label_smoothing) + label_smoothing / 2, labels)
-    return np.stack([1 - wanted, wanted], axis=-1).astype(np.float32)
+    both = np.stack([1 - wanted, wanted], axis=-1).astype(np.float32)
+    if data.classes is None:
+        return both
+    further = np.flatnonzero(data.classes > 1)
+    whole = np.pad(both, ((0, 0), (0, len(data.class_names) - 2)))
+    whole[further] = 0
+    whole[further, :2] = label_smoothing / 4
+    whole[further, data.classes[further]] = 1 - label_smoothing / 2
+    return whole
 
 
 def least_loss(wanted: np.ndarray) -> float:
@@ -155,7 +164,7 @@ def fit(
     """Train `network` in place.
 
     Args:
-        network: uncompiled model that ends in two logits; it is compiled here with a fresh Adam.
+        network: uncompiled model that ends in a logit for each class; it is compiled here with a fresh Adam.
         data: images, labels and split.
         plan: how to train.
         work: folder in which a resume point is kept; a point left there by an interrupted training of the same
@@ -236,8 +245,11 @@ def drop_resume_point(work: Path) -> None:
 
 def inputs_hash(data: TrainingSet) -> str:
     """Hash of images, labels, split and names of a training set."""
-    arrays = (data.images, data.labels, data.is_control, data.validation)
-    return hash_bytes(*(np.ascontiguousarray(array).tobytes() for array in arrays), "\n".join(data.wells).encode())
+    arrays = [data.images, data.labels, data.is_control, data.validation]
+    names = [*data.wells, *data.class_names]
+    if data.classes is not None:
+        arrays.append(data.classes)
+    return hash_bytes(*(np.ascontiguousarray(array).tobytes() for array in arrays), "\n".join(names).encode())
 
 
 def _held_out_signal(images: np.ndarray, plan: Plan) -> np.ndarray:

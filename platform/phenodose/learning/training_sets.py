@@ -9,6 +9,7 @@ labelled with the phase-II output of its duplicate: noise that the two wells do 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,7 @@ def training_set(
     wells: pd.DataFrame,
     controls: Controls,
     parent_raw: pd.Series | None = None,
+    named: Sequence[str] | None = None,
 ) -> TrainingSet:
     """Select images, labels and held-out wells of a phase.
 
@@ -44,24 +46,30 @@ def training_set(
             replicate and, if there are any, sample and add_on.
         controls: bool masks `negative` and `positive` over the rows of `wells`.
         parent_raw: output of the parent phase by well name; needed for phases labelled by duplicates.
+        named: what a person calls each row of `wells`, '' where nobody says: each name of 3 imaged wells and more is a
+            class beside the two controls. None for these two alone.
 
     Raises:
         NotMade: fewer than two imaged controls of a class, no duplicates for a phase that needs them, or images
             that are all black.
     """
     layout = _imaged(wells, controls, tensors)
+    names: tuple[str, ...] = ()
+    if named is not None:
+        layout, names = _with_classes(layout, wells.assign(named=list(named)))
+    further = layout.of_class > 1
     for kind, n in (("negative", int(layout.negative.sum())), ("positive", int(layout.positive.sum()))):
         if n < 2:
             raise NotMade(
                 f"{phase.name} cannot be trained: {f'only {n}' if n else 'no'} {kind} control well has an image, 2 are "
                 "the least; check well types and treatments of the layout, and [controls] in screen.toml."
             )
-    chosen = layout[layout.negative | layout.positive]
-    labels = chosen.negative.to_numpy(dtype=np.float32)
+    chosen = layout[layout.negative | layout.positive | further]
+    labels = np.where(chosen.of_class > 1, np.float32(0.5), chosen.negative.to_numpy(dtype=np.float32))
     if phase.labels == "duplicates":
         import pandas as pd
 
-        others = _of_duplicates(layout, parent_raw, phase.name)
+        others = _of_duplicates(layout[~further], parent_raw, phase.name)
         chosen = pd.concat([chosen, layout.loc[others.index]])
         labels = np.concatenate([labels, others.to_numpy(dtype=np.float32)])
     is_control = (chosen.negative | chosen.positive).to_numpy(dtype=bool)
@@ -75,9 +83,11 @@ def training_set(
         images=images,
         labels=labels,
         is_control=is_control,
-        validation=_validation(chosen, phase.validation_wells_per_class),
+        validation=_validation(chosen, phase.validation_wells_per_class, len(names)),
         wells=tuple(chosen.index),
         inputs=tuple(str(name) for name in tensors["channel"].to_numpy()) if "channel" in tensors.coords else (),
+        class_names=names,
+        classes=chosen.of_class.to_numpy(dtype=np.int64) if names else None,
     )
 
 
@@ -105,16 +115,35 @@ def _imaged(wells: pd.DataFrame, controls: Controls, tensors: xr.DataArray) -> p
         negative=np.asarray(controls.negative, dtype=bool),
         positive=np.asarray(controls.positive, dtype=bool),
         position=[position.get(key, -1) for key in keys],
+        of_class=-1,
     )
     layout = layout[layout.position >= 0].sort_values("position")
     return layout.set_index(layout.position.map(lambda i: names[i]).rename("name"))
+
+
+def _with_classes(layout: pd.DataFrame, named: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The imaged wells with the class that a person put each into, and the classes; () if there are only controls.
+
+    Args:
+        layout: from `_imaged`.
+        named: the layout's rows with the column `named`.
+    """
+    from phenodose.learning.well_classes import class_labels, class_names
+
+    name_of = dict(zip(zip(named["plate"], named["well"], strict=True), named["named"], strict=True))
+    said = [name_of[key] for key in zip(layout["plate"], layout["well"], strict=True)]
+    names = class_names(said)
+    of_class = class_labels(names, said, layout.negative.to_numpy(), layout.positive.to_numpy())
+    # A control that a person calls otherwise teaches nothing of living or killed cells.
+    layout = layout.assign(negative=of_class == 1, positive=of_class == 0, of_class=of_class)
+    return layout, names if len(names) > 2 else ()
 
 
 def _key(plate: str, well: str) -> tuple[str, str]:
     return plate_key(plate), well
 
 
-def _validation(chosen: pd.DataFrame, per_class: int) -> np.ndarray:
+def _validation(chosen: pd.DataFrame, per_class: int, n_classes: int = 0) -> np.ndarray:
     """Hold out the first wells of each class on each plate, going down the columns from the left.
 
     The number is spread evenly over the plates, the first plates taking the rest; at most half of a
@@ -126,7 +155,8 @@ def _validation(chosen: pd.DataFrame, per_class: int) -> np.ndarray:
         key=lambda i: (int(chosen["column"].iloc[i]), row_index(str(chosen["row"].iloc[i]))),
     )
     plates = sorted(set(chosen["plate"].astype(str)), key=plate_sort_key)
-    for of_class in (chosen.negative.to_numpy(dtype=bool), chosen.positive.to_numpy(dtype=bool)):
+    further = [(chosen.of_class == number).to_numpy() for number in range(2, n_classes)]
+    for of_class in (chosen.negative.to_numpy(dtype=bool), chosen.positive.to_numpy(dtype=bool), *further):
         wanted = min(per_class, int(of_class.sum()) // 2)
         for rank, plate in enumerate(plates):
             share = wanted // len(plates) + (rank < wanted % len(plates))
