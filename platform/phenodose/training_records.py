@@ -46,6 +46,20 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class UnlabelledWells:
+    """All wells of a screen that have an image, for what can be learned without labels.
+
+    Attributes:
+        images: float32 array (well, y, x, channel), as of `TrainingSet`.
+        alike: int array (well,): wells that hold the same share a number; -1 for a well that is like no other. Held-out
+            wells are like no other: what they hold is not told.
+    """
+
+    images: np.ndarray
+    alike: np.ndarray
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """What a phase trains on, all wells in the order of `wells`.
 
@@ -60,6 +74,7 @@ class TrainingSet:
         class_names: names of more than two classes, killed and living first; () for these two alone.
         classes: int array (well,): place of the well's class in `class_names`, -1 where the label is all that is known;
             None without further classes. The label of a further class is 0.5: it says nothing of viability.
+        unlabelled: all wells of the screen, where a readout asks for them; None else.
     """
 
     images: np.ndarray
@@ -70,6 +85,7 @@ class TrainingSet:
     inputs: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     classes: np.ndarray | None = None
+    unlabelled: UnlabelledWells | None = None
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,7 @@ class CnnReadout(StagedReadout):
             CheckpointError: also if the training diverged, so that its weights are no numbers.
         """
         from phenodose.learning import checkpoint, ensemble
+        from phenodose.learning.contrastive import pretrain
         from phenodose.learning.normalisation import take_statistics
         from phenodose.learning.recommended_settings import concerns
         from phenodose.learning.training import drop_resume_point, fit, inputs_hash
@@ -176,13 +177,24 @@ class CnnReadout(StagedReadout):
                 progress(0, plan.epochs, phase.name)
             hears = progress if isinstance(progress, TimeListener) else None
 
+            losses: list[dict[str, float]] = []
+
+            def pretrained() -> None:
+                losses.extend(pretrain(network, data, plan, out, p.resume_every_s, progress))
+
             def paced(pace: Pace, load: Load) -> None:
+                if plan.contrastive:
+                    images = 2 * plan.contrastive.epochs * len((data.unlabelled or data).images)
+                    load = replace(load, before=images, batch_size=p.batch_size)
                 time_to_come = self._time(pace, load, time.monotonic() - started)
                 record.extra["estimated_training_s"] = time_to_come.training_s
                 if hears:
                     hears.time(time_to_come)
 
-            history = fit(network, data, plan, out, p.resume_every_s, progress, paced if hears else None)
+            before = pretrained if plan.contrastive else None
+            history = fit(network, data, plan, out, p.resume_every_s, progress, paced if hears else None, before)
+            if losses:
+                record.extra["contrastive_history"] = losses
             auroc = self._validation_auroc(network, architecture, data)
             seconds = spent + time.monotonic() - started
             record = replace(record, history=history, validation_auroc=auroc, seconds=seconds)
@@ -267,9 +279,14 @@ class CnnReadout(StagedReadout):
         )
 
     def _plan(self, phase: Phase) -> Plan:
+        from phenodose.learning.contrastive import Contrastive
         from phenodose.learning.training import Plan
 
         p = self.parameters
+        contrastive = None
+        if p.contrastive_epochs and phase.labels == "controls":
+            size, temperature = p.contrastive_batch_size, p.contrastive_temperature
+            contrastive = Contrastive(p.contrastive_epochs, size, temperature, p.contrastive_learning_rate)
         return Plan(
             phase=phase.name,
             backbone=p.backbone,
@@ -287,6 +304,7 @@ class CnnReadout(StagedReadout):
             inference_copies=p.inference_copies,
             device_images_mb=p.device_images_mb,
             learning_rate_decay=p.learning_rate_decay if phase.parent else "none",
+            contrastive=contrastive,
         )
 
     def _augmentation(self) -> Augmentation:

@@ -17,7 +17,7 @@ import numpy as np
 from phenodose.errors import NotMade
 from phenodose.learning.preprocess import to_signal
 from phenodose.names import plate_key, plate_sort_key, row_index
-from phenodose.training_records import Phase, TrainingSet
+from phenodose.training_records import Phase, TrainingSet, UnlabelledWells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,7 @@ def training_set(
     controls: Controls,
     parent_raw: pd.Series | None = None,
     named: Sequence[str] | None = None,
+    unlabelled: bool = False,
 ) -> TrainingSet:
     """Select images, labels and held-out wells of a phase.
 
@@ -48,6 +49,7 @@ def training_set(
         parent_raw: output of the parent phase by well name; needed for phases labelled by duplicates.
         named: what a person calls each row of `wells`, '' where nobody says: each name of 3 imaged wells and more is a
             class beside the two controls. None for these two alone.
+        unlabelled: also give all wells of the screen, for what can be learned without labels.
 
     Raises:
         NotMade: fewer than two imaged controls of a class, no duplicates for a phase that needs them, or images
@@ -79,16 +81,32 @@ def training_set(
             f"{phase.name} cannot be trained: the images of all its {len(images)} wells are black; check the channel "
             "under [channels] in screen.toml, and the raw images."
         )
+    validation = _validation(chosen, phase.validation_wells_per_class, len(names))
     return TrainingSet(
         images=images,
         labels=labels,
         is_control=is_control,
-        validation=_validation(chosen, phase.validation_wells_per_class, len(names)),
+        validation=validation,
         wells=tuple(chosen.index),
         inputs=tuple(str(name) for name in tensors["channel"].to_numpy()) if "channel" in tensors.coords else (),
         class_names=names,
         classes=chosen.of_class.to_numpy(dtype=np.int64) if names else None,
+        unlabelled=_unlabelled(layout, tensors, set(chosen.index[validation])) if unlabelled else None,
     )
+
+
+def _unlabelled(layout: pd.DataFrame, tensors: xr.DataArray, held_out: set[str]) -> UnlabelledWells:
+    """All imaged wells, and which hold the same: controls of a kind, and wells of one drug, dose and add-on."""
+    kind = layout["well_type"].astype(str).str.lower()
+    wells = layout[kind != "exclude"]
+    by = [column for column in ("well_type", *_ALIKE) if column in wells.columns]
+    number = wells.groupby(by, dropna=False, sort=False).ngroup().to_numpy(dtype=np.int64)
+    alike = np.where(wells.negative, -2, np.where(wells.positive, -3, number))
+    alone = wells["treatment"].isna() & ~wells.negative & ~wells.positive
+    alike = np.where(alone | wells.index.isin(list(held_out)), -1, alike)
+    images = to_signal(tensors.isel(well=wells.position.to_numpy()).to_numpy())
+    _, numbers = np.unique(alike, return_inverse=True)
+    return UnlabelledWells(images, np.where(alike == -1, -1, numbers).astype(np.int64))
 
 
 def sparse_controls(data: TrainingSet) -> list[str]:

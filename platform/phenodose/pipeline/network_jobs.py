@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
     from phenodose.viability.controls import Controls
 
+#: The parameter by which a readout is given all wells of a screen to learn from without labels.
+CONTRASTIVE_EPOCHS = "contrastive_epochs"
 #: Folder of the training's TensorBoard logs, beside the weights.
 LOGS = "logs"
 
@@ -116,7 +118,9 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         if parent is not None and phase.labels == "duplicates":
             outputs = _outputs(plugins_of(store), plugin, parent.folder, tensors)
         named = named_classes(wells) if asked.parameters.get(WELL_CLASSES) else None
-        data = training_set(phase, tensors, wells, _controls(asked, len(wells)), outputs, named)
+        all_wells = bool(asked.parameters.get(CONTRASTIVE_EPOCHS)) and phase.labels == "controls"
+        controls = _controls(asked, len(wells))
+        data = training_set(phase, tensors, wells, controls, outputs, named, unlabelled=all_wells)
         for sentence in sparse_controls(data):
             log.warning(sentence)
         inputs = {"training_set": inputs_hash(data), "parent": parent.weights_hash if parent else None}
