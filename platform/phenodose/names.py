@@ -80,6 +80,11 @@ def parse_well(name: str) -> tuple[str, int]:
     return row, column
 
 
+def class_key(name: str) -> str:
+    """The key on which names of well classes are compared: 'Out-of_Focus' and 'out of focus' name the same class."""
+    return " ".join(re.split(r"[\s_-]+", name.strip().casefold()))
+
+
 def well_sort_key(name: str) -> tuple[int, int]:
     """Sort key of a well name: by row (A..Z, AA..AF), then column."""
     row, column = parse_well(name)

@@ -70,6 +70,7 @@ WELLS = Table(
         Column("replicate", "integer", "Replicate number from 1", required=False),
         _text("add_on", "Second treatment of a combination", required=False),
         _text("run_id", "Run that wrote the row"),
+        _text("well_class", "What a person calls the well by its image, such as contaminated", required=False),
     ),
     ("screen", "plate", "well"),
 )
@@ -121,6 +122,12 @@ VIABILITY = Table(
         _text("mask_reason", "Why the well is masked", required=False),
         _text("flag", "Gravest doubt about the reading: empty, saturated, contaminated, ...", required=False),
         _text("flag_reason", "Why the well is flagged; a flag alone changes no score", required=False),
+        _text(
+            "well_class",
+            "Most probable class of the well's image; empty unless the readout was asked for classes (well_classes)",
+            required=False,
+        ),
+        _number("class_probability", "Probability of that class, by a model of other wells where the well has a name"),
         *PROVENANCE,
     ),
     ("screen", "plate", "well", "readout"),

@@ -46,6 +46,20 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class UnlabelledWells:
+    """All wells of a screen that have an image, for what can be learned without labels.
+
+    Attributes:
+        images: float32 array (well, y, x, channel), as of `TrainingSet`.
+        alike: int array (well,): wells that hold the same share a number; -1 for a well that is like no other. Held-out
+            wells are like no other: what they hold is not told.
+    """
+
+    images: np.ndarray
+    alike: np.ndarray
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """What a phase trains on, all wells in the order of `wells`.
 
@@ -57,6 +71,10 @@ class TrainingSet:
         validation: bool array (well,): True for held-out wells.
         wells: names such as 'P1/B07'.
         inputs: what each channel of the images shows, such as 'MIP'; () where nobody says.
+        class_names: names of more than two classes, killed and living first; () for these two alone.
+        classes: int array (well,): place of the well's class in `class_names`, -1 where the label is all that is known;
+            None without further classes. The label of a further class is 0.5: it says nothing of viability.
+        unlabelled: all wells of the screen, where a readout asks for them; None else.
     """
 
     images: np.ndarray
@@ -65,6 +83,9 @@ class TrainingSet:
     validation: np.ndarray
     wells: tuple[str, ...]
     inputs: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    classes: np.ndarray | None = None
+    unlabelled: UnlabelledWells | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +106,8 @@ class TensorWells:
             that are not `taught`.
         compounds: int array (well, 2): numbers of the drug and of its add-on, the same in every sample and in either
             place; -1 where there is none; None for readouts that are not `taught`.
+        classes: array (well,) of text, what a person calls the well by its image, such as 'contaminated', and 'empty'
+            for wells of that type; '' where nobody says. None if nobody names any.
     """
 
     images: np.ndarray
@@ -97,6 +120,7 @@ class TensorWells:
     features: np.ndarray | None = None
     measured: np.ndarray | None = None
     compounds: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -160,9 +184,15 @@ class Inference:
             several networks, or over resampled controls; None if one network was asked once.
         control_distance: float64 array (well,): how far the image lies from what the controls span, in units of the
             limit that counts as beyond; None where that is not known.
+        class_names: names of the classes of wells, killed and living first; None where classes were not asked for.
+        class_probability: float64 array (well, class), rows sum to 1; None likewise.
+        class_unseen: bool array (well,): the model that read the well was not taught by it; None if that holds for all.
     """
 
     raw: np.ndarray
     features: np.ndarray
     raw_sd: np.ndarray | None = None
     control_distance: np.ndarray | None = None
+    class_names: tuple[str, ...] | None = None
+    class_probability: np.ndarray | None = None
+    class_unseen: np.ndarray | None = None

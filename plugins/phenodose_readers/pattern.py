@@ -48,6 +48,7 @@ from phenodose_readers.pattern_doubts import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
@@ -76,6 +77,11 @@ class PatternParameters(Parameters):
     plate: str | None = Field(None, description="The plate to take where the names tell several")
     pages: Literal["z", "channel", "time"] | None = Field(
         None, description="What the pages of a file are, where it has several"
+    )
+    rgb: Literal["strongest", "red", "green", "blue"] | None = Field(
+        None,
+        description="Sample that counts of files in colour (RGB): the strongest, where all three hold one dye, or one "
+        "by name; if left out such files are refused",
     )
     channel_names: dict[str, str] = Field({}, description="Names of the channels, by the text in the file names")
     pixel_size_um: float | None = Field(None, gt=0, description="Width of a pixel in the sample in um")
@@ -164,7 +170,9 @@ class PatternReader(Reader):
         files = [file for file in (_file(path, groups, faults) for path, groups in found) if file]
         files = self._one_plate(files, faults)
         faults.extend(_several_measurements(folder, files))
-        headers = open_pages(folder, [(file.path, file.well) for file in files], faults, without_description)
+        headers = open_pages(
+            folder, [(file.path, file.well) for file in files], faults, without_description, self.parameters.rgb
+        )
         files = [file for file in files if file.path in headers]
         faults.extend(explain_pages(files, headers, self.parameters.pages))
         faults.raise_if_any()
@@ -173,6 +181,12 @@ class PatternReader(Reader):
         faults.extend(mixture_faults(frame))
         faults.raise_if_any()
         return frame
+
+    def read_plane(self, folder: Path, plane: Any) -> np.ndarray:
+        """The pixels of a plane; of a file in colour the sample that was chosen."""
+        from phenodose.plates.tiff import read_page
+
+        return read_page(folder / plane.path, plane.page, plane.well, self.parameters.rgb)
 
     def plate_metadata(self, folder: Path, index: pd.DataFrame) -> dict[str, Any]:
         """The expression, the measurement, and notes on files not understood, on missing images, on named channels."""
@@ -186,6 +200,7 @@ class PatternReader(Reader):
         parameters = self.parameters
         return {
             "expression": self.parameters.expression,
+            **({"rgb": parameters.rgb} if parameters.rgb else {}),
             **({"acquisition": measured[0]} if measured else {}),
             "notes": [
                 *passed_over(left, "TIFF files do not match the expression"),
@@ -197,7 +212,7 @@ class PatternReader(Reader):
                 *gaps(used),
                 *untold_projections(used),
                 *self._unused_names(used, index),
-                *against_the_file(folder, list(used), several, parameters.pages, parameters.pixel_size_um),
+                *against_the_file(folder, list(used), several, parameters),
             ],
         }
 

@@ -15,10 +15,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError
 from phenodose.plates.tiff_stacks import axes_used
+
+if TYPE_CHECKING:
+    from phenodose_readers.pattern import PatternParameters
 
 #: Kinds of names that may be plates; more are running numbers or dates.
 _MOST_KINDS = 4
@@ -138,7 +141,7 @@ def unused_names(labels: Iterable[str], given: Iterable[str]) -> list[str]:
 
 
 def against_the_file(
-    folder: Path, paths: Sequence[str], several: Sequence[str], pages: str | None, pixel_size_um: float | None
+    folder: Path, paths: Sequence[str], several: Sequence[str], parameters: PatternParameters
 ) -> list[str]:
     """Notes where parameters say another thing than a file does: of its pages, of its pixel size.
 
@@ -146,16 +149,15 @@ def against_the_file(
         folder: the raw folder.
         paths: files that are used.
         several: those of several pages.
-        pages: the parameter.
-        pixel_size_um: the parameter.
+        parameters: what the reader was told.
     """
     from phenodose.plates.tiff import check_pages
 
-    path = (several or paths)[0]
+    path, pages, pixel_size_um = (several or paths)[0], parameters.pages, parameters.pixel_size_um
     if pages is None and pixel_size_um is None:
         return []
     try:
-        headers = check_pages(folder / path, "")
+        headers = check_pages(folder / path, "", parameters.rgb)
     except InputError:  # told when it is read
         return []
     found = []

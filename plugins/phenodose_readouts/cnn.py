@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from phenodose.plugins import TrainingSet
 
 log = logging.getLogger("phenodose_readouts.cnn")
+#: Widths, dense layers and pooling of networks that are as they are registered.
+_REGISTERED = None, None, None
 
 
 class CnnReadout(StagedReadout):
@@ -121,6 +123,7 @@ class CnnReadout(StagedReadout):
             CheckpointError: also if the training diverged, so that its weights are no numbers.
         """
         from phenodose.learning import checkpoint, ensemble
+        from phenodose.learning.contrastive import pretrain
         from phenodose.learning.normalisation import take_statistics
         from phenodose.learning.recommended_settings import concerns
         from phenodose.learning.training import drop_resume_point, fit, inputs_hash
@@ -138,7 +141,7 @@ class CnnReadout(StagedReadout):
             members, spent = ensemble.train_others(train_alone, p.ensemble_seeds, parent, out, progress)
             others, started = {checkpoint.MEMBERS: members}, time.monotonic()
             progress = ensemble.Share(progress, p.ensemble_seeds - 1, p.ensemble_seeds)
-        network, architecture, parent_hash, first_weights = self._network(data.images.shape[1:], parent, data.inputs)
+        network, architecture, parent_hash, first_weights = self._network(data, parent)
         record = TrainingRecord(
             phase=phase.name,
             weights_hash="",
@@ -154,6 +157,7 @@ class CnnReadout(StagedReadout):
                 "first_weights": first_weights,
                 "plugin_version": self.version,
                 **checkpoint.inputs_of(data),
+                **checkpoint.classes_of(data),
                 **others,
             },
         )
@@ -173,13 +177,24 @@ class CnnReadout(StagedReadout):
                 progress(0, plan.epochs, phase.name)
             hears = progress if isinstance(progress, TimeListener) else None
 
+            losses: list[dict[str, float]] = []
+
+            def pretrained() -> None:
+                losses.extend(pretrain(network, data, plan, out, p.resume_every_s, progress))
+
             def paced(pace: Pace, load: Load) -> None:
+                if plan.contrastive:
+                    images = 2 * plan.contrastive.epochs * len((data.unlabelled or data).images)
+                    load = replace(load, before=images, batch_size=p.batch_size)
                 time_to_come = self._time(pace, load, time.monotonic() - started)
                 record.extra["estimated_training_s"] = time_to_come.training_s
                 if hears:
                     hears.time(time_to_come)
 
-            history = fit(network, data, plan, out, p.resume_every_s, progress, paced if hears else None)
+            before = pretrained if plan.contrastive else None
+            history = fit(network, data, plan, out, p.resume_every_s, progress, paced if hears else None, before)
+            if losses:
+                record.extra["contrastive_history"] = losses
             auroc = self._validation_auroc(network, architecture, data)
             seconds = spent + time.monotonic() - started
             record = replace(record, history=history, validation_auroc=auroc, seconds=seconds)
@@ -204,29 +219,42 @@ class CnnReadout(StagedReadout):
         return CnnReadout(self.parameters.model_copy(update={"seed": seed, "ensemble_seeds": 1}))
 
     def _infer_alone(self, checkpoint: Path, tensors: xr.DataArray, progress: Progress) -> Inference:
+        import numpy as np
+
         from phenodose.learning import checkpoint as checkpoints
         from phenodose.learning.inference import infer
 
         network, architecture, record = checkpoints.load(checkpoint, self.parameters.inference_precision)
         checkpoints.expect_images(architecture, record, tensors, checkpoint)
         p = self.parameters
-        return infer(network, architecture.backbone, tensors, p.inference_batch_size, self._copies(), progress)
+        found = infer(network, architecture.backbone, tensors, p.inference_batch_size, self._copies(), progress)
+        if found.class_probability is None:
+            return found
+        taught = set(record.extra.get(checkpoints.TAUGHT_BY, ()))
+        unseen = np.array([str(well) not in taught for well in tensors["well"].to_numpy()], dtype=bool)
+        return replace(found, class_names=checkpoints.class_names_in(record), class_unseen=unseen)
 
-    def _network(
-        self, input_shape: tuple[int, ...], parent: Path | None, inputs: tuple[str, ...] = ()
-    ) -> tuple[Any, Architecture, str | None, str | None]:
+    def _network(self, data: TrainingSet, parent: Path | None) -> tuple[Any, Architecture, str | None, str | None]:
         """The network before training: the parent's, or a new one; with their hashes for the record."""
         from phenodose.learning import backbones, checkpoint
+        from phenodose.learning.class_logits import with_classes
 
         p = self.parameters
-        y, x, channels = input_shape
-        own = (p.micro_widths, p.micro_dense, p.micro_pooling) if p.backbone == "micro" else ()
-        wanted = backbones.Architecture.of(p.backbone, (y, x, channels), *own)
+        y, x, channels = data.images.shape[1:]
+        widths, dense, pooling = (
+            (p.micro_widths, p.micro_dense, p.micro_pooling) if p.backbone == "micro" else _REGISTERED
+        )
+        classes = data.class_names or checkpoint.TWO_CLASSES
+        wanted = backbones.Architecture.of(p.backbone, (y, x, channels), widths, dense, pooling, len(classes))
         if parent is not None:
             network, architecture, record = checkpoint.load(parent, p.precision)
-            checkpoint.expect(architecture, wanted, parent)
-            checkpoint.expect_inputs(record, inputs, parent)
-            return network, architecture, record.weights_hash, None
+            checkpoint.expect(replace(architecture, classes=len(classes)), wanted, parent)
+            checkpoint.expect_inputs(record, data.inputs, parent)
+            before = checkpoint.class_names_in(record)
+            if before != classes:
+                places = [before.index(name) if name in before else None for name in classes]
+                network = with_classes(network, wanted, places, p.precision)
+            return network, wanted, record.weights_hash, None
         network = backbones.build(wanted, p.precision)
         source = Path(p.weights_file) if p.weights_file else p.weights
         if isinstance(source, Path) and p.weights_file_sha256:
@@ -251,9 +279,14 @@ class CnnReadout(StagedReadout):
         )
 
     def _plan(self, phase: Phase) -> Plan:
+        from phenodose.learning.contrastive import Contrastive
         from phenodose.learning.training import Plan
 
         p = self.parameters
+        contrastive = None
+        if p.contrastive_epochs and phase.labels == "controls":
+            size, temperature = p.contrastive_batch_size, p.contrastive_temperature
+            contrastive = Contrastive(p.contrastive_epochs, size, temperature, p.contrastive_learning_rate)
         return Plan(
             phase=phase.name,
             backbone=p.backbone,
@@ -271,6 +304,7 @@ class CnnReadout(StagedReadout):
             inference_copies=p.inference_copies,
             device_images_mb=p.device_images_mb,
             learning_rate_decay=p.learning_rate_decay if phase.parent else "none",
+            contrastive=contrastive,
         )
 
     def _augmentation(self) -> Augmentation:
@@ -300,7 +334,7 @@ class CnnReadout(StagedReadout):
         from phenodose.learning.inference import predict
         from phenodose.learning.training import auroc
 
-        held_out = data.validation
+        held_out = data.validation if data.classes is None else data.validation & (data.classes < 2)
         if not held_out.any():
             return None
         p = self.parameters

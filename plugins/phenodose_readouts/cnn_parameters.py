@@ -113,6 +113,31 @@ class CnnParameters(Parameters):
         le=1,
         description="Part of the training wells that get a rectangle of another well (CutMix); the paper has none",
     )
+    contrastive_epochs: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description=(
+            "Passes over all wells of a screen, without their labels, before the first epoch of phases I and II "
+            "(SimCLR, replicates as further positives); the paper has none"
+        ),
+    )
+    contrastive_batch_size: int = Field(
+        default=32, ge=2, le=1024, description="Wells of a step of that pre-training, each of which is seen twice"
+    )
+    contrastive_temperature: float = Field(
+        default=0.1, gt=0, le=10, description="Temperature of its softmax; the lower, the more the nearest wells count"
+    )
+    contrastive_learning_rate: float = Field(
+        default=1e-3, gt=0, le=1, description="Learning rate of Adam in that pre-training; for large networks lower"
+    )
+    well_classes: bool = Field(
+        default=False,
+        description=(
+            "Learn also which class a well is of: living, killed, and those that wells are named by in the layout "
+            "(WellClass) or in well_classes.csv; wells of the type empty are one"
+        ),
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         default="float32", description="Arithmetic of training; weights are kept in float32"
     )

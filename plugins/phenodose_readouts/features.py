@@ -6,7 +6,7 @@ model on them (`phenodose.learning.likeness`), and the network that is taught (`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,11 @@ class FeaturesParameters(Parameters):
     )
     blends: int = Field(
         default=48, ge=0, le=1000, description="Blends of controls that show how viability goes from one to the other"
+    )
+    well_classes: bool = Field(
+        default=False,
+        description="Tell also which class a well is of: living, killed, and those that wells are named by in the "
+        "layout (WellClass) or in well_classes.csv; wells of the type empty are one",
     )
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of random weights, blends and resamplings")
     threads: int | None = Field(
@@ -100,7 +105,21 @@ class FeaturesReadout(TensorReadout):
             features=np.asarray(features[: len(images)], dtype=np.float32),
             raw_sd=size * found.viability_sd,
             control_distance=found.distance,
+            **self._classes(wells, features[: len(images)]),
         )
+
+    def _classes(self, wells: TensorWells, features: np.ndarray) -> dict[str, Any]:
+        """Classes of all wells, if they were asked for and there are more than the two controls."""
+        from phenodose.learning.well_classes import class_labels, class_names, class_probabilities
+
+        if not self.parameters.well_classes or wells.classes is None:
+            return {}
+        named = wells.classes.tolist()
+        names = class_names(named)
+        if len(names) == 2:
+            return {}
+        labels = class_labels(names, named, wells.negative, wells.positive)
+        return {"class_names": names, "class_probability": class_probabilities(features, labels, len(names))}
 
 
 def _plain(images: np.ndarray) -> np.ndarray:

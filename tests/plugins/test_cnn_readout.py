@@ -127,6 +127,55 @@ def shuffled(data: TrainingSet, seed: int) -> TrainingSet:
     return replace(data, labels=labels)
 
 
+def with_empty_wells(seed: int) -> tuple[xr.DataArray, pd.DataFrame, Controls, np.ndarray]:
+    """A screen with ten wells of noise after its own, nine of which are called empty."""
+    tensors, layout, controls, truth = made_up_screen(seed=seed, controls=12, drugs=3)
+    rng = np.random.default_rng(seed)
+    noise = np.clip(200 + rng.normal(0, 30, (10, SIZE_PX, SIZE_PX, 1)), 0, None).astype(np.uint16)
+    names = [f"P1/H{column:02d}" for column in range(14, 24)]
+    empty = xr.DataArray(np.repeat(noise, 3, axis=-1), dims=tensors.dims, coords={"well": names})
+    rows = [{"plate": name[:2], "well": name[3:], "row": "H", "column": int(name[4:])} for name in names]
+    more = pd.DataFrame(rows).assign(well_type=["empty"] * 9 + ["therapy"], treatment=None, replicate=None)
+    whole = pd.concat([layout, more], ignore_index=True)
+    nothing = np.zeros(10, dtype=bool)
+    both = Controls(np.r_[controls.negative, nothing], np.r_[controls.positive, nothing], "neg", "pos")
+    return xr.concat([tensors, empty], "well"), whole, both, truth
+
+
+def test_by_choice_a_network_learns_further_classes_and_viability_stays_what_it_is(
+    phase1: Path, tmp_path: Path
+) -> None:
+    from phenodose.pipeline.well_classes import named_classes
+
+    readout = CnnReadout({**SMALL, "well_classes": True, "epochs_phase2": 25})
+    tensors, wells, controls, truth = with_empty_wells(seed=3)
+    two = training_set(readout.phase("phase2"), tensors, wells, controls, named=named_classes(wells))
+    assert two.class_names == ("killed", "living", "empty")
+    assert two.classes is not None
+    held_out = np.bincount(two.classes[two.validation])
+    assert held_out.tolist() == [3, 3, 3]
+    assert (two.labels[two.classes == 2] == 0.5).all()
+    # Its parent knows two classes, and becomes its start all the same.
+    record = readout.train(readout.phase("phase2"), two, phase1, tmp_path / "two")
+    assert record.extra["classes"] == ["killed", "living", "empty"]
+    said = readout.infer(tmp_path / "two", tensors)
+    assert said.class_names == ("killed", "living", "empty")
+    assert said.class_probability is not None
+    assert said.class_unseen is not None
+    read = said.class_probability.argmax(axis=1)
+    assert (read[-10:] == 2).all()
+    assert (read[: 2 * 12] == np.repeat([1, 0], 12)).mean() > 0.9
+    assert said.class_unseen.sum() == len(wells) - (~two.validation).sum()
+    cells = said.class_probability[:, :2]
+    np.testing.assert_allclose(said.raw, cells[:, 1] / cells.sum(axis=1), rtol=1e-5)
+    # Drug wells are taught what their duplicates read, which says nothing of further classes.
+    outputs = pd.Series(np.where(read > 1, np.nan, said.raw), index=tensors["well"].to_numpy())
+    three = training_set(readout.phase("phase3"), tensors, wells, controls, outputs, named_classes(wells))
+    assert three.classes is not None
+    assert (three.classes == -1).sum() == (read[24 : len(truth)] < 2).sum()
+    assert np.bincount(three.classes[three.classes >= 0]).tolist() == [12, 12, 9]
+
+
 def test_shuffled_labels_teach_nothing(control_experiment: TrainingSet, tmp_path: Path) -> None:
     readout = CnnReadout(SMALL)
     readout.train(readout.phase("phase1"), shuffled(control_experiment, seed=0), None, tmp_path / "phase1")

@@ -69,3 +69,47 @@ def test_without_blends_the_scale_is_straight_and_all_wells_are_read(screen: Scr
     seen = FeaturesReadout({"blends": 0, "copies": 1, "threads": 1}).read(wells)
     assert np.isfinite(seen.raw).all()
     assert np.median(seen.raw[wells.negative]) == pytest.approx(0.8, abs=1e-3)
+
+
+def with_empty_and_blurred(screen: ScreenInMemory) -> TensorWells:
+    """A few wells of the screen, then ten without cells and ten out of focus, of which five each bear a name."""
+    from scipy.ndimage import gaussian_filter
+
+    wells = few(wells_of(screen))
+    rng = np.random.default_rng(0)
+    living = wells.images[wells.negative][:10]
+    empty = rng.normal(np.percentile(living, 5), 12, living.shape).astype(np.uint16)
+    blurred = gaussian_filter(living, (0, 4, 4, 0))
+    n = len(wells.images)
+    nothing, unknown = np.zeros(20, dtype=bool), np.full(20, -1)
+    return replace(
+        wells,
+        images=np.concatenate([wells.images, empty, blurred]),
+        negative=np.concatenate([wells.negative, nothing]),
+        positive=np.concatenate([wells.positive, nothing]),
+        content=np.concatenate([wells.content, unknown]),
+        treatment=np.concatenate([wells.treatment, unknown]),
+        plate=np.concatenate([wells.plate, wells.plate[:20]]),
+        classes=np.array([""] * n + ["empty"] * 5 + [""] * 5 + ["out of focus"] * 5 + [""] * 5, dtype=object),
+    )
+
+
+def test_by_choice_it_says_which_class_a_well_is_of(screen: ScreenInMemory) -> None:
+    wells = with_empty_and_blurred(screen)
+    asked = {"copies": 1, "blends": 8}
+    seen = FeaturesReadout({**asked, "well_classes": True}).read(wells)
+    assert seen.class_names == ("killed", "living", "empty", "out of focus")
+    assert seen.class_probability is not None
+    read = seen.class_probability.argmax(axis=1)
+    assert (read[-20:-10] == 2).all()
+    assert (read[-10:] == 3).mean() >= 0.8
+    assert (read[wells.negative] == 1).mean() >= 0.8
+    assert (read[wells.positive] == 0).mean() >= 0.9
+    plain = FeaturesReadout(asked).read(wells)
+    assert plain.class_names is None
+    np.testing.assert_array_equal(seen.raw, plain.raw)
+
+
+def test_without_names_no_class_is_told(screen: ScreenInMemory) -> None:
+    wells = few(wells_of(screen))
+    assert FeaturesReadout({"copies": 1, "blends": 0, "well_classes": True}).read(wells).class_probability is None

@@ -47,7 +47,9 @@ def _make_layout(step: Context) -> Result:
             "source": metadata.path(path),
             **metadata.numbers({"n wells": len(wells), "n drugs": len(layout.drugs), "n plates": len(layout.plates)}),
         },
-        inputs={path.name: hash_file(path)} | ({"sheet": sheet} if (sheet := screen.settings.layout.sheet) else {}),
+        inputs={path.name: hash_file(path)}
+        | ({"sheet": sheet} if (sheet := screen.settings.layout.sheet) else {})
+        | ({curated.name: hash_file(curated)} if (curated := screen.well_classes_path) else {}),
         notes=layout.notes,
     )
 

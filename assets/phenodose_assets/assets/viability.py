@@ -18,8 +18,8 @@ from phenodose.pipeline.raw_values import (
     measure_plate_reader,
     measure_staged,
     measure_tensors,
-    tensor_rows,
 )
+from phenodose.pipeline.tensor_wells import tensor_rows
 from phenodose.pipeline.viability import (
     VIABILITY,
     ScreenViability,
@@ -151,6 +151,16 @@ def _strange_images(counted: pd.DataFrame, measured: RawValues) -> dict[str, Any
     return {"strange images": metadata.pictures(pngs), **metadata.numbers({"n strange images": len(strange)})}
 
 
+def _confusion(measured: RawValues) -> dict[str, Any]:
+    """How many wells of each class were read as which, by a model that has not seen them."""
+    import pandas as pd
+
+    if measured.classes is None:
+        return {}
+    rows = [{"class": name, **read, "wells": sum(read.values())} for name, read in measured.classes.right.items()]
+    return {"classes of wells: known (rows) and read (columns)": metadata.table(pd.DataFrame(rows))}
+
+
 def _viability_metadata(name: str, made: ScreenViability) -> dict[str, Any]:
     from phenodose.plots import plate_heatmap, viability_histogram
     from phenodose.quality.report import masked_by_reason
@@ -188,6 +198,7 @@ def _viability_metadata(name: str, made: ScreenViability) -> dict[str, Any]:
         "quality": metadata.table(doubtful, _QUALITY_COLUMNS) if len(doubtful) else "every figure passes",
         "masked and flagged wells": metadata.listed(reasons, "none"),
         **_strange_images(counted, measured),
+        **_confusion(measured),
         **metadata.numbers(
             {
                 **{f"robust Z' {place}": value for place, value in zip(where, zprimes["value"], strict=True)},

@@ -31,6 +31,10 @@ from phenodose.cli.output import json_option, plugins_at, print_json, progress_d
     "--morphology", metavar="NAME", default="rounded", show_default=True,
     help="What the sample looks like and how its cells die: rounded, detaching, fragmenting, swelling.",
 )  # fmt: skip
+@click.option(
+    "--channels", type=click.Choice(["hoechst", "all"]), default="hoechst", show_default=True,
+    help="all adds a death stain (PI) and bright-field, and names all three as inputs of networks in screen.toml.",
+)  # fmt: skip
 @json_option
 def command(
     out: Path,
@@ -44,6 +48,7 @@ def command(
     size_px: int,
     planes: int,
     morphology: str,
+    channels: str,
     as_json: bool,
 ) -> None:
     """Write a raw screen folder with known truth.
@@ -72,6 +77,7 @@ def command(
             size_px=size_px,
             planes=planes,
             morphology=morphology,
+            channels=channels,  # type: ignore[arg-type]  # as for kind
             progress=progress,
             plugins=plugins_at(),
         )

@@ -1,11 +1,13 @@
-"""The networks: one registry of backbones, one builder, one dense top that ends in two logits.
+"""The networks: one registry of backbones, one builder, one dense top that ends in two logits, or more by choice.
 
 Belongs here: shapes of networks and where their first weights come from. `vgg19`, `vgg16` and the
 small `micro` share one builder, so that tests of `micro` test the path of the paper's network. Does not
 belong here: image preprocessing (`preprocess`), training and stored weights (`checkpoint`).
 
 The two logits stand for the classes (positive control, negative control); their softmax, taken at
-inference only, gives the raw viability as its second value.
+inference only, gives the raw viability as its second value. Logits of further classes, such as 'empty', come after
+them; raw viability is p(negative) / (p(negative) + p(positive)), which is the softmax of the first two whatever the
+others are.
 """
 
 from __future__ import annotations
@@ -111,6 +113,7 @@ class Architecture:
         blocks: (convolutions, filters) of every VGG block; empty for networks of another shape.
         pooling: how the last feature maps enter the dense top.
         dense: units of the hidden dense layers.
+        classes: logits.
     """
 
     backbone: str
@@ -118,6 +121,7 @@ class Architecture:
     blocks: tuple[tuple[int, int], ...]
     pooling: Pooling
     dense: tuple[int, ...]
+    classes: int = len(CLASSES)
 
     @classmethod
     def of(
@@ -127,6 +131,7 @@ class Architecture:
         widths: tuple[int, ...] | None = None,
         dense: tuple[int, ...] | None = None,
         pooling: Pooling | None = None,
+        classes: int = len(CLASSES),
     ) -> Architecture:
         """The registered backbone at one input size.
 
@@ -136,6 +141,7 @@ class Architecture:
             widths: filters of the blocks of `micro`, one convolution each; None for the registered ones.
             dense: units of the hidden dense layers; None for the registered ones.
             pooling: how the last feature maps enter them; None for the registered way.
+            classes: logits.
 
         Raises:
             InputError: the backbone is unknown, or the images are too small for it.
@@ -150,11 +156,13 @@ class Architecture:
                 f"images of {input_shape[0]} x {input_shape[1]} px are too small for {backbone}, which needs at "
                 f"least {least} px; raise size_px under [tensors] in screen.toml."
             )
-        return cls(backbone, input_shape, blocks, pooling or entry.pooling, dense or entry.dense)
+        return cls(backbone, input_shape, blocks, pooling or entry.pooling, dense or entry.dense, classes)
 
     def as_json(self) -> dict[str, Any]:
         """What JSON would give back of it; `from_json` reads it."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.classes == len(CLASSES):
+            del values["classes"]  # records of before have none, and are the same
         return values
 
     @classmethod
@@ -172,6 +180,7 @@ class Architecture:
                 blocks=tuple((int(convolutions), int(width)) for convolutions, width in values["blocks"]),
                 pooling={"flatten": "flatten", "average": "average"}[values["pooling"]],  # type: ignore[arg-type]
                 dense=tuple(int(units) for units in values["dense"]),
+                classes=int(values.get("classes", len(CLASSES))),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
@@ -186,11 +195,13 @@ class Architecture:
             text += f", blocks of {' and '.join(str(filters) for _, filters in self.blocks)} filters"
         if self.pooling != registered.pooling:
             text += f", feature maps that enter them by {self.pooling!r}"
+        if self.classes != len(CLASSES):
+            text += f", {self.classes} classes"
         return text
 
 
 def build(architecture: Architecture, precision: str = "float32") -> Any:
-    """An uncompiled `keras.Model` (well, y, x, channel) -> logits (well, 2) with arbitrary weights.
+    """An uncompiled `keras.Model` (well, y, x, channel) -> logits (well, class) with arbitrary weights.
 
     Batch normalisation and dropout of the backbone always run in inference mode: batches are as small
     as one image, whose own statistics would differ between training and prediction.
@@ -211,7 +222,7 @@ def build(architecture: Architecture, precision: str = "float32") -> Any:
         for number, units in enumerate(architecture.dense, start=1):
             # To convert these weights costs more than a few images gain by it: each is used once an image.
             x = keras.layers.Dense(units, activation="relu", dtype="float32", name=f"fc{number}")(x)
-        logits = keras.layers.Dense(len(CLASSES), dtype="float32", name=LOGITS)(x)
+        logits = keras.layers.Dense(architecture.classes, dtype="float32", name=LOGITS)(x)
         return keras.Model(inputs, logits, name=architecture.backbone)
 
 

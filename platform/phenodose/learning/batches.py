@@ -38,7 +38,7 @@ class Chunk:
 
     Attributes:
         source: what the images are made of; see `Chunks.make`.
-        wanted: float32 (step, image, 2).
+        wanted: float32 (step, image, class).
         weights: float32 (step, image), 1 for an image and 0 for a filling.
         steps: steps that hold an image.
     """

@@ -18,6 +18,7 @@ from phenodose.io.files import hash_file, hash_json, written_aside
 from phenodose.io.places import read_bytes
 from phenodose.io.seals import OPEN_SEAL, is_changed, sealed
 from phenodose.learning.backbones import Architecture, build
+from phenodose.learning.well_classes import KILLED, LIVING
 from phenodose.training_records import DEFAULT_INPUTS, TrainingRecord, TrainingSet
 
 if TYPE_CHECKING:
@@ -30,11 +31,27 @@ FORMAT = 1
 MEMBERS, _OWN_HASH = "members", "own_weights_hash"
 #: What a record says of the images, where they show something else than by default.
 INPUTS = "inputs"
+#: What a record says of a network of more classes than the two controls: their names, and the wells that taught it.
+CLASSES, TAUGHT_BY = "classes", "taught_by"
+TWO_CLASSES = (KILLED, LIVING)
 
 
 def inputs_of(data: TrainingSet) -> dict[str, list[str]]:
     """What the record of a training keeps of its images' channels: {} where they show what they do by default."""
     return {} if data.inputs in ((), DEFAULT_INPUTS) else {INPUTS: list(data.inputs)}
+
+
+def classes_of(data: TrainingSet) -> dict[str, list[str]]:
+    """What the record of a training keeps of its classes: {} where there are only the two controls."""
+    if not data.class_names:
+        return {}
+    taught = [well for well, held_out in zip(data.wells, data.validation, strict=True) if not held_out]
+    return {CLASSES: list(data.class_names), TAUGHT_BY: taught}
+
+
+def class_names_in(record: TrainingRecord) -> tuple[str, ...]:
+    """Names of a network's classes in the order of its logits."""
+    return tuple(record.extra.get(CLASSES, TWO_CLASSES))
 
 
 def save(folder: Path, network: Any, architecture: Architecture, record: TrainingRecord) -> TrainingRecord:

@@ -20,6 +20,7 @@ import numpy as np
 
 from phenodose.errors import CheckpointError
 from phenodose.learning.checkpoint import MEMBERS, read_record
+from phenodose.learning.inference import mean_class_probability
 from phenodose.progress import Progress, tell_epoch, tell_time
 from phenodose.training_records import Inference, TrainingRecord, TrainingTime
 
@@ -125,4 +126,9 @@ def together(answers: Sequence[Inference]) -> Inference:
     raw = np.stack([answer.raw for answer in answers])
     own = [np.zeros_like(answer.raw) if answer.raw_sd is None else answer.raw_sd for answer in answers]
     variance = np.mean(np.square(own), axis=0) + raw.var(axis=0, ddof=1)
-    return Inference(raw=raw.mean(axis=0), features=first.features, raw_sd=np.sqrt(variance))
+    return replace(
+        first,
+        raw=raw.mean(axis=0),
+        raw_sd=np.sqrt(variance),
+        class_probability=mean_class_probability(answers),
+    )

@@ -11,7 +11,7 @@ normalisation to the plate's controls (`phenodose.viability`) and the map of fea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phenodose.learning.augment import Augmentation, Draw, apply, draw
-from phenodose.learning.backbones import LOGITS
+from phenodose.learning.backbones import CLASSES, LOGITS
 from phenodose.learning.prefetch import prefetch
 from phenodose.learning.preprocess import network_input, to_signal
 from phenodose.progress import Progress, no_progress
@@ -55,7 +55,7 @@ def infer(
     """Raw viability and features of every well.
 
     Args:
-        network: trained model that ends in two logits.
+        network: trained model that ends in a logit for each class, of which the first two are the controls'.
         backbone: its name, for the preprocessing.
         tensors: uint16, dims well, y, x, channel; read batch by batch, the next while the last one is asked about.
         batch_size: images at once.
@@ -92,18 +92,29 @@ class Predictor:
         """Raw viability and features of one batch: float32 signal (well, y, x, channel)."""
         filled = np.resize(signal, (self.batch_size, *signal.shape[1:]))
         logits, features = self.model.predict_on_batch(network_input(filled, self.backbone))
+        said = np.asarray(logits)[: len(signal)]
         return Inference(
-            raw=viability_of(np.asarray(logits)[: len(signal)]),
+            raw=viability_of(said),
             features=np.asarray(features, dtype=np.float32)[: len(signal)],
+            class_probability=_softmax(said) if said.shape[1] > len(CLASSES) else None,
         )
 
 
 def viability_of(logits: np.ndarray) -> np.ndarray:
-    """Softmax of two logits (well, 2), second class: float64 array (well,) in [0, 1]."""
+    """Softmax of the first two logits (well, class), second class: float64 array (well,) in [0, 1].
+
+    With further classes that is p(living) / (p(living) + p(killed)).
+    """
     from scipy.special import expit
 
     difference = logits[:, 1].astype(np.float64) - logits[:, 0].astype(np.float64)
     return np.asarray(expit(difference), dtype=np.float64)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    from scipy.special import softmax
+
+    return np.asarray(softmax(logits.astype(np.float64), axis=1))
 
 
 def _in_batches(
@@ -150,13 +161,22 @@ def _mean(answers: list[Inference]) -> Inference:
         raw=raw.mean(axis=0),
         features=np.asarray(np.mean([answer.features for answer in answers], axis=0), dtype=np.float32),
         raw_sd=raw.std(axis=0, ddof=1) if len(answers) > 1 else None,
+        class_probability=mean_class_probability(answers),
     )
+
+
+def mean_class_probability(answers: Sequence[Inference]) -> np.ndarray | None:
+    """The mean probability of each class (well, class) over several answers; None if they know of no classes."""
+    found = [answer.class_probability for answer in answers if answer.class_probability is not None]
+    return np.asarray(np.mean(found, axis=0)) if found else None
 
 
 def _joined(parts: list[Inference]) -> Inference:
     spreads = [part.raw_sd for part in parts if part.raw_sd is not None]
+    classes = [part.class_probability for part in parts if part.class_probability is not None]
     return Inference(
         raw=np.concatenate([part.raw for part in parts]),
         features=np.concatenate([part.features for part in parts]),
         raw_sd=np.concatenate(spreads) if spreads else None,
+        class_probability=np.concatenate(classes) if classes else None,
     )

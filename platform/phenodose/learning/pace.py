@@ -52,19 +52,25 @@ class Load:
         epochs: epochs to come.
         steps: training steps of an epoch.
         held_out: images that are asked about after each epoch, copies counted.
+        before: images of the pre-training before the first epoch; each takes as long as one of a step.
+        batch_size: images of a step.
     """
 
     epochs: int
     steps: int
     held_out: int
+    before: int = 0
+    batch_size: int = 1
 
     def seconds(self, pace: Pace) -> float:
-        """Time of the epochs to come."""
-        return self.epochs * (self.steps * pace.step_s + self.held_out * pace.image_s)
+        """Time of the epochs to come, and of what comes before them."""
+        pretraining_s = self.before * pace.step_s / self.batch_size
+        return pretraining_s + self.epochs * (self.steps * pace.step_s + self.held_out * pace.image_s)
 
     def text(self, pace: Pace) -> str:
         """What the time is made of, in words."""
-        return f"{self.epochs} epochs of {self.steps} steps of {_seconds(pace.step_s)}"
+        more = f" after {self.before} images of pre-training" if self.before else ""
+        return f"{self.epochs} epochs of {self.steps} steps of {_seconds(pace.step_s)}{more}"
 
 
 def step_seconds(

@@ -9,19 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-#: What the inputs are made of, wanted probabilities (step, image, 2), weights (step, image) and the number of steps to
-#: take, to a tensor of two: the sums of loss and of right answers over all images, each times its weight.
+#: What the inputs are made of, wanted probabilities (step, image, class), weights (step, image) and the number of steps
+#: to take, to a tensor of two: the sums of loss and of right answers over all images, each times its weight.
 Steps = Callable[[Any, Any, Any, int], Any]
 #: Makes the inputs of all steps (step, image, y, x, channel) on the device; it is compiled with the loop.
 Make = Callable[[Any], Any]
+#: Outputs of a network, what is wanted of them (image, ...) and weights (image,) to a tensor of two: the sums of loss
+#: and of right answers over the batch, each times its weight.
+Sums = Callable[[Any, Any, Any], Any]
 
 
-def steps(network: Any, make: Make) -> Steps:
+def steps(network: Any, make: Make, sums_of: Sums | None = None) -> Steps:
     """The function that trains `network` in place.
 
     Args:
-        network: compiled with a built optimiser; ends in two logits.
+        network: compiled with a built optimiser; ends in a logit for each class.
         make: from the first argument of the function, arrays and tensors alone, to the inputs.
+        sums_of: the loss; None for the cross-entropy of the logits.
 
     Returns:
         The function. It takes no more steps than it is told, and images of weight 0 do not count, so that all calls
@@ -29,7 +33,7 @@ def steps(network: Any, make: Make) -> Steps:
     """
     import keras
 
-    return _ENGINES[keras.backend.backend()](network, make)
+    return _ENGINES[keras.backend.backend()](network, make, sums_of or _sums)
 
 
 def _sums(logits: Any, wanted: Any, weights: Any) -> Any:
@@ -41,14 +45,14 @@ def _sums(logits: Any, wanted: Any, weights: Any) -> Any:
     return ops.stack([ops.sum(loss * weights), ops.sum(right * weights)])
 
 
-def _tensorflow(network: Any, make: Make) -> Steps:
+def _tensorflow(network: Any, make: Make, sums_of: Sums) -> Steps:
     import tensorflow as tf
 
     optimizer, variables = network.optimizer, network.trainable_variables
 
     def step(inputs: Any, wanted: Any, weights: Any) -> Any:
         with tf.GradientTape() as tape:
-            sums = _sums(network(inputs, training=True), wanted, weights)
+            sums = sums_of(network(inputs, training=True), wanted, weights)
             loss = optimizer.scale_loss(sums[0] / tf.reduce_sum(weights))
         optimizer.apply(tape.gradient(loss, [variable.value for variable in variables]), variables)
         return sums
@@ -67,7 +71,7 @@ def _tensorflow(network: Any, make: Make) -> Steps:
     return lambda source, wanted, weights, number: compiled(source, wanted, weights, tf.constant(number))
 
 
-def _jax(network: Any, make: Make) -> Steps:
+def _jax(network: Any, make: Make, sums_of: Sums) -> Steps:
     import jax
     import keras
 
@@ -76,7 +80,7 @@ def _jax(network: Any, make: Make) -> Steps:
 
     def loss_of(trainable: Any, others: Any, state: Any, inputs: Any, wanted: Any, weights: Any) -> Any:
         logits, others = network.stateless_call(trainable, others, inputs, training=True)
-        sums = _sums(logits, wanted, weights)
+        sums = sums_of(logits, wanted, weights)
         with keras.StatelessScope(state_mapping=list(zip(optimizer.variables, state, strict=True))):
             loss = optimizer.scale_loss(sums[0] / weights.sum())
         return loss, (sums, others)
@@ -113,7 +117,7 @@ def _jax(network: Any, make: Make) -> Steps:
     return run
 
 
-def _torch(network: Any, make: Make) -> Steps:
+def _torch(network: Any, make: Make, sums_of: Sums) -> Steps:
     import torch
     from keras import ops
 
@@ -126,7 +130,7 @@ def _torch(network: Any, make: Make) -> Steps:
         total = ops.zeros(2)
         for index in range(number):
             network.zero_grad()
-            sums = _sums(network(inputs[index], training=True), wanted[index], weights[index])
+            sums = sums_of(network(inputs[index], training=True), wanted[index], weights[index])
             optimizer.scale_loss(sums[0] / weights[index].sum()).backward()
             with torch.no_grad():
                 optimizer.apply([variable.value.grad for variable in variables], variables)
@@ -136,4 +140,4 @@ def _torch(network: Any, make: Make) -> Steps:
     return run
 
 
-_ENGINES: dict[str, Callable[[Any, Make], Steps]] = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+_ENGINES: dict[str, Callable[[Any, Make, Sums], Steps]] = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}

@@ -10,7 +10,6 @@ the same whether or not the training was interrupted before it.
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import time
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from phenodose.errors import CheckpointError
-from phenodose.io.files import clear_partials, hash_bytes, hash_json, written_aside
+from phenodose.io.files import clear_partials, hash_bytes, hash_json
 from phenodose.learning import augment
 from phenodose.learning.adam import Rates, adam
 from phenodose.learning.augment import Augmentation
@@ -33,9 +32,11 @@ from phenodose.learning.intensity import IntensityMode
 from phenodose.learning.mixup import Between
 from phenodose.learning.pace import Load, Pace
 from phenodose.learning.preprocess import network_input
+from phenodose.learning.resume_point import ResumePoint
 from phenodose.progress import Progress, no_progress, tell_epoch
 
 if TYPE_CHECKING:
+    from phenodose.learning.contrastive import Contrastive
     from phenodose.training_records import TrainingSet
 
 #: How the learning rate changes from epoch to epoch.
@@ -70,6 +71,7 @@ class Plan:
         mixup_between: whether controls of different classes are blended, or all wells.
         cutmix_fraction: part of the wells that get a rectangle of another well's image.
         learning_rate_decay: none, or cosine: the learning rate falls from epoch to epoch, towards 0 after the last.
+        contrastive: how the network is pre-trained before its first epoch; None if it is not.
     """
 
     phase: str
@@ -88,6 +90,7 @@ class Plan:
     mixup_between: Between = "classes"
     cutmix_fraction: float = 0.0
     learning_rate_decay: Decay = "none"
+    contrastive: Contrastive | None = None
 
     def learning_rate_in(self, epoch: int) -> float:
         """Learning rate of Adam in an epoch, counted from 0.
@@ -110,14 +113,23 @@ class Plan:
 
 
 def targets(data: TrainingSet, label_smoothing: float) -> np.ndarray:
-    """Wanted class probabilities, float32 (well, 2), columns positive and negative control.
+    """Wanted class probabilities, float32 (well, class), columns positive and negative control and further classes.
 
     Controls are smoothed (0 and 1 become alpha / 2 and 1 - alpha / 2); labels of drug wells are network
-    outputs already and stay as they are.
+    outputs already and stay as they are. Neither has a part in further classes, so that viability stays what it is. A
+    well of a further class is trained to 1 - alpha / 2 of that class; the rest is shared by the two controls.
     """
     labels = data.labels.astype(np.float64)
     wanted = np.where(data.is_control, labels * (1 - label_smoothing) + label_smoothing / 2, labels)
-    return np.stack([1 - wanted, wanted], axis=-1).astype(np.float32)
+    both = np.stack([1 - wanted, wanted], axis=-1).astype(np.float32)
+    if data.classes is None:
+        return both
+    further = np.flatnonzero(data.classes > 1)
+    whole = np.pad(both, ((0, 0), (0, len(data.class_names) - 2)))
+    whole[further] = 0
+    whole[further, :2] = label_smoothing / 4
+    whole[further, data.classes[further]] = 1 - label_smoothing / 2
+    return whole
 
 
 def least_loss(wanted: np.ndarray) -> float:
@@ -151,11 +163,12 @@ def fit(
     resume_every_s: float = 300.0,
     progress: Progress = no_progress,
     paced: Callable[[Pace, Load], None] | None = None,
+    before: Callable[[], object] | None = None,
 ) -> list[dict[str, float]]:
     """Train `network` in place.
 
     Args:
-        network: uncompiled model that ends in two logits; it is compiled here with a fresh Adam.
+        network: uncompiled model that ends in a logit for each class; it is compiled here with a fresh Adam.
         data: images, labels and split.
         plan: how to train.
         work: folder in which a resume point is kept; a point left there by an interrupted training of the same
@@ -165,6 +178,7 @@ def fit(
         progress: told after each epoch.
         paced: told before the first epoch how fast this machine is and what there is to do; what it raises ends the
             training. None measures nothing. The weights that come out are the same.
+        before: changes the network's weights before its first epoch; not called where a resume point is gone on from.
 
     Returns:
         One entry an epoch: loss, accuracy and, with held-out wells, validation_loss, validation_accuracy.
@@ -176,13 +190,15 @@ def fit(
     wanted = targets(data, plan.label_smoothing)
     if work is not None:
         clear_partials(work)  # What a kill left of a resume point is three times the size of the weights.
-    point = None if work is None else _ResumePoint(work / _RESUME, _key(network, plan, data))
+    point = None if work is None else ResumePoint(work / _RESUME, _key(network, plan, data))
     held_out = _held_out_signal(data.images[data.validation], plan)
     epochs = Epochs(network, data, plan, wanted)
     pace = epochs.pace() if paced else None
     history = point.restore(network) if point else []
     if paced and pace:
         paced(pace, Load(plan.epochs - len(history), epochs.steps, len(held_out)))
+    if before and not history:
+        before()
     saved_at = time.monotonic()
     with closing(epochs.train(first_epoch=len(history))) as coming:
         for epoch, entry in enumerate(coming, start=len(history)):
@@ -230,14 +246,22 @@ def _key(network: Any, plan: Plan, data: TrainingSet) -> str:
 
 def drop_resume_point(work: Path) -> None:
     """Remove the resume point of a training whose weights are stored: the optimiser's state is not kept."""
-    shutil.rmtree(work / _RESUME, ignore_errors=True)
+    from phenodose.learning.contrastive import RESUME
+
+    for folder in (_RESUME, RESUME):
+        shutil.rmtree(work / folder, ignore_errors=True)
     clear_partials(work)
 
 
 def inputs_hash(data: TrainingSet) -> str:
-    """Hash of images, labels, split and names of a training set."""
-    arrays = (data.images, data.labels, data.is_control, data.validation)
-    return hash_bytes(*(np.ascontiguousarray(array).tobytes() for array in arrays), "\n".join(data.wells).encode())
+    """Hash of images, labels, split and names of a training set, and of what else it has."""
+    arrays = [data.images, data.labels, data.is_control, data.validation]
+    names = [*data.wells, *data.class_names]
+    if data.classes is not None:
+        arrays.append(data.classes)
+    if data.unlabelled is not None:
+        arrays += [data.unlabelled.images, data.unlabelled.alike]
+    return hash_bytes(*(np.ascontiguousarray(array).tobytes() for array in arrays), "\n".join(names).encode())
 
 
 def _held_out_signal(images: np.ndarray, plan: Plan) -> np.ndarray:
@@ -273,29 +297,3 @@ def _validate(network: Any, signal: np.ndarray, wanted: np.ndarray, plan: Plan) 
     loss = -(wanted * said).sum(axis=1)
     right = said.argmax(axis=1) == wanted.argmax(axis=1)
     return {"validation_loss": float(loss.mean()), "validation_accuracy": float(right.mean())}
-
-
-class _ResumePoint:
-    """Weights, optimiser state and history of the last saved epoch, one folder that is replaced whole."""
-
-    def __init__(self, folder: Path, key: str) -> None:
-        self.folder = folder
-        self.key = key
-
-    def restore(self, network: Any) -> list[dict[str, float]]:
-        """Put the saved state into `network`; the history so far, empty if there is nothing to go on from."""
-        record = self.folder / "history.json"
-        if not record.is_file():
-            return []
-        saved = json.loads(record.read_text(encoding="utf-8"))
-        if saved["key"] != self.key:
-            return []
-        network.load_weights(self.folder / "state.weights.h5")
-        history: list[dict[str, float]] = saved["history"]
-        return history
-
-    def save(self, network: Any, history: list[dict[str, float]]) -> None:
-        with written_aside(self.folder) as aside:
-            aside.mkdir()
-            network.save_weights(aside / "state.weights.h5")
-            (aside / "history.json").write_text(json.dumps({"key": self.key, "history": history}), encoding="utf-8")

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import BusyError, CheckpointError, DownloadError, NotMade, PluginError, TooLongError
 from phenodose.io.files import clear_partials, written_aside
 from phenodose.pipeline.training_clock import clock_of, ways_out
+from phenodose.pipeline.well_classes import WELL_CLASSES, named_classes
 from phenodose.plugins import (
     Inference,
     Parameters,
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
     from phenodose.viability.controls import Controls
 
+#: The parameter by which a readout is given all wells of a screen to learn from without labels.
+CONTRASTIVE_EPOCHS = "contrastive_epochs"
 #: Folder of the training's TensorBoard logs, beside the weights.
 LOGS = "logs"
 
@@ -114,7 +117,10 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         outputs = None
         if parent is not None and phase.labels == "duplicates":
             outputs = _outputs(plugins_of(store), plugin, parent.folder, tensors)
-        data = training_set(phase, tensors, wells, _controls(asked, len(wells)), outputs)
+        named = named_classes(wells) if asked.parameters.get(WELL_CLASSES) else None
+        all_wells = bool(asked.parameters.get(CONTRASTIVE_EPOCHS)) and phase.labels == "controls"
+        controls = _controls(asked, len(wells))
+        data = training_set(phase, tensors, wells, controls, outputs, named, unlabelled=all_wells)
         for sentence in sparse_controls(data):
             log.warning(sentence)
         inputs = {"training_set": inputs_hash(data), "parent": parent.weights_hash if parent else None}
@@ -174,7 +180,10 @@ def read_inference(path: Path) -> Inference:
 
     try:
         with np.load(path, allow_pickle=False) as held:
-            return Inference(**dict(held))
+            values: dict[str, Any] = dict(held)
+            if "class_names" in values:
+                values["class_names"] = tuple(values["class_names"].tolist())
+            return Inference(**values)
     finally:
         path.unlink()
 
@@ -240,11 +249,18 @@ def _controls(asked: Training, n_wells: int) -> Controls:
 
 
 def _outputs(plugins: Registry, plugin: StagedReadout, checkpoint: Path, tensors: xr.DataArray) -> pd.Series:
-    """Network output of every well, by names such as 'P1/B07'."""
+    """Network output of every well, by names such as 'P1/B07'; NaN for one that it takes for neither living nor killed.
+
+    What such a well holds says nothing of the viability of its duplicate.
+    """
+    import numpy as np
     import pandas as pd
 
     found = asked_of(plugins, plugin, "infer", checkpoint, tensors)
-    return pd.Series(found.raw, index=[str(name) for name in tensors["well"].to_numpy()])
+    raw = found.raw
+    if found.class_probability is not None:
+        raw = np.where(found.class_probability.argmax(axis=1) > 1, np.nan, raw)
+    return pd.Series(raw, index=[str(name) for name in tensors["well"].to_numpy()])
 
 
 def _unchanged(

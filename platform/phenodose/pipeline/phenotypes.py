@@ -137,7 +137,7 @@ def _judged(wells: pd.DataFrame, source: _Source, viability: pd.DataFrame) -> tu
 def _sources(step: Context, readouts: Sequence[str]) -> dict[str, _Source]:
     """What wells can be compared by: the pictures, and the features of every network that has seen them."""
     from phenodose.phenotypes.image_profile import image_profile
-    from phenodose.pipeline.raw_values import tensor_rows
+    from phenodose.pipeline.tensor_wells import tensor_rows
     from phenodose.plates.tensors import open_tensors
 
     tensors = open_tensors(step.store.local_copy(step.store.tensor_path(step.screen_id)))

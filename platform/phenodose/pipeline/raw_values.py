@@ -15,6 +15,7 @@ from phenodose.errors import NotMade
 from phenodose.io.files import hash_bytes, hash_file, written_aside
 from phenodose.io.zarr_groups import write_group
 from phenodose.names import parse_well, plate_key
+from phenodose.pipeline.tensor_wells import tensor_rows, tensor_wells
 from phenodose.plugins import (
     ImageReadout,
     Inference,
@@ -24,7 +25,6 @@ from phenodose.plugins import (
     Readout,
     StagedReadout,
     TensorReadout,
-    TensorWells,
 )
 from phenodose.tables import OBJECT_COLUMNS
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from phenodose.pipeline.context import Context
+    from phenodose.pipeline.well_classes import SeenClasses
 
 _UNSCALED = (
     "the images of {plates} do not say how wide their pixels are: areas are in pixels, which changes no viability "
@@ -56,6 +57,7 @@ class RawValues:
         control_distance: how far each image lies from what the controls span (`Inference`), rows as `raw`; None where
             nobody knows.
         notes: sentences on how the files were read and whose they are.
+        classes: what is said of the class of each image, rows as `raw`; None where nobody asked for classes.
         objects: plate and `OBJECT_COLUMNS` of what the readout found in the images; None for readouts without objects.
     """
 
@@ -69,6 +71,7 @@ class RawValues:
     control_distance: np.ndarray | None = None
     notes: Sequence[str] = ()
     objects: pd.DataFrame | None = None
+    classes: SeenClasses | None = None
 
 
 def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> RawValues:
@@ -169,7 +172,12 @@ def measure_staged(readout: type[StagedReadout], phase: Phase, step: Context) ->
     if inference.raw_sd is not None:
         raw = raw.assign(raw_sd=inference.raw_sd)
     weights = checkpoint.weights_hash
-    return RawValues(raw, plugin, {"checkpoint": weights}, weights, plugin.label_range, tensors, inference.features)
+    classes, notes = _classes(readout, plugin, step, tensors, inference)
+    return RawValues(
+        *(raw, plugin, {"checkpoint": weights}, weights, plugin.label_range, tensors, inference.features),
+        notes=notes,
+        classes=classes,
+    )
 
 
 def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
@@ -182,7 +190,7 @@ def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
 
     plugin = step.create(readout)
     tensors = open_tensors(step.store.local_copy(step.store.tensor_path(step.screen_id)))
-    given, taught_by = with_what_others_know(readout, step, tensors, _tensor_wells(readout, step, tensors))
+    given, taught_by = with_what_others_know(readout, step, tensors, tensor_wells(readout, step, tensors))
     inference = plugin.read(given) if is_sandboxed(plugin) else plugin.read(given, step.progress)
     _write_features(step, readout.name, inference, tensors)
     raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
@@ -190,39 +198,34 @@ def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
         raw = raw.assign(raw_sd=inference.raw_sd)
     seen = {"images": hash_bytes(np.ascontiguousarray(given.images).tobytes()), **taught_by}
     features, distance = inference.features, inference.control_distance
+    classes, notes = _classes(readout, plugin, step, tensors, inference)
+    if classes and given.classes is not None:
+        seen["well_classes"] = hash_bytes("\n".join(given.classes).encode())
     return RawValues(
-        raw, plugin, seen, trusted=plugin.label_range, images=tensors, features=features, control_distance=distance
+        raw,
+        plugin,
+        seen,
+        trusted=plugin.label_range,
+        images=tensors,
+        features=features,
+        control_distance=distance,
+        notes=notes,
+        classes=classes,
     )
 
 
-def _tensor_wells(readout: type[TensorReadout], step: Context, tensors: xr.DataArray) -> TensorWells:
-    """The images with what the layout says of their wells; a well that it does not name holds nothing."""
-    import numpy as np
+def _classes(
+    readout: type[Readout], plugin: Readout, step: Context, tensors: xr.DataArray, inference: Inference
+) -> tuple[SeenClasses | None, list[str]]:
+    """What a readout says of the classes of wells, and sentences on it; nothing where it was not asked."""
+    from phenodose.pipeline.well_classes import WELL_CLASSES, class_notes, seen_classes
 
-    wells = step.wells().reset_index(drop=True)
-    controls = step.controls(readout, readout.name, wells)
-    rows = tensor_rows(tensors)
-    layout_row = np.full(tensors.sizes["well"], -1)
-    for place, key in enumerate(zip(wells["plate"], wells["well"], strict=True)):
-        if (row := rows.get((plate_key(key[0]), key[1]))) is not None:
-            layout_row[row] = place
-    drugs = (wells["well_type"] == "therapy").to_numpy()
-
-    def numbered(columns: list[str]) -> np.ndarray:
-        texts = wells[columns].astype(object).where(wells[columns].notna(), "").astype(str)
-        numbers = texts.groupby(columns, sort=False).ngroup().to_numpy()
-        return np.where(layout_row < 0, -1, np.where(drugs, numbers, -1)[layout_row])
-
-    held = ["sample", "treatment", "add_on"]
-    return TensorWells(
-        images=tensors.to_numpy(),
-        channels=tuple(str(name) for name in tensors["channel"].to_numpy()) if "channel" in tensors.coords else (),
-        negative=(layout_row >= 0) & np.asarray(controls.negative)[layout_row],
-        positive=(layout_row >= 0) & np.asarray(controls.positive)[layout_row],
-        content=numbered([*held, "concentration_nM"]),
-        treatment=numbered(held),
-        plate=tensors["plate"].to_numpy().astype(str),
-    )
+    if not getattr(plugin.parameters, WELL_CLASSES, False):
+        return None, []
+    known = tensor_wells(readout, step, tensors, images=False)
+    named = None if known.classes is None else known.classes.tolist()
+    found = seen_classes(inference, named, known.negative, known.positive)
+    return found, class_notes(found, named)
 
 
 def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path, tensors: xr.DataArray) -> Inference:
@@ -270,18 +273,19 @@ def control_distances(values: RawValues, wells: pd.DataFrame) -> np.ndarray | No
     return np.where(rows >= 0, values.control_distance[rows], np.nan)
 
 
+def image_classes(values: RawValues, wells: pd.DataFrame) -> pd.DataFrame | None:
+    """Columns well_class and class_probability in the order of `wells`; None where nobody asked for classes."""
+    if values.images is None or values.classes is None:
+        return None
+    return values.classes.frame(_rows_of(values.images, wells))
+
+
 def _rows_of(images: xr.DataArray, wells: pd.DataFrame) -> np.ndarray:
     """Row of every well's tensor; -1 for a well without."""
     import numpy as np
 
     position = tensor_rows(images)
     return np.array([position.get((plate_key(p), w), -1) for p, w in zip(wells["plate"], wells["well"], strict=True)])
-
-
-def tensor_rows(tensors: xr.DataArray | xr.Dataset) -> dict[tuple[str, str], int]:
-    """Plate key and well of every row of a screen's tensors -> number of the row."""
-    names = (str(name).split("/", 1) for name in tensors["well"].to_numpy())
-    return {(plate_key(plate), well): row for row, (plate, well) in enumerate(names)}
 
 
 def _write_features(step: Context, readout: str, inference: Inference, tensors: xr.DataArray) -> None:

@@ -46,7 +46,7 @@ def _compounds(layout: pd.DataFrame, tensors: xr.DataArray) -> np.ndarray:
     import numpy as np
     import pandas as pd
 
-    from phenodose.pipeline.raw_values import tensor_rows
+    from phenodose.pipeline.tensor_wells import tensor_rows
 
     drugs = layout[layout["well_type"] == "therapy"]
     texts = drugs[["treatment", "add_on"]].astype(object).fillna("").astype(str).apply(lambda names: names.str.strip())
@@ -62,7 +62,7 @@ def _features(readout: type[TensorReadout], step: Context, tensors: xr.DataArray
 
     from phenodose.io.files import hash_bytes
     from phenodose.io.zarr_groups import is_group, open_group
-    from phenodose.pipeline.raw_values import tensor_rows
+    from phenodose.pipeline.tensor_wells import tensor_rows
 
     path = step.store.local_copy(step.store.feature_path(step.screen_id, readout.features_of))
     if not is_group(path):
@@ -81,7 +81,7 @@ def _measured(readout: type[TensorReadout], step: Context, tensors: xr.DataArray
     """Viability (well,) in the order of the tensors, the readout that measured it, and the hash of its table."""
     import numpy as np
 
-    from phenodose.pipeline.raw_values import tensor_rows
+    from phenodose.pipeline.tensor_wells import tensor_rows
     from phenodose.plugins import Preferences
 
     classes = step.plugins.usable("readout")

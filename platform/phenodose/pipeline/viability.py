@@ -85,6 +85,7 @@ def viability_of(
     views: Mapping[str, np.ndarray] | None = None,
     input_notes: Sequence[str] = (),
     control_distance: np.ndarray | None = None,
+    classes: pd.DataFrame | None = None,
 ) -> ReadoutViability:
     """The viability of every well of one readout, sample by sample.
 
@@ -99,6 +100,7 @@ def viability_of(
         views: what the images of the wells are compared by (`phenodose.quality.image_outliers`).
         input_notes: sentences on layout and files, which become the metric `input_notes`.
         control_distance: how far each well's image lies from what the controls span (`checked_viability`).
+        classes: well_class and class_probability of each well (`checked_viability`).
 
     Raises:
         InputError: samples without controls, drug wells without usable controls (unless they may be masked), or
@@ -121,8 +123,9 @@ def viability_of(
         of_sample = raw if len(samples) == 1 else raw[_of_wells(raw, own.wells)]
         seen = {words: each[own.position] for words, each in (views or {}).items()}
         beyond = None if control_distance is None else control_distance[own.position]
+        called = None if classes is None else classes.iloc[own.position]
         try:
-            viability = _of_sample(own, of_sample, n, limits, trusted, seen, beyond)
+            viability = _of_sample(own, of_sample, n, limits, trusted, seen, beyond, called)
         except InputError as error:
             text = str(error) if str(error).startswith("sample ") else f"sample {own.sample}: {error}"
             # A sample without drugs, or one whose wells may be left out, stops nobody else.
@@ -163,6 +166,7 @@ def _of_sample(
     trusted: tuple[float, float] | None,
     views: Mapping[str, np.ndarray],
     control_distance: np.ndarray | None,
+    classes: pd.DataFrame | None,
 ) -> pd.DataFrame:
     from phenodose.quality.wells import FLAGGED, checked_viability
     from phenodose.viability.normalise import NOT_MEASURED, refuse_lost_drugs
@@ -170,7 +174,7 @@ def _of_sample(
     n = normalisation
     controls = own.controls(n.negative, n.positive, n.lower_anchor)
     viability = checked_viability(
-        raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views, control_distance
+        raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views, control_distance, classes
     )
     if not n.mask_uncontrolled:
         # A well that is left out because it is flagged has its controls.
@@ -207,7 +211,7 @@ def _left_out(own: SampleWells, reason: str) -> pd.DataFrame:
         raw=np.nan, raw_sd=np.nan, viability_fraction=np.nan, viability_sd_fraction=np.nan, control=None
     )
     rows = rows.assign(masked=True, mask_reason=reason)[list(VIABILITY_COLUMNS)]
-    rows = rows.assign(image_distance=np.nan, flag=None, flag_reason=None)
+    rows = rows.assign(image_distance=np.nan, flag=None, flag_reason=None, well_class=None, class_probability=np.nan)
     return rows.set_axis(own.position[: own.n_own], axis=0)
 
 
@@ -302,7 +306,7 @@ def make_viability(
         NotMade: the screen has nothing to measure.
         InputError: as `viability_of`.
     """
-    from phenodose.pipeline.raw_values import control_distances, image_views
+    from phenodose.pipeline.raw_values import control_distances, image_classes, image_views
 
     wells = step.wells()
     values = measure(step)
@@ -318,6 +322,7 @@ def make_viability(
         views=image_views(values, wells),
         input_notes=[*step.notes_of("layout"), *values.notes],
         control_distance=control_distances(values, wells),
+        classes=image_classes(values, wells),
     )
     provenance = step.provenance(values.plugin, values.checkpoint)
     viability = provenance.stamp(found.viability.assign(screen=step.screen_id))

@@ -10,12 +10,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import prod
 from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, MissingInputError
 from phenodose.io.files import hash_bytes
+from phenodose.plates.tiff_rgb import OPTION, RgbChoice, is_rgb, one_channel, size_of
 from phenodose.plates.tiff_stacks import PageAxes, UnclearPagesError, further_image, images_behind, page_axes
 
 if TYPE_CHECKING:
@@ -72,10 +74,15 @@ def check_tiff(path: Path, well: str, page: int = 0) -> TiffHeader:
         return _checked(tiff, path, well, page, size)
 
 
-def check_pages(path: Path, well: str) -> list[TiffHeader]:
+def check_pages(path: Path, well: str, rgb: RgbChoice | None = None) -> list[TiffHeader]:
     """Check that all images of a TIFF file are whole, without decoding them; see `check_tiff`.
 
     Images that lie behind one directory of the file are pages, too.
+
+    Args:
+        path: the file.
+        well: name of the well, for the message.
+        rgb: how pages of three samples become grey images; None refuses them.
     """
     size = _size(path, well)
     with _opened(path, well) as tiff:
@@ -87,9 +94,10 @@ def check_pages(path: Path, well: str) -> list[TiffHeader]:
             ) from error
         if not n_pages:
             raise InputError(f"{path}: well {well}: the file holds no page; {_REMEDY}.")
-        found = [_checked(tiff, path, well, page, size) for page in range(n_pages)]
+        found = [_checked(tiff, path, well, page, size, rgb) for page in range(n_pages)]
         try:
-            found *= images_behind(tiff, path, size)
+            # Programs count the samples of a pixel among the images of a file.
+            found *= 1 if n_pages == 1 and is_rgb(tiff.pages[0]) else images_behind(tiff, path, size)
             axes = page_axes(tiff, path, len(found))
         except UnclearPagesError as error:
             raise InputError(
@@ -99,13 +107,16 @@ def check_pages(path: Path, well: str) -> list[TiffHeader]:
         return found if axes is None else [replace(one, axes=of) for one, of in zip(found, axes, strict=True)]
 
 
-def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHeader:
+def _checked(tiff: Any, path: Path, well: str, page: int, size: int, rgb: RgbChoice | None = None) -> TiffHeader:
     found = _page(tiff, path, well, page)
     # A damaged table of tags gives sizes that are no numbers.
-    if found.ndim != 2 or found.dtype is None or {*map(type, found.shape)} != {int}:
+    plain = found.dtype is not None and {*map(type, found.shape)} == {int}
+    in_colour = plain and is_rgb(found)
+    if not plain or not (found.ndim == 2 or (in_colour and rgb)):
+        choice = f"; or, where all samples hold one dye, choose with {OPTION}" if in_colour else ""
         raise InputError(
             f"{path}: well {well}: page {page} has the shape {found.shape}; a plane is one grey image, "
-            "so export the channels as single grey TIFF files."
+            f"so export the channels as single grey TIFF files{choice}."
         )
     if found.dtype.kind == "b" or (found.compression == _UNCOMPRESSED and found.bitspersample % 8):
         raise InputError(
@@ -126,8 +137,7 @@ def _checked(tiff: Any, path: Path, well: str, page: int, size: int) -> TiffHead
     if fault:
         raise InputError(f"{path}: well {well}: the file is truncated ({fault}); {_REMEDY}.")
     return TiffHeader(
-        int(found.shape[0]),
-        int(found.shape[1]),
+        *(size_of(found) if in_colour else (int(found.shape[0]), int(found.shape[1]))),
         str(found.dtype.name),
         _text_tag(found, _DESCRIPTION),
         _text_tag(found, _SOFTWARE),
@@ -145,30 +155,37 @@ def _rises(colours: Any) -> bool:
     return bool(np.corrcoef(np.arange(brightness.size), brightness)[0, 1] > _RISES) if np.ptp(brightness) else False
 
 
-def read_page(path: Path, page: int, well: str) -> np.ndarray:
+def read_page(path: Path, page: int, well: str, rgb: RgbChoice | None = None) -> np.ndarray:
     """The pixels of one page, dims y, x.
 
     Args:
         path: the file.
         page: page within the file, from 0.
         well: name of the well, for the message.
+        rgb: how a page of three samples becomes a grey image; None refuses it.
 
     Raises:
         MissingInputError: there is no such file.
-        InputError: the page cannot be decoded.
+        InputError: the page cannot be decoded, or its samples hold more than one dye.
     """
     size = _size(path, well)
     with _opened(path, well) as tiff:
         try:
             if page and page < images_behind(tiff, path, size):
                 return further_image(tiff, page)
-            pixels: np.ndarray = _page(tiff, path, well, page).asarray(maxworkers=1)
+            found = _page(tiff, path, well, page)
+            pixels: np.ndarray = found.asarray(maxworkers=1)
         except InputError:
             raise
         except Exception as error:  # tifffile and its codecs raise whatever the damaged bytes lead to
             raise InputError(
                 f"{path}: well {well}: page {page} cannot be decoded ({_reason(error)}); {_REMEDY}."
             ) from error
+        if rgb and is_rgb(found):
+            try:
+                return one_channel(found, pixels, rgb)
+            except ValueError as error:
+                raise InputError(f"{path}: well {well}: page {page}: {error} ({OPTION}).") from error
     if pixels.ndim != 2:
         raise InputError(f"{path}: well {well}: page {page} holds no grey image; {_REMEDY}.")
     return pixels
@@ -222,7 +239,7 @@ def _segments_fault(page: Any, file_size: int) -> str:
     end = max(map(add, offsets, counts))
     if end > file_size:
         return f"{file_size} of {end} bytes are there"
-    wanted = page.shape[0] * page.shape[1] * page.dtype.itemsize
+    wanted = prod(page.shape) * page.dtype.itemsize
     if page.compression == _UNCOMPRESSED and sum(counts) < wanted:
         return f"{sum(counts)} of {wanted} bytes of pixels are there"
     return ""

@@ -17,6 +17,7 @@ from phenodose.errors import Faults, InputError
 
 if TYPE_CHECKING:
     from phenodose.plates.tiff import TiffHeader
+    from phenodose.plates.tiff_rgb import RgbChoice
 
 TIFF_ENDINGS = (".tif", ".tiff", ".stk")
 # Opening many small files is waiting for the disk or the network share; more than this gains nothing.
@@ -78,6 +79,7 @@ def open_pages(
     places: Sequence[tuple[str, str]],
     faults: Faults,
     look: Callable[[TiffHeader], Looked],
+    rgb: RgbChoice | None = None,
 ) -> dict[str, list[Looked]]:
     """Check files at the door, without decoding a pixel.
 
@@ -86,6 +88,7 @@ def open_pages(
         places: path and well of every file.
         faults: takes a sentence for every file that is at fault.
         look: what is kept of a header; descriptions are long and files are many, so keep what is needed.
+        rgb: how pages of three samples become grey images (`phenodose.plates.tiff_rgb`); None refuses them.
 
     Returns:
         What `look` made of the headers of all pages of the good files, by path.
@@ -95,7 +98,7 @@ def open_pages(
     def opened(place: tuple[str, str]) -> list[Looked] | str:
         path, well = place
         try:
-            return [look(header) for header in check_pages(folder / path, well)]
+            return [look(header) for header in check_pages(folder / path, well, rgb)]
         except InputError as error:
             return str(error).replace(f"{folder}{os.sep}", "")
 

@@ -205,6 +205,15 @@ def _inference_fault(n: int, result: Any) -> str:
             return f"gave the wrong columns: `{name}` has the shape {np.shape(further)} for {n} wells"
     if n and not np.isfinite(result.raw).any():
         return f"gave NaN everywhere: none of {n} wells has a number"
+    if (result.class_names is None) != (result.class_probability is None):
+        return "gave one of `class_names` and `class_probability` without the other"
+    if result.class_names is not None and np.shape(result.class_probability) != (n, len(result.class_names)):
+        return (
+            f"gave the wrong columns: `class_probability` has the shape {np.shape(result.class_probability)} for {n} "
+            f"wells and {len(result.class_names)} classes"
+        )
+    if result.class_unseen is not None and np.shape(result.class_unseen) != (n,):
+        return f"gave the wrong columns: `class_unseen` has the shape {np.shape(result.class_unseen)} for {n} wells"
     return ""
 
 

@@ -43,12 +43,14 @@ class Limits:
         mask: flags whose wells are left out.
         most_sd: robust SDs of its like from which a well is flagged.
         most_image_distance: distance from which an image is strange, in typical distances of two like controls.
+        no_cell_state: classes of wells that are no state of cells; upper and lower case, '_' and '-' do not matter.
     """
 
     of: Mapping[str, Limit] = field(default_factory=lambda: {m: Limit(x.good, x.poor) for m, x in METRICS.items()})
     mask: tuple[str, ...] = ()
     most_sd: float = 6.0
     most_image_distance: float = 2.5
+    no_cell_state: tuple[str, ...] = ("empty", "contaminated", "out of focus")
 
     @property
     def blocking(self) -> set[str]:

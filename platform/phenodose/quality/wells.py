@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
+from phenodose.names import class_key
 from phenodose.quality.gates import Limits
 from phenodose.quality.image_outliers import image_outliers
 from phenodose.quality.zprime import mad
@@ -23,14 +24,19 @@ from phenodose.viability.normalise import Grouping, RisesWith, to_viability
 
 #: The flags, the gravest first: a well with several shows the first, and the sentences of all.
 FLAGS: dict[str, str] = {
-    "empty": "reads 0, or less signal than killed cells by far: no cells, or no reagent",
+    "empty": "reads 0, or less signal than killed cells by far: no cells, or no reagent; or looks like wells named so",
     "saturated": "shares the largest reading of the readout with other wells: the detector is full",
-    "contaminated": "reads more signal than untreated cells by far: contamination, or dispensed twice",
+    "contaminated": "reads more signal than untreated cells by far: contamination, or dispensed twice; or looks like "
+    "wells named so",
+    "out_of_focus": "image most like those of the wells that are named so (`well_classes`)",
+    "no_cell_state": "image most like those of a class of wells that is said to be no state of cells (`no_cell_state`)",
     "out_of_distribution": "raw output of a network beyond its labels and its controls: an image unlike those it knows",
     "strange_image": "image unlike its replicates, neighbouring doses and all sound wells: a fibre, no focus, no cells",
     "unlike_controls": "image outside what the controls and their blends span: the cells may have died in another way",
     "unlike": "disagrees with the wells of the same content: controls of the plate, or its replicate",
 }
+#: Flags that are also names of classes of wells.
+_OF_CLASSES = ("empty", "contaminated", "out_of_focus")
 #: How the mask_reason of a well begins that is left out for its flag.
 FLAGGED = "flagged "
 #: Spreads below this [fraction of viability] count as this much.
@@ -44,6 +50,8 @@ LEAST_SATURATED = 3
 _TRUSTED_SD = 3.0
 #: Wells that are judged beside the controls of the readout; what another killing control should read, nobody says.
 _JUDGED = ("therapy", "trc", "untreated")
+#: What is said of wells where nobody asked for classes.
+NO_CLASSES = pd.DataFrame({"well_class": pd.Series(dtype=object), "class_probability": pd.Series(dtype=np.float64)})
 _CONTENT = ["sample", "treatment", "concentration_nM", "add_on"]
 
 
@@ -57,6 +65,7 @@ def checked_viability(
     rises_with: RisesWith | None = None,
     views: Mapping[str, np.ndarray] | None = None,
     control_distance: np.ndarray | None = None,
+    classes: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Viability of every well with the flags of doubtful wells; those that the limits name are masked.
 
@@ -71,10 +80,13 @@ def checked_viability(
         views: what the images of the wells are compared by, as for `image_outliers`; None for readouts without.
         control_distance: float array (well,): distance of every image from what the controls span, 1 is the limit; NaN
             for wells without; None for readouts that do not know it.
+        classes: well_class and class_probability of every well, missing for wells without an image; None for readouts
+            that were not asked for classes.
 
     Returns:
-        The columns of `to_viability`, image_distance (NaN without images), and flag and flag_reason (missing where
-        there is nothing to say). A masked well keeps its raw reading, and its mask_reason is the flag's.
+        The columns of `to_viability`, image_distance (NaN without images), flag and flag_reason (missing where there is
+        nothing to say), and the columns of `classes`. A masked well keeps its raw reading, and its mask_reason is the
+        flag's.
 
     Raises:
         InputError: as `to_viability`; also where masking leaves no controls.
@@ -82,7 +94,9 @@ def checked_viability(
     limits = limits or Limits()
     viability = to_viability(raw, wells, controls, by, rises_with)
     distance, strange = image_outliers(views or {}, wells, controls, limits.most_image_distance)
+    classes = NO_CLASSES.reindex(viability.index) if classes is None else classes.set_axis(viability.index, axis=0)
     flags = flag_wells(viability, wells, limits.most_sd, trusted, strange, control_distance)
+    flags = _together(flags, _of_no_cells(classes, _judged(viability, wells), limits.no_cell_state))
     masked = {place: said for place, said in flags.items() if set(said) & set(limits.mask)}
     if masked:
         without = viability[["plate", "row", "column", "raw", "raw_sd"]].copy()
@@ -96,7 +110,7 @@ def checked_viability(
     reason = pd.Series(None, index=viability.index, dtype=object)
     for place, said in flags.items():
         flag[place], reason[place] = next(iter(said)), "; ".join(said.values())
-    return viability.assign(image_distance=distance, flag=flag, flag_reason=reason)
+    return viability.assign(image_distance=distance, flag=flag, flag_reason=reason, **classes)
 
 
 def flag_wells(
@@ -124,8 +138,7 @@ def flag_wells(
     columns = viability[["plate", "well", "raw", "viability_fraction", "control", "masked"]].reset_index(drop=True)
     frame = pd.concat([frame, columns], axis=1)
     frame[["sample", "treatment", "add_on"]] = frame[["sample", "treatment", "add_on"]].astype(object).fillna("")
-    usable = ~frame["masked"].astype(bool) & frame["raw"].notna()
-    frame = frame[usable & (frame["control"].notna() | frame["well_type"].isin(_JUDGED))]
+    frame = frame[_judged(viability, wells)]
     found: list[tuple[int, str, str]] = []
     if len(frame):
         found += _beyond_controls(frame, most_sd)
@@ -136,12 +149,40 @@ def flag_wells(
         found += _beyond_span(frame, control_distance)
         found += _unlike_controls(frame, most_sd)
         found += _unlike_replicates(frame, most_sd)
+    return _together({}, found)
+
+
+def _together(
+    flags: Mapping[int, Mapping[str, str]], found: Iterable[tuple[int, str, str]]
+) -> dict[int, dict[str, str]]:
+    """Flags of wells with further ones, the gravest first."""
+    before = [(place, flag, reason) for place, said in flags.items() for flag, reason in said.items()]
     order = list(FLAGS)
-    flags: dict[int, dict[str, str]] = {}
-    for place, flag, reason in sorted(found, key=lambda one: (one[0], order.index(one[1]))):
-        said = flags.setdefault(place, {})
+    merged: dict[int, dict[str, str]] = {}
+    for place, flag, reason in sorted([*before, *found], key=lambda one: (one[0], order.index(one[1]))):
+        said = merged.setdefault(place, {})
         said[flag] = f"{said[flag]}; {reason}" if flag in said else reason
-    return flags
+    return merged
+
+
+def _judged(viability: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
+    """Which wells are judged, bool array (well,)."""
+    usable = ~viability["masked"].astype(bool) & viability["raw"].notna()
+    judged = viability["control"].notna().to_numpy() | wells["well_type"].isin(_JUDGED).to_numpy()
+    return np.asarray(usable.to_numpy() & judged)
+
+
+def _of_no_cells(
+    classes: pd.DataFrame, judged: np.ndarray, no_cell_state: Iterable[str]
+) -> Iterable[tuple[int, str, str]]:
+    """Wells whose image is of a class that is no state of cells."""
+    known = {class_key(name) for name in no_cell_state}
+    for place in np.flatnonzero(judged & classes["well_class"].notna().to_numpy()).tolist():
+        name, probability = str(classes["well_class"].iloc[place]), float(classes["class_probability"].iloc[place])
+        if class_key(name) in known:
+            flag = class_key(name).replace(" ", "_")
+            text = f"the image looks like those of wells named {name!r} (probability {probability:.2f})"
+            yield place, flag if flag in _OF_CLASSES else "no_cell_state", text
 
 
 def spread_of(frame: pd.DataFrame, control: str) -> float:

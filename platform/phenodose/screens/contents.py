@@ -15,18 +15,21 @@ from phenodose.screens.inside import expect_files_inside
 from phenodose.screens.layout import Layout, read_layout
 from phenodose.screens.matrices import Readings, readings_of_screen
 from phenodose.screens.screen import Screen
+from phenodose.screens.well_classes import with_classes
 
 _SHEET = "sheet below [layout] in screen.toml"
 _BLOCK = "block below [readings.{readout}] in screen.toml"
 
 
 def layout_of_screen(screen: Screen) -> Layout:
-    """The screen's layout; its notes tell names of the sample that do not fit each other.
+    """The screen's layout, with the classes of curated wells; its notes tell names of the sample that do not fit.
 
     Raises:
-        InputError: as `read_layout`, or the names of the sample contradict each other.
+        InputError: as `read_layout` and `with_classes`, or the names of the sample contradict each other.
     """
     layout = read_layout(screen.require_layout(), screen.settings.layout.sheet, _SHEET, screen.needs_positive)
+    if screen.well_classes_path:
+        layout = with_classes(layout, screen.well_classes_path)
     judged = judge(claims_of_screen(screen.id, screen.settings.sample, layout.path.name, layout.samples))
     judged.raise_if_contradicting(str(screen.folder))
     return replace(layout, notes=(*layout.notes, *judged.notes))

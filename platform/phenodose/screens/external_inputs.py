@@ -135,7 +135,9 @@ def _layout(screen: Screen, store: Store) -> Any:
     if screen.layout_path is None:
         return None
     sheet = screen.settings.layout.sheet
-    return {screen.layout_path.name: _hash(screen.layout_path)} | ({"sheet": sheet} if sheet else {})
+    curated = screen.well_classes_path
+    classes = {curated.name: _hash(curated)} if curated and curated.is_file() else {}
+    return {screen.layout_path.name: _hash(screen.layout_path)} | ({"sheet": sheet} if sheet else {}) | classes
 
 
 def _hash(path: Path) -> str:
@@ -168,7 +170,9 @@ def _files(folder: Path) -> Iterable[tuple[str, int, int]]:
             yield path.relative_to(folder).as_posix(), about.st_size, about.st_mtime_ns
 
 
-LAYOUT_FILE = ExternalInput("raw/layout", "The layout file of the raw folder, each byte hashed.", _layout)
+LAYOUT_FILE = ExternalInput(
+    "raw/layout", "The layout file of the raw folder and the classes of curated wells, each byte hashed.", _layout
+)
 IMAGE_FILES = ExternalInput("raw/images", "The raw images: name, size and time of every file of every plate.", _images)
 
 

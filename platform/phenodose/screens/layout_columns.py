@@ -24,7 +24,10 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "replicate": ("Replicate", "batch"),
     "add_on": ("AddOn",),
     "readout": ("Readout", "value"),
+    "well_class": ("WellClass",),
 }
+#: Meanings whose columns few layouts need: no message recommends them.
+_SELDOM = ("well", "unit", "well_class")
 
 #: What a concentration column of another unit is multiplied with to give nM.
 _TO_NANOMOLAR = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}
@@ -73,7 +76,7 @@ def is_like_layout(sheet: Sheet) -> bool:
 
 def headline() -> list[str]:
     """The recommended column names."""
-    return [names[0] for meaning, names in SPELLINGS.items() if meaning not in ("well", "unit")]
+    return [names[0] for meaning, names in SPELLINGS.items() if meaning not in _SELDOM]
 
 
 def nanomolar(unit: str) -> float | None:

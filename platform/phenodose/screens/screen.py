@@ -27,6 +27,7 @@ Kind = Literal["drug-screen", "control-experiment"]
 ParametersByPlugin = Mapping[str, dict[str, Any]]
 
 LAYOUT_NAMES = ("layout.xlsx", "layout.csv", "layout.tsv", "layout.txt")
+WELL_CLASSES_NAME = "well_classes.csv"
 DONE_MARK = "_DONE"
 SETTINGS_NAME = "screen.toml"
 _NAMED = 5
@@ -51,6 +52,12 @@ class LayoutSettings(_Section):
     """Which table of the layout file is the layout."""
 
     sheet: str | None = Field(None, min_length=1, description="Sheet of a workbook with several layouts")
+    well_classes: str | None = Field(
+        None,
+        min_length=1,
+        description="Table of wells that a person has looked at (Plate, Well, WellClass), in the screen's folder; "
+        "well_classes.csv if left out and there",
+    )
 
 
 class ReadingSettings(_Section):
@@ -236,6 +243,13 @@ class Screen:
     def needs_positive(self) -> bool:
         """Whether killed cells stand for viability 0 of every readout."""
         return all(one.lower_anchor is None for one in self.controls.values())
+
+    @property
+    def well_classes_path(self) -> Path | None:
+        """The table of wells that a person has looked at: the one screen.toml names, else `well_classes.csv`."""
+        named = self.settings.layout.well_classes
+        usual = self.folder / WELL_CLASSES_NAME
+        return self.folder / named if named else usual if usual.is_file() else None
 
     def block_of(self, readout: str) -> str | None:
         """The block of a readout's files that counts, where the file names one."""

@@ -20,7 +20,15 @@ from phenodose.quality.metrics import METRICS
 
 #: Reasons for which a well can be flagged (`phenodose.quality.wells` says when).
 FlagName = Literal[
-    "empty", "saturated", "contaminated", "out_of_distribution", "strange_image", "unlike_controls", "unlike"
+    "empty",
+    "saturated",
+    "contaminated",
+    "out_of_focus",
+    "no_cell_state",
+    "out_of_distribution",
+    "strange_image",
+    "unlike_controls",
+    "unlike",
 ]
 #: Where a limit comes from.
 SITE, SCREEN_FILE = "site.toml", "screen.toml"
@@ -43,6 +51,9 @@ class WellSettings(BaseModel):
     most_sd: float | None = Field(None, gt=0, le=1000, description="Robust SDs of its like from which a well is unlike")
     most_image_distance: float | None = Field(
         None, gt=0, le=1000, description="Distance from which an image is strange; 1 is as far as two like controls"
+    )
+    no_cell_state: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        None, description="Classes of wells that are no state of cells, such as 'empty': their wells are flagged"
     )
 
 
@@ -76,12 +87,14 @@ def resolve_limits(
             faults.extend(_disorder(metric, limits[metric]))
         faults.raise_if_any()
     mask, most_sd, farthest = Limits.mask, Limits.most_sd, Limits.most_image_distance
+    no_cell_state = Limits.no_cell_state
     for wells in (site_wells, screen_wells):
         if wells is not None:
             mask = mask if wells.mask is None else wells.mask
             most_sd = most_sd if wells.most_sd is None else wells.most_sd
             farthest = farthest if wells.most_image_distance is None else wells.most_image_distance
-    return Limits(limits, mask, most_sd, farthest)
+            no_cell_state = no_cell_state if wells.no_cell_state is None else wells.no_cell_state
+    return Limits(limits, mask, most_sd, farthest, no_cell_state)
 
 
 def _changed(limit: Limit, said: QualitySetting, origin: str) -> Limit:

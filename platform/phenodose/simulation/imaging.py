@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phenodose.simulation import spheroid
+from phenodose.simulation import channels, spheroid
+from phenodose.simulation.channels import Light
 from phenodose.simulation.design import Treated
 from phenodose.simulation.morphology import Morphology
 
@@ -41,7 +42,21 @@ class PlateCamera:
 
     def take(self, well: Treated) -> tuple[NDArray[np.uint16], Generator]:
         """The raw z-stack of a well, dims z, y, x, and the well's own source of randomness, to go on with."""
+        _, stack, own = self._nuclei(well)
+        return stack, own
+
+    def take_all(self, well: Treated) -> tuple[dict[Light, NDArray[np.uint16]], Generator]:
+        """The raw z-stack of every channel, the nuclear one that of `take`; and the source of randomness as there."""
+        grown, stack, own = self._nuclei(well)
+        further = np.random.default_rng([*self._seeds, zlib.crc32(f"{self._screen} {well.place.well} all".encode())])
+        return {
+            channels.HOECHST: stack,
+            channels.DEATH_STAIN: channels.death_stain(grown, self.optics, self._light, further),
+            channels.BRIGHT_FIELD: channels.bright_field(grown, self.optics, self._light, further),
+        }, own
+
+    def _nuclei(self, well: Treated) -> tuple[spheroid.Spheroid, NDArray[np.uint16], Generator]:
         own = np.random.default_rng([*self._seeds, zlib.crc32(f"{self._screen} {well.place.well}".encode())])
         gain = self._gain * float(np.exp(own.normal(0.0, self._morphology.staining_spread)))
-        stack = spheroid.render_stack(well.viability, well.death, gain, self.optics, self._light, own, self._morphology)
-        return stack, own
+        grown = spheroid.grown(well.viability, well.death, self.optics, own, self._morphology)
+        return grown, spheroid.nuclear_stack(grown, gain, self.optics, self._light, own), own

@@ -60,6 +60,9 @@ class Plane:
         file_guid: identifier in the file's name, 36 characters.
         plane_guid: identifier in the tags, 36 characters.
         focus_score: of the laser autofocus.
+        wave: number of the wavelength from 1; None where there is only one.
+        channel: name of the illumination setting.
+        wavelength_nm: of the emission.
     """
 
     well: str
@@ -76,18 +79,22 @@ class Plane:
     file_guid: str
     plane_guid: str
     focus_score: float
+    wave: int | None = None
+    channel: str = "Hoechst"
+    wavelength_nm: float = 447
 
 
 def file_path(acquisition: Acquisition, plane: Plane) -> Path:
     """Place of a file in the raw folder of its plate.
 
-    One site and one wavelength: the instrument then leaves `_s` and `_w` out of the name. A projection
-    lies in the folder above its planes.
+    Where there is one site and one wavelength the instrument leaves `_s` and `_w` out of the name. A projection lies
+    in the folder above its planes.
     """
     folder = Path(acquisition.folder)
     if plane.z_step is not None:
         folder /= f"ZStep_{plane.z_step}"
-    return folder / f"{acquisition.plate_name}_{plane.well}{plane.file_guid}.tif"
+    wave = "" if plane.wave is None else f"_w{plane.wave}"
+    return folder / f"{acquisition.plate_name}_{plane.well}{wave}{plane.file_guid}.tif"
 
 
 def write_plane(raw: Path, acquisition: Acquisition, plane: Plane, pixels: np.ndarray) -> Path:
@@ -197,7 +204,7 @@ def _props(acquisition: Acquisition, plane: Plane, pixels: np.ndarray) -> list[t
         ("spatial-calibration-x", "float", acquisition.pixel_um),
         ("spatial-calibration-y", "float", acquisition.pixel_um),
         ("spatial-calibration-units", "string", "um"),
-        ("image-name", "string", "Hoechst"),
+        ("image-name", "string", plane.channel),
         ("threshold-state", "string", "ThresholdOff"),
         ("threshold-low", "int", 0),
         ("threshold-high", "int", 65535),
@@ -213,12 +220,12 @@ def _props(acquisition: Acquisition, plane: Plane, pixels: np.ndarray) -> list[t
         ("stage-position-y", "float", plane.stage_y_um),
         ("stage-label", "string", f"{plane.well} : Site 1"),
         ("z-position", "float", plane.z_um),
-        ("wavelength", "float", 447),
+        ("wavelength", "float", plane.wavelength_nm),
         ("camera-binning-x", "int", acquisition.binning),
         ("camera-binning-y", "int", acquisition.binning),
         ("camera-chip-offset-x", "float", 0),
         ("camera-chip-offset-y", "float", 0),
-        ("_IllumSetting_", "string", "Hoechst"),
+        ("_IllumSetting_", "string", plane.channel),
         ("_MagNA_", "float", 0.75),
         ("_MagRI_", "float", 1),
         ("_MagSetting_", "string", "20X Plan Apo Lambda"),

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from phenodose.io.files import is_vacant, written_aside
 from phenodose.names import check_screen_id, row_index
 from phenodose.progress import Progress, no_progress
 from phenodose.simulation import design, metaseries, plate_reader, spheroid
+from phenodose.simulation.channels import HOECHST, INPUTS, Channels, Light
 from phenodose.simulation.design import Treated, treat
 from phenodose.simulation.imaging import PlateCamera
 from phenodose.simulation.morphology import morphology_of
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from phenodose.plugins import Registry
+
+    #: Takes the stacks of a well, by channel, and gives its source of randomness to go on with.
+    Take = Callable[[Treated], tuple[Mapping[Light, NDArray[np.uint16]], Generator]]
 
 Kind = Literal["drug-screen", "control-experiment"]
 
@@ -85,6 +90,7 @@ def simulate_screen(
     size_px: int = SIZE_PX,
     planes: int = PLANES,
     morphology: str = "rounded",
+    channels: Channels = "hoechst",
     progress: Progress = no_progress,
     plugins: Registry | None = None,
 ) -> SimulatedScreen:
@@ -105,6 +111,8 @@ def simulate_screen(
         size_px: width and height of an image; divides 768. The field is always 263 um wide.
         planes: planes of a z-stack; the stack is always 100 um high.
         morphology: what the sample looks like, a name in `morphology.MORPHOLOGIES`.
+        channels: 'hoechst', or 'all' for a death stain and bright-field beside it (`channels`), which screen.toml then
+            gives the networks as inputs.
         progress: told after each well.
         plugins: where the parameters of a small network are found; None for everything that is installed.
 
@@ -115,7 +123,7 @@ def simulate_screen(
     out = Path(out)
     folder = out if screen in (None, out.resolve().name) else out / str(screen)
     screen_id = check_screen_id(folder.resolve().name)
-    _check_arguments(kind, plates, drugs, seed, size_px, planes)
+    _check_arguments(kind, plates, drugs, seed, size_px, planes, channels)
     looks = morphology_of(morphology)
     _check_folder(folder)
     rng = np.random.default_rng([seed, zlib.crc32(screen_id.encode())])
@@ -134,11 +142,14 @@ def simulate_screen(
             on_plate = [well for well in treated if well.place.plate == plate]
             progress_before = (sum(well.place.plate in names[:number] for well in treated), len(treated))
             camera = PlateCamera(screen_id, number, seed, optics, looks)
-            n_images += _write_plate(aside / plate, screen_id, on_plate, camera, progress_before, progress)
+            take = camera.take_all if channels == "all" else partial(_nuclei_alone, camera)
+            n_images += _write_plate(aside / plate, screen_id, on_plate, camera, take, progress_before, progress)
             _write_plate_reader(aside / "ctg" / f"{screen_id}_{plate}.xlsx", on_plate, rng)
         sample = _sample(screen_id)
         _write_layout(aside / "layout.xlsx", wells, sample)
-        _write_settings(aside / "screen.toml", sample, kind, phase1, min(TENSOR_PX, size_px), library, plugins)
+        _write_settings(
+            *(aside / "screen.toml", sample, kind, phase1, min(TENSOR_PX, size_px), library, channels, plugins)
+        )
         write_truth_wells(aside / "truth_wells.csv", treated)
         write_truth_drugs(aside / "truth_drugs.csv", library)
         if morphology != "rounded":
@@ -150,9 +161,11 @@ def simulate_screen(
 # --- arguments --------------------------------------------------------------------------------------
 
 
-def _check_arguments(kind: str, plates: int, drugs: int, seed: int, size_px: int, planes: int) -> None:
+def _check_arguments(kind: str, plates: int, drugs: int, seed: int, size_px: int, planes: int, channels: str) -> None:
     if kind not in ("drug-screen", "control-experiment"):
         raise InputError(f"kind {kind!r}: a screen is a drug-screen or a control-experiment.")
+    if channels not in get_args(Channels):
+        raise InputError(f"channels {channels!r}: take one of {', '.join(get_args(Channels))}.")
     for name, value, least in (("plates", plates, 1), ("drugs", drugs, 1), ("seed", seed, 0), ("planes", planes, 1)):
         if value < least:
             raise InputError(f"{name} {value}: take at least {least}.")
@@ -183,6 +196,7 @@ def _write_plate(
     screen_id: str,
     wells: Sequence[Treated],
     camera: PlateCamera,
+    take: Take,
     progress_before: tuple[int, int],
     progress: Progress,
 ) -> int:
@@ -199,24 +213,31 @@ def _write_plate(
     for step in range(1, optics.planes + 1):
         (raw / acquisition.folder / f"ZStep_{step}").mkdir(parents=True)
     done, total = progress_before
+    written = 0
     for number, well in enumerate(wells):
-        stack, own = camera.take(well)
-        _write_well(raw, acquisition, well.place, stack, start + number * timedelta(seconds=9.4), own)
+        stacks, own = take(well)
+        moment = start + number * timedelta(seconds=9.4)
+        written += _write_well(raw, acquisition, well.place, stacks, moment, own)
         done += 1
         progress(done, total, f"{raw.name}/{well.place.well}")
-    return len(wells) * (optics.planes + 1)
+    return written
+
+
+def _nuclei_alone(camera: PlateCamera, well: Treated) -> tuple[Mapping[Light, NDArray[np.uint16]], Generator]:
+    stack, own = camera.take(well)
+    return {HOECHST: stack}, own
 
 
 def _write_well(
     raw: Path,
     acquisition: metaseries.Acquisition,
     well: design.PlannedWell,
-    stack: NDArray[np.uint16],
+    stacks: Mapping[Light, NDArray[np.uint16]],
     start: datetime,
     rng: Generator,
-) -> None:
-    """Write the planes of a well and their maximum projection."""
-    n_z = len(stack)
+) -> int:
+    """Write the planes of a well and their maximum projection, channel by channel; returns the number of files."""
+    n_z = len(next(iter(stacks.values())))
     bottom = 9300.0 + rng.normal(0.0, 12.0)
     heights = bottom + np.arange(n_z) * acquisition.z_step_um + rng.normal(0.0, 0.04, n_z)
     offset_x, offset_y = (round(float(value), 2) for value in rng.normal(0.0, 0.03, 2))
@@ -224,11 +245,13 @@ def _write_well(
     stage_y = _A01_UM[1] + row_index(well.row) * _WELL_PITCH_UM + offset_y
     focus = float(rng.uniform(40.0, 110.0))
     exposures = [start + index * timedelta(seconds=0.29) for index in range(n_z)]
-    images: list[tuple[int | None, float, datetime, Any]] = [
-        (index + 1, float(heights[index]), exposures[index], stack[index]) for index in range(n_z)
-    ]
-    images.append((None, float(heights.mean()), exposures[0], stack.max(axis=0)))
-    for order, (z_step, z_um, exposed, pixels) in enumerate(images):
+    images: list[tuple[int, Light, int | None, float, datetime, Any]] = []
+    for wave, (light, stack) in enumerate(stacks.items(), start=1):
+        images += [
+            (wave, light, index + 1, float(heights[index]), exposures[index], stack[index]) for index in range(n_z)
+        ]
+        images.append((wave, light, None, float(heights.mean()), exposures[0], stack.max(axis=0)))
+    for order, (wave, light, z_step, z_um, exposed, pixels) in enumerate(images):
         plane = metaseries.Plane(
             well=well.well,
             z_step=z_step,
@@ -244,8 +267,12 @@ def _write_well(
             file_guid=_guid(rng),
             plane_guid=_guid(rng),
             focus_score=focus,
+            wave=wave if len(stacks) > 1 else None,
+            channel=light.name,
+            wavelength_nm=light.wavelength_nm,
         )
         metaseries.write_plane(raw, acquisition, plane, pixels)
+    return len(images)
 
 
 def _guid(rng: Generator) -> str:
@@ -284,6 +311,7 @@ def _write_settings(
     phase1: str | None,
     tensor_px: int,
     library: Sequence[Drug],
+    channels: Channels,
     plugins: Registry | None,
 ) -> None:
     import tomli_w
@@ -297,6 +325,9 @@ def _write_settings(
     if phase1 is not None:
         settings["phase1"] = check_screen_id(phase1)
     settings["tensors"] = {"size_px": tensor_px}
+    if channels == "all":
+        settings["tensors"]["inputs"] = list(INPUTS)
+        settings["channels"] = {"nuclei": HOECHST.name}
     networks = _small_networks(plugins)
     if networks:
         settings["parameters"] = networks

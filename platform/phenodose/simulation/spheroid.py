@@ -40,7 +40,7 @@ _LATE = 1.35  # exponent: cells that are failing condense late
 _DEPTH_UM = 130.0  # depth over which scattering takes the light to 1/e
 _FOCUS_UM = 2.5  # half thickness of an optical section
 _HAZE = 0.10  # share of light from outside the section
-_MEDIUM = 40.0  # counts of stained medium
+MEDIUM = 40.0  # counts of stained medium
 _OFFSET = 110.0  # camera counts without light
 _READ_NOISE = 4.0  # counts
 _COUNTS_PER_PHOTON = 2.5
@@ -93,6 +93,21 @@ class Nuclei:
         return len(self.angle)
 
 
+@dataclass(frozen=True)
+class Spheroid:
+    """The bodies of one well, and where its planes were taken.
+
+    Attributes:
+        nuclei: all bodies, living nuclei first.
+        n_living: how many of them are living nuclei.
+        heights_um: heights of the planes above the well bottom.
+    """
+
+    nuclei: Nuclei
+    n_living: int
+    heights_um: Floats
+
+
 def render_stack(
     viability: float,
     death: Death,
@@ -113,11 +128,22 @@ def render_stack(
         rng: source of everything random about this spheroid.
         morphology: what the sample looks like.
     """
-    nuclei = _spheroid(viability, morphology.dying(death), morphology, rng)
-    heights = optics.heights_um + rng.normal(0.0, 4.0)
-    light = np.stack([_section(nuclei, height, optics) for height in heights])
-    light = (light + _haze(nuclei, heights, optics)) * _chromatin(optics, rng) * illumination
-    return _camera(gain * light + _MEDIUM, rng)
+    return nuclear_stack(grown(viability, death, optics, rng, morphology), gain, optics, illumination, rng)
+
+
+def grown(viability: float, death: Death, optics: Optics, rng: Generator, morphology: Morphology) -> Spheroid:
+    """A spheroid under the microscope; arguments as for `render_stack`."""
+    nuclei, n_living = _spheroid(viability, morphology.dying(death), morphology, rng)
+    return Spheroid(nuclei, n_living, optics.heights_um + rng.normal(0.0, 4.0))
+
+
+def nuclear_stack(
+    spheroid: Spheroid, gain: float, optics: Optics, illumination: NDArray[np.float32], rng: Generator
+) -> NDArray[np.uint16]:
+    """The raw z-stack of the nuclear stain, dims z, y, x; arguments as for `render_stack`."""
+    light = np.stack([section(spheroid.nuclei, height, optics) for height in spheroid.heights_um])
+    light = (light + haze(spheroid.nuclei, spheroid.heights_um, optics)) * chromatin(optics, rng) * illumination
+    return camera(gain * light + MEDIUM, rng)
 
 
 def illumination(optics: Optics, rng: Generator) -> NDArray[np.float32]:
@@ -132,8 +158,8 @@ def illumination(optics: Optics, rng: Generator) -> NDArray[np.float32]:
 # --- cells ------------------------------------------------------------------------------------------
 
 
-def _spheroid(viability: float, dying: Dying, morphology: Morphology, rng: Generator) -> Nuclei:
-    """All bodies of a spheroid standing on the well bottom."""
+def _spheroid(viability: float, dying: Dying, morphology: Morphology, rng: Generator) -> tuple[Nuclei, int]:
+    """All bodies of a spheroid standing on the well bottom, living nuclei first, and how many these are."""
     natural = _NATURAL_DEATH * rng.gamma(3.0, 1 / 3)
     dead_share = min(1.0, natural + (1.0 - natural) * max(0.0, 1.0 - viability) ** _LATE)
     radius = morphology.radius_um * max(1.0, viability) ** (1 / 3) * np.exp(rng.normal(0.0, 0.04))
@@ -147,7 +173,7 @@ def _spheroid(viability: float, dying: Dying, morphology: Morphology, rng: Gener
     place = np.array([*rng.normal(0.0, 9.0, 2), radius * (1.0 - 0.7 * dying.shrink * dead_share)])
     centre = every.centre + place
     centre[:, 2] = np.maximum(centre[:, 2], every.half_width)
-    return Nuclei(centre, every.half_length, every.half_width, every.angle, every.brightness)
+    return Nuclei(centre, every.half_length, every.half_width, every.angle, every.brightness), len(alive)
 
 
 def _packed_ball(radius: float, morphology: Morphology, rng: Generator) -> Floats:
@@ -248,7 +274,7 @@ def _join(parts: list[Nuclei]) -> Nuclei:
 # --- light ------------------------------------------------------------------------------------------
 
 
-def _section(nuclei: Nuclei, height: float, optics: Optics) -> NDArray[np.float32]:
+def section(nuclei: Nuclei, height: float, optics: Optics) -> NDArray[np.float32]:
     """Light of the bodies that the plane at `height` cuts, dims y, x; counts at gain 1."""
     reach = nuclei.half_width + _FOCUS_UM
     offset = (nuclei.centre[:, 2] - height) / reach
@@ -293,7 +319,7 @@ def _stamps(
     return place.reshape(len(centre), -1), coverage.reshape(len(centre), -1)
 
 
-def _haze(nuclei: Nuclei, heights: Floats, optics: Optics) -> NDArray[np.float32]:
+def haze(nuclei: Nuclei, heights: Floats, optics: Optics) -> NDArray[np.float32]:
     """Blurred light from outside the planes, dims z, y, x; counts at gain 1."""
     from scipy.ndimage import gaussian_filter, zoom
 
@@ -323,14 +349,14 @@ def _noise_tile(size_px: int, pixel_um: float) -> NDArray[np.float32]:
     return np.asarray(pattern / pattern.std(), dtype=np.float32)
 
 
-def _chromatin(optics: Optics, rng: Generator) -> NDArray[np.float32]:
+def chromatin(optics: Optics, rng: Generator) -> NDArray[np.float32]:
     """Unevenness of the stain within nuclei, dims z, y, x; mean 1."""
     tile = _noise_tile(optics.size_px, optics.pixel_um)
     shifts = rng.integers(0, optics.size_px, (optics.planes, 2))
     return np.stack([1.0 + 0.10 * np.roll(tile, (int(dy), int(dx)), (0, 1)) for dy, dx in shifts])
 
 
-def _camera(light: NDArray[np.float32], rng: Generator) -> NDArray[np.uint16]:
+def camera(light: NDArray[np.float32], rng: Generator) -> NDArray[np.uint16]:
     """Counts of the camera: photon noise (normal for that much light), read noise, offset, 16 bit."""
     noise = rng.standard_normal(light.shape, dtype=np.float32)
     counts = light + noise * np.sqrt(_COUNTS_PER_PHOTON * light + _READ_NOISE**2) + _OFFSET

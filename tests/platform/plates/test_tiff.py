@@ -61,7 +61,10 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_colour_image_is_refused(tmp_path):
     path = tmp_path / "rgb.tif"
     tifffile.imwrite(path, np.zeros((8, 8, 3), np.uint8), photometric="rgb")
-    with pytest.raises(InputError, match="single grey"):
+    with pytest.raises(InputError, match=r"single grey TIFF files; or, where all .* the parameter `rgb` of the reader"):
+        check_tiff(path, "C03")
+    tifffile.imwrite(path, np.zeros((8, 8, 2), np.uint8), photometric="minisblack", planarconfig="contig")
+    with pytest.raises(InputError, match=r"single grey TIFF files\.$"):
         check_tiff(path, "C03")
 
 

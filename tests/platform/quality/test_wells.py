@@ -206,3 +206,24 @@ def test_wells_without_cells_and_controls_of_other_readouts_are_never_flagged() 
     assert checked(raw, wells)["flag"].isna().all()
     nothing = to_viability(raw, wells, choose_controls(wells, ("neg",), ("pos",), "t")).assign(masked=True)
     assert flag_wells(nothing, wells) == {}
+
+
+def test_a_well_of_a_class_that_holds_no_cells_is_flagged_and_masked_by_choice_alone() -> None:
+    raw, wells = screen()
+    drugs = np.flatnonzero(wells["well_type"] == "therapy")[:4]
+    classes = pd.DataFrame({"well_class": ["living"] * len(wells), "class_probability": [0.9] * len(wells)})
+    classes.loc[drugs, "well_class"] = ["Out of focus", "empty", "BT-40", "fibre"]
+    found = checked(raw, wells, classes=classes)
+    assert found.loc[drugs, "flag"].fillna("").tolist() == ["out_of_focus", "empty", "", ""]
+    assert found.loc[drugs[0], "flag_reason"] == (
+        "the image looks like those of wells named 'Out of focus' (probability 0.90)"
+    )
+    assert found.loc[drugs, "well_class"].tolist() == ["Out of focus", "empty", "BT-40", "fibre"]
+    plain = checked(raw, wells)
+    assert plain[["well_class", "class_probability"]].isna().all().all()
+    np.testing.assert_array_equal(found["viability_fraction"], plain["viability_fraction"])
+    assert not found.loc[drugs, "masked"].any()
+    said = WellSettings(mask=("out_of_focus", "no_cell_state"), no_cell_state=("out of focus", "fibre"))
+    masked = checked(raw, wells, limits=resolve_limits(screen_wells=said), classes=classes)
+    assert masked.loc[drugs, "masked"].tolist() == [True, False, False, True]
+    assert masked.loc[drugs[3], "flag"] == "no_cell_state"
