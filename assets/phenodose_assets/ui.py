@@ -37,7 +37,8 @@ def commands(host: str, port: int, names: Sequence[str]) -> list[list[str]]:
     workspace = Path("workspace.yaml")
     code = ["-w", str(workspace.absolute())] if workspace.is_file() else ["-m", "phenodose_assets.definitions"]
     server = [sys.executable, "-m", "phenodose_assets.ui_server", ",".join(names), "-h", host, "-p", str(port)]
-    return [[*server, *code], [sys.executable, "-m", "dagster._daemon", "run", *code]]
+    daemon = str(Path(sys.executable).with_name("dagster-daemon"))
+    return [[*server, *code], [daemon, "run", *code]]
 
 
 def environment(store: Store, inbox: Path | None) -> dict[str, str]:
