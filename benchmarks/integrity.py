@@ -63,7 +63,7 @@ def viability(screen: str, n_wells: int = 3 * 384) -> pd.DataFrame:
             for p, r, c in wells
         ]
     )
-    own = {"run_id": "r", "plugin": "ctg", "plugin_version": "1", "parameters": "{}", "masked": False}
+    own: dict[str, Any] = {"run_id": "r", "plugin": "ctg", "plugin_version": "1", "parameters": "{}", "masked": False}
     return frame.assign(raw=rng.random(n_wells), viability_fraction=rng.random(n_wells), **own)
 
 
