@@ -39,6 +39,7 @@ from phenodose_assets.sensors.changed_inputs import changed_inputs_sensor
 from phenodose_assets.sensors.cohort_follows_screens import automation_sensor
 from phenodose_assets.sensors.new_screens import new_screens_sensor
 from phenodose_assets.sensors.stale_screens import stale_screens_sensor
+from phenodose_assets.sensors.verify_weekly import verify_job, verify_schedule
 
 log = logging.getLogger("phenodose_assets")
 
@@ -115,13 +116,15 @@ def build_definitions(
         description="Everything that can be made for one screen",
     )
     external = external_of(assets)
+    verify = verify_job()
     return dg.Definitions(
         assets=[
             *(thing.spec(OWNER) for thing in external),
             *screen_definitions(assets, lambda asset: _drops(asset, assets), tried_again),
             *cohort.cohort_assets(assets, tried_again),
         ],
-        jobs=[screen_job],
+        jobs=[screen_job, verify],
+        schedules=[verify_schedule(verify)],
         sensors=[
             new_screens_sensor(SCREEN_JOB, external),
             automation_sensor(),

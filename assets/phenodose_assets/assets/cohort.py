@@ -115,8 +115,9 @@ def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[s
     import pandas as pd
 
     from phenodose.cohort.build import rebuild_cohort
+    from phenodose.lineage.freshness import StaleScreens
 
-    summary = rebuild_cohort(store)
+    summary = rebuild_cohort(store, stale=StaleScreens(store))
     for fault in summary.faults:
         context.log.warning(fault)
     rows = pd.DataFrame({"table": list(summary.rows), "rows": list(summary.rows.values())})

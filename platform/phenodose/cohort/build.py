@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from phenodose.cohort.views import View, cohort_views, identifier, literal
-from phenodose.errors import StoreError, TableError
+from phenodose.errors import PhenodoseError, StoreError, TableError
 from phenodose.io.files import clear_partials, hash_json, written_aside
 from phenodose.io.machine_faults import is_of_one_file, machine_fault
 from phenodose.io.places import is_remote
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 #: The file format: readable by every DuckDB from 1.5 on, whichever version wrote it.
 STORAGE_VERSION = "v1.5.0"
 #: Raised when a database made before must not be gone on from.
-_BUILD_FORMAT = 1
+_BUILD_FORMAT = 2
 _READ_PARQUET = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
 #: Share of the parts above which everything is read anew, and share of the rows that may have been replaced since.
 _MOST_CHANGED, _MOST_REPLACED = 0.5, 0.5
@@ -72,7 +72,19 @@ def metabolic_readouts(plugins: Registry) -> list[str]:
     return Preferences.of(plugins).metabolic_readouts()
 
 
-def rebuild_cohort(store: Store, wait_seconds: float = 600, whole: bool = False) -> CohortSummary:
+class StaleLook(Protocol):
+    """Tells which screens are older than their inputs (`phenodose.lineage.freshness.StaleScreens`)."""
+
+    def state(self, screen: str) -> str:
+        """What a screen's inputs look like from outside; as long as it is the same, so is `stale`."""
+
+    def stale(self, screen: str) -> str | None:
+        """What is older than its inputs, in sentences; None if nothing is."""
+
+
+def rebuild_cohort(
+    store: Store, wait_seconds: float = 600, whole: bool = False, stale: StaleLook | None = None
+) -> CohortSummary:
     """Bring `cohort.duckdb` up to date with the store's tables and put it in place of the old one.
 
     A file that does not fit its table is left out and named in the summary. One rebuild runs at a time;
@@ -82,6 +94,7 @@ def rebuild_cohort(store: Store, wait_seconds: float = 600, whole: bool = False)
         store: the store.
         wait_seconds: how long to wait for another rebuild.
         whole: read every file, also those that have not changed.
+        stale: fills the column `stale` of `screens`; without it the screens that are not read keep what they said.
 
     Raises:
         BusyError: another rebuild did not end in time.
@@ -94,10 +107,10 @@ def rebuild_cohort(store: Store, wait_seconds: float = 600, whole: bool = False)
         )
 
     with store.locked(store.root / ".cohort.lock", busy, wait_seconds):
-        return _rebuild(store, whole)
+        return _rebuild(store, whole, stale)
 
 
-def _rebuild(store: Store, whole: bool) -> CohortSummary:
+def _rebuild(store: Store, whole: bool, stale: StaleLook | None) -> CohortSummary:
     folder = store.local_copy(store.root / "tables")
     parts = _parts(folder)
     clear_partials(store.cohort_path.parent, store.cohort_path.name)
@@ -111,6 +124,8 @@ def _rebuild(store: Store, whole: bool) -> CohortSummary:
                 of_table = sorted(screen for name, screen in changed if name == table.name)
                 _bring_up_to_date(con, table, of_table, folder, str(store.root / "tables"))
             _note_parts(con, parts, changed)
+            if stale is not None:
+                _note_stale(con, stale, {screen for _, screen in changed})
             screens = tuple(sorted({screen for _, screen in changed}))
             _make_views(con, store, screens, whole=not known)
             rows = {name: _number(con, f"SELECT count(*) FROM {identifier(name)}") for name in TABLES}
@@ -216,6 +231,7 @@ def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE build.made (fingerprint VARCHAR, replaced_rows BIGINT)")
     con.execute("INSERT INTO build.made VALUES (?, 0)", [_fingerprint()])
     con.execute("CREATE TABLE build.parts (table_name VARCHAR, screen VARCHAR, state VARCHAR)")
+    con.execute("CREATE TABLE build.inputs (screen VARCHAR, state VARCHAR, stale VARCHAR)")
     con.execute("CREATE TABLE build.faults (table_name VARCHAR, screen VARCHAR, fault VARCHAR)")
     con.commit()
 
@@ -251,6 +267,28 @@ def _note_parts(con: duckdb.DuckDBPyConnection, parts: Parts, changed: Sequence[
     now = [(*part, parts[part]) for part in sorted(changed) if part in parts]
     con.register("now", columns(now, ["table_name", "screen", "state"]))
     con.execute("INSERT INTO build.parts SELECT * FROM now")
+
+
+def _note_stale(con: duckdb.DuckDBPyConnection, look: StaleLook, changed: set[str]) -> None:
+    """Say of every screen what is older than its inputs; a screen of which nothing has changed says what it said."""
+    known = {s: (state, stale) for s, state, stale in con.execute("SELECT * FROM build.inputs").fetchall()}
+    now = {}
+    for (screen,) in con.execute("SELECT screen FROM screens ORDER BY screen").fetchall():
+        state = look.state(screen)
+        same = screen not in changed and known.get(screen, ("", None))[0] == state
+        now[screen] = (state, known[screen][1] if same else _stale(look, screen))
+    con.execute("DELETE FROM build.inputs")
+    rows = [(screen, *one) for screen, one in now.items()]
+    if rows:
+        con.executemany("INSERT INTO build.inputs VALUES (?, ?, ?)", rows)
+    con.execute("UPDATE screens SET stale = i.stale FROM build.inputs i WHERE i.screen = screens.screen")
+
+
+def _stale(look: StaleLook, screen: str) -> str | None:
+    try:
+        return look.stale(screen)
+    except PhenodoseError as error:  # a damaged file of this screen
+        return str(error)
 
 
 def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> list[tuple[Path, str]]:

@@ -152,6 +152,20 @@ def load(folder: Path, precision: str = "float32") -> tuple[Any, Architecture, T
     return network, architecture, record
 
 
+def checkpoint_fault(folder: Path) -> str:
+    """In what a checkpoint is not as it was written, with the remedy; '' if in nothing."""
+    try:
+        record = read_record(folder)
+    except CheckpointError as error:
+        return str(error)
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        return f"the weights of the checkpoint {folder} are missing ({WEIGHTS}); train it again."
+    if hash_file(weights) != _own_hash(record):
+        return f"{weights} is not the file that was recorded when it was trained; restore it or train that phase again."
+    return ""
+
+
 def expect(architecture: Architecture, wanted: Architecture, folder: Path) -> None:
     """Raise CheckpointError unless a checkpoint's network is the wanted one."""
     if architecture != wanted:

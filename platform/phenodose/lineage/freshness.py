@@ -123,6 +123,8 @@ class _Runs:
         self._versions = {str(a): v for a, v in zip(runs["asset"], runs["version"], strict=True) if isinstance(v, str)}
         #: What has changed, in words, by key.
         self._names: dict[str, str] = {}
+        if file := next((name for name in self._inputs.get("layout", {}) if "." in name), ""):
+            self._names["layout"] = f"`layout` ({file})"
         self._folder: Path | None = None
         with suppress(PhenodoseError):
             self._folder = store.source_of(screen)

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from phenodose.io.frames import rows_of
+from phenodose.lineage.freshness import changes_since
 from phenodose.plots import svg_figures
 from phenodose.reports.data import VERDICTS, Missing, is_true, number_of, text_of
 from phenodose.reports.reference import reference_cohort
@@ -40,6 +41,7 @@ def header(data: ScreenData) -> dict[str, Any]:
         "verdict": words,
         "anchors": anchors_of(runs),
         "notes": notes_of(runs),
+        "stale": [change.sentence for change in changes_since(data.store, data.screen)],
     }
 
 

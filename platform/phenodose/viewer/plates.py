@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, PhenodoseError, StoreError
+from phenodose.lineage.freshness import changes_since
 from phenodose.names import plate_sort_key
 from phenodose.plates.external_plate import ExternalPlate
 from phenodose.plates.ngff import ROOT, read_document
@@ -73,15 +74,23 @@ class ScreenPlates:
         self._making: defaultdict[tuple[str, int], threading.Lock] = defaultdict(threading.Lock)
 
     def overview(self) -> dict[str, Any]:
-        """The screen: its plates, those that cannot be opened with the reason, and its readouts."""
+        """The screen: its plates, those that cannot be opened with the reason, its readouts, and what is stale."""
         facts = (each for wells in self._facts.values() for each in wells.values())
         return {
             "screen": self.screen,
             "plates": list(self.plates),
             "faults": self.faults,
+            "stale": self._stale(),
             "readouts": sorted({readout for each in facts for readout in each["viability"]}),
             "replicates": self._groups,
         }
+
+    def _stale(self) -> list[str]:
+        """What of the screen is older than its inputs, in sentences."""
+        try:
+            return [change.sentence for change in changes_since(self._store, self.screen)]
+        except PhenodoseError as error:  # the record of its steps is damaged
+            return [str(error)]
 
     def plate(self, name: str) -> dict[str, Any]:
         """One plate: size, channels, levels, and the facts of every well of the layout or with images."""

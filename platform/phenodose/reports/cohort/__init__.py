@@ -65,6 +65,7 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
         "cohort.html.j2",
         screens=tables.screens(cohort, _reports_beside(store) if linked else frozenset()),
         faults=cohort.faults,
+        stale=tables.stale(cohort),
         matrix=tables.matrix(cohort),
         mismatches=tables.mismatches(cohort),
         by_screen=tables.mismatches_by_screen(cohort),

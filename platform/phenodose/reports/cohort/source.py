@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_SECONDS = 300.0
 
 _SCREENS = """
-    SELECT s.screen, s.sample, s.entity, s.kind, r.made_at
+    SELECT s.screen, s.sample, s.entity, s.kind, s.stale, r.made_at
     FROM screens s LEFT JOIN (SELECT screen, min(started_at) AS made_at FROM runs GROUP BY screen) r USING (screen)
     ORDER BY s.screen
 """
@@ -94,7 +94,7 @@ class Cohort:
     """The rows of the cohort that the report shows.
 
     Attributes:
-        screens: screen, sample, entity, kind, made_at; a row a screen.
+        screens: screen, sample, entity, kind, stale, made_at; a row a screen.
         scores: screen, sample, readout, drug, score, hit; pooled scores of the scorer that ranks.
         replicate_scores: pairs of scores of two replicates of a screen, readout and drug.
         replicate_agreement: correlations of replicates by screen, readout and quantity.
@@ -156,8 +156,9 @@ def read_cohort(store: Store) -> Cohort:
     from phenodose.cohort.build import rebuild_cohort
     from phenodose.cohort.query import query
     from phenodose.cohort.views import literal
+    from phenodose.lineage.freshness import StaleScreens
 
-    faults = rebuild_cohort(store).faults
+    faults = rebuild_cohort(store, stale=StaleScreens(store)).faults
 
     def ask(sql: str) -> pd.DataFrame:
         table = query(store, sql, row_limit=None, seconds=_MOST_SECONDS).table

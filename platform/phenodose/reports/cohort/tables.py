@@ -28,6 +28,12 @@ _MOST_NAMES = 12
 _LONGEST_COMPLAINT = 160
 
 
+def stale(cohort: Cohort) -> list[tuple[str, str]]:
+    """Every screen that is older than its inputs, and which of them have changed since."""
+    rows = cohort.screens.dropna(subset=["stale"])
+    return list(zip(rows["screen"], rows["stale"], strict=True))
+
+
 def screens(cohort: Cohort, reports: frozenset[str]) -> list[dict[str, Any]]:
     """A row a screen: what it is, its hits by the readout that ranks it, its quality.
 

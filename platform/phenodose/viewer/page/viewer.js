@@ -112,6 +112,8 @@ addEventListener("hashchange", follow);
 try {
   screen = await (await answer("screen.json")).json();
   byId("screen").textContent = screen.screen;
+  byId("stale").textContent = screen.stale.join(" ");
+  byId("stale").hidden = !screen.stale.length;
   const names = [...screen.plates, ...Object.keys(screen.faults)];
   fill(byId("plate"), names.map((name) => [name, name in screen.faults ? `${name} (damaged)` : name]));
   await follow();
