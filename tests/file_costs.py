@@ -72,6 +72,8 @@ BUDGETS: dict[str, Budget] = {
     "tests/docs/test_plugins_page.py": Budget(processes=4),
     "tests/examples/test_examples.py": Budget(processes=6),
     "tests/platform/sandbox/test_import_trials.py": Budget(processes=14),
+    # Each nasty plugin is asked what it declares, and for its result.
+    "tests/platform/sandbox/test_nasty_plugins.py": Budget(processes=12),
     "tests/platform/sandbox/test_plugin_process.py": Budget(processes=18),
     "tests/platform/learning/test_adam.py": Budget(processes=4, trainings=24),
     "tests/platform/learning/test_checkpoint.py": Budget(processes=4, trainings=6),

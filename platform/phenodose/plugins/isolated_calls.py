@@ -11,6 +11,7 @@ Belongs here: the worker's side. Does not belong here: what a result must look l
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import inspect
@@ -214,7 +215,9 @@ class _Fault(PluginError):
 
 def words_of(error: BaseException) -> str:
     """What went wrong, in words, and where; the whole traceback goes to the step's output."""
-    traceback.print_exception(error)
+    with contextlib.suppress(Exception):
+        # The plugin may have closed it.
+        traceback.print_exception(error)
     if isinstance(error, MemoryError):
         return "takes too much memory: it asked for more than there is for it"
     if isinstance(error, RefusedSignalError):

@@ -31,6 +31,7 @@ ALLOWED = {
         ),
         "the simulator writes files as one microscope and one assay do, and the true value of one formula",
     ),
+    ("plugins/parameter_models.py", "pattern"): "a keyword of JSON schema",
     ("screens/identity.py", "ctg"): "words in names of files that name no patient, the usual assay's among them",
     **dict.fromkeys(
         (("dose_response/half_doses.py", "abs_ic50"), ("dose_response/half_doses.py", "rel_ic50")),
