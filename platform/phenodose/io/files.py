@@ -75,6 +75,13 @@ def _clear(folder: Path, counts: Callable[[re.Match[str]], bool]) -> None:
             leftover.unlink(missing_ok=True)
 
 
+def where_it_goes(path: str) -> str:
+    """The place of a file on its way, for messages; any other path as it is."""
+    folder, slash, name = path.rpartition("/")
+    match = _PARTIAL.fullmatch(name)
+    return f"{folder}{slash}{match['of']}" if match else path
+
+
 def _left(folder: Path, pattern: re.Pattern[str], counts: Callable[[re.Match[str]], bool]) -> list[tuple[Path, str]]:
     """What lies in a folder under such a name, and of what it is."""
     found = [(child, pattern.fullmatch(child.name)) for child in folder.glob(".*")]

@@ -16,6 +16,11 @@ from phenodose.io.places import is_remote
 from phenodose.io.privacy import private_folder
 
 
+def cached_aside(out: Path) -> Path:
+    """The folder on this machine for a plate in an object store: its lock, wells under way, and what raw files were."""
+    return user_cache() / "ingest" / hash_bytes(str(out).encode())
+
+
 @contextmanager
 def locked(out: Path, plate: str) -> Iterator[Path]:
     """Hold the plate's lock.
@@ -32,7 +37,7 @@ def locked(out: Path, plate: str) -> Iterator[Path]:
         BusyError: another ingest of the plate is going on.
     """
     if is_remote(out):
-        aside = private_folder(user_cache() / "ingest" / hash_bytes(str(out).encode()))
+        aside = private_folder(cached_aside(out))
         lock = out.with_name(f".{out.name}.lock")
     else:
         aside = out.with_name(f".{out.name}.ingest")

@@ -22,6 +22,7 @@ from phenodose.io.files import clear_partials
 from phenodose.io.machine_faults import fault_of_surroundings
 from phenodose.io.places import files, folders, is_remote, read_bytes, remove, remove_tree, sizes
 from phenodose.names import check_screen_id
+from phenodose.plates.lock import cached_aside
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def _places(store: Store, screen: str) -> list[Path]:
     places = [store.report_path(screen)]
     places += [store.root / "tables" / name / f"screen={screen}" for name in TABLES]
     places += [] if plates.is_relative_to(own) else [plates]
+    if is_remote(plates):
+        places += [cached_aside(plate) for plate in store.plates(screen)]
     if is_remote(store.root):
         copies = store.local / "copies"
         cached = list(copies.glob(f"screens+{screen}+*")) if copies.is_dir() else []

@@ -64,6 +64,7 @@ class OperationalError(Exception):
         OSError("Unable to synchronously create file (errno = 28, error message = 'No space left on device')"),
         OSError("1000 requested and 500 written"),
         MemoryError(),
+        FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp']"),
         RuntimeError("can't start new thread"),
         OSError(None, "Error writing bytes to file. Detail: [errno 28] No space left on device"),
     ],
