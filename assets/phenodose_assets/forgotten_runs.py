@@ -75,23 +75,24 @@ def forget_runs(instance: dg.DagsterInstance, names: Names) -> list[str]:
 
 def _databases(instance: dg.DagsterInstance) -> list[Path]:
     """The SQLite files in which the instance keeps its records; none if it keeps them elsewhere."""
-    storages: list[Any] = [instance.event_log_storage.index_connection, instance.run_storage.connect]
-    if instance.schedule_storage is not None:
-        storages.append(instance.schedule_storage.connect)
+    # Storages of other kinds have no such connections.
+    asked: list[tuple[Any, str]] = [
+        (instance.event_log_storage, "index_connection"),
+        (instance.run_storage, "connect"),
+        (instance.schedule_storage, "connect"),
+    ]
     found: list[Path] = []
-    for connect in storages:
-        try:
-            with connect() as con:
-                kept = con.engine.url.database if con.engine.dialect.name == "sqlite" else None
-        except (AttributeError, TypeError):  # a storage of another kind
-            kept = None
+    for storage, name in asked:
+        connect = getattr(storage, name, None)
+        if connect is None:
+            continue
+        with connect() as con:
+            kept = con.engine.url.database if con.engine.dialect.name == "sqlite" else None
         if kept and Path(kept).is_file():
             found.append(Path(kept))
     # Each run has a file of its own beside the index, and so has what was reported without one.
-    beside = [path for place in found if place.name == "index.db" for path in place.parent.glob("*.db")]
-    beside += [
-        path for place in found if place.name == "index.db" for path in [place.with_name(".db")] if path.is_file()
-    ]
+    folders = [place.parent for place in found if place.name == "index.db"]
+    beside = [path for folder in folders for path in (*folder.glob("*.db"), folder / ".db") if path.is_file()]
     return list(dict.fromkeys([*found, *sorted(beside)]))
 
 

@@ -251,13 +251,13 @@ def _rows_that_name(store: Store, names: Names) -> list[str]:
     from phenodose.cohort.query import query
     from phenodose.cohort.views import identifier, literal
 
-    asked = [
-        f"SELECT DISTINCT {literal(name)} AS t, {literal(column.name)} AS c, screen AS s, "
-        f"{identifier(column.name)} AS v FROM {identifier(name)} WHERE contains({identifier(column.name)}, {literal(names.screen)})"
-        for name, table in TABLES.items()
-        for column in table.columns
-        if column.type == "text" and column.name != "screen"
-    ]
+    asked = []
+    for name, table in TABLES.items():
+        for column in (one.name for one in table.columns if one.type == "text" and one.name != "screen"):
+            asked.append(
+                f"SELECT DISTINCT {literal(name)} AS t, {literal(column)} AS c, screen AS s, {identifier(column)} AS v "
+                f"FROM {identifier(name)} WHERE contains({identifier(column)}, {literal(names.screen)})"
+            )
     try:
         rows = query(store, " UNION ALL ".join(asked), row_limit=None, seconds=300).table.to_pylist()
     except PhenodoseError:  # no database: nobody can tell
