@@ -13,7 +13,7 @@ from pathlib import Path
 from phenodose.io.files import hash_bytes, user_cache
 from phenodose.io.locks import locked as held
 from phenodose.io.places import is_remote
-from phenodose.io.privacy import private_folder
+from phenodose.io.privacy import made_folder, private_folder
 
 
 def cached_aside(out: Path) -> Path:
@@ -40,7 +40,7 @@ def locked(out: Path, plate: str) -> Iterator[Path]:
         aside = private_folder(cached_aside(out))
         lock = out.with_name(f".{out.name}.lock")
     else:
-        aside = out.with_name(f".{out.name}.ingest")
+        aside = made_folder(out.with_name(f".{out.name}.ingest"))
         lock = aside / "lock"
     with held(
         lock, aside / "lock", lambda who: f"plate {plate}: {who} is ingesting it into {out}; wait until that is done."

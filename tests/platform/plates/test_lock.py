@@ -42,3 +42,4 @@ def test_wells_under_way_to_a_bucket_are_private(tmp_path: Path, monkeypatch: py
 def test_wells_of_a_plate_in_a_folder_lie_beside_it(tmp_path: Path) -> None:
     with lock.locked(tmp_path / "P1.ome.zarr", "P1") as aside:
         assert aside == tmp_path / ".P1.ome.zarr.ingest"
+        assert os.name == "nt" or stat.S_IMODE(aside.stat().st_mode) == 0o700
