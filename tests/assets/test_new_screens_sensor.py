@@ -199,3 +199,18 @@ def test_a_bug_that_one_folder_shows_stops_no_other(
     monkeypatch.setattr(Looks, "check", check)
     assert list(Tick(tmp_path, own_instance).run_keys) == ["AAA_V1_DS1", "ZZZ_V1_DS1"]
     assert "BAD_V1_DS1 is not taken in: this is a bug in phenodose (KeyError: 'a')" in capsys.readouterr().err
+
+
+def test_where_no_process_can_be_started_folders_are_looked_at_all_the_same(
+    tmp_path: Path,
+    own_instance: dg.DagsterInstance,
+    write_ctg_screen: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied", "python")
+
+    write_ctg_screen(tmp_path / "inbox" / "AAA_V1_DS1")
+    (write_ctg_screen(tmp_path / "inbox" / "BAD_V1_DS1") / "screen.toml").write_text("sampel = 'X'\n")
+    monkeypatch.setattr(looked_at_apart, "Worker", refused)
+    assert list(Tick(tmp_path, own_instance).run_keys) == ["AAA_V1_DS1"]

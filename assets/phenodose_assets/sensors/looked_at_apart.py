@@ -9,6 +9,7 @@ Belongs here: both sides of that process. Does not belong here: which folders ar
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from phenodose.sandbox.worker import LimitReached, Worker, WorkerEnded
 from phenodose.screens.registration import check_screen
 from phenodose.store.store import Store
 
+log = logging.getLogger("phenodose_assets")
 #: Most seconds and bytes for a folder's layout and readings; a tick of a sensor has 60 s in all.
 MOST_SECONDS, MOST_BYTES = 10.0, 3 << 30
 #: Most seconds for the process to start and to find the plugins, which is slow on a busy machine.
@@ -53,9 +55,9 @@ class Looks:
             InputError: it takes too much memory, or ends the process that looks at it.
         """
         try:
-            if self._worker is None:
-                self._worker = Worker(FolderChecks)
-                self._ask(None, _START_SECONDS)
+            if self._worker is None and not self._start():
+                check_screen(folder, plugins_of(self._store), images=False)
+                return
             self._ask(folder, MOST_SECONDS)
         except HandlerFault as fault:
             raise fault.error() from None
@@ -76,6 +78,16 @@ class Looks:
                 f"a file of its layout or readings ends the process that reads it ({error}); look for a file that is "
                 "no table."
             ) from None
+
+    def _start(self) -> bool:
+        """Start the process and let it get ready; False where this user may start none."""
+        try:
+            self._worker = Worker(FolderChecks)
+        except OSError as error:
+            log.warning("folders are looked at without limits: no process can be started for it (%s)", error)
+            return False
+        self._ask(None, _START_SECONDS)
+        return True
 
     def end(self) -> None:
         """End the process, if there is one."""
