@@ -53,6 +53,8 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_graphql.py": Budget(processes=4),
     "tests/assets/test_image_screen.py": Budget(processes=8, runs=4, trainings=4),
     "tests/assets/test_needy_scorers.py": Budget(processes=4, runs=3),
+    # A tick looks at new folders in a process of its own.
+    "tests/assets/test_new_screens_sensor.py": Budget(processes=18),
     "tests/assets/test_parameters.py": Budget(processes=4, runs=9),
     "tests/assets/test_quality_gates.py": Budget(processes=4, runs=13),
     "tests/assets/test_readers_in_the_graph.py": Budget(processes=4, runs=4),

@@ -7,11 +7,11 @@ that stay. Does not belong here: the store's files (`phenodose.screens.remove_sc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from phenodose.errors import BusyError, PhenodoseError
 from phenodose.io.machine_faults import fault_of_surroundings
+from phenodose.screens.names_of import Names
 from phenodose.screens.remove_screen import Removal, held_by, remove_screen
 from phenodose_assets.dead_runs import end_dead_runs
 from phenodose_assets.forgotten_runs import forget_runs
@@ -37,7 +37,7 @@ def remove_everywhere(store: Store, screen: str) -> Removal:
     except Exception as error:
         if isinstance(error, PhenodoseError) or not fault_of_surroundings(error, store.local):
             raise
-    removal = remove_screen(store, screen, lambda names: _forget(store, screen, names))
+    removal = remove_screen(store, screen, lambda names: _forget(store, names))
     if removal.had_cohort_report:
         _report_of_the_others(store, removal)
     return removal
@@ -61,12 +61,12 @@ def _refuse_while_running(store: Store, screen: str) -> None:
             )
 
 
-def _forget(store: Store, screen: str, names: Sequence[str]) -> list[str]:
+def _forget(store: Store, names: Names) -> list[str]:
     """Forget the partition and its runs; a sentence on what is left."""
     try:
         with open_instance(store) as instance:
-            instance.delete_dynamic_partition(SCREEN_PARTITIONS_NAME, screen)
-            return forget_runs(instance, screen, names)
+            instance.delete_dynamic_partition(SCREEN_PARTITIONS_NAME, names.screen)
+            return forget_runs(instance, names)
     except Exception as error:
         fault = fault_of_surroundings(error, store.local)
         if fault is None:

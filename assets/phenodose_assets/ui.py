@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -23,6 +25,7 @@ from phenodose_assets.instance import instance_home
 from phenodose_assets.ui_door import LOCAL_NAMES
 
 _LOOK_S, _END_S = 0.5, 60.0
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def allowed_names(host: str, more: Sequence[str]) -> list[str]:
@@ -49,7 +52,14 @@ def environment(store: Store, inbox: Path | None) -> dict[str, str]:
     return {**os.environ, **told}
 
 
-def serve(store: Store, host: str, port: int, more_names: Sequence[str] = (), inbox: Path | None = None) -> None:
+def serve(
+    store: Store,
+    host: str,
+    port: int,
+    more_names: Sequence[str] = (),
+    inbox: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
     """Run the UI until it is interrupted.
 
     Args:
@@ -58,6 +68,7 @@ def serve(store: Store, host: str, port: int, more_names: Sequence[str] = (), in
         port: its port.
         more_names: further names under which it may be asked, such as that of a proxy before it.
         inbox: where new screens arrive; None for that of the environment.
+        say: is given every line that the processes print, without colours.
 
     Raises:
         InputError: the port is taken.
@@ -66,7 +77,7 @@ def serve(store: Store, host: str, port: int, more_names: Sequence[str] = (), in
     """
     _expect_free(host, port)
     told = environment(store, inbox)
-    with _running(commands(host, port, allowed_names(host, more_names)), told) as started:
+    with _running(commands(host, port, allowed_names(host, more_names)), told, say) as started:
         while all(process.poll() is None for process in started):
             time.sleep(_LOOK_S)
     raise ProcessError("a process of the UI ended by itself; what it said last stands above. Start it again.")
@@ -85,13 +96,17 @@ def _expect_free(host: str, port: int) -> None:
 
 
 @contextlib.contextmanager
-def _running(asked: Sequence[list[str]], told: dict[str, str]) -> Iterator[list[subprocess.Popen[bytes]]]:
+def _running(
+    asked: Sequence[list[str]], told: dict[str, str], say: Callable[[str], None]
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The processes, which end with the block; a SIGTERM ends it as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     started: list[subprocess.Popen[bytes]] = []
     try:
         for command in asked:
-            started.append(subprocess.Popen(command, env=told))
+            process = subprocess.Popen(command, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            started.append(process)
+            threading.Thread(target=_pass_on, args=(process, say), daemon=True).start()
         yield started
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -104,6 +119,12 @@ def _running(asked: Sequence[list[str]], told: dict[str, str]) -> Iterator[list[
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def _pass_on(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        say(_COLOUR.sub("", line.decode("utf-8", "replace")).rstrip("\n"))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
+from typing import Any
 
 from dagster_webserver import app
 from dagster_webserver.webserver import DagsterWebserver
@@ -16,10 +17,10 @@ from starlette.middleware import Middleware
 from phenodose_assets.ui_door import Door
 
 
-def behind_the_door(names: Collection[str]) -> type[DagsterWebserver]:
+def behind_the_door(names: Collection[str]) -> type[DagsterWebserver[Any, Any]]:
     """The class of a server that may be asked under these names."""
 
-    class GuardedWebserver(DagsterWebserver):
+    class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg]
         """Dagster's server; every request passes the door first."""
 
         def build_middleware(self) -> list[Middleware]:
@@ -33,10 +34,10 @@ def main() -> None:
     """Serve until the process is ended."""
     names = sys.argv.pop(1).split(",")
     # Dagster's command makes its server by this name.
-    app.DagsterWebserver = behind_the_door(names)
+    app.DagsterWebserver = behind_the_door(names)  # type: ignore[attr-defined]
     from dagster_webserver.cli import main as serve
 
-    serve()
+    serve()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ known instruments (`known_names`).
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 #: A path is understood at once, or the expression tries all ways to split it; Python's own `re` cannot be stopped then.
 _MOST_SECONDS = 2.0
+#: The same for all paths of a folder: many that each take a little less would take for ever, too.
+_MOST_SECONDS_IN_ALL = 30.0
 #: Groups an expression may have, and what each means.
 GROUPS = {
     "well": "the well, such as B07 or b7",
@@ -110,19 +113,24 @@ class PatternParameters(Parameters):
         return expression
 
 
-def _search(expression: str, path: str) -> regex.Match[str] | None:
-    """Where the expression fits a file's path.
+def _searched(expression: str, paths: Iterable[str]) -> Iterator[tuple[str, regex.Match[str] | None]]:
+    """Every path with where the expression fits it.
 
     Raises:
         PluginError: it tries so many ways that it does not end.
     """
-    try:
-        return regex.search(expression, path, timeout=_MOST_SECONDS)
-    except TimeoutError as error:
-        raise PluginError(
-            f"expression {expression!r} does not come to an end for {path}; write it without a repeated group that "
-            "holds a repetition, such as (a+)+."
-        ) from error
+    end = time.monotonic() + _MOST_SECONDS_IN_ALL
+    for path in paths:
+        try:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            yield path, regex.search(expression, path, timeout=min(_MOST_SECONDS, left))
+        except TimeoutError as error:
+            raise PluginError(
+                f"expression {expression!r} does not come to an end for {path}; write it without a repeated group that "
+                "holds a repetition, such as (a+)+."
+            ) from error
 
 
 class PatternReader(Reader):
@@ -138,7 +146,7 @@ class PatternReader(Reader):
         """1 if an expression is given and it understands a file's name, else 0."""
         expression = self.parameters.expression
         paths = raw_files(folder, Faults(str(folder))) if expression else []
-        return 1.0 if any(_search(expression, path) for path in paths) else 0.0
+        return 1.0 if any(match for _, match in _searched(expression, paths)) else 0.0
 
     def advice(self, folder: Path) -> str:
         """The expression for the names of a microscope that is known; else where expressions are described."""
@@ -235,7 +243,7 @@ class PatternReader(Reader):
         return unused_names(labels, self.parameters.channel_names)
 
     def _matched(self, paths: Iterable[str]) -> dict[str, regex.Match[str]]:
-        found = {path: _search(self.parameters.expression, path) for path in paths}
+        found = dict(_searched(self.parameters.expression, paths))
         return {path: match for path, match in found.items() if match is not None}
 
     def _one_plate(self, files: Sequence[RawFile], faults: Faults) -> list[RawFile]:

@@ -10,9 +10,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from phenodose.sandbox.worker import WorkerEnded
 from phenodose.store.store import Store
 from phenodose_assets.build import SCREEN_JOB
 from phenodose_assets.resources import StoreResource
+from phenodose_assets.sensors import looked_at_apart, new_screens
+from phenodose_assets.sensors.looked_at_apart import Looks
 from phenodose_assets.sensors.new_screens import new_screens_sensor
 
 
@@ -124,3 +127,90 @@ def test_a_missing_inbox_is_told(tmp_path: Path, own_instance: dg.DagsterInstanc
     result = Tick(tmp_path, own_instance).result
     assert isinstance(result, dg.SkipReason)
     assert "PHENODOSE_INBOX" in str(result.skip_message)
+
+
+def test_a_folder_that_takes_too_long_is_told_and_comes_last(
+    tmp_path: Path,
+    own_instance: dg.DagsterInstance,
+    write_ctg_screen: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for screen in ("AAA_V1_DS1", "ZZZ_V1_DS1"):
+        write_ctg_screen(tmp_path / "inbox" / screen)
+    looked: list[str] = []
+
+    class SlowFirst(Looks):
+        """As if one folder took for ever."""
+
+        def check(self, folder: Path) -> None:
+            looked.append(folder.name)
+            if folder.name == "AAA_V1_DS1":
+                monkeypatch.setattr(looked_at_apart, "MOST_SECONDS", -1.0)
+            try:
+                super().check(folder)
+            finally:
+                monkeypatch.undo()
+                monkeypatch.setattr(new_screens, "Looks", SlowFirst)
+
+    monkeypatch.setattr(new_screens, "Looks", SlowFirst)
+    assert list(Tick(tmp_path, own_instance).run_keys) == ["ZZZ_V1_DS1"]
+    assert "AAA_V1_DS1 is not taken in: to look at its layout and readings takes more" in capsys.readouterr().err
+    own_instance.add_dynamic_partitions("screen", ["ZZZ_V1_DS1"])
+    Tick(tmp_path, own_instance)
+    assert looked == ["AAA_V1_DS1", "ZZZ_V1_DS1", "ZZZ_V1_DS1", "AAA_V1_DS1"]
+
+
+def test_a_file_that_ends_the_process_that_reads_it_stops_no_other(
+    tmp_path: Path,
+    own_instance: dg.DagsterInstance,
+    write_ctg_screen: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for screen in ("AAA_V1_DS1", "BAD_V1_DS1"):
+        write_ctg_screen(tmp_path / "inbox" / screen)
+    ask = Looks._ask
+
+    def ended(self: Looks, folder: Path | None, seconds: float) -> None:
+        if folder is not None and folder.name == "BAD_V1_DS1":
+            raise WorkerEnded(-6)
+        ask(self, folder, seconds)
+
+    monkeypatch.setattr(Looks, "_ask", ended)
+    assert list(Tick(tmp_path, own_instance).run_keys) == ["AAA_V1_DS1"]
+    assert "BAD_V1_DS1 is not taken in: a file of its layout or readings ends the process" in capsys.readouterr().err
+
+
+def test_a_bug_that_one_folder_shows_stops_no_other(
+    tmp_path: Path,
+    own_instance: dg.DagsterInstance,
+    write_ctg_screen: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for screen in ("AAA_V1_DS1", "BAD_V1_DS1", "ZZZ_V1_DS1"):
+        write_ctg_screen(tmp_path / "inbox" / screen)
+
+    def check(self: Looks, folder: Path) -> None:
+        if folder.name == "BAD_V1_DS1":
+            raise KeyError("a")
+
+    monkeypatch.setattr(Looks, "check", check)
+    assert list(Tick(tmp_path, own_instance).run_keys) == ["AAA_V1_DS1", "ZZZ_V1_DS1"]
+    assert "BAD_V1_DS1 is not taken in: this is a bug in phenodose (KeyError: 'a')" in capsys.readouterr().err
+
+
+def test_where_no_process_can_be_started_folders_are_looked_at_all_the_same(
+    tmp_path: Path,
+    own_instance: dg.DagsterInstance,
+    write_ctg_screen: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied", "python")
+
+    write_ctg_screen(tmp_path / "inbox" / "AAA_V1_DS1")
+    (write_ctg_screen(tmp_path / "inbox" / "BAD_V1_DS1") / "screen.toml").write_text("sampel = 'X'\n")
+    monkeypatch.setattr(looked_at_apart, "Worker", refused)
+    assert list(Tick(tmp_path, own_instance).run_keys) == ["AAA_V1_DS1"]

@@ -101,7 +101,7 @@ def test_questions_come_in(query: str) -> None:
 
 def test_the_server_that_is_started_has_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
     guarded = ui_server.behind_the_door(NAMES)
-    first = guarded.build_middleware(object.__new__(guarded))[0]
+    first: Any = guarded.build_middleware(object.__new__(guarded))[0]
     assert isinstance(first, Middleware)
     assert first.cls is Door
     assert set(first.kwargs["names"]) == set(NAMES)

@@ -18,6 +18,7 @@ from phenodose.errors import StoreError
 from phenodose.io.erase import Erased
 from phenodose.io.files import write_text
 from phenodose.screens import remove_screen
+from phenodose.screens.names_of import Names
 from phenodose.store.store import Store
 from phenodose_assets.forgotten_runs import _without, forget_runs
 from phenodose_assets.instance import open_instance
@@ -269,7 +270,7 @@ def test_dagster_forgets_a_screen_and_keeps_the_others(tmp_path: Path) -> None:
             instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=screen, metadata={"of": screen}))
         instance.report_runless_asset_event(dg.AssetMaterialization("cohort_db", metadata={"of": f"in {LEAVING}"}))
         instance.delete_dynamic_partition("screen", LEAVING)
-        assert forget_runs(instance, LEAVING, [LEAVING, "BT-40"]) == []
+        assert forget_runs(instance, Names(LEAVING)) == []
         assert still_told(tmp_path, LEAVING) == []
         events = instance.fetch_materializations(key, limit=5).records
         assert [record.partition_key for record in events] == [STAYING]
@@ -283,7 +284,26 @@ def test_dagster_forgets_a_screen_and_keeps_the_others(tmp_path: Path) -> None:
 def test_a_cursor_forgets_a_screen() -> None:
     cursor = json.dumps({"last": LEAVING, "seen": {LEAVING: "a", STAYING: "b"}, "waiting": [STAYING, LEAVING]})
     body = json.dumps({"cursor": cursor, "last_run_key": f"{LEAVING}:12", "name": "new_screens"})
-    left = json.loads(_without(body, LEAVING))
+    left = json.loads(_without(body, Names(LEAVING)))
     assert json.loads(left["cursor"]) == {"last": "", "seen": {STAYING: "b"}, "waiting": [STAYING]}
     assert left["last_run_key"] == ""
     assert left["name"] == "new_screens"
+
+
+def test_a_screen_is_told_from_others_that_are_called_alike(tmp_path: Path) -> None:
+    names = Names("A_V1_DS1", ("INF-4",)).beside(["A_V1_DS10", "BA_V1_DS1", "INF-41", "C_V1_DS1"])
+    assert names.longer == ("A_V1_DS10", "BA_V1_DS1", "INF-41")
+    for text in ("A_V1_DS1", "A_V1_DS1_P1.xlsx", "A_V1_DS10 and A_V1_DS1:7", "of INF-4.", '"INF-4"'):
+        assert names.are_in(text)
+    for text in ("A_V1_DS10", "screens/BA_V1_DS1/x", "INF-41", "INF-4b", "XINF-4", "C_V1_DS1"):
+        assert not names.are_in(text)
+    alike = "A_V1_DS10"
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as instance:
+        instance.add_dynamic_partitions("screen", ["A_V1_DS1", alike])
+        for screen in ("A_V1_DS1", alike):
+            instance.report_runless_asset_event(dg.AssetMaterialization("layout", partition=screen))
+        instance.report_runless_asset_event(dg.AssetMaterialization("cohort_db", metadata={"of": alike}))
+        assert forget_runs(instance, Names("A_V1_DS1")) == []
+        assert instance.get_latest_materialization_event(dg.AssetKey("cohort_db")) is not None
+        records = instance.fetch_materializations(dg.AssetKey("layout"), limit=5).records
+        assert [record.partition_key for record in records] == [alike]

@@ -254,3 +254,14 @@ def test_an_expression_without_an_end_is_refused(tmp_path):
     for ask in (reader.sniff, reader.index):
         with pytest.raises(PluginError, match="does not come to an end"):
             ask(tmp_path / "P1")
+
+
+def test_many_names_that_each_take_a_little_less_are_refused_too(tmp_path, monkeypatch):
+    (tmp_path / "P1").mkdir()
+    for well in ("A01", "B01"):
+        tifffile.imwrite(tmp_path / "P1" / f"{well}.tif", np.zeros((4, 4), np.uint16))
+    reader = PatternReader({"expression": r"(?P<well>[AB]01)"})
+    assert reader.sniff(tmp_path / "P1") == 1.0
+    monkeypatch.setattr("phenodose_readers.pattern._MOST_SECONDS_IN_ALL", 0.0)
+    with pytest.raises(PluginError, match=r"does not come to an end for A01\.tif"):
+        reader.index(tmp_path / "P1")

@@ -13,7 +13,6 @@ from typing import Any
 
 import dagster as dg
 
-from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_json
 from phenodose.screens.external_inputs import look_at
 from phenodose.store.checkpoints import checkpoints_read_once
@@ -51,7 +50,7 @@ def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinit
                 last = name
                 try:
                     found = look_at(store.source_of(name), opened, external)
-                except (PhenodoseError, OSError) as error:
+                except Exception as error:  # whatever is wrong with a screen is wrong with it alone
                     context.log.warning(f"{name} is not looked at: {error}")
                     continue
                 hashed = hash_json({asset.key: version for asset, (version, _) in found.items()})[:16]

@@ -11,25 +11,27 @@ from pathlib import Path
 
 import dagster as dg
 
-from phenodose.errors import PhenodoseError
-from phenodose.plugins import plugins_of
-from phenodose.screens.registration import check_screen, register_screen
+from phenodose.errors import PhenodoseError, TooLongError
+from phenodose.screens.registration import register_screen
 from phenodose.screens.screen import DONE_MARK
 from phenodose_assets.external import ExternalAsset, new_observations
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.resources import StoreResource
+from phenodose_assets.sensors.looked_at_apart import Looks
 from phenodose_assets.sensors.ticks import in_time
 
 _INTERVAL_SECONDS = 15
+#: Folders that took too long to look at, with the time of their done-mark.
+_TOOK_TOO_LONG: dict[Path, int] = {}
 
 
 def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) -> dg.SensorDefinition:
     """Watches the inbox for folders with a done-mark and asks for a run of each.
 
     A folder is asked for once for each time its done-mark was written: touching the mark again asks for
-    another run. A folder that is no screen, that may not be read, or whose layout and readings `phenodose run` would
-    refuse, is named in the log of every tick and stops no other. Images, which take longer to look at, are judged by
-    the run.
+    another run. A folder that is no screen, that may not be read, that takes too long or too much memory to look at, or
+    whose layout and readings `phenodose run` would refuse, is named in the log of every tick and stops no other.
+    Images, which take longer to look at, are judged by the run.
 
     Args:
         job_name: job of everything that is made for one screen.
@@ -50,7 +52,6 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
         requests: list[dg.RunRequest] = []
         observed: list[dg.AssetObservation] = []
         opened = store.open()
-        plugins = plugins_of(opened)
         known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
         done: dict[Path, int] = {}
         for folder in sorted(inbox.iterdir()):
@@ -58,26 +59,31 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
                 if (folder / DONE_MARK).is_file():
                     done[folder] = (folder / DONE_MARK).stat().st_mtime_ns
             except OSError as error:
-                context.log.error(f"{folder.name} is not taken in: {_remedy(error)}")
+                context.log.error(f"{folder.name} is not taken in: {_said(error)}")
         before = dict(json.loads(context.cursor or "{}"))
         asked = {path.name: before[path.name] for path in done if path.name in before}
         settled = known & set(opened.screens())
         new = [path for path in done if asked.get(path.name) != done[path] or path.name not in settled]
-        for folder in in_time(new):
-            try:
-                check_screen(folder, plugins, images=False)
-                screen = register_screen(opened, folder)
-            except PhenodoseError as error:
-                context.log.error(f"{folder.name} is not taken in: {error}")
-                continue
-            except OSError as error:
-                context.log.error(f"{folder.name} is not taken in: {_remedy(error)}")
-                continue
-            written = done[folder]
-            requests.append(dg.RunRequest(partition_key=screen.id, run_key=f"{screen.id}:{written}"))
-            if asked.get(screen.id) != written:
-                observed += new_observations(context.instance, opened, folder, external)
-                asked[screen.id] = written
+        # What took too long in a tick before comes last, so that several of that kind leave time for others.
+        new.sort(key=lambda path: _TOOK_TOO_LONG.get(path) == done[path])
+        looks = Looks(opened)
+        try:
+            for folder in in_time(new):
+                written = done[folder]
+                try:
+                    looks.check(folder)
+                    screen = register_screen(opened, folder)
+                    if asked.get(screen.id) != written:
+                        observed += new_observations(context.instance, opened, folder, external)
+                        asked[screen.id] = written
+                except Exception as error:  # whatever is wrong with it is wrong with it alone
+                    if isinstance(error, TooLongError):
+                        _TOOK_TOO_LONG[folder] = written
+                    context.log.error(f"{folder.name} is not taken in: {_said(error)}")
+                    continue
+                requests.append(dg.RunRequest(partition_key=screen.id, run_key=f"{screen.id}:{written}"))
+        finally:
+            looks.end()
         unknown = [str(request.partition_key) for request in requests if request.partition_key not in known]
         return dg.SensorResult(
             run_requests=requests,
@@ -89,5 +95,10 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
     return new_screens
 
 
-def _remedy(error: OSError) -> str:
-    return f"{error}; give this service the right to read the folder and everything in it."
+def _said(error: Exception) -> str:
+    """Why a folder is not taken in, and what helps."""
+    if isinstance(error, PhenodoseError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{error}; give this service the right to read the folder and everything in it."
+    return f"this is a bug in phenodose ({type(error).__name__}: {error}); `phenodose run` with the folder says where."

@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import traceback
+from itertools import pairwise
 
 import click
 
@@ -106,7 +107,7 @@ def _run(wanted: list[str]) -> None:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             sys.exit(0)
-        if fault := fault_of_surroundings(error, "the store"):
+        if fault := fault_of_surroundings(error, _store_of(wanted)):
             _complain(str(fault), wanted)
             _forget_unwritten()
             sys.exit(2)
@@ -123,6 +124,12 @@ def _nobody_reads() -> bool:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return True
     return False
+
+
+def _store_of(arguments: list[str]) -> str:
+    """What a command works on, for messages about what names no file."""
+    named = [after for option, after in pairwise(arguments) if option == "--store"]
+    return named[0] if named else "the store"
 
 
 def _forget_unwritten() -> None:

@@ -102,7 +102,7 @@ def progress_display(title: str, stream: TextIO | None = None) -> Iterator[Progr
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[message]}"),
+        TextColumn("{task.fields[message]}", markup=False),
     )
     with Bars(*columns, console=Console(file=shown)) as bars:
         task = bars.add_task(title, total=None, message="")

@@ -46,7 +46,9 @@ def steps_display(title: str) -> Iterator[Listener]:
 
         console = Console(file=unfiltered(stream), highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, TextColumn("{task.fields[message]}"), console=console, transient=True) as bars:
+        with Progress(
+            *columns, TextColumn("{task.fields[message]}", markup=False), console=console, transient=True
+        ) as bars:
             task = bars.add_task(title, total=None, message="")
 
             def listen(event: StepEvent) -> None:

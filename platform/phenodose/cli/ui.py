@@ -5,6 +5,7 @@ Does not belong here: its processes (`phenodose_assets.ui`).
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -39,6 +40,6 @@ def command(host: str, port: int, names: tuple[str, ...], inbox: Path | None, st
     opened = open_store(store)
     click.echo(f"{opened.root} at http://{f'[{host}]' if ':' in host else host}:{port}\nCtrl-C ends it.")
     try:
-        serve(opened, host, port, names, inbox)
+        serve(opened, host, port, names, inbox, partial(click.echo, err=True))
     except KeyboardInterrupt:
         click.echo("ended.")

@@ -23,6 +23,7 @@ from pathlib import Path
 from phenodose.errors import StoreError
 from phenodose.io.files import hash_json, sync_file
 from phenodose.io.places import download, versions
+from phenodose.io.privacy import made_folder
 
 _TRIES = 8
 _AT_A_TIME = 8
@@ -52,6 +53,7 @@ def local_copy(path: Path, name: str, copies: Path) -> Path:
     kept = _kept(own, state)
     if not state or _used(kept):
         return kept / path.name
+    made_folder(copies.parent)
     own.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(own / ".lock"), tempfile.TemporaryDirectory(prefix=".", dir=own) as folder:
         made = Path(folder) / "copy"

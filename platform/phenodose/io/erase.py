@@ -44,6 +44,8 @@ def erase(path: Path, erased: Erased, keep: str | None = None) -> None:
         keep: name of a file right in the folder that stays, and the folder with it.
     """
     try:
+        if not os.path.lexists(path):
+            return
         if path.is_symlink() and keep is not None and path.is_dir():
             path = path.resolve()
         if path.is_symlink() or not path.is_dir():

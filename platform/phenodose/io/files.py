@@ -8,22 +8,32 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import shutil
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from phenodose.io.exchange import exchanged
 from phenodose.io.guarded_writes import expect_held
 from phenodose.io.places import is_remote, upload, upload_tree
 
+#: Who writes: a machine since its start, and a process; older versions did not say it.
+_WRITER = r"(?:-(?P<machine>[0-9a-f]{12})-(?P<process>\d+))?"
 #: What `written_aside` calls a file on its way, and what DuckDB lays beside it; a process that is killed leaves it.
-_PARTIAL = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.partial(\.wal|\.tmp)?")
-#: What it calls a folder that a new one is about to take the place of.
-_OLD = re.compile(r"\.(?P<of>.+)\.[0-9a-f]{8}\.old")
+_PARTIAL = re.compile(rf"\.(?P<of>.+)\.[0-9a-f]{{8}}{_WRITER}\.partial(\.wal|\.tmp)?")
+#: What it calls a folder that a new one is about to take the place of, where the two cannot exchange their names.
+_OLD = re.compile(rf"\.(?P<of>.+)\.[0-9a-f]{{8}}{_WRITER}\.old")
+#: Seconds after which a leftover of a writer that cannot be asked about counts as such.
+_FORGOTTEN_S = 24 * 3600.0
+#: Folders in which this process has taken away what killed ones left.
+_CLEARED: set[Path] = set()
 
 
 def user_cache() -> Path:
@@ -49,23 +59,76 @@ def clear_partials(folder: Path, of: str | None = None) -> None:
     """
     if is_remote(folder):
         return  # An object is there or it is not.
-    for leftover, name in _left(folder, _OLD, of):
+    _clear(folder, lambda match: of in (None, match["of"]))
+
+
+def _clear(folder: Path, counts: Callable[[re.Match[str]], bool]) -> None:
+    for leftover, name in _left(folder, _OLD, counts):
         if (folder / name).exists():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.rename(folder / name)
             sync_folder(folder)
-    for leftover, _ in _left(folder, _PARTIAL, of):
-        if leftover.is_dir():
+    for leftover, _ in _left(folder, _PARTIAL, counts):
+        if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
 
 
-def _left(folder: Path, pattern: re.Pattern[str], of: str | None) -> list[tuple[Path, str]]:
+def where_it_goes(path: str) -> str:
+    """The place of a file on its way, for messages; any other path as it is."""
+    folder, slash, name = path.rpartition("/")
+    match = _PARTIAL.fullmatch(name)
+    return f"{folder}{slash}{match['of']}" if match else path
+
+
+def _left(folder: Path, pattern: re.Pattern[str], counts: Callable[[re.Match[str]], bool]) -> list[tuple[Path, str]]:
     """What lies in a folder under such a name, and of what it is."""
     found = [(child, pattern.fullmatch(child.name)) for child in folder.glob(".*")]
-    return [(child, match["of"]) for child, match in found if match and of in (None, match["of"])]
+    return [(child, match["of"]) for child, match in found if match and counts(match)]
+
+
+def _clear_once(folder: Path) -> None:
+    """Take away what processes left that have ended since, once a process; what others write stays."""
+    if folder in _CLEARED:
+        return
+    _CLEARED.add(folder)
+
+    def has_ended(match: re.Match[str]) -> bool:
+        if match["machine"] == _this_machine():
+            return not _is_alive(int(match["process"]))
+        with suppress(OSError):
+            return time.time() - (folder / match.string).lstat().st_mtime > _FORGOTTEN_S
+        return False
+
+    with suppress(OSError):  # what cannot be cleared away is in nobody's way
+        _clear(folder, has_ended)
+
+
+@cache
+def _this_machine() -> str:
+    """Twelve hexadecimal digits for this machine since its start, as its processes count themselves."""
+    parts = [platform.node()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii"))
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hash_bytes("\n".join(parts).encode())[:12]
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _aside(path: Path, ending: str) -> Path:
+    """A name beside a place that nobody else takes, and that says who does."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}-{_this_machine()}-{os.getpid()}.{ending}")
 
 
 def sync_folder(folder: Path) -> None:
@@ -87,16 +150,20 @@ def sync_file(file: Path) -> None:
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is synced and moved into place.
 
-    If the block raises, the temporary file or folder is removed and `path` stays as it was. A folder
-    already at `path` is replaced whole. In an object store the temporary place is a local one, which is uploaded
-    when the block ends well; the file that makes a folder valid goes last (`phenodose.io.places.MARKS`).
+    If the block raises, the temporary file or folder is removed and `path` stays as it was. A folder already at `path`
+    is replaced whole, and at no moment is there none where the file system can exchange names; one behind a link is
+    replaced where it lies. In an object store the temporary place is a local one, which is uploaded when the block ends
+    well; the file that makes a folder valid goes last (`phenodose.io.places.MARKS`).
     """
     if is_remote(path):
         with _uploaded(path) as aside:
             yield aside
         return
+    if path.is_symlink() and path.is_dir():
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    _clear_once(path.parent)
+    aside = _aside(path, "partial")
     try:
         yield aside
         if aside.is_dir():
@@ -169,7 +236,10 @@ def _replace_folder(aside: Path, path: Path) -> None:
     if not path.exists():
         aside.rename(path)
         return
-    old = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
+    if exchanged(aside, path):
+        shutil.rmtree(aside)  # the old one, under the new one's name
+        return
+    old = _aside(path, "old")
     path.rename(old)
     aside.rename(path)
     shutil.rmtree(old)

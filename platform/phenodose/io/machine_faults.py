@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator
 
 from phenodose.errors import PhenodoseError, StoreError
+from phenodose.io.files import where_it_goes
 from phenodose.io.places import client_fault
 
 _ROOM = "the disk is full", "make room there, then run the same command again"
@@ -27,6 +28,8 @@ _DISK = "the disk is full or does not answer", "look at the disk and its connect
 _NAME = "the file system does not take this place", "look at the path and what lies there, or name another place"
 _PROCESSES = "the machine starts no more processes", "end other programs or raise the limit (`ulimit -u`)"
 
+#: SQLite does not say why it cannot open or write its files.
+_DATABASE = -1
 #: What is said of an error of the operating system, and what helps.
 _SAID = {
     errno.ENOSPC: _ROOM,
@@ -38,6 +41,10 @@ _SAID = {
     errno.EMFILE: _OPEN,
     errno.ENFILE: _OPEN,
     errno.EAGAIN: _PROCESSES,
+    _DATABASE: (
+        "a database there cannot be opened or written",
+        "look whether the disk is full, mounted read-only or closed to this user, then run this again",
+    ),
     **dict.fromkeys((errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.EHOSTDOWN), _DISK),
     **dict.fromkeys((errno.ETIMEDOUT, errno.ENOLCK, errno.EBUSY, errno.EREMOTEIO, errno.EOPNOTSUPP), _DISK),
     **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EFBIG, errno.EXDEV), _NAME),
@@ -50,14 +57,16 @@ _WRITTEN = (
     ),
     ("No space left", errno.ENOSPC),
     ("database or disk is full", errno.ENOSPC),
-    ("readonly database", errno.EROFS),
-    ("unable to open database file", errno.EACCES),
-    ("disk I/O error", errno.EIO),
+    ("readonly database", _DATABASE),
+    ("unable to open database file", _DATABASE),
+    ("disk I/O error", _DATABASE),
     (os.strerror(errno.ENOMEM), errno.ENOMEM),
     (os.strerror(errno.EACCES), errno.EACCES),
     (os.strerror(errno.EIO), errno.EIO),
     ("can't start new thread", errno.EAGAIN),
 )
+#: Python says so where no folder for temporary files takes any.
+_NO_PLACE = "No usable temporary directory"
 #: numpy tells a write that came to no end by numbers of items.
 _CUT_SHORT = re.compile(r"\b\d+ requested and \d+ written\b")
 #: Libraries whose errors tell what the operating system said as text.
@@ -82,15 +91,16 @@ def machine_fault(error: BaseException, where: object) -> StoreError | None:
         number = _number(one)
         if number is not None:
             what, remedy = _SAID[number]
-            place = getattr(one, "filename", None) or where
-            return StoreError(f"{place}: {what} ({os.strerror(number)}); {remedy}.")
+            place = where_it_goes(str(getattr(one, "filename", None) or where))
+            said = os.strerror(number) if number != _DATABASE else str(one).splitlines()[0]
+            return StoreError(f"{place}: {what} ({said}); {remedy}.")
     return None
 
 
 def machine_fault_in(text: str, where: object) -> StoreError | None:
     """The same of an error that is known by its text alone, as another process has told it."""
-    number = _number_in(text)
-    return machine_fault(OSError(number, os.strerror(number)), where) if number is not None else None
+    line = next((line for line in text.splitlines() if _number_in(line) is not None), "")
+    return machine_fault(RuntimeError(line.strip()), where) if line else None
 
 
 def is_of_one_file(error: BaseException) -> bool:
@@ -113,8 +123,10 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _number(error: BaseException) -> int | None:
     """The number of the operating system's error; None if it is none of those that are told."""
     if isinstance(error, OSError) and error.errno is not None:
-        # A connection that nobody reads any more is told elsewhere.
-        return error.errno if error.errno in _SAID and not isinstance(error, ConnectionError) else None
+        if error.errno in _SAID and not isinstance(error, ConnectionError):
+            return error.errno
+        # Others of the operating system are told elsewhere, or are bugs.
+        return errno.ENOSPC if _NO_PLACE in str(error) else None
     kind = type(error)
     if isinstance(error, MemoryError) or kind.__name__ in _OUT_OF_MEMORY:
         return errno.ENOMEM

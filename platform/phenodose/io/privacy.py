@@ -57,6 +57,15 @@ def readable_by(who: ReadableBy) -> None:
         os.umask(_own_umask | _TAKEN[who])
 
 
+def made_folder(path: Path) -> Path:
+    """A folder for what others should not see: as the site says, and private where nobody has said anything.
+
+    Called from Python, where the umask is the program's own, it is the owner's alone.
+    """
+    path.mkdir(mode=0o700 if _own_umask is None else 0o777, parents=True, exist_ok=True)
+    return path
+
+
 def private_folder(path: Path) -> Path:
     """A folder that its owner alone can enter, made if it is not there.
 

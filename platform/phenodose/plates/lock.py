@@ -13,7 +13,12 @@ from pathlib import Path
 from phenodose.io.files import hash_bytes, user_cache
 from phenodose.io.locks import locked as held
 from phenodose.io.places import is_remote
-from phenodose.io.privacy import private_folder
+from phenodose.io.privacy import made_folder, private_folder
+
+
+def cached_aside(out: Path) -> Path:
+    """The folder on this machine for a plate in an object store: its lock, wells under way, and what raw files were."""
+    return user_cache() / "ingest" / hash_bytes(str(out).encode())
 
 
 @contextmanager
@@ -32,10 +37,10 @@ def locked(out: Path, plate: str) -> Iterator[Path]:
         BusyError: another ingest of the plate is going on.
     """
     if is_remote(out):
-        aside = private_folder(user_cache() / "ingest" / hash_bytes(str(out).encode()))
+        aside = private_folder(cached_aside(out))
         lock = out.with_name(f".{out.name}.lock")
     else:
-        aside = out.with_name(f".{out.name}.ingest")
+        aside = made_folder(out.with_name(f".{out.name}.ingest"))
         lock = aside / "lock"
     with held(
         lock, aside / "lock", lambda who: f"plate {plate}: {who} is ingesting it into {out}; wait until that is done."

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phenodose.errors import Faults, InputError
+from phenodose.io.exchange import exchanged
 from phenodose.io.files import clear_partials, hash_json, sync_folder, write_text
 from phenodose.io.fsync import sync_tree
 from phenodose.io.places import folders, is_remote, read_bytes, remove_tree, sizes, upload_tree
@@ -287,7 +288,9 @@ class PlateIngest:
         return all(read_bytes(self.out / row / ROOT) == _ROW for row in self.plan.rows_used)
 
     def _put_in_place(self, aside: Path, folder: Path) -> None:
-        if folder.exists():
+        if folder.exists() and exchanged(aside, folder):
+            shutil.rmtree(aside)  # the old one
+        elif folder.exists():
             old = self._wells_aside / f"{aside.name}.old"
             shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)

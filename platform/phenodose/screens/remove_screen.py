@@ -10,8 +10,7 @@ Belongs here: a screen's places in the store and in its caches. Does not belong 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,8 @@ from phenodose.io.files import clear_partials
 from phenodose.io.machine_faults import fault_of_surroundings
 from phenodose.io.places import files, folders, is_remote, read_bytes, remove, remove_tree, sizes
 from phenodose.names import check_screen_id
+from phenodose.plates.lock import cached_aside
+from phenodose.screens.names_of import Names
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 _SOURCE = "source.json"
 #: The report of all screens (`phenodose.reports.cohort`).
 _COHORT_REPORT = "_cohort.html"
-#: A shorter name of a sample would be found in every page.
-_SHORTEST_NAME = 4
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,11 @@ def held_by(store: Store, screen: str) -> list[Held]:
     return [held for target in targets if (held := _held(target)) is not None] + found
 
 
-#: Removes what other rooms keep, told the names of the screen in pages, and says what is left there.
-Elsewhere = Callable[[Sequence[str]], list[str]]
+#: Removes what other rooms keep, told what the screen is called, and says what is left there.
+Elsewhere = Callable[[Names], list[str]]
 
 
-def _nothing_elsewhere(names: Sequence[str]) -> list[str]:
+def _nothing_elsewhere(names: Names) -> list[str]:
     return []
 
 
@@ -102,7 +101,7 @@ def remove_screen(store: Store, screen: str, elsewhere: Elsewhere = _nothing_els
         BusyError: another process is rebuilding the cohort and does not end.
     """
     held = held_by(store, screen)
-    names = _names_of(store, screen)
+    names = Names.of(store, screen)
     targets, kept = _targets(store, screen)
     removal, erased = Removal(held, kept), Erased()
     own = store.screen_dir(screen)
@@ -119,7 +118,7 @@ def remove_screen(store: Store, screen: str, elsewhere: Elsewhere = _nothing_els
         clear_partials(store.root / "reports", _COHORT_REPORT)
     _without_in_cohort(store, removal, erased)
     removal.left += elsewhere(names)
-    removal.left += _still_named(store, screen, names)
+    removal.left += _still_named(store, names)
     if erased.faults:
         raise StoreError(
             f"screen {screen} is removed but for {erased.n_left} files and folders: {'; '.join(erased.faults)}; mend "
@@ -141,6 +140,8 @@ def _places(store: Store, screen: str) -> list[Path]:
     places = [store.report_path(screen)]
     places += [store.root / "tables" / name / f"screen={screen}" for name in TABLES]
     places += [] if plates.is_relative_to(own) else [plates]
+    if is_remote(plates):
+        places += [cached_aside(plate) for plate in store.plates(screen)]
     if is_remote(store.root):
         copies = store.local / "copies"
         cached = list(copies.glob(f"screens+{screen}+*")) if copies.is_dir() else []
@@ -191,7 +192,7 @@ def _targets(store: Store, screen: str) -> tuple[list[Path], list[str]]:
                 stays.append(f"{target}, in the raw folder, where {link} led; raw folders are never touched.")
                 continue
             shared = [place for place in others if place.is_relative_to(target) or target.is_relative_to(place)]
-            above = [Path.home().resolve(), Path.cwd().resolve()]
+            above = [Path.home().resolve()]
             above += [] if is_remote(store.root) else [store.root.resolve()]
             if shared or any(place.is_relative_to(target) for place in above) or (raw and raw.is_relative_to(target)):
                 raise StoreError(
@@ -231,51 +232,44 @@ def _without_in_cohort(store: Store, removal: Removal, erased: Erased) -> None:
         )
 
 
-def _names_of(store: Store, screen: str) -> list[str]:
-    """What the screen is called in pages: its id, and its sample where no other screen has it."""
-    try:
-        screens = store.read_table("screens")
-    except PhenodoseError:
-        return [screen]
-    samples = {str(sample) for sample in screens.loc[screens["screen"] == screen, "sample"]}
-    samples -= {str(sample) for sample in screens.loc[screens["screen"] != screen, "sample"]}
-    return [screen, *sorted(sample for sample in samples if len(sample) >= _SHORTEST_NAME)]
-
-
-def _still_named(store: Store, screen: str, names: list[str]) -> list[str]:
+def _still_named(store: Store, names: Names) -> list[str]:
     """Sentences on what other screens and people have, and that names the screen."""
-    said = []
-    wanted = re.compile(rb"(?<![\w-])(?:" + b"|".join(re.escape(name.encode()) for name in names) + rb")(?![\w-])")
     pages = files(store.root / "reports", "*")
     if not is_remote(store.root):
         pages += [page for ending in ("csv", "tsv", "toml") for page in files(store.root, f"*.{ending}")]
-    for page in pages:
-        if wanted.search(read_bytes(page) or b""):
-            said.append(f"{page} names it; make it again, or mend it by hand.")
-    said += _rows_that_name(store, screen)
+    contents = ((page, (read_bytes(page) or b"").decode("utf-8", "replace")) for page in pages)
+    said = [f"{page} names it; make it again, or mend it by hand." for page, text in contents if names.are_in(text)]
+    said += _rows_that_name(store, names)
     if is_remote(store.root) or (store.plates_root is not None and is_remote(store.plates_root)):
         said.append("older versions of objects, if the bucket keeps them, and caches on other machines.")
     said.append("backups, exported plates and figures, and reports that were copied elsewhere.")
     return said
 
 
-def _rows_that_name(store: Store, screen: str) -> list[str]:
+def _rows_that_name(store: Store, names: Names) -> list[str]:
     """Sentences on rows of other screens, such as those of networks that were trained on its wells."""
     from phenodose.cohort.query import query
     from phenodose.cohort.views import identifier, literal
 
-    asked = [
-        f"SELECT {literal(name)} AS t, {literal(column.name)} AS c, string_agg(DISTINCT screen, ', ' ORDER BY screen) "
-        f"AS s FROM {identifier(name)} WHERE contains({identifier(column.name)}, {literal(screen)}) HAVING count(*) > 0"
-        for name, table in TABLES.items()
-        for column in table.columns
-        if column.type == "text" and column.name != "screen"
-    ]
+    asked = []
+    for name, table in TABLES.items():
+        for column in (one.name for one in table.columns if one.type == "text" and one.name != "screen"):
+            asked.append(
+                f"SELECT DISTINCT {literal(name)} AS t, {literal(column)} AS c, screen AS s, {identifier(column)} AS v "
+                f"FROM {identifier(name)} WHERE contains({identifier(column)}, {literal(names.screen)})"
+            )
     try:
         rows = query(store, " UNION ALL ".join(asked), row_limit=None, seconds=300).table.to_pylist()
     except PhenodoseError:  # no database: nobody can tell
         return []
-    return [f"{row['s']}: `{row['c']}` of the table {row['t']} names it; make these screens again." for row in rows]
+    found: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        if names.are_in(row["v"]):
+            found.setdefault((row["t"], row["c"]), set()).add(row["s"])
+    return [
+        f"{', '.join(sorted(screens))}: `{column}` of the table {table} names it; make these screens again."
+        for (table, column), screens in sorted(found.items())
+    ]
 
 
 def _forget_empty_folders(store: Store, screen: str) -> None:

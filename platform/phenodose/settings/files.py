@@ -27,5 +27,5 @@ def readable_as_site_says(root: Path) -> None:
     """Let others read what is made from now on, if the site.toml of a store says so; a faulty one gives no rights."""
     from phenodose.settings.site import read_site
 
-    with suppress(InputError):
+    with suppress(InputError, OSError):
         readable_by(read_site(root, {"files"}).files.readable_by)

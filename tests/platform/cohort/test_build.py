@@ -19,7 +19,9 @@ import pytest
 from phenodose.cohort import build
 from phenodose.cohort.build import rebuild_cohort
 from phenodose.cohort.views import cohort_views
+from phenodose.errors import StoreError
 from phenodose.store.store import Store
+from phenodose.table import Table
 from phenodose.tables import TABLES
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
@@ -205,3 +207,30 @@ def test_a_killed_rebuild_costs_neither_the_old_cohort_nor_room(made_up_cohort: 
     assert _contents(made_up_cohort) == before
     assert rebuild_cohort(made_up_cohort).screens_read == ("E_V1_DS1",)
     assert not list(made_up_cohort.root.glob(".*.partial*"))
+
+
+def test_a_full_disk_is_told_and_is_no_fault_of_a_file(made_up_cohort: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise duckdb.IOException('Could not write file "a": No space left on device')
+
+    before = made_up_cohort.cohort_path.read_bytes()
+    monkeypatch.setattr(build, "_insert", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        rebuild_cohort(made_up_cohort, whole=True)
+    assert made_up_cohort.cohort_path.read_bytes() == before
+
+
+def test_a_file_that_may_not_be_read_costs_no_other(made_up_cohort: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = made_up_cohort.table_part("scores", "BT-40_V1_DS1", "scores/made_up")
+    closed = next(closed.parent.glob("*.parquet"))
+    insert = build._insert
+
+    def refused(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
+        if closed in files:
+            raise duckdb.IOException(f'Cannot open file "{closed}": Permission denied')
+        insert(con, table, files)
+
+    monkeypatch.setattr(build, "_insert", refused)
+    (fault,) = rebuild_cohort(made_up_cohort, whole=True).faults
+    assert fault.startswith(f"{closed} is left out of the cohort: ")
+    assert "this user may not do that there" in fault

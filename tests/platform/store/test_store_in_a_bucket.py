@@ -440,7 +440,7 @@ def test_a_server_that_fails_later_is_told(s3, capsys):
 
     s3.before = deny
     told = complaint(capsys, "screen", "list", "--store", ADDRESS)
-    assert re.match("phenodose: the store: (Access Denied|Forbidden); check the address", told)
+    assert re.match(f"phenodose: {ADDRESS}: (Access Denied|Forbidden); check the address", told)
 
 
 def test_an_address_of_no_object_store_is_refused():
