@@ -63,7 +63,7 @@ class SeenClasses:
 
 def named_classes(wells: pd.DataFrame) -> list[str]:
     """What a person calls each well of the layout; 'empty' for wells of that type; '' where nobody says."""
-    names = wells["well_class"] if "well_class" in wells else [None] * len(wells)
+    names = wells["named_class"] if "named_class" in wells else [None] * len(wells)
     return [
         name if isinstance(name, str) and name else EMPTY if kind == EMPTY else ""
         for name, kind in zip(names, wells["well_type"], strict=True)

@@ -24,9 +24,9 @@ def said(unseen: np.ndarray | None = None) -> Inference:
 
 
 def test_wells_of_the_type_empty_are_called_so_unless_a_person_says_otherwise() -> None:
-    wells = pd.DataFrame({"well_type": ["neg", "empty", "empty"], "well_class": [None, None, "fibre"]})
+    wells = pd.DataFrame({"well_type": ["neg", "empty", "empty"], "named_class": [None, None, "fibre"]})
     assert named_classes(wells) == ["", "empty", "fibre"]
-    assert named_classes(wells.drop(columns="well_class")) == ["", "empty", "empty"]
+    assert named_classes(wells.drop(columns="named_class")) == ["", "empty", "empty"]
 
 
 def test_the_most_probable_class_stands_at_its_well() -> None:
