@@ -123,7 +123,7 @@ class CnnReadout(StagedReadout):
             CheckpointError: also if the training diverged, so that its weights are no numbers.
         """
         from phenodose.learning import checkpoint, ensemble
-        from phenodose.learning.contrastive import pretrain
+        from phenodose.learning.contrastive import pretrain, stored_history
         from phenodose.learning.kept_epochs import keeping
         from phenodose.learning.normalisation import take_statistics
         from phenodose.learning.recommended_settings import concerns
@@ -178,10 +178,8 @@ class CnnReadout(StagedReadout):
                 progress(0, plan.epochs, phase.name)
             hears = progress if isinstance(progress, TimeListener) else None
 
-            losses: list[dict[str, float]] = []
-
             def pretrained() -> None:
-                losses.extend(pretrain(network, data, plan, out, p.resume_every_s, progress))
+                pretrain(network, data, plan, out, p.resume_every_s, progress)
 
             def paced(pace: Pace, load: Load) -> None:
                 if plan.contrastive:
@@ -194,8 +192,8 @@ class CnnReadout(StagedReadout):
 
             before = pretrained if plan.contrastive else None
             history = fit(network, data, plan, out, p.resume_every_s, progress, paced if hears else None, before)
-            if losses:
-                record.extra["contrastive_history"] = losses
+            if plan.contrastive:
+                record.extra["contrastive_history"] = stored_history(out)
             auroc = self._validation_auroc(network, architecture, data)
             seconds = spent + time.monotonic() - started
             record = replace(record, history=history, validation_auroc=auroc, seconds=seconds)

@@ -58,3 +58,4 @@ def test_where_nobody_names_wells_it_is_said_how() -> None:
     without = Inference(np.zeros(6), np.zeros((6, 1)))
     assert seen_classes(without, None, NEGATIVE, POSITIVE) is None
     assert "well_classes is on, but no name stands at 3 wells" in class_notes(None, None)[0]
+    assert class_notes(None, None, 32)[0].startswith("32 wells have an image and no row in the layout")

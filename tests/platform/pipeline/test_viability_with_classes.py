@@ -22,7 +22,9 @@ from phenodose_readouts.features import FeaturesReadout
 
 SCREEN = "TST_V1_DS1"
 #: Kind, treatment, dose, what a person calls the well, what the readout takes it for.
-WELLS = [("neg", "DMSO", None, None, 1)] * 5 + [("pos", "STS", 250.0, None, 0)] * 5
+WELLS: list[tuple[str, str | None, float | None, str | None, int]] = [("neg", "DMSO", None, None, 1)] * 5 + [
+    ("pos", "STS", 250.0, None, 0)
+] * 5
 WELLS += [("therapy", "A", 1.0 + dose, None, 1) for dose in range(4)]
 WELLS += [("therapy", "A", 9.0, "Out of focus", 3), ("therapy", "A", 99.0, None, 3), ("empty", None, None, None, 2)]
 NAMES = ("killed", "living", "empty", "Out of focus")
@@ -105,6 +107,7 @@ def test_classes_stand_in_the_table_with_flags_and_a_note_and_viability_is_the_s
     np.testing.assert_array_equal(rows["viability_fraction"], plain["viability_fraction"])
     assert not rows.loc[["B16", "B17"], "masked"].any()
     said = " ".join(found.notes)
+    assert found.qc.loc[found.qc["metric"] == "input_notes", "value"].tolist() in ([], [0])
     assert "killed 5 of 5, living 5 of 5, empty 1 of 1, Out of focus 1 of 1 right" in said
     assert "'empty' (1), 'out of focus' (1)" in said
     assert "well_classes" in found.inputs
