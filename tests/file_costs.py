@@ -80,6 +80,8 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/learning/test_adam.py": Budget(processes=4, trainings=24),
     "tests/platform/learning/test_checkpoint.py": Budget(processes=4, trainings=6),
     "tests/platform/learning/test_batches.py": Budget(processes=4, trainings=8),
+    # A training that is killed in its pre-training and after it, and gone on from, beside one that is not.
+    "tests/platform/learning/test_contrastive.py": Budget(processes=4, trainings=12),
     "tests/platform/learning/test_ensemble.py": Budget(processes=4, trainings=16),
     "tests/platform/learning/test_normalisation.py": Budget(processes=4, trainings=4),
     "tests/platform/learning/test_steps.py": Budget(processes=4, trainings=6),
@@ -99,7 +101,7 @@ BUDGETS: dict[str, Budget] = {
     # The same layouts by three faces: each is a run.
     "tests/platform/pipeline/test_one_pipeline.py": Budget(processes=8, runs=6),
     "tests/plugins/test_choose_reader.py": Budget(processes=24),
-    "tests/plugins/test_cnn_readout.py": Budget(processes=5, trainings=8),
+    "tests/plugins/test_cnn_readout.py": Budget(processes=5, trainings=9),
 }
 
 

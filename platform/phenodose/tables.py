@@ -70,7 +70,7 @@ WELLS = Table(
         Column("replicate", "integer", "Replicate number from 1", required=False),
         _text("add_on", "Second treatment of a combination", required=False),
         _text("run_id", "Run that wrote the row"),
-        _text("well_class", "What a person calls the well by its image, such as contaminated", required=False),
+        _text("named_class", "What a person calls the well by its image, such as contaminated", required=False),
     ),
     ("screen", "plate", "well"),
 )

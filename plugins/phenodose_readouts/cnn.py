@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -123,7 +123,8 @@ class CnnReadout(StagedReadout):
             CheckpointError: also if the training diverged, so that its weights are no numbers.
         """
         from phenodose.learning import checkpoint, ensemble
-        from phenodose.learning.contrastive import pretrain
+        from phenodose.learning.contrastive import pretrain, stored_history
+        from phenodose.learning.kept_epochs import keeping
         from phenodose.learning.normalisation import take_statistics
         from phenodose.learning.recommended_settings import concerns
         from phenodose.learning.training import drop_resume_point, fit, inputs_hash
@@ -173,14 +174,12 @@ class CnnReadout(StagedReadout):
                 def write(folder: Path, reached: TrainingRecord) -> None:
                     checkpoint.save(folder, network, architecture, reached)
 
-                progress = _keeping(keep, record, write, progress)
+                progress = keeping(keep, record, write, progress)
                 progress(0, plan.epochs, phase.name)
             hears = progress if isinstance(progress, TimeListener) else None
 
-            losses: list[dict[str, float]] = []
-
             def pretrained() -> None:
-                losses.extend(pretrain(network, data, plan, out, p.resume_every_s, progress))
+                pretrain(network, data, plan, out, p.resume_every_s, progress)
 
             def paced(pace: Pace, load: Load) -> None:
                 if plan.contrastive:
@@ -193,8 +192,8 @@ class CnnReadout(StagedReadout):
 
             before = pretrained if plan.contrastive else None
             history = fit(network, data, plan, out, p.resume_every_s, progress, paced if hears else None, before)
-            if losses:
-                record.extra["contrastive_history"] = losses
+            if plan.contrastive:
+                record.extra["contrastive_history"] = stored_history(out)
             auroc = self._validation_auroc(network, architecture, data)
             seconds = spent + time.monotonic() - started
             record = replace(record, history=history, validation_auroc=auroc, seconds=seconds)
@@ -343,22 +342,3 @@ class CnnReadout(StagedReadout):
             network.set_weights(trained.get_weights())
         found = predict(network, p.backbone, data.images[held_out], p.inference_batch_size, self._copies())
         return auroc(found.raw, data.labels[held_out] > 0.5)
-
-
-def _keeping(
-    keep: Mapping[int, Path],
-    record: TrainingRecord,
-    write: Callable[[Path, TrainingRecord], None],
-    progress: Progress,
-) -> Progress:
-    """A listener that also writes the checkpoints to keep on the way, before it passes on what it was told."""
-    from phenodose.io.files import written_aside
-
-    def listen(done: int, total: int, message: str) -> None:
-        if done in keep:
-            parameters = {**record.parameters, f"epochs_{record.phase}": done}
-            with written_aside(keep[done]) as aside:
-                write(aside, replace(record, parameters=parameters))
-        progress(done, total, message)
-
-    return listen

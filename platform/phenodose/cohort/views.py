@@ -212,7 +212,8 @@ DOUBTFUL_WELLS = View(
     "One row a well and readout that is flagged or masked, with the reason; wells without cells are left out.",
     """
     SELECT v.screen, w.sample, v.readout, v.plate, v.well, w.well_type, w.treatment AS drug, w.concentration_nM,
-           w.replicate, w.add_on, v.raw, v.viability_fraction, v.control, v.flag, v.flag_reason, v.masked, v.mask_reason
+           w.replicate, w.add_on, v.raw, v.viability_fraction, v.control, v.flag, v.flag_reason, v.masked,
+           v.mask_reason, v.well_class, v.class_probability
     FROM viability v
     JOIN wells w ON w.screen = v.screen AND w.plate = v.plate AND w.well = v.well
     WHERE (v.flag IS NOT NULL OR v.masked) AND w.well_type NOT IN ('empty', 'exclude')

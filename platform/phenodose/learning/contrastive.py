@@ -13,6 +13,7 @@ on them, which are thrown away afterwards.
 
 from __future__ import annotations
 
+import json
 import time
 import zlib
 from collections.abc import Iterator
@@ -121,6 +122,15 @@ def pretrain(
                 saved_at = time.monotonic()
             said = f"contrastive epoch {epoch + 1} of {how.epochs}, loss {history[-1]['loss']:.4f}"
             progress(0, plan.epochs, f"{plan.phase}: {said}")
+    return history
+
+
+def stored_history(work: Path) -> list[dict[str, float]]:
+    """What `pretrain` gave in a folder, also if that was before the training was killed; [] without any."""
+    record = work / RESUME / "history.json"
+    if not record.is_file():
+        return []
+    history: list[dict[str, float]] = json.loads(record.read_text(encoding="utf-8"))["history"]
     return history
 
 

@@ -33,7 +33,7 @@ _CURVE = (
 #: What is told of a well.
 _WELL = (
     "plate", "well", "concentration_nM", "replicate", "raw", "viability_fraction",
-    "masked", "mask_reason", "flag", "flag_reason",
+    "masked", "mask_reason", "flag", "flag_reason", "well_class", "class_probability",
 )  # fmt: skip
 #: What a row tells of the run that made it.
 _OF_THE_RUN = ("plugin", "plugin_version", "parameters", "run_id")

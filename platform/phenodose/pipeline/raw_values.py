@@ -57,6 +57,7 @@ class RawValues:
         control_distance: how far each image lies from what the controls span (`Inference`), rows as `raw`; None where
             nobody knows.
         notes: sentences on how the files were read and whose they are.
+        remarks: sentences on what was learned of the wells, which cast no doubt on the files.
         classes: what is said of the class of each image, rows as `raw`; None where nobody asked for classes.
         objects: plate and `OBJECT_COLUMNS` of what the readout found in the images; None for readouts without objects.
     """
@@ -70,6 +71,7 @@ class RawValues:
     features: np.ndarray | None = None
     control_distance: np.ndarray | None = None
     notes: Sequence[str] = ()
+    remarks: Sequence[str] = ()
     objects: pd.DataFrame | None = None
     classes: SeenClasses | None = None
 
@@ -172,10 +174,10 @@ def measure_staged(readout: type[StagedReadout], phase: Phase, step: Context) ->
     if inference.raw_sd is not None:
         raw = raw.assign(raw_sd=inference.raw_sd)
     weights = checkpoint.weights_hash
-    classes, notes = _classes(readout, plugin, step, tensors, inference)
+    classes, remarks = _classes(readout, plugin, step, tensors, inference)
     return RawValues(
         *(raw, plugin, {"checkpoint": weights}, weights, plugin.label_range, tensors, inference.features),
-        notes=notes,
+        remarks=remarks,
         classes=classes,
     )
 
@@ -198,7 +200,7 @@ def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
         raw = raw.assign(raw_sd=inference.raw_sd)
     seen = {"images": hash_bytes(np.ascontiguousarray(given.images).tobytes()), **taught_by}
     features, distance = inference.features, inference.control_distance
-    classes, notes = _classes(readout, plugin, step, tensors, inference)
+    classes, remarks = _classes(readout, plugin, step, tensors, inference)
     if classes and given.classes is not None:
         seen["well_classes"] = hash_bytes("\n".join(given.classes).encode())
     return RawValues(
@@ -209,7 +211,7 @@ def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
         images=tensors,
         features=features,
         control_distance=distance,
-        notes=notes,
+        remarks=remarks,
         classes=classes,
     )
 
@@ -225,7 +227,9 @@ def _classes(
     known = tensor_wells(readout, step, tensors, images=False)
     named = None if known.classes is None else known.classes.tolist()
     found = seen_classes(inference, named, known.negative, known.positive)
-    return found, class_notes(found, named)
+    wells = step.wells()
+    listed = {(plate_key(plate), well) for plate, well in zip(wells["plate"], wells["well"], strict=True)}
+    return found, class_notes(found, named, sum(key not in listed for key in tensor_rows(tensors)))
 
 
 def inferred(step: Context, plugin: StagedReadout, checkpoint: Path, place: Path, tensors: xr.DataArray) -> Inference:

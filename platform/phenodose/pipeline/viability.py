@@ -339,5 +339,5 @@ def make_viability(
         "mask_uncontrolled": normalisation.mask_uncontrolled,
         **({"lower_anchor": normalisation.anchored_by} if normalisation.anchored_by else {}),
     }
-    notes = [f"readout {name}, {note}" for note in [*values.notes, *found.notes]]
+    notes = [f"readout {name}, {note}" for note in [*values.notes, *values.remarks, *found.notes]]
     return ScreenViability(viability, qc, wells, values, inputs, notes)

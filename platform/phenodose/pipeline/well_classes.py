@@ -63,7 +63,7 @@ class SeenClasses:
 
 def named_classes(wells: pd.DataFrame) -> list[str]:
     """What a person calls each well of the layout; 'empty' for wells of that type; '' where nobody says."""
-    names = wells["well_class"] if "well_class" in wells else [None] * len(wells)
+    names = wells["named_class"] if "named_class" in wells else [None] * len(wells)
     return [
         name if isinstance(name, str) and name else EMPTY if kind == EMPTY else ""
         for name, kind in zip(names, wells["well_type"], strict=True)
@@ -94,8 +94,14 @@ def seen_classes(
     return SeenClasses(names, found.class_probability, confusion(names, labels, found.class_probability))
 
 
-def class_notes(seen: SeenClasses | None, named: Sequence[str] | None) -> list[str]:
-    """What is to be said where classes were asked for: how well they are told, or why there are none."""
+def class_notes(seen: SeenClasses | None, named: Sequence[str] | None, unlisted: int = 0) -> list[str]:
+    """What is to be said where classes were asked for: how well they are told, or why there are none.
+
+    Args:
+        seen: what the readout says of the wells.
+        named: what a person calls each of them.
+        unlisted: wells with an image that the layout does not have.
+    """
     from phenodose.learning.well_classes import LEAST_WELLS, too_few
 
     rare = too_few(named or [])
@@ -103,6 +109,11 @@ def class_notes(seen: SeenClasses | None, named: Sequence[str] | None) -> list[s
     if rare:
         listed = ", ".join(f"{name!r} ({count})" for name, count in rare.items())
         notes.append(f"too few wells with an image to learn a class from, {LEAST_WELLS} are the least: {listed}.")
+    if unlisted:
+        notes.append(
+            f"{unlisted} wells have an image and no row in the layout, so nobody says what they hold: where they are "
+            "empty, as columns 1 and 24 often are, list them with the well type empty."
+        )
     if seen is None:
         notes.append(
             f"{WELL_CLASSES} is on, but no name stands at {LEAST_WELLS} wells with an image: name wells in the column "

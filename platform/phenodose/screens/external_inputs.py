@@ -239,12 +239,14 @@ def _controls(screen: Screen, store: Store) -> Any:
 
 
 def _quality(screen: Screen, store: Store) -> Any:
-    site = read_site(store.root)
-    return {
-        f"{name} of {origin}": str(value.model_dump(mode="json")[name])
-        for origin, value in (("site.toml", site), ("screen.toml", screen.settings))
-        for name in ("quality", "wells")
-    }
+    found: dict[str, str] = {}
+    for origin, value in (("site.toml", read_site(store.root)), ("screen.toml", screen.settings)):
+        said = value.model_dump(mode="json")
+        # What came later is left out where nobody says it, so that screens of before stay as they are.
+        if said["wells"]["no_cell_state"] is None:
+            del said["wells"]["no_cell_state"]
+        found |= {f"{name} of {origin}": str(said[name]) for name in ("quality", "wells")}
+    return found
 
 
 SAMPLE = ExternalInput("settings/sample", "sample, kind, entity and [drugs] of screen.toml.", _sample)

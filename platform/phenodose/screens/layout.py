@@ -39,7 +39,7 @@ LAYOUT_COLUMNS = (
     "replicate",
     "add_on",
     "readout",
-    "well_class",
+    "named_class",
 )
 
 #: Well types that can never stand for viability 0.
@@ -56,7 +56,7 @@ class Layout:
             text plate, row, well (such as B07), sample, well_type (neg, pos, therapy, trc, untreated,
             t0 for cells read when treatment began, empty, exclude or a free name), treatment, add_on;
             integer column; nullable integer replicate; float concentration_nM [nM] and readout (as in the
-            file); text well_class, what a person calls the well by its image. Empty is missing.
+            file); text named_class, what a person calls the well by its image. Empty is missing.
         notes: sentences on what was chosen among several and what looks doubtful, each begins with the file.
     """
 
@@ -147,8 +147,8 @@ def _tidy(records: list[dict[str, object]]) -> pd.DataFrame:
     cleaned = [pattern.sub("", text, count=1) for text in frame["plate"]]
     frame["plate"] = [labels.setdefault(plate_key(label), label) for label in cleaned]
     classes: dict[str, str] = {}
-    frame["well_class"] = [
-        classes.setdefault(class_key(name), name) if isinstance(name, str) else None for name in frame["well_class"]
+    frame["named_class"] = [
+        classes.setdefault(class_key(name), name) if isinstance(name, str) else None for name in frame["named_class"]
     ]
     frame["well"] = [well_name(row, column) for row, column in zip(frame["row"], frame["column"], strict=True)]
     return frame

@@ -24,10 +24,10 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "replicate": ("Replicate", "batch"),
     "add_on": ("AddOn",),
     "readout": ("Readout", "value"),
-    "well_class": ("WellClass",),
+    "named_class": ("WellClass",),
 }
 #: Meanings whose columns few layouts need: no message recommends them.
-_SELDOM = ("well", "unit", "well_class")
+_SELDOM = ("well", "unit", "named_class")
 
 #: What a concentration column of another unit is multiplied with to give nM.
 _TO_NANOMOLAR = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}

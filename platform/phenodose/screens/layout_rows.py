@@ -236,7 +236,7 @@ def _parse_well(
         "replicate": _replicate(cells, place, faults),
         "add_on": _add_on(to_name(cells.get("add_on"))),
         "readout": _number(cells, "readout", written, place, faults),
-        "well_class": to_name(cells.get("well_class")),
+        "named_class": to_name(cells.get("named_class")),
     }
 
 

@@ -17,7 +17,7 @@ from phenodose.names import class_key, parse_well, plate_key, well_name
 from phenodose.screens.layout import Layout
 from phenodose.screens.layout_columns import SPELLINGS, plain
 
-_COLUMNS = ("plate", "well", "well_class")
+_COLUMNS = ("plate", "well", "named_class")
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def with_classes(layout: Layout, path: Path) -> Layout:
     frame = layout.frame.copy()
     keys = [(plate_key(str(plate)), str(well)) for plate, well in zip(frame["plate"], frame["well"], strict=True)]
     row_of = {key: row for row, key in enumerate(keys)}
-    spelling = {class_key(name): name for name in frame["well_class"].dropna()}
-    classes = frame["well_class"].astype(object).where(frame["well_class"].notna(), None).tolist()
+    spelling = {class_key(name): name for name in frame["named_class"].dropna()}
+    classes = frame["named_class"].astype(object).where(frame["named_class"].notna(), None).tolist()
     for (plate, well), one in said.items():
         row = row_of.get((plate, well))
         if row is None:
@@ -63,7 +63,7 @@ def with_classes(layout: Layout, path: Path) -> Layout:
             )
         classes[row] = spelling.setdefault(class_key(one.name), one.name)
     faults.raise_if_any()
-    return replace(layout, frame=frame.assign(well_class=classes))
+    return replace(layout, frame=frame.assign(named_class=classes))
 
 
 def _open(path: Path) -> Sheet:

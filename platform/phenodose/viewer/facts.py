@@ -30,7 +30,7 @@ _SAME = ("sample", "well_type", "treatment", "dose_nM", "add_on")
 
 
 def well_facts(store: Store, screen: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """Facts by plate and well: layout, `viability` by readout, and `doubts` (masks and flags) as sentences.
+    """Facts by plate and well: layout, `viability` by readout, masks and flags as sentences, `classes` by readout.
 
     A screen without tables has none.
     """
@@ -45,6 +45,8 @@ def well_facts(store: Store, screen: str) -> dict[str, dict[str, dict[str, Any]]
         readout, value = str(row["readout"]), _plain(row["viability_fraction"])
         if value is not None:
             known["viability"][readout] = value
+        if name := _plain(row["well_class"]):
+            known.setdefault("classes", {})[readout] = f"{name} (probability {row['class_probability']:.2f})"
         if row["masked"] is True:
             known["masked"].append(f"{readout}: {_plain(row['mask_reason']) or 'masked'}")
         if flag := _plain(row["flag"]):

@@ -24,9 +24,9 @@ def said(unseen: np.ndarray | None = None) -> Inference:
 
 
 def test_wells_of_the_type_empty_are_called_so_unless_a_person_says_otherwise() -> None:
-    wells = pd.DataFrame({"well_type": ["neg", "empty", "empty"], "well_class": [None, None, "fibre"]})
+    wells = pd.DataFrame({"well_type": ["neg", "empty", "empty"], "named_class": [None, None, "fibre"]})
     assert named_classes(wells) == ["", "empty", "fibre"]
-    assert named_classes(wells.drop(columns="well_class")) == ["", "empty", "empty"]
+    assert named_classes(wells.drop(columns="named_class")) == ["", "empty", "empty"]
 
 
 def test_the_most_probable_class_stands_at_its_well() -> None:
@@ -58,3 +58,4 @@ def test_where_nobody_names_wells_it_is_said_how() -> None:
     without = Inference(np.zeros(6), np.zeros((6, 1)))
     assert seen_classes(without, None, NEGATIVE, POSITIVE) is None
     assert "well_classes is on, but no name stands at 3 wells" in class_notes(None, None)[0]
+    assert class_notes(None, None, 32)[0].startswith("32 wells have an image and no row in the layout")

@@ -29,7 +29,7 @@ def screen(tmp_path: Path, named: list[str] | None = None, toml: str = "", **tab
 
 
 def classes(one: Screen) -> list[str | None]:
-    found = layout_of_screen(one).frame["well_class"]
+    found = layout_of_screen(one).frame["named_class"]
     return found.astype(object).where(found.notna(), None).tolist()
 
 

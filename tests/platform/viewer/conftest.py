@@ -37,6 +37,7 @@ def write_tables(store: Store, imaged: dict[str, list[str]]) -> None:
                 | {"concentration_nM": None if treatment == "DMSO" else 2500.0, "replicate": 1}
             )
             doubt = {"flag": "saturated", "flag_reason": "it is too bright"} if number == 0 else {}
+            doubt |= {"well_class": "fibre", "class_probability": 0.876} if number == 2 else {}
             viability.append(
                 origin
                 | {"plate": plate, "well": well, "row": row, "column": column, "readout": "ctg"}

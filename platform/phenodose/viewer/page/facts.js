@@ -35,6 +35,7 @@ export function showFacts(list, well, imaged = well?.imaged) {
     for (const [readout, value] of Object.entries(well.viability ?? {})) {
       add(`viability, ${readout}`, `${(100 * value).toFixed(1)} %`);
     }
+    for (const [readout, said] of Object.entries(well.classes ?? {})) add(`class, ${readout}`, said);
     for (const flag of well.flags ?? []) add("flag", flag);
     for (const mask of well.masked ?? []) add("left out", mask);
     if (!imaged) add("image", "none");
