@@ -310,10 +310,10 @@ def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -
             return _fill(con, table, files[:middle]) + _fill(con, table, files[middle:])
         if not files[0].exists() and not files[0].is_symlink():  # its writer took it away meanwhile, which is no fault
             return []
-        reason = str(fault or error).splitlines()[0]
-        if fault or (isinstance(error, StoreError) and not isinstance(error, TableError)):  # it names file and remedy
-            return [(files[0], f"left out of the cohort: {reason}")]
-        text = f"{files[0]} is left out of the cohort: {reason} Make the screen again with this version of phenodose."
+        reason = str(fault or error).splitlines()[0].removeprefix(f"{files[0]}: ")
+        told = fault or (isinstance(error, StoreError) and not isinstance(error, TableError))
+        remedy = "" if told else " Make the screen again with this version of phenodose."
+        text = f"{files[0]} is left out of the cohort: {reason}{remedy}"
         return [(files[0], text)]
 
 

@@ -207,10 +207,11 @@ def _inference_fault(n: int, result: Any) -> str:
         return f"gave NaN everywhere: none of {n} wells has a number"
     if (result.class_names is None) != (result.class_probability is None):
         return "gave one of `class_names` and `class_probability` without the other"
-    if result.class_names is not None and np.shape(result.class_probability) != (n, len(result.class_names)):
+    names, chances = result.class_names, result.class_probability
+    if names is not None and chances is not None and np.asarray(chances).shape != (n, len(names)):
         return (
-            f"gave the wrong columns: `class_probability` has the shape {np.shape(result.class_probability)} for {n} "
-            f"wells and {len(result.class_names)} classes"
+            f"gave the wrong columns: `class_probability` has the shape {np.asarray(chances).shape} for {n} wells and "
+            f"{len(names)} classes"
         )
     if result.class_unseen is not None and np.shape(result.class_unseen) != (n,):
         return f"gave the wrong columns: `class_unseen` has the shape {np.shape(result.class_unseen)} for {n} wells"

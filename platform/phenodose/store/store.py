@@ -215,7 +215,7 @@ class Store:
         rows = _declared(table).conform(frame)
         path = self.table_part(table, screen, part)
         with written_aside(path) as aside:
-            aside.write_bytes(sealed_parquet(rows))
+            aside.write_bytes(sealed_parquet(rows, path))
         return path
 
     def drop_table_part(self, table: str, screen: str, part: str) -> None:

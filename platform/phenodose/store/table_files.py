@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.errors import StoreError, TableError
 from phenodose.io.machine_faults import machine_fault
 from phenodose.io.places import is_remote, read_bytes
-from phenodose.io.seals import OPEN_SEAL, check_seal, read_sealed, sealed
+from phenodose.io.seals import OPEN_SEAL, check_seal, read_sealed, seal_of, sealed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: What to do about a table that is damaged.
 MAKE_AGAIN = "take the file away and make the screen again with `phenodose run SCREEN`"
+#: In a file's metadata: which file of which table it is.
+_PLACE = "phenodose.place"
 
 
 def check_inside(file: Path) -> None:
@@ -54,17 +56,44 @@ def check_table(file: Path) -> None:
         StoreError: it has changed since it was written.
     """
     check_inside(file)
-    read_sealed(file, MAKE_AGAIN)
+    content = read_sealed(file, MAKE_AGAIN)
+    if content is not None:
+        _expect_place(content, file)
 
 
-def sealed_parquet(rows: pa.Table) -> bytes:
-    """Rows as the bytes of a Parquet file, whose metadata hold the seal of all of it."""
+def _place(path: Path) -> str:
+    """Which file of which table: table, screen and part, wherever the store lies."""
+    return "/".join(path.parts[-3:])
+
+
+def _expect_place(content: bytes, path: Path) -> None:
+    """A file lies where it was written: whole files of a table can be exchanged, too.
+
+    Raises:
+        StoreError: it was written as another file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not seal_of(content):
+        return
+    try:
+        told = pq.read_metadata(pa.BufferReader(content)).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, error) from error
+    held = told.get(_PLACE.encode(), b"").decode()
+    if held and held != _place(path):
+        raise StoreError(f"{path}: is the file {held}, put in the place of this one; {MAKE_AGAIN}.")
+
+
+def sealed_parquet(rows: pa.Table, path: Path) -> bytes:
+    """Rows as the bytes of a Parquet file, whose metadata hold its place and the seal of all of it."""
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, rows.schema, compression="zstd") as writer:
         writer.write_table(rows)
-        writer.add_key_value_metadata({"phenodose.seal": OPEN_SEAL})
+        writer.add_key_value_metadata({_PLACE: _place(path), "phenodose.seal": OPEN_SEAL})
     return sealed(sink.getvalue())
 
 
@@ -119,6 +148,7 @@ def contents_of(parts: list[Path]) -> Iterator[tuple[Path, bytes]]:
     for part, content in zip(parts, contents, strict=True):
         if content is not None:
             check_seal(content, part, MAKE_AGAIN)
+            _expect_place(content, part)
             yield part, content
 
 

@@ -108,6 +108,17 @@ def test_a_table_says_what_to_do_and_other_programs_read_it(tmp_path: Path) -> N
         store.read_table("wells", "S1")
 
 
+def test_a_file_of_another_part_or_table_is_never_read(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store")
+    one, other = (store.write_table("wells", "S1", part, wells_of("S1")) for part in ("layout", "layout/other"))
+    shutil.copyfile(one, other)
+    with pytest.raises(StoreError, match=r"layout\.other\.parquet: is the file wells/screen=S1/layout\.parquet"):
+        store.read_table("wells", "S1")
+    moved = Store.open(tmp_path / "moved")
+    shutil.copytree(store.root / "tables" / "wells" / "screen=S1", moved.root / "tables" / "wells" / "screen=S1")
+    assert len(moved.read_table("wells", "S1", "layout")) == len(wells_of("S1"))
+
+
 def test_a_table_of_an_older_version_is_read(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     file = store.write_table("wells", "S1", "layout", wells_of("S1"))
