@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from phenodose.errors import InputError, MissingInputError, NotMade, StoreError
+from phenodose.errors import InputError, MissingInputError, NotMade, PhenodoseError, StoreError
 from phenodose.io.files import hash_bytes
 from phenodose.io.places import place, read_bytes, storage_errors, zarr_store
 from phenodose.names import parse_well, row_index, well_sort_key
@@ -49,7 +49,7 @@ class StackView:
         place = place if isinstance(place, tuple) else (place,)
         try:
             return np.asarray(self._array[(*self._lead, *place)])
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, TypeError, KeyError, ArithmeticError) as error:
             raise StoreError(
                 f"{self._where}: the pixels are damaged ({error}); delete the folder and {_INGEST_AGAIN}."
             ) from error
@@ -438,7 +438,9 @@ class Plate:
         try:
             with storage_errors(folder, remedy):
                 array = zarr.open_array(zarr_store(folder / image.path / str(level)), mode="r", zarr_format=3)
-        except (FileNotFoundError, ValueError, KeyError) as error:
+        except PhenodoseError:
+            raise
+        except Exception as error:  # a damaged document is told by whatever it makes of zarr's arguments
             raise StoreError(
                 f"{folder / image.path / str(level)}: well {well}: the array is damaged ({error}); delete the folder "
                 f"{folder} and {_INGEST_AGAIN}."
