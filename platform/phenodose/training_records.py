@@ -184,7 +184,8 @@ class Inference:
             several networks, or over resampled controls; None if one network was asked once.
         control_distance: float64 array (well,): how far the image lies from what the controls span, in units of the
             limit that counts as beyond; None where that is not known.
-        class_names: names of the classes of wells, killed and living first; None where classes were not asked for.
+        class_names: names of the classes of wells, killed and living first if known; None where classes were not asked
+            for.
         class_probability: float64 array (well, class), rows sum to 1; None likewise.
         class_unseen: bool array (well,): the model that read the well was not taught by it; None if that holds for all.
     """

@@ -110,15 +110,15 @@ class FeaturesReadout(TensorReadout):
 
     def _classes(self, wells: TensorWells, features: np.ndarray) -> dict[str, Any]:
         """Classes of all wells, if they were asked for and there are more than the two controls."""
-        from phenodose.learning.well_classes import class_labels, class_names, class_probabilities
+        from phenodose.learning.well_classes import class_labels, class_names, class_probabilities, with_enough_wells
 
         if not self.parameters.well_classes or wells.classes is None:
             return {}
         named = wells.classes.tolist()
-        names = class_names(named)
-        if len(names) == 2:
+        every = class_names(named)
+        names, labels = with_enough_wells(every, class_labels(every, named, wells.negative, wells.positive))
+        if len(every) == 2 or len(names) < 2:
             return {}
-        labels = class_labels(names, named, wells.negative, wells.positive)
         return {"class_names": names, "class_probability": class_probabilities(features, labels, len(names))}
 
 

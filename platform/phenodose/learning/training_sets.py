@@ -62,9 +62,10 @@ def training_set(
     further = layout.of_class > 1
     for kind, n in (("negative", int(layout.negative.sum())), ("positive", int(layout.positive.sum()))):
         if n < 2:
+            otherwise = " that nobody calls otherwise (WellClass)" if names else ""
             raise NotMade(
-                f"{phase.name} cannot be trained: {f'only {n}' if n else 'no'} {kind} control well has an image, 2 are "
-                "the least; check well types and treatments of the layout, and [controls] in screen.toml."
+                f"{phase.name} cannot be trained: {f'only {n}' if n else 'no'} {kind} control well{otherwise} has an "
+                "image, 2 are the least; check well types and treatments of the layout, and [controls] in screen.toml."
             )
     chosen = layout[layout.negative | layout.positive | further]
     labels = np.where(chosen.of_class > 1, np.float32(0.5), chosen.negative.to_numpy(dtype=np.float32))

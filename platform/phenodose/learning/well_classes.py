@@ -69,10 +69,23 @@ def class_labels(names: Sequence[str], named: Sequence[str], negative: np.ndarra
         positive: bool array (well,): killed controls.
     """
     place = {class_key(name): number for number, name in enumerate(names)}
-    labels = np.where(negative, place[LIVING], np.where(positive, place[KILLED], -1))
+    labels = np.where(negative, place.get(LIVING, -1), np.where(positive, place.get(KILLED, -1), -1))
     said = np.array([bool(name) for name in named], dtype=bool)
     of_name = np.array([place.get(class_key(name), -1) for name in named], dtype=np.int64)
     return np.where(said, of_name, labels)
+
+
+def with_enough_wells(names: Sequence[str], labels: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """The classes that have enough wells, and the wells' places among them; a person may call all controls otherwise.
+
+    Args:
+        names: the classes.
+        labels: from `class_labels`.
+    """
+    kept = [number for number in range(len(names)) if (labels == number).sum() >= LEAST_WELLS]
+    place = np.full(len(names) + 1, -1)  # the last is that of wells of no class
+    place[kept] = np.arange(len(kept))
+    return tuple(names[number] for number in kept), place[labels]
 
 
 def class_probabilities(features: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:

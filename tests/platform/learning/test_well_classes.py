@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from phenodose.errors import NotMade
-from phenodose.learning.well_classes import class_labels, class_names, class_probabilities, confusion, too_few
+from phenodose.learning.well_classes import (
+    class_labels,
+    class_names,
+    class_probabilities,
+    confusion,
+    too_few,
+    with_enough_wells,
+)
 
 NAMES = ("killed", "living", "empty")
 
@@ -64,6 +71,17 @@ def test_its_probabilities_are_as_sure_as_they_are_right() -> None:
     right = (found.argmax(axis=1) == labels).mean()
     assert 0.5 < right < 0.98
     assert found.max(axis=1).mean() == pytest.approx(right, abs=0.15)
+
+
+def test_a_class_is_left_out_where_a_person_calls_all_its_wells_otherwise() -> None:
+    """Untreated wells of two entities, each named by its own: there is no class `living` then."""
+    named = ["EPN"] * 4 + ["MB"] * 4 + [""] * 5
+    negative = np.arange(13) < 8
+    every = class_names(named)
+    names, labels = with_enough_wells(every, class_labels(every, named, negative, np.arange(13) > 8))
+    assert names == ("killed", "EPN", "MB")
+    assert labels.tolist() == [1] * 4 + [2] * 4 + [-1] + [0] * 4
+    assert class_labels(names, [""] * 13, negative, ~negative).tolist() == [-1] * 8 + [0] * 5
 
 
 def test_two_wells_are_no_class() -> None:
