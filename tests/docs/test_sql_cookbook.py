@@ -33,7 +33,7 @@ def test_every_query_finds_rows(made_up_root: Path, sql: str) -> None:
 def test_every_query_can_be_asked_of_a_store_that_knows_one_readout_alone(made_up_store: Store) -> None:
     for screen in made_up_store.screens():
         for path in sorted((made_up_store.root / "tables" / "scores" / f"screen={screen}").glob("*.parquet")):
-            rows = pq.ParquetFile(path).read()
+            rows = pq.ParquetFile(path).read().replace_schema_metadata()  # without the seal of the whole file
             pq.write_table(rows.filter(pc.equal(rows["readout"], "ctg")), path)
     assert rebuild_cohort(made_up_store).faults == ()
     assert query(made_up_store, QUERIES[2]).table.column_names == ["drug", "ctg"]

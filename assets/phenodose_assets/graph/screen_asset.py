@@ -155,7 +155,7 @@ class ScreenAsset:
                     raise TableError(schema.description)
             now = datetime.now(UTC)
             version = content_version(step, self.tables, product.inputs)
-            made = Made(version, made_from, self.tables)
+            made = Made(None if version == step.run_id else version, made_from, self.tables)
             record_step(step, started_at, now, product.plugin, product.inputs, product.notes, made)
         except NotMade as reason:
             for table, part in drops:

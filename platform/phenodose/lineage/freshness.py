@@ -24,6 +24,7 @@ from phenodose.io.places import is_remote
 from phenodose.io.seals import seal_of
 from phenodose.plugins import plugins_of
 from phenodose.screens.external_inputs import input_of, is_watched, look_at, name_of
+from phenodose.store.curves import points_fault
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,8 @@ class _Runs:
         for key, asset in [*self._of_external(), *self._of_assets(), *self._of_older_records()]:
             changed.setdefault(key, []).append(asset)
         found = [self._change(key, assets) for key, assets in changed.items() if set(assets) != {_REPORT}]
-        return found + [self._replaced(asset, file) for asset, file in self._replaced_files()]
+        found += [self._replaced(asset, file) for asset, file in self._replaced_files()]
+        return [*found, *self._points()]
 
     def _of_external(self) -> Iterator[tuple[str, str]]:
         """Key of every input that has changed, with each asset that was made from another version of it."""
@@ -211,6 +213,12 @@ class _Runs:
                 file = self.store.table_part(table, self.screen, part)
                 if seal and (not file.is_file() or seal_of(file.read_bytes()) != seal):
                     yield asset, file
+
+    def _points(self) -> Iterator[Change]:
+        """Points of curves that are not those of their rows: bands and new scores cannot be made of them."""
+        for asset in (one for one in self._inputs if one.startswith("curves/")):
+            if fault := points_fault(self.store, self.screen, asset.partition("/")[2]):
+                yield Change(asset, (asset,), (asset,), fault)
 
     def _replaced(self, asset: str, file: Path) -> Change:
         state = "is not the file that" if file.is_file() else "is gone, which"

@@ -18,7 +18,7 @@ from phenodose.io.files import hash_bytes, hash_json
 from phenodose.io.places import read_bytes
 from phenodose.io.seals import seal_of
 from phenodose.plugins import Plugin
-from phenodose.screens.external_inputs import ExternalInput, is_watched, look_at
+from phenodose.screens.external_inputs import ExternalInput, is_watched, look_into
 from phenodose.store.store import parameters_text
 from phenodose.tables import TABLES
 
@@ -57,15 +57,32 @@ def versions_now(step: Context, assets: Iterable[str], external: Iterable[Extern
     """
     found: dict[str, str] = {}
     for key in assets:
-        rows = step.store.read_table("runs", step.screen_id, key)
-        if len(rows) and isinstance(version := rows["version"].iloc[0], str):
+        if version := _version_of(step, key):
             found[key] = version
     try:
-        folder = step.source()
-    except PhenodoseError:
+        screen = step.screen
+    except (PhenodoseError, OSError):
         return found
-    now = look_at(folder, step.store, [thing for thing in external if is_watched(thing.key)])
+    now = look_into(screen, step.store, [thing for thing in external if is_watched(thing.key)])
     return found | {thing.key: version for thing, (version, _) in now.items()}
+
+
+#: Versions by the seals of the files that hold them: the steps of a run ask for the same ones.
+_VERSIONS: dict[str, str] = {}
+
+
+def _version_of(step: Context, asset: str) -> str:
+    """Version of an asset of the screen as its step recorded it; '' if it was not made, or by an older version."""
+    content = read_bytes(step.store.table_part("runs", step.screen_id, asset))
+    seal = "" if content is None else seal_of(content)
+    if seal and seal in _VERSIONS:
+        return _VERSIONS[seal]
+    rows = step.store.read_table("runs", step.screen_id, asset)
+    version = rows["version"].iloc[0] if len(rows) else None
+    known = version if isinstance(version, str) else ""
+    if seal:
+        _VERSIONS[seal] = known
+    return known
 
 
 def record_step(

@@ -124,7 +124,13 @@ def _changes(store: Store, screen: str) -> tuple[list[str], list[str]]:
     except PhenodoseError:
         return [], []  # its record is damaged, which was told
     replaced = [change.sentence for change in changes if change.what.endswith(".parquet")]
-    return [change.sentence for change in changes if change.sentence not in replaced], replaced
+    older = [change for change in changes if change.sentence not in replaced]
+    return [change.sentence for change in older if not _is_of_points(change)], replaced
+
+
+def _is_of_points(change: Change) -> bool:
+    """Whether the change is one of points against their rows, which are checked by themselves."""
+    return change.direct == (change.what,)
 
 
 def _plates(store: Store, screen: str) -> Iterator[_Found]:

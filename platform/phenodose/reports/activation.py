@@ -13,7 +13,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from phenodose.errors import NotMade, PhenodoseError
+from phenodose.errors import NotMade, PhenodoseError, StoreError
 from phenodose.io.frames import rows_of
 from phenodose.pipeline.activation_maps import explain
 from phenodose.pipeline.context import Networks, NetworksHere
@@ -109,7 +109,10 @@ def overlays(data: ScreenData, reason: str = "") -> dict[str, Any]:
     except NotMade as error:
         return none | {"reason": reason or str(error)}
     folder = maps_folder(data.store, data.screen, readout, phase, OF_CLASS, METHOD)
-    maps = read_maps(data.store, folder, {"checkpoint": weights})
+    try:
+        maps = read_maps(data.store, folder, {"checkpoint": weights})
+    except StoreError as error:
+        return none | {"reason": str(error)}
     if not maps:
         return none | {"reason": reason or f"the store holds none; `phenodose report {data.screen}` makes them."}
     wells = {}

@@ -101,6 +101,11 @@ def look_at(folder: Path, store: Store, external: Iterable[AnyInput]) -> dict[An
     except (PhenodoseError, OSError) as error:
         log.warning("%s is not looked at: %s", folder, error)
         return {}
+    return look_into(screen, store, external)
+
+
+def look_into(screen: Screen, store: Store, external: Iterable[AnyInput]) -> dict[AnyInput, tuple[str, Any]]:
+    """Version and contents of inputs of a screen that is loaded; see `look_at`."""
     found: dict[AnyInput, tuple[str, Any]] = {}
     for asset in external:
         try:

@@ -101,6 +101,24 @@ def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
     return _LAST_READ[version]
 
 
+def points_fault(store: Store, screen: str, readout: str) -> str:
+    """Why the points of a readout cannot be used with their rows, with the remedy; '' if they can, or are not there."""
+    import numpy as np
+
+    path = _points_path(store, screen, readout)
+    again = f"materialize `{curves_key(readout)}` of {screen} again"
+    rows = read_bytes(store.table_part(_CURVES, screen, curves_key(readout)))
+    try:
+        points = read_sealed(path, again)
+        if rows is None or points is None or not seal_of(points):
+            return ""
+        with np.load(io.BytesIO(points)) as stored:
+            of_rows = str(stored[_OF_ROWS]) if _OF_ROWS in stored.files else ""
+        return "" if of_rows in ("", seal_of(rows)) else f"{path} and its rows differ; {again}."
+    except StoreError as error:
+        return str(error)
+
+
 def _joined(rows: pd.DataFrame, points: bytes, seal: str) -> CurveBatch | None:
     """Rows with a seal, and the bytes of points, as curves; None if they are not of the same fit."""
     import numpy as np

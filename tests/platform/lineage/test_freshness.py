@@ -17,6 +17,7 @@ from phenodose.lineage.freshness import StaleScreens, changes_since
 from phenodose.lineage.record import Made, content_version, record_step, versions_now
 from phenodose.reports.patient import render_report
 from phenodose.screens.external_inputs import CONTROLS, LAYOUT_FILE, QUALITY, readings
+from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 from phenodose.viewer.plates import ScreenPlates
@@ -39,7 +40,7 @@ class Lab:
 
     def make(self, asset: str, needs: tuple[str, ...], external: tuple[Any, ...], table: Any, value: str) -> None:
         step: Any = SimpleNamespace(
-            store=self.store, screen_id=SCREEN, run_id="r", asset=asset, source=lambda: self.raw
+            store=self.store, screen_id=SCREEN, run_id="r", asset=asset, screen=Screen.load(self.raw)
         )
         made_from = versions_now(step, needs, external)
         name, part = table

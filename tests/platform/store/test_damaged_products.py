@@ -22,7 +22,7 @@ from phenodose.errors import PhenodoseError, StoreError
 from phenodose.io.seals import is_changed
 from phenodose.io.zarr_groups import open_group, write_group
 from phenodose.store.activation_maps import StoredMap, maps_folder, read_maps, write_maps
-from phenodose.store.curves import curves_key, read_curves, write_points
+from phenodose.store.curves import curves_key, points_fault, read_curves, write_points
 from phenodose.store.store import Store
 from phenodose.tables import CURVE_FIT_COLUMNS, TABLES
 
@@ -143,6 +143,7 @@ def same_curves(good: Any) -> Callable[[Any], bool]:
 def test_damaged_points_are_never_read(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     batch = curves_of(store, 30.0)
+    assert points_fault(store, "S1", "ctg") == ""
     points = store.screen_dir("S1") / "curves" / "ctg.npz"
     assert untold(points, lambda: read_curves(store, "S1", "ctg"), same_curves(batch)) == []
 
@@ -159,6 +160,7 @@ def test_rows_and_points_of_two_fits_are_told(tmp_path: Path, older: str) -> Non
     shutil.copy2(backup, file)
     with pytest.raises(StoreError, match=r"differ; materialize `curves/ctg` of S1 again"):
         read_curves(store, "S1", "ctg")
+    assert "differ; materialize" in points_fault(store, "S1", "ctg")
 
 
 def test_points_of_an_older_version_are_read(tmp_path: Path) -> None:

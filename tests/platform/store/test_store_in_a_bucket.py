@@ -13,15 +13,19 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from phenodose.cli import main
 from phenodose.errors import BusyError, CheckpointError, InputError, StoreError
 from phenodose.io import copies, guarded_writes, leases
 from phenodose.io.files import write_text, written_aside
 from phenodose.io.places import place, remove, sizes
+from phenodose.io.zarr_groups import write_group
 from phenodose.learning.checkpoint import read_record
+from phenodose.lineage.verify_store import verify_store
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
@@ -52,6 +56,22 @@ def test_tables_in_a_bucket_are_those_in_a_folder(s3, tmp_path):
     assert sizes(there.root) == sizes(here.root)
     assert there.stored_schema("drugs", "S1", "layout") == here.stored_schema("drugs", "S1", "layout")
     assert there.stored_schema("drugs", "S9", "layout") is None
+
+
+def test_a_store_in_a_bucket_is_verified_whole(s3):
+    store = Store.open(ADDRESS)
+    store.write_table("drugs", "S1", "layout", drug("S1", "Trametinib"))
+    tensors = xr.Dataset({"pseudo_rgb": (("well", "y"), np.arange(12.0).reshape(3, 4))})
+    with written_aside(store.tensor_path("S1")) as aside:
+        write_group(tensors, aside)
+    found = verify_store(store)
+    assert (found.faults, found.checked) == ([], {"tables": 1, "tensors": 1})
+    table, chunk = store.table_part("drugs", "S1", "layout"), store.tensor_path("S1") / "pseudo_rgb/c/0/0"
+    table.write_bytes(table.read_bytes().replace(b"Trametinib", b"Trametiniq"))
+    chunk.unlink()
+    faults = verify_store(store).faults
+    assert [fault.partition(": ")[0] for fault in faults] == [str(table), str(store.tensor_path("S1"))]
+    assert "pseudo_rgb/c/0/0 is missing" in faults[1]
 
 
 def test_screens_are_registered_in_a_bucket(s3, tmp_path):
