@@ -164,6 +164,7 @@ def _doubles(images: Sequence[_Image]) -> list[str]:
 
 def _means_of_stack(folder: Path) -> dict[str, float]:
     """Mean of stack by well; {} if there is no matrix beside the images, for then nobody knows it."""
+    from phenodose.screens.inside import expect_inside
     from phenodose.screens.matrices import read_matrices
 
     files = sorted(path for path in folder.glob("*.txt") if path.is_file() and not path.name.startswith("."))
@@ -174,7 +175,7 @@ def _means_of_stack(folder: Path) -> dict[str, float]:
             f"{folder}: {len(files)} matrices of the mean of stack ({', '.join(path.name for path in files[:4])}) for "
             "one plate; keep the one that counts."
         )
-    matrix = read_matrices(files[0]).dropna(subset="value")
+    matrix = read_matrices(expect_inside(files[0], folder)).dropna(subset="value")
     return {
         names.well_name(str(row.row), int(row.column)): float(row.value)  # type: ignore[arg-type]
         for row in matrix.itertuples()

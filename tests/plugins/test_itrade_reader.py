@@ -20,7 +20,7 @@ from phenodose.screens.itrade import arrange
 from phenodose.screens.layout import read_layout
 from phenodose.screens.matrices import match_to_layout, read_matrices
 from phenodose.screens.screen import Screen
-from phenodose_readers.itrade import ItradeReader
+from phenodose_readers.itrade import ItradeReader, _means_of_stack
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
 
 SCREEN, CONTROL = "BT-40_V1_DS1", "INF_R_153_CE"
@@ -216,3 +216,12 @@ def test_without_matrices_and_drug_classes_the_images_are_enough(data, tmp_path)
     assert (arranged.has_metabolic, arranged.has_mean_of_stack) == (False, False)
     screen = Screen.load(arranged.folder)
     assert (dict(screen.drugs), dict(screen.readout_folders)) == ({}, {})
+
+
+def test_a_matrix_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "secret.env").write_text("SECRET_TOKEN=abcdef123\n")
+    (tmp_path / "P1").mkdir()
+    (tmp_path / "P1" / "means.txt").symlink_to(tmp_path / "secret.env")
+    with pytest.raises(InputError, match="is a link that leaves the screen's folder") as told:
+        _means_of_stack(tmp_path / "P1")
+    assert "SECRET" not in str(told.value)
