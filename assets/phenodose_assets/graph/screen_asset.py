@@ -34,7 +34,7 @@ from phenodose.store.store import Store
 from phenodose_assets.external import ExternalAsset, settings_of
 from phenodose_assets.graph.checks import MADE, SCHEMA, schema_verdict
 from phenodose_assets.graph.config import Settings, config_class, said
-from phenodose_assets.graph.metadata import markdown, numbers
+from phenodose_assets.graph.metadata import listed, numbers
 from phenodose_assets.networks import StepNetworks
 from phenodose_assets.partitions import screens
 from phenodose_assets.resources import StepEvent
@@ -187,7 +187,7 @@ class ScreenAsset:
             context.log.warning(note)
         shown = {**self._shown(context, product), **numbers({"seconds": seconds})}
         if product.notes:
-            shown["notes"] = markdown("\n".join(f"- {note}" for note in product.notes))
+            shown["notes"] = listed(product.notes, "none")
         with warnings.catch_warnings():
             # Dagster calls versions of its own outputs a beta.
             warnings.simplefilter("ignore", dg.BetaWarning)
