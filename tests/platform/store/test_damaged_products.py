@@ -108,6 +108,14 @@ def test_a_table_says_what_to_do_and_other_programs_read_it(tmp_path: Path) -> N
         store.read_table("wells", "S1")
 
 
+def test_a_table_of_another_screen_is_told(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    files = [store.write_table("wells", screen, "layout", wells_of(screen)) for screen in ("S1", "S2")]
+    shutil.copy2(files[1], files[0])
+    with pytest.raises(StoreError, match=r"holds rows of screen 'S2', but lies in the folder of 'S1'; take the file"):
+        store.read_table("wells", "S1")
+
+
 def test_a_table_of_an_older_version_is_read(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     file = store.write_table("wells", "S1", "layout", wells_of("S1"))
