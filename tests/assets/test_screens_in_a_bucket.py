@@ -30,7 +30,7 @@ from phenodose_assets.sensors.new_screens import new_screens_sensor
 
 ADDRESS = "s3://bucket/lab/store"
 #: What differs from run to run.
-OF_THE_RUN = ["run_id", "started_at", "finished_at", "seconds", "inputs", "files"]
+OF_THE_RUN = ["run_id", "started_at", "finished_at", "seconds", "inputs", "made_from", "files"]
 
 
 def told(command: Any, *arguments: str) -> str:

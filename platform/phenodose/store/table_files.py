@@ -101,7 +101,7 @@ def read_part(path: Path, content: bytes, table: Table) -> pd.DataFrame:
     """The rows of a file of a table, by its bytes; columns that it lacks and may lack are empty.
 
     Raises:
-        StoreError: they are no table, or lack columns that the table must have.
+        StoreError: they are no table, lack columns that the table must have, or are of another screen.
     """
     import pyarrow.parquet as pq
 
@@ -111,6 +111,12 @@ def read_part(path: Path, content: bytes, table: Table) -> pd.DataFrame:
     if lacking:
         raise StoreError(f"{path}: lacks the columns {', '.join(lacking)} of the table {table.name}; {MAKE_AGAIN}.")
     rows: pd.DataFrame = readable(path, pq.read_table, content, schema=schema, partitioning=None).to_pandas()
+    of_folder = path.parent.name.removeprefix("screen=")
+    others = rows.loc[rows["screen"] != of_folder, "screen"]
+    if len(others):
+        raise StoreError(
+            f"{path}: holds rows of screen {others.iloc[0]!r}, but lies in the folder of {of_folder!r}; {MAKE_AGAIN}."
+        )
     return rows
 
 

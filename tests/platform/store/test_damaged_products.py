@@ -119,6 +119,15 @@ def test_a_file_of_another_part_or_table_is_never_read(tmp_path: Path) -> None:
     assert len(moved.read_table("wells", "S1", "layout")) == len(wells_of("S1"))
 
 
+def test_a_table_of_another_screen_is_told(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    file = store.write_table("wells", "S1", "layout", wells_of("S1"))
+    # As an older version wrote it: without a seal, and so without its place.
+    pq.write_table(TABLES["wells"].conform(wells_of("S2")), file)
+    with pytest.raises(StoreError, match=r"holds rows of screen 'S2', but lies in the folder of 'S1'; take the file"):
+        store.read_table("wells", "S1")
+
+
 def test_a_table_of_an_older_version_is_read(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     file = store.write_table("wells", "S1", "layout", wells_of("S1"))
