@@ -94,7 +94,11 @@ class Lease:
             )
 
     def end(self) -> None:
-        """Give the lock back, if it is still held."""
+        """Give the lock back.
+
+        Raises:
+            BusyError: another process has taken it over.
+        """
         self._stop.set()
         self._renewer.join()
         # If the store does not answer, the lock grows old by itself, and what was done has its own tale to tell.
@@ -102,6 +106,8 @@ class Lease:
             self.expect()
             self._at.delete(self._version)
             _holding(self._local).unlink(missing_ok=True)
+        if self._lost:
+            self.expect()
 
     def _renew_on(self) -> None:
         while not self._stop.wait(RENEW_S) and not self._lost:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from phenodose.errors import BusyError
@@ -36,7 +36,7 @@ def locked(path: Path, local: Path, busy: Callable[[str], str], wait_seconds: fl
         wait_seconds: how long to wait for them.
 
     Raises:
-        BusyError: another process holds the lock.
+        BusyError: another process holds the lock, or has taken it over meanwhile.
     """
     import filelock
 
@@ -62,7 +62,11 @@ def locked(path: Path, local: Path, busy: Callable[[str], str], wait_seconds: fl
         try:
             with guarded(path.parent, lease.expect):
                 yield
-        finally:
-            lease.end()
+        except BaseException:
+            # It has its own tale to tell.
+            with suppress(BusyError):
+                lease.end()
+            raise
+        lease.end()
     finally:
         lock.release()

@@ -70,7 +70,8 @@ def test_a_lock_that_changes_is_held_and_one_that_does_not_gives_way(
     monkeypatch.setattr(leases, "SURE_S", 0.0)
     with pytest.raises(BusyError, match="another one has taken over its lock"):
         held.expect()
-    held.end()
+    with pytest.raises(BusyError, match="another one has taken over its lock"):
+        held.end()
     theirs.expect()
     theirs.end()
     assert at.read() is None
@@ -93,13 +94,19 @@ def test_in_a_folder_that_machines_share_a_late_writer_writes_nothing(
     monkeypatch.setattr(locks, "is_of_one_machine", lambda folder: False)
     monkeypatch.setattr(leases, "SURE_S", 0.0)
     lock = tmp_path / "lock"
-    with locked(lock, lock, BUSY):
-        write_text(tmp_path / "a", "mine")
-        (held,) = tmp_path.glob("lock.lease.*")
-        held.rename(tmp_path / "lock.lease.9")
-        (tmp_path / "lock.lease.9").write_text('{"token": "theirs"}')
-        with pytest.raises(BusyError, match="nothing more is written"):
-            write_text(tmp_path / "a", "late")
+
+    def work() -> None:
+        with locked(lock, lock, BUSY):
+            write_text(tmp_path / "a", "mine")
+            (held,) = tmp_path.glob("lock.lease.*")
+            held.rename(tmp_path / "lock.lease.9")
+            (tmp_path / "lock.lease.9").write_text('{"token": "theirs"}')
+            with pytest.raises(BusyError, match="nothing more is written"):
+                write_text(tmp_path / "a", "late")
+
+    # Who did not notice is told at the end.
+    with pytest.raises(BusyError, match="nothing more is written"):
+        work()
     assert (tmp_path / "a").read_text() == "mine"
 
 
@@ -119,7 +126,7 @@ time.time = lambda: real() + chance.uniform(-300, 300)
 store = place(address)
 # A folder is taken for one on a file server.
 locks.is_of_one_machine = lambda folder: False
-done = 0
+done, written = 0, ''
 while done < rounds:
     try:
         with locks.locked(store / "lock", Path(f"local_{name}") / "lock", str, 60):
@@ -131,9 +138,11 @@ while done < rounds:
                     time.sleep(chance.uniform(0.5, 2.5)); os.kill(os.getppid(), signal.SIGCONT); os._exit(0)
                 os.kill(os.getpid(), signal.SIGSTOP); os.wait()
             write_text(store / "count", json.dumps([*count, f"{name}{done}"]))
-        done += 1
+            written = f"{name}{done}"
     except BusyError:
+        # Held up after it had written, or before.
         pass
+    done += written == f"{name}{done}"
 """
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from phenodose.errors import MissingInputError
 from phenodose.sandbox.messages import BadMessage, HandlerFault
+from phenodose.sandbox.supervisor import _children, _children_by_parent, descendants
 from phenodose.sandbox.worker import LimitReached, Worker, WorkerEnded
 
 MODULE = """
@@ -182,9 +183,18 @@ def test_it_ends_with_its_object_and_not_with_the_thread_that_started_it(handler
     assert gone(process)
 
 
+def test_its_process_is_found_whatever_the_kernel_tells_of_children(handler: type[Any]) -> None:
+    worker = Worker(handler)
+    process = int(worker.ask(b"pid"))
+    (watcher,) = [one for one in _children(os.getpid()) if process in descendants(one)] or [os.getpid()]
+    assert _children_by_parent(watcher) == _children(watcher)
+    assert worker.memory() > 5 << 20
+
+
 CALLER = """
 import sys, threading
 from of_worker import It
+from phenodose.sandbox.supervisor import _children, _children_by_parent, descendants
 from phenodose.sandbox.worker import Worker
 
 def work():

@@ -350,12 +350,18 @@ def test_a_holder_that_comes_back_too_late_writes_nothing(s3, monkeypatch):
     # It asks at every writing whether the lock is still its own.
     monkeypatch.setattr(leases, "SURE_S", 0.0)
     store = Store.open(ADDRESS)
-    with store.locked(store.root / "lock", "taken by {}.".format):
-        write_text(store.root / "a", "mine")
-        holder(store)
-        for late in (lambda: write_text(store.root / "a", "late"), lambda: remove(store.root / "a")):
-            with pytest.raises(BusyError, match="another one has taken over its lock; nothing more is written"):
-                late()
+    lost = "another one has taken over its lock; nothing more is written"
+
+    def work() -> None:
+        with store.locked(store.root / "lock", "taken by {}.".format):
+            write_text(store.root / "a", "mine")
+            holder(store)
+            for late in (lambda: write_text(store.root / "a", "late"), lambda: remove(store.root / "a")):
+                with pytest.raises(BusyError, match=lost):
+                    late()
+
+    with pytest.raises(BusyError, match=lost):
+        work()
     assert (store.root / "a").read_bytes() == b"mine"
     assert json.loads((store.root / "lock").read_bytes())["token"] == "x"
 
