@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import pytest
 from dagster_webserver import app
-from starlette.middleware import Middleware
 
 from phenodose.store.store import Store
 from phenodose_assets import ui, ui_server
@@ -102,7 +101,6 @@ def test_questions_come_in(query: str) -> None:
 def test_the_server_that_is_started_has_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
     guarded = ui_server.behind_the_door(NAMES)
     first: Any = guarded.build_middleware(object.__new__(guarded))[0]
-    assert isinstance(first, Middleware)
     assert first.cls is Door
     assert set(first.kwargs["names"]) == set(NAMES)
     monkeypatch.setattr(app, "DagsterWebserver", app.DagsterWebserver)

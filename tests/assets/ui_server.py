@@ -1,4 +1,4 @@
-"""Dagster's own server for the tests of the UI: `dagster dev` on a free port of this machine.
+"""The server for the tests of the UI: `phenodose ui` on a free port of this machine.
 
 Belongs here: starting, asking and ending it. Does not belong here: what it should show.
 """
@@ -32,7 +32,7 @@ LONGEST_S = 1500
 
 
 class Server:
-    """`dagster dev` on a free port, with its own instance, store and inbox."""
+    """`phenodose ui` on a free port, with its own instance, store and inbox."""
 
     def __init__(self, home: Path, site: str) -> None:
         """Start it; `site` is the text of the store's site.toml."""
@@ -50,7 +50,7 @@ class Server:
         environment |= {"PHENODOSE_STORE": str(self.store), "PHENODOSE_INBOX": str(self.inbox)}
         self.log = (home / "server.log").open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(self.port)],
+            [sys.executable, "-m", "phenodose", "ui", "--port", str(self.port)],
             cwd=home,
             env=environment,
             stdout=self.log,
