@@ -104,4 +104,4 @@ def _free_slots(instance: dg.DagsterInstance) -> None:
 
 def _lives(instance: dg.DagsterInstance) -> Path | None:
     """The folder of the locks of processes that run; None for an instance that keeps nothing."""
-    return None if instance.is_ephemeral else Path(instance.root_directory) / "processes"
+    return None if instance.is_ephemeral else Path(instance.root_directory) / ".phenodose" / "processes"

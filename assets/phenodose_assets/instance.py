@@ -20,7 +20,7 @@ from phenodose.store.store import Store
 from phenodose_assets.event_log import connections_kept
 
 #: Several processes may open a new instance at once: one makes its databases, the others wait so long.
-_LOCK, _WAIT_SECONDS = "instance.lock", 300.0
+_LOCK, _WAIT_SECONDS = ".phenodose/instance.lock", 300.0
 _SETTINGS = "telemetry:\n  enabled: false\nnux:\n  enabled: false\nconcurrency:\n  pools:\n    default_limit: 1\n"
 _SETTINGS_FILES = ("dagster.yaml", "dagster.yml")
 #: Wins over any dagster.yaml: what is run here tells nobody, and leaves no id or event log of it behind.

@@ -133,7 +133,7 @@ def test_a_process_of_the_same_id_is_told_from_one_that_is_gone(here: Path) -> N
         with tagged(instance) as tags:
             of_this = run_of(instance, tags)
             # What a process of this id that was killed has left: its lock is there, and nobody holds it.
-            (lock,) = (here / "store" / ".dagster" / "processes").iterdir()
+            (lock,) = (here / "store" / ".dagster" / ".phenodose" / "processes").iterdir()
             left = lock.with_name("0" * 32)
             left.touch()
             gone = {name: left.name if value == lock.name else value for name, value in tags.items()}
