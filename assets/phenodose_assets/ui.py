@@ -21,7 +21,7 @@ from types import FrameType
 from phenodose.errors import InputError, ProcessError
 from phenodose.settings.environment import CACHE, INBOX, PLATES, STORE
 from phenodose.store.store import Store
-from phenodose_assets.instance import instance_home
+from phenodose_assets.instance import instance_home, open_instance
 from phenodose_assets.ui_door import LOCAL_NAMES
 
 _LOOK_S, _END_S = 0.5, 60.0
@@ -77,6 +77,8 @@ def serve(
     """
     _expect_free(host, port)
     told = environment(store, inbox)
+    with open_instance(store):
+        pass  # Its databases are made here: two processes that begin together on a new home would break them.
     with _running(commands(host, port, allowed_names(host, more_names)), told, say) as started:
         while all(process.poll() is None for process in started):
             time.sleep(_LOOK_S)
