@@ -16,7 +16,7 @@ _WHEN = "0 3 * * 0"
 
 
 @dg.op(
-    name=VERIFY_JOB,
+    name="verify_products",
     required_resource_keys={"store"},
     description="Compares every product of every screen with what was noted when it was made; changes nothing",
     out=dg.Out(dg.Nothing),
