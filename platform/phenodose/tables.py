@@ -71,6 +71,7 @@ WELLS = Table(
         _text("add_on", "Second treatment of a combination", required=False),
         _text("run_id", "Run that wrote the row"),
         _text("named_class", "What a person calls the well by its image, such as contaminated", required=False),
+        _number("add_on_concentration_nM", "Concentration of the second treatment; empty if nobody says it", "nM"),
     ),
     ("screen", "plate", "well"),
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from phenodose.names import curve_names
+from phenodose.names import ADD_ON_DOSE, curve_names
 
 #: Put before a scorer's name: 'dcdss_asym' is the difference of 'dss_asym'.
 PREFIX = "dc"
@@ -32,16 +32,17 @@ def combination_differences(scores: pd.DataFrame, wells: pd.DataFrame) -> pd.Dat
 
     Args:
         scores: from `score_curves` on the curves of these wells.
-        wells: sample, well_type, treatment, add_on.
+        wells: sample, well_type, treatment, add_on (and add_on_concentration_nM, each of which is a combination).
 
     Returns:
         One row a combination with the columns of `scores`; scorer is `PREFIX` and the scorer's name, drug is
         the combination. Empty if there are no combinations.
     """
-    therapy = wells.loc[wells["well_type"].eq("therapy"), ["sample", "treatment", "add_on"]]
+    parts = [name for name in ("sample", "treatment", "add_on", ADD_ON_DOSE) if name in wells]
+    therapy = wells.loc[wells["well_type"].eq("therapy"), parts]
     therapy = therapy.assign(drug=curve_names(therapy)).dropna(subset=["sample", "treatment"]).drop_duplicates()
     is_combined = therapy["add_on"].astype(object).fillna("").astype(str).str.strip() != ""
-    names = therapy[is_combined]
+    names = therapy.loc[is_combined, ["sample", "treatment", "add_on", "drug"]]
     rows = scores[~scores["unit"].isin(_NO_DIFFERENCE)].merge(names, on=["sample", "drug"], how="inner")
     keys = [name for name in ("sample", "readout", "replicate", "scorer") if name in scores]
     # A combination never stands for a drug alone that has its name.
