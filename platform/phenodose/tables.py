@@ -189,6 +189,28 @@ CURVES = Table(
     ("screen", "sample", "readout", "replicate", "drug"),
 )
 
+COMBINATION_EFFECTS = Table(
+    "combination_effects",
+    "One row a drug with an add-on, readout and dose: how much more it inhibits than the drug alone, by their curves.",
+    (
+        _SCREEN,
+        _SAMPLE,
+        _READOUT,
+        _DRUG,
+        _text("add_on", "Second treatment"),
+        _number("add_on_concentration_nM", "Concentration of the second treatment; empty if nobody says it", "nM"),
+        _text("curve", "Name of the combination's curve, as in the column drug of curves and scores"),
+        _number("concentration_nM", "Concentration of the drug", "nM", required=True),
+        _number("inhibition_alone_percent", "Inhibition by the drug alone, against untreated cells", "percent"),
+        _number("inhibition_combined_percent", "Inhibition with the add-on, against cells with the add-on", "percent"),
+        _number("difference_percent", "Combined minus alone (dPI), not floored: below 0 the two work less", "percent"),
+        _number("lower_percent", "Lower end of the 95 % interval of the difference", "percent"),
+        _number("upper_percent", "Upper end", "percent"),
+        *PROVENANCE,
+    ),
+    ("screen", "sample", "readout", "curve", "concentration_nM"),
+)
+
 SCORES = Table(
     "scores",
     "One row a curve and scorer: how sensitive the sample is to the drug.",
@@ -362,6 +384,7 @@ TABLES: dict[str, Table] = {
         VIABILITY,
         OBJECTS,
         CURVES,
+        COMBINATION_EFFECTS,
         SCORES,
         QC,
         EMBEDDINGS,
