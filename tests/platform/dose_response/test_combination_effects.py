@@ -54,16 +54,18 @@ def test_every_concentration_and_dose_has_its_difference_and_harm_is_not_floored
         ("A", "B", 10.0, "A + B 10 nM"),
         ("A", "B", 500.0, "A + B 500 nM"),
     }
-    for add_on, rows in found.groupby(ADD_ON_DOSE):
+    for add_on in (10.0, 500.0):
+        rows = found[found[ADD_ON_DOSE] == add_on]
         assert rows["concentration_nM"].tolist() == DOSES.tolist()
-        truth = 100 * (inhibition(DOSES, HALF[float(add_on)]) - inhibition(DOSES, HALF[0.0]))
+        truth = 100 * (inhibition(DOSES, HALF[add_on]) - inhibition(DOSES, HALF[0.0]))
         np.testing.assert_allclose(rows["difference_percent"], truth, atol=6)
         assert (rows["lower_percent"] <= rows["difference_percent"]).all()
         assert (rows["difference_percent"] <= rows["upper_percent"]).all()
         assert (rows["upper_percent"] - rows["lower_percent"]).between(0.5, 30).all()
-    helped, harmed = (found[found[ADD_ON_DOSE] == dose].set_index("concentration_nM") for dose in (10.0, 500.0))
-    assert helped.loc[100.0, "lower_percent"] > 20
-    assert harmed.loc[1000.0, "upper_percent"] < -20
+    helped = found[(found[ADD_ON_DOSE] == 10.0) & (found["concentration_nM"] == 100.0)]
+    harmed = found[(found[ADD_ON_DOSE] == 500.0) & (found["concentration_nM"] == 1000.0)]
+    assert helped["lower_percent"].item() > 20
+    assert harmed["upper_percent"].item() < -20
 
 
 def test_doses_beyond_those_of_the_drug_alone_are_left_out(wells: pd.DataFrame) -> None:
