@@ -316,6 +316,20 @@ def _write_image_products(store: Store, screen: str, wells: list[dict[str, objec
             for w in shown
         ],
     )
+    drug = next(iter(DRUGS))
+    put(
+        store,
+        "combination_effects",
+        screen,
+        "curves/ctg",
+        [
+            {"sample": shown[0]["sample"], "readout": "ctg", "drug": drug, "add_on": "Temo"}
+            | {"add_on_concentration_nM": 50.0, "curve": f"{drug} + Temo", "concentration_nM": float(max(DOSES_NM))}
+            | {"inhibition_alone_percent": 60.0, "inhibition_combined_percent": 75.0, "difference_percent": 15.0}
+            | {"lower_percent": 5.0, "upper_percent": 25.0}
+            | provenance("curves")
+        ],
+    )
     put(
         store,
         "phenotypes",

@@ -31,6 +31,8 @@ PLATE_FORMATS: dict[int, tuple[int, int]] = {
     1536: (32, 48),
 }
 MAX_ROWS, MAX_COLUMNS = PLATE_FORMATS[1536]
+#: Column of the concentration of a combination's second treatment.
+ADD_ON_DOSE = "add_on_concentration_nM"
 
 
 def check_screen_id(screen: str) -> str:
@@ -108,19 +110,62 @@ def plate_sort_key(label: str) -> tuple[int, int, str]:
     return (0, int(key), "") if _NUMBERED_PLATE.match(key) else (1, 0, key)
 
 
+def add_on_keys(wells: pd.DataFrame) -> pd.Series[str]:
+    """What every well holds beside its treatment: 'B', 'B 100 nM' where its concentration is known, '' for nothing.
+
+    Args:
+        wells: add_on and, if it is known of any, add_on_concentration_nM.
+
+    Returns:
+        Text, with the index of `wells`; wells with the same text hold the same add-on in the same concentration.
+    """
+    add_on = _add_ons(wells)
+    if ADD_ON_DOSE not in wells:
+        return add_on
+    dose = wells[ADD_ON_DOSE].astype("float64")
+    texts = [f"{name} {value:.12g} nM" for name, value in zip(add_on, dose, strict=True)]
+    return add_on.mask((add_on != "") & dose.notna(), wells[[]].assign(text=texts)["text"])
+
+
+def add_on_names(wells: pd.DataFrame, decide: pd.Series[bool] | None = None) -> pd.Series[str]:
+    """As `add_on_keys`, without the concentration of an add-on that has only one: 'B', or 'B 100 nM' beside others.
+
+    Args:
+        wells: as for `add_on_keys`; concentrations are told apart within a sample, if the column is there.
+        decide: the wells whose concentrations count; all if None.
+    """
+    add_on, key = _add_ons(wells), add_on_keys(wells)
+    dosed = key != add_on
+    if not dosed.any():
+        return add_on
+    sample = wells["sample"].astype(object).fillna("") if "sample" in wells else ""
+    held = wells[[]].assign(sample=sample, add_on=add_on, key=key)
+    pairs = held[dosed if decide is None else dosed & decide].drop_duplicates()
+    several = pairs[pairs.duplicated(["sample", "add_on"])]
+    wanted = set(zip(several["sample"], several["add_on"], strict=True))
+    told = [pair in wanted for pair in zip(held["sample"], held["add_on"], strict=True)]
+    return key.where(np.array(told, dtype=bool), add_on)
+
+
+def _add_ons(wells: pd.DataFrame) -> pd.Series[str]:
+    return wells["add_on"].astype(object).fillna("").astype(str).str.strip()
+
+
 def curve_names(wells: pd.DataFrame) -> pd.Series[str]:
     """The name of every well's curve: the drug, or 'drug + add-on' of a combination.
 
-    What a combination is, its two parts say and not its name: where another drug (or another pair) of the same sample
-    has that name already, the combination is called 'drug with add-on add-on'.
+    Of an add-on that the sample's drugs were given with in several concentrations, every one is a curve of its own:
+    'drug + add-on 100 nM'. What a combination is, its parts say and not its name: where another drug (or another pair)
+    of the same sample has that name already, the combination is called 'drug with add-on add-on'.
 
     Args:
-        wells: treatment, add_on, and where they are known sample and well_type (wells with drugs decide).
+        wells: treatment, add_on, and where they are known add_on_concentration_nM, sample and well_type (wells with
+            drugs decide).
 
     Returns:
         Text, with the index of `wells`; 'None' or 'nan' where a well has no treatment.
     """
-    add_on = wells["add_on"].astype(object).fillna("").astype(str).str.strip()
+    add_on = add_on_names(wells, wells["well_type"].astype(object).eq("therapy") if "well_type" in wells else None)
     treatment = wells["treatment"].astype(object).astype(str)
     combined = add_on != ""
     name = treatment.where(~combined, treatment + " + " + add_on)

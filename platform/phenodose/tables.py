@@ -71,6 +71,7 @@ WELLS = Table(
         _text("add_on", "Second treatment of a combination", required=False),
         _text("run_id", "Run that wrote the row"),
         _text("named_class", "What a person calls the well by its image, such as contaminated", required=False),
+        _number("add_on_concentration_nM", "Concentration of the second treatment; empty if nobody says it", "nM"),
     ),
     ("screen", "plate", "well"),
 )
@@ -186,6 +187,28 @@ CURVES = Table(
     "One row a dose-response curve: inhibition over log dose, fitted.",
     (_SCREEN, _SAMPLE, _READOUT, _REPLICATE, _DRUG, *_CURVE_FIT, *PROVENANCE),
     ("screen", "sample", "readout", "replicate", "drug"),
+)
+
+COMBINATION_EFFECTS = Table(
+    "combination_effects",
+    "One row a drug with an add-on, readout and dose: how much more it inhibits than the drug alone, by their curves.",
+    (
+        _SCREEN,
+        _SAMPLE,
+        _READOUT,
+        _DRUG,
+        _text("add_on", "Second treatment"),
+        _number("add_on_concentration_nM", "Concentration of the second treatment; empty if nobody says it", "nM"),
+        _text("curve", "Name of the combination's curve, as in the column drug of curves and scores"),
+        _number("concentration_nM", "Concentration of the drug", "nM", required=True),
+        _number("inhibition_alone_percent", "Inhibition by the drug alone, against untreated cells", "percent"),
+        _number("inhibition_combined_percent", "Inhibition with the add-on, against cells with the add-on", "percent"),
+        _number("difference_percent", "Combined minus alone (dPI), not floored: below 0 the two work less", "percent"),
+        _number("lower_percent", "Lower end of the 95 % interval of the difference", "percent"),
+        _number("upper_percent", "Upper end", "percent"),
+        *PROVENANCE,
+    ),
+    ("screen", "sample", "readout", "curve", "concentration_nM"),
 )
 
 SCORES = Table(
@@ -361,6 +384,7 @@ TABLES: dict[str, Table] = {
         VIABILITY,
         OBJECTS,
         CURVES,
+        COMBINATION_EFFECTS,
         SCORES,
         QC,
         EMBEDDINGS,

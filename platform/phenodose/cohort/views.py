@@ -110,24 +110,34 @@ COHORT_Z_SCORES = View(
 #: store made before has none, they are computed likewise. Curves are named as `phenodose.names.curve_names` does.
 DRUG_COMBINATIONS = View(
     "drug_combinations",
-    "One row a drug given with an add-on, readout and scorer: the pooled score with it, alone, and the difference.",
+    "One row a drug given with an add-on (in one concentration), readout and scorer: score with it, alone, difference.",
     """
     WITH drugs AS (
-        SELECT DISTINCT screen, sample, treatment AS drug, trim(coalesce(add_on, '')) AS add_on
+        SELECT DISTINCT screen, sample, treatment AS drug, trim(coalesce(add_on, '')) AS add_on,
+               add_on_concentration_nM
         FROM wells
         WHERE well_type = 'therapy'
-    ), named AS (
-        SELECT *, CASE WHEN add_on = '' THEN drug ELSE drug || ' + ' || add_on END AS name,
-               bool_or(add_on = '') OVER (PARTITION BY screen, sample, drug) AS is_alone_too
+    ), doses AS (
+        SELECT screen, sample, add_on, count(DISTINCT add_on_concentration_nM) AS n_doses
         FROM drugs
+        GROUP BY ALL
+    ), second AS (
+        SELECT d.*, CASE WHEN n_doses > 1 AND d.add_on_concentration_nM IS NOT NULL
+                         THEN d.add_on || format(' {:.12g} nM', d.add_on_concentration_nM) ELSE d.add_on END AS dosed
+        FROM drugs d
+        JOIN doses n ON n.screen = d.screen AND n.sample = d.sample AND n.add_on = d.add_on
+    ), named AS (
+        SELECT *, CASE WHEN add_on = '' THEN drug ELSE drug || ' + ' || dosed END AS name,
+               bool_or(add_on = '') OVER (PARTITION BY screen, sample, drug) AS is_alone_too
+        FROM second
     ), combinations AS (
-        SELECT screen, sample, drug, add_on, is_alone_too,
-               CASE WHEN n > 1 THEN drug || ' with add-on ' || add_on ELSE name END AS curve
+        SELECT screen, sample, drug, add_on, add_on_concentration_nM, is_alone_too,
+               CASE WHEN n > 1 THEN drug || ' with add-on ' || dosed ELSE name END AS curve
         FROM (SELECT *, count(*) OVER (PARTITION BY screen, sample, name) AS n FROM named)
         WHERE add_on <> ''
     )
-    SELECT w.screen, w.sample, w.drug, w.add_on, c.readout, c.scorer, c.score AS combined_score,
-           m.score AS alone_score, coalesce(d.score, c.score - m.score) AS difference,
+    SELECT w.screen, w.sample, w.drug, w.add_on, w.add_on_concentration_nM, c.readout, c.scorer,
+           c.score AS combined_score, m.score AS alone_score, coalesce(d.score, c.score - m.score) AS difference,
            coalesce(d.lower, c.score - m.score - sqrt((c.score - c.lower) ** 2 + (m.upper - m.score) ** 2)) AS lower,
            coalesce(d.upper, c.score - m.score + sqrt((c.upper - c.score) ** 2 + (m.score - m.lower) ** 2)) AS upper,
            c.unit
@@ -147,7 +157,7 @@ DOSE_POINTS = View(
     "One row a dosed well and readout: what it holds and how viable it is; masked wells are marked, not dropped.",
     """
     SELECT v.screen, w.sample, v.readout, v.plate, v.well, w.well_type, w.treatment AS drug,
-           w.concentration_nM, w.replicate, w.add_on, v.raw, v.viability_fraction,
+           w.concentration_nM, w.replicate, w.add_on, w.add_on_concentration_nM, v.raw, v.viability_fraction,
            1 - v.viability_fraction AS inhibition_fraction, v.masked, v.mask_reason
     FROM viability v
     JOIN wells w ON w.screen = v.screen AND w.plate = v.plate AND w.well = v.well
@@ -170,7 +180,8 @@ REPLICATE_PAIRS = View(
     "One row a drug, concentration and pair of replicates: the mean viability of the unmasked wells of each.",
     """
     WITH means AS (
-        SELECT screen, readout, drug, concentration_nM, coalesce(add_on, '') AS add_on, replicate,
+        SELECT screen, readout, drug, concentration_nM, coalesce(add_on, '') AS add_on,
+               coalesce(add_on_concentration_nM, 0) AS add_on_dose, replicate,
                avg(viability_fraction) AS viability_fraction
         FROM dose_points
         WHERE NOT masked AND well_type = 'therapy' AND replicate IS NOT NULL AND viability_fraction IS NOT NULL
@@ -182,7 +193,8 @@ REPLICATE_PAIRS = View(
            b.viability_fraction AS second_viability_fraction
     FROM means a
     JOIN means b ON b.screen = a.screen AND b.readout = a.readout AND b.drug = a.drug
-        AND b.concentration_nM = a.concentration_nM AND b.add_on = a.add_on AND b.replicate > a.replicate
+        AND b.concentration_nM = a.concentration_nM AND b.add_on = a.add_on AND b.add_on_dose = a.add_on_dose
+        AND b.replicate > a.replicate
     """,
     kept=True,
 )

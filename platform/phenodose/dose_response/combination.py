@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from phenodose.names import curve_names
+from phenodose.names import ADD_ON_DOSE, curve_names
 
 #: Put before a scorer's name: 'dcdss_asym' is the difference of 'dss_asym'.
 PREFIX = "dc"
@@ -32,16 +32,13 @@ def combination_differences(scores: pd.DataFrame, wells: pd.DataFrame) -> pd.Dat
 
     Args:
         scores: from `score_curves` on the curves of these wells.
-        wells: sample, well_type, treatment, add_on.
+        wells: sample, well_type, treatment, add_on (and add_on_concentration_nM, each of which is a combination).
 
     Returns:
         One row a combination with the columns of `scores`; scorer is `PREFIX` and the scorer's name, drug is
         the combination. Empty if there are no combinations.
     """
-    therapy = wells.loc[wells["well_type"].eq("therapy"), ["sample", "treatment", "add_on"]]
-    therapy = therapy.assign(drug=curve_names(therapy)).dropna(subset=["sample", "treatment"]).drop_duplicates()
-    is_combined = therapy["add_on"].astype(object).fillna("").astype(str).str.strip() != ""
-    names = therapy[is_combined]
+    names = combined_drugs(wells)[["sample", "treatment", "add_on", "drug"]]
     rows = scores[~scores["unit"].isin(_NO_DIFFERENCE)].merge(names, on=["sample", "drug"], how="inner")
     keys = [name for name in ("sample", "readout", "replicate", "scorer") if name in scores]
     # A combination never stands for a drug alone that has its name.
@@ -67,6 +64,22 @@ def combination_differences(scores: pd.DataFrame, wells: pd.DataFrame) -> pd.Dat
     both["hit"] = pd.array([None] * len(both), dtype="boolean")
     both["status"] = [_status(*pair) for pair in zip(both["status"], both["status_alone"], strict=True)]
     return both.loc[both["status"] != NO_REFERENCE, list(scores.columns)].reset_index(drop=True)
+
+
+def combined_drugs(wells: pd.DataFrame) -> pd.DataFrame:
+    """Every drug with an add-on, in each of its concentrations, and the name of its curve.
+
+    Args:
+        wells: as for `combination_differences`.
+
+    Returns:
+        One row a combination of a sample: sample, treatment, add_on (and add_on_concentration_nM), drug (the name of
+        the combination's curve).
+    """
+    parts = [name for name in ("sample", "treatment", "add_on", ADD_ON_DOSE) if name in wells]
+    therapy = wells.loc[wells["well_type"].eq("therapy"), parts]
+    therapy = therapy.assign(drug=curve_names(therapy)).dropna(subset=["sample", "treatment"]).drop_duplicates()
+    return therapy[therapy["add_on"].astype(object).fillna("").astype(str).str.strip() != ""]
 
 
 def _status(combined: object, alone: object) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenodose.dose_response.curves import CurveBatch
+from phenodose.names import add_on_keys
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,12 +56,13 @@ def doublings_of(groups: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFr
     The readings of wells of type t0 stand for x0, those of the negative controls for xctrl, both above the
     positive controls: n = log2((negative - positive) / (t0 - positive)), medians, plate by plate. A plate
     without time-zero wells takes those of the same sample on other plates. Controls of a combination are
-    those with the same add-on, as for its viability.
+    those with the same add-on in the same concentration, else those with the add-on whose concentration nobody says,
+    as for its viability.
 
     Args:
-        groups: plate, sample, readout, add_on ('' for none).
+        groups: plate, sample, readout, add_on ('' for none; and add_on_concentration_nM).
         viability: plate, well, readout, raw, control, masked.
-        wells: plate, well, sample, well_type (and add_on).
+        wells: plate, well, sample, well_type (and add_on, add_on_concentration_nM).
 
     Returns:
         float64, one a row of `groups`: NaN where it is not known, 0 where cells did not grow. None if there
@@ -69,7 +71,7 @@ def doublings_of(groups: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFr
     zero = wells["well_type"].astype("string").str.lower().eq(TIME_ZERO).fillna(False).to_numpy(dtype=bool)
     if not zero.any() or not {"raw", "control"} <= set(viability.columns):
         return None
-    add_on = wells["add_on"].fillna("") if "add_on" in wells.columns else ""
+    add_on = add_on_keys(wells) if "add_on" in wells.columns else ""
     placed = wells[["plate", "well", "sample"]].assign(zero=zero, add_on=add_on)
     read = viability.merge(placed, on=["plate", "well"])
     read = read[read["raw"].notna()]
@@ -79,14 +81,16 @@ def doublings_of(groups: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFr
     starts = read[read["zero"] & (~masked | alone)]
     ends = read[~masked]
 
-    def median(rows: pd.DataFrame, *by: str) -> np.ndarray:
+    def median(rows: pd.DataFrame, *by: str, of: pd.DataFrame = groups) -> np.ndarray:
         medians = rows.groupby(list(by))["raw"].median().rename("median").reset_index()
-        found = groups.merge(medians, on=list(by), how="left")["median"]
+        found = of.merge(medians, on=list(by), how="left")["median"]
         return found.to_numpy(dtype=np.float64)
 
     here = median(starts, "plate", "sample", "readout")
     x0 = np.where(np.isfinite(here), here, median(starts, "sample", "readout"))
-    negative = median(ends[ends["control"].eq("negative")], "plate", "readout", "add_on")
+    untreated, by = ends[ends["control"].eq("negative")], ("plate", "readout", "add_on")
+    own = median(untreated, *by, of=groups.assign(add_on=add_on_keys(groups)))
+    negative = np.where(np.isfinite(own), own, median(untreated, *by))
     positive = median(ends[ends["control"].eq("positive")], "plate", "readout")
     with np.errstate(all="ignore"):
         doublings = np.log2((negative - positive) / (x0 - positive))

@@ -14,7 +14,7 @@ import numpy as np
 
 from phenodose.dose_response.growth_rate import doublings_of
 from phenodose.errors import Faults, InputError
-from phenodose.names import curve_names
+from phenodose.names import ADD_ON_DOSE, curve_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,12 +102,13 @@ def curve_points(
     """Gather the treated wells of a screen into curves by sample, readout, replicate and drug.
 
     Masked wells count as missing. Wells with a second treatment form a curve of their own, named
-    'drug + second treatment' (`phenodose.names.curve_names`).
+    'drug + second treatment', and likewise every concentration of the second (`phenodose.names.curve_names`).
 
     Args:
         viability: plate, well, readout, viability_fraction, masked (and raw and control, from which and the
             wells of type t0 the doublings are computed).
-        wells: plate, well, sample, well_type, treatment, concentration_nM, replicate (and add_on).
+        wells: plate, well, sample, well_type, treatment, concentration_nM, replicate (and add_on,
+            add_on_concentration_nM).
         per_replicate: also a curve of every replicate by itself, where there are several.
         well_types: which wells are gathered: 'therapy' for drugs, 'trc' for the control series.
 
@@ -131,14 +132,14 @@ def curve_points(
     wanted = wells["well_type"].astype("string").str.lower().isin([kind.lower() for kind in well_types])
     treated = wells[wanted.fillna(False).to_numpy(dtype=bool) & wells["treatment"].notna().to_numpy()]
     add_on = treated["add_on"] if "add_on" in treated.columns else pd.Series(pd.NA, index=treated.index, dtype=object)
-    treated = treated.assign(add_on=add_on.fillna(""))
-    columns = ["plate", "well", "sample", "treatment", "concentration_nM", "replicate", "add_on"]
+    treated = treated.assign(add_on=add_on.fillna(""), **{ADD_ON_DOSE: treated.get(ADD_ON_DOSE, np.nan)})
+    columns = ["plate", "well", "sample", "treatment", "concentration_nM", "replicate", "add_on", ADD_ON_DOSE]
     treated = treated[columns].assign(drug=curve_names(treated.drop(columns="well_type")))
     values = viability[["plate", "well", "readout", "viability_fraction", "masked"]]
     points = treated.merge(values, on=["plate", "well"], how="inner")
     usable = ~points["masked"].fillna(True).to_numpy(dtype=bool)
     fraction = points["viability_fraction"].to_numpy(dtype=np.float64, na_value=np.nan)
-    doublings = doublings_of(points[["plate", "sample", "readout", "add_on"]], viability, wells)
+    doublings = doublings_of(points[["plate", "sample", "readout", "add_on", ADD_ON_DOSE]], viability, wells)
     points = points.assign(
         inhibition=np.where(usable, 1.0 - fraction, np.nan),
         number=points["replicate"],

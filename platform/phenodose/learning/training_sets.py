@@ -16,7 +16,7 @@ import numpy as np
 
 from phenodose.errors import NotMade
 from phenodose.learning.preprocess import to_signal
-from phenodose.names import plate_key, plate_sort_key, row_index
+from phenodose.names import ADD_ON_DOSE, plate_key, plate_sort_key, row_index
 from phenodose.training_records import Phase, TrainingSet, UnlabelledWells
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from phenodose.viability.controls import Controls
 
 #: Columns of the layout in which duplicates agree.
-_ALIKE = ("sample", "treatment", "concentration_nM", "add_on")
+_ALIKE = ("sample", "treatment", "concentration_nM", "add_on", ADD_ON_DOSE)
 
 
 def training_set(

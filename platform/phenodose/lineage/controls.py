@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from phenodose.names import add_on_keys, add_on_names
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -16,8 +18,10 @@ def control_rows(wells: pd.DataFrame, drug_wells: pd.DataFrame, by: str) -> list
     """The controls of some drug wells of one sample, a row a group and kind of control.
 
     Args:
-        wells: all wells of the readout: plate, well, sample, treatment, add_on, raw, control, masked.
-        drug_wells: those whose controls are told, likewise; of one sample, with one add-on or none.
+        wells: all wells of the readout: plate, well, sample, treatment, add_on (and add_on_concentration_nM), raw,
+            control, masked.
+        drug_wells: those whose controls are told, likewise; of one sample, with one add-on in one concentration, or
+            with none.
         by: what viability is relative to: 'plate', 'treatment' or 'both'.
 
     Returns:
@@ -25,7 +29,9 @@ def control_rows(wells: pd.DataFrame, drug_wells: pd.DataFrame, by: str) -> list
         median_raw, n_masked (left out where there are none), values ('A01 100504.8; B01 95761.6', in order of the
         plate).
     """
-    extra = _text(drug_wells["add_on"]).iloc[0]
+    extra, plain_extra = add_on_keys(drug_wells).iloc[0], _text(drug_wells["add_on"]).iloc[0]
+    held, names = add_on_keys(wells), add_on_names(wells)
+    shown = dict(zip(held, names, strict=True)).get(extra, extra)
     sample = drug_wells["sample"].iloc[0]
     controls = wells[wells["control"].notna()]
     groups = drug_wells[_columns(by)].drop_duplicates().sort_values(_columns(by))
@@ -35,7 +41,10 @@ def control_rows(wells: pd.DataFrame, drug_wells: pd.DataFrame, by: str) -> list
         for column, value in group.items():
             here = here[here[column] == value]
         own, plain = here["sample"] == sample, _text(here["add_on"]) == ""
-        negative = here[own & (here["control"] == "negative") & (_text(here["add_on"]) == extra)]
+        untreated = own & (here["control"] == "negative")
+        negative = here[untreated & (held[here.index] == extra)]
+        if negative["raw"].notna().sum() == 0:  # those with the add-on whose concentration nobody says serve
+            negative = here[untreated & (held[here.index] == plain_extra)]
         positive = here[own & (here["control"] == "positive")]
         if positive.empty and by == "plate":  # killed cells of the plate's other samples serve
             positive = here[plain & (here["control"] == "positive")]
@@ -44,7 +53,7 @@ def control_rows(wells: pd.DataFrame, drug_wells: pd.DataFrame, by: str) -> list
         name = " of ".join(f"{column} {value}" for column, value in reversed(group.items()))
         place = {"plate": group["plate"]} if "plate" in group else {}
         for kind, some in (("negative", negative), ("positive", positive)):
-            rows.append({"group": name + (f" with {extra}" if extra else ""), **place, **_facts(kind, some)})
+            rows.append({"group": name + (f" with {shown}" if extra else ""), **place, **_facts(kind, some)})
     return rows
 
 

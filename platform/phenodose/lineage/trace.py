@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_file
 from phenodose.lineage.rows import grouped, records, some
-from phenodose.names import curve_names
+from phenodose.names import ADD_ON_DOSE, curve_names
 from phenodose.plugins import Preferences
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class _Tables:
         by = str(normalised.get("normalised_by") or "plate")
         plates = frozenset(well["plate"] for well in of_drug) if by == "plate" else all_plates
         groups = frozenset((well["plate"], well["treatment"] if by != "plate" else "") for well in of_drug)
-        key = ("controls", readout, score["sample"], str(of_drug[0]["add_on"]), groups)
+        key = ("controls", readout, score["sample"], str(of_drug[0]["add_on"]), str(of_drug[0][ADD_ON_DOSE]), groups)
         link.made_from.append(self._once(key, lambda: self._controls(readout, of_drug, by)))
         images = not _is_metabolic(run, self.store)
         weights = row["checkpoint"]
@@ -241,7 +241,7 @@ class _Tables:
             replicate_text=wells["replicate"].astype("Int64").astype(str),
         )
         dosed = wells[wells["well_type"] == "therapy"].sort_values(["concentration_nM", "replicate", "plate", "well"])
-        layout = ("place", "replicate_text", "drug", "sample", "treatment", "add_on")
+        layout = ("place", "replicate_text", "drug", "sample", "treatment", "add_on", ADD_ON_DOSE)
         columns = (*_WELL, *layout, "checkpoint", *_OF_THE_RUN)
         return grouped(records(dosed[list(columns)]), ("drug", "sample")), frozenset(wells["plate"])
 
@@ -251,7 +251,7 @@ class _Tables:
 
         from phenodose.lineage.controls import control_rows
 
-        drug_wells = pd.DataFrame(of_drug)[["plate", "well", "sample", "treatment", "add_on"]]
+        drug_wells = pd.DataFrame(of_drug)[["plate", "well", "sample", "treatment", "add_on", ADD_ON_DOSE]]
         rows = control_rows(self._all_wells(readout), drug_wells, by)
         return Link(f"controls of {readout}", rows=rows)
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from phenodose.quality.gates import Limits
 
 
+#: Table of what add-ons change dose by dose.
+EFFECTS = "combination_effects"
+
+
 class CurveParameters(Parameters):
     """How viabilities become curves."""
 
@@ -150,11 +154,13 @@ class ScreenCurves:
 
 
 def make_curves(step: Context, readout: str) -> ScreenCurves:
-    """Fit the stored viability of a screen and write rows, points and draws.
+    """Fit the stored viability of a screen and write rows, points, draws, and what add-ons change dose by dose.
 
     Raises:
         NotMade: there are no drug wells or no viability, or its quality blocks.
     """
+    from phenodose.dose_response.combination_effects import combination_effects
+
     key = f"viability/{readout}"
     wells = step.wells()
     if not (wells["well_type"] == "therapy").any():
@@ -171,6 +177,9 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     rows = provenance.stamp(found.batch.to_frame().assign(screen=step.screen_id))
     step.store.write_table("curves", step.screen_id, curves_key(readout), rows[TABLES["curves"].column_names])
     write_points(step.store, step.screen_id, readout, found.batch)
+    effects = provenance.stamp(combination_effects(found.batch, wells).assign(screen=step.screen_id))
+    effects = effects[TABLES[EFFECTS].column_names]
+    step.store.write_table(EFFECTS, step.screen_id, curves_key(readout), effects)
     qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
     step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
     return ScreenCurves(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phenodose.names import plate_key
+from phenodose.names import add_on_keys, plate_key
 from phenodose.plugins import Readout, TensorWells
 
 if TYPE_CHECKING:
@@ -38,21 +38,22 @@ def tensor_wells(readout: type[Readout], step: Context, tensors: xr.DataArray, i
         if (row := rows.get((plate_key(key[0]), key[1]))) is not None:
             layout_row[row] = place
     drugs = (wells["well_type"] == "therapy").to_numpy()
+    held = wells.assign(add_on=add_on_keys(wells))
 
     def numbered(columns: list[str]) -> np.ndarray:
-        texts = wells[columns].astype(object).where(wells[columns].notna(), "").astype(str)
+        texts = held[columns].astype(object).where(held[columns].notna(), "").astype(str)
         numbers = texts.groupby(columns, sort=False).ngroup().to_numpy()
         return np.where(layout_row < 0, -1, np.where(drugs, numbers, -1)[layout_row])
 
-    held = ["sample", "treatment", "add_on"]
+    drug = ["sample", "treatment", "add_on"]
     classes = np.where(layout_row < 0, "", np.array(named_classes(wells), dtype=object)[layout_row])
     return TensorWells(
         images=tensors.to_numpy() if images else np.zeros((len(layout_row), 0, 0, 0), dtype=np.uint16),
         channels=tuple(str(name) for name in tensors["channel"].to_numpy()) if "channel" in tensors.coords else (),
         negative=(layout_row >= 0) & np.asarray(controls.negative)[layout_row],
         positive=(layout_row >= 0) & np.asarray(controls.positive)[layout_row],
-        content=numbered([*held, "concentration_nM"]),
-        treatment=numbered(held),
+        content=numbered([*drug, "concentration_nM"]),
+        treatment=numbered(drug),
         plate=tensors["plate"].to_numpy().astype(str),
         classes=classes if any(classes) else None,
     )

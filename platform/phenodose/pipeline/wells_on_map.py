@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phenodose.names import ADD_ON_DOSE
+
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Well types that are never on a map: they hold no cells, or a series that would crowd it.
 _NEVER = ("empty", "trc")
-_DRUG = ("treatment", "add_on")
+_DRUG = ("treatment", "add_on", ADD_ON_DOSE)
 
 
 def wells_on_map(wells: pd.DataFrame) -> np.ndarray:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from phenodose.names import add_on_names
+
 #: Fewest drugs whose lowest doses are judged together: one or two may be strong throughout.
 LEAST_DRUGS = 3
 #: From so many drugs on, one alone (a dye, a quencher) does not show that the killing control fails.
@@ -73,7 +75,7 @@ def beyond_killing_control(wells: pd.DataFrame) -> Level:
 def _medians(wells: pd.DataFrame) -> pd.DataFrame:
     """Median inhibition of every drug and dose: drug, concentration_nM, inhibition, doses ascending."""
     therapy = wells[(wells["well_type"] == "therapy") & (wells["concentration_nM"] > 0)]
-    add_on = therapy["add_on"].astype(object).fillna("").astype(str).str.strip()
+    add_on = add_on_names(therapy.drop(columns="sample", errors="ignore"))
     drug = therapy["treatment"].astype(str) + add_on.where(add_on == "", " + " + add_on)
     values = therapy.assign(drug=drug, inhibition=1 - therapy["viability_fraction"].to_numpy(dtype=np.float64))
     values = values[np.isfinite(values["inhibition"])]

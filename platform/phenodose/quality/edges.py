@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from phenodose.names import row_index
+from phenodose.names import add_on_keys, row_index
 
 _SAME = ["sample", "well_type", "treatment", "concentration_nM", "add_on"]
 #: Wells of these types hold no cells, or nobody knows what.
@@ -27,13 +27,13 @@ def position_residuals(wells: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         wells: unmasked wells of the screen with sample, plate, row, column, well_type, treatment,
-            concentration_nM, add_on, viability_fraction.
+            concentration_nM, add_on (and add_on_concentration_nM), viability_fraction.
 
     Returns:
         The wells that have like wells: plate, row, column, residual [fraction].
     """
     cells = wells[~wells["well_type"].isin(_WITHOUT_CELLS)].reset_index(drop=True)
-    groups = cells.groupby(_SAME, dropna=False, sort=False)["viability_fraction"]
+    groups = cells.assign(add_on=add_on_keys(cells)).groupby(_SAME, dropna=False, sort=False)["viability_fraction"]
     count, total = groups.transform("size"), groups.transform("sum")
     value = cells["viability_fraction"]
     residual = value - (total - value) / (count - 1).where(count > 1)

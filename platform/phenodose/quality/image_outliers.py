@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from phenodose.names import add_on_keys
 from phenodose.viability.controls import Controls
 
 #: Part of the features' variance that the distances are taken in; the rest is noise.
@@ -114,11 +115,12 @@ def _content(wells: pd.DataFrame, kind: pd.Series[str], negative: np.ndarray, po
             return np.full(len(wells), "", dtype=object)
         return wells[name].astype(object).where(wells[name].notna(), "").astype(str).to_numpy(dtype=object)
 
-    names = zip(text("sample"), kind, text("treatment"), text("add_on"), strict=True)
+    add_on = add_on_keys(wells).to_numpy() if "add_on" in wells else text("add_on")
+    names = zip(text("sample"), kind, text("treatment"), add_on, strict=True)
     substance = np.array(["\t".join(parts) for parts in names], dtype=object)
     is_control = control != ""
     # All controls of a kind are alike, whatever the layout calls them.
-    substance[is_control] = control[is_control] + "\t" + text("add_on")[is_control]
+    substance[is_control] = control[is_control] + "\t" + add_on[is_control]
     dose = np.where(is_control, 0.0, wells["concentration_nM"].astype(float).fillna(0.0).to_numpy())
     return pd.DataFrame(
         {"control": control, "substance": substance, "dose": dose, "dosed": kind.isin(_DOSED).to_numpy()}

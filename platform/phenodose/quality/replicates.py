@@ -12,6 +12,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from phenodose.names import add_on_keys
+
 _SAME = ["sample", "treatment", "concentration_nM", "add_on"]
 
 
@@ -19,16 +21,19 @@ def replicate_pairs(wells: pd.DataFrame) -> pd.DataFrame:
     """Pairs of therapy wells that differ only in the replicate number.
 
     Args:
-        wells: unmasked wells with sample, well_type, treatment, concentration_nM, add_on, replicate, plate,
-            raw, viability_fraction.
+        wells: unmasked wells with sample, well_type, treatment, concentration_nM, add_on (and
+            add_on_concentration_nM), replicate, plate, raw, viability_fraction.
 
     Returns:
         One row a pair, the lower replicate first: plate_1, raw_1, viability_1, plate_2, raw_2, viability_2.
         Several wells of one replicate are paired with each of the other.
     """
     therapy = wells[(wells["well_type"] == "therapy") & wells["replicate"].notna()]
-    values = therapy[[*_SAME, "replicate", "plate", "raw"]].assign(viability=therapy["viability_fraction"])
-    values[["sample", "add_on"]] = values[["sample", "add_on"]].astype(object).fillna("")
+    values = therapy[[*_SAME, "replicate", "plate", "raw"]].assign(
+        sample=therapy["sample"].astype(object).fillna(""),
+        add_on=add_on_keys(therapy),
+        viability=therapy["viability_fraction"],
+    )
     pairs = values.merge(values, on=_SAME, suffixes=("_1", "_2"))
     pairs = pairs[pairs["replicate_1"] < pairs["replicate_2"]]
     return pairs[["plate_1", "raw_1", "viability_1", "plate_2", "raw_2", "viability_2"]].reset_index(drop=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from phenodose.dose_response.curves import CurveBatch
+from phenodose.names import add_on_keys, add_on_names
 from phenodose.quality import controls, drift, drug_levels, edges, fit_residuals, replicates, series, zprime
 from phenodose.quality.curve_shapes import curve_shapes
 from phenodose.quality.gates import Limits, judge
@@ -122,9 +123,10 @@ def _row(readout: str, limits: Limits, plate: str, metric: str, value: float, re
 
 
 def _control_figures(kept: pd.DataFrame, plates: list[str]) -> Iterator[_Metric]:
-    add_ons = kept["add_on"].astype(object).fillna("")
+    add_ons = add_on_keys(kept)
+    shown = dict(zip(add_ons, add_on_names(kept.drop(columns="sample")), strict=True))
     for add_on in sorted(add_ons.unique()):
-        mark = f" + {add_on}" if add_on else ""
+        mark = f" + {shown[add_on]}" if add_on else ""
         negative = kept[(kept["control"] == "negative") & (add_ons == add_on)]
         positive = kept[(kept["control"] == "positive") & ((add_ons == add_on) | (add_on != ""))]
         for plate in [*plates, SCREEN]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from phenodose.names import class_key
+from phenodose.names import add_on_keys, class_key
 from phenodose.quality.gates import Limits
 from phenodose.quality.image_outliers import image_outliers
 from phenodose.quality.zprime import mad
@@ -134,10 +134,11 @@ def flag_wells(
     Returns:
         Position of the well -> flag -> sentence, the gravest flag first.
     """
-    frame = wells[["sample", "well_type", "treatment", "concentration_nM", "add_on"]].reset_index(drop=True)
+    frame = wells[["sample", "well_type", "treatment", "concentration_nM"]].assign(add_on=add_on_keys(wells))
+    frame = frame.reset_index(drop=True)
     columns = viability[["plate", "well", "raw", "viability_fraction", "control", "masked"]].reset_index(drop=True)
     frame = pd.concat([frame, columns], axis=1)
-    frame[["sample", "treatment", "add_on"]] = frame[["sample", "treatment", "add_on"]].astype(object).fillna("")
+    frame[["sample", "treatment"]] = frame[["sample", "treatment"]].astype(object).fillna("")
     frame = frame[_judged(viability, wells)]
     found: list[tuple[int, str, str]] = []
     if len(frame):

@@ -18,7 +18,8 @@ import pandas as pd
 from phenodose.errors import InputError, MissingInputError
 from phenodose.io.spreadsheet import ACCEPTED, SPREADSHEETS, TEXT_TABLES, Sheet, read_delimited
 from phenodose.io.workbook import read_sheets, the_sheet
-from phenodose.names import class_key, plate_key, plate_sort_key, row_index, well_name
+from phenodose.names import ADD_ON_DOSE, class_key, plate_key, plate_sort_key, row_index, well_name
+from phenodose.screens.layout_add_ons import complete_add_ons
 from phenodose.screens.layout_columns import is_layout, is_like_layout
 from phenodose.screens.layout_doubts import layout_doubts
 from phenodose.screens.layout_rows import parse_rows
@@ -40,6 +41,7 @@ LAYOUT_COLUMNS = (
     "add_on",
     "readout",
     "named_class",
+    ADD_ON_DOSE,
 )
 
 #: Well types that can never stand for viability 0.
@@ -55,8 +57,8 @@ class Layout:
         frame: one row a well, sorted by plate, row and column, with the columns `LAYOUT_COLUMNS`:
             text plate, row, well (such as B07), sample, well_type (neg, pos, therapy, trc, untreated,
             t0 for cells read when treatment began, empty, exclude or a free name), treatment, add_on;
-            integer column; nullable integer replicate; float concentration_nM [nM] and readout (as in the
-            file); text named_class, what a person calls the well by its image. Empty is missing.
+            integer column; nullable integer replicate; float concentration_nM and add_on_concentration_nM [nM]
+            and readout (as in the file); text named_class, what a person calls the well by its image. Empty is missing.
         notes: sentences on what was chosen among several and what looks doubtful, each begins with the file.
     """
 
@@ -110,6 +112,10 @@ def read_layout(path: Path, sheet: str | None = None, way: str = "--sheet NAME",
     frame = _tidy(records)
     rows = {index: record["file_row"] for index, record in enumerate(records)}
     parsed.faults.extend(_faults_of_wells(frame, rows, needs_positive))
+    if frame[ADD_ON_DOSE].notna().any():
+        of_add_ons, told = complete_add_ons(frame, rows)
+        parsed.faults.extend(of_add_ons)
+        parsed.notes += told
     parsed.faults.raise_if_any()
     numbered = bool(frame.loc[frame["well_type"] == "therapy", "replicate"].notna().any())
     finished = _finish(frame)
@@ -211,11 +217,11 @@ def _finish(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.iloc[order].reset_index(drop=True)
     therapy = frame["well_type"] == "therapy"
     if frame.loc[therapy, "replicate"].isna().all():
-        same = ["sample", "treatment", "concentration_nM", "add_on"]
+        same = ["sample", "treatment", "concentration_nM", "add_on", ADD_ON_DOSE]
         numbers = frame.loc[therapy].groupby(same, dropna=False, sort=False).cumcount() + 1
         frame.loc[therapy, "replicate"] = numbers.astype(float)
     frame["replicate"] = frame["replicate"].astype("Int64")
     frame["column"] = frame["column"].astype("int64")
-    for name in ("concentration_nM", "readout"):
+    for name in ("concentration_nM", ADD_ON_DOSE, "readout"):
         frame[name] = frame[name].astype("float64")
     return frame[list(LAYOUT_COLUMNS)]

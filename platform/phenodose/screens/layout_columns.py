@@ -23,11 +23,13 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "unit": ("Unit", "Units", "ConcentrationUnit", "ConcentrationUnits", "ConcUnit", "DoseUnit"),
     "replicate": ("Replicate", "batch"),
     "add_on": ("AddOn",),
+    "add_on_concentration": ("AddOnConcentration", "AddOnConcentration_nM", "AddOnConcentration_uM", "AddOnDose"),
+    "add_on_unit": ("AddOnUnit", "AddOnUnits", "AddOnConcentrationUnit", "AddOnConcUnit", "AddOnDoseUnit"),
     "readout": ("Readout", "value"),
     "named_class": ("WellClass",),
 }
 #: Meanings whose columns few layouts need: no message recommends them.
-_SELDOM = ("well", "unit", "named_class")
+_SELDOM = ("well", "unit", "named_class", "add_on_concentration", "add_on_unit")
 
 #: What a concentration column of another unit is multiplied with to give nM.
 _TO_NANOMOLAR = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}
@@ -36,6 +38,12 @@ _TO_NANOMOLAR = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}
 _CONCENTRATION = re.compile(r"(?:conc(?:entration)?|dose)(?:in)?(.*)\Z")
 _UNIT = r"([pnuµμm]?)(?:m|mol/l)\Z"
 _MOLAR = re.compile(r"(?:conc(?:entration)?|dose)(?:in)?" + _UNIT)
+#: The same of the add-on.
+_ADD_ON = r"addon'?s?(?:conc(?:entration)?|dose)(?:in)?"
+_ADD_ON_CONCENTRATION = re.compile(_ADD_ON + r"(?!units?\Z)(.*)\Z")
+_ADD_ON_MOLAR = re.compile(_ADD_ON + _UNIT)
+#: Columns whose names may say a unit.
+_DOSES = ("concentration", "add_on_concentration")
 
 
 def header_row(sheet: Sheet) -> int | None:
@@ -89,21 +97,29 @@ def _factor(match: re.Match[str]) -> float:
     return _TO_NANOMOLAR[match.group(1).replace("µ", "u").replace("μ", "u")]
 
 
-def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], float | None]:
-    """Position of every known column, and the factor that its name gives to turn concentrations into nM (or None)."""
+def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], dict[str, float]]:
+    """Position of every known column, and the factors to nM of the columns of concentrations that name their unit."""
     meaning_of = {plain(spelling): meaning for meaning, names in SPELLINGS.items() for spelling in names}
     found: dict[str, int] = {}
-    factor: float | None = None
+    factors: dict[str, float] = {}
     for position, cell in enumerate(header):
         name = to_text(cell) or ""
-        unit = _MOLAR.match(_bare(name))
+        unit, of_add_on = _MOLAR.match(_bare(name)), _ADD_ON_MOLAR.match(_bare(name))
         meaning = "concentration" if unit else meaning_of.get(plain(name))
+        if of_add_on:
+            unit, meaning = of_add_on, "add_on_concentration"
+        elif meaning is None and _ADD_ON_CONCENTRATION.match(_bare(name)):
+            faults.add(
+                f"column {name!r} is in a unit that cannot be turned into nM; give molar concentrations and name the "
+                "column AddOnConcentration_pM, _nM, _uM, _mM or _M (AddOnConcentration alone is in the unit of "
+                "Concentration)."
+            )
         if meaning is None:
             continue
         if meaning in found:
             recommended = plain(SPELLINGS[meaning][0])
             names = (plain(to_text(header[found[meaning]]) or ""), plain(name))
-            if meaning != "concentration" and names.count(recommended) == 1:
+            if meaning not in _DOSES and names.count(recommended) == 1:
                 found[meaning] = position if names[1] == recommended else found[meaning]
                 continue
             faults.add(
@@ -113,7 +129,7 @@ def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], fl
             continue
         found[meaning] = position
         if unit:
-            factor = _factor(unit)
+            factors[meaning] = _factor(unit)
     needed = ["plate", "row", "column", "well_type", "treatment", "concentration"]
     if "well" in found and "row" not in found and "column" not in found:
         needed = [name for name in needed if name not in ("row", "column")]
@@ -131,7 +147,7 @@ def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], fl
                 f"column {SPELLINGS[meaning][0]} is missing (accepted: {', '.join(SPELLINGS[meaning])}); "
                 f"the header row holds {there}."
             )
-    return found, factor
+    return found, factors
 
 
 def plain(name: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from phenodose.names import curve_names
+from phenodose.names import ADD_ON_DOSE, add_on_names, curve_names
 from phenodose.screens.layout_names import look_alike
 
 #: Doses that differ by less are one dose, dispensed with some error [log10].
@@ -30,7 +30,7 @@ LEAST_TOP_NM, MOST_TOP_NM = 0.1, 1e7
 #: Logarithms of doses are small: from -3 (pM) to 8 (a tenth of a mole) in nM.
 MOST_LOG10 = 12.0
 LEAST_DOSES = 4
-_DRUG = ["sample", "treatment", "add_on"]
+_DRUG = ["sample", "treatment", "add_on", ADD_ON_DOSE]
 _MOST_NAMED = 4
 
 
@@ -46,7 +46,8 @@ def layout_doubts(frame: pd.DataFrame, is_numbered: bool, is_unit_said: bool) ->
     if therapy.empty:
         return []
     several = len(frame["sample"].dropna().unique()) > 1
-    drugs = {_named(rows, several): rows for _, rows in therapy.groupby(_DRUG, dropna=False, sort=False)}
+    told = therapy.assign(shown=add_on_names(therapy))
+    drugs = {_named(rows, several): rows for _, rows in told.groupby(_DRUG, dropna=False, sort=False)}
     tell = _numbered_replicates if is_numbered else _uneven_doses
     replicates = [f"{drug} ({doubt})" for drug, rows in drugs.items() if (doubt := tell(rows))]
     found = (
@@ -192,7 +193,8 @@ def _one_name(frame: pd.DataFrame) -> Iterator[str]:
     """Combinations that have the name of another drug, and how they are told apart."""
     parts = frame[frame["well_type"] == "therapy"].dropna(subset="add_on")
     named = curve_names(frame).loc[parts.index]
-    names = parts.assign(drug=named)[["treatment", "add_on", "drug"]].drop_duplicates()
+    shown = add_on_names(frame, frame["well_type"] == "therapy").loc[parts.index]
+    names = parts.assign(add_on=shown, drug=named)[["treatment", "add_on", "drug"]].drop_duplicates()
     for treatment, add_on, drug in names.itertuples(index=False):
         if drug != f"{treatment} + {add_on}":
             yield f"{treatment!r} with the add-on {add_on!r} has the name of another drug; it stands as {drug!r}."
@@ -200,8 +202,8 @@ def _one_name(frame: pd.DataFrame) -> Iterator[str]:
 
 def _named(rows: pd.DataFrame, several: bool) -> str:
     """The drug of these wells, with its sample where there are several."""
-    sample, treatment, add_on = (rows[name].iloc[0] for name in _DRUG)
-    drug = f"{treatment} + {add_on}" if isinstance(add_on, str) else str(treatment)
+    sample, treatment, add_on = (rows[name].iloc[0] for name in ("sample", "treatment", "shown"))
+    drug = f"{treatment} + {add_on}" if add_on else str(treatment)
     return f"{drug} of {sample}" if several else drug
 
 

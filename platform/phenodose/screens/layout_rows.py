@@ -1,7 +1,7 @@
 """The rows of a layout: one record a well, and everything in a row that cannot be read.
 
-Belongs here: what stands in the cells of one row, and the words that mean well types and 'no add-on'. Does not belong
-here: the header (`layout_columns`) and the wells together (`layout`).
+Belongs here: what stands in the cells of one row, and the words that mean well types. Does not belong here: the
+header (`layout_columns`), what means an add-on (`layout_add_ons`) and the wells together (`layout`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from phenodose.errors import Faults, InputError
 from phenodose.io.number_format import AmbiguousNumbersError, NumberFormat, number_format
 from phenodose.io.spreadsheet import Cell, DateText, Sheet, no_number, to_name, to_text
-from phenodose.names import MAX_COLUMNS, parse_well, row_index, row_label, well_name
+from phenodose.names import ADD_ON_DOSE, MAX_COLUMNS, parse_well, row_index, row_label, well_name
+from phenodose.screens.layout_add_ons import add_on_of, dosed_add_on, means_nothing
 from phenodose.screens.layout_columns import SPELLINGS, find_columns, header_row, headline, nanomolar, plain
 from phenodose.screens.layout_unread import unread
 
@@ -40,33 +41,6 @@ _WELL_TYPES = {
     "day0": "t0",
 }
 
-#: What a column AddOn says of wells without one, in lower case and without blanks, '_', '-' and brackets around it.
-_NO_ADD_ON = frozenset(
-    [
-        *("", "0", "0.0", "/", "\\", ".", "–", "—", "no", "non", "none", "nil", "null", "nothing", "without", "w/o"),
-        *("n.a.", "n.a", "single", "keinaddon", "nonegiven", "mediumonly", "ø", "∅"),
-        *("noaddon", "nodrug", "notreatment", "nocompound", "drugfree", "notapplicable", "notadded", "empty", "blank"),
-        *(
-            "mono",
-            "monotherapy",
-            "singleagent",
-            "alone",
-            "untreated",
-            "mock",
-            "kein",
-            "keine",
-            "keines",
-            "ohne",
-            "aucun",
-        ),
-        *("medium", "media", "pbs", "saline", "water", "h2o", "control", "ctrl", "false"),
-    ]
-)
-#: Or the solvent, whatever strength is written beside it: 'DMSO 0.1 %', 'Vehicle control'.
-_SOLVENT = re.compile(
-    r"\+?(?:with)?(?:[0-9.,]+%(?:v/v)?)?(?:dmso|vehicle|vehikel|solvent|veh|carrier|ethanol|etoh|lösungsmittel)(?:control|ctrl|only|alone|kontrolle)?"
-    r"\(?(?:[0-9.,]+(?:vol)?%)?(?:v/v)?(?:dmso)?\)?(?:v/v)?"
-)
 #: A name that a spreadsheet program made a date of, and wrote into a text: 2-Sep for SEPT-2.
 _DATE_IN_TEXT = re.compile(
     r"[0-3]?[0-9][-.] ?(?:jan|feb|mar|mär|mrz|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zä]*\.?"
@@ -74,7 +48,9 @@ _DATE_IN_TEXT = re.compile(
     r"|[0-9]{4}-[01][0-9]-[0-3][0-9](?: 00:00:00)?",
     re.IGNORECASE,
 )
-_NUMERIC = ("concentration", "readout")
+_NUMERIC = ("concentration", "add_on_concentration", "readout")
+#: The column of its unit, for every column of concentrations.
+_UNIT_OF = {"concentration": "unit", "add_on_concentration": "add_on_unit"}
 _BLANK = ("blank", "blanks", "background")
 
 
@@ -106,15 +82,23 @@ def parse_rows(sheet: Sheet) -> Parsed:
     start = header_row(sheet)
     if start is None:
         raise InputError(f"{sheet.place}: is empty; write one row a well below the header {', '.join(headline())}.")
-    columns, factor = find_columns(sheet.rows[start], faults)
+    columns, factors = find_columns(sheet.rows[start], faults)
     if faults:
         return parsed
     below = [list(row) for row in sheet.rows[start + 1 :]]
     _fill_merged(below, sheet, start + 1, columns)
     _refuse_broken(sheet, start, columns, faults)
-    if not any(columns["unit"] < len(row) and row[columns["unit"]] is not None for row in below if "unit" in columns):
-        columns.pop("unit", None)
-    parsed.is_unit_said = factor is not None or "unit" in columns
+    for meaning in ("unit", "add_on_unit", "add_on_concentration"):
+        if meaning in columns and not _texts(below, columns[meaning]):
+            del columns[meaning]
+    parsed.is_unit_said = "concentration" in factors or "unit" in columns
+    if "add_on_concentration" in columns:
+        if "add_on" not in columns:
+            faults.add(
+                f"column {to_text(sheet.rows[start][columns['add_on_concentration']])!r} gives concentrations of an "
+                "add-on, and there is no column AddOn; write the names of the second drugs into one."
+            )
+        parsed.notes += _unit_of_add_on(below, columns, factors)
     if faults:
         return parsed
     _tell_dates(below, columns, start + 2, parsed, bool(sheet.title))
@@ -122,11 +106,11 @@ def parse_rows(sheet: Sheet) -> Parsed:
         return parsed
     written = NumberFormat()
     try:
-        readings, doses = (
+        readings, doses, of_add_on = (
             [row[columns[name]] for row in below if columns[name] < len(row)] if name in columns else []
-            for name in ("readout", "concentration")
+            for name in ("readout", *_UNIT_OF)
         )
-        written = number_format(readings, doses)
+        written = number_format(readings, [*doses, *of_add_on])
     except AmbiguousNumbersError as error:
         faults.add(str(error))
         return parsed
@@ -134,11 +118,11 @@ def parse_rows(sheet: Sheet) -> Parsed:
     for number, row in enumerate(below, start + 2):
         cells = {name: row[at] if at < len(row) else None for name, at in columns.items()}
         if any(cell is not None for cell in cells.values()):
-            record = _parse_well(cells, factor, number, written, faults)
+            record = _parse_well(cells, factors, number, written, faults)
             parsed.records.append({**record, "file_row": number})
     if not parsed.records:
         faults.add("there is a header but no well; write one row a well below it.")
-    parsed.notes += unread(sheet, start, columns, factor, parsed.records)
+    parsed.notes += unread(sheet, start, columns, factors.get("concentration"), parsed.records)
     return parsed
 
 
@@ -199,8 +183,28 @@ def _letters(column: int) -> str:
     return (_letters(column - 1) if column else "") + chr(ord("A") + last)
 
 
+def _texts(rows: Sequence[Sequence[Cell]], at: int) -> set[str]:
+    """What stands in a column."""
+    return {text for row in rows if at < len(row) and (text := to_text(row[at])) is not None}
+
+
+def _unit_of_add_on(rows: Sequence[Sequence[Cell]], columns: dict[str, int], factors: dict[str, float]) -> list[str]:
+    """Concentrations of add-ons that name no unit are in that of the drugs: where these name one, and with a note."""
+    if "add_on_concentration" in factors or "add_on_unit" in columns:
+        return []
+    units = {nanomolar(unit) for unit in _texts(rows, columns["unit"])} if "unit" in columns else set()
+    only = next(iter(units)) if len(units) == 1 else factors.get("concentration")
+    if only is not None:
+        factors["add_on_concentration"] = only
+    elif units:
+        columns["add_on_unit"] = columns["unit"]
+    else:
+        return []
+    return ["AddOnConcentration says no unit and is read in that of Concentration; AddOnConcentration_nM would say it."]
+
+
 def _parse_well(
-    cells: Mapping[str, Cell], factor: float | None, number: int, written: NumberFormat, faults: Faults
+    cells: Mapping[str, Cell], factors: Mapping[str, float], number: int, written: NumberFormat, faults: Faults
 ) -> dict[str, object]:
     place = f"row {number}"
     plate = to_name(cells["plate"])
@@ -214,7 +218,9 @@ def _parse_well(
         faults.add(f"{place}: {error}")
     treatment = to_name(cells["treatment"])
     well_type = _well_type(to_name(cells["well_type"]), treatment, place, faults)
-    concentration = _nanomolar(cells, factor, well_type, written, place, faults)
+    dosed = well_type in ("therapy", "trc")
+    concentration = _nanomolar(cells, "concentration", factors, dosed, written, place, faults)
+    add_on, add_on_dose = _second(cells, factors, well_type, written, place, faults)
     if treatment is not None:
         treatment = re.sub(r"_(?:control|drug)\Z", "", treatment)
     if well_type == "empty" and treatment is not None and treatment.casefold() in _BLANK:
@@ -234,7 +240,8 @@ def _parse_well(
         "treatment": treatment,
         "concentration_nM": concentration,
         "replicate": _replicate(cells, place, faults),
-        "add_on": _add_on(to_name(cells.get("add_on"))),
+        "add_on": add_on,
+        ADD_ON_DOSE: add_on_dose,
         "readout": _number(cells, "readout", written, place, faults),
         "named_class": to_name(cells.get("named_class")),
     }
@@ -255,24 +262,53 @@ def _place_on_plate(cells: Mapping[str, Cell]) -> tuple[str, int]:
     return row, int(column)
 
 
+def _second(
+    cells: Mapping[str, Cell],
+    factors: Mapping[str, float],
+    well_type: str,
+    written: NumberFormat,
+    place: str,
+    faults: Faults,
+) -> tuple[str | None, float | None]:
+    """The second treatment of a well and its concentration [nM]."""
+    name = to_name(cells.get("add_on"))
+    if well_type in ("empty", "exclude"):
+        return add_on_of(name), None
+    dosed = add_on_of(name) is not None
+    said = to_text(cells.get("add_on_concentration"))
+    if said is not None and means_nothing(said):
+        cells = {**cells, "add_on_concentration": None}
+    dose = _nanomolar(cells, "add_on_concentration", factors, dosed, written, place, faults)
+    add_on, dose, fault = dosed_add_on(name, dose)
+    if fault:
+        faults.add(f"{place}: {fault}")
+    return add_on, dose
+
+
 def _nanomolar(
-    cells: Mapping[str, Cell], factor: float | None, well_type: str, written: NumberFormat, place: str, faults: Faults
+    cells: Mapping[str, Cell],
+    meaning: str,
+    factors: Mapping[str, float],
+    dosed: bool,
+    written: NumberFormat,
+    place: str,
+    faults: Faults,
 ) -> float | None:
-    """The concentration [nM]: in the unit of the row, else of the column's name, else nM."""
-    number = _number(cells, "concentration", written, place, faults)
+    """The concentration [nM] in a column: in the unit of the row, else of the column's name, else nM."""
+    number, factor = _number(cells, meaning, written, place, faults), factors.get(meaning)
     if number is None:
         return None
-    dosed = well_type in ("therapy", "trc")
-    unit = to_text(cells.get("unit"))
+    named, name = SPELLINGS[meaning][0], SPELLINGS[_UNIT_OF[meaning]][0]
+    unit = to_text(cells.get(_UNIT_OF[meaning]))
     if unit is None:
-        if "unit" in cells and dosed and factor is None:
-            faults.add(f"{place}: Unit is empty but given in other rows; write the unit of the concentration.")
+        if _UNIT_OF[meaning] in cells and dosed and factor is None:
+            faults.add(f"{place}: {name} is empty but given in other rows; write the unit of the concentration.")
         return _same_dose(number * (factor or 1.0))
     own = nanomolar(unit)
     if own is None or (factor is not None and own != factor):
         if dosed:
-            what = "contradicts the name of the column Concentration" if own is not None else "cannot be turned into nM"
-            faults.add(f"{place}: Unit {unit!r} {what}; write pM, nM, uM, mM or M, the same in both places.")
+            what = f"contradicts the name of the column {named}" if own is not None else "cannot be turned into nM"
+            faults.add(f"{place}: {name} {unit!r} {what}; write pM, nM, uM, mM or M, the same in both places.")
         return None
     return _same_dose(number * own)
 
@@ -286,18 +322,10 @@ def _number(cells: Mapping[str, Cell], meaning: str, written: NumberFormat, plac
     try:
         return written.number(cells.get(meaning))
     except ValueError:
-        hint = " (a unit stands in the column's name: Concentration_uM)" if meaning == "concentration" else ""
-        faults.add(f"{place}: {SPELLINGS[meaning][0]} is {no_number(cells[meaning])}{hint}, or leave it empty.")
+        name = SPELLINGS[meaning][0]
+        hint = f" (a unit stands in the column's name: {name}_uM)" if meaning in _UNIT_OF else ""
+        faults.add(f"{place}: {name} is {no_number(cells[meaning])}{hint}, or leave it empty.")
         return None
-
-
-def _add_on(text: str | None) -> str | None:
-    """The second treatment; None where the word says that there is none."""
-    if text is None:
-        return None
-    word = re.sub(r"[\s_-]", "", text.casefold())
-    bare = word[1:-1] if word[:1] + word[-1:] in ("()", "[]", "<>") else word
-    return None if bare in _NO_ADD_ON or _SOLVENT.fullmatch(word) else text
 
 
 def _replicate(cells: Mapping[str, Cell], place: str, faults: Faults) -> int | None:

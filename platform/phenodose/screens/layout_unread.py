@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from phenodose.errors import InputError
 from phenodose.io.spreadsheet import Cell, Sheet, to_number, to_text
-from phenodose.names import parse_well, well_name
+from phenodose.names import ADD_ON_DOSE, parse_well, well_name
 from phenodose.screens.layout_columns import nanomolar
 
 #: A unit of molar concentration as people write it; case tells M from m.
@@ -139,9 +139,9 @@ def _within_replicates(name: str, cells: Sequence[Cell], records: Sequence[Mappi
     held: dict[tuple[object, ...], dict[str, None]] = defaultdict(dict)
     for cell, record in zip(cells, records, strict=True):
         if record["well_type"] == "therapy":
-            same = tuple(record[key] for key in ("sample", "treatment", "concentration_nM", "add_on"))
+            same = tuple(record[key] for key in ("sample", "treatment", "concentration_nM", "add_on", ADD_ON_DOSE))
             held[same].setdefault(to_text(cell) or "nothing")
-    for (_, treatment, dose, _), several in held.items():
+    for (_, treatment, dose, *_), several in held.items():
         if len(several) > 1:
             yield (
                 f"column {name!r} is not read, and wells that it sets apart are taken as replicates "

@@ -14,8 +14,9 @@ computed where curves are made. Percentages have columns that say so.
 Where no cells were killed, a raw value may be stated that stands for viability 0 (`Controls.lower_anchor`): 0 of a
 readout without background.
 
-A combination (wells with an add-on) is measured against its own negative control, the add-on alone, and
-against all positive controls of the group.
+A combination (wells with an add-on) is measured against its own negative control, the add-on alone in the same
+concentration, and against all positive controls of the group. A concentration without a negative control of its own
+takes those with the add-on whose concentration nobody says.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from phenodose.errors import Faults, InputError
-from phenodose.names import plate_key, row_index
+from phenodose.names import add_on_keys, add_on_names, plate_key, row_index
 from phenodose.viability.controls import Controls
 
 #: What a viability is relative to: controls of the same plate, of the same treatment, or of both.
@@ -86,18 +87,22 @@ def to_viability(
     viability, viability_sd = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     reason = np.full(len(frame), NOT_MEASURED, dtype=object)
     reason[measured] = None
-    add_on = layout_frame["add_on"].astype(object).fillna("").to_numpy(dtype=object)
+    add_on, named = add_on_keys(layout_frame).to_numpy(), layout_frame["add_on"].astype(object).fillna("")
+    without_dose = dict(zip(add_on, named.astype(str).str.strip(), strict=True))
+    shown = dict(zip(add_on, add_on_names(layout_frame), strict=True))
     group = _groups(layout_frame, by)
     sets: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
     for name in dict.fromkeys(group):
         for extra in dict.fromkeys(add_on[group == name]):
             wells = (group == name) & (add_on == extra) & measured
             top = values[negative & wells]
+            if not len(top):
+                top = values[negative & (group == name) & (add_on == without_dose[extra])]
             # A combination is measured against all positive controls, with and without the add-on.
             bottom = values[positive & (group == name) & ((add_on == extra) | (extra != ""))]
             if controls.lower_anchor is not None:
                 bottom = np.array([controls.lower_anchor])
-            sets.append((f"{name}{f' with {extra}' if extra else ''}", wells, top, bottom))
+            sets.append((f"{name}{f' with {shown[extra]}' if extra else ''}", wells, top, bottom))
     wanted = rises_with or _most_rise_with([(top, bottom) for _, _, top, bottom in sets])
     for name, wells, top, bottom in sets:
         fault = _control_fault(top, bottom, name, wanted, rises_with is not None)

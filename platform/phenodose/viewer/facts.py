@@ -23,10 +23,11 @@ _LAYOUT = {
     "treatment": "treatment",
     "concentration_nM": "dose_nM",
     "add_on": "add_on",
+    "add_on_concentration_nM": "add_on_dose_nM",
     "replicate": "replicate",
 }
 #: Wells that hold the same are replicates.
-_SAME = ("sample", "well_type", "treatment", "dose_nM", "add_on")
+_SAME = ("sample", "well_type", "treatment", "dose_nM", "add_on", "add_on_dose_nM")
 
 
 def well_facts(store: Store, screen: str) -> dict[str, dict[str, dict[str, Any]]]:

@@ -14,6 +14,7 @@ from filelock import FileLock
 from phenodose.cohort.build import metabolic_readouts, rebuild_cohort
 from phenodose.cohort.query import query
 from phenodose.errors import BusyError, InputError, MissingInputError, StoreError
+from phenodose.names import curve_names
 from phenodose.plugins import registry
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
@@ -123,6 +124,29 @@ def test_a_combination_with_the_name_of_another_drug_is_joined_by_its_parts(made
     found = query(made_up_cohort, "SELECT * FROM drug_combinations").table.to_pandas()
     assert found[["drug", "add_on"]].to_numpy().tolist() == [[drug, "Temo"]]
     assert found["difference"].iloc[0] == pytest.approx(2.5)
+
+
+def test_every_concentration_of_an_add_on_stands_beside_the_drug_alone(made_up_cohort: Store) -> None:
+    wells = made_up_cohort.read_table("wells", FULL)
+    drug = wells.loc[wells["well_type"] == "therapy", "treatment"].iloc[0]
+    of_drug = wells[(wells["well_type"] == "therapy") & (wells["treatment"] == drug)].assign(add_on="Temo")
+    doses = (0.0625, 50.0, 1e6, 123456789.5)
+    more = [of_drug.assign(plate=f"{dose} " + of_drug["plate"], add_on_concentration_nM=dose) for dose in doses]
+    made_up_cohort.write_table("wells", FULL, "combination", pd.concat(more, ignore_index=True))
+    every = made_up_cohort.read_table("wells", FULL)
+    names = curve_names(every)
+    plain = made_up_cohort.read_table("scores", FULL, "dss_asym.ctg")
+    plain = plain[plain["drug"] == drug]
+    rows = [
+        plain.assign(drug=names[every["add_on_concentration_nM"] == dose].iloc[0], score=plain["score"] + number)
+        for number, dose in enumerate(doses)
+    ]
+    made_up_cohort.write_table("scores", FULL, "scores/combined", pd.concat(rows, ignore_index=True))
+    rebuild_cohort(made_up_cohort)
+    asked = "SELECT drug, add_on, add_on_concentration_nM, difference FROM drug_combinations ORDER BY difference"
+    found = answer(made_up_cohort, asked)
+    assert [row[:3] for row in found] == [(drug, "Temo", dose) for dose in doses]
+    assert [row[3] for row in found] == pytest.approx([0, 1, 2, 3])
 
 
 def test_z_scores_count_every_sample_once(made_up_cohort: Store) -> None:

@@ -11,7 +11,7 @@ from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.growth_rate import NOT_GROWN, NOT_KNOWN, growth_rate, viability_of
 from phenodose.dose_response.points import curve_points
 from phenodose.dose_response.scoring import score_curves
-from phenodose.names import well_name
+from phenodose.names import ADD_ON_DOSE, well_name
 from phenodose.plugins import registry
 from phenodose.viability.controls import choose_controls
 from phenodose.viability.normalise import to_viability
@@ -150,3 +150,25 @@ def test_a_combination_grows_as_its_add_on_lets_it():
     points = curve_points(scaled, both, per_replicate=False)
     found = dict(zip(points.keys["drug"], points.doublings, strict=True))
     assert found == {"Slow": pytest.approx(2.0), "Slow + Helper": pytest.approx(1.0)}
+
+
+def test_every_concentration_of_an_add_on_lets_cells_grow_by_its_own():
+    viability, wells = screen(2.0)
+    parts, values = [wells.assign(add_on_concentration_nM=np.nan)], [viability["raw"]]
+    for rows_down, dose, raw in ((4, 10.0, 50.0 + 2000.0), (8, 100.0, 50.0 + 1000.0 * 2**0.5)):
+        added = wells[wells["well_type"].isin(["neg", "therapy"])]
+        added = added.assign(add_on="Helper", add_on_concentration_nM=dose)
+        added["row"] = [chr(ord(row) + rows_down) for row in added["row"]]
+        added["well"] = [well_name(row, column) for row, column in zip(added["row"], added["column"], strict=True)]
+        parts.append(added)
+        values.append(pd.Series(raw, index=added.index))
+    both, raw = pd.concat(parts, ignore_index=True), pd.concat(values, ignore_index=True)
+    controls = choose_controls(both, ("neg",), ("pos",), "a made-up screen")
+    scaled = to_viability(both[["plate", "row", "column"]].assign(raw=raw), both, controls).assign(readout="ctg")
+    for unsaid in (False, True):
+        if unsaid:  # the controls of the second serve it though nobody says their concentration
+            both.loc[both["well_type"].eq("neg") & both["add_on_concentration_nM"].eq(100.0), ADD_ON_DOSE] = np.nan
+        points = curve_points(scaled, both, per_replicate=False)
+        found = dict(zip(points.keys["drug"], points.doublings, strict=True))
+        assert found["Slow + Helper 10 nM"] == pytest.approx(1.0)
+        assert found["Slow + Helper 100 nM"] == pytest.approx(0.5)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from phenodose.lineage.controls import control_rows
+from phenodose.names import ADD_ON_DOSE
 from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.viability import viability_of
 from phenodose.viability.normalise import Grouping
@@ -37,6 +38,29 @@ def layout(by: Grouping) -> pd.DataFrame:
     place = frame.groupby("plate").cumcount()
     frame["row"], frame["column"] = [chr(65 + at // 12) for at in place], place % 12 + 1
     return frame.assign(well=[f"{row}{column:02d}" for row, column in zip(frame["row"], frame["column"], strict=True)])
+
+
+@pytest.mark.parametrize("by", ["plate", "treatment", "both"])
+def test_a_concentration_of_an_add_on_has_its_own_controls_else_those_without_one(by: Grouping) -> None:
+    wells = layout(by)
+    added = (wells["add_on"] == "Extra") & (wells["well_type"] != "pos")
+    number = wells[added].groupby(["plate", "well_type"]).cumcount()
+    wells.loc[added, ADD_ON_DOSE] = (number % 2).map({0: 50.0, 1: 100.0})
+    negative = added & (wells["well_type"] == "neg")
+    wells.loc[negative & (wells[ADD_ON_DOSE] == 100.0), ADD_ON_DOSE] = np.nan
+    base = 9000.0 - 4000 * (wells["well_type"] == "therapy") - 8000 * (wells["well_type"] == "pos")
+    raw = wells[["plate", "row", "column"]].assign(raw=base + np.random.default_rng(1).normal(0, 150, len(wells)))
+    viability = viability_of(raw, wells, "ctg", Normalisation(by), what="a test").viability
+    joined = viability.merge(wells, on=["plate", "well", "row", "column"])
+    drugs = joined[(joined["well_type"] == "therapy") & joined[ADD_ON_DOSE].notna()]
+    for dose, own in drugs.groupby(ADD_ON_DOSE):
+        told = control_rows(joined, own, by)
+        assert all(one["group"].endswith(f" with Extra {dose:g} nM") for one in told)
+        for plate, rows in own.groupby("plate"):
+            here = {one["control"]: one for one in told if one.get("plate", plate) == plate}
+            top, bottom = here["negative"]["median_raw"], here["positive"]["median_raw"]
+            assert here["negative"]["n_wells"] == (2 if "plate" in here["negative"] else 4)
+            np.testing.assert_allclose((rows["raw"] - bottom) / (top - bottom), rows["viability_fraction"], rtol=1e-12)
 
 
 @pytest.mark.parametrize("by", ["plate", "treatment", "both"])

@@ -27,6 +27,8 @@ ROWS = "ABCDEFGHIJKLMNOP"
 DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 #: Drug -> dose of half effect.
 DRUGS = {"Potent": 20.0, "Weak": 4000.0, "Inert": np.inf}
+#: Concentration of an add-on -> what it leaves alive alone.
+ADDED = {50: 0.8, 500: 0.5}
 SCORERS = ("dss_asym", "auc", "rel_ic50")
 SECOND = "alamar"
 DRAWS = 8
@@ -53,9 +55,12 @@ class Plate:
         for column in range(9, 15) if killed else ():
             self.well(row, column, 0.0, alive, Sample=sample, WellType="pos", Treatment="STS", Concentration=250)
 
-    def drugs(self, sample: str = "S", row: int = 3, alive: float = 20000.0, factor: float = 1.0, **what: Any) -> None:
+    def drugs(
+        self, sample: str = "S", row: int = 3, alive: float = 20000.0, factor: float = 1.0, column: int = 2, **what: Any
+    ) -> None:
+        first = column
         for place, (drug, half) in enumerate(DRUGS.items(), start=row):
-            for column, dose in enumerate(DOSES_NM, start=2):
+            for column, dose in enumerate(DOSES_NM, start=first):
                 viability = factor / (1 + dose / half)
                 more = {"WellType": "therapy", "Treatment": drug, "Concentration": dose, **what}
                 self.well(place, column, viability, alive, Sample=sample, **more)
@@ -86,7 +91,7 @@ def one_sample(folder: Path) -> Path:
 
 
 def all_at_once(folder: Path) -> Path:
-    """Two samples, a combination of one and a well without a reading.
+    """Two samples, an add-on in two concentrations with one of them, and a well without a reading.
 
     Sample B grows half as fast; on plate P2 it has no killed wells of its own.
     """
@@ -96,9 +101,11 @@ def all_at_once(folder: Path) -> Path:
         plate.drugs("A", Replicate=number)
         plate.controls("B", row=8, alive=10000, killed=number == 1)
         plate.drugs("B", row=10, alive=10000, Replicate=number)
-        for column in range(1, 9):
-            plate.well(6, column, 0.8, Sample="A", WellType="neg", Treatment="DMSO", AddOn="Partner")
-        plate.drugs("A", row=13, factor=0.8, AddOn="Partner", Replicate=number)
+        for block, (dose, alive) in enumerate(ADDED.items()):
+            second = {"AddOn": "Partner", "AddOnConcentration": dose}
+            for column in range(1 + 8 * block, 9 + 8 * block):
+                plate.well(6, column, alive, Sample="A", WellType="neg", Treatment="DMSO", **second)
+            plate.drugs("A", row=13, factor=alive, column=2 + 8 * block, Replicate=number, **second)
     plates[0].values[3, 3] = np.nan
     return screen_of(folder, plates)
 
@@ -246,8 +253,14 @@ def test_every_face_gives_the_same_and_a_sample_is_measured_by_its_own_untreated
     everything = expect_the_same(answers)
     potent = everything.xs(("ctg", "pooled", "Potent", "dss_asym"), level=("readout", "replicate", "drug", "scorer"))
     assert (potent["score"] > 15).all()
-    assert everything.index.get_level_values("drug").str.contains("Partner").any()
     found = everything["score"].xs(("ctg", "pooled"), level=("readout", "replicate"))
+    # Relative to the add-on alone in the same concentration the drugs do what they do without it.
+    for dose in ADDED:
+        assert all(abs(found["A", f"{drug} + Partner {dose} nM", "dcdss_asym"]) < 3 for drug in DRUGS)
+    assert set(answers.stored("wells")["add_on_concentration_nM"].dropna()) == set(ADDED)
+    effects = answers.stored("combination_effects")
+    assert len(effects) == len(ADDED) * len(DRUGS) * len(DOSES_NM)
+    assert effects["difference_percent"].abs().max() < 12
     assert min(found["A", "Potent", "dss_asym"], found["B", "Potent", "dss_asym"]) > 15
     for drug in DRUGS:
         # The same effect, though B gives half the signal: by the other sample's DMSO all its wells were half dead.

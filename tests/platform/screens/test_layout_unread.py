@@ -49,7 +49,7 @@ def read(
     ("name", "values", "words"),
     [
         ("Treatment 2", lambda row: "TMZ" if row[1] == "B" else "", "wells that it sets apart are taken as replicates"),
-        ("AddOn_Concentration", lambda row: 5 if row[1] == "B" else 50, "(Drug1 at 1 nM: 5, 50)"),
+        ("Inhibitor level", lambda row: 5 if row[1] == "B" else 50, "(Drug1 at 1 nM: 5, 50)"),
         ("Timepoint_h", lambda row: 24 if row[1] == "B" else 72, "column 'Timepoint_h' is not read"),
         ("Conc. unit", lambda row: "µM" if row[6] else "", "holds units (µM) but is not read"),
         ("Final conc [nM]", lambda row: row[6] and row[6] / 1000, "gives other concentrations"),

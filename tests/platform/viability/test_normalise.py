@@ -193,6 +193,24 @@ def test_a_combination_is_relative_to_the_add_on_alone() -> None:
     assert result["mask_reason"].iloc[8] == "plate 1 with U has no negative control with a value"
 
 
+def test_every_concentration_of_an_add_on_has_its_own_negative_control() -> None:
+    """A concentration without one takes those whose concentration nobody says, and none takes that of another."""
+    add_on = [None, "T", "T", None, None, "T", "T", "T", "U"]
+    dose = [np.nan, 5.0, 50.0, np.nan, np.nan, 5.0, 5.0, 50.0, 5.0]
+    frame = layout(("1",), add_on=add_on, add_on_concentration_nM=dose)
+    result = to_viability(raw_of(frame, PLATE), frame, controls_of(frame))
+    low, high = result["viability_fraction"].iloc[6], result["viability_fraction"].iloc[7]
+    top, bottom = PLATE[:3], np.median(PLATE[3:6])
+    assert low == (PLATE[6] - bottom) / (top[1] - bottom)
+    assert high == (PLATE[7] - bottom) / (top[2] - bottom)
+    frame.loc[2, "add_on_concentration_nM"] = np.nan
+    unsaid = to_viability(raw_of(frame, PLATE), frame, controls_of(frame))
+    assert unsaid["viability_fraction"].iloc[6:8].tolist() == [low, high]
+    frame.loc[2, "add_on_concentration_nM"] = 500.0
+    other = to_viability(raw_of(frame, PLATE), frame, controls_of(frame))
+    assert other["mask_reason"].iloc[7] == "plate 1 with T 50 nM has no negative control with a value"
+
+
 def test_faulty_readings_are_told_together() -> None:
     frame = layout(("1",))
     raw = raw_of(frame, PLATE)

@@ -28,7 +28,8 @@ export function showFacts(list, well, imaged = well?.imaged) {
   const add = (name, value) => value && rows.push(element("dt", name), element("dd", value));
   if (well) {
     add("well type", well.well_type);
-    add("treatment", [well.treatment, well.add_on].filter(Boolean).join(" + "));
+    const addOn = well.add_on && [well.add_on, dose(well.add_on_dose_nM)].filter(Boolean).join(" ");
+    add("treatment", [well.treatment, addOn].filter(Boolean).join(" + "));
     add("dose", dose(well.dose_nM));
     add("sample", well.sample);
     add("replicate", well.replicate && String(well.replicate));
