@@ -182,7 +182,7 @@ def test_rows_of_another_screen_are_refused(made_up_cohort: Store) -> None:
     copied.write_bytes(made_up_cohort.table_part("drugs", METABOLIC_ONLY, "layout").read_bytes())
     (fault,) = rebuild_cohort(made_up_cohort).faults
     assert str(copied) in fault
-    assert f"rows of screen '{METABOLIC_ONLY}' but lies in the folder of '{FULL}'" in fault
+    assert f"is the file drugs/screen={METABOLIC_ONLY}/layout.parquet, put in the place of this one" in fault
     assert query(made_up_cohort, "SELECT count(*) AS n FROM drugs").table.to_pydict() == {"n": [12]}
 
 
