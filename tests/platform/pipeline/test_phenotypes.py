@@ -52,7 +52,7 @@ def viability(wells, readout):
 def step(tmp_path):
     """A screen with tensors, viability of one network, and features in which `Grain` alone is different."""
     store, rng, wells = Store.open(tmp_path), np.random.default_rng(1), layout()
-    store.write_table("wells", SCREEN, "layout", wells[TABLES["wells"].column_names])
+    store.write_table("wells", SCREEN, "layout", TABLES["wells"].frame(wells.to_dict("records")))
     drug = {"screen": SCREEN, "drug": "Small", "drug_class": "shrinker", "run_id": "r"}
     store.write_table("drugs", SCREEN, "layout", TABLES["drugs"].frame([drug]))
     store.write_table("viability", SCREEN, f"viability/{READOUT}", viability(wells, READOUT))
