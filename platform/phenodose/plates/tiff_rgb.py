@@ -18,7 +18,7 @@ import numpy as np
 RgbChoice = Literal["strongest", "red", "green", "blue"]
 #: How the choice is named in messages.
 OPTION = (
-    "the parameter `rgb` of the reader `pattern` (below [parameters.pattern] in screen.toml or as --param rgb=...): "
+    "the parameter `rgb` of the reader (below its [parameters] in screen.toml, or as --param rgb=...): "
     f"{', '.join(get_args(RgbChoice))}"
 )
 _COLOURS = ("red", "green", "blue")

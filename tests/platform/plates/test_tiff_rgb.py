@@ -77,7 +77,7 @@ def test_a_folder_of_painted_files_becomes_a_plate_of_grey_channels_and_says_how
     painted(raw / "B02_Hoechst.tif", 0.1, 0.3, 1)
     painted(raw / "B02_PI.tif", 1, 0, 0, grey=GREY[::-1].copy())
     asked = {"expression": r"(?P<well>B02)_(?P<channel>\w+)\.tif"}
-    with pytest.raises(InputError, match=r"choose with the parameter `rgb` of the reader `pattern`"):
+    with pytest.raises(InputError, match=r"choose with the parameter `rgb` of the reader"):
         PatternReader(asked).index(raw)
     chosen = PatternReader({**asked, "rgb": "strongest"})
     ingest_plate(raw, tmp_path / "P1.zarr", chosen, "P1", workers=1)
