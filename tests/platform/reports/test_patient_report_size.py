@@ -35,13 +35,17 @@ def noisy(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Store
             if part.stem.endswith(("cnn_phase2", "mean_of_stack")):
                 part.unlink()
     rng = np.random.default_rng(5)
+    hashes = {}
     for plate, rows in store.read_table("wells", SCREEN).groupby("plate"):
         raw = folder / "raw" / str(plate)
         raw.mkdir(parents=True)
         for well in rows["well"]:
             tifffile.imwrite(raw / f"{well}_MIP.tif", rng.integers(0, 60000, (160, 160)).astype(np.uint16))
         reader = PatternReader({"expression": r"(?P<well>[A-Z]\d\d)_(?P<projection>MIP)"})
-        ingest_plate(raw, store.plate_path(SCREEN, str(plate)), reader, str(plate), workers=1)
+        record = ingest_plate(raw, store.plate_path(SCREEN, str(plate)), reader, str(plate), workers=1)
+        hashes[plate] = record.raw_hash
+    plates = store.read_table("plates", SCREEN)
+    store.write_table("plates", SCREEN, "images", plates.assign(raw_hash=plates["plate"].map(hashes)))
     return store
 
 

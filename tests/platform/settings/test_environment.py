@@ -64,6 +64,7 @@ def test_nothing_below_the_faces_takes_all_plugins_where_it_was_told_a_site() ->
         "platform/phenodose/plugins/reference_page.py": "pages of the documentation",
         "platform/phenodose/plugins/scores_page.py": "pages of the documentation",
         "platform/phenodose/plugins/scaffold.py": "a name is taken on every site",
+        "platform/phenodose/plugins/isolation.py": "a plugin made by hand",
         "platform/phenodose/plugins/selective.py": "a scorer made by hand",
         "platform/phenodose/screens/screen.py": "a folder that was given no plate readers",
         "platform/phenodose/pipeline/score_layout.py": "a caller from Python who names no plugins",
