@@ -170,7 +170,7 @@ def test_training_keeps_the_statistics_of_the_first_phase(
     readout.train(one, wells(), None, tmp_path / "1")
     readout.train(two, wells(seed=1), tmp_path / "1", tmp_path / "2")
     first, second = (checkpoint.load(tmp_path / name)[0] for name in ("1", "2"))
-    expected, *_ = readout._network((SIZE, SIZE, 3), None)
+    expected, *_ = readout._network(wells(), None)
     start = [np.array(weight) for weight in expected.trainable_weights]
     take_statistics(expected, wells(), FAST)
     assert same(statistics(first), statistics(expected))
