@@ -278,7 +278,7 @@ def _write_image_products(store: Store, screen: str, wells: list[dict[str, objec
                 "n_z": 8,
                 "pixel_size_um": 0.343,
                 "z_step_um": 2.5,
-                "raw_hash": "0123456789abcdef",
+                "raw_hash": "",
                 "run_id": "run-1",
                 "plugin": "imagexpress",
                 "plugin_version": "1",
