@@ -20,6 +20,7 @@ from functools import cache, partial
 import numpy as np
 
 from phenodose.errors import NotMade
+from phenodose.learning.unit_length import of_unit_length
 
 #: Fewer drugs say nothing of one that is left out.
 LEAST_DRUGS = 4
@@ -70,7 +71,8 @@ def taught(features: np.ndarray, measured: np.ndarray, compounds: np.ndarray) ->
             f"{len(drugs)} drugs have wells with both an image and a measured viability; at least {LEAST_DRUGS} and "
             "the controls are needed to learn from."
         )
-    points = _scaled(features, known)
+    alike = "the features of all measured wells are the same; there is nothing to learn from them."
+    points = of_unit_length(features, known, alike)
     kernel = points @ points[known].T
     among, target = kernel[known], np.clip(measured[known], _LEAST, _MOST)
     part_of = {int(drug): place % _PARTS for place, drug in enumerate(drugs)}
@@ -114,16 +116,6 @@ def _strength_without(
         for strength in _STRENGTHS
     }
     return min(squares, key=lambda one: squares[one])
-
-
-def _scaled(features: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Features in units of their spread, such that a well has about the squared length 1."""
-    centred = features.astype(np.float64) - features[known].mean(axis=0, dtype=np.float64)
-    sd = centred[known].std(axis=0)
-    varied = sd > 1e-9 * max(float(sd.max()), 1e-300)
-    if not varied.any():
-        raise NotMade("the features of all measured wells are the same; there is nothing to learn from them.")
-    return np.asarray(centred[:, varied] / sd[varied] / np.sqrt(varied.sum()))
 
 
 def _groups(of: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from phenodose.errors import NotMade
+from phenodose.learning.unit_length import of_unit_length
 from phenodose.names import class_key
 
 #: The two classes that every readout of images knows, in this order.
@@ -103,7 +104,8 @@ def class_probabilities(features: np.ndarray, labels: np.ndarray, number: int) -
     if counts.min() < LEAST_WELLS:
         raise NotMade(f"a class of wells has {counts.min()} of them with an image; {LEAST_WELLS} are the least.")
     known = np.flatnonzero(labels >= 0)
-    points = _scaled(features, known)
+    alike = "the images of all wells of known class are the same; there is nothing to tell them apart by."
+    points = of_unit_length(features, known, alike)
     kernel = points @ points[known].T + _CONSTANT
     among, of = kernel[known], labels[known]
     found = np.empty((len(points), number))
@@ -133,16 +135,6 @@ def confusion(names: Sequence[str], labels: np.ndarray, probability: np.ndarray)
         name: {other: int(((labels == own) & (read == one)).sum()) for one, other in enumerate(names)}
         for own, name in enumerate(names)
     }
-
-
-def _scaled(features: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Features in units of their spread among known wells, such that a well has about the squared length 1."""
-    centred = features.astype(np.float64) - features[known].mean(axis=0, dtype=np.float64)
-    sd = centred[known].std(axis=0)
-    varied = sd > 1e-9 * max(float(sd.max()), 1e-300)
-    if not varied.any():
-        raise NotMade("the images of all wells of known class are the same; there is nothing to tell them apart by.")
-    return np.asarray(centred[:, varied] / sd[varied] / np.sqrt(varied.sum()))
 
 
 def _read(among: np.ndarray, of: np.ndarray, asked: np.ndarray, number: int) -> np.ndarray:
