@@ -181,18 +181,24 @@ def markdown(rows: list[list[str]], heads: list[str]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main() -> None:
-    """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def screens_parser(description: str | None) -> argparse.ArgumentParser:
+    """Options that say which screens are made, for every command that compares readouts on them."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="screens of every data set")
     parser.add_argument("--first-seed", type=int, default=201, help="seeds go up from here")
     parser.add_argument("--size-px", type=int, default=64, help="width of the tensors; the organoids' stands in theirs")
     parser.add_argument("--drugs", type=int, default=6, help="drugs of a screen, five doses in duplicate")
-    parser.add_argument("--unlike-drugs", type=int, default=8, help="drugs of a screen of the second table")
     parser.add_argument("--controls", type=int, default=8, help="control wells of each kind on a plate")
     parser.add_argument("--settings", nargs="+", choices=list(other_simulator.SETTINGS), default=["staining"])
     parser.add_argument("--organoids", type=Path, default=ORGANOIDS, help="folder of the real organoids")
-    parser.add_argument("--only", nargs="+", help="only data sets whose name begins so, in both tables")
+    parser.add_argument("--only", nargs="+", help="only data sets whose name begins so, in every table")
+    return parser
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = screens_parser(__doc__)
+    parser.add_argument("--unlike-drugs", type=int, default=8, help="drugs of a screen of the second table")
     parser.add_argument("--network", action="store_true", help="also train `cnn`, small (a minute or more a screen)")
     parser.add_argument("--residuals", action="store_true", help="also the mean error of features by true viability")
     arguments = parser.parse_args()

@@ -9,7 +9,6 @@ The data sets are those of `image_viability.py`; a training takes minutes.
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 import tempfile
@@ -20,10 +19,9 @@ from typing import Any
 
 import click
 import numpy as np
-import other_simulator
 import pandas as pd
 from image_screens import DataSet, PicturedScreen, Size, data_sets
-from image_viability import ORGANOIDS, figures, first_table, markdown
+from image_viability import figures, first_table, markdown, screens_parser
 
 from phenodose.learning.training_sets import training_set
 from phenodose.simulation.trial import controls_of
@@ -80,15 +78,7 @@ def differences(rows: pd.DataFrame) -> str:
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="screens of every data set")
-    parser.add_argument("--first-seed", type=int, default=201, help="seeds go up from here")
-    parser.add_argument("--size-px", type=int, default=64, help="width of the tensors; the organoids' stands in theirs")
-    parser.add_argument("--drugs", type=int, default=6, help="drugs of a screen, five doses in duplicate")
-    parser.add_argument("--controls", type=int, default=8, help="control wells of each kind on a plate")
-    parser.add_argument("--settings", nargs="+", choices=list(other_simulator.SETTINGS), default=["staining"])
-    parser.add_argument("--organoids", type=Path, default=ORGANOIDS, help="folder of the real organoids")
-    parser.add_argument("--only", nargs="+", help="only data sets whose name begins so")
+    parser = screens_parser(__doc__)
     parser.add_argument("--contrastive-epochs", type=int, default=30, help="epochs of the pre-training of each phase")
     parser.add_argument("--cutmix", type=float, default=0.5, help="part of the wells that get a rectangle of another")
     parser.add_argument("--epochs", type=int, help="epochs of each phase; those of the preset if left out")
