@@ -125,17 +125,19 @@ def _looked(place: Path, names: dict[str, str]) -> dict[str, list[str]]:
     at = f"--store={store}"
     said = {
         "terminal of run": ("run", str(folder), at, f"--select={_SELECT}"),
-        "terminal of score": ("score", f"--layout={folder / 'layout.csv'}"),
+        "terminal of score": ("score", f"--layout={folder / 'layout.csv'}", f"--out={place / 'scores.csv'}"),
         "terminal of why": ("why", SCREEN, drug, at),
         "terminal of screen list": ("screen", "list", at),
         "terminal of screen show": ("screen", "show", SCREEN, at),
-        "terminal of sql": ("sql", "SELECT sample, drug, class, targets, plate FROM scores, wells LIMIT 9", at),
+        "terminal of sql, scores": ("sql", "SELECT sample, drug, readout FROM scores", at),
+        "terminal of sql, wells": ("sql", "SELECT DISTINCT plate, treatment, add_on FROM wells", at),
+        "terminal of sql, drugs": ("sql", "SELECT * FROM drugs", at),
     }
     found: dict[str, list[str]] = {}
     for where, arguments in said.items():
         done = _phenodose(*arguments)
-        if done.returncode == 1:
-            raise click.ClickException(done.stderr)
+        if done.returncode:
+            raise click.ClickException(f"{where}: {done.stderr}")
         found[where] = _live_in_terminal(done.stdout + done.stderr)
     pages = {"report": f"{SCREEN}.html", "cohort report": "_cohort.html"}
     for where, name in pages.items():

@@ -75,10 +75,15 @@ def _is_store(name: str) -> bool:
 
 
 def _verify_store(context: click.Context, name: str | None, as_json: bool) -> None:
-    from phenodose.errors import Faults, StoreError
+    from phenodose.errors import Faults, MissingInputError, StoreError
     from phenodose.lineage.verify_store import verify_store
 
     store = open_store(name)
+    if not _is_store(str(store.root)):
+        raise MissingInputError(
+            f"{store.root}: there is no store here yet, so there is nothing to check; name a store, or a plate such as "
+            "P1.ome.zarr."
+        )
     with progress_display(f"verify {store.root}") as progress:
         found = verify_store(store, progress)
     if as_json:
@@ -97,4 +102,7 @@ def _verify_store(context: click.Context, name: str | None, as_json: bool) -> No
     faults.extend(found.faults)
     faults.raise_if_any(StoreError)
     checked = ", ".join(f"{n} {kind}" for kind, n in found.checked.items()) or "nothing"
-    click.echo(f"{store.root}: {len(found.screens)} screens ({checked}): everything is as it was written.")
+    told = "everything is as it was written"
+    if found.without_seal:
+        told = f"no fault is found, but {len(found.without_seal)} of these have no hash to compare with"
+    click.echo(f"{store.root}: {len(found.screens)} screens ({checked}): {told}.")

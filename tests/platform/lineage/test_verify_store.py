@@ -129,3 +129,30 @@ def test_the_command_tells_faults_and_ends_with_2(store: Store, capsys: pytest.C
     code, _, err = run("--raw", str(store.root))
     assert code == 2
     assert "name the plate" in err
+
+
+def test_what_cannot_be_told_is_not_called_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(tmp_path / "no_such_store")])
+    assert ended.value.code == 2
+    assert "there is no such" in capsys.readouterr().err
+    store = Store.open(tmp_path / "store")
+    rows = TABLES["drugs"].frame([{"screen": SCREEN, "drug": "A", "run_id": "r"}])
+    file = store.write_table("drugs", SCREEN, "layout", rows)
+    pq.write_table(TABLES["drugs"].conform(rows), file)  # as an older version wrote it
+    with pytest.raises(SystemExit) as ended:
+        main(["verify", str(store.root)])
+    out = capsys.readouterr().out
+    assert not ended.value.code
+    assert "no fault is found, but 1 of these have no hash to compare with" in out
+    assert "everything is as it was written" not in out
+
+
+def test_a_store_that_is_not_there_is_no_whole_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PHENODOSE_STORE", str(tmp_path / "mistyped"))
+    with pytest.raises(SystemExit) as ended:
+        main(["verify"])
+    assert ended.value.code == 2
+    assert "there is no store here yet" in capsys.readouterr().err
