@@ -206,14 +206,23 @@ def small_demo(made_once: Callable[..., Path]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def made_up_root(made_once: Callable[..., Path]) -> Path:
-    """The folder of a store with two made-up drug screens and their cohort; see made_up_cohort.py."""
+def made_up_root(made_once: Callable[..., Path]) -> Iterator[Path]:
+    """The folder of a store with two made-up drug screens and their cohort; see made_up_cohort.py.
+
+    It is of all workers at once: whoever changes it, or builds its cohort again, takes a copy.
+    """
 
     def write(folder: Path) -> None:
         store: Store = _beside("made_up_cohort").write_made_up_cohort(Store.open(folder / "store"))
         assert rebuild_cohort(store).faults == ()
 
-    return made_once("made_up_cohort", write) / "store"
+    root: Path = made_once("made_up_cohort", write) / "store"
+    before = (root / "cohort.duckdb").stat()
+    yield root
+    after = (root / "cohort.duckdb").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns), (
+        "a test built the cohort of all tests again, while others may copy it"
+    )
 
 
 @pytest.fixture

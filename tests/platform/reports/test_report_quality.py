@@ -64,8 +64,8 @@ def test_doubtful_wells_are_ringed(data: ScreenData) -> None:
     assert plate_heatmap(plate.assign(flag=None), "ctg") == plate_heatmap(plate.drop(columns="flag"), "ctg")
 
 
-def test_the_cohort_report_compares_the_controls_of_the_screens(made_up_root: Path) -> None:
-    page = render_cohort_report(Store.open(made_up_root))
+def test_the_cohort_report_compares_the_controls_of_the_screens(made_up_cohort: Store) -> None:
+    page = render_cohort_report(made_up_cohort)
     section = page.split('<section id="drift">')[1]
     assert "<h2>Controls over screens</h2>" in section
     assert section.count('<td data-sort="ctg">') == 2
