@@ -7,7 +7,7 @@ import pandas as pd
 
 from phenodose.names import well_name
 from phenodose.quality.report import QC_COLUMNS, qc_rows
-from phenodose.tables import QC
+from phenodose.tables.readings import QC
 
 
 def screen(plates: int = 2, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:

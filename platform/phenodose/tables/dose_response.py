@@ -1,0 +1,95 @@
+"""Tables of curves, of scores, and of what a second drug changes."""
+
+from __future__ import annotations
+
+from phenodose.table import Column, Table
+from phenodose.tables.columns import DRUG, PROVENANCE, READOUT, REPLICATE, SAMPLE, SCREEN, number, text
+
+_CURVE_FIT: tuple[Column, ...] = (
+    Column("model", "integer", "Number of free parameters of the chosen curve, 2 to 5", required=False),
+    number("bottom", "Lower asymptote of inhibition", "fraction"),
+    number("top", "Upper asymptote of inhibition", "fraction"),
+    number("log10_mid", "log10 of the mid dose in nM", "log10 nM"),
+    number("slope", "Hill slope h"),
+    number("asymmetry", "Asymmetry exponent s"),
+    number("gof", "1 - SSE/SST at all points, unweighted"),
+    number("objective", "Value of the loss that was minimised, at its minimum"),
+    number("min_dose_nM", "Lowest tested dose", "nM"),
+    number("max_dose_nM", "Highest tested dose", "nM"),
+    Column("n_doses", "integer", "Different tested doses"),
+    Column("n_points", "integer", "Wells that entered the fit"),
+    text("fit", "Name of the fit: robust or nplr"),
+    text("status", "ok, flat, decreasing, misfit (replicates agree, and lie off the curve), or failed"),
+    text("reason", "Why the status is not ok", required=False),
+    Column(
+        "identifiable",
+        "boolean",
+        "True if the 95 % interval of the half-effect dose lies within the tested range; empty without intervals",
+        required=False,
+    ),
+    text("not_identifiable_because", "Where else the half-effect dose may lie", required=False),
+    number("lack_of_fit_f", "Misfit over the scatter of replicates (F); empty without replicates or spare doses"),
+    number("lack_of_fit_p", "Chance of so large an F where the curve is right"),
+)
+
+CURVES = Table(
+    "curves",
+    "One row a dose-response curve: inhibition over log dose, fitted.",
+    (SCREEN, SAMPLE, READOUT, REPLICATE, DRUG, *_CURVE_FIT, *PROVENANCE),
+    ("screen", "sample", "readout", "replicate", "drug"),
+)
+
+COMBINATION_EFFECTS = Table(
+    "combination_effects",
+    "One row a drug with an add-on, readout and dose: how much more it inhibits than the drug alone, by their curves.",
+    (
+        SCREEN,
+        SAMPLE,
+        READOUT,
+        DRUG,
+        text("add_on", "Second treatment"),
+        number("add_on_concentration_nM", "Concentration of the second treatment; empty if nobody says it", "nM"),
+        text("curve", "Name of the combination's curve, as in the column drug of curves and scores"),
+        number("concentration_nM", "Concentration of the drug", "nM", required=True),
+        number("inhibition_alone_percent", "Inhibition by the drug alone, against untreated cells", "percent"),
+        number("inhibition_combined_percent", "Inhibition with the add-on, against cells with the add-on", "percent"),
+        number("difference_percent", "Combined minus alone (dPI), not floored: below 0 the two work less", "percent"),
+        number("lower_percent", "Lower end of the 95 % interval of the difference", "percent"),
+        number("upper_percent", "Upper end", "percent"),
+        *PROVENANCE,
+    ),
+    ("screen", "sample", "readout", "curve", "concentration_nM"),
+)
+
+SCORES = Table(
+    "scores",
+    "One row a curve and scorer: how sensitive the sample is to the drug.",
+    (
+        SCREEN,
+        SAMPLE,
+        READOUT,
+        REPLICATE,
+        DRUG,
+        text("scorer", "Scorer that computed the value: dss_asym, ..."),
+        number("score", "The score, in the unit of its scorer"),
+        number("lower", "Lower end of the 95 % interval"),
+        number("upper", "Upper end of the 95 % interval"),
+        text("bound", "'=', or '<' / '>' where the value is only a bound"),
+        text("unit", "Unit of the score", required=False),
+        Column("hit", "boolean", "True where the score reaches the scorer's hit threshold", required=False),
+        text("status", "ok, or why there is no score"),
+        text("lower_bound", "'=', or '<' where the interval may reach below its lower end", required=False),
+        text("upper_bound", "'=', or '>' where the interval may reach above its upper end", required=False),
+        number("published_value", "What published tables print for the score; empty where that is the score itself"),
+        text(
+            "doubt",
+            "Why the score is not to be trusted: many wells look unlike any control; empty where nothing says so",
+            required=False,
+        ),
+        *PROVENANCE,
+    ),
+    ("screen", "sample", "readout", "replicate", "drug", "scorer"),
+)
+
+#: What a fit says of a curve.
+CURVE_FIT_COLUMNS: tuple[str, ...] = tuple(column.name for column in _CURVE_FIT)
