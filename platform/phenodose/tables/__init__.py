@@ -14,6 +14,7 @@ from phenodose.tables.dose_response import COMBINATION_EFFECTS, CURVE_FIT_COLUMN
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
 from phenodose.tables.readings import OBJECT_COLUMNS, OBJECTS, QC, VIABILITY
 from phenodose.tables.screens import DRUGS, PLATES, RUNS, SCREENS, WELLS
+from phenodose.tables.targets import TARGET_INTERACTIONS, TARGETS
 
 __all__ = ["CURVE_FIT_COLUMNS", "OBJECT_COLUMNS", "PROVENANCE", "QC", "TABLES", "schema_markdown"]
 
@@ -29,6 +30,8 @@ TABLES: dict[str, Table] = {
         CURVES,
         COMBINATION_EFFECTS,
         SCORES,
+        TARGETS,
+        TARGET_INTERACTIONS,
         QC,
         EMBEDDINGS,
         PHENOTYPES,
