@@ -135,7 +135,7 @@ def _box(graph: Any, part: Sequence[str], seed: int) -> tuple[float, float, dict
         span = np.maximum(found.max(axis=0) - found.min(axis=0), 1e-9)
         side = _SPACE * len(part) ** 0.5
         found = _apart((found - found.min(axis=0)) / span * [1.2 * side, 0.75 * side])
-    found = found - found.min(axis=0) + [_MARGIN, 0.6 * _MARGIN]
+    found = found - found.min(axis=0) + [_MARGIN, 0.4 * _MARGIN]
     width, height = float(found[:, 0].max()) + _MARGIN, float(found[:, 1].max()) + 0.8 * _MARGIN
     return width, height, {node: (float(x), float(y)) for node, (x, y) in zip(part, found, strict=True)}
 

@@ -229,7 +229,8 @@ def _network(
     network = read_interactions(files.interactions, genes, files.least_score, files.gene_names)
     notes.extend(network.notes)
     if unknown := sorted(genes - network.known):
-        named = [f"{gene} ({network.alike[gene]} there?)" if gene in network.alike else gene for gene in unknown]
+        named = [f"{gene} (is it {network.alike[gene]}?)" for gene in unknown if gene in network.alike]
+        named += [gene for gene in unknown if gene not in network.alike]
         notes.append(
             f"{files.interactions.name} does not name {len(unknown)} of {len(genes)} targets: {listed(named)}."
         )

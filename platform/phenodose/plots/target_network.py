@@ -90,7 +90,7 @@ def _drug(canvas: Canvas, x: float, y: float, drug: str, link: str) -> None:
         x - 5, y - 5, VERMILLION, drug
     )
     canvas.add(Markup('<a href="{}" aria-label="{}">{}</a>').format(link, drug, shape) if link else shape)
-    canvas.text(x, y + 17, _short(drug))
+    canvas.text(x, y + 18, _short(drug))
 
 
 def _gene(canvas: Canvas, x: float, y: float, gene: str, row: Any) -> None:
@@ -116,7 +116,7 @@ def _gene(canvas: Canvas, x: float, y: float, gene: str, row: Any) -> None:
         )
     )
     label = f"{gene} {row.mutation}" if altered else gene
-    canvas.text(x, y - 13, _short(label), css="title" if altered else "")
+    canvas.text(x, y + (23 if altered else 19), _short(label), css="title" if altered else "")
 
 
 def _of_gene(gene: str, row: Any) -> str:

@@ -99,7 +99,8 @@ def _row(row: Any, second: pd.DataFrame) -> dict[str, Any]:
     hits = set(text_of(row.hit_drugs).split(BETWEEN))
     drugs = [(drug, drug in hits) for drug in text_of(row.drugs).split(BETWEEN) if drug]
     interval = "" if row.lower != row.lower else f"{row.lower:.1f} to {row.upper:.1f}"
-    expected = "" if row.expected_hit_interactions != row.expected_hit_interactions else row.expected_hit_interactions
+    # What interacts with no target at all has no chance to do so.
+    chance = row.expected_hit_interactions == row.expected_hit_interactions and row.n_interactions > 0
     return {
         "target": row.target,
         "drugs": drugs,
@@ -114,7 +115,7 @@ def _row(row: Any, second: pd.DataFrame) -> dict[str, Any]:
         "second": "" if other is None or other["mean_score"] != other["mean_score"] else f"{other['mean_score']:.1f}",
         "second_q": "" if other is None else number_of(other["q_value"], 2),
         "links": "" if row.n_hit_interactions != row.n_hit_interactions else f"{row.n_hit_interactions:.0f}",
-        "expected": f"{expected:.1f}" if expected != "" else "",
+        "expected": f"{row.expected_hit_interactions:.1f}" if chance else "",
         "hub_q": row.hub_q_value,
         "hub_q_text": number_of(row.hub_q_value, 2),
         "mutation": text_of(row.mutation),

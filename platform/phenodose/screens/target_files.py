@@ -20,8 +20,9 @@ from phenodose.store.store import Store
 #: Names without their ending, in the screen's folder; the first also in the store.
 DRUG_TARGETS, MUTATIONS, EXPRESSION = "drug_targets", "mutations", "expression"
 INTERACTIONS = "interactions"
-_TABLE_ENDINGS = ACCEPTED
-_NETWORK_ENDINGS = (".sif", ".tsv", ".csv", ".txt")
+#: Endings that are looked for in the store, which may be a bucket; site.toml names other files.
+_SITE_TABLES = (".csv", ".xlsx", ".tsv")
+_SITE_NETWORKS = (".sif", ".tsv", ".csv", ".txt")
 
 
 @dataclass(frozen=True)
@@ -62,19 +63,32 @@ def target_files(screen: Screen, store: Store) -> TargetFiles:
         InputError: one table lies there in two forms, a named file is missing, or site.toml is faulty.
     """
     site = read_site(store.root, {"targets"}).targets
-    packed = tuple(f"{ending}.gz" for ending in _NETWORK_ENDINGS)
     return TargetFiles(
         own_targets=_in_folder(screen, DRUG_TARGETS),
-        site_targets=_of_site(store, site.drug_targets, "drug_targets", DRUG_TARGETS, _TABLE_ENDINGS),
-        interactions=_of_site(store, site.interactions, "interactions", INTERACTIONS, (*_NETWORK_ENDINGS, *packed)),
+        site_targets=_of_site(store, site.drug_targets, "drug_targets", DRUG_TARGETS, _SITE_TABLES),
+        interactions=_of_site(store, site.interactions, "interactions", INTERACTIONS, _SITE_NETWORKS),
         gene_names=_of_site(store, site.gene_names, "gene_names", "", ()),
-        mutations=_in_folder(screen, MUTATIONS, (*_TABLE_ENDINGS, ".maf")),
+        mutations=_in_folder(screen, MUTATIONS, (*ACCEPTED, ".maf")),
         expression=_in_folder(screen, EXPRESSION),
         least_score=site.least_score,
     )
 
 
-def _in_folder(screen: Screen, name: str, endings: Sequence[str] = _TABLE_ENDINGS) -> Path | None:
+def site_target_files(root: Path) -> list[Path]:
+    """Where the files of all screens of a store may lie, whether they are there or not; [] of a faulty site.toml."""
+    try:
+        site = read_site(root, {"targets"}).targets
+    except InputError:
+        return []
+    named = [name for name in (site.drug_targets, site.interactions, site.gene_names) if name]
+    usual = [
+        *(f"{DRUG_TARGETS}{ending}" for ending in _SITE_TABLES),
+        *(f"{INTERACTIONS}{ending}" for ending in _SITE_NETWORKS),
+    ]
+    return [own if (own := Path(name).expanduser()).is_absolute() else root / name for name in [*named, *usual]]
+
+
+def _in_folder(screen: Screen, name: str, endings: Sequence[str] = ACCEPTED) -> Path | None:
     found = [path for ending in endings if (path := screen.folder / f"{name}{ending}").is_file()]
     return expect_inside(_one(found), screen.folder) if found else None
 

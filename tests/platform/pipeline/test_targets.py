@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from phenodose.errors import InputError, NotMade
+from phenodose.lineage.freshness import StaleScreens
 from phenodose.pipeline.targets import TargetParameters, make_targets
 from phenodose.plugins import registry
 from phenodose.reports.patient import render_report
@@ -191,6 +192,14 @@ def test_site_toml_names_the_files_and_the_least_score(step):
     assert "string.txt" in made.inputs
 
 
+def test_an_unknown_setting_of_the_site_is_told_with_those_there_are(step):
+    (step.store.root / "site.toml").write_text("[targets]\nnetwork = 'x'\n")
+    with pytest.raises(
+        InputError, match=r"targets\.network: there is no such setting here; known are drug_targets, int"
+    ):
+        make_targets(step)
+
+
 def test_a_changed_file_is_a_changed_input(step):
     def version():
         return look_into(step.screen, step.store, [TARGET_TABLES])[TARGET_TABLES][0]
@@ -199,6 +208,12 @@ def test_a_changed_file_is_a_changed_input(step):
     assert version() == before
     (step.folder / "expression.csv").write_text("gene,z\nMAP2K1,2.0\n")
     assert version() != before
+
+
+def test_a_changed_file_of_the_site_is_looked_into(step):
+    before = StaleScreens(step.store).state(SCREEN)
+    (step.store.root / "interactions.sif").write_text("BRAF\tpp\tMAP2K1\n")
+    assert StaleScreens(step.store).state(SCREEN) != before
 
 
 def test_the_report_shows_targets_hubs_and_the_network(step):
