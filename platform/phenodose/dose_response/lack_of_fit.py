@@ -145,8 +145,7 @@ def _turn(x: np.ndarray, count: np.ndarray, mean: np.ndarray, variance: float, f
                 continue
             errors = (math.sqrt(variance * (weights[j] + weights[at])) for at in (i, k))
             if all(
-                stdtr(freedom, -step / error) < MOST_CHANCE_OF_A_STEP
-                for step, error in zip(steps, errors, strict=True)
+                stdtr(freedom, -step / error) < MOST_CHANCE_OF_A_STEP for step, error in zip(steps, errors, strict=True)
             ):
                 low, top, end = (f"{100 * means[at]:.0f} % at {_nm(x[at])}" for at in (i, j, k))
                 found = smallest, f"inhibition {first} from {low} to {top} and {then} to {end}, and replicates agree."
