@@ -17,7 +17,7 @@ from phenodose.plots.svg import Canvas
 from phenodose.plots.svg_figures import nice_ticks
 
 #: A scale from white to the colour, so that lightness carries the value in grey print too: less, and more.
-LESS, MORE = "#005a8f", "#d55e00"
+LESS, MORE = "#005a8f", "#b84a00"
 #: Cells of this width hold a number; narrower ones have it under the pointer alone.
 _NUMBER_PX = 22.0
 _WIDEST_CELL_PX, _CELL_HEIGHT_PX = 34.0, 21.0
@@ -89,7 +89,7 @@ def dose_matrix(
             rings.append(f"M{_n(x + 1)} {_n(y + 1)}h{_n(width - 2)}v{_n(height - 2)}h-{_n(width - 2)}z")
         if known and width >= _NUMBER_PX:
             number = f"{cell.value:+.0f}" if signed else f"{cell.value:.0f}"
-            ink = ' style="fill:#fff"' if part > 0.6 else ""
+            ink = ' style="fill:#fff"' if part > 0.65 else ""
             number = "0" if number in ("-0", "+0") else number
             numbers.append(f'<text x="{_n(x + width / 2)}" y="{_n(y + height / 2 + 3.5)}"{ink}>{number}</text>')
     if rings:
