@@ -59,7 +59,7 @@ def estimate_noise(curves: CurveBatch) -> Noise:
         of_curves = [
             _log_sum(evidence + log_share_of_views(wells, bad_wells)[:, :, None], axis=1) for evidence, wells in parts
         ]
-        evidence = _finer(np.concatenate(of_curves), fine)
+        evidence = finer(np.concatenate(of_curves), fine)
         largest = evidence.max(axis=1, keepdims=True)
         likelihood = np.exp(evidence - largest)
         for weight in WEIGHTS:
@@ -74,6 +74,27 @@ def estimate_noise(curves: CurveBatch) -> Noise:
     return found
 
 
+def log_evidence_of_noise(curves: CurveBatch, noise: Noise) -> np.ndarray:
+    """How probable each noise makes the wells of each curve, the curve and its bad wells integrated out.
+
+    Args:
+        curves: fitted curves with their points.
+        noise: says how often wells are bad.
+
+    Returns:
+        float64 (n, sd), log evidence at `LOG_SD_GRID`, the prior of the noise not included; 0 where there is no curve.
+    """
+    found = np.zeros((len(curves), len(LOG_SD_GRID)))
+    for which, wells, _ in wells_by_design(curves):
+        for first in range(0, len(which), BLOCK):
+            part = slice(first, first + BLOCK)
+            some = wells.some(part)
+            evidence = _log_sum(evidence_on_grid(some), axis=2).astype(np.float64)
+            share = log_share_of_views(some.wells, noise.bad_wells)
+            found[which[part]] = _log_sum(evidence + share[:, :, None], axis=1)
+    return found
+
+
 def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray]]:
     """Log evidence of the noise (g, v, sd), the curves integrated out, with the numbers of good wells (g, v)."""
     found = []
@@ -84,7 +105,7 @@ def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray]
     return found
 
 
-def _finer(values: np.ndarray, fine: np.ndarray) -> np.ndarray:
+def finer(values: np.ndarray, fine: np.ndarray) -> np.ndarray:
     """Values at `LOG_SD_GRID` (n, sd) interpolated to a finer grid."""
     from scipy.interpolate import CubicSpline
 
