@@ -7,6 +7,7 @@ Belongs here: options, files written together, the summary. Does not belong here
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,10 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 @click.option("--out", required=True, type=_FILE, help="Scores, CSV.")
 @click.option("--curves", "curves_out", type=_FILE, help="Fitted curves, CSV.")
 @click.option("--qc", "qc_out", type=_FILE, help="Quality figures, CSV.")
+@click.option(
+    "--combinations", type=_FILE, help="Dose matrices of two drugs: mean excess over the models, one row each, CSV."
+)
+@click.option("--dose-pairs", type=_FILE, help="The same for every pair of doses, CSV.")
 @json_option
 def command(
     layout: Path,
@@ -163,12 +168,15 @@ def command(
     out: Path,
     curves_out: Path | None,
     qc_out: Path | None,
+    combinations: Path | None,
+    dose_pairs: Path | None,
     as_json: bool,
 ) -> None:
     """Score a layout with readouts, without a store.
 
     Controls are the wells of type neg (viability 1) and pos (viability 0), unless named otherwise. Wells with an
-    add-on are relative to the add-on alone; the scorers dc<scorer> tell what it changes.
+    add-on are relative to the add-on alone; the scorers dc<scorer> tell what it changes. Two drugs in several doses
+    each, together and alone, are a dose matrix: --combinations tells whether they do more than models expect.
 
     \b
     Examples: phenodose score --layout layout.xlsx --readouts ctg/ --out scores.csv --qc qc.csv
@@ -180,7 +188,15 @@ def command(
     from phenodose.screens.layout import read_layout
     from phenodose.settings.environment import read_environment
 
-    places = _places(out, curves_out, qc_out)
+    places = _places(
+        {
+            "scores": ("--out", out),
+            "curves": ("--curves", curves_out),
+            "qc": ("--qc", qc_out),
+            "combination_scores": ("--combinations", combinations),
+            "dose_pairs": ("--dose-pairs", dose_pairs),
+        }
+    )
     place = None if reference is None else str(reference)
     plugins = plugins_at()
     names = scorer_names or default_scorers(plugins, read_environment().site().preferences)
@@ -234,14 +250,18 @@ def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str,
     return {name: read_readings(path, block) for name, path in named.items()} or None
 
 
-def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
+def _places(wanted: Mapping[str, tuple[str, Path | None]]) -> dict[str, Path]:
     """Where each table goes, checked before anything is computed."""
     from phenodose.errors import InputError
 
-    wanted = {"scores": out, "curves": curves, "qc": qc}
-    places = {table: path for table, path in wanted.items() if path is not None}
-    if len({path.resolve() for path in places.values()}) < len(places):
-        raise InputError("--out, --curves and --qc name the same file; give each its own.")
+    places = {table: path for table, (_, path) in wanted.items() if path is not None}
+    options: dict[Path, list[str]] = {}
+    for option, path in wanted.values():
+        if path is not None:
+            options.setdefault(path.resolve(), []).append(option)
+    for named in options.values():
+        if len(named) > 1:
+            raise InputError(f"{' and '.join(named)} name the same file; give each its own.")
     for path in places.values():
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")
@@ -299,6 +319,7 @@ def _write_together(tables: dict[Path, pd.DataFrame]) -> None:
 
 
 def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
+    from phenodose.cli.dose_matrices import matrix_lines, matrix_records
     from phenodose.cli.steps import print_failed_quality
     from phenodose.quality.failures import failed_figures
 
@@ -315,6 +336,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
         "notes": scored.notes,
         "faults": scored.faults,
         "failed_quality": failed,
+        "combinations": matrix_records(scored.combination_scores),
         "written": [str(path) for path in paths],
     }
     if as_json:
@@ -325,6 +347,8 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     print_failed_quality(failed)
     doubt = f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
     click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}{doubt}")
+    for line in matrix_lines(scored.combination_scores):
+        click.echo(line)
     click.echo(f"wrote {', '.join(str(path) for path in paths)}")
 
 
