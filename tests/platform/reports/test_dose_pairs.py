@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from phenodose.reports.data import ScreenData
-from phenodose.reports.dose_pairs import dose_pairs, pairs_of, verdict
+from phenodose.reports.dose_pairs import dose_pairs
+from phenodose.reports.drug_pairs import pairs_of, verdict
 from phenodose.reports.patient import render
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
