@@ -92,7 +92,7 @@ class _Hill:
         """Dose of each effect; infinite where it is never reached."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             odds = effect / (self.top - effect)
-            return np.where(effect < self.top, 10**self.mid * odds ** (1 / self.slope), np.inf)
+            return np.asarray(np.where(effect < self.top, 10**self.mid * odds ** (1 / self.slope), np.inf))
 
 
 def _pair(kind: Interaction, doses: int, replicates: int, noise: float, random: np.random.Generator) -> TrueMatrix:
@@ -131,4 +131,4 @@ def _loewe(first: _Hill, second: _Hill, a: np.ndarray, b: np.ndarray) -> np.ndar
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = np.nan_to_num(a / first.dose(middle)) + np.nan_to_num(b / second.dose(middle))
         low, high = np.where(parts > 1, middle, low), np.where(parts > 1, high, middle)
-    return (low + high) / 2
+    return np.asarray((low + high) / 2)
