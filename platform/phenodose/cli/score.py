@@ -7,8 +7,6 @@ Belongs here: options, files written together, the summary. Does not belong here
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +16,6 @@ from phenodose.cli.output import json_option, plugins_at, print_json, progress_d
 from phenodose.cli.plugin_options import given_parameters, plugin_options
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from phenodose.pipeline.score_layout import Scored
     from phenodose.plugins import Registry, Scorer
     from phenodose.screens.matrices import Readings
@@ -182,13 +178,14 @@ def command(
     Examples: phenodose score --layout layout.xlsx --readouts ctg/ --out scores.csv --qc qc.csv
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
+    from phenodose.cli.written import places_of, write_together
     from phenodose.errors import PluginError
     from phenodose.pipeline.score_layout import score_layout
     from phenodose.plugins.preferences import default_scorers
     from phenodose.screens.layout import read_layout
     from phenodose.settings.environment import read_environment
 
-    places = _places(
+    places = places_of(
         {
             "scores": ("--out", out),
             "curves": ("--curves", curves_out),
@@ -222,7 +219,7 @@ def command(
             listener=listener,
             plugins=plugins,
         )
-    _write_together({place: getattr(scored, table) for table, place in places.items()})
+    write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)
     if scored.faults:
         raise PluginError("\n".join([*scored.faults, "The other scorers' scores are written."]))
@@ -248,24 +245,6 @@ def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str,
             raise InputError(f"--readouts {text}: {name} is named twice ({named[name]} before); name each once.")
         named[name] = Path(path)
     return {name: read_readings(path, block) for name, path in named.items()} or None
-
-
-def _places(wanted: Mapping[str, tuple[str, Path | None]]) -> dict[str, Path]:
-    """Where each table goes, checked before anything is computed."""
-    from phenodose.errors import InputError
-
-    places = {table: path for table, (_, path) in wanted.items() if path is not None}
-    options: dict[Path, list[str]] = {}
-    for option, path in wanted.values():
-        if path is not None:
-            options.setdefault(path.resolve(), []).append(option)
-    for named in options.values():
-        if len(named) > 1:
-            raise InputError(f"{' and '.join(named)} name the same file; give each its own.")
-    for path in places.values():
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")
-    return places
 
 
 def _scorers(
@@ -301,21 +280,6 @@ def _scorers(
         for name, scorer in (named | added).items()
     }
     return [made[name] for name in named], [made[name] for name in added]
-
-
-def _write_together(tables: dict[Path, pd.DataFrame]) -> None:
-    """Write all tables aside, then move all into place."""
-    from phenodose.errors import InputError
-    from phenodose.io.files import written_aside
-    from phenodose.io.spreadsheet_text import harmless_frame
-
-    try:
-        with ExitStack() as stack:
-            for path, table in tables.items():
-                aside = stack.enter_context(written_aside(path))
-                harmless_frame(table).to_csv(aside, index=False)
-    except OSError as error:
-        raise InputError(f"{error.filename or 'the results'}: cannot be written ({error.strerror}).") from error
 
 
 def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+#: Stands in the column readout where nothing says what was measured.
+READOUT = "readout"
 #: The tables that dose matrices are written to.
 PAIRS, SUMS = "dose_pairs", "combination_scores"
 _OUTSIDE = {"screen", *(column.name for column in PROVENANCE)}

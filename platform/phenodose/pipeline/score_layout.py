@@ -18,7 +18,7 @@ from phenodose.dose_response.fit import FitName, IntervalName
 from phenodose.errors import Faults, InputError, NotMade, PluginError
 from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.pipeline.curves import CurveParameters, curves_of
-from phenodose.pipeline.dose_matrices import PAIRS, SUMS, joined
+from phenodose.pipeline.dose_matrices import PAIRS, READOUT, SUMS, joined
 from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.scores import scores_of, why_no_scores
 from phenodose.pipeline.viability import viability_of
@@ -30,9 +30,6 @@ from phenodose.screens.matrices import Readings, match_readings
 from phenodose.settings.plugin_limits import PluginLimits
 from phenodose.tables import CURVE_FIT_COLUMNS
 from phenodose.viability.normalise import Grouping, RisesWith
-
-#: Stands in the column readout where nothing says what was measured.
-READOUT = "readout"
 
 #: Plate-reader values: with what their files say, or the numbers alone.
 Values = Readings | pd.DataFrame

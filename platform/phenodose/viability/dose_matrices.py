@@ -206,7 +206,8 @@ def _plain_inhibition(wells: pd.DataFrame, negative: np.ndarray) -> np.ndarray:
 
     Viability is an affine function of the raw value within a group of wells, whatever its controls are (those of the
     plate, of the treatment, a stated lower anchor). So the wells without add-on and their stored viabilities tell the
-    function, and it is applied to the raw values of those with one.
+    function, and it is applied to the raw values of those with one: on the plate; else of the drug on the plate; else
+    of the drug, where wells of several plates stand on one scale.
     """
     raw, viability = (wells[name].to_numpy(np.float64) for name in ("raw", "viability_fraction"))
     add_on = _texts(wells, "add_on")
@@ -218,6 +219,8 @@ def _plain_inhibition(wells: pd.DataFrame, negative: np.ndarray) -> np.ndarray:
     groups = pd.DataFrame({"sample": sample, "plate": plate, "drug": drug})
     for keys in (["sample", "plate"], ["sample", "plate", "drug"], ["sample", "drug"]):
         for place in groups.groupby(keys, sort=False).indices.values():
+            if "plate" not in keys and len(set(plate[place][on_scale[place]])) < 2:
+                continue
             scale = _line(raw[place][on_scale[place]], viability[place][on_scale[place]])
             of = place[wanted[place] & ~np.isfinite(found[place])]
             if scale is not None and len(of):
