@@ -72,7 +72,10 @@ def dose_matrix(
     turned = 6.2 * max((len(_dose(dose)) for dose in across), default=1) > width
     foot = 8 + (6.0 * max((len(_dose(dose)) for dose in across), default=1) if turned else 8) + 16
     body = height * len(up)
-    canvas = Canvas(max(left + width * len(across) + 8, 6.2 * len(title) + 12), top + body + foot, label)
+    beside = 6.0 * (len(names[1]) + 5) <= body + 16
+    below = f"{_short(names[0])} (nM)" if beside else f"{_short(names[0])} (nM) across, {_short(names[1])} (nM) upwards"
+    room = max(left + width * len(across) + 8, left + 6.4 * len(title), 6.0 * len(below) + (left if beside else 10))
+    canvas = Canvas(room, top + body + foot, label)
     canvas.text(left, 13, title, "start", css="title")
     place = {(first, second): (i, j) for i, first in enumerate(across) for j, second in enumerate(up)}
     numbers, rings = [], []
@@ -104,13 +107,20 @@ def dose_matrix(
             canvas.text(x + 3.5, y - 6, _dose(across[i]), "end", -90)
         else:
             canvas.text(x, y, _dose(across[i]))
-    canvas.text(left + width * len(across) / 2, canvas.height - 5, f"{_short(names[0])} (nM)")
-    canvas.text(10, top + body / 2, _fitting(names[1], body), rotate=-90)
+    if beside:
+        canvas.text(left + width * len(across) / 2, canvas.height - 5, below)
+        canvas.text(10, top + body / 2, f"{names[1]} (nM)", rotate=-90)
+    else:
+        canvas.text(6, canvas.height - 5, below, "start")
     return canvas.markup()
 
 
 def isobologram(
-    points: Sequence[tuple[float, float, str]], alone_nM: tuple[float, float], names: tuple[str, str], label: str
+    points: Sequence[tuple[float, float, str]],
+    alone_nM: tuple[float, float],
+    tested_nM: tuple[float, float],
+    names: tuple[str, str],
+    label: str,
 ) -> Markup:
     """Doses of two drugs that reach one effect together, and the line of all that would if they merely added up.
 
@@ -120,18 +130,18 @@ def isobologram(
         points: dose of the first and of the second drug [nM], and what the point says under the pointer.
         alone_nM: dose of each drug that reaches the effect alone; NaN or infinite where it never does, and then
             the line runs along the other drug's dose.
+        tested_nM: highest tested dose of each drug; a dose alone far beyond it lies outside the frame.
         names: the two drugs.
         label: what the figure shows.
     """
-    left, top, side = 54.0, 20.0, 190.0
+    left, top, side = 54.0, 20.0, 150.0
     canvas = Canvas(left + side + 14, top + side + 40, label)
-    known = [math.isfinite(dose) for dose in alone_nM]
     together = [first for first, _, _ in points], [second for _, second, _ in points]
-    scales = [
-        nice_ticks(0.0, 1.05 * max([*doses, *([dose] if math.isfinite(dose) else []), 1e-9]), 4)
-        for doses, dose in zip(together, alone_nM, strict=True)
-    ]
-    ends = [scale[-1] for scale in scales]
+    scales = []
+    for doses, alone, tested in zip(together, alone_nM, tested_nM, strict=True):
+        shown = [min(alone, 1.5 * tested)] if math.isfinite(alone) else []
+        scales.append(nice_ticks(0.0, 1.02 * max([*doses, *shown, 1e-3 * tested]), 3))
+    ends = scales[0][-1], scales[1][-1]
 
     def at(first: float, second: float) -> tuple[float, float]:
         return left + side * first / ends[0], top + side * (1 - second / ends[1])
@@ -142,19 +152,30 @@ def isobologram(
     for tick in scales[1]:
         canvas.line(left, at(0, tick)[1], left + side, at(0, tick)[1], "grid")
         canvas.text(left - 5, at(0, tick)[1] + 3.5, _dose(tick), "end")
-    start = (0.0, alone_nM[1]) if known[1] else (alone_nM[0], ends[1])
-    end = (alone_nM[0], 0.0) if known[0] else (ends[0], alone_nM[1])
-    if any(known):
-        canvas.polyline([at(*start), at(*end)], GREY, (5, 3), 1.5)
+    line = _additive_line(alone_nM, ends)
+    if line:
+        canvas.polyline([at(*point) for point in line], GREY, (5, 3), 1.5)
     canvas.markers([(*at(first, second), title) for first, second, title in points], BLUE, "o")
-    for axis in (0, 1):
-        if known[axis]:
-            place = at(alone_nM[0], 0) if axis == 0 else at(0, alone_nM[1])
-            canvas.markers([(*place, f"{names[axis]} alone: {_dose(alone_nM[axis])} nM")], INK, "s")
+    for axis, place in enumerate(((alone_nM[0], 0.0), (0.0, alone_nM[1]))):
+        if math.isfinite(alone_nM[axis]) and alone_nM[axis] <= ends[axis]:
+            canvas.markers([(*at(*place), f"{names[axis]} alone: {_dose(alone_nM[axis])} nM")], INK, "s")
     canvas.text(left, 13, "isobologram", "start", css="title")
     canvas.text(left + side / 2, top + side + 31, f"{_short(names[0])} (nM)")
-    canvas.text(11, top + side / 2, f"{_short(names[1])} (nM)", rotate=-90)
+    canvas.text(11, top + side / 2, _fitting(names[1], side), rotate=-90)
     return canvas.markup()
+
+
+def _additive_line(alone_nM: tuple[float, float], ends: tuple[float, float]) -> list[tuple[float, float]]:
+    """Both ends of the part of the line that lies within the frame; empty where no part does."""
+    first, second = alone_nM
+    if not math.isfinite(first) and not math.isfinite(second):
+        return []
+    if not math.isfinite(first):
+        return [(0.0, second), (ends[0], second)] if second <= ends[1] else []
+    if not math.isfinite(second):
+        return [(first, 0.0), (first, ends[1])] if first <= ends[0] else []
+    start, stop = max(0.0, 1 - ends[1] / second), min(1.0, ends[0] / first)
+    return [(share * first, (1 - share) * second) for share in (start, stop)] if start < stop else []
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from phenodose.io.frames import rows_of
 from phenodose.reports.data import Missing, number_of, text_of
 from phenodose.reports.drug_pairs import CSS, MODELS, Pair, known, listed, pairs_of, ranking, verdict
 from phenodose.reports.drug_places import drug_places
-from phenodose.reports.pair_figures import excess, matrices_of, measured
+from phenodose.reports.pair_figures import excess, isobole, matrices_of, measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,7 @@ def dose_pairs(data: ScreenData, links: dict[str, str], most_cells: int = MOST_C
         "models": models,
         "ranked_by": ranked_by,
         "several_samples": several,
+        "css": any(CSS in pair.measures for pair in pairs),
         "cards": cards,
         "n_not_drawn": len(ranked) - len(cards),
         "map": "" if isinstance(places, Missing) else places.embedder,
@@ -82,12 +83,17 @@ def measure_cell(row: Any, signed: bool = True) -> dict[str, Any]:
         return {"text": "–", "small": text_of(row.status), "sort": ""}
     sign = "+" if signed else ""
     interval = f"{row.lower:{sign}.1f} to {row.upper:{sign}.1f}" if known(row.lower, row.upper) else ""
-    chance = f"P {number_of(row.probability_synergy, 2)}" if known(row.probability_synergy) else ""
+    chance = _chance(row.probability_synergy) if known(row.probability_synergy) else ""
     return {
         "text": f"{row.value:{sign}.1f}",
         "small": ", ".join(filter(None, (interval, chance))),
         "sort": row.value,
     }
+
+
+def _chance(probability: float) -> str:
+    """The probability of synergy; draws cannot tell one of 1, nor of 0."""
+    return "P > 0.99" if probability > 0.99 else "P < 0.01" if probability < 0.01 else f"P {probability:.2f}"
 
 
 def _cards(
@@ -96,7 +102,6 @@ def _cards(
     """A card a pair: the readout that ranks the drugs first, the decided pairs first."""
     tables = dict(iter(data["dose_pairs"].groupby(["sample", "readout", "drug", "add_on"], sort=False)))
     matrices = {readout: matrices_of(data, readout) for readout in {pair.readout for pair in ranked}}
-
     readouts = {name: place for place, name in enumerate(data.readouts)}
 
     def place(pair: Pair) -> tuple[int, int]:
@@ -109,6 +114,8 @@ def _cards(
         if rows is None or len(rows) > room:
             continue
         room -= len(rows)
+        matrix = matrices[pair.readout].get((pair.sample, pair.drug, pair.add_on))
+        figure, why_none = isobole(pair, matrix)
         cards.append(
             {
                 "pair": pair,
@@ -117,9 +124,9 @@ def _cards(
                 "readout": pair.readout,
                 "sample": pair.sample,
                 "verdict": verdict(pair, models, ranked_by),
-                "remarks": _remarks(pair),
-                "isobologram": None,
-                "measured": measured(pair, rows, matrices[pair.readout].get((pair.sample, pair.drug, pair.add_on))),
+                "remarks": [*_remarks(pair), *([why_none] if why_none else [])],
+                "isobologram": figure,
+                "measured": measured(pair, rows, matrix),
                 "excess": [(name, excess(pair, rows, name)) for name in models],
             }
         )

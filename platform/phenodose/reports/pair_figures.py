@@ -1,4 +1,4 @@
-"""The figures of a pair of drugs: heat maps of measured inhibition and of its excess over a model.
+"""The figures of a pair of drugs: heat maps of inhibition and of its excess over a model, an isobologram.
 
 Belongs here: rows of the table `dose_pairs`, and wells, as cells with their words. Does not belong here: drawing
 (`phenodose.plots.combination_figures`), which pairs are shown (`dose_pairs`).
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from phenodose.combinations import DoseMatrix, isobologram
 from phenodose.io.frames import rows_of
 from phenodose.plots import combination_figures
 from phenodose.quality.wells import FLAGGED
@@ -95,6 +96,41 @@ def excess(pair: Pair, rows: pd.DataFrame, model: str) -> Markup:
     return combination_figures.dose_matrix(
         cells, (pair.drug, pair.add_on), label, f"excess over {model} (points)", float(largest), signed=True
     )
+
+
+def isobole(pair: Pair, matrix: MatrixWells | None, level: float = 0.5) -> tuple[Markup | None, str]:
+    """The isobologram of one effect, or None and why there is none.
+
+    Args:
+        pair: the two drugs.
+        matrix: their wells, alone and together.
+        level: the effect, fraction of inhibition.
+    """
+    if matrix is None:
+        return None, ""
+    wells = DoseMatrix(matrix.first_nM, matrix.second_nM, matrix.inhibition)
+    rows = isobologram(wells, (level,))
+    alone = rows[rows["kind"] == "alone"]
+    ends = [float(alone[name].max()) if (alone[name] > 0).any() else float("nan") for name in ("first_nM", "second_nM")]
+    if alone.empty:
+        return None, "; ".join(f"no isobologram: {text}" for text in dict.fromkeys(rows["status"]))
+    points = [
+        (
+            row.first_nM,
+            row.second_nM,
+            f"{pair.drug} {row.first_nM:.4g} nM with {pair.add_on} {row.second_nM:.4g} nM: "
+            f"combination index {row.combination_index:.2f}",
+        )
+        for row in rows_of(rows[rows["kind"] == "measured"])
+    ]
+    label = (
+        f"Isobologram of {pair.drug} and {pair.add_on} by {pair.readout} at {100 * level:g} % inhibition; "
+        f"{sum(index < 1 for index in rows.loc[rows['kind'] == 'measured', 'combination_index'])} of {len(points)} "
+        "points need less than additivity"
+    )
+    tested = float(matrix.first_nM.max()), float(matrix.second_nM.max())
+    figure = combination_figures.isobologram(points, (ends[0], ends[1]), tested, (pair.drug, pair.add_on), label)
+    return figure, ""
 
 
 def _points(row: Any) -> str:

@@ -85,7 +85,7 @@ def test_a_matrix_of_ten_doses_is_small() -> None:
     ("alone", "n_ends"), [((100.0, 50.0), 2), ((100.0, inf), 1), ((nan, 50.0), 1), ((nan, nan), 0)]
 )
 def test_the_line_of_additivity_joins_the_doses_of_the_drugs_alone(alone: tuple[float, float], n_ends: int) -> None:
-    svg = str(isobologram([(20.0, 10.0, "pair")], alone, NAMES, "label"))
+    svg = str(isobologram([(20.0, 10.0, "pair")], alone, (100.0, 100.0), NAMES, "label"))
     assert len(parts(svg, "polyline")) == (1 if n_ends else 0)
     assert sum("alone" in (title.text or "") for title in parts(svg, "title")) == n_ends
     assert "nan" not in svg
@@ -124,3 +124,12 @@ def test_losses_hang_below_zero_and_only_sure_ones_are_full() -> None:
     assert top("gains") < top("perhaps") < zero
     assert [link.attrib["href"] for link in parts(svg, "a")] == ["#drug-1"]
     assert len([line for line in parts(svg, "line") if line.attrib["class"] == "whisker"]) == 3
+
+
+def test_a_dose_far_beyond_the_tested_ones_does_not_squeeze_the_points() -> None:
+    svg = str(isobologram([(20.0, 10.0, "pair")], (1e7, 50.0), (100.0, 100.0), NAMES, "label"))
+    (line,) = parts(svg, "polyline")
+    width = float(parts(svg, "svg")[0].attrib["width"])
+    assert all(0 <= float(point.split(",")[0]) <= width for point in line.attrib["points"].split())
+    assert float(parts(svg, "use")[0].attrib["x"]) > 60
+    assert [title.text for title in parts(svg, "title")] == ["pair", 'B "<i>& alone: 50 nM']

@@ -104,7 +104,7 @@ def test_the_page_shows_every_model_and_what_has_no_value(tmp_path) -> None:
     rows = [*doses(pair, 9.0, ("hsa", "bliss", "zip")), *doses(pair, nan, ("loewe",), status="no drug alone")]
     made = dose_pairs(screen(tmp_path, scores, rows), {})
     assert made is not None
-    html = render("combinations.html.j2", dose_matrices=made, combinations=None)
+    html = render("combinations.html.j2", dose_matrices=made, combinations=None, data={"screen": SCREEN})
     assert html.count("<svg ") == 5
     assert html.count("hidden>") == 3
     assert "A 10 nM, B &#34;&lt;i&gt;&amp; 50 nM: +9.0 (+4.0 to +14.0), 60.0 % expected" in html
@@ -124,7 +124,7 @@ def test_heat_maps_keep_to_their_room_and_decided_pairs_come_first(tmp_path) -> 
     assert [card["title"] for card in found["cards"]] == ["B and C", "A and C"]
     assert found["n_not_drawn"] == 1
     assert [row["card"] for row in found["rows"]] == ["pair-1", None, "pair-2"]
-    html = render("combinations.html.j2", dose_matrices=found, combinations=None)
+    html = render("combinations.html.j2", dose_matrices=found, combinations=None, data={"screen": SCREEN})
     assert "1 more pair has no heat map here" in html
 
 
