@@ -69,7 +69,7 @@ def dose_matrix(
     dose_names = [_dose(dose) for dose in up]
     left = 24 + 6.0 * max((len(name) for name in dose_names), default=1)
     top = 20.0
-    turned = 6.2 * max((len(_dose(dose)) for dose in across), default=1) > width
+    turned = 6.2 * max((len(_dose(dose)) for dose in across), default=1) > width - 4
     foot = 8 + (6.0 * max((len(_dose(dose)) for dose in across), default=1) if turned else 8) + 16
     body = height * len(up)
     beside = 6.0 * (len(names[1]) + 5) <= body + 16
@@ -134,14 +134,15 @@ def isobologram(
         names: the two drugs.
         label: what the figure shows.
     """
-    left, top, side = 54.0, 20.0, 150.0
-    canvas = Canvas(left + side + 14, top + side + 40, label)
+    top, side = 20.0, 150.0
     together = [first for first, _, _ in points], [second for _, second, _ in points]
     scales = []
     for doses, alone, tested in zip(together, alone_nM, tested_nM, strict=True):
         shown = [min(alone, 1.5 * tested)] if math.isfinite(alone) else []
         scales.append(nice_ticks(0.0, 1.02 * max([*doses, *shown, 1e-3 * tested]), 3))
     ends = scales[0][-1], scales[1][-1]
+    left = 26 + 6.0 * max(len(_dose(tick)) for tick in scales[1])
+    canvas = Canvas(left + side + 18, top + side + 40, label)
 
     def at(first: float, second: float) -> tuple[float, float]:
         return left + side * first / ends[0], top + side * (1 - second / ends[1])

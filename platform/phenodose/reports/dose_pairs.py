@@ -78,15 +78,15 @@ def dose_pairs(data: ScreenData, links: dict[str, str], most_cells: int = MOST_C
 def measure_cell(row: Any, signed: bool = True) -> dict[str, Any]:
     """What a table shows of a measure; `sort` has all digits."""
     if row is None:
-        return {"text": "–", "small": "", "sort": ""}
+        return {"text": "–", "small": [], "sort": ""}
     if not known(row.value):
-        return {"text": "–", "small": text_of(row.status), "sort": ""}
+        return {"text": "–", "small": [text_of(row.status)], "sort": ""}
     sign = "+" if signed else ""
     interval = f"{row.lower:{sign}.1f} to {row.upper:{sign}.1f}" if known(row.lower, row.upper) else ""
     chance = _chance(row.probability_synergy) if known(row.probability_synergy) else ""
     return {
         "text": f"{row.value:{sign}.1f}",
-        "small": ", ".join(filter(None, (interval, chance))),
+        "small": [text for text in (interval, chance) if text],
         "sort": row.value,
     }
 
@@ -124,7 +124,7 @@ def _cards(
                 "readout": pair.readout,
                 "sample": pair.sample,
                 "verdict": verdict(pair, models, ranked_by),
-                "remarks": [*_remarks(pair), *([why_none] if why_none else [])],
+                "remarks": _remarks(pair, why_none),
                 "isobologram": figure,
                 "measured": measured(pair, rows, matrix),
                 "excess": [(name, excess(pair, rows, name)) for name in models],
@@ -133,13 +133,15 @@ def _cards(
     return cards
 
 
-def _remarks(pair: Pair) -> list[str]:
-    """Why a measure has no value, each reason once with its measures."""
+def _remarks(pair: Pair, why_no_isobologram: str) -> list[str]:
+    """Why a measure or figure is not there, each reason once."""
+    statuses = {name: text_of(row.status) for name, row in pair.measures.items()}
+    statuses["isobologram"] = why_no_isobologram
     reasons: dict[str, list[str]] = {}
-    for name, row in pair.measures.items():
-        if text_of(row.status) not in ("", "ok"):
-            reasons.setdefault(text_of(row.status), []).append(name)
-    return [f"{listed(names)}: {reason}" for reason, names in reasons.items()]
+    for name, status in statuses.items():
+        if status not in ("", "ok"):
+            reasons.setdefault(status, []).append(name)
+    return [f"no {listed(names)}: {reason}" for reason, names in reasons.items()]
 
 
 def _nearest(phenotypes: pd.DataFrame) -> dict[tuple[str, str], list[str]]:

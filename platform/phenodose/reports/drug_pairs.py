@@ -91,7 +91,7 @@ def verdict(pair: Pair, models: list[str], ranked_by: str) -> str:
         (kind,) = by
         if kind == "undecided":
             return "undecided: the interval of every model contains 0"
-        return f"{kind}, by all models" if len(said) > 1 else f"{kind}, by {ranked_by}"
+        return f"{kind} by all models" if len(said) == len(models) > 1 else f"{kind} by {listed(by[kind])}"
     own = said.get(ranked_by, "undecided")
     parts = [f"{kind} by {listed(by[kind])}" for kind in sorted(by, key=lambda kind: kind != own)]
     opposed = "synergy" in by and "antagonism" in by

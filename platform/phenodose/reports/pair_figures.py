@@ -113,7 +113,8 @@ def isobole(pair: Pair, matrix: MatrixWells | None, level: float = 0.5) -> tuple
     alone = rows[rows["kind"] == "alone"]
     ends = [float(alone[name].max()) if (alone[name] > 0).any() else float("nan") for name in ("first_nM", "second_nM")]
     if alone.empty:
-        return None, "; ".join(f"no isobologram: {text}" for text in dict.fromkeys(rows["status"]))
+        reason = "; ".join(dict.fromkeys(rows["status"]))
+        return None, reason.replace("the first drug", pair.drug).replace("the second drug", pair.add_on)
     points = [
         (
             row.first_nM,

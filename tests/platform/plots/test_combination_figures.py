@@ -131,5 +131,5 @@ def test_a_dose_far_beyond_the_tested_ones_does_not_squeeze_the_points() -> None
     (line,) = parts(svg, "polyline")
     width = float(parts(svg, "svg")[0].attrib["width"])
     assert all(0 <= float(point.split(",")[0]) <= width for point in line.attrib["points"].split())
-    assert float(parts(svg, "use")[0].attrib["x"]) > 60
+    assert float(parts(svg, "use")[0].attrib["x"]) > 45
     assert [title.text for title in parts(svg, "title")] == ["pair", 'B "<i>& alone: 50 nM']

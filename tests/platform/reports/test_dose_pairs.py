@@ -74,21 +74,21 @@ def test_synergy_comes_first_then_the_undecided_then_antagonism(tmp_path) -> Non
     assert found["counts"] == {"synergy": 2, "antagonism": 1, "undecided": 1}
     last = found["rows"][-1]
     assert last["verdict"] == "no verdict: too few doses"
-    assert last["models"][0] == {"text": "–", "small": "too few doses", "sort": ""}
-    assert found["rows"][0]["models"][0] == {"text": "+12.0", "small": "+10.0 to +14.0, P 0.98", "sort": 12.0}
-    assert found["rows"][0]["css"] == {"text": "50.0", "small": "48.0 to 52.0", "sort": 50.0}
+    assert last["models"][0] == {"text": "–", "small": ["too few doses"], "sort": ""}
+    assert found["rows"][0]["models"][0] == {"text": "+12.0", "small": ["+10.0 to +14.0", "P 0.98"], "sort": 12.0}
+    assert found["rows"][0]["css"] == {"text": "50.0", "small": ["48.0 to 52.0"], "sort": 50.0}
     assert found["rows"][2]["drugs"][0] == ("A", "#drug-1-a")
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ((9, 9, 9, 9), "synergy, by all models"),
-        ((-9, -9, -9, -9), "antagonism, by all models"),
+        ((9, 9, 9, 9), "synergy by all models"),
+        ((-9, -9, -9, -9), "antagonism by all models"),
         ((1, 1, 1, 1), "undecided: the interval of every model contains 0"),
         ((9, 1, 1, 1), "undecided by bliss, zip and loewe, synergy by hsa"),
         ((9, -9, -9, -9), "the models contradict each other: antagonism by bliss, zip and loewe, synergy by hsa"),
-        ((None, 9, None, None), "synergy, by bliss"),
+        ((None, 9, None, None), "synergy by bliss"),
     ],
 )
 def test_the_verdict_says_which_models_agree(tmp_path, values, words) -> None:
@@ -109,7 +109,7 @@ def test_the_page_shows_every_model_and_what_has_no_value(tmp_path) -> None:
     assert html.count("hidden>") == 3
     assert "A 10 nM, B &#34;&lt;i&gt;&amp; 50 nM: +9.0 (+4.0 to +14.0), 60.0 % expected" in html
     assert "A 10 nM, B &#34;&lt;i&gt;&amp; 50 nM: no drug alone" in html
-    assert "loewe: no drug alone" in html
+    assert "no loewe: no drug alone" in html
     assert "6 of 6 cells have an interval without 0" in html
     assert "nan" not in html
     assert "<i>&" not in html
