@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _ORDER_OF_CARDS = {"synergy": 0, "antagonism": 1, "undecided": 2}
 #: Cells of heat maps in one report; a cell takes about 200 bytes.
 MOST_CELLS = 8000
+#: Pairs of which an isobologram is computed: each takes a quarter of a second.
+MOST_ISOBOLOGRAMS = 16
+_ENOUGH = f"only the first {MOST_ISOBOLOGRAMS} pairs have one, so that the page is soon made"
 
 
 def dose_pairs(data: ScreenData, links: dict[str, str], most_cells: int = MOST_CELLS) -> dict[str, Any] | None:
@@ -78,9 +81,9 @@ def dose_pairs(data: ScreenData, links: dict[str, str], most_cells: int = MOST_C
 def measure_cell(row: Any, signed: bool = True) -> dict[str, Any]:
     """What a table shows of a measure; `sort` has all digits."""
     if row is None:
-        return {"text": "–", "small": [], "sort": ""}
+        return {"text": "–", "small": [], "sort": "", "reason": ""}
     if not known(row.value):
-        return {"text": "–", "small": [text_of(row.status)], "sort": ""}
+        return {"text": "–", "small": [], "sort": "", "reason": text_of(row.status)}
     sign = "+" if signed else ""
     interval = f"{row.lower:{sign}.1f} to {row.upper:{sign}.1f}" if known(row.lower, row.upper) else ""
     chance = _chance(row.probability_synergy) if known(row.probability_synergy) else ""
@@ -88,6 +91,7 @@ def measure_cell(row: Any, signed: bool = True) -> dict[str, Any]:
         "text": f"{row.value:{sign}.1f}",
         "small": [text for text in (interval, chance) if text],
         "sort": row.value,
+        "reason": "",
     }
 
 
@@ -115,7 +119,7 @@ def _cards(
             continue
         room -= len(rows)
         matrix = matrices[pair.readout].get((pair.sample, pair.drug, pair.add_on))
-        figure, why_none = isobole(pair, matrix)
+        figure, why_none = isobole(pair, matrix) if len(cards) < MOST_ISOBOLOGRAMS else (None, _ENOUGH)
         cards.append(
             {
                 "pair": pair,

@@ -74,9 +74,14 @@ def test_synergy_comes_first_then_the_undecided_then_antagonism(tmp_path) -> Non
     assert found["counts"] == {"synergy": 2, "antagonism": 1, "undecided": 1}
     last = found["rows"][-1]
     assert last["verdict"] == "no verdict: too few doses"
-    assert last["models"][0] == {"text": "–", "small": ["too few doses"], "sort": ""}
-    assert found["rows"][0]["models"][0] == {"text": "+12.0", "small": ["+10.0 to +14.0", "P 0.98"], "sort": 12.0}
-    assert found["rows"][0]["css"] == {"text": "50.0", "small": ["48.0 to 52.0"], "sort": 50.0}
+    assert last["models"][0] == {"text": "–", "small": [], "sort": "", "reason": "too few doses"}
+    assert found["rows"][0]["models"][0] == {
+        "text": "+12.0",
+        "small": ["+10.0 to +14.0", "P 0.98"],
+        "sort": 12.0,
+        "reason": "",
+    }
+    assert found["rows"][0]["css"] == {"text": "50.0", "small": ["48.0 to 52.0"], "sort": 50.0, "reason": ""}
     assert found["rows"][2]["drugs"][0] == ("A", "#drug-1-a")
 
 
