@@ -347,6 +347,7 @@ def _write_image_products(store: Store, screen: str, wells: list[dict[str, objec
             | provenance("curves")
         ],
     )
+    _write_dose_matrix(store, screen, {"sample": shown[0]["sample"], "readout": "ctg", "drug": drug, "add_on": "Temo"})
     put(
         store,
         "phenotypes",
@@ -387,6 +388,28 @@ def _write_image_products(store: Store, screen: str, wells: list[dict[str, objec
             for phase in ("phase2", "phase3")
         ],
     )
+
+
+def _write_dose_matrix(store: Store, screen: str, pair: dict[str, object]) -> None:
+    """A drug and a second one in two doses each: more together than any model expects."""
+    by = pair | provenance("curves")
+    models = ("hsa", "bliss", "loewe", "zip")
+    excess = {"excess_percent": 12.0, "lower_percent": 4.0, "upper_percent": 20.0}
+    doses = [
+        {"concentration_nM": first, "add_on_concentration_nM": second, "model": model, "inhibition_percent": 72.0}
+        for first in sorted(DOSES_NM)[-2:]
+        for second in (50.0, 500.0)
+        for model in models
+    ]
+    pairs = [by | dose | excess | {"expected_percent": 60.0, "n_wells": 1, "status": "ok"} for dose in doses]
+    put(store, "dose_pairs", screen, "curves/ctg", pairs)
+    sums = [
+        {"measure": model, "value": 12.0, "lower": 6.0, "upper": 18.0, "probability_synergy": 0.99}
+        | {"interaction": "synergy"}
+        for model in models
+    ]
+    sums.append({"measure": "css", "value": 64.0, "lower": 58.0, "upper": 70.0})
+    put(store, "combination_scores", screen, "curves/ctg", [by | one | {"status": "ok"} for one in sums])
 
 
 def _write_runs(store: Store, screen: str, readouts: tuple[str, ...]) -> None:

@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "run": "Register a screen and materialize its assets.",
     "score": "Score a layout with readouts, without a store.",
     "fit": "Fit dose-response curves from a CSV file.",
+    "combine": "Tell what two drugs do together, from a table with both doses.",
     "sql": "Ask the cohort in SQL, read-only.",
     "plugins": "List and check plugins.",
     "report": "Write the report of a screen.",

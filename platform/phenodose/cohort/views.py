@@ -57,6 +57,7 @@ def cohort_views(
         COHORT_Z_SCORES,
         TARGET_RANKS,
         DRUG_COMBINATIONS,
+        SYNERGIES,
         _imaging_vs_metabolic(metabolic),
         DOSE_POINTS,
         READOUTS,
@@ -178,6 +179,32 @@ DRUG_COMBINATIONS = View(
         AND d.replicate = c.replicate AND d.scorer = 'dc' || c.scorer AND d.drug = c.drug
     WHERE c.replicate = 'pooled' AND c.sample = w.sample AND coalesce(c.unit, '') <> 'nM'
         AND NOT (starts_with(c.scorer, 'dc') AND m.score IS NULL)
+    """,
+)
+
+#: The models of `combination_scores`, the one that pairs are ranked by first.
+_MODELS = ("bliss", "hsa", "loewe", "zip")
+
+SYNERGIES = View(
+    "synergies",
+    "One row a dose matrix and readout: the mean excess over each model, that over Bliss with its interval and its "
+    "place among the pairs of the sample.",
+    f"""
+    SELECT c.screen, c.sample, any_value(s.entity) AS entity, c.readout, c.drug, c.add_on,
+           rank() OVER (
+               PARTITION BY c.screen, c.sample, c.readout
+               ORDER BY max(c.value) FILTER (c.measure = '{_MODELS[0]}') DESC NULLS LAST
+           ) AS place,
+           max(c.value) FILTER (c.measure = '{_MODELS[0]}') AS {_MODELS[0]},
+           max(c.lower) FILTER (c.measure = '{_MODELS[0]}') AS {_MODELS[0]}_lower,
+           max(c.upper) FILTER (c.measure = '{_MODELS[0]}') AS {_MODELS[0]}_upper,
+           max(c.probability_synergy) FILTER (c.measure = '{_MODELS[0]}') AS probability_synergy,
+           max(c.interaction) FILTER (c.measure = '{_MODELS[0]}') AS interaction,
+           {", ".join(f"max(c.value) FILTER (c.measure = '{name}') AS {name}" for name in (*_MODELS[1:], "css"))},
+           string_agg(DISTINCT c.status, '; ') FILTER (c.status <> 'ok') AS not_computed
+    FROM combination_scores c
+    LEFT JOIN screens s USING (screen)
+    GROUP BY c.screen, c.sample, c.readout, c.drug, c.add_on
     """,
 )
 

@@ -50,7 +50,30 @@ def noise_of_batch(curves: CurveBatch) -> list[tuple[np.ndarray, Noise]]:
 
 def estimate_noise(curves: CurveBatch) -> Noise:
     """The noise of the wells of fitted curves with points; `UNKNOWN_NOISE` without any."""
+    return _most_probable([(evidence, wells) for _, evidence, wells in _evidence_of_noise(curves)])
+
+
+def noise_and_evidence(curves: CurveBatch) -> tuple[Noise, np.ndarray]:
+    """The noise as `estimate_noise` has it, and how probable each noise makes the wells of each curve.
+
+    Args:
+        curves: fitted curves with their points.
+
+    Returns:
+        The noise; and float64 (n, sd), log evidence at `LOG_SD_GRID` with curve and bad wells integrated out, the
+        prior of the noise not included; 0 where there is no curve.
+    """
     parts = _evidence_of_noise(curves)
+    noise = _most_probable([(evidence, wells) for _, evidence, wells in parts])
+    found = np.zeros((len(curves), len(LOG_SD_GRID)))
+    for which, evidence, wells in parts:
+        share = log_share_of_views(wells, noise.bad_wells)
+        found[which] = _log_sum(evidence + share[:, :, None], axis=1)
+    return noise, found
+
+
+def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]]) -> Noise:
+    """The noise that makes wells most probable: log evidence (g, v, sd) of curves and their good wells (g, v)."""
     if not parts:
         return UNKNOWN_NOISE
     fine = np.linspace(LOG_SD_GRID[0], LOG_SD_GRID[-1], 6 * len(LOG_SD_GRID))
@@ -59,7 +82,7 @@ def estimate_noise(curves: CurveBatch) -> Noise:
         of_curves = [
             _log_sum(evidence + log_share_of_views(wells, bad_wells)[:, :, None], axis=1) for evidence, wells in parts
         ]
-        evidence = _finer(np.concatenate(of_curves), fine)
+        evidence = finer(np.concatenate(of_curves), fine)
         largest = evidence.max(axis=1, keepdims=True)
         likelihood = np.exp(evidence - largest)
         for weight in WEIGHTS:
@@ -74,17 +97,19 @@ def estimate_noise(curves: CurveBatch) -> Noise:
     return found
 
 
-def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Log evidence of the noise (g, v, sd), the curves integrated out, with the numbers of good wells (g, v)."""
+def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Positions of curves, log evidence of the noise (g, v, sd), the curves integrated out, and good wells (g, v)."""
     found = []
-    for _, wells, _ in wells_by_design(curves):
+    for which, wells, _ in wells_by_design(curves):
         for first in range(0, len(wells.number), BLOCK):
-            some = wells.some(slice(first, first + BLOCK))
-            found.append((_log_sum(evidence_on_grid(some), axis=2).astype(np.float64), some.wells))
+            part = slice(first, first + BLOCK)
+            some = wells.some(part)
+            evidence = _log_sum(evidence_on_grid(some), axis=2).astype(np.float64)
+            found.append((which[part], evidence, some.wells))
     return found
 
 
-def _finer(values: np.ndarray, fine: np.ndarray) -> np.ndarray:
+def finer(values: np.ndarray, fine: np.ndarray) -> np.ndarray:
     """Values at `LOG_SD_GRID` (n, sd) interpolated to a finer grid."""
     from scipy.interpolate import CubicSpline
 

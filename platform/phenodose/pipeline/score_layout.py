@@ -18,6 +18,7 @@ from phenodose.dose_response.fit import FitName, IntervalName
 from phenodose.errors import Faults, InputError, NotMade, PluginError
 from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.pipeline.curves import CurveParameters, curves_of
+from phenodose.pipeline.dose_matrices import PAIRS, READOUT, SUMS, joined
 from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.scores import scores_of, why_no_scores
 from phenodose.pipeline.viability import viability_of
@@ -29,9 +30,6 @@ from phenodose.screens.matrices import Readings, match_readings
 from phenodose.settings.plugin_limits import PluginLimits
 from phenodose.tables import CURVE_FIT_COLUMNS
 from phenodose.viability.normalise import Grouping, RisesWith
-
-#: Stands in the column readout where nothing says what was measured.
-READOUT = "readout"
 
 #: Plate-reader values: with what their files say, or the numbers alone.
 Values = Readings | pd.DataFrame
@@ -57,6 +55,8 @@ class Scored:
             a column more each.
         curves: one row a sample and drug with `CURVE_COLUMNS`; more columns likewise.
         qc: one row a figure with `QC_COLUMNS`; with named readouts a column more.
+        dose_pairs: one row a dose matrix, pair of doses and model, as in the table of that name.
+        combination_scores: one row a dose matrix and measure, likewise.
         notes: a sentence on each thing that was left out.
         faults: a sentence on each faulty plugin, whose scores are missing.
     """
@@ -64,6 +64,8 @@ class Scored:
     scores: pd.DataFrame
     curves: pd.DataFrame
     qc: pd.DataFrame
+    dose_pairs: pd.DataFrame
+    combination_scores: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -270,7 +272,8 @@ def _score_task(task: _Task, settings: _Settings) -> Scored:
     scores, left_out, faults = _score(curves, task.wells, settings.scorers, settings.optional)
     prefix = "" if task.readout == READOUT else f"readout {task.readout}, "
     notes = [*task.notes, *(prefix + note for note in [*fitted.notes, *left_out])]
-    return Scored(scores, curves.to_frame(), pd.concat([task.qc, fitted.qc], ignore_index=True), notes, faults)
+    qc = pd.concat([task.qc, fitted.qc], ignore_index=True)
+    return Scored(scores, curves.to_frame(), qc, fitted.matrices.pairs, fitted.matrices.sums, notes, faults)
 
 
 def _screens(layout: Layout, matrices: Values | None) -> tuple[list[tuple[pd.DataFrame, pd.DataFrame]], list[str]]:
@@ -353,6 +356,8 @@ def _joined(
         scores[[*SCORE_COLUMNS, *last]].reset_index(drop=True),
         curves[[*CURVE_COLUMNS, *last]].reset_index(drop=True),
         qc[[*QC_COLUMNS, *(name for name in last if name == "readout")]],
+        joined([part.dose_pairs for part in parts], PAIRS, list(place)),
+        joined([part.combination_scores for part in parts], SUMS, list(place)),
         list(dict.fromkeys(note for part in parts for note in part.notes)),
         list(dict.fromkeys(fault for part in parts for fault in part.faults)),
     )

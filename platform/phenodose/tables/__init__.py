@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from phenodose.table import Table
 from phenodose.tables.columns import PROVENANCE
-from phenodose.tables.dose_response import COMBINATION_EFFECTS, CURVE_FIT_COLUMNS, CURVES, SCORES
+from phenodose.tables.dose_response import (
+    COMBINATION_EFFECTS,
+    COMBINATION_SCORES,
+    CURVE_FIT_COLUMNS,
+    CURVES,
+    DOSE_PAIRS,
+    SCORES,
+)
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
 from phenodose.tables.readings import OBJECT_COLUMNS, OBJECTS, QC, VIABILITY
 from phenodose.tables.screens import DRUGS, PLATES, RUNS, SCREENS, WELLS
@@ -29,6 +36,8 @@ TABLES: dict[str, Table] = {
         OBJECTS,
         CURVES,
         COMBINATION_EFFECTS,
+        DOSE_PAIRS,
+        COMBINATION_SCORES,
         SCORES,
         TARGETS,
         TARGET_INTERACTIONS,

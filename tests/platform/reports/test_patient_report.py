@@ -140,16 +140,16 @@ def test_a_drug_given_with_an_add_on_has_its_own_wells(made_up_store: Store) -> 
 
 
 def test_what_an_add_on_changes_is_told_and_harm_too(made_up_store: Store, full_page: Page) -> None:
-    assert "What add-ons change" not in full_page.text("drugs")
+    assert "What add-ons change" not in full_page.texts.get("combinations", "")
     effects = made_up_store.read_table("combination_effects", FULL)
     harm = effects.assign(concentration_nM=1.0, difference_percent=-8.0, lower_percent=-12.0, upper_percent=-4.0)
     made_up_store.write_table("combination_effects", FULL, "curves/ctg", pd.concat([effects, harm], ignore_index=True))
     one = made_up_store.read_table("scores", FULL, "dss_asym.ctg").iloc[[0]]
     changed = one.assign(drug=effects["curve"].iloc[0], scorer="dcdss_asym", score=4.25, lower=1.0, upper=7.5)
     made_up_store.write_table("scores", FULL, "combined", changed)
-    said = Page(render_report(made_up_store, FULL)).text("drugs")
+    said = Page(render_report(made_up_store, FULL)).text("combinations")
     assert "What add-ons change" in said
-    assert f"{changed['drug'].iloc[0]}ctg+4.2 (+1.0 to +7.5)+15 (+5 to +25) at" in said
+    assert f"{changed['drug'].iloc[0]}ctg+4.2 (+1.0 to +7.5)+3.5 (-3.5 to +10.5)+15 (+5 to +25) at" in said
     assert "-8 (-12 to -4) at 1 nM" in said
 
 
