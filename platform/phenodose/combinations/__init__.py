@@ -7,5 +7,6 @@ isobolograms. Does not belong here: single curves (`phenodose.dose_response`), w
 
 from phenodose.combinations.dose_matrix import DoseMatrix
 from phenodose.combinations.excess import Excess, excess_of
+from phenodose.combinations.isobole import isobologram
 
-__all__ = ["DoseMatrix", "Excess", "excess_of"]
+__all__ = ["DoseMatrix", "Excess", "excess_of", "isobologram"]

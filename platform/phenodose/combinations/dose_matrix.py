@@ -15,6 +15,8 @@ from phenodose.errors import InputError
 
 #: Doses are told apart to so many decimals of log10 nM.
 _DECIMALS = 9
+#: How messages call the two; whoever knows their names puts them in.
+DRUGS = ("the first drug", "the second drug")
 
 
 @dataclass(frozen=True)

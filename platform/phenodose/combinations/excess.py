@@ -20,8 +20,10 @@ import pandas as pd
 import xxhash
 
 from phenodose.combinations.dose_matrix import Cells, DoseMatrix, cells_of
-from phenodose.combinations.reference_models import bliss, hsa
+from phenodose.combinations.reference_models import HALVINGS_OF_DRAWS, bliss, hsa, loewe
+from phenodose.combinations.sensitivity import Sensitivity, sensitivity
 from phenodose.combinations.single_drugs import Alone, Singles, effect_alone, single_drugs
+from phenodose.combinations.zip_model import Fits, draw_fits, fit_matrices, surfaces, why_no_curve, why_not
 from phenodose.dose_response.intervals import interval_ends
 from phenodose.errors import InputError
 
@@ -39,13 +41,15 @@ class Excess:
 
     Attributes:
         pairs: one row a matrix, dose pair and model, with `PAIR_COLUMNS`: matrix (its number), first_nM, second_nM,
-            model ('hsa', 'bliss', ...), inhibition_percent (mean of the wells), expected_percent, excess_percent,
-            lower_percent, upper_percent (ends of the 95 % interval of the true excess; NaN without draws), n_wells,
-            status ('ok', or why there is no excess; numbers are NaN then).
+            model ('hsa', 'bliss', 'loewe', 'zip'), inhibition_percent (mean of the wells; for zip, where it has a
+            score, of the two fitted curves), expected_percent, excess_percent (their difference), lower_percent and
+            upper_percent (ends of the 95 % interval of the true excess; NaN without draws), n_wells, status ('ok', or
+            why there is no excess; expected, excess and interval are NaN then).
         sums: one row a matrix and measure, with `SUM_COLUMNS`: matrix, measure (a model: mean excess over the dose
-            pairs whose status is ok [percentage points]), value, lower, upper, probability_synergy (posterior
-            probability that the true value is above 0), interaction ('synergy' or 'antagonism' where the interval
-            leaves out 0, else 'undecided'; '' where there is no value), status ('ok', or why there is no value).
+            pairs whose status is ok, percentage points; 'css': combination sensitivity score, percent), value, lower,
+            upper, probability_synergy (posterior probability that the true value is above 0; NaN for css), interaction
+            ('synergy' or 'antagonism' where the interval leaves out 0, else 'undecided'; '' for css and without
+            intervals), status ('ok', or why there is no value).
     """
 
     pairs: pd.DataFrame
@@ -70,10 +74,12 @@ def excess_of(matrices: Sequence[DoseMatrix], draws: int = 200, seed: int = 0) -
     sums: list[dict[str, Any]] = []
     if matrices:
         singles = single_drugs(matrices, draws, seed)
-        for number, matrix in enumerate(matrices):
-            of_pairs, of_sums = _of_matrix(number, matrix, singles, seed)
-            pairs += of_pairs
-            sums += of_sums
+        cells = [cells_of(matrix) for matrix in matrices]
+        for number, (matrix, fits) in enumerate(zip(matrices, fit_matrices(cells), strict=True)):
+            found, css = _of_matrix(number, cells[number], singles, fits, _generator(matrix, seed))
+            pairs += [_frame(number, name, cells[number], of_model) for name, of_model in found.items()]
+            sums += [_sum(number, name, of_model) for name, of_model in found.items()]
+            sums.append(_sensitivity(number, css))
     empty = pd.DataFrame(columns=list(PAIR_COLUMNS))
     return Excess(
         pd.concat(pairs, ignore_index=True) if pairs else empty, pd.DataFrame(sums, columns=list(SUM_COLUMNS))
@@ -91,18 +97,62 @@ class _Pairs:
 
 
 def _of_matrix(
-    number: int, matrix: DoseMatrix, singles: Singles, seed: int
-) -> tuple[list[pd.DataFrame], list[dict[str, Any]]]:
-    cells = cells_of(matrix)
-    random = _generator(matrix, seed)
+    number: int, cells: Cells, singles: Singles, fits: Fits | None, random: np.random.Generator
+) -> tuple[dict[str, _Pairs], Sensitivity]:
+    """The dose pairs of a matrix under every model, and its sensitivity score."""
     alone = [effect_alone(singles, number, drug, cells, random) for drug in (0, 1)]
     i, j = cells.pairs
-    seen = cells.mean[i, j]
-    spread = singles.sd[number][:, None] / np.sqrt(cells.number[i, j])
-    drawn = seen + spread * random.standard_normal(spread.shape)
+    sd = singles.sd[number]
+    spread = sd[:, None] / np.sqrt(cells.number[i, j])
+    drawn = cells.mean[i, j] + spread * random.standard_normal(spread.shape)
+    drawn_fits = None if fits is None else draw_fits(cells, fits, sd, random)
     found = {name: _raw(model, cells, alone, drawn) for name, model in _RAW_MODELS.items()}
-    frames = [_frame(number, name, cells, pairs) for name, pairs in found.items()]
-    return frames, [_sum(number, name, pairs) for name, pairs in found.items()]
+    found["loewe"] = _loewe(cells, alone, fits, singles.draws[2 * number : 2 * number + 2], drawn)
+    found["zip"] = _zip(cells, alone, fits, drawn_fits)
+    return found, sensitivity(cells, fits, drawn_fits)
+
+
+def _why_not(cells: Cells, alone: list[Alone]) -> np.ndarray:
+    """Why pairs lack the effect of a drug alone, text (p,); '' where they do not."""
+    i, j = cells.pairs
+    return np.array([alone[0].why_not[a - 1] or alone[1].why_not[b - 1] for a, b in zip(i, j, strict=True)], object)
+
+
+def _loewe(cells: Cells, alone: list[Alone], fits: Fits | None, draws: np.ndarray, drawn: np.ndarray) -> _Pairs:
+    """Loewe additivity of the fitted curves; draws (2, draws, 5) of the curves for the interval."""
+    i, j = cells.pairs
+    x1, x2 = np.log10(cells.first_nM)[i - 1], np.log10(cells.second_nM)[j - 1]
+    reason = _why_not(cells, alone)
+    reason = np.where(reason == "", why_no_curve(cells), reason).astype(object)
+    status = np.where(reason == "", "ok", reason).astype(object)
+    seen, expected, over = 100 * cells.mean[i, j], np.full(len(i), np.nan), np.full(drawn.shape, np.nan)
+    if fits is not None and (status == "ok").any():
+        first, second = (one.parameters for one in fits.alone)
+        expected = 100 * loewe(first, second, x1, x2)
+        over = 100 * (drawn - loewe(draws[0, :, None], draws[1, :, None], x1, x2, HALVINGS_OF_DRAWS))
+    return _Pairs(seen, expected, over, status)
+
+
+def _zip(cells: Cells, alone: list[Alone], fits: Fits | None, drawn: Fits | None) -> _Pairs:
+    """ZIP: what is seen is the mean of the curves along row and column."""
+    i, j = cells.pairs
+    reason = _why_not(cells, alone)
+    reason = np.where(reason == "", why_not(cells)[i, j], reason).astype(object)
+    status = np.where(reason == "", "ok", reason).astype(object)
+    if fits is None or drawn is None:
+        return _Pairs(100 * cells.mean[i, j], np.full(len(i), np.nan), np.full((0, len(i)), np.nan), status)
+    (seen, expected), (seen_drawn, expected_drawn) = (
+        tuple(100 * surface[:, i - 1, j - 1] for surface in surfaces(cells, one)) for one in (fits, drawn)
+    )
+    seen = np.where(status == "ok", seen[0], 100 * cells.mean[i, j])
+    return _Pairs(seen, expected[0], seen_drawn - expected_drawn, status)
+
+
+def _sensitivity(number: int, css: Sensitivity) -> dict[str, Any]:
+    row: dict[str, Any] = {"matrix": number, "measure": "css", "value": css.value, "lower": np.nan, "upper": np.nan}
+    if np.isfinite(css.value) and len(css.drawn):
+        row["lower"], row["upper"] = (float(end[0]) for end in interval_ends(css.drawn[None, :]))
+    return row | {"probability_synergy": np.nan, "interaction": "", "status": css.status}
 
 
 def _raw(

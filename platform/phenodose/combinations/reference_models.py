@@ -9,6 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from phenodose.dose_response.models import inhibition, log10_dose_at
+
+#: Halvings of the range in which Loewe's effect lies.
+HALVINGS = 50
+HALVINGS_OF_DRAWS = 20
+
 
 def hsa(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Highest single agent: together as much as the better drug alone.
@@ -32,3 +38,46 @@ def bliss(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         second: effect of the second drug alone.
     """
     return np.asarray(first + second - first * second)
+
+
+def loewe(
+    first: np.ndarray, second: np.ndarray, x1: np.ndarray, x2: np.ndarray, halvings: int = HALVINGS
+) -> np.ndarray:
+    """Loewe additivity: the effect y at which the doses a, b are together one: a / A(y) + b / B(y) = 1.
+
+    A(y) is the dose of the first drug alone for the effect y. Source: Loewe 1953 (Arzneimittelforschung 3:285);
+    Greco et al. 1995 (Pharmacol. Rev. 47:331, equation 5). A drug that never reaches y would need infinitely much of
+    it, so that its share a / A(y) is 0; as A(y) grows without end towards the largest effect of a drug, nothing jumps
+    there, every dose pair has one y, and y is never below the effect of either drug alone. Two drugs that both take
+    inhibition away are treated alike, downwards; of one that adds and one that takes away no dose can stand for the
+    other, and their effects are added up.
+
+    Args:
+        first: float64 (..., 5), parameters of the first drug's curve, in the order of `models.PARAMETERS`; slopes
+            above 0.
+        second: those of the second drug.
+        x1: log10 dose of the first drug, broadcasts with `first[..., 0]`.
+        x2: log10 dose of the second drug.
+        halvings: how often the range of y is halved.
+    """
+    one, other = (tuple(np.moveaxis(curve, -1, 0)) for curve in (first, second))
+    rises = [curve[1] >= curve[0] for curve in (one, other)]
+    down = np.where(rises[0] | rises[1], 1.0, -1.0)
+    one, other = ((down * curve[0], down * curve[1], *curve[2:]) for curve in (one, other))
+    alone = inhibition(x1, *one), inhibition(x2, *other)
+    low = np.maximum(*alone)
+    high = np.maximum(np.maximum(one[1], other[1]), low)
+    low, high = np.broadcast_arrays(low, high)
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        more = _share(x1, middle, one) + _share(x2, middle, other) > 1
+        low, high = np.where(more, middle, low), np.where(more, high, middle)
+    added = np.asarray(alone[0] + alone[1])
+    return np.asarray(np.where(rises[0] == rises[1], down * (low + high) / 2, added))
+
+
+def _share(x: np.ndarray, effect: np.ndarray, curve: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The dose over the dose of that curve alone for the effect, which is not below the effect of the dose."""
+    with np.errstate(over="ignore"):
+        share = 10 ** np.minimum(x - log10_dose_at(effect, *curve), 300.0)
+    return np.where(np.isfinite(share), share, np.where(effect >= curve[1], 0.0, 1.0))

@@ -16,19 +16,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from phenodose.combinations.dose_matrix import Cells, DoseMatrix, cells_of
+from phenodose.combinations.dose_matrix import DRUGS, Cells, DoseMatrix, cells_of
 from phenodose.dose_response.curve_prior import log_prior_of_noise
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.evidence import LOG_SD_GRID
 from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.models import inhibition
-from phenodose.dose_response.noise import estimate_noise, finer, log_evidence_of_noise
+from phenodose.dose_response.noise import finer, noise_and_evidence
 from phenodose.dose_response.points import CurvePoints
 from phenodose.dose_response.posterior import posterior_draws
 
 #: Room for the last digits that log10 doses lose.
 _SAME_LOG10 = 1e-9
-DRUGS = ("the first drug", "the second drug")
 
 
 class Singles(NamedTuple):
@@ -50,9 +49,9 @@ def single_drugs(matrices: Sequence[DoseMatrix], draws: int, seed: int) -> Singl
     points, of_matrix = _points(matrices)
     every = fit_curves(points)
     curves = every.select(np.arange(2 * len(matrices)))
-    noise = estimate_noise(every)
+    noise, of_curves = noise_and_evidence(every)
     evidence = np.zeros((len(matrices), len(LOG_SD_GRID)))
-    np.add.at(evidence, of_matrix, log_evidence_of_noise(every, noise))
+    np.add.at(evidence, of_matrix, of_curves)
     fine = np.linspace(LOG_SD_GRID[0], LOG_SD_GRID[-1], 20 * len(LOG_SD_GRID))
     value = finer(evidence, fine) + log_prior_of_noise(fine, noise.sd, noise.weight)
     summed = np.cumsum(np.exp(value - value.max(axis=1, keepdims=True)), axis=1)

@@ -50,7 +50,30 @@ def noise_of_batch(curves: CurveBatch) -> list[tuple[np.ndarray, Noise]]:
 
 def estimate_noise(curves: CurveBatch) -> Noise:
     """The noise of the wells of fitted curves with points; `UNKNOWN_NOISE` without any."""
+    return _most_probable([(evidence, wells) for _, evidence, wells in _evidence_of_noise(curves)])
+
+
+def noise_and_evidence(curves: CurveBatch) -> tuple[Noise, np.ndarray]:
+    """The noise as `estimate_noise` has it, and how probable each noise makes the wells of each curve.
+
+    Args:
+        curves: fitted curves with their points.
+
+    Returns:
+        The noise; and float64 (n, sd), log evidence at `LOG_SD_GRID` with curve and bad wells integrated out, the
+        prior of the noise not included; 0 where there is no curve.
+    """
     parts = _evidence_of_noise(curves)
+    noise = _most_probable([(evidence, wells) for _, evidence, wells in parts])
+    found = np.zeros((len(curves), len(LOG_SD_GRID)))
+    for which, evidence, wells in parts:
+        share = log_share_of_views(wells, noise.bad_wells)
+        found[which] = _log_sum(evidence + share[:, :, None], axis=1)
+    return noise, found
+
+
+def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]]) -> Noise:
+    """The noise that makes wells most probable: log evidence (g, v, sd) of curves and their good wells (g, v)."""
     if not parts:
         return UNKNOWN_NOISE
     fine = np.linspace(LOG_SD_GRID[0], LOG_SD_GRID[-1], 6 * len(LOG_SD_GRID))
@@ -74,34 +97,15 @@ def estimate_noise(curves: CurveBatch) -> Noise:
     return found
 
 
-def log_evidence_of_noise(curves: CurveBatch, noise: Noise) -> np.ndarray:
-    """How probable each noise makes the wells of each curve, the curve and its bad wells integrated out.
-
-    Args:
-        curves: fitted curves with their points.
-        noise: says how often wells are bad.
-
-    Returns:
-        float64 (n, sd), log evidence at `LOG_SD_GRID`, the prior of the noise not included; 0 where there is no curve.
-    """
-    found = np.zeros((len(curves), len(LOG_SD_GRID)))
+def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Positions of curves, log evidence of the noise (g, v, sd), the curves integrated out, and good wells (g, v)."""
+    found = []
     for which, wells, _ in wells_by_design(curves):
-        for first in range(0, len(which), BLOCK):
+        for first in range(0, len(wells.number), BLOCK):
             part = slice(first, first + BLOCK)
             some = wells.some(part)
             evidence = _log_sum(evidence_on_grid(some), axis=2).astype(np.float64)
-            share = log_share_of_views(some.wells, noise.bad_wells)
-            found[which[part]] = _log_sum(evidence + share[:, :, None], axis=1)
-    return found
-
-
-def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Log evidence of the noise (g, v, sd), the curves integrated out, with the numbers of good wells (g, v)."""
-    found = []
-    for _, wells, _ in wells_by_design(curves):
-        for first in range(0, len(wells.number), BLOCK):
-            some = wells.some(slice(first, first + BLOCK))
-            found.append((_log_sum(evidence_on_grid(some), axis=2).astype(np.float64), some.wells))
+            found.append((which[part], evidence, some.wells))
     return found
 
 
