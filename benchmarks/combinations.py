@@ -123,7 +123,7 @@ def cases(kind: str, options: argparse.Namespace) -> list[Case]:
         size = (options.pairs, options.seed, options.doses, options.replicates, options.noise)
         drawn = simulate_matrices(kind, *size)  # type: ignore[arg-type]
         return [Case(one.matrix, one.first_nM, one.second_nM, one.inhibition, one.loewe) for one in drawn]
-    random = np.random.default_rng([options.seed, len(kind), 7])
+    random = np.random.default_rng([options.seed, *kind.encode()])
     return [other_pair(kind.removeprefix("other "), options, random) for _ in range(options.pairs)]
 
 
