@@ -106,6 +106,37 @@ def test_a_matrix_without_single_drug_wells_says_so() -> None:
     assert sums["value"].isna().all()
 
 
+def test_a_single_ratio_design_has_what_single_wells_and_curves_give() -> None:
+    frame = wells(2)
+    ratio = frame[(frame["first_nM"] == 0) | (frame["second_nM"] == 0) | (frame["first_nM"] == frame["second_nM"])]
+    found = excess_of([matrix(ratio)])
+    status = found.pairs.groupby("model")["status"].agg(set).to_dict()
+    assert status["hsa"] == status["bliss"] == status["loewe"] == {"ok"}
+    assert all(text.startswith("ZIP fits the ") and "fewer than 3 doses" in text for text in status["zip"])
+    sums = found.sums.set_index("measure")
+    assert sums.loc[["hsa", "bliss", "loewe"], ["value", "lower", "upper"]].notna().all(axis=None)
+    assert sums.loc[["zip", "css"], "value"].isna().all()
+    assert sums.loc["css", "status"] == "CSS needs two doses with 3 doses of the other drug"
+
+
+def test_one_dose_of_the_second_drug_gives_hsa_and_bliss_with_intervals() -> None:
+    frame = wells(2)
+    found = excess_of([matrix(frame[frame["second_nM"].isin([0, 100])])])
+    rows = found.pairs.set_index("model")
+    assert rows.loc[["hsa", "bliss"], ["excess_percent", "lower_percent", "upper_percent"]].notna().all(axis=None)
+    reason = "the second drug alone has 1 dose; its curve needs 3"
+    assert set(rows.loc["loewe", "status"]) == set(rows.loc["zip", "status"]) == {reason}
+
+
+def test_the_sum_is_over_the_pairs_that_have_an_excess() -> None:
+    frame = wells()
+    found = excess_of([matrix(frame[~((frame["first_nM"] == 10000) & (frame["second_nM"] == 0))])])
+    pairs = found.pairs.query("model == 'bliss' and status == 'ok'")
+    assert len(pairs) == 20
+    value = found.sums.set_index("measure").loc["bliss", "value"]
+    assert value == pytest.approx(pairs["excess_percent"].mean())
+
+
 def test_intervals_need_no_replicates_and_hold_the_excess() -> None:
     found = excess_of([matrix(wells(seed=seed)) for seed in range(3)], seed=1)
     of_wells = found.pairs[found.pairs["model"] != "zip"]
