@@ -95,7 +95,7 @@ def doublings_of(groups: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFr
     negative = np.where(np.isfinite(own), own, median(untreated, *by))
     positive = median(ends[ends["control"].eq("positive")], "plate", "readout")
     if np.isnan(positive).any() and "viability_fraction" in viability.columns:
-        positive = np.where(np.isnan(positive), _stated_zero(ends, groups), positive)
+        positive = np.where(np.isnan(positive), raw_value_of_no_cells(ends, groups), positive)
     with np.errstate(all="ignore"):
         doublings = np.log2((negative - positive) / (x0 - positive))
     return np.where(doublings <= 0, 0.0, doublings)
@@ -163,10 +163,17 @@ def _divisions_and_deaths(
     return growth + died, died
 
 
-def _stated_zero(wells: pd.DataFrame, groups: pd.DataFrame) -> np.ndarray:
-    """The raw value of viability 0, float64, one a row of `groups`, read off readings that were scaled by it.
+def raw_value_of_no_cells(wells: pd.DataFrame, groups: pd.DataFrame) -> np.ndarray:
+    """The raw value of viability 0, read off readings that were scaled by it, whatever said what it is.
 
-    Raw values lie on a line over viability, whose height at 0 it is; NaN where they do not, for groups have several.
+    Raw values lie on a line over viability, whose height at 0 it is.
+
+    Args:
+        wells: plate, readout, raw, viability_fraction.
+        groups: plate, readout.
+
+    Returns:
+        float64, one a row of `groups`; NaN where raw values lie on no line, as those of a plate with several controls.
     """
     used = wells[wells["viability_fraction"].notna() & wells["raw"].notna()]
     by = [used["plate"], used["readout"]]

@@ -85,7 +85,9 @@ class StaleScreens:
         except PhenodoseError:
             return ""
         site = self._store.root / "site.toml"
-        places = [folder, *(folder / name for name in sorted(self._folders))]
+        of_readers = [folder / name for name in sorted(self._folders)]
+        times = [path for place in of_readers if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()]
+        places = [folder, *of_readers, *times]
         return hash_json([list(_entries(place)) for place in places] + [_entry(site)])
 
     def stale(self, screen: str) -> str | None:

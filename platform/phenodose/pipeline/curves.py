@@ -16,6 +16,7 @@ from pydantic import Field
 
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
+from phenodose.pipeline.time_courses import write_course_results
 from phenodose.plugins import Parameters, Plugin
 from phenodose.store.curves import curves_key, write_points
 from phenodose.tables import TABLES
@@ -154,7 +155,7 @@ class ScreenCurves:
 
 
 def make_curves(step: Context, readout: str) -> ScreenCurves:
-    """Fit the stored viability of a screen and write rows, points, draws, and what add-ons change dose by dose.
+    """Fit the stored viability of a screen and write rows, points, draws, what add-ons change, and time courses.
 
     Raises:
         NotMade: there are no drug wells or no viability, or its quality blocks.
@@ -180,6 +181,7 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     effects = provenance.stamp(combination_effects(found.batch, wells).assign(screen=step.screen_id))
     effects = effects[TABLES[EFFECTS].column_names]
     step.store.write_table(EFFECTS, step.screen_id, curves_key(readout), effects)
+    write_course_results(step, readout, provenance)
     qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
     step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
     return ScreenCurves(

@@ -14,6 +14,7 @@ from phenodose.tables.dose_response import COMBINATION_EFFECTS, CURVE_FIT_COLUMN
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
 from phenodose.tables.readings import OBJECT_COLUMNS, OBJECTS, QC, VIABILITY
 from phenodose.tables.screens import DRUGS, PLATES, RUNS, SCREENS, WELLS
+from phenodose.tables.time_courses import COURSE_CLASSES, COURSE_CURVES, TIME_COURSES
 
 __all__ = ["CURVE_FIT_COLUMNS", "OBJECT_COLUMNS", "PROVENANCE", "QC", "TABLES", "schema_markdown"]
 
@@ -29,6 +30,9 @@ TABLES: dict[str, Table] = {
         CURVES,
         COMBINATION_EFFECTS,
         SCORES,
+        TIME_COURSES,
+        COURSE_CLASSES,
+        COURSE_CURVES,
         QC,
         EMBEDDINGS,
         PHENOTYPES,

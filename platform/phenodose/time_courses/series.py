@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phenodose.dose_response.growth_rate_curves import fit_growth_rates
+from phenodose.dose_response.points import points_from_long
 from phenodose.errors import InputError
 from phenodose.time_courses.course_classes import CLASSES, Noise, classify
 
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 #: Columns of `course_rows` beside those that wells bring.
 COURSE_COLUMNS = ("time_h", "raw", "viability_fraction", "cells", "growth_per_hour", "untreated_growth_per_hour", "gr")
+#: Columns of `course_classes` beside those of a series.
+CLASS_COLUMNS = (
+    *("course_class", "probability", "p_kill", "p_slow", "p_regrow", "p_none", "change_doublings"),
+    *("untreated_doublings", "noise_sd", "n_wells", "n_times", "is_highest_dose"),
+)
 _SERIES = ["sample", "drug", "concentration_nM"]
 #: Noise of a well where the screen does not tell, and the least: fractions of its cells, in doublings.
 USUAL_SD, LEAST_SD = 0.15, 0.03
@@ -129,10 +136,40 @@ def course_classes(rows: pd.DataFrame) -> pd.DataFrame:
             if growth is not None:
                 found.append(_classes_of(some, growth, noise))
     if not found:
-        return pd.DataFrame(columns=[*_SERIES, "course_class", "probability"])
+        return pd.DataFrame(columns=[*_SERIES, *CLASS_COLUMNS])
     table = pd.concat(found, ignore_index=True)
     highest = table.groupby(["sample", "drug"])["concentration_nM"].transform("max")
     return table.assign(is_highest_dose=table["concentration_nM"].eq(highest)).sort_values(_SERIES, ignore_index=True)
+
+
+def course_curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """The GR curve over dose of every drug at every time but the start.
+
+    Args:
+        rows: from `course_rows`.
+
+    Returns:
+        sample, drug, time_h, gr50_nM (missing outside the tested doses), gec50_nM and h_gr (missing where a flat line
+        does as well), gr_inf (the mean GR there), gr_max, gr_aoc, r2, p.
+    """
+    later = rows[rows["drug"].notna() & rows["time_h"].gt(0)]
+    points = points_from_long(later, ["sample", "drug", "time_h"], inhibition="gr")
+    x, rates = points.log10_dose, points.inhibition
+    known = np.isfinite(x) & np.isfinite(rates)
+    found = fit_growth_rates(np.where(known, x, np.nan), np.where(known, rates, np.nan))
+    lowest, highest = np.where(known, x, np.inf).min(axis=1), np.where(known, x, -np.inf).max(axis=1)
+    half = found.log10_gr50()
+    sigmoid = np.where(found.flat, np.nan, 1.0)
+    return points.keys.assign(
+        gr50_nM=np.where((half >= lowest) & (half <= highest), 10.0 ** np.clip(half, -30, 30), np.nan) * sigmoid,
+        gec50_nM=10.0**found.log10_gec50 * sigmoid,
+        gr_inf=np.where(found.flat, found.mean, found.gr_inf),
+        h_gr=found.h_gr * sigmoid,
+        gr_max=found.gr_max,
+        gr_aoc=found.gr_aoc,
+        r2=found.r2,
+        p=found.p,
+    )
 
 
 def noise_of(rows: pd.DataFrame) -> Noise:
