@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.io.files import write_text
 from phenodose.plots.svg import marker_definitions
-from phenodose.reports import activation, combinations, drug_cards, evidence, image_choice, phenotypes, sections
+from phenodose.reports import (
+    activation,
+    combinations,
+    drug_cards,
+    evidence,
+    image_choice,
+    phenotypes,
+    sections,
+    time_courses,
+)
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.well_images import Gallery, WellImages
 
@@ -89,6 +98,7 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "ranking": sections.ranking(data),
         "table": sections.drug_table(data),
         "combinations": combinations.combinations(data, links),
+        "courses": time_courses.time_courses(data, links),
         "curves": drug_cards.drug_cards(data),
         "maps": activation.overlays(data, no_maps),
         "agreement": sections.agreement(data),
