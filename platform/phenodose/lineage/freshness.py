@@ -86,9 +86,10 @@ class StaleScreens:
             folder = self._store.source_of(screen)
         except PhenodoseError:
             return ""
+        of_readers = [folder / name for name in sorted(self._folders)]
+        times = [path for place in of_readers if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()]
         of_site = [_entry(path) for path in self._of_site]
-        places = [folder, *(folder / name for name in sorted(self._folders))]
-        return hash_json([list(_entries(place)) for place in places] + of_site)
+        return hash_json([list(_entries(place)) for place in [folder, *of_readers, *times]] + of_site)
 
     def stale(self, screen: str) -> str | None:
         """The sentences of `changes_since` in one text; None if there is none."""

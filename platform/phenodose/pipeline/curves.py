@@ -17,6 +17,7 @@ from pydantic import Field
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
 from phenodose.pipeline.dose_matrices import PAIRS, SUMS, ReadoutMatrices, of_single_drugs, readout_matrices
+from phenodose.pipeline.time_courses import write_course_results
 from phenodose.plugins import Parameters, Plugin
 from phenodose.store.curves import curves_key, write_points
 from phenodose.tables import TABLES
@@ -161,7 +162,7 @@ class ScreenCurves:
 
 
 def make_curves(step: Context, readout: str) -> ScreenCurves:
-    """Fit the stored viability of a screen and write rows, points, draws, and what two drugs do together.
+    """Fit the stored viability of a screen and write rows, points, draws, what two drugs do together, and time courses.
 
     Raises:
         NotMade: there are no drug wells or no viability, or its quality blocks.
@@ -188,6 +189,7 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     for table, of_table in zip(COMBINATIONS, together, strict=True):
         stamped = provenance.stamp(of_table.assign(screen=step.screen_id))[TABLES[table].column_names]
         step.store.write_table(table, step.screen_id, curves_key(readout), stamped)
+    write_course_results(step, readout, provenance)
     qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
     step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
     return ScreenCurves(

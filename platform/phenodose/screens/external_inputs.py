@@ -132,7 +132,14 @@ def readings(readout: str) -> ExternalInput:
         folder = screen.readout_folders.get(readout)
         if folder is None:
             return None
-        files = {path.name: _hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        times = screen.course_folders.get(readout, {})
+        places = {f"{hours:g} h/": place for hours, place in times.items()} or {"": folder}
+        files = {
+            before + path.name: _hash(path)
+            for before, place in places.items()
+            for path in sorted(place.iterdir())
+            if path.is_file()
+        }
         return files | ({"block": block} if (block := screen.block_of(readout)) else {})
 
     return ExternalInput(f"raw/readings/{readout}", f"Plate-reader files of {readout}, each byte hashed.", look)

@@ -22,6 +22,7 @@ from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
 from phenodose.tables.readings import OBJECT_COLUMNS, OBJECTS, QC, VIABILITY
 from phenodose.tables.screens import DRUGS, PLATES, RUNS, SCREENS, WELLS
 from phenodose.tables.targets import TARGET_INTERACTIONS, TARGETS
+from phenodose.tables.time_courses import COURSE_CLASSES, COURSE_CURVES, TIME_COURSES
 
 __all__ = ["CURVE_FIT_COLUMNS", "OBJECT_COLUMNS", "PROVENANCE", "QC", "TABLES", "schema_markdown"]
 
@@ -41,6 +42,9 @@ TABLES: dict[str, Table] = {
         SCORES,
         TARGETS,
         TARGET_INTERACTIONS,
+        TIME_COURSES,
+        COURSE_CLASSES,
+        COURSE_CURVES,
         QC,
         EMBEDDINGS,
         PHENOTYPES,
