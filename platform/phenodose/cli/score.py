@@ -96,6 +96,14 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     help="Leave out the drug wells of plates (or treatments) without usable controls, instead of refusing.",
 )
 @click.option(
+    "--correction",
+    type=click.Choice(["none", "b_score", "loess", "residuals"]),
+    default="none",
+    show_default=True,
+    help="Adds each readout without the effects of place on the plate, as <readout>_corrected; residuals (of the "
+    "fitted curves) suits dose-response plates.",
+)
+@click.option(
     "--amin",
     metavar="auto|NUMBER",
     callback=_amin,
@@ -152,6 +160,7 @@ def command(
     lower_anchor: str | None,
     rises_with: Any,
     mask_uncontrolled: bool,
+    correction: Any,
     amin: str | float | None,
     given: tuple[str, ...],
     reference: Path | None,
@@ -210,6 +219,7 @@ def command(
             rises_with=rises_with,
             mask_uncontrolled=mask_uncontrolled or None,
             lower_anchor=lower_anchor,
+            correction=correction,
             per_replicate=per_replicate,
             bootstrap=bootstrap,
             intervals=intervals,

@@ -20,6 +20,12 @@ from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.dose_matrices import PAIRS, READOUT, SUMS, joined
 from phenodose.pipeline.normalisation import Normalisation
+from phenodose.pipeline.plate_correction import (
+    Correction,
+    CorrectionParameters,
+    corrected_name,
+    corrected_readings,
+)
 from phenodose.pipeline.scores import scores_of, why_no_scores
 from phenodose.pipeline.viability import viability_of
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
@@ -104,6 +110,7 @@ def score_layout(
     rises_with: RisesWith | None = None,
     mask_uncontrolled: bool | None = None,
     lower_anchor: float | str | None = None,
+    correction: Correction = "none",
     per_replicate: bool = False,
     bootstrap: int = 200,
     intervals: IntervalName = "posterior",
@@ -136,6 +143,8 @@ def score_layout(
         mask_uncontrolled: leave out the drug wells of groups without usable controls, instead of refusing; by default
             as the readout says, or refuse.
         lower_anchor: what stands for viability 0 instead of positive controls: a raw value, or the name of wells.
+        correction: adds every readout without the effects of place on the plate, as `<readout>_corrected`
+            (`phenodose.pipeline.plate_correction`).
         per_replicate: add rows for each replicate by itself.
         bootstrap: draws for the intervals of the scores; 0 for none.
         intervals: what the draws are, 'posterior' or 'bootstrap' (`fit_curves`).
@@ -157,6 +166,8 @@ def score_layout(
     named = isinstance(matrices, Mapping)
     plugins = plugins or registry()
     by_readout = matrices if isinstance(matrices, Mapping) else {READOUT: matrices}
+    corrected = CorrectionParameters(correction=correction) if correction != "none" else None
+    names_readouts = named or corrected is not None
     faults = Faults(str(layout.path))
     tasks: list[_Task] = []
     noted = list(layout.notes)
@@ -165,7 +176,7 @@ def score_layout(
         normalisation = Normalisation.of_readout(
             plugin, by, negative, positive, rises_with, mask_uncontrolled, lower_anchor
         )
-        text = f"readout {readout}, " * named
+        text = f"readout {readout}, " * names_readouts
         try:
             screens, notes = _screens(layout, values)
         except InputError as error:
@@ -175,8 +186,15 @@ def score_layout(
             continue
         noted += [text + note for note in notes]
         for wells, raw in screens:
+            told = [*layout.notes, *notes]
+            common = (normalisation, str(layout.path))
             try:
-                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), text, [*layout.notes, *notes])
+                tasks += _tasks(readout, wells, raw, *common, text, told)
+                if corrected is not None:
+                    found = corrected_readings(raw, wells, normalisation, corrected, str(layout.path))
+                    name = corrected_name(readout)
+                    noted += [f"readout {name}, {note}" for note in found.notes]
+                    tasks += _tasks(name, wells, found.raw, *common, f"readout {name}, ", told)
             except InputError as error:
                 faults.add(text + str(error).removeprefix(f"{layout.path}: "))
     faults.raise_if_any()
@@ -195,8 +213,9 @@ def score_layout(
         if listener is not None and many:
             listener(len(parts), len(tasks), tasks[len(parts) - 1].sample)
     names = [scorer.name for scorer in (*scorers, *optional)]
-    last = [*(["readout"] if named else []), *(["replicate"] if per_replicate else [])]
-    joined = _joined(parts, [*names, *(PREFIX + name for name in names)], list(by_readout), last)
+    readouts = [one for name in by_readout for one in (name, corrected_name(name))]
+    last = [*(["readout"] if names_readouts else []), *(["replicate"] if per_replicate else [])]
+    joined = _joined(parts, [*names, *(PREFIX + name for name in names)], readouts, last)
     return replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])])
 
 
