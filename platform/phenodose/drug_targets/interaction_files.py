@@ -258,7 +258,7 @@ def _of_portion(portion: pd.DataFrame, form: Form, path: Path) -> pd.DataFrame:
     frame["score"] = np.nan
     if form.score is not None:
         said = column[form.score].cat.categories
-        numbers = pd.to_numeric(said, errors="coerce").to_numpy(dtype=np.float64)
+        numbers = pd.to_numeric(pd.Series(said), errors="coerce").to_numpy(dtype=np.float64)
         if (bad := said[np.isnan(numbers)]).size:
             raise InputError(f"{path}: the score {bad[0]!r} is no number; write numbers like 0.7 or 700.")
         frame["score"] = np.append(numbers, np.nan)[column[form.score].cat.codes]
