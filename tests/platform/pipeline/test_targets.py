@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phenodose.errors import InputError, NotMade
-from phenodose.lineage.freshness import StaleScreens
+from phenodose.lineage.freshness import InputStates
 from phenodose.pipeline.targets import TargetParameters, make_targets
 from phenodose.plugins import registry
 from phenodose.reports.patient import render_report
@@ -211,9 +211,9 @@ def test_a_changed_file_is_a_changed_input(step):
 
 
 def test_a_changed_file_of_the_site_is_looked_into(step):
-    before = StaleScreens(step.store).state(SCREEN)
+    before = InputStates(step.store).state(SCREEN)
     (step.store.root / "interactions.sif").write_text("BRAF\tpp\tMAP2K1\n")
-    assert StaleScreens(step.store).state(SCREEN) != before
+    assert InputStates(step.store).state(SCREEN) != before
 
 
 def test_the_report_shows_targets_hubs_and_the_network(step):
