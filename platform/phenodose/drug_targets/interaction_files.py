@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from phenodose.drug_targets.gene_tables import listed
 from phenodose.errors import InputError, MissingInputError
@@ -53,8 +53,6 @@ _TYPES = ("typea", "typeb")
 _DIRECTED_KINDS = re.compile(
     r"controls-.*|catalysis-precedes|pd|activates?|inhibits?|stimulates?|.*phosphorylates?", re.I
 )
-#: What is no gene: small molecules of Pathway Commons, complexes of OmniPath.
-_NO_GENE = re.compile(r"CHEBI:|COMPLEX:|CID:|SID:|pubchem:", re.I)
 _NAMES = (
     ("stringproteinid", "preferredname"),
     ("proteinexternalid", "preferredname"),
@@ -104,8 +102,9 @@ def portions(path: Path, least_score: float | None) -> tuple[Form, Iterator[pd.D
         least_score: the score that rows will be compared with; None if they will not.
 
     Returns:
-        The form, and frames with a row an interaction: source and target (text, empty where the file has none),
-        interaction (text), directed (boolean), score (float64), genes (boolean: no row is said to name something else).
+        The form, and frames with a row an interaction: source and target (categories of text, empty where the file has
+        none), interaction (text), directed (boolean), score (float64), genes (boolean: False where the file says that
+        one of the two is something else).
 
     Raises:
         InputError: the file is of no known form, empty, damaged, or has no score to compare.
@@ -185,7 +184,8 @@ def _is_number(text: str) -> bool:
 
 def _framed(frame: pd.DataFrame) -> pd.DataFrame:
     directed = frame["interaction"].str.fullmatch(_DIRECTED_KINDS)
-    return _genes_alone(frame.assign(directed=directed.astype(bool), score=float("nan")))
+    genes = {end: frame[end].astype("category") for end in ("source", "target")}
+    return frame.assign(**genes, directed=directed.astype(bool), score=float("nan"), genes=True)
 
 
 def _of_table(path: Path, form: Form) -> Iterator[pd.DataFrame]:
@@ -199,9 +199,9 @@ def _of_table(path: Path, form: Form) -> Iterator[pd.DataFrame]:
         next((line for line in file if line.strip()), "")  # the header
         try:
             reader = pd.read_csv(
-                file, sep=form.separator, header=None, names=range(width), index_col=False, usecols=columns, dtype=str,
-                quoting=csv.QUOTE_MINIMAL if form.separator == "," else csv.QUOTE_NONE, chunksize=_ROWS_AT_A_TIME,
-                na_values=["", "-"], keep_default_na=False,
+                file, sep=form.separator, header=None, names=range(width), index_col=False, usecols=columns,
+                dtype="category", quoting=csv.QUOTE_MINIMAL if form.separator == "," else csv.QUOTE_NONE,
+                chunksize=_ROWS_AT_A_TIME, na_values=["", "-"], keep_default_na=False,
             )  # fmt: skip
             for portion in reader:
                 ends = portion.index[portion[form.source] == _SECOND_PART]
@@ -241,39 +241,43 @@ def _fields(line: str, separator: str) -> list[str]:
 
 
 def _of_portion(portion: pd.DataFrame, form: Form, path: Path) -> pd.DataFrame:
+    """The rows of a portion of a table, whose columns are all categories of text: each text is looked at once."""
     import numpy as np
     import pandas as pd
 
-    def text(place: int) -> pd.Series[str]:
-        said = portion[place].str.strip().str.strip('"')
-        return said.where(said != "")
-
-    frame = pd.DataFrame({"source": text(cast("int", form.source)), "target": text(form.target)})
-    frame["interaction"] = "" if form.kind is None else text(form.kind).fillna("")
+    column = {place: _cleaned(portion[place]) for place in portion}
+    frame = pd.DataFrame({"source": column[cast("int", form.source)], "target": column[form.target]})
+    frame["interaction"] = "" if form.kind is None else column[form.kind].astype(object).fillna("")
     for place, word in form.signs.items():
-        frame["interaction"] = frame["interaction"].mask(text(place).str.lower().isin(_YES), word)
+        frame["interaction"] = frame["interaction"].mask(column[place].str.lower().isin(_YES), word)
     frame["directed"] = form.always_directed
     if form.directed is not None:
-        frame["directed"] = text(form.directed).str.lower().isin(_YES)
+        frame["directed"] = column[form.directed].str.lower().isin(_YES)
     elif form.kind is not None and not form.always_directed:
         frame["directed"] = frame["interaction"].str.fullmatch(_DIRECTED_KINDS).astype(bool)
     frame["score"] = np.nan
     if form.score is not None:
-        said = text(form.score)
-        numbers = pd.to_numeric(said, errors="coerce")
-        if (bad := said[numbers.isna() & said.notna()]).size:
-            raise InputError(f"{path}: the score {bad.iloc[0]!r} is no number; write numbers like 0.7 or 700.")
-        frame["score"] = numbers.astype("float64")
-    frame = _genes_alone(frame)
+        said = column[form.score].cat.categories
+        numbers = pd.to_numeric(pd.Series(said), errors="coerce").to_numpy(dtype=np.float64)
+        if (bad := said[np.isnan(numbers)]).size:
+            raise InputError(f"{path}: the score {bad[0]!r} is no number; write numbers like 0.7 or 700.")
+        frame["score"] = np.append(numbers, np.nan)[column[form.score].cat.codes]
+    frame["genes"] = True
     for place in form.types:
-        frame["genes"] &= text(place).str.lower().eq("protein")
+        frame["genes"] &= column[place].str.lower().eq("protein")
     return frame
 
 
-def _genes_alone(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows, and in `genes` whether both of them are genes."""
-    no_gene = [frame[end].astype(str).str.match(_NO_GENE) for end in ("source", "target")]
-    return frame.assign(genes=~(no_gene[0] | no_gene[1]))
+def _cleaned(column: pd.Series[Any]) -> pd.Series[Any]:
+    """A column of categories without blanks and quotes around its texts."""
+    import numpy as np
+    import pandas as pd
+
+    names = column.cat.categories.tolist()
+    clean = [str(name).strip().strip('"') or None for name in names]
+    if clean == names:
+        return column
+    return pd.Series(np.array([*clean, None], dtype=object)[column.cat.codes], index=column.index, dtype="category")
 
 
 def read_gene_names(path: Path) -> dict[str, str]:

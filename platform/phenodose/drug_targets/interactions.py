@@ -10,7 +10,9 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from phenodose.drug_targets.interaction_files import Form, portions, read_gene_names
 from phenodose.errors import InputError
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PROTEIN_ID = re.compile(r"(\d+\.)?ENS[A-Z]*P\d{6,}")
+#: What is no gene: small molecules of Pathway Commons, complexes of OmniPath.
+_NOT_A_GENE = re.compile(r"CHEBI:|COMPLEX:|CID:|SID:|pubchem:", re.I)
+#: Stand for the number of a gene: there is none, or its identifier has no symbol.
+_NO_GENE, _NAMELESS = -1, -2
 COLUMNS = ("source", "target", "interaction", "directed", "score")
 
 
@@ -58,48 +64,95 @@ def read_interactions(
     """
     import pandas as pd
 
-    symbols = read_gene_names(gene_names) if gene_names else {}
-    counts = dict.fromkeys(("rows", "no gene", "itself", "low", "identifiers", "nameless"), 0)
-    wanted, loose = set(genes), {_letters(gene): gene for gene in genes}
-    known: set[str] = set()
-    alike: dict[str, set[str]] = {}
+    names = _Names(genes, read_gene_names(gene_names) if gene_names else None)
+    counts = dict.fromkeys(("rows", "no gene", "itself", "low", "nameless"), 0)
     form, rows_of_file = portions(path, least_score)
     kept = []
     for portion in rows_of_file:
         counts["rows"] += len(portion)
-        for end in ("source", "target"):
-            if symbols:
-                named = portion[end].map(symbols)
-                counts["nameless"] += int((named.isna() & portion[end].notna()).sum())
-                portion[end] = named
-            names = pd.unique(portion[end].dropna())
-            known |= wanted.intersection(names)
-            for name in names:
-                gene = loose.get(_letters(name))
-                if gene is not None and gene != name:
-                    alike.setdefault(gene, set()).add(name)
-        counts["identifiers"] += int(portion["source"].astype(str).str.fullmatch(_PROTEIN_ID).sum())
-        lacking = portion["source"].isna() | portion["target"].isna() | ~portion.pop("genes")
-        itself = ~lacking & (portion["source"] == portion["target"])
-        low = pd.Series(False, index=portion.index)
+        source, target = (names.numbers(portion[end]) for end in ("source", "target"))
+        counts["nameless"] += int(((source == _NAMELESS) | (target == _NAMELESS)).sum())
+        lacking = (source < 0) | (target < 0) | ~portion["genes"].to_numpy(dtype=bool)
+        itself = ~lacking & (source == target)
+        low = np.zeros(len(portion), dtype=bool)
         if least_score is not None:
-            low = ~lacking & ~itself & ~(portion["score"] >= least_score)
-        counts["no gene"] += int(lacking.sum())
-        counts["itself"] += int(itself.sum())
-        counts["low"] += int(low.sum())
-        portion = portion[~(lacking | itself | low)]
-        kept.append(portion[portion["source"].isin(wanted) | portion["target"].isin(wanted)])
+            low = ~lacking & ~itself & ~(portion["score"].to_numpy() >= least_score)
+        for key, passed_over in (("no gene", lacking), ("itself", itself), ("low", low)):
+            counts[key] += int(passed_over.sum())
+        wanted = ~(lacking | itself | low) & (names.wanted(source) | names.wanted(target))
+        symbols = np.array(names.genes, dtype=object)
+        rows = portion.loc[wanted, ["interaction", "directed", "score"]]
+        kept.append(rows.assign(source=symbols[source[wanted]], target=symbols[target[wanted]]))
     if not counts["rows"]:
         raise InputError(f"{path}: holds no interaction; give a file with a row an interaction.")
-    if counts["identifiers"] > counts["rows"] / 2:
+    if names.n_identifiers > len(names.genes) / 2:
         raise InputError(
             f"{path}: names proteins by identifiers (ENSP...) and not genes; give the table that goes with it, for "
             'STRING its protein.info file: gene_names = "..." below [targets] of site.toml.'
         )
     edges = _one_row_a_pair(pd.concat(kept, ignore_index=True))
     notes = _notes(path, form, counts, len(edges), least_score)
-    said = {gene: ", ".join(sorted(names)) for gene, names in sorted(alike.items()) if gene not in known}
-    return Interactions(edges, frozenset(known), said, notes)
+    return Interactions(edges, frozenset(names.known), names.alike(), notes)
+
+
+class _Names:
+    """The names in a file, each looked at once: the gene that it stands for, and whether that is wanted."""
+
+    def __init__(self, wanted: Collection[str], symbols: Mapping[str, str] | None) -> None:
+        self.genes: list[str] = []
+        self.known: set[str] = set()
+        self.n_identifiers = 0
+        self._symbols = symbols
+        self._wanted = set(wanted)
+        self._loose: dict[str, list[str]] = {}
+        for gene in sorted(wanted):
+            self._loose.setdefault(_letters(gene), []).append(gene)
+        self._alike: dict[str, set[str]] = {}
+        self._number_of_name: dict[str, int] = {}
+        self._number_of_gene: dict[str, int] = {}
+
+    def numbers(self, column: pd.Series[Any]) -> np.ndarray:
+        """The number of the gene of every row; `_NO_GENE` or `_NAMELESS` without one.
+
+        Args:
+            column: categories of text.
+        """
+        of_names = [self._number(name) for name in column.cat.categories]
+        found: np.ndarray = np.array([*of_names, _NO_GENE], dtype=np.int64)[column.cat.codes.to_numpy()]
+        return found
+
+    def wanted(self, numbers: np.ndarray) -> np.ndarray:
+        """Whether the genes of these numbers are wanted."""
+        is_wanted = np.array([*(gene in self._wanted for gene in self.genes), False, False], dtype=bool)
+        found: np.ndarray = is_wanted[numbers]
+        return found
+
+    def alike(self) -> dict[str, str]:
+        """Wanted gene that no name stands for -> names that differ from it in case and signs only."""
+        return {gene: ", ".join(sorted(names)) for gene, names in sorted(self._alike.items()) if gene not in self.known}
+
+    def _number(self, name: str) -> int:
+        if name not in self._number_of_name:
+            self._number_of_name[name] = self._looked_at(name)
+        return self._number_of_name[name]
+
+    def _looked_at(self, name: str) -> int:
+        if _NOT_A_GENE.match(name):
+            return _NO_GENE
+        gene = name if self._symbols is None else self._symbols.get(name)
+        if gene is None:
+            return _NAMELESS
+        if gene in self._number_of_gene:
+            return self._number_of_gene[gene]
+        self.n_identifiers += _PROTEIN_ID.fullmatch(gene) is not None
+        if gene in self._wanted:
+            self.known.add(gene)
+        for meant in self._loose.get(_letters(gene), ()):
+            if meant != gene:
+                self._alike.setdefault(meant, set()).add(gene)
+        self.genes.append(gene)
+        self._number_of_gene[gene] = len(self.genes) - 1
+        return len(self.genes) - 1
 
 
 def _notes(path: Path, form: Form, counts: Mapping[str, int], n: int, least_score: float | None) -> list[str]:

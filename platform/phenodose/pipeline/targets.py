@@ -17,6 +17,7 @@ from pydantic import Field
 
 from phenodose.errors import InputError, NotMade
 from phenodose.io.files import hash_file
+from phenodose.pipeline.verdict import ranking_scorer
 from phenodose.plugins import Parameters, Preferences
 from phenodose.screens.target_files import TargetFiles, target_files
 from phenodose.tables import TABLES
@@ -182,7 +183,7 @@ def _scorers(step: Context, scores: pd.DataFrame, wanted: Sequence[str]) -> tupl
     preferences = Preferences.of(step.plugins, read_site(step.store.root).preferences)
     there = list(dict.fromkeys(scores["scorer"]))
     units = dict(zip(scores["scorer"], scores["unit"], strict=True))
-    ranks = next(iter(preferences.ordered_scorers(set(scores.loc[scores["hit"].notna(), "scorer"]))), None)
+    ranks = ranking_scorer(scores, preferences)
     for name in wanted:
         if name not in there:
             raise InputError(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 #: Share of false ones among what is called sensitive, and a hub.
 _Q = 0.05
+_ASSET = "targets"
 _NONE = (
     "no target of the screen's drugs is known to the store; write drug_targets.csv (columns drug and gene) into it and "
     "run the screen again."
@@ -36,7 +37,8 @@ def targets(data: ScreenData, links: dict[str, str]) -> dict[str, Any] | Missing
     rows = data["targets"]
     ranked = rows[(rows["readout"] == data.ranking_readout) & (rows["scorer"] == data.scorer)]
     if rows.empty:
-        return Missing(_NONE)
+        tried = data["not_made"]
+        return Missing(next(iter(tried.loc[tried["asset"] == _ASSET, "reason"]), _NONE))
     if ranked.empty:
         return Missing(f"there are no targets by {data.scorer} of {data.ranking_readout}; see the table targets.")
     others = [name for name in dict.fromkeys(rows["scorer"]) if name != data.scorer]
