@@ -137,6 +137,12 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 @click.option("--out", required=True, type=_FILE, help="Scores, CSV.")
 @click.option("--curves", "curves_out", type=_FILE, help="Fitted curves, CSV.")
 @click.option("--qc", "qc_out", type=_FILE, help="Quality figures, CSV.")
+@click.option(
+    "--courses",
+    "courses_out",
+    type=_FILE,
+    help="Kill, slow, regrow or none by drug and dose, CSV, of readouts in folders of several times (0h, 24h, ...).",
+)
 @json_option
 def command(
     layout: Path,
@@ -163,6 +169,7 @@ def command(
     out: Path,
     curves_out: Path | None,
     qc_out: Path | None,
+    courses_out: Path | None,
     as_json: bool,
 ) -> None:
     """Score a layout with readouts, without a store.
@@ -174,13 +181,13 @@ def command(
     Examples: phenodose score --layout layout.xlsx --readouts ctg/ --out scores.csv --qc qc.csv
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
-    from phenodose.errors import PluginError
+    from phenodose.errors import InputError, PluginError
     from phenodose.pipeline.score_layout import score_layout
     from phenodose.plugins.preferences import default_scorers
     from phenodose.screens.layout import read_layout
     from phenodose.settings.environment import read_environment
 
-    places = _places(out, curves_out, qc_out)
+    places = _places(out, curves_out, qc_out, courses_out)
     place = None if reference is None else str(reference)
     plugins = plugins_at()
     names = scorer_names or default_scorers(plugins, read_environment().site().preferences)
@@ -205,6 +212,11 @@ def command(
             workers=workers,
             listener=listener,
             plugins=plugins,
+        )
+    if courses_out is not None and scored.courses is None:
+        raise InputError(
+            "--courses: no readout was read several times; put the files of each time into a folder of its hours "
+            "(ctg/0h, ctg/24h), or leave the option out."
         )
     _write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)
@@ -234,14 +246,14 @@ def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str,
     return {name: read_readings(path, block) for name, path in named.items()} or None
 
 
-def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
+def _places(out: Path, curves: Path | None, qc: Path | None, courses: Path | None) -> dict[str, Path]:
     """Where each table goes, checked before anything is computed."""
     from phenodose.errors import InputError
 
-    wanted = {"scores": out, "curves": curves, "qc": qc}
+    wanted = {"scores": out, "curves": curves, "qc": qc, "courses": courses}
     places = {table: path for table, path in wanted.items() if path is not None}
     if len({path.resolve() for path in places.values()}) < len(places):
-        raise InputError("--out, --curves and --qc name the same file; give each its own.")
+        raise InputError("--out, --curves, --qc and --courses name the same file; give each its own.")
     for path in places.values():
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")

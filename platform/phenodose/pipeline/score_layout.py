@@ -20,6 +20,7 @@ from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.scores import scores_of, why_no_scores
+from phenodose.pipeline.time_courses import course_table
 from phenodose.pipeline.viability import viability_of
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
 from phenodose.plugins.isolation import is_sandboxed, renew, shared_sandbox
@@ -28,6 +29,7 @@ from phenodose.screens.layout import Layout
 from phenodose.screens.matrices import Readings, match_readings
 from phenodose.settings.plugin_limits import PluginLimits
 from phenodose.tables import CURVE_FIT_COLUMNS
+from phenodose.time_courses.series import CLASS_COLUMNS, course_classes
 from phenodose.viability.normalise import Grouping, RisesWith
 
 #: Stands in the column readout where nothing says what was measured.
@@ -45,6 +47,7 @@ SCORE_COLUMNS = (
 )
 _FIRST = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "objective", "status")
 CURVE_COLUMNS = ("sample", "drug", *_FIRST, *(name for name in CURVE_FIT_COLUMNS if name not in _FIRST))
+COURSE_COLUMNS = ("sample", "drug", "concentration_nM", *CLASS_COLUMNS)
 QC_COLUMNS = ("sample", "plate", "metric", "value", "threshold", "verdict", "explanation")
 
 
@@ -57,6 +60,8 @@ class Scored:
             a column more each.
         curves: one row a sample and drug with `CURVE_COLUMNS`; more columns likewise.
         qc: one row a figure with `QC_COLUMNS`; with named readouts a column more.
+        courses: one row a sample, drug and dose of readouts that were read several times, with `COURSE_COLUMNS`; with
+            named readouts a column more; None where all were read once.
         notes: a sentence on each thing that was left out.
         faults: a sentence on each faulty plugin, whose scores are missing.
     """
@@ -66,6 +71,7 @@ class Scored:
     qc: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    courses: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ class _Task:
     viability: pd.DataFrame
     qc: pd.DataFrame
     notes: list[str]
+    course: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -172,9 +179,12 @@ def score_layout(
             faults.add(text + str(error).removeprefix(f"{layout.path}: "))
             continue
         noted += [text + note for note in notes]
-        for wells, raw in screens:
+        course = values.course if isinstance(values, Readings) else {}
+        for place, (wells, raw) in enumerate(screens):
             try:
-                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), text, [*layout.notes, *notes])
+                times = {hours: _screens(layout, read)[0][place][1] for hours, read in course.items()}
+                told = [*layout.notes, *notes]
+                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), text, told, times)
             except InputError as error:
                 faults.add(text + str(error).removeprefix(f"{layout.path}: "))
     faults.raise_if_any()
@@ -215,9 +225,11 @@ def _tasks(
     what: str,
     prefix: str,
     input_notes: Sequence[str],
+    times: Mapping[float, pd.DataFrame],
 ) -> Iterator[_Task]:
-    """What every sample has of a readout."""
+    """What every sample has of a readout, which was read at these times."""
     found = viability_of(raw, wells, readout, normalisation, what=what, input_notes=input_notes)
+    course = course_table(times, found.viability, wells, readout) if times else None
     for sample in sorted(wells["sample"].unique()):
         own = (wells["sample"] == sample).to_numpy()
         if not (wells.loc[own, "well_type"] == "therapy").any():
@@ -229,6 +241,7 @@ def _tasks(
             found.viability[own].reset_index(drop=True),
             found.qc[found.qc["sample"] == sample],
             [prefix + note for note in found.notes if note.startswith(f"sample {sample}: ")],
+            None if course is None else course[course["sample"] == sample],
         )
 
 
@@ -270,7 +283,9 @@ def _score_task(task: _Task, settings: _Settings) -> Scored:
     scores, left_out, faults = _score(curves, task.wells, settings.scorers, settings.optional)
     prefix = "" if task.readout == READOUT else f"readout {task.readout}, "
     notes = [*task.notes, *(prefix + note for note in [*fitted.notes, *left_out])]
-    return Scored(scores, curves.to_frame(), pd.concat([task.qc, fitted.qc], ignore_index=True), notes, faults)
+    courses = None if task.course is None else course_classes(task.course).assign(readout=task.readout)
+    qc = pd.concat([task.qc, fitted.qc], ignore_index=True)
+    return Scored(scores, curves.to_frame(), qc, notes, faults, courses)
 
 
 def _screens(layout: Layout, matrices: Values | None) -> tuple[list[tuple[pd.DataFrame, pd.DataFrame]], list[str]]:
@@ -355,4 +370,16 @@ def _joined(
         qc[[*QC_COLUMNS, *(name for name in last if name == "readout")]],
         list(dict.fromkeys(note for part in parts for note in part.notes)),
         list(dict.fromkeys(fault for part in parts for fault in part.faults)),
+        _courses(parts, place, [name for name in last if name == "readout"]),
     )
+
+
+def _courses(parts: Sequence[Scored], place: Mapping[str, int], last: Sequence[str]) -> pd.DataFrame | None:
+    """The time courses of the parts as one table; None if there are none."""
+    found = [part.courses for part in parts if part.courses is not None]
+    if not found:
+        return None
+    whole = pd.concat(found, ignore_index=True)
+    whole = whole.assign(_readout=whole["readout"].map(place))
+    ordered = whole.sort_values(["sample", "_readout", "drug", "concentration_nM"], kind="stable")
+    return ordered[[*COURSE_COLUMNS, *last]].reset_index(drop=True)
