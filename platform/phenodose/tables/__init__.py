@@ -13,7 +13,7 @@ from phenodose.tables.columns import PROVENANCE
 from phenodose.tables.dose_response import COMBINATION_EFFECTS, CURVE_FIT_COLUMNS, CURVES, SCORES
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
 from phenodose.tables.readings import OBJECT_COLUMNS, OBJECTS, QC, VIABILITY
-from phenodose.tables.screens import DRUGS, PLATES, RUNS, SCREENS, WELLS
+from phenodose.tables.screens import DRUGS, NOT_MADE, PLATES, RUNS, SCREENS, WELLS
 from phenodose.tables.time_courses import COURSE_CLASSES, COURSE_CURVES, TIME_COURSES
 
 __all__ = ["CURVE_FIT_COLUMNS", "OBJECT_COLUMNS", "PROVENANCE", "QC", "TABLES", "schema_markdown"]
@@ -38,6 +38,7 @@ TABLES: dict[str, Table] = {
         PHENOTYPES,
         CHECKPOINTS,
         RUNS,
+        NOT_MADE,
     )
 }
 
