@@ -20,7 +20,7 @@ from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.scores import scores_of, why_no_scores
-from phenodose.pipeline.time_courses import course_table
+from phenodose.pipeline.time_courses import course_table, starts_of
 from phenodose.pipeline.viability import viability_of
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
 from phenodose.plugins.isolation import is_sandboxed, renew, shared_sandbox
@@ -277,7 +277,9 @@ def _score_elsewhere(
 
 def _score_task(task: _Task, settings: _Settings) -> Scored:
     """Fit and score one readout of one sample."""
-    fitted = curves_of(task.viability, task.wells, task.readout, settings.curves, None, settings.per_replicate)
+    starts = None if task.course is None else starts_of(task.course)
+    how = settings.curves, None, settings.per_replicate, starts
+    fitted = curves_of(task.viability, task.wells, task.readout, *how)
     # A drug without any value is told in the notes; a store keeps its row, with the reason.
     curves = fitted.batch.select(fitted.batch.n_points > 0)
     scores, left_out, faults = _score(curves, task.wells, settings.scorers, settings.optional)

@@ -46,6 +46,18 @@ def test_the_last_time_is_scored_and_the_classes_are_written(
     assert courses[["p_kill", "p_slow", "p_regrow", "p_none"]].sum(axis=1).sub(1).abs().max() < 1e-9
 
 
+def test_the_reading_at_the_start_tells_how_often_cells_doubled(screen: Path, score: Score) -> None:
+    read_several_times(screen)
+    names = ["--scorer", "gr50", "--scorer", "gr_max"]
+    assert score(screen, *names) == 0
+    of_start = pd.read_csv(screen / "scores.csv").set_index(["drug", "scorer"])
+    assert set(of_start["status"]) == {"ok"}
+    assert score(screen, *names, "--doublings", "40") == 0
+    pd.testing.assert_frame_equal(of_start, pd.read_csv(screen / "scores.csv").set_index(["drug", "scorer"]))
+    # three doublings: GR is 0.5 at viability 0.75^3, where 1 / (1 + c / 20) is at 27.4 nM
+    assert of_start["score"]["Potent1", "gr50"] == pytest.approx(27.4, rel=0.2)
+
+
 def test_readings_without_time_zero_and_classes_without_times_are_refused(
     screen: Path, score: Score, capsys: pytest.CaptureFixture[str]
 ) -> None:
