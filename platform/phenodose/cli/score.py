@@ -146,6 +146,11 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     "--combinations", type=_FILE, help="Dose matrices of two drugs: mean excess over the models, one row each, CSV."
 )
 @click.option("--dose-pairs", type=_FILE, help="The same for every pair of doses, CSV.")
+    "--courses",
+    "courses_out",
+    type=_FILE,
+    help="Kill, slow, regrow or none by drug and dose, CSV, of readouts in folders of several times (0h, 24h, ...).",
+)
 @json_option
 def command(
     layout: Path,
@@ -175,6 +180,7 @@ def command(
     qc_out: Path | None,
     combinations: Path | None,
     dose_pairs: Path | None,
+    courses_out: Path | None,
     as_json: bool,
 ) -> None:
     """Score a layout with readouts, without a store.
@@ -188,7 +194,7 @@ def command(
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
     from phenodose.cli.written import places_of, write_together
-    from phenodose.errors import PluginError
+    from phenodose.errors import InputError, PluginError
     from phenodose.pipeline.score_layout import score_layout
     from phenodose.plugins.preferences import default_scorers
     from phenodose.screens.layout import read_layout
@@ -200,6 +206,7 @@ def command(
             "curves": ("--curves", curves_out),
             "qc": ("--qc", qc_out),
             "combination_scores": ("--combinations", combinations),
+            "courses": ("--courses", courses_out),
             "dose_pairs": ("--dose-pairs", dose_pairs),
         }
     )
@@ -228,6 +235,11 @@ def command(
             workers=workers,
             listener=listener,
             plugins=plugins,
+        )
+    if courses_out is not None and scored.courses is None:
+        raise InputError(
+            "--courses: no readout was read several times; put the files of each time into a folder of its hours "
+            "(ctg/0h, ctg/24h), or leave the option out."
         )
     write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)

@@ -51,8 +51,10 @@ def viability_of(rate: float, doublings: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(np.log((1.0 + rate) / 2.0) * doublings))
 
 
-def doublings_of(groups: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray | None:
-    """How often untreated cells doubled, from time-zero wells.
+def doublings_of(
+    groups: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFrame, starts: pd.DataFrame | None = None
+) -> np.ndarray | None:
+    """How often untreated cells doubled, from time-zero wells, or else from a reading at the start.
 
     The readings of wells of type t0 stand for x0, those of the negative controls for xctrl, both above the
     positive controls: n = log2((negative - positive) / (t0 - positive)), medians, plate by plate. Without positive
@@ -65,13 +67,15 @@ def doublings_of(groups: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFr
         groups: plate, sample, readout, add_on ('' for none; and add_on_concentration_nM).
         viability: plate, well, readout, raw, control, masked (and viability_fraction).
         wells: plate, well, sample, well_type (and add_on, add_on_concentration_nM).
+        starts: plate, sample, readout, raw of living wells that were read when the treatment began; time-zero wells
+            count before them.
 
     Returns:
         float64, one a row of `groups`: NaN where it is not known, 0 where cells did not grow. None if there
-        are no time-zero wells.
+        are neither time-zero wells nor starts.
     """
     zero = wells["well_type"].astype("string").str.lower().eq(TIME_ZERO).fillna(False).to_numpy(dtype=bool)
-    if not zero.any() or not {"raw", "control"} <= set(viability.columns):
+    if not {"raw", "control"} <= set(viability.columns) or not (zero.any() or starts is not None):
         return None
     add_on = add_on_keys(wells) if "add_on" in wells.columns else ""
     placed = wells[["plate", "well", "sample"]].assign(zero=zero, add_on=add_on)
@@ -80,7 +84,8 @@ def doublings_of(groups: pd.DataFrame, viability: pd.DataFrame, wells: pd.DataFr
     masked = read["masked"].fillna(True).astype(bool)
     # a plate of time-zero wells alone has no controls, for which all its wells are masked
     alone = masked.groupby([read["plate"], read["readout"]]).transform("all")
-    starts = read[read["zero"] & (~masked | alone)]
+    if zero.any() or starts is None:
+        starts = read[read["zero"] & (~masked | alone)]
     ends = read[~masked]
 
     def median(rows: pd.DataFrame, *by: str, of: pd.DataFrame = groups) -> np.ndarray:

@@ -85,6 +85,7 @@ def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> Ra
         NotMade: the screen has neither.
     """
     from phenodose.screens.contents import course_of, layout_of_screen, readings_of
+    from phenodose.screens.time_points import of_last_time
 
     folder = step.screen.readout_folders.get(readout.name)
     files = sorted(path for path in folder.iterdir() if path.is_file()) if folder else []
@@ -106,10 +107,9 @@ def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> Ra
     inputs: dict[str, Any] = {path.name: hash_file(path) for path in files}
     inputs |= {"blocks": chosen} if chosen else {}
     course = {hours: plugin.measure(read.frame) for hours, read in course_of(step.screen, readout.name, layout).items()}
-    remarks = []
+    remarks: list[str] = []
     if course:
-        *before, last = (f"{hours:g}" for hours in course)
-        remarks = [f"was read at {', '.join(before)} and {last} h; viability, curves and scores are those of {last} h."]
+        remarks = [of_last_time("", course).strip()]
         inputs |= {"time_points_h": list(course)}
         for hours, place in step.screen.course_folders[readout.name].items():
             inputs |= {

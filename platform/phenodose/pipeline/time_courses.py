@@ -86,6 +86,13 @@ def course_table(
     return shown.assign(readout=readout, compared_with=shown["compared_with"].where(shown["compared_with"] != "", None))
 
 
+def starts_of(rows: pd.DataFrame) -> pd.DataFrame | None:
+    """The living wells at the start (plate, sample, readout, raw), from which doublings are told; None if none are."""
+    living = rows["drug"].notna() | rows["control"].eq("negative")
+    starts = rows[rows["time_h"].eq(0) & living & rows["raw"].notna()]
+    return starts[["plate", "sample", "readout", "raw"]] if len(starts) else None
+
+
 def write_course_results(step: Context, readout: str, provenance: Provenance) -> None:
     """Write the class of each drug and dose, and the GR curve of each time; no rows for a screen that was read once."""
     from phenodose.store.curves import curves_key

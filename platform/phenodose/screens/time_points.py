@@ -7,6 +7,7 @@ the files hold (`matrices`), and what is computed of them (`phenodose.time_cours
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from phenodose.errors import InputError
@@ -62,3 +63,21 @@ def has_files(folder: Path) -> bool:
         path.is_file() and path.suffix.lower() in ACCEPTED and not path.name.startswith((".", "~$"))
         for path in folder.iterdir()
     )
+
+
+def times_of(source: Path) -> dict[float, Path]:
+    """The folders of several times in a folder, by hours, if plates are in several of them; {} of any other source.
+
+    Raises:
+        InputError: two folders are of the same time.
+    """
+    times = time_folders(source) if source.is_dir() and not has_files(source) else {}
+    plates = [path.stem for place in times.values() for path in place.iterdir() if path.is_file()]
+    return times if len(times) > 1 and len(set(plates)) < len(plates) else {}
+
+
+def of_last_time(name: str, times: Iterable[float]) -> str:
+    """The sentence that says which of several times is scored."""
+    *before, last = (f"{hours:g}" for hours in times)
+    scored = f"viability, curves and scores are those of {last} h"
+    return f"{name} was read at {', '.join(before)} and {last} h; {scored}."
