@@ -37,6 +37,7 @@ import pandas as pd
 ONE, OTHER = "KILLED_V1_DS1", "SPARED_V1_DS1"
 _SCORES = "layout,viability/ctg,curves/ctg,scores/dss_asym"
 _LIMIT_S = 300.0
+UNREADABLE = "cannot be read"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def main(kills: int, seed: int) -> None:
                 _expect(_phenodose(command.arguments(copy), copy), command.name)
                 takes[command.name] = time.monotonic() - clock
                 whole[command.name] = _left(command, copy)
+                if whole[command.name].startswith(UNREADABLE):
+                    raise click.ClickException(f"what {command.name} leaves {whole[command.name]} without any kill.")
         counts: dict[str, Counter[str]] = {command.name: Counter() for command in commands}
         for number in range(kills):
             command = commands[number % len(commands)]
@@ -126,7 +129,7 @@ def _scores(folder: Path) -> str:
     from phenodose import open_store, query
 
     store = open_store(folder / "store")
-    columns = "screen, readout, drug, replicate, score, score_low, score_high"
+    columns = "screen, readout, drug, replicate, scorer, score, lower, upper"
     asked = query(f"SELECT {columns} FROM scores ORDER BY ALL", store, row_limit=100_000)
     return _hash(asked.to_csv().encode()) + str(len(store.read_table("scores")))
 
@@ -211,7 +214,7 @@ def _left(command: Command, folder: Path) -> str:
         (folder / "left.txt").write_text(command.left(folder), encoding="utf-8")
 
     code = _ended(_forked([], folder, read))
-    return (folder / "left.txt").read_text(encoding="utf-8") if code == 0 else f"cannot be read ({code})"
+    return (folder / "left.txt").read_text(encoding="utf-8") if code == 0 else f"{UNREADABLE} ({code})"
 
 
 def _forked(arguments: list[str], folder: Path, work: Callable[[list[str]], object] | None = None) -> int:

@@ -21,6 +21,7 @@ means of the doses alone, since a curve of five parameters at five doses leaves 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -131,21 +132,23 @@ def _turn(x: np.ndarray, count: np.ndarray, mean: np.ndarray, variance: float, f
     """Where the means of the doses (d,) rise and fall back, or fall and rise again, beyond chance; else ''."""
     from scipy.special import stdtr
 
+    # Few numbers each time: as Python's own they take a tenth of the time.
+    weights, means = (1 / count).tolist(), mean.tolist()
     found = (0.0, "")
     for sign, first, then in ((1.0, "rises", "falls"), (-1.0, "falls", "rises")):
-        height = sign * mean
-        for j in range(1, len(x) - 1):
-            i, k = int(np.argmin(height[:j])), j + 1 + int(np.argmin(height[j + 1 :]))
-            steps = np.array([height[j] - height[i], height[j] - height[k]])
-            error = np.sqrt(variance * (1 / count[j] + 1 / count[[i, k]]))
-            smallest = float(steps.min())
-            if (
-                smallest <= max(found[0], LARGE_TURN)
-                or not (stdtr(freedom, -steps / error) < MOST_CHANCE_OF_A_STEP).all()
-            ):
+        height = [sign * value for value in means]
+        for j in range(1, len(height) - 1):
+            i, k = (min(side, key=height.__getitem__) for side in (range(j), range(j + 1, len(height))))
+            steps = height[j] - height[i], height[j] - height[k]
+            smallest = min(steps)
+            if smallest <= max(found[0], LARGE_TURN):
                 continue
-            low, top, end = (f"{100 * mean[at]:.0f} % at {_nm(x[at])}" for at in (i, j, k))
-            found = smallest, f"inhibition {first} from {low} to {top} and {then} to {end}, and replicates agree."
+            errors = (math.sqrt(variance * (weights[j] + weights[at])) for at in (i, k))
+            if all(
+                stdtr(freedom, -step / error) < MOST_CHANCE_OF_A_STEP for step, error in zip(steps, errors, strict=True)
+            ):
+                low, top, end = (f"{100 * means[at]:.0f} % at {_nm(x[at])}" for at in (i, j, k))
+                found = smallest, f"inhibition {first} from {low} to {top} and {then} to {end}, and replicates agree."
     return found[1]
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -194,6 +195,20 @@ def upload(source: Path, target: Path, makes_valid: bool = True) -> None:
     else:
         expect_held(target)
         filesystem.put_file(str(source), name, chunksize=_PART_BYTES)
+
+
+def file_bytes(path: Path) -> int | None:
+    """Number of bytes of a file, None if there is none; one request in an object store."""
+    if isinstance(path, ZippedPath):
+        return path.n_bytes()
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if is_remote(path):
+            filesystem, name = filesystem_of(path)
+            found = filesystem.info(name)
+            return int(found["size"]) if found["type"] == "file" else None
+        there = path.stat()
+        return there.st_size if stat.S_ISREG(there.st_mode) else None
+    return None
 
 
 def sizes(folder: Path) -> dict[str, int]:

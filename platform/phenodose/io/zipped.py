@@ -52,6 +52,11 @@ class ZippedPath(type(Path())):  # type: ignore[misc]
         archive, inside = _split(self)
         return inside in archive.folders
 
+    def n_bytes(self) -> int | None:
+        """Bytes of a file; None if the archive has no such file."""
+        archive, inside = _split(self)
+        return archive.sizes.get(inside)
+
     def is_symlink(self) -> bool:
         """Never."""
         return False

@@ -23,8 +23,9 @@ from phenodose.plates.external_image import open_level
 from phenodose.plates.external_ngff import own_of_export
 from phenodose.plates.external_view import ExternalView
 from phenodose.plates.plan import STACK
-from phenodose.plates.plate import Plate, StackView
+from phenodose.plates.plate import Plate
 from phenodose.plates.pyramid import area_average
+from phenodose.plates.stack_view import StackView
 
 #: What an ingested plate knows of a plane and a foreign one does not.
 _UNKNOWN = (

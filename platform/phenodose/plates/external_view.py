@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phenodose.errors import StoreError
-from phenodose.plates.plate import StackView
+from phenodose.plates.stack_view import StackView
 
 if TYPE_CHECKING:
     import zarr

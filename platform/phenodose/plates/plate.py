@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,42 +20,7 @@ from phenodose.plates.external_ngff import is_external
 from phenodose.plates.ngff import ROOT, is_as_sealed, own_part, parsed_document, shard_key
 from phenodose.plates.plan import MAXIMUM, PLATE_FORMAT, STACK, Channel, PlateShape, well_path
 from phenodose.plates.pyramid import area_average, level_shapes
-
-if TYPE_CHECKING:
-    import zarr
-
-_INGEST_AGAIN = "run `phenodose ingest` again: it writes what is missing"
-
-
-class StackView:
-    """One channel of one well as an array with dims z, y, x; pixels are read when it is indexed."""
-
-    def __init__(self, array: zarr.Array[Any], lead: tuple[int, ...], where: str) -> None:
-        self._array = array
-        self._lead = lead
-        self._where = where
-        self.shape: tuple[int, ...] = array.shape[-3:]
-        self.dtype: np.dtype[Any] = array.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Always 3."""
-        return 3
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, place: Any) -> np.ndarray:
-        place = place if isinstance(place, tuple) else (place,)
-        try:
-            return np.asarray(self._array[(*self._lead, *place)])
-        except (ValueError, RuntimeError, TypeError, KeyError, ArithmeticError) as error:
-            raise StoreError(
-                f"{self._where}: the pixels are damaged ({error}); delete the folder and {_INGEST_AGAIN}."
-            ) from error
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[...], dtype=dtype)
+from phenodose.plates.stack_view import INGEST_AGAIN, StackView, check_file
 
 
 @dataclass
@@ -132,14 +97,14 @@ class Plate:
                 f"{path} has plate format {own.get('format')}, this phenodose reads {PLATE_FORMAT}; ingest it again."
             )
         if own.get("status") != "complete":
-            raise StoreError(f"{path} is not complete (its ingest was interrupted); {_INGEST_AGAIN}.")
+            raise StoreError(f"{path} is not complete (its ingest was interrupted); {INGEST_AGAIN}.")
         try:
             if "in_place" in own:
                 from phenodose.plates.external_reference import open_reference
 
                 return open_reference(path, own)
             if checked and not is_as_sealed(document, payload):
-                raise StoreError(f"{path}: the plate's attributes have changed since it was made; {_INGEST_AGAIN}.")
+                raise StoreError(f"{path}: the plate's attributes have changed since it was made; {INGEST_AGAIN}.")
             grid = document["attributes"]["ome"]["plate"]
             return cls(
                 path=path,
@@ -154,7 +119,7 @@ class Plate:
                 well_hashes=dict(own["wells"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, InputError) as error:
-            raise StoreError(f"{path}: the plate's attributes are damaged ({error!r}); {_INGEST_AGAIN}.") from error
+            raise StoreError(f"{path}: the plate's attributes are damaged ({error!r}); {INGEST_AGAIN}.") from error
 
     def expected(self, name: str, raw_hash: str = "") -> Plate:
         """The plate itself, if it is the one that is meant.
@@ -227,7 +192,7 @@ class Plate:
             payload = read_bytes(self.path / well_path(well) / ROOT)
             own = own_part(parsed_document(payload))
             if not own or payload is None:
-                raise StoreError(f"{self.path}: well {well} is missing or damaged; {_INGEST_AGAIN}.")
+                raise StoreError(f"{self.path}: well {well} is missing or damaged; {INGEST_AGAIN}.")
             if hash_bytes(payload) != self.well_hashes.get(well):
                 raise StoreError(
                     f"{self.path}: well {well} is not the one that the plate was made with (exchanged, of a backup, or "
@@ -432,9 +397,8 @@ class Plate:
         folder = self.path / well_path(well)
         remedy = "the pixels cannot be read; mend the connection or the permissions"
         key = f"{image.path}/{shard_key(self.shape, level, time, channel)}"
-        if not (folder / key).is_file():
-            # Zarr would give zeros for a shard that has been lost.
-            raise StoreError(f"{folder / key}: well {well}: the pixels are missing; {_INGEST_AGAIN}.")
+        with storage_errors(folder, remedy):
+            check_file(folder / key, self.metadata(well)["files"].get(key), f"well {well}")
         try:
             with storage_errors(folder, remedy):
                 array = zarr.open_array(zarr_store(folder / image.path / str(level)), mode="r", zarr_format=3)
@@ -443,7 +407,7 @@ class Plate:
         except Exception as error:  # a damaged document is told by whatever it makes of zarr's arguments
             raise StoreError(
                 f"{folder / image.path / str(level)}: well {well}: the array is damaged ({error}); delete the folder "
-                f"{folder} and {_INGEST_AGAIN}."
+                f"{folder} and {INGEST_AGAIN}."
             ) from error
         lead = (time, channel) if array.ndim == 5 else (channel,)
         return StackView(array, lead, f"{folder}: well {well}")

@@ -104,3 +104,19 @@ def test_changed_attributes_of_a_plate_are_told_where_it_is_opened(raw_plate, tm
         Plate.open(out)
     ingest(raw, out)
     assert Plate.open(out).pixel_size_um == 1.372
+
+
+def test_pixels_of_another_well_are_told_by_who_reads_them(raw_plate, tmp_path):
+    raw, out = raw_plate(), tmp_path / "P1.ome.zarr"
+    ingest(raw, out)
+    shard = "0/0/c/0/0/0/0"
+    content = (out / "B/02" / shard).read_bytes(), (out / "B/03" / shard).read_bytes()
+    (out / "B/02" / shard).write_bytes(content[1])
+    (out / "B/03" / shard).write_bytes(content[0])
+    plate = Plate.open(out)
+    for well in ("B02", "B03"):
+        with pytest.raises(StoreError, match=rf"well {well}: .*the file is not the one that was written"):
+            plate.stack(well)
+    for well, others in (("B/02", content[0]), ("B/03", content[1])):
+        (out / well / shard).write_bytes(others)
+    assert plate.stack("B02").shape == plate.stack("B03").shape
