@@ -59,7 +59,7 @@ class Case(NamedTuple):
             "bliss": first + second - first * second,
             "loewe": self.loewe[1:, 1:],
         }[model]
-        return 100 * (self.surface[1:, 1:] - expected).ravel()
+        return np.asarray(100 * (self.surface[1:, 1:] - expected).ravel())
 
 
 def other_pair(kind: str, options: argparse.Namespace, random: np.random.Generator) -> Case:

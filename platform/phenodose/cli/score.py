@@ -146,6 +146,7 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     "--combinations", type=_FILE, help="Dose matrices of two drugs: mean excess over the models, one row each, CSV."
 )
 @click.option("--dose-pairs", type=_FILE, help="The same for every pair of doses, CSV.")
+@click.option(
     "--courses",
     "courses_out",
     type=_FILE,

@@ -166,6 +166,40 @@ def test_no_matrices_and_no_wells_give_empty_tables() -> None:
     assert set(found.sums["status"]) == {"no wells with both drugs"}
 
 
+def test_a_broken_reading_is_named_and_leaves_the_other_matrices_alone() -> None:
+    broken = wells()
+    broken.loc[3, "inhibition"] = 1e9
+    found = excess_of([matrix(broken), matrix(wells())])
+    assert set(found.sums.loc[found.sums["matrix"] == 0, "status"]) == {
+        "an inhibition of 1e+09 is a broken reading; mask the well"
+    }
+    assert set(found.sums.loc[found.sums["matrix"] == 1, "status"]) == {"ok"}
+
+
+def test_drugs_that_let_cells_grow_have_an_excess_too() -> None:
+    frame = wells(noise=0.0)
+    falls = -0.3 * frame["first_nM"] / (frame["first_nM"] + 80.0)
+    rises = 0.9 * frame["second_nM"] / (frame["second_nM"] + 300.0)
+    frame["inhibition"] = falls + rises
+    sums = excess_of([matrix(frame)]).sums.set_index("measure")
+    assert sums.loc["loewe", "value"] == pytest.approx(0.0, abs=2)
+    assert (sums["lower"] <= sums["value"]).all()
+    assert (sums["value"] <= sums["upper"]).all()
+
+
+def test_two_drugs_without_effect_are_not_called_antagonistic() -> None:
+    inert = []
+    for seed in range(12):
+        frame = wells(seed=seed)
+        frame["inhibition"] = 0.05 * np.random.default_rng(seed).standard_normal(len(frame))
+        inert.append(matrix(frame))
+    sums = excess_of(inert).sums.set_index("measure")
+    for model in ("hsa", "bliss", "loewe", "zip"):
+        assert (sums.loc[model, "interaction"] == "undecided").sum() >= 10
+    middle = (sums.loc["hsa", "lower"] + sums.loc["hsa", "upper"]) / 2
+    assert abs(middle.mean()) < abs(sums.loc["hsa", "value"].mean())
+
+
 def test_bad_input_is_said_in_one_sentence() -> None:
     ones = np.ones(2)
     with pytest.raises(InputError, match="one value of each for every well"):
