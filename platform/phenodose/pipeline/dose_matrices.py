@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 READOUT = "readout"
 #: Of so many pairs that lack something each has a sentence of its own.
 _MOST_NOTES = 3
+_MOST_PARTS = 2
 #: The tables that dose matrices are written to.
 PAIRS, SUMS = "dose_pairs", "combination_scores"
 _OUTSIDE = {"screen", *(column.name for column in PROVENANCE)}
@@ -164,9 +165,9 @@ def _not_computed(sample: str, sums: pd.DataFrame) -> list[str]:
 
 
 def _shortened(reason: str) -> str:
-    """The first of several reasons, and how many more there are."""
-    first, *others = reason.split("; ")
-    return first + (f", and {len(others)} more like it" if others else "")
+    """The beginning of a reason that goes through dose after dose."""
+    parts = reason.split("; ")
+    return "; ".join(parts[:_MOST_PARTS]) + "; ..." * (len(parts) > _MOST_PARTS)
 
 
 def _without_curves(viability: pd.DataFrame, wells: pd.DataFrame) -> list[str]:
