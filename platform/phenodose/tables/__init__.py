@@ -20,7 +20,7 @@ from phenodose.tables.dose_response import (
 )
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
 from phenodose.tables.readings import OBJECT_COLUMNS, OBJECTS, QC, VIABILITY
-from phenodose.tables.screens import DRUGS, PLATES, RUNS, SCREENS, WELLS
+from phenodose.tables.screens import DRUGS, NOT_MADE, PLATES, RUNS, SCREENS, WELLS
 
 __all__ = ["CURVE_FIT_COLUMNS", "OBJECT_COLUMNS", "PROVENANCE", "QC", "TABLES", "schema_markdown"]
 
@@ -43,6 +43,7 @@ TABLES: dict[str, Table] = {
         PHENOTYPES,
         CHECKPOINTS,
         RUNS,
+        NOT_MADE,
     )
 }
 
