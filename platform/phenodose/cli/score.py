@@ -290,7 +290,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     scores, failed = scored.scores, failed_figures(scored.qc)
     if "replicate" in scores:
         scores = scores[scores["replicate"] == "pooled"]
-    samples = sorted(scores["sample"].unique())
+    samples = sorted({*scores["sample"], *scored.combination_scores["sample"]})
     hits = sorted(scores.loc[scores["hit"].eq(True), "drug"].unique())
     summary = {
         "samples": samples,

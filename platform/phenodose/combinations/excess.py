@@ -24,6 +24,7 @@ from phenodose.combinations.reference_models import HALVINGS_OF_DRAWS, bliss, hs
 from phenodose.combinations.sensitivity import Sensitivity, sensitivity
 from phenodose.combinations.single_drugs import Alone, Singles, effect_alone, single_drugs
 from phenodose.combinations.zip_model import Fits, draw_fits, fit_matrices, surfaces, why_no_curve, why_not
+from phenodose.dose_response.fit import LARGEST_INHIBITION
 from phenodose.dose_response.intervals import interval_ends
 from phenodose.errors import InputError
 
@@ -32,6 +33,7 @@ PAIR_COLUMNS = (
     *("lower_percent", "upper_percent", "n_wells", "status"),
 )
 SUM_COLUMNS = ("matrix", "measure", "value", "lower", "upper", "probability_synergy", "interaction", "status")
+MODELS = ("hsa", "bliss", "loewe", "zip")
 _RAW_MODELS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {"hsa": hsa, "bliss": bliss}
 
 
@@ -76,7 +78,11 @@ def excess_of(matrices: Sequence[DoseMatrix], draws: int = 200, seed: int = 0) -
         singles = single_drugs(matrices, draws, seed)
         cells = [cells_of(matrix) for matrix in matrices]
         for number, (matrix, fits) in enumerate(zip(matrices, fit_matrices(cells), strict=True)):
-            found, css = _of_matrix(number, cells[number], singles, fits, _generator(matrix, seed))
+            broken = _broken_reading(matrix)
+            if broken:
+                found, css = _nothing(cells[number], broken)
+            else:
+                found, css = _of_matrix(number, cells[number], singles, fits, _generator(matrix, seed))
             pairs += [_frame(number, name, cells[number], of_model) for name, of_model in found.items()]
             sums += [_sum(number, name, of_model) for name, of_model in found.items()]
             sums.append(_sensitivity(number, css))
@@ -110,6 +116,20 @@ def _of_matrix(
     found["loewe"] = _loewe(cells, alone, fits, singles.draws[2 * number : 2 * number + 2], drawn)
     found["zip"] = _zip(cells, alone, fits, drawn_fits)
     return found, sensitivity(cells, fits, drawn_fits)
+
+
+def _broken_reading(matrix: DoseMatrix) -> str:
+    """Why a matrix is not looked at, as a curve with such a well is not fitted (`dose_response.fit`); else ''."""
+    largest = float(np.abs(np.nan_to_num(matrix.inhibition)).max(initial=0.0))
+    return f"an inhibition of {largest:.1g} is a broken reading; mask the well" if largest > LARGEST_INHIBITION else ""
+
+
+def _nothing(cells: Cells, reason: str) -> tuple[dict[str, _Pairs], Sensitivity]:
+    """No excess of any pair, for that reason."""
+    i, j = cells.pairs
+    none, no_draws = np.full(len(i), np.nan), np.full((0, len(i)), np.nan)
+    pairs = _Pairs(100 * cells.mean[i, j], none, no_draws, np.full(len(i), reason, dtype=object))
+    return dict.fromkeys(MODELS, pairs), Sensitivity(np.nan, np.full(0, np.nan), reason)
 
 
 def _why_not(cells: Cells, alone: list[Alone]) -> np.ndarray:

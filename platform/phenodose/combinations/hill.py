@@ -5,8 +5,9 @@ curves of single drugs (`dose_response.fit`).
 
     f(x) = bottom + (top - bottom) / (1 + 10^((mid - x) slope)),   x = log10 dose
 
-Bottom is given, 0 for a drug alone. Top lies from 0 to 1 (no cell dies twice), slope from 0.1 to 10, the mid dose from
-a decade below the lowest to a decade above the highest dose. Given mid and slope, top is linear and is solved for
+Bottom is given, 0 for a drug alone. Top lies from -1 to 1 (no cell dies twice), or up to the largest mean of wells at a
+dose where that is above 1; slope from 0.1 to 10, the mid dose from a decade below the lowest to a decade above the
+highest dose. Given mid and slope, top is linear and is solved for
 (variable projection, Golub and Pereyra 1973, SIAM J. Numer. Anal. 10:413, with the Jacobian of Kaufman 1975,
 BIT 15:49); these two are searched from the best place of a grid.
 """
@@ -22,6 +23,8 @@ from phenodose.dose_response.models import LN10
 
 #: Fewest different doses of a curve.
 LEAST_DOSES = 3
+#: Least top, and the most where no wells are above it.
+TOP_RANGE = (-1.0, 1.0)
 LOG_SLOPE_RANGE = (float(np.log(0.1)), float(np.log(10.0)))
 MID_MARGIN = 1.0
 _GRID = (30, 12)
@@ -151,7 +154,7 @@ def _solve(points: Points, pulls: Pulls, mid: np.ndarray, log_slope: np.ndarray)
     with np.errstate(invalid="ignore", divide="ignore"):
         way = ((weighted * above).sum(axis=1) + pulls.top_weight * (pulls.top - points.bottom)) / square
     free_top = points.bottom + np.where(square > 1e-30, way, 0.0)
-    top = np.clip(free_top, 0.0, 1.0)
+    top = np.clip(free_top, TOP_RANGE[0], np.maximum(TOP_RANGE[1], points.y.max(axis=1)))
     residual = above - (top - points.bottom)[:, None] * rise
     loss = (points.weight * residual**2).sum(axis=1)
     loss += pulls.top_weight * (top - pulls.top) ** 2 + pulls.slope_weight * (log_slope - pulls.log_slope) ** 2

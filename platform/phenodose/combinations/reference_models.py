@@ -48,9 +48,9 @@ def loewe(
     A(y) is the dose of the first drug alone for the effect y. Source: Loewe 1953 (Arzneimittelforschung 3:285);
     Greco et al. 1995 (Pharmacol. Rev. 47:331, equation 5). A drug that never reaches y would need infinitely much of
     it, so that its share a / A(y) is 0; as A(y) grows without end towards the largest effect of a drug, nothing jumps
-    there, every dose pair has one y, and y is never below the effect of either drug alone. Two drugs that both take
-    inhibition away are treated alike, downwards; of one that adds and one that takes away no dose can stand for the
-    other, and their effects are added up.
+    there, every dose pair has one y, and y is never below the effect of either drug alone. A curve that falls with dose
+    reaches no more than it has. Two drugs that both fall below untreated cells are treated alike, downwards; where only
+    one does, no dose of it can stand for the other, and the effects are added up.
 
     Args:
         first: float64 (..., 5), parameters of the first drug's curve, in the order of `models.PARAMETERS`; slopes
@@ -61,23 +61,24 @@ def loewe(
         halvings: how often the range of y is halved.
     """
     one, other = (tuple(np.moveaxis(curve, -1, 0)) for curve in (first, second))
-    rises = [curve[1] >= curve[0] for curve in (one, other)]
-    down = np.where(rises[0] | rises[1], 1.0, -1.0)
-    one, other = ((down * curve[0], down * curve[1], *curve[2:]) for curve in (one, other))
     alone = inhibition(x1, *one), inhibition(x2, *other)
-    low = np.maximum(*alone)
-    high = np.maximum(np.maximum(one[1], other[1]), low)
-    low, high = np.broadcast_arrays(low, high)
+    falls = tuple(curve[1] < curve[0] for curve in (one, other))
+    takes = tuple(fall & (effect < 0) for fall, effect in zip(falls, alone, strict=True))
+    down = np.where(takes[0] & takes[1], -1.0, 1.0)
+    one, other = ((down * curve[0], down * curve[1], *curve[2:]) for curve in (one, other))
+    low = np.maximum(down * alone[0], down * alone[1])
+    low, high = np.broadcast_arrays(low, np.maximum(np.maximum(one[1], other[1]), low))
     for _ in range(halvings):
         middle = (low + high) / 2
         more = _share(x1, middle, one) + _share(x2, middle, other) > 1
         low, high = np.where(more, middle, low), np.where(more, high, middle)
-    added = np.asarray(alone[0] + alone[1])
-    return np.asarray(np.where(rises[0] == rises[1], down * (low + high) / 2, added))
+    added = alone[0] + alone[1]
+    return np.asarray(np.where(takes[0] == takes[1], down * (low + high) / 2, added))
 
 
 def _share(x: np.ndarray, effect: np.ndarray, curve: tuple[np.ndarray, ...]) -> np.ndarray:
     """The dose over the dose of that curve alone for the effect, which is not below the effect of the dose."""
     with np.errstate(over="ignore"):
         share = 10 ** np.minimum(x - log10_dose_at(effect, *curve), 300.0)
-    return np.where(np.isfinite(share), share, np.where(effect >= curve[1], 0.0, 1.0))
+    never = (effect >= curve[1]) | (curve[1] < curve[0])
+    return np.where(never, 0.0, np.where(np.isfinite(share), share, 1.0))

@@ -29,7 +29,7 @@ class Sensitivity(NamedTuple):
 
 
 def sensitivity(cells: Cells, fits: Fits | None, drawn: Fits | None) -> Sensitivity:
-    """The score of a matrix from its fits, and of draws of them at the same IC50s.
+    """The score of a matrix from its fits, and of draws of them, each at its own IC50s.
 
     Curves with fewer than `LEAST_DOSES` doses are passed over; the score needs two others of either drug.
     """
@@ -47,15 +47,18 @@ def sensitivity(cells: Cells, fits: Fits | None, drawn: Fits | None) -> Sensitiv
     ):
         if usable.sum() < 2:
             return Sensitivity(np.nan, none, f"CSS needs two doses with {LEAST_DOSES} doses of the other drug")
-        x = np.log10(doses)
-        ic50 = float(np.clip(fits.alone[of].mid[0], *np.log10(background[[0, -1]])))
-        parts.append([_area(getattr(one, along), x, ic50, usable) for one in (fits, drawn)])
+        ends = np.log10(background[[0, -1]])
+        areas = []
+        for one in (fits, drawn):
+            ic50 = np.clip(one.alone[of].mid, *ends)
+            areas.append(_area(getattr(one, along), np.log10(doses), ic50, usable))
+        parts.append(areas)
     value, draws = (100 * (one + other) / 2 for one, other in zip(*parts, strict=True))
     return Sensitivity(float(value[0]), draws, "ok")
 
 
-def _area(curves: Hills, x: np.ndarray, ic50: float, usable: np.ndarray) -> np.ndarray:
-    """Mean inhibition (draws,) over log10 doses `x` with the background at its IC50, from curves (draws * d)."""
-    effect = curves.at(np.array([ic50])).reshape(-1, len(x))[:, usable]
+def _area(curves: Hills, x: np.ndarray, ic50: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Mean inhibition over log10 doses `x` with the background at its IC50 (draws,), from curves (draws * d)."""
+    effect = curves.at(np.repeat(ic50, len(x))[:, None]).reshape(-1, len(x))[:, usable]
     x = x[usable]
     return np.asarray(np.trapezoid(effect, x, axis=1) / (x[-1] - x[0]))

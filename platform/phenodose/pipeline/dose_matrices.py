@@ -7,6 +7,7 @@ models (`phenodose.combinations`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 #: Stands in the column readout where nothing says what was measured.
 READOUT = "readout"
+#: Of so many pairs that lack something each has a sentence of its own.
+_MOST_NOTES = 3
+_MOST_PARTS = 2
 #: The tables that dose matrices are written to.
 PAIRS, SUMS = "dose_pairs", "combination_scores"
 _OUTSIDE = {"screen", *(column.name for column in PROVENANCE)}
@@ -127,7 +131,7 @@ def _of_sample(matrices: Sequence[MatrixWells], draws: int, seed: int) -> tuple[
         number = rows["matrix"].to_numpy(dtype=np.int64)
         drug, add_on = ([getattr(matrices[at], name) for at in number] for name in ("drug", "add_on"))
         said = zip(rows["status"], drug, add_on, strict=True)
-        status = [str(text).replace("the first drug", a).replace("the second drug", b) for text, a, b in said]
+        status = [_named(str(text), first, second) for text, first, second in said]
         named = pd.DataFrame({"drug": drug, "add_on": add_on}, index=rows.index, dtype=object)
         tables.append(pd.concat([named, rows.assign(status=status)], axis=1))
     pairs, sums = tables
@@ -136,13 +140,34 @@ def _of_sample(matrices: Sequence[MatrixWells], draws: int, seed: int) -> tuple[
     return pairs.rename(columns=doses), sums
 
 
+def _named(status: str, drug: str, add_on: str) -> str:
+    """A status with the names of the drugs."""
+    names = {"the first drug": drug, "the second drug": add_on}
+    return re.sub("|".join(names), lambda match: names[match.group()], status)
+
+
 def _not_computed(sample: str, sums: pd.DataFrame) -> list[str]:
-    """A sentence on each pair and reason why a measure of it has no value."""
+    """A sentence on the measures that have no value: why, for each pair; of many pairs on all of them together."""
     lacking = sums[sums["status"] != "ok"]
-    return [
-        f"sample {sample}: {drug} with {add_on}: {_listed(list(rows['measure']))} cannot be computed ({reason})."
-        for (drug, add_on, reason), rows in lacking.groupby(["drug", "add_on", "status"], sort=False)
-    ]
+    by_pair: dict[tuple[str, ...], list[tuple[str, str, str]]] = {}
+    for keys, rows in lacking.groupby(["drug", "add_on", "status"], sort=False):
+        drug, add_on, reason = map(str, keys)
+        by_pair.setdefault(tuple(rows["measure"]), []).append((drug, add_on, _shortened(reason)))
+    notes = []
+    for measures, pairs in by_pair.items():
+        cannot = f"{_listed(measures)} cannot be computed"
+        if len(pairs) <= _MOST_NOTES:
+            notes += [f"sample {sample}: {drug} with {add_on}: {cannot} ({reason})." for drug, add_on, reason in pairs]
+        else:
+            shown = _listed([f"{drug} with {add_on} ({reason})" for drug, add_on, reason in pairs])
+            notes.append(f"sample {sample}: of {len(pairs)} dose matrices {cannot}: {shown}; `status` says why.")
+    return notes
+
+
+def _shortened(reason: str) -> str:
+    """The beginning of a reason that goes through dose after dose."""
+    parts = reason.split("; ")
+    return "; ".join(parts[:_MOST_PARTS]) + "; ..." * (len(parts) > _MOST_PARTS)
 
 
 def _without_curves(viability: pd.DataFrame, wells: pd.DataFrame) -> list[str]:

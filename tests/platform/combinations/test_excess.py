@@ -106,6 +106,37 @@ def test_a_matrix_without_single_drug_wells_says_so() -> None:
     assert sums["value"].isna().all()
 
 
+def test_a_single_ratio_design_has_what_single_wells_and_curves_give() -> None:
+    frame = wells(2)
+    ratio = frame[(frame["first_nM"] == 0) | (frame["second_nM"] == 0) | (frame["first_nM"] == frame["second_nM"])]
+    found = excess_of([matrix(ratio)])
+    status = found.pairs.groupby("model")["status"].agg(set).to_dict()
+    assert status["hsa"] == status["bliss"] == status["loewe"] == {"ok"}
+    assert all(text.startswith("ZIP fits the ") and "fewer than 3 doses" in text for text in status["zip"])
+    sums = found.sums.set_index("measure")
+    assert sums.loc[["hsa", "bliss", "loewe"], ["value", "lower", "upper"]].notna().all(axis=None)
+    assert sums.loc[["zip", "css"], "value"].isna().all()
+    assert sums.loc["css", "status"] == "CSS needs two doses with 3 doses of the other drug"
+
+
+def test_one_dose_of_the_second_drug_gives_hsa_and_bliss_with_intervals() -> None:
+    frame = wells(2)
+    found = excess_of([matrix(frame[frame["second_nM"].isin([0, 100])])])
+    rows = found.pairs.set_index("model")
+    assert rows.loc[["hsa", "bliss"], ["excess_percent", "lower_percent", "upper_percent"]].notna().all(axis=None)
+    reason = "the second drug alone has 1 dose; its curve needs 3"
+    assert set(rows.loc["loewe", "status"]) == set(rows.loc["zip", "status"]) == {reason}
+
+
+def test_the_sum_is_over_the_pairs_that_have_an_excess() -> None:
+    frame = wells()
+    found = excess_of([matrix(frame[~((frame["first_nM"] == 10000) & (frame["second_nM"] == 0))])])
+    pairs = found.pairs.query("model == 'bliss' and status == 'ok'")
+    assert len(pairs) == 20
+    value = found.sums.set_index("measure").loc["bliss", "value"]
+    assert value == pytest.approx(pairs["excess_percent"].mean())
+
+
 def test_intervals_need_no_replicates_and_hold_the_excess() -> None:
     found = excess_of([matrix(wells(seed=seed)) for seed in range(3)], seed=1)
     of_wells = found.pairs[found.pairs["model"] != "zip"]
@@ -133,6 +164,27 @@ def test_no_matrices_and_no_wells_give_empty_tables() -> None:
     found = excess_of([nothing])
     assert found.pairs.empty
     assert set(found.sums["status"]) == {"no wells with both drugs"}
+
+
+def test_a_broken_reading_is_named_and_leaves_the_other_matrices_alone() -> None:
+    broken = wells()
+    broken.loc[3, "inhibition"] = 1e9
+    found = excess_of([matrix(broken), matrix(wells())])
+    assert set(found.sums.loc[found.sums["matrix"] == 0, "status"]) == {
+        "an inhibition of 1e+09 is a broken reading; mask the well"
+    }
+    assert set(found.sums.loc[found.sums["matrix"] == 1, "status"]) == {"ok"}
+
+
+def test_drugs_that_let_cells_grow_have_an_excess_too() -> None:
+    frame = wells(noise=0.0)
+    falls = -0.3 * frame["first_nM"] / (frame["first_nM"] + 80.0)
+    rises = 0.9 * frame["second_nM"] / (frame["second_nM"] + 300.0)
+    frame["inhibition"] = falls + rises
+    sums = excess_of([matrix(frame)]).sums.set_index("measure")
+    assert sums.loc["loewe", "value"] == pytest.approx(0.0, abs=2)
+    assert (sums["lower"] <= sums["value"]).all()
+    assert (sums["value"] <= sums["upper"]).all()
 
 
 def test_bad_input_is_said_in_one_sentence() -> None:

@@ -25,7 +25,10 @@ def hill(x: float, bottom: float, top: float, mid: float, slope: float) -> float
 
 def fitted(doses: np.ndarray, effects: np.ndarray, bottom: float) -> tuple[float, float, float, float]:
     """The least-squares Hill curve from a given bottom: bottom, top, mid, slope."""
-    ends = [0.0, np.log(doses.min() / 10), np.log(0.1)], [1.0, np.log(doses.max() * 10), np.log(10.0)]
+    ends = (
+        [-1.0, np.log(doses.min() / 10), np.log(0.1)],
+        [max(1.0, effects.max()), np.log(doses.max() * 10), np.log(10.0)],
+    )
 
     def off(p: np.ndarray) -> np.ndarray:
         return np.array([hill(x, bottom, p[0], np.exp(p[1]), np.exp(p[2])) for x in doses]) - effects
@@ -130,3 +133,10 @@ def test_drugs_that_take_inhibition_away_are_treated_alike() -> None:
     mirrored = loewe(np.array([0.0, 0.3, 1.0, 1.0, 1.0]), np.array([0.0, 0.3, 1.0, 1.0, 1.0]), x, x)
     np.testing.assert_allclose(loewe(down, down, x, x), -mirrored, atol=1e-12)
     assert loewe(up, down, x, x)[0] == pytest.approx(0.4 - 0.15)
+
+
+def test_a_curve_that_falls_adds_nothing_to_the_other_drugs_effect() -> None:
+    up, falling = np.array([0.0, 0.8, 1.0, 1.0, 1.0]), np.array([0.3, 0.1, 1.0, 1.0, 1.0])
+    x = np.array([1.0])
+    assert loewe(up, falling, x, x)[0] == pytest.approx(0.4, abs=1e-9)
+    assert loewe(falling, falling, x, x)[0] == pytest.approx(0.2, abs=1e-9)
