@@ -41,8 +41,8 @@ def screen(root: object, unfloored: bool) -> ScreenData:
                 scores.append(BY | key | {"drug": name, "scorer": "dcaoc", "score": free} | ends)
             effects.append(
                 BY | {"sample": "S", "readout": "ctg", "drug": drug, "add_on": "Extra"}
-                | {"add_on_concentration_nM": added, "curve": name, "concentration_nM": 10.0, "difference_percent": 50 * free}
-                | {"lower_percent": 50 * free - 4, "upper_percent": 50 * free + 4}
+                | {"add_on_concentration_nM": added, "curve": name, "concentration_nM": 10.0}
+                | {"difference_percent": 50 * free, "lower_percent": 50 * free - 4, "upper_percent": 50 * free + 4}
             )  # fmt: skip
     frames = {name: table.frame([]) for name, table in TABLES.items()}
     for name, rows in (("wells", wells), ("scores", scores), ("combination_effects", effects)):
