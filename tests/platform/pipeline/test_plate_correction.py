@@ -38,7 +38,14 @@ def layout(gradient: float) -> pd.DataFrame:
 
 def score(folder, frame: pd.DataFrame, *more: str):
     frame.to_csv(folder / "layout.csv", index=False)
-    files = ["--out", str(folder / "scores.csv"), "--qc", str(folder / "qc.csv"), "--curves", str(folder / "curves.csv")]
+    files = [
+        "--out",
+        str(folder / "scores.csv"),
+        "--qc",
+        str(folder / "qc.csv"),
+        "--curves",
+        str(folder / "curves.csv"),
+    ]
     asked = ["score", "--layout", str(folder / "layout.csv"), "--draws", "0", "--json", *files, *more]
     return CliRunner().invoke(cli, asked)
 
