@@ -150,8 +150,8 @@ def _named(status: str, drug: str, add_on: str) -> str:
 def _not_computed(sample: str, sums: pd.DataFrame, as_add_on: set[tuple[str, str]]) -> list[str]:
     """A sentence on the measures that have no value: why, for each pair; of many pairs on all of them together.
 
-    Of a drug with an add-on that has controls, whose few doses were perhaps not meant as a matrix (`as_add_on`), only if
-    it has no value at all.
+    Of a drug with an add-on that has controls, whose few doses were perhaps not meant as a matrix (`as_add_on`), only
+    if it has no value at all.
     """
     lacking = sums[sums["status"] != "ok"]
     by_pair: dict[tuple[str, ...], list[tuple[str, str, str]]] = {}
