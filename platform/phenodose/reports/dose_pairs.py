@@ -48,6 +48,8 @@ def dose_pairs(data: ScreenData, links: dict[str, str], most_cells: int = MOST_C
     places = drug_places(data)
     nearest = _nearest(data["phenotypes"])
     several = len({pair.sample for pair in pairs}) > 1
+    readouts = {pair.readout for pair in pairs}
+    counted_by = next((name for name in data.readouts if name in readouts), min(readouts))
     cards = _cards(data, ranked, models, ranked_by, most_cells)
     rows = [
         {
@@ -72,8 +74,11 @@ def dose_pairs(data: ScreenData, links: dict[str, str], most_cells: int = MOST_C
         "cards": cards,
         "n_not_drawn": len(ranked) - len(cards),
         "map": "" if isinstance(places, Missing) else places.embedder,
+        "readout": counted_by,
+        "n_pairs": sum(pair.readout == counted_by for pair in ranked),
         "counts": {
-            name: sum(row["interaction"] == name for row in rows) for name in ("synergy", "antagonism", "undecided")
+            said: sum(pair.readout == counted_by and pair.interaction(ranked_by) == said for pair in ranked)
+            for said in ("synergy", "antagonism", "undecided")
         },
     }
 

@@ -159,3 +159,12 @@ def test_the_phenotypes_of_the_two_drugs_are_compared(tmp_path) -> None:
         "4 (4 × the duplicates); B looks most like A: cosine 0.83 by image beyond viability"
     )
     assert found["rows"][1]["phenotype"] == {"text": "–", "sort": ""}
+
+
+def test_pairs_are_counted_by_one_readout_and_all_readouts_stand_in_the_table(tmp_path) -> None:
+    scores = of_all(("A", "B"), 9.0)
+    scores += [row | {"readout": "alamar"} for row in of_all(("A", "B"), -9.0)]
+    found = dose_pairs(screen(tmp_path, scores, []), {})
+    assert found is not None
+    assert (found["readout"], found["n_pairs"], len(found["rows"])) == ("alamar", 1, 2)
+    assert found["counts"] == {"synergy": 0, "antagonism": 1, "undecided": 0}
