@@ -140,6 +140,7 @@ def _write_screen(
     if images:
         _write_image_products(store, screen, wells, rng)
     _write_runs(store, screen, readouts)
+    _write_not_made(store, screen)
 
 
 def _write_readout(
@@ -243,6 +244,12 @@ def _write_readout(
         | by
     )
     put(store, "qc", screen, readout, qc)
+
+
+def _write_not_made(store: Store, screen: str) -> None:
+    """A map that was skipped."""
+    row = {"asset": "embedding/umap", "outcome": "skipped", "reason": "umap-learn is not installed.", "run_id": "run-1"}
+    put(store, "not_made", screen, "embedding/umap", [row | {"tried_at": STARTED[screen]}])
 
 
 def _write_targets(store: Store, screen: str, sample: str, readouts: tuple[str, ...]) -> None:
