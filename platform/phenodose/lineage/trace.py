@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_file
 from phenodose.lineage.rows import grouped, records, some
-from phenodose.names import ADD_ON_DOSE, curve_names
+from phenodose.names import ADD_ON_DOSE, curve_names, measured_name
 from phenodose.plugins import Preferences
 
 if TYPE_CHECKING:
@@ -302,7 +302,8 @@ class _Tables:
     # --- runs -------------------------------------------------------------------------------------
 
     def _run(self, asset: str) -> dict[str, Any] | None:
-        rows = self._by("runs", "asset").get((asset,))
+        # A corrected readout is made with the one that was measured.
+        rows = self._by("runs", "asset").get((measured_name(asset),))
         if not rows:
             return None
         inputs = rows[0]["inputs"]
@@ -331,7 +332,7 @@ class _Tables:
         return [
             change.sentence
             for change in self.changes()
-            if made in change.direct and not change.what.startswith(("viability/", "curves/"))
+            if measured_name(made) in change.direct and not change.what.startswith(("viability/", "curves/"))
         ]
 
     def _changed(self, made: str, source: str) -> list[str]:
@@ -354,7 +355,7 @@ class _Tables:
         if run is None or before is None or not isinstance(before["made_from"], str):
             return False
         by_hand = any(source in change.direct and change.what.endswith(".parquet") for change in self.changes())
-        return bool(json.loads(before["made_from"]).get(source) == run["version"]) and not by_hand
+        return bool(json.loads(before["made_from"]).get(measured_name(source)) == run["version"]) and not by_hand
 
 
 def _is_metabolic(run: dict[str, Any] | None, store: Store) -> bool:

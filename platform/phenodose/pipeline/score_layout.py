@@ -17,14 +17,10 @@ from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import FitName, IntervalName
 from phenodose.errors import Faults, InputError, NotMade, PluginError
 from phenodose.io.parallel import in_processes, usable_cores
+from phenodose.names import corrected_name
 from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.normalisation import Normalisation
-from phenodose.pipeline.plate_correction import (
-    Correction,
-    CorrectionParameters,
-    corrected_name,
-    corrected_readings,
-)
+from phenodose.pipeline.plate_correction import Correction, CorrectionParameters, corrected_readings
 from phenodose.pipeline.scores import scores_of, why_no_scores
 from phenodose.pipeline.viability import viability_of
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from phenodose.errors import Faults, InputError
 from phenodose.pipeline.normalisation import Normalisation
+from phenodose.pipeline.plate_correction import Correction
 from phenodose.plugins import Parameters
 
 if TYPE_CHECKING:
@@ -55,6 +56,18 @@ class ViabilityParameters(Parameters):
         None,
         description="Leave out drug wells without usable controls instead of refusing the readout; as the readout "
         "says if left out (images: yes, plate reader: no)",
+    )
+    correction: Correction | dict[str, Correction] = Field(
+        "none",
+        description="Adds <readout>_corrected, without effects of the place on the plate, taken off by b_score, loess "
+        "or residuals (of the fitted curves); in screen.toml also by readout",
+    )
+    loess_of: Literal["untreated", "residuals"] = Field(
+        "untreated",
+        description="What the loess goes by: negative controls and untreated wells, or residuals of the curves",
+    )
+    loess_span: float = Field(
+        0.5, gt=0, le=2, description="Share of a plate's wells that a local fit of the loess sees"
     )
 
 

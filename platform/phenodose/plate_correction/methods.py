@@ -42,7 +42,7 @@ def polish_effects(viability: pd.DataFrame, wells: pd.DataFrame) -> PlaceEffects
 
 
 def loess_effects(
-    viability: pd.DataFrame, wells: pd.DataFrame, expected: np.ndarray | None, span: float, degree: int
+    viability: pd.DataFrame, wells: pd.DataFrame, expected: np.ndarray | None, span: float
 ) -> tuple[PlaceEffects, list[str]]:
     """A gain of every place by loess, and the plates that have too few wells for it.
 
@@ -52,7 +52,6 @@ def loess_effects(
         expected: float array (well,), viability that the fits expect, NaN for wells that shall not count; None to
             smooth the negative controls and the untreated wells, which are expected to be alike.
         span: share of the wells that each local fit sees.
-        degree: 1 or 2.
     """
     value, row, column = _places(viability, wells)
     measured = _measured(viability)
@@ -73,8 +72,8 @@ def loess_effects(
             lacking.append(str(wells["plate"].iloc[here[0]]))
             continue
         places, wanted = (np.stack([row[which], column[which]], axis=1).astype(np.float64) for which in (some, here))
-        ratio = value[some] / expected[some] - 1
-        effect[here] = loess_surface(places, ratio, wanted, span, degree)
+        ratio = np.log(np.maximum(value[some] / expected[some], 0.01))
+        effect[here] = loess_surface(places, ratio, wanted, span)
     effect = np.where(measured, effect.clip(LOWEST, HIGHEST), 0.0)
     return PlaceEffects(effect, "gain", {"smooth": _size(effect)}), lacking
 

@@ -6,7 +6,7 @@ effects (`place_terms`), their strength (`variance_components`), and the rounds 
 
 A drug's wells have a curve, which rests on its other doses and on its replicate elsewhere; negative controls are at
 viability 1; other wells are compared with the wells of the same content. What is left over is noise, and the effect of
-the place: on the level of the signal, as a gradient of cell number or evaporation (`gain`: viability times 1 + e), or
+the place: on the level of the signal, as a gradient of cell number or evaporation (`gain`: viability times exp(e)), or
 added to every well alike, as a background (`offset`: viability + e); the more probable of the two is taken.
 
 A drug whose doses stand along a gradient has a curve that follows the gradient: its residuals alone would show too
@@ -40,8 +40,8 @@ LEAST_NOISE = 0.02
 _MOST_SD = 2.5
 #: Rounds of robust weights before the effects of an earlier round are known.
 _FIRST_ROUNDS = 2
-#: Effects are held within these, as parts of the signal (or of the window).
-LOWEST, HIGHEST = -0.7, 2.0
+#: Effects are held within these, as natural logarithms of the gain (or parts of the window).
+LOWEST, HIGHEST = -1.2, 1.0
 #: Wells of these types hold no cells, or nobody knows what.
 _WITHOUT_CELLS = ("empty", "exclude")
 _POOLED = "pooled"
@@ -65,7 +65,7 @@ class PlaceEffects:
 
     def removed(self, viability: np.ndarray) -> np.ndarray:
         """Viability (well,) without the effects."""
-        return np.asarray(viability / (1 + self.effect) if self.form == "gain" else viability - self.effect)
+        return np.asarray(viability / np.exp(self.effect) if self.form == "gain" else viability - self.effect)
 
 
 def residual_effects(
@@ -162,8 +162,14 @@ def _effects_of_form(
     column = wells["column"].to_numpy(dtype=np.int64)
     terms = place_terms(plate, row, column, known)
     here = np.flatnonzero(used)
-    scale = expected.clip(0, 1.5)[here] if form == "gain" else np.ones(len(here))
-    y = viability["viability_fraction"].to_numpy(dtype=np.float64)[here] - expected[here]
+    known_before = previous if previous is not None and previous.form == form else None
+    before = np.zeros(len(here)) if known_before is None else known_before.effect[here]
+    # To first order around what was taken off before: expected * exp(e) or expected + e.
+    gain = np.exp(before) if form == "gain" else np.ones(len(here))
+    scale = expected.clip(0, 1.5)[here] * gain if form == "gain" else gain
+    y = viability["viability_fraction"].to_numpy(dtype=np.float64)[here] - expected[here] * gain
+    y += scale * before if form == "gain" else 0.0
+    moves = tangents[here] * gain[:, None]
     plates = (plate[here][:, None] == np.array(list(dict.fromkeys(plate)), dtype=object)).astype(np.float64)
     curve = np.unique(group[here], return_inverse=True)[1]
     of_curve = (curve[:, None] == np.unique(curve)[None, :]).astype(np.float64)
@@ -172,18 +178,17 @@ def _effects_of_form(
     kind = np.concatenate([terms.kind, np.full(of_curve.shape[1], n_kinds)])
     kept = np.arange(n_kinds + 1) >= n_kinds
     level = plates * scale[:, None]
-    again = previous is not None and previous.form == form
-    effect = previous.effect[here] * scale if previous is not None and again else np.zeros(len(here))
-    strength = previous.strength if previous is not None and again else None
+    effect = before * scale
+    strength = None if known_before is None else known_before.strength
     fit = None
-    for _ in range(1 if again else _FIRST_ROUNDS):
+    for _ in range(_FIRST_ROUNDS if known_before is None else 1):
         left = y - effect
         noise = _noise(left, expected[here])
         off = np.abs(left - np.median(left)) / noise
         trusted = np.minimum(1.0, _MOST_SD / np.maximum(off, 1e-9))
         weight = np.sqrt(trusted) / noise
         own_y, own_shapes, freedom = _freed(
-            y * weight, shapes * weight[:, None], level * weight[:, None], curve, tangents[here] * weight[:, None]
+            y * weight, shapes * weight[:, None], level * weight[:, None], curve, moves * weight[:, None]
         )
         fit = fit_components(own_y, own_shapes, kind, freedom, kept, strength)
         effect, strength = shapes @ fit.effects, fit.strength
