@@ -85,8 +85,8 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 @click.option(
     "--lower-anchor",
     metavar="NUMBER|NAME",
-    help="What stands for viability 0 where no cells were killed: a raw value such as 0, 'blank' for the blank wells, "
-    "or the well type or treatment of others.",
+    help="What stands for viability 0 where no cells were killed: a raw value such as 0, 'percent of control' (the "
+    "same, and says so), 'blank' for the blank wells, or the well type or treatment of others.",
 )
 @click.option(
     "--rises-with",
@@ -145,6 +145,7 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 @click.option("--out", required=True, type=_FILE, help="Scores, CSV.")
 @click.option("--curves", "curves_out", type=_FILE, help="Fitted curves, CSV.")
 @click.option("--qc", "qc_out", type=_FILE, help="Quality figures, CSV.")
+@click.option("--wells", "wells_out", type=_FILE, help="Every well: reading, viability, robust z, B-score, flags; CSV.")
 @json_option
 def command(
     layout: Path,
@@ -172,6 +173,7 @@ def command(
     out: Path,
     curves_out: Path | None,
     qc_out: Path | None,
+    wells_out: Path | None,
     as_json: bool,
 ) -> None:
     """Score a layout with readouts, without a store.
@@ -189,7 +191,7 @@ def command(
     from phenodose.screens.layout import read_layout
     from phenodose.settings.environment import read_environment
 
-    places = _places(out, curves_out, qc_out)
+    places = _places(out, curves_out, qc_out, wells_out)
     place = None if reference is None else str(reference)
     plugins = plugins_at()
     names = scorer_names or default_scorers(plugins, read_environment().site().preferences)
@@ -244,14 +246,14 @@ def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str,
     return {name: read_readings(path, block) for name, path in named.items()} or None
 
 
-def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
+def _places(out: Path, curves: Path | None, qc: Path | None, wells: Path | None) -> dict[str, Path]:
     """Where each table goes, checked before anything is computed."""
     from phenodose.errors import InputError
 
-    wanted = {"scores": out, "curves": curves, "qc": qc}
+    wanted = {"scores": out, "curves": curves, "qc": qc, "wells": wells}
     places = {table: path for table, path in wanted.items() if path is not None}
     if len({path.resolve() for path in places.values()}) < len(places):
-        raise InputError("--out, --curves and --qc name the same file; give each its own.")
+        raise InputError("two of --out, --curves, --qc and --wells name the same file; give each its own.")
     for path in places.values():
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")

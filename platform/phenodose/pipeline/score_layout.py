@@ -23,6 +23,7 @@ from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.plate_correction import Correction, CorrectionParameters, corrected_readings
 from phenodose.pipeline.scores import scores_of, why_no_scores
 from phenodose.pipeline.viability import viability_of
+from phenodose.pipeline.well_table import well_table
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
 from phenodose.plugins.isolation import is_sandboxed, renew, shared_sandbox
 from phenodose.progress import Progress
@@ -61,6 +62,7 @@ class Scored:
         qc: one row a figure with `QC_COLUMNS`; with named readouts a column more.
         notes: a sentence on each thing that was left out.
         faults: a sentence on each faulty plugin, whose scores are missing.
+        wells: one row a well that was read, with the columns of `well_table`.
     """
 
     scores: pd.DataFrame
@@ -68,6 +70,7 @@ class Scored:
     qc: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    wells: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,8 @@ def score_layout(
     readouts = [one for name in by_readout for one in (name, corrected_name(name))]
     last = [*(["readout"] if names_readouts else []), *(["replicate"] if per_replicate else [])]
     joined = _joined(parts, [*names, *(PREFIX + name for name in names)], readouts, last)
-    return replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])])
+    read = pd.concat([well_table(task.viability, task.wells) for task in tasks], ignore_index=True)
+    return replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])], wells=read)
 
 
 def _installed(readout: str, plugins: Registry) -> type[Readout] | None:

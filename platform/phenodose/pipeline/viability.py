@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from phenodose.errors import Faults, InputError
-from phenodose.pipeline.normalisation import Normalisation
+from phenodose.pipeline.normalisation import PERCENT_OF_CONTROL, Normalisation
 from phenodose.pipeline.plate_correction import Correction
 from phenodose.plugins import Parameters
 
@@ -39,6 +39,12 @@ _ANCHORED_BY_WELLS = "sample {sample}: viability 0 is the median of the wells {n
 _ANCHORED = (
     "sample {sample}: viability 0 is the raw value {anchor:g}, as stated (lower anchor){unused}; figures of killed "
     "cells (Z') cannot be told."
+)
+_PERCENT_OF_CONTROL = (
+    "sample {sample}: viability is the reading over that of the untreated cells (percent of control / 100){unused}. "
+    "Nothing says what killed cells read: inhibition is relative to a reading of 0, which a readout with a background "
+    "never reaches, so that scores are lower than with a killing control and cannot be compared with such; figures "
+    "of killed cells (Z') cannot be told."
 )
 _FALLS = (
     "sample {sample}: the positive controls have the larger raw values, so these were taken to rise with cell death; "
@@ -153,7 +159,8 @@ def viability_of(
         if n.lower_anchor is not None:
             unused = wells_named(own.wells, n.positive)[1].any()
             words = "; the positive controls do not count" if unused else ""
-            notes.append(_ANCHORED.format(sample=own.sample, anchor=n.lower_anchor, unused=words))
+            text = _PERCENT_OF_CONTROL if n.anchored_by == PERCENT_OF_CONTROL else _ANCHORED
+            notes.append(text.format(sample=own.sample, anchor=n.lower_anchor, unused=words))
         elif n.anchored_by:
             name = wells_named(own.wells, n.positive)[0]
             notes.append(_ANCHORED_BY_WELLS.format(sample=own.sample, name=name))

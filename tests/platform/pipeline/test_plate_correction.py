@@ -38,7 +38,8 @@ def layout(gradient: float) -> pd.DataFrame:
 
 def score(folder, frame: pd.DataFrame, *more: str):
     frame.to_csv(folder / "layout.csv", index=False)
-    files = ["--out", str(folder / "scores.csv"), "--qc", str(folder / "qc.csv"), "--curves", str(folder / "curves.csv")]
+    files = [text for name in ("curves", "qc") for text in (f"--{name}", str(folder / f"{name}.csv"))]
+    files += ["--out", str(folder / "scores.csv")]
     asked = ["score", "--layout", str(folder / "layout.csv"), "--draws", "0", "--json", *files, *more]
     return CliRunner().invoke(cli, asked)
 
@@ -75,3 +76,30 @@ def test_an_unknown_correction_is_refused(tmp_path) -> None:
     done = score(tmp_path, layout(0.0), "--correction", "magic")
     assert done.exit_code == 2
     assert "residuals" in done.output
+
+
+def test_wells_are_written_with_robust_z_and_b_score(tmp_path) -> None:
+    frame = layout(0.0)
+    done = score(tmp_path, frame, "--wells", str(tmp_path / "wells.csv"))
+    assert done.exit_code == 0, done.output
+    wells = pd.read_csv(tmp_path / "wells.csv")
+    assert len(wells) == len(frame)
+    negative = wells[wells["well_type"] == "neg"]
+    spread = 1.4826 * (negative["raw"] - negative["raw"].median()).abs().median()
+    wanted = (wells["raw"] - negative["raw"].median()) / spread
+    assert wells["robust_z_negative"].to_numpy() == pytest.approx(wanted.to_numpy())
+    assert wells["b_score"].isna().equals(wells["well_type"] == "pos")
+    assert wells["robust_z_plate"].median() < 1
+
+
+def test_percent_of_control_needs_no_killed_cells_and_says_what_it_means(tmp_path) -> None:
+    frame = layout(0.0)
+    frame = frame[frame["WellType"] != "pos"]
+    by_number, by_name = tmp_path / "number", tmp_path / "name"
+    for folder, anchor in ((by_number, "0"), (by_name, "percent of control")):
+        folder.mkdir()
+        done = score(folder, frame, "--lower-anchor", anchor)
+        assert done.exit_code == 0, done.output
+    assert (by_number / "scores.csv").read_text() == (by_name / "scores.csv").read_text()
+    (note,) = [one for one in json.loads(done.stdout)["notes"] if "percent of control / 100" in one]
+    assert "Nothing says what killed cells read" in note
