@@ -205,7 +205,7 @@ def test_what_can_be_used_is_no_fault(plugin: type[Any]) -> None:
 def test_a_corrected_readout_follows_the_one_that_was_measured() -> None:
     known = built_in()
     assert known.ordered_readouts(["ctg", "ctg_corrected", "cnn_phase3"]) == ["cnn_phase3", "ctg", "ctg_corrected"]
-    first = Preferences(known.readouts, site=PluginPreferences(readouts=("ctg",)))
+    first = replace(known, site=PluginPreferences(readouts=("ctg",)))
     assert first.ordered_readouts(["ctg", "ctg_corrected", "cnn_phase3"]) == ["ctg", "ctg_corrected", "cnn_phase3"]
-    chosen = Preferences(known.readouts, site=PluginPreferences(readouts=("ctg_corrected", "ctg")))
+    chosen = replace(known, site=PluginPreferences(readouts=("ctg_corrected", "ctg")))
     assert chosen.ordered_readouts(["ctg", "ctg_corrected", "cnn_phase3"]) == ["ctg_corrected", "ctg", "cnn_phase3"]
