@@ -115,9 +115,9 @@ def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[s
     import pandas as pd
 
     from phenodose.cohort.build import rebuild_cohort
-    from phenodose.lineage.freshness import StaleScreens
+    from phenodose.pipeline.verdict import ScreenJudge
 
-    summary = rebuild_cohort(store, stale=StaleScreens(store))
+    summary = rebuild_cohort(store, judge=ScreenJudge(store))
     for fault in summary.faults:
         context.log.warning(fault)
     rows = pd.DataFrame({"table": list(summary.rows), "rows": list(summary.rows.values())})

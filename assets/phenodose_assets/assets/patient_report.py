@@ -32,6 +32,7 @@ def report_assets(upstream: Sequence[ScreenAsset]) -> list[ScreenAsset]:
 
 
 def _make_report(step: Context) -> Result:
+    from phenodose.pipeline.verdict import verdict_of
     from phenodose.reports import build_report
     from phenodose.reports.activation import explain_report
 
@@ -39,9 +40,11 @@ def _make_report(step: Context) -> Result:
     no_maps = explain_report(step.store, step.screen_id, step.networks if step.networks.is_running else None)
     if no_maps:
         step.log.info(f"no activation maps: {no_maps}")
+    verdict = verdict_of(step.store, step.screen_id)
     path = build_report(step.store, step.screen_id, no_maps=no_maps)
     return Result(
         show=lambda: {
+            "verdict": metadata.listed(verdict.sentences, "none"),
             "path": metadata.path(path),
             "look at it": metadata.markdown(f"open the file in a browser, or `xdg-open {path}`"),
             "hash": hash_file(path),

@@ -22,13 +22,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 
 from phenodose.errors import NotMade, PhenodoseError, TableError
 from phenodose.io.machine_faults import fault_of_surroundings
-from phenodose.lineage.record import Made, content_version, record_step, versions_now
+from phenodose.lineage.record import Made, content_version, record_not_made, record_step, versions_now
 from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
 from phenodose.store.store import Store
 from phenodose_assets.external import ExternalAsset, settings_of
@@ -163,6 +163,7 @@ class ScreenAsset:
         except NotMade as reason:
             for table, part in drops:
                 step.store.drop_table_part(table, step.screen_id, part)
+            self._note(step, context, "skipped", str(reason))
             yield from self._skipped(context, str(reason))
             listener(StepEvent(self.key, "skipped", message=str(reason)))
             return
@@ -172,6 +173,7 @@ class ScreenAsset:
             message = str(error) if mendable else f"{type(error).__name__}: {error}"
             details = "" if mendable else traceback.format_exc()
             context.log.error(details or message)
+            self._note(step, context, "failed", message)
             yield self._failure(message, type(error).__name__, mendable)
             seconds = time.monotonic() - clock
             listener(StepEvent(self.key, "failed", 0, 0, message, seconds, mendable, details))
@@ -183,6 +185,7 @@ class ScreenAsset:
             for verdict in verdicts:
                 yield self._check_result(verdict)
             context.log.error(product.blocked)
+            self._note(step, context, "failed", product.blocked)
             yield self._failure(product.blocked, "QualityBlock", mendable=True)
             listener(StepEvent(self.key, "failed", 0, 0, product.blocked, seconds, True))
             return
@@ -248,6 +251,15 @@ class ScreenAsset:
         except Exception as error:
             context.log.error(f"{self.key} is made, but cannot be shown:\n{traceback.format_exc()}")
             return {"cannot be shown": f"{type(error).__name__}: {error}"}
+
+    def _note(
+        self, step: Context, context: dg.OpExecutionContext, outcome: Literal["failed", "skipped"], why: str
+    ) -> None:
+        """Let the store know; where it cannot be written (a full disk may be why), the run tells all the same."""
+        try:
+            record_not_made(step, outcome, why)
+        except (PhenodoseError, OSError) as error:
+            context.log.warning(f"{self.key}: the store cannot note that it was not made: {error}")
 
     def _skipped(self, context: dg.OpExecutionContext, reason: str) -> Iterator[Any]:
         context.log.warning(f"{self.key} is skipped: {reason}")

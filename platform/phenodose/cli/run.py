@@ -12,9 +12,11 @@ import click
 from phenodose.cli.ended import ends_at_once
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
 from phenodose.cli.steps import (
+    answer,
     failed_quality,
     how_to_see,
     outcome_json,
+    print_answer,
     print_failed_quality,
     print_outcome,
     print_products,
@@ -72,11 +74,13 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
         cohort = materialize_cohort(opened, instance=instance, progress=progress, graph=graph)
     failed = failed_quality(opened, screen)
     if as_json:
-        print_json(outcome_json(outcome) | {"failed_quality": failed, "products": products(opened, screen.id)})
+        shown = {"failed_quality": failed, "products": products(opened, screen.id)}
+        print_json(outcome_json(outcome) | shown | answer(opened, screen.id))
     else:
         print_failed_quality(failed)
         print_outcome(outcome)
         print_products(opened, screen.id)
+        print_answer(answer(opened, screen.id))
         click.echo(how_to_see(opened))
     outcome.raise_if_failed()
     cohort.raise_if_failed()

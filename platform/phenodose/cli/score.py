@@ -210,6 +210,7 @@ def command(
             lower_anchor=lower_anchor,
             correction=correction,
             per_replicate=per_replicate,
+            well_rows=wells_out is not None,
             bootstrap=bootstrap,
             intervals=intervals,
             seed=seed,

@@ -95,20 +95,24 @@ def import_(data: Path, out: Path, screens: tuple[str, ...], as_json: bool) -> N
 @store_option
 @json_option
 def list_(store: str | None, as_json: bool) -> None:
-    """List the screens of the store.
+    """List the screens of the store: when made, entity, verdict, hits, raw folder.
+
+    Verdict and hits are those of the cohort as it was built last (`phenodose run` and `phenodose sql --rebuild` do).
 
     \b
     Example: phenodose screen list --store ./store
     """
+    from phenodose.screens.overview import listed_screens
+
     opened = open_store(store)
-    rows = [{"screen": name, "source": str(opened.source_of(name))} for name in opened.screens()]
+    rows = listed_screens(opened)
     if as_json:
         print_json(rows)
         return
     if not rows:
         click.echo(f"No screen in {opened.root} yet; `phenodose run FOLDER` registers one.")
     for row in rows:
-        click.echo(f"{row['screen']}\t{row['source']}")
+        click.echo("\t".join("-" if value is None else str(value) for value in row.values()))
 
 
 @command.command()

@@ -49,14 +49,14 @@ def command(
     """
     from phenodose.cohort.build import rebuild_cohort
     from phenodose.cohort.query import query as ask
-    from phenodose.lineage.freshness import StaleScreens
+    from phenodose.pipeline.verdict import ScreenJudge
     from phenodose.sandbox.process_limits import process_limits
 
     if form == "parquet" and out is None:
         raise InputError("--format parquet needs a file; add `--out rows.parquet`.")
     opened = open_store(store)
     if rebuild:
-        for fault in rebuild_cohort(opened, stale=StaleScreens(opened)).faults:
+        for fault in rebuild_cohort(opened, judge=ScreenJudge(opened)).faults:
             click.echo(f"phenodose: {fault}", err=True)
     with process_limits(seconds):
         result = ask(opened, query, row_limit=limit, seconds=seconds)

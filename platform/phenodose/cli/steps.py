@@ -103,6 +103,32 @@ def products(store: Store, screen: str) -> dict[str, str]:
     return {name: str(place) for name, place in places.items() if place.exists()}
 
 
+def answer(store: Store, screen: str) -> dict[str, Any]:
+    """The verdict on a screen, and its hits by the readout that ranks the drugs, the most sensitive first."""
+    from phenodose.io.frames import rows_of
+    from phenodose.pipeline.verdict import ranked_drugs, verdict_of
+
+    found = verdict_of(store, screen)
+    rows = ranked_drugs(store, screen)
+    hits = rows[rows["hit"].eq(True)]
+    return {
+        "verdict": found.level,
+        "verdict_reason": found.words,
+        "ranked_by": str(rows["readout"].iloc[0]) if len(rows) else None,
+        "scorer": str(rows["scorer"].iloc[0]) if len(rows) else None,
+        "hits": [{"drug": row.drug, "score": row.score, "doubt": row.doubt or None} for row in rows_of(hits)],
+    }
+
+
+def print_answer(found: dict[str, Any]) -> None:
+    """Print the verdict in words and the hits."""
+    click.echo(f"Verdict: {found['verdict_reason']}")
+    if found["ranked_by"] is None:
+        return
+    named = [f"{hit['drug']} ({hit['score']:.1f}{', not trusted' if hit['doubt'] else ''})" for hit in found["hits"]]
+    click.echo(f"Hits by {found['ranked_by']} ({found['scorer']}): {', '.join(named) or 'none'}.")
+
+
 def outcome_json(outcome: RunOutcome) -> dict[str, Any]:
     """A run's outcome for machines."""
     return {

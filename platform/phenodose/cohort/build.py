@@ -72,18 +72,22 @@ def metabolic_readouts(plugins: Registry) -> list[str]:
     return Preferences.of(plugins).metabolic_readouts()
 
 
-class StaleLook(Protocol):
-    """Tells which screens are older than their inputs (`phenodose.lineage.freshness.StaleScreens`)."""
+#: Columns of `screens` that only the cohort has, as they rest on all tables of a screen and on its raw folder.
+JUDGED = ("stale", "verdict", "verdict_reason", "ranked_by", "n_hits")
+
+
+class Judge(Protocol):
+    """Tells what a screen's rows do not (`phenodose.pipeline.verdict.ScreenJudge`)."""
 
     def state(self, screen: str) -> str:
-        """What a screen's inputs look like from outside; as long as it is the same, so is `stale`."""
+        """What a screen's inputs look like from outside; as long as they and its rows are the same, so is `judge`."""
 
-    def stale(self, screen: str) -> str | None:
-        """What is older than its inputs, in sentences; None if nothing is."""
+    def judge(self, screen: str) -> Mapping[str, str | int | None]:
+        """Cells of the columns of `screens` in `JUDGED`."""
 
 
 def rebuild_cohort(
-    store: Store, wait_seconds: float = 600, whole: bool = False, stale: StaleLook | None = None
+    store: Store, wait_seconds: float = 600, whole: bool = False, judge: Judge | None = None
 ) -> CohortSummary:
     """Bring `cohort.duckdb` up to date with the store's tables and put it in place of the old one.
 
@@ -94,7 +98,8 @@ def rebuild_cohort(
         store: the store.
         wait_seconds: how long to wait for another rebuild.
         whole: read every file, also those that have not changed.
-        stale: fills the column `stale` of `screens`; without it the screens that are not read keep what they said.
+        judge: fills the columns of `screens` in `JUDGED`; without it the screens that are
+            not read keep what they said.
 
     Raises:
         BusyError: another rebuild did not end in time.
@@ -107,10 +112,10 @@ def rebuild_cohort(
         )
 
     with store.locked(store.root / ".cohort.lock", busy, wait_seconds):
-        return _rebuild(store, whole, stale)
+        return _rebuild(store, whole, judge)
 
 
-def _rebuild(store: Store, whole: bool, stale: StaleLook | None) -> CohortSummary:
+def _rebuild(store: Store, whole: bool, judge: Judge | None) -> CohortSummary:
     folder = store.local_copy(store.root / "tables")
     parts = _parts(folder)
     clear_partials(store.cohort_path.parent, store.cohort_path.name)
@@ -124,8 +129,8 @@ def _rebuild(store: Store, whole: bool, stale: StaleLook | None) -> CohortSummar
                 of_table = sorted(screen for name, screen in changed if name == table.name)
                 _bring_up_to_date(con, table, of_table, folder, str(store.root / "tables"))
             _note_parts(con, parts, changed)
-            if stale is not None:
-                _note_stale(con, stale, {screen for _, screen in changed})
+            if judge is not None:
+                _note_verdicts(con, judge, {screen for _, screen in changed})
             screens = tuple(sorted({screen for _, screen in changed}))
             _make_views(con, store, screens, whole=not known)
             rows = {name: _number(con, f"SELECT count(*) FROM {identifier(name)}") for name in TABLES}
@@ -231,7 +236,8 @@ def _create_tables(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE build.made (fingerprint VARCHAR, replaced_rows BIGINT)")
     con.execute("INSERT INTO build.made VALUES (?, 0)", [_fingerprint()])
     con.execute("CREATE TABLE build.parts (table_name VARCHAR, screen VARCHAR, state VARCHAR)")
-    con.execute("CREATE TABLE build.inputs (screen VARCHAR, state VARCHAR, stale VARCHAR)")
+    cells = ", ".join(f"{column} {'BIGINT' if column == 'n_hits' else 'VARCHAR'}" for column in JUDGED)
+    con.execute(f"CREATE TABLE build.inputs (screen VARCHAR, state VARCHAR, {cells})")
     con.execute("CREATE TABLE build.faults (table_name VARCHAR, screen VARCHAR, fault VARCHAR)")
     con.commit()
 
@@ -269,26 +275,28 @@ def _note_parts(con: duckdb.DuckDBPyConnection, parts: Parts, changed: Sequence[
     con.execute("INSERT INTO build.parts SELECT * FROM now")
 
 
-def _note_stale(con: duckdb.DuckDBPyConnection, look: StaleLook, changed: set[str]) -> None:
-    """Say of every screen what is older than its inputs; a screen of which nothing has changed says what it said."""
-    known = {s: (state, stale) for s, state, stale in con.execute("SELECT * FROM build.inputs").fetchall()}
+def _note_verdicts(con: duckdb.DuckDBPyConnection, judge: Judge, changed: set[str]) -> None:
+    """Say of every screen what is to be made of it; a screen of which nothing has changed says what it said."""
+    known = {screen: rest for screen, *rest in con.execute("SELECT * FROM build.inputs").fetchall()}
     now = {}
     for (screen,) in con.execute("SELECT screen FROM screens ORDER BY screen").fetchall():
-        state = look.state(screen)
-        same = screen not in changed and known.get(screen, ("", None))[0] == state
-        now[screen] = (state, known[screen][1] if same else _stale(look, screen))
+        state = judge.state(screen)
+        same = screen not in changed and known.get(screen, [""])[0] == state
+        now[screen] = known[screen] if same else [state, *_judged(judge, screen)]
     con.execute("DELETE FROM build.inputs")
     rows = [(screen, *one) for screen, one in now.items()]
     if rows:
-        con.executemany("INSERT INTO build.inputs VALUES (?, ?, ?)", rows)
-    con.execute("UPDATE screens SET stale = i.stale FROM build.inputs i WHERE i.screen = screens.screen")
+        con.executemany(f"INSERT INTO build.inputs VALUES (?, ?, {', '.join('?' * len(JUDGED))})", rows)
+    cells = ", ".join(f"{column} = i.{column}" for column in JUDGED)
+    con.execute(f"UPDATE screens SET {cells} FROM build.inputs i WHERE i.screen = screens.screen")
 
 
-def _stale(look: StaleLook, screen: str) -> str | None:
+def _judged(judge: Judge, screen: str) -> list[str | int | None]:
     try:
-        return look.stale(screen)
+        found = judge.judge(screen)
     except PhenodoseError as error:  # a damaged file of this screen
-        return str(error)
+        found = {"stale": str(error), "verdict": "fail", "verdict_reason": str(error)}
+    return [found.get(column) for column in JUDGED]
 
 
 def _fill(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> list[tuple[Path, str]]:

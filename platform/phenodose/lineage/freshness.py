@@ -68,29 +68,25 @@ def changes_since(store: Store, screen: str) -> list[Change]:
     return _Runs(store, screen, runs).changes()
 
 
-class StaleScreens:
-    """Asks for many screens which are older than their inputs; a screen is looked into only if something came."""
+class InputStates:
+    """Tells of many screens whether something came or changed in their raw folders, without reading any file."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self._folders = set(plugins_of(store).plate_reader_folders().values())
 
     def state(self, screen: str) -> str:
         """What a screen's raw folder looks like from outside: names, sizes and times of layout, settings and readings.
 
-        As long as it and the screen's tables are the same, `stale` says the same.
+        As long as it and the screen's tables are the same, `changes_since` says the same.
         """
         try:
-            folder = self._store.source_of(screen)
+            folder = self.store.source_of(screen)
         except PhenodoseError:
             return ""
-        site = self._store.root / "site.toml"
+        site = self.store.root / "site.toml"
         places = [folder, *(folder / name for name in sorted(self._folders))]
         return hash_json([list(_entries(place)) for place in places] + [_entry(site)])
-
-    def stale(self, screen: str) -> str | None:
-        """The sentences of `changes_since` in one text; None if there is none."""
-        return " ".join(change.sentence for change in changes_since(self._store, screen)) or None
 
 
 def _entries(folder: Path) -> Iterator[Any]:

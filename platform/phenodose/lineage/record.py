@@ -1,7 +1,8 @@
-"""Lineage: the row that every finished step leaves in the table `runs`.
+"""Lineage: the row that every finished step leaves in the table `runs`, and one that gave nothing in `not_made`.
 
 Belongs here: when a step ran, with which plugin and parameters, from which inputs, and the version of its
-product. Does not belong here: the provenance columns of the products themselves (`phenodose.lineage.provenance`).
+product; or why there is none. Does not belong here: the provenance columns of the products themselves
+(`phenodose.lineage.provenance`).
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 import phenodose
 from phenodose.errors import PhenodoseError
@@ -25,8 +26,8 @@ from phenodose.tables import TABLES
 if TYPE_CHECKING:
     from phenodose.pipeline.context import Context
 
-#: Columns that differ from run to run though the product is the same, and one that the cohort fills in.
-_OF_THE_RUN = ["run_id", "seconds", "stale"]
+#: Columns that differ from run to run though the product is the same, and those that the cohort fills in.
+_OF_THE_RUN = ["run_id", "seconds", "stale", "verdict", "verdict_reason", "ranked_by", "n_hits"]
 
 #: What a step read: name -> hash, id, or a mapping of these.
 Inputs = Mapping[str, Any]
@@ -113,6 +114,20 @@ def record_step(
         "files": parameters_text(_seals(step, made.tables)) if made.tables else None,
     }
     step.store.write_table("runs", step.screen_id, step.asset, TABLES["runs"].frame([row]))
+    step.store.drop_table_part("not_made", step.screen_id, step.asset)
+
+
+def record_not_made(step: Context, outcome: Literal["failed", "skipped"], reason: str) -> None:
+    """Write the step's row of the table `not_made`; it goes when the step comes to its end."""
+    row = {
+        "screen": step.screen_id,
+        "asset": step.asset,
+        "outcome": outcome,
+        "reason": reason,
+        "tried_at": datetime.now(UTC),
+        "run_id": step.run_id,
+    }
+    step.store.write_table("not_made", step.screen_id, step.asset, TABLES["not_made"].frame([row]))
 
 
 def _seals(step: Context, tables: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -62,7 +62,7 @@ class Scored:
         qc: one row a figure with `QC_COLUMNS`; with named readouts a column more.
         notes: a sentence on each thing that was left out.
         faults: a sentence on each faulty plugin, whose scores are missing.
-        wells: one row a well that was read, with the columns of `well_table`.
+        wells: one row a well that was read, with the columns of `well_table`; empty unless asked for.
     """
 
     scores: pd.DataFrame
@@ -109,6 +109,7 @@ def score_layout(
     lower_anchor: float | str | None = None,
     correction: Correction = "none",
     per_replicate: bool = False,
+    well_rows: bool = False,
     bootstrap: int = 200,
     intervals: IntervalName = "posterior",
     seed: int = 0,
@@ -143,6 +144,7 @@ def score_layout(
         correction: adds every readout without the effects of place on the plate, as `<readout>_corrected`
             (`phenodose.pipeline.plate_correction`).
         per_replicate: add rows for each replicate by itself.
+        well_rows: give `Scored.wells`.
         bootstrap: draws for the intervals of the scores; 0 for none.
         intervals: what the draws are, 'posterior' or 'bootstrap' (`fit_curves`).
         seed: seed of the draws.
@@ -213,8 +215,11 @@ def score_layout(
     readouts = [one for name in by_readout for one in (name, corrected_name(name))]
     last = [*(["readout"] if names_readouts else []), *(["replicate"] if per_replicate else [])]
     joined = _joined(parts, [*names, *(PREFIX + name for name in names)], readouts, last)
-    read = pd.concat([well_table(task.viability, task.wells) for task in tasks], ignore_index=True)
-    return replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])], wells=read)
+    joined = replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])])
+    if not well_rows:
+        return joined
+    read = [well_table(task.viability, task.wells) for task in tasks]
+    return replace(joined, wells=pd.concat(read, ignore_index=True))
 
 
 def _installed(readout: str, plugins: Registry) -> type[Readout] | None:

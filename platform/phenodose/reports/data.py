@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
 from phenodose.names import curve_names, plate_sort_key
+from phenodose.pipeline.verdict import LEVELS, ranking_readout, ranking_scorer
 from phenodose.plots.palette import readout_looks
 from phenodose.tables import TABLES
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from phenodose.store.store import Store
 
 #: Verdicts on a quality figure, the worst first.
-VERDICTS = ("fail", "warn", "pass", "none")
+VERDICTS = LEVELS
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,7 @@ class ScreenData:
     @cached_property
     def scorer(self) -> str | None:
         """The scorer that ranks: the first of those that name hits; None without any."""
-        scores = self["scores"]
-        return next(iter(self.preferences.ordered_scorers(scores.loc[scores["hit"].notna(), "scorer"])), None)
+        return ranking_scorer(self["scores"], self.preferences)
 
     @cached_property
     def pooled(self) -> pd.DataFrame:
@@ -104,8 +104,7 @@ class ScreenData:
     @cached_property
     def ranking_readout(self) -> str | None:
         """The readout that ranks the drugs; None without any score."""
-        scored = set(self.pooled.loc[self.pooled["score"].notna(), "readout"])
-        return next((name for name in self.readouts if name in scored), None)
+        return ranking_readout(self.pooled, self.readouts)
 
     @cached_property
     def ranking(self) -> pd.DataFrame:

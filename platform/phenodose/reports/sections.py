@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from phenodose.io.frames import rows_of
 from phenodose.lineage.freshness import changes_since
 from phenodose.names import measured_name
+from phenodose.pipeline.verdict import screen_verdict
 from phenodose.plots import svg_figures
-from phenodose.reports.data import VERDICTS, Missing, is_true, number_of, text_of
+from phenodose.reports.data import Missing, is_true, number_of, text_of
 from phenodose.reports.reference import reference_cohort
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def header(data: ScreenData) -> dict[str, Any]:
     about, runs = data.about, data["runs"]
     finished = None if runs.empty else runs["finished_at"].max().strftime("%Y-%m-%d %H:%M UTC")
     versions = sorted(set(runs["phenodose_version"]))
-    level, words = verdict(data)
+    stale = [change.sentence for change in changes_since(data.store, data.screen)]
+    verdict = screen_verdict(data.tables, data.preferences, stale)
     return {
         "sample": data.sample,
         "entity": about["entity"] or "entity not given",
@@ -38,11 +40,12 @@ def header(data: ScreenData) -> dict[str, Any]:
         "n_drugs": about["n_drugs"],
         "finished": finished,
         "versions": ", ".join(versions),
-        "level": level,
-        "verdict": words,
+        "level": verdict.level,
+        # What is older than its inputs stands in a bar of its own above.
+        "verdict": " ".join(sentence for sentence in verdict.sentences if sentence not in stale),
         "anchors": anchors_of(runs),
         "notes": notes_of(runs),
-        "stale": [change.sentence for change in changes_since(data.store, data.screen)],
+        "stale": stale,
     }
 
 
@@ -61,28 +64,6 @@ def notes_of(runs: pd.DataFrame) -> list[str]:
     """What layout, images and readouts tell of their inputs and wells, each sentence once."""
     speaking = runs[runs["asset"].isin(["layout", "plate_images"]) | runs["asset"].str.startswith("viability/")]
     return list(dict.fromkeys(note for text in speaking["notes"].dropna() for note in json.loads(text)))
-
-
-def verdict(data: ScreenData) -> tuple[str, str]:
-    """Level (pass, warn, fail, none) and a sentence for someone who knows no quality figure."""
-    qc, ranked_by = data["qc"], data.ranking_readout
-    if qc.empty:
-        return "none", "Quality was not judged: the store holds no quality figure of this screen."
-    worst = {readout: _worst(rows["verdict"]) for readout, rows in qc.groupby("readout")}
-    failed = [name for name in data.readouts if worst.get(name) == "fail"]
-    warned = [name for name in data.readouts if worst.get(name) == "warn"]
-    judged = [name for name in data.readouts if worst.get(name) == "pass"]
-    if ranked_by in failed:
-        passed = f"; {_and(judged)} passed" if judged else ""
-        return "fail", f"Interpret with great care: {ranked_by}, which ranks the drugs, failed a quality check{passed}."
-    if failed:
-        others = f"The ranking is by {ranked_by}, which did not fail." if ranked_by else ""
-        return "warn", f"Do not rely on {_and(failed)}: quality checks failed. {others}".strip()
-    if warned:
-        return "warn", f"Usable with care: some quality figures of {_and(warned)} are below the usual."
-    if not judged:
-        return "none", "Quality was not judged: no quality figure has a limit."
-    return "pass", f"Good: every quality check of {_and(judged)} passed."
 
 
 def ranking(data: ScreenData) -> dict[str, Any] | Missing:
@@ -259,10 +240,6 @@ def why_no_scores(data: ScreenData) -> str:
 def _unit(data: ScreenData) -> str:
     units = [unit for unit in data.ranking["unit"].dropna() if unit]
     return f"{data.scorer} ({units[0]})" if units else str(data.scorer)
-
-
-def _worst(verdicts: pd.Series[str]) -> str:
-    return next((name for name in VERDICTS if (verdicts == name).any()), "none")
 
 
 def _and(names: list[str]) -> str:

@@ -1,10 +1,12 @@
-"""One screen at a glance: its inputs, and what the store holds of it.
+"""Screens at a glance: their inputs, and what the store holds of them.
 
-Belongs here: the summary behind `phenodose screen show`. Does not belong here: the patient report.
+Belongs here: the summaries behind `phenodose screen list` and `phenodose screen show`. Does not belong here: the
+patient report.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from phenodose.errors import PhenodoseError
@@ -12,6 +14,11 @@ from phenodose.plugins import plugins_of
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
+
+_OF_COHORT = """
+    SELECT s.screen, strftime(min(r.started_at), '%Y-%m-%d') AS made_on, s.entity, s.verdict, s.n_hits, s.ranked_by
+    FROM screens s LEFT JOIN runs r USING (screen) GROUP BY ALL
+"""
 
 
 def screen_overview(store: Store, screen_id: str) -> dict[str, Any]:
@@ -39,3 +46,24 @@ def screen_overview(store: Store, screen_id: str) -> dict[str, Any]:
     report = store.report_path(screen_id)
     overview["report"] = str(report) if report.is_file() else "none"
     return overview
+
+
+def listed_screens(store: Store) -> list[dict[str, Any]]:
+    """All registered screens, with what the cohort says of them; None for what it does not know (yet).
+
+    Returns:
+        screen, made_on (YYYY-MM-DD), entity, verdict, n_hits, ranked_by, source; a mapping a screen.
+    """
+    from phenodose.cohort.query import query
+
+    known: dict[str, dict[str, Any]] = {}
+    if store.cohort_path.exists():
+        # One that an older version has built does not know them.
+        with suppress(PhenodoseError):
+            known = {row["screen"]: row for row in query(store, _OF_COHORT, row_limit=None).table.to_pylist()}
+    rows = []
+    for name in store.screens():
+        of_cohort = known.get(name, {})
+        cells = {column: of_cohort.get(column) for column in ("made_on", "entity", "verdict", "n_hits", "ranked_by")}
+        rows.append({"screen": name, **cells, "source": str(store.source_of(name))})
+    return rows

@@ -13,7 +13,7 @@ from phenodose.tables.columns import PROVENANCE
 from phenodose.tables.dose_response import COMBINATION_EFFECTS, CURVE_FIT_COLUMNS, CURVES, SCORES
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
 from phenodose.tables.readings import OBJECT_COLUMNS, OBJECTS, QC, VIABILITY
-from phenodose.tables.screens import DRUGS, PLATES, RUNS, SCREENS, WELLS
+from phenodose.tables.screens import DRUGS, NOT_MADE, PLATES, RUNS, SCREENS, WELLS
 
 __all__ = ["CURVE_FIT_COLUMNS", "OBJECT_COLUMNS", "PROVENANCE", "QC", "TABLES", "schema_markdown"]
 
@@ -34,6 +34,7 @@ TABLES: dict[str, Table] = {
         PHENOTYPES,
         CHECKPOINTS,
         RUNS,
+        NOT_MADE,
     )
 }
 

@@ -19,6 +19,10 @@ SCREENS = Table(
         text("source", "Name of the raw screen folder"),
         text("run_id", "Run that wrote the row"),
         text("stale", "In the cohort: what is older than its inputs, and which has changed since", required=False),
+        text("verdict", "In the cohort: pass, warn, fail, or none where nothing was judged", required=False),
+        text("verdict_reason", "In the cohort: why, in words, as the report says it", required=False),
+        text("ranked_by", "In the cohort: the readout that ranks the drugs", required=False),
+        Column("n_hits", "integer", "In the cohort: drugs that are hits by that readout", required=False),
     ),
     ("screen",),
 )
@@ -98,6 +102,20 @@ RUNS = Table(
         text("version", "Version of what was made: the same whenever it is the same", required=False),
         text("made_from", "Versions of the assets and inputs that it was made from, as JSON", required=False),
         text("files", "Seal of every file of a table that was written, as JSON", required=False),
+    ),
+    ("screen", "asset"),
+)
+
+NOT_MADE = Table(
+    "not_made",
+    "One row a step that gave nothing when it was last tried: it failed, or was skipped; gone as soon as it is made.",
+    (
+        SCREEN,
+        text("asset", "Asset key, such as plate_images"),
+        text("outcome", "failed, or skipped (the screen has not what it needs)"),
+        text("reason", "Why, in words"),
+        Column("tried_at", "timestamp", "When that was"),
+        text("run_id", "Run that tried"),
     ),
     ("screen", "asset"),
 )

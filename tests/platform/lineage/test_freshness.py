@@ -13,8 +13,9 @@ import pytest
 from phenodose.cohort.build import rebuild_cohort
 from phenodose.cohort.query import query
 from phenodose.io.files import hash_file
-from phenodose.lineage.freshness import StaleScreens, changes_since
+from phenodose.lineage.freshness import changes_since
 from phenodose.lineage.record import Made, content_version, record_step, versions_now
+from phenodose.pipeline.verdict import ScreenJudge
 from phenodose.reports.patient import render_report
 from phenodose.screens.external_inputs import CONTROLS, LAYOUT_FILE, QUALITY, readings
 from phenodose.screens.screen import Screen
@@ -143,7 +144,7 @@ def test_the_cohort_says_it_in_the_column_stale(lab: Lab) -> None:
     lab.store.write_table("screens", SCREEN, "layout", TABLES["screens"].frame([row | {"run_id": "r"}]))
 
     def stale() -> Any:
-        rebuild_cohort(lab.store, stale=StaleScreens(lab.store))
+        rebuild_cohort(lab.store, judge=ScreenJudge(lab.store))
         return query(lab.store, "SELECT stale FROM screens").table.to_pydict()["stale"][0]
 
     assert stale() is None

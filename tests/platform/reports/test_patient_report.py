@@ -13,7 +13,6 @@ from phenodose.reports import build_report
 from phenodose.reports.data import ScreenData
 from phenodose.reports.evidence import lineage
 from phenodose.reports.patient import render_report
-from phenodose.reports.sections import verdict
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
@@ -267,22 +266,6 @@ def test_a_screen_with_a_layout_only_says_that_nothing_was_read(made_up_store: S
     page = Page(render_report(made_up_store, METABOLIC_ONLY))
     assert "Not shown: no readout of this screen was made" in page.text("ranking")
     assert "Not shown: the store holds neither viabilities nor quality figures" in page.text("quality")
-
-
-def test_verdicts_follow_the_ranking_readout(made_up_store: Store) -> None:
-    qc = made_up_store.read_table("qc", FULL, "cnn_phase3")
-    made_up_store.write_table("qc", FULL, "cnn_phase3", qc.assign(verdict="fail"))
-    level, words = verdict(ScreenData.load(made_up_store, FULL))
-    assert level == "fail"
-    assert words == (
-        "Interpret with great care: cnn_phase3, which ranks the drugs, failed a quality check; "
-        "cnn_phase2 and ctg passed."
-    )
-    qc = made_up_store.read_table("qc", METABOLIC_ONLY, "ctg")
-    made_up_store.write_table("qc", METABOLIC_ONLY, "ctg", qc.assign(verdict="warn"))
-    level, words = verdict(ScreenData.load(made_up_store, METABOLIC_ONLY))
-    assert level == "warn"
-    assert words.startswith("Usable with care: some quality figures of ctg")
 
 
 def test_replicate_pairs_are_means_of_the_two_replicates(made_up_root) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_SECONDS = 300.0
 
 _SCREENS = """
-    SELECT s.screen, s.sample, s.entity, s.kind, s.stale, r.made_at
+    SELECT s.screen, s.sample, s.entity, s.kind, s.stale, s.verdict, s.verdict_reason, r.made_at
     FROM screens s LEFT JOIN (SELECT screen, min(started_at) AS made_at FROM runs GROUP BY screen) r USING (screen)
     ORDER BY s.screen
 """
@@ -81,7 +81,6 @@ _MAP = """
     WHERE space IN (SELECT space FROM embeddings GROUP BY space HAVING count(DISTINCT screen) > 1)
     ORDER BY embedder, space, screen, plate, well
 """
-_QUALITY = "SELECT screen, readout, verdict, n_fail, n_warn, complaints FROM qc_summary ORDER BY screen, readout"
 _TREATMENTS = "SELECT DISTINCT screen, treatment AS drug FROM wells WHERE treatment IS NOT NULL ORDER BY ALL"
 _DRIFT = "SELECT * EXCLUDE (made_at) FROM control_drift"
 _CHECKPOINTS = """
@@ -95,14 +94,13 @@ class Cohort:
     """The rows of the cohort that the report shows.
 
     Attributes:
-        screens: screen, sample, entity, kind, stale, made_at; a row a screen.
+        screens: screen, sample, entity, kind, stale, verdict, verdict_reason, made_at; a row a screen.
         scores: screen, sample, readout, drug, score, hit; pooled scores of the scorer that ranks.
         replicate_scores: pairs of scores of two replicates of a screen, readout and drug.
         replicate_agreement: correlations of replicates by screen, readout and quantity.
         zprime: robust Z' of every plate and readout.
         raw: counts of wells by raw viability in 50 bins from 0 to 1, readout and control.
         maps: wells of maps that hold more than one screen.
-        quality: verdict of every screen and readout.
         treatments: screen, drug; everything that stands in a layout.
         drift: the view `control_drift`.
         checkpoints: trained phases of every screen.
@@ -119,7 +117,6 @@ class Cohort:
     zprime: pd.DataFrame
     raw: pd.DataFrame
     maps: pd.DataFrame
-    quality: pd.DataFrame
     treatments: pd.DataFrame
     drift: pd.DataFrame
     checkpoints: pd.DataFrame
@@ -157,9 +154,9 @@ def read_cohort(store: Store) -> Cohort:
     from phenodose.cohort.build import rebuild_cohort
     from phenodose.cohort.query import query
     from phenodose.cohort.views import literal
-    from phenodose.lineage.freshness import StaleScreens
+    from phenodose.pipeline.verdict import ScreenJudge
 
-    faults = rebuild_cohort(store, stale=StaleScreens(store)).faults
+    faults = rebuild_cohort(store, judge=ScreenJudge(store)).faults
 
     def ask(sql: str) -> pd.DataFrame:
         table = query(store, sql, row_limit=None, seconds=_MOST_SECONDS).table
@@ -177,7 +174,6 @@ def read_cohort(store: Store) -> Cohort:
         zprime=ask(_ZPRIME),
         raw=ask(_RAW),
         maps=ask(_MAP),
-        quality=ask(_QUALITY),
         treatments=ask(_TREATMENTS),
         drift=ask(_DRIFT),
         checkpoints=ask(_CHECKPOINTS),

@@ -25,7 +25,7 @@ _FULL_COLOUR_AT = 40.0
 MOST_COLUMNS = 40
 _MOST_ROWS = 300
 _MOST_NAMES = 12
-_LONGEST_COMPLAINT = 160
+_LONGEST_VERDICT = 160
 
 
 def stale(cohort: Cohort) -> list[tuple[str, str]]:
@@ -41,14 +41,12 @@ def screens(cohort: Cohort, reports: frozenset[str]) -> list[dict[str, Any]]:
         cohort: the rows.
         reports: names of the reports beside this one.
     """
-    quality = {(row.screen, row.readout): row for row in rows_of(cohort.quality)}
     ranked = _ranked(cohort)
     hits = dict(iter(ranked[is_true(ranked["hit"])].groupby("screen"))) if len(ranked) else {}
     found = []
     for row in rows_of(cohort.screens):
         readout = cohort.ranked_by.get(row.screen, "")
         own = hits.get(row.screen)
-        judged = quality.get((row.screen, readout))
         best = [] if own is None else [f"{hit.drug} ({hit.score:.1f})" for hit in rows_of(own.head(5))]
         found.append(
             {
@@ -59,8 +57,8 @@ def screens(cohort: Cohort, reports: frozenset[str]) -> list[dict[str, Any]]:
                 "kind": row.kind,
                 "made_at": f"{row.made_at:%Y-%m-%d}" if row.made_at == row.made_at and row.made_at else "",
                 "readout": readout,
-                "level": judged.verdict if judged else "none",
-                "verdict": _verdict(judged),
+                "level": text_of(row.verdict) or "none",
+                "verdict": _cut(text_of(row.verdict_reason)),
                 "n_hits": 0 if own is None else len(own),
                 "best": ", ".join(best),
             }
@@ -68,14 +66,8 @@ def screens(cohort: Cohort, reports: frozenset[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _verdict(judged: Any) -> str:
-    if judged is None or judged.verdict == "none":
-        return "no quality figure"
-    if judged.verdict == "pass":
-        return "passes"
-    text = " ".join(text_of(judged.complaints).split())
-    text = text if len(text) <= _LONGEST_COMPLAINT else text[: _LONGEST_COMPLAINT - 1] + "…"
-    return f"{judged.n_fail} fail, {judged.n_warn} warn: {text}"
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_VERDICT else text[: _LONGEST_VERDICT - 1] + "…"
 
 
 def _ranked(cohort: Cohort) -> pd.DataFrame:
