@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from phenodose.cli import cli
+
 SCREEN = "COR_V1_DS1"
 WANTED = "layout,viability/ctg,curves/ctg,scores/dss_asym"
 
@@ -26,6 +30,13 @@ def test_it_is_made_on_request_removed_without_and_refused_for_what_is_no_readou
     assert sizes["ctg"] == sizes["ctg_corrected"]
     notes = workshop.store.read_table("runs", SCREEN, "viability/ctg")["notes"].iloc[0]
     assert "readout ctg_corrected, " in notes
+    drug = workshop.store.read_table("scores", SCREEN)["drug"].iloc[0]
+    why = CliRunner().invoke(
+        cli, ["why", SCREEN, drug, "--readout", "ctg_corrected", "--json", "--store", str(workshop.store.root)]
+    )
+    assert why.exit_code == 0, why.output
+    assert "raw_without_effects_of_place" in why.output
+    assert "residuals" in why.output
     files = workshop.store.read_table("runs", SCREEN, "viability/ctg")["files"].iloc[0]
     assert "viability viability/ctg_corrected" in files
 

@@ -204,6 +204,8 @@ class _Tables:
         row = min(of_drug, key=lambda well: well["place"])
         run = self._run(part)
         normalised = {"normalised_by": run["inputs"].get("normalise_by")} if run else {}
+        if run and readout != measured_name(readout):
+            normalised["raw_without_effects_of_place"] = run["inputs"].get("correction")
         link = Link(
             f"wells by {readout}",
             normalised | self._made_by(row, part),

@@ -175,3 +175,11 @@ def test_loess_of_untreated_wells_says_where_there_are_too_few() -> None:
         InputError, match=r'too few negative controls .* on plate P1, P2; take correction = "residuals"'
     ):
         corrected(one, raw, correction="loess")
+
+
+def test_plates_that_are_looked_at_apart_are_corrected_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phenodose.plate_correction.residual_effects.MOST_PLATES", 1)
+    one = screen()
+    found = corrected(one, one.raw(factor=np.exp(0.2 * one.across)))
+    assert left(found.effects.effect, 0.2 * one.across, one.wells) < 0.03
+    assert all("of all plates" not in kind for kind in found.effects.kinds)
