@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from phenodose.cli import cli
 from phenodose.names import row_label
@@ -36,7 +37,7 @@ def layout(gradient: float) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def score(folder, frame: pd.DataFrame, *more: str):
+def score(folder: Path, frame: pd.DataFrame, *more: str) -> Result:
     frame.to_csv(folder / "layout.csv", index=False)
     files = [text for name in ("curves", "qc") for text in (f"--{name}", str(folder / f"{name}.csv"))]
     files += ["--out", str(folder / "scores.csv")]
@@ -44,7 +45,7 @@ def score(folder, frame: pd.DataFrame, *more: str):
     return CliRunner().invoke(cli, asked)
 
 
-def test_the_corrected_readout_stands_beside_the_uncorrected_one(tmp_path) -> None:
+def test_the_corrected_readout_stands_beside_the_uncorrected_one(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
     frame = layout(0.5)
@@ -64,7 +65,7 @@ def test_the_corrected_readout_stands_beside_the_uncorrected_one(tmp_path) -> No
     assert pattern["readout"] > 6 > 3 > pattern["readout_corrected"]
 
 
-def test_a_good_plate_keeps_its_scores(tmp_path) -> None:
+def test_a_good_plate_keeps_its_scores(tmp_path: Path) -> None:
     done = score(tmp_path, layout(0.0), "--correction", "residuals")
     assert done.exit_code == 0, done.output
     assert "no effect of place was found; nothing is corrected" in done.output
@@ -72,13 +73,13 @@ def test_a_good_plate_keeps_its_scores(tmp_path) -> None:
     assert scores["readout_corrected"].to_numpy() == pytest.approx(scores["readout"].to_numpy(), abs=1e-6)
 
 
-def test_an_unknown_correction_is_refused(tmp_path) -> None:
+def test_an_unknown_correction_is_refused(tmp_path: Path) -> None:
     done = score(tmp_path, layout(0.0), "--correction", "magic")
     assert done.exit_code == 2
     assert "residuals" in done.output
 
 
-def test_wells_are_written_with_robust_z_and_b_score(tmp_path) -> None:
+def test_wells_are_written_with_robust_z_and_b_score(tmp_path: Path) -> None:
     frame = layout(0.0)
     done = score(tmp_path, frame, "--wells", str(tmp_path / "wells.csv"))
     assert done.exit_code == 0, done.output
@@ -92,7 +93,7 @@ def test_wells_are_written_with_robust_z_and_b_score(tmp_path) -> None:
     assert wells["robust_z_plate"].median() < 1
 
 
-def test_percent_of_control_needs_no_killed_cells_and_says_what_it_means(tmp_path) -> None:
+def test_percent_of_control_needs_no_killed_cells_and_says_what_it_means(tmp_path: Path) -> None:
     frame = layout(0.0)
     frame = frame[frame["WellType"] != "pos"]
     by_number, by_name = tmp_path / "number", tmp_path / "name"

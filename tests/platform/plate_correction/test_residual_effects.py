@@ -17,7 +17,12 @@ from phenodose.dose_response.points import curve_points
 from phenodose.errors import InputError
 from phenodose.names import row_label, well_name
 from phenodose.pipeline.normalisation import Normalisation
-from phenodose.pipeline.plate_correction import CorrectionParameters, corrected_readings, scaled_viability
+from phenodose.pipeline.plate_correction import (
+    CorrectedReadings,
+    CorrectionParameters,
+    corrected_readings,
+    scaled_viability,
+)
 from phenodose.simulation.pharmacology import drug_library
 
 N_ROWS, N_COLUMNS = 14, 22
@@ -68,12 +73,12 @@ def screen(seed: int = 0) -> Screen:
     return Screen(wells, noisy)
 
 
-def corrected(one: Screen, raw: pd.DataFrame, **said: object):
+def corrected(one: Screen, raw: pd.DataFrame, **said: object) -> CorrectedReadings:
     parameters = CorrectionParameters.model_validate({"correction": "residuals", **said})
     return corrected_readings(raw, one.wells, CONTROLS, parameters, "a screen")
 
 
-def left(found: np.ndarray, known: np.ndarray, wells: pd.DataFrame) -> float:
+def left(found: np.ndarray, known: np.ndarray | float, wells: pd.DataFrame) -> float:
     """What is left of an effect over the wells of each plate, apart from its level."""
     distance = pd.Series(found - known).groupby(wells["plate"].to_numpy()).transform(lambda one: one - one.median())
     return float(np.sqrt(np.mean(distance**2)))
