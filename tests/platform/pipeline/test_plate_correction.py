@@ -21,7 +21,8 @@ def layout(gradient: float) -> pd.DataFrame:
     """24 drugs in 5 doses and duplicate at random places of one plate, with a gradient over its columns."""
     rng = np.random.default_rng(7)
     places = [divmod(int(i), N_COLUMNS) for i in rng.permutation(N_ROWS * N_COLUMNS)]
-    content: list[tuple[object, ...]] = [("neg", "DMSO", 0, 1, 1.0)] * 14 + [("pos", "BzCl", 100_000, 1, 0.0)] * 14
+    content: list[tuple[str, str, float, int, float]] = [("neg", "DMSO", 0.0, 1, 1.0)] * 14
+    content += [("pos", "BzCl", 100_000.0, 1, 0.0)] * 14
     for drug in drug_library(24, 7):
         content += [
             ("therapy", drug.name, dose, replicate, float(drug.viability(dose)))
@@ -31,7 +32,7 @@ def layout(gradient: float) -> pd.DataFrame:
     rows = []
     for (row, column), (kind, name, dose, replicate, truth) in zip(places, content, strict=False):
         factor = 1 + gradient / 2 * (column / (N_COLUMNS - 1) * 2 - 1)
-        value = 50_000 * float(truth) * factor * (1 + 0.05 * rng.normal()) + 500
+        value = 50_000 * truth * factor * (1 + 0.05 * rng.normal()) + 500
         rows.append(("P1", row_label(row + 1), column + 2, "S", kind, name, dose, replicate, value))
     names = ["Plate", "Row", "Column", "Sample", "WellType", "Treatment", "Concentration", "Replicate", "Readout"]
     return pd.DataFrame(rows, columns=names)
