@@ -56,6 +56,7 @@ BUDGETS: dict[str, Budget] = {
     # A tick looks at new folders in a process of its own.
     "tests/assets/test_new_screens_sensor.py": Budget(processes=18),
     "tests/assets/test_parameters.py": Budget(processes=4, runs=9),
+    "tests/assets/test_plate_correction.py": Budget(processes=4, runs=3),
     "tests/assets/test_quality_gates.py": Budget(processes=4, runs=13),
     "tests/assets/test_readers_in_the_graph.py": Budget(processes=4, runs=4),
     "tests/assets/test_screens_in_a_bucket.py": Budget(processes=8, runs=2),

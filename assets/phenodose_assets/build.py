@@ -174,4 +174,9 @@ def _drops(asset: ScreenAsset, assets: Sequence[ScreenAsset]) -> tuple[tuple[str
         further = {other.key for other in assets if gone & set(other.needs)} - gone
         gone |= further
         grown = bool(further)
-    return tuple(part for other in assets if other.key in gone for part in (*other.tables, ("runs", other.key)))
+    return tuple(
+        part
+        for other in assets
+        if other.key in gone
+        for part in (*other.tables, *other.optional_tables, ("runs", other.key))
+    )

@@ -186,3 +186,17 @@ def curve_names(wells: pd.DataFrame) -> pd.Series[str]:
         for is_combined, pair in zip(combined, own.itertuples(index=False, name=None), strict=True)
     ]
     return name.where(np.array(plain, dtype=bool), treatment + " with add-on " + add_on)
+
+
+#: Ending of the name of a readout without the effects of place on the plate.
+_CORRECTED = "_corrected"
+
+
+def corrected_name(readout: str) -> str:
+    """Name of a readout without the effects of place on the plate: `ctg_corrected` of `ctg`."""
+    return readout + _CORRECTED
+
+
+def measured_name(readout: str) -> str:
+    """Name of the readout that was measured: `ctg` of `ctg_corrected` and of `ctg`."""
+    return readout.removesuffix(_CORRECTED)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from phenodose.names import corrected_name
 from phenodose.pipeline.context import Context, Result
-from phenodose.pipeline.curves import COMBINATIONS, CurveFitting, CurveParameters, make_curves
-from phenodose.pipeline.time_courses import OF_COURSES
+from phenodose.pipeline.curves import CurveFitting, CurveParameters, curve_parts, make_corrected_curves, make_curves
 from phenodose.plugins import Preferences
 from phenodose.quality.blocking import quality_block
 from phenodose.store.curves import curves_key
@@ -44,7 +44,8 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
                 kinds=frozenset({"parquet"}),
                 checks=quality_checks("curves"),
                 reads=(QUALITY,),
-                tables=((_CURVES, key), *((table, key) for table in (*COMBINATIONS, *OF_COURSES)), ("qc", key)),
+                tables=curve_parts(readout),
+                optional_tables=curve_parts(corrected_name(readout)),
                 code_version=CurveFitting.version,
             )
         )
@@ -53,13 +54,14 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
 
 def _make_curves(readout: str, step: Context) -> Result:
     made = make_curves(step, readout)
+    corrected = make_corrected_curves(step, readout)
     return Result(
         show=lambda: _curve_metadata(step, readout, made.batch, made.viability, made.wells),
         verdicts=quality_verdicts(made.qc, step.limits),
         plugin=made.plugin,
-        inputs=made.inputs,
+        inputs=made.inputs | (corrected.inputs if corrected else {}),
         blocked=quality_block(made.qc, step.limits),
-        notes=made.notes,
+        notes=[*made.notes, *(corrected.notes if corrected else [])],
     )
 
 

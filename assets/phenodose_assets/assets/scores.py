@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from phenodose.names import corrected_name
 from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.scores import make_scores, scores_key
 from phenodose.plugins import Scorer
@@ -34,7 +35,7 @@ def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAss
             key=scores_key(name),
             group=_GROUP,
             description=f"{scorer.description.rstrip('.')}, for every readout and drug, with 95 % intervals.",
-            make=partial(_make_scores, scorer, [asset.key.removeprefix("curves/") for asset in curves]),
+            make=partial(_make_scores, scorer, _readouts(curves)),
             needs=(LAYOUT,),
             any_of=tuple(asset.key for asset in curves),
             settings=((name, scorer.Parameters),),
@@ -45,6 +46,12 @@ def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAss
         )
         for name, scorer in scorers.items()
     ]
+
+
+def _readouts(curves: Sequence[ScreenAsset]) -> list[str]:
+    """The readouts that may have curves: each, and without effects of place."""
+    names = [asset.key.removeprefix("curves/") for asset in curves]
+    return [one for name in names for one in (name, corrected_name(name))]
 
 
 def _make_scores(scorer: type[Scorer], readouts: Sequence[str], step: Context) -> Result:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.names import plate_key
 from phenodose.pipeline.context import Context, Result
+from phenodose.pipeline.corrected_viability import corrected_parts, make_corrected_viability
 from phenodose.pipeline.raw_values import (
     RawValues,
     measure_images,
@@ -104,6 +105,7 @@ def _asset(
         checks=quality_checks("viability"),
         reads=(*reads, CONTROLS, QUALITY),
         tables=(("viability", key), ("qc", key), *((table, key) for table in _more_tables(readout))),
+        optional_tables=corrected_parts(name),
         code_version=readout.version,
         pool=pool,
     )
@@ -118,13 +120,14 @@ def _make_viability(
     readout: type[Readout], name: str, measure: Callable[[Context], RawValues], step: Context
 ) -> Result:
     made = make_viability(step, readout, name, measure)
+    corrected = make_corrected_viability(step, readout, name, made)
     return Result(
-        show=lambda: _viability_metadata(name, made),
+        show=lambda: _viability_metadata(name, made) | _corrected_metadata(name, made, corrected),
         verdicts=quality_verdicts(made.qc, step.limits),
         blocked=quality_block(made.qc, step.limits),
         plugin=made.values.plugin,
-        inputs=made.inputs,
-        notes=made.notes,
+        inputs=made.inputs | (corrected.inputs if corrected else {}),
+        notes=[*made.notes, *(corrected.notes if corrected else [])],
     )
 
 
@@ -165,6 +168,25 @@ def _confusion(measured: RawValues) -> dict[str, Any]:
         return {}
     rows = [{"class": name, **read, "wells": sum(read.values())} for name, read in measured.classes.right.items()]
     return {"classes of wells: known (rows) and read (columns)": metadata.table(pd.DataFrame(rows))}
+
+
+def _corrected_metadata(name: str, made: ScreenViability, corrected: ScreenViability | None) -> dict[str, Any]:
+    """The plates of a corrected readout, and what was taken off them."""
+    from phenodose.plots import plate_heatmap
+
+    if corrected is None or not corrected.inputs:
+        return {}
+    maps = {}
+    off = made.viability["viability_fraction"].to_numpy() - corrected.viability["viability_fraction"].to_numpy()
+    rows = corrected.viability.assign(off=off)
+    for plate, some in rows.groupby("plate", sort=False):
+        for column, words, limits in (
+            ("viability_fraction", f"{plate}, corrected", _VIABILITY_LIMITS),
+            ("off", f"{plate}, taken off", (-0.3, 0.3)),
+        ):
+            values = some[["row", "column", "flag"]].assign(value=some[column])
+            maps[words] = plate_heatmap(values, f"{name}, {words}", unit="viability", limits=limits, width_px=300)
+    return {"plates, corrected": metadata.pictures(maps)}
 
 
 def _viability_metadata(name: str, made: ScreenViability) -> dict[str, Any]:

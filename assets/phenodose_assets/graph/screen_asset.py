@@ -57,6 +57,7 @@ class ScreenAsset:
         kinds: what it is made of, shown as icons.
         checks: its quality checks, name -> description.
         tables: (table, part) of every Parquet file that it writes; each is checked against its declaration.
+        optional_tables: likewise of those that it writes only where a screen asks for them.
         code_version: version of the plugin; the UI shows what an older one made.
         pool: pool of which a run takes one slot; None for unlimited.
         parts: how it is made in parts, each a step; None for one step.
@@ -75,6 +76,7 @@ class ScreenAsset:
     kinds: frozenset[str] = frozenset()
     checks: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[tuple[str, str], ...] = ()
+    optional_tables: tuple[tuple[str, str], ...] = ()
     code_version: str | None = None
     pool: str | None = None
     parts: SubSteps | None = None
@@ -147,15 +149,16 @@ class ScreenAsset:
             made_from = versions_now(step, (*self.needs, *self.any_of), self.external)
             product = self.make(step)
             verdicts = list(product.verdicts)
-            if self.tables:
-                schema = schema_verdict(step.store, step.screen_id, self.tables)
+            tables = self._written(step)
+            if tables:
+                schema = schema_verdict(step.store, step.screen_id, tables)
                 verdicts.append(schema)
                 if not schema.passed:
                     yield self._check_result(schema)
                     raise TableError(schema.description)
             now = datetime.now(UTC)
-            version = content_version(step, self.tables, product.inputs)
-            made = Made(None if version == step.run_id else version, made_from, self.tables)
+            version = content_version(step, tables, product.inputs)
+            made = Made(None if version == step.run_id else version, made_from, tables)
             record_step(step, started_at, now, product.plugin, product.inputs, product.notes, made)
         except NotMade as reason:
             for table, part in drops:
@@ -177,7 +180,7 @@ class ScreenAsset:
             return
         seconds = time.monotonic() - clock
         if product.blocked:
-            for table, part in set(drops) - {*self.tables, ("runs", self.key)}:
+            for table, part in set(drops) - {*self.tables, *self.optional_tables, ("runs", self.key)}:
                 step.store.drop_table_part(table, step.screen_id, part)
             for verdict in verdicts:
                 yield self._check_result(verdict)
@@ -200,6 +203,12 @@ class ScreenAsset:
             yield self._check_result(verdict)
         yield self._made_evaluation(step.screen_id, "made")
         listener(StepEvent(self.key, "made", seconds=seconds, notes=tuple(product.notes)))
+
+    def _written(self, step: Context) -> tuple[tuple[str, str], ...]:
+        """(table, part) of the files that it should have written, and of those that it was asked to write."""
+        store, screen = step.store, step.screen_id
+        asked = (one for one in self.optional_tables if store.stored_schema(one[0], screen, one[1]) is not None)
+        return (*self.tables, *asked)
 
     def step(self, context: dg.OpExecutionContext, config: dg.Config) -> Context:
         """What its make-function sees."""

@@ -82,8 +82,8 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 @click.option(
     "--lower-anchor",
     metavar="NUMBER|NAME",
-    help="What stands for viability 0 where no cells were killed: a raw value such as 0, 'blank' for the blank wells, "
-    "or the well type or treatment of others.",
+    help="What stands for viability 0 where no cells were killed: a raw value such as 0, 'percent of control' (the "
+    "same, and says so), 'blank' for the blank wells, or the well type or treatment of others.",
 )
 @click.option(
     "--rises-with",
@@ -152,6 +152,7 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     type=_FILE,
     help="Kill, slow, regrow or none by drug and dose, CSV, of readouts in folders of several times (0h, 24h, ...).",
 )
+@click.option("--wells", "wells_out", type=_FILE, help="Every well: reading, viability, robust z, B-score, flags; CSV.")
 @json_option
 def command(
     layout: Path,
@@ -182,6 +183,7 @@ def command(
     combinations: Path | None,
     dose_pairs: Path | None,
     courses_out: Path | None,
+    wells_out: Path | None,
     as_json: bool,
 ) -> None:
     """Score a layout with readouts, without a store.
@@ -206,6 +208,7 @@ def command(
             "scores": ("--out", out),
             "curves": ("--curves", curves_out),
             "qc": ("--qc", qc_out),
+            "wells": ("--wells", wells_out),
             "combination_scores": ("--combinations", combinations),
             "courses": ("--courses", courses_out),
             "dose_pairs": ("--dose-pairs", dose_pairs),
@@ -229,6 +232,7 @@ def command(
             lower_anchor=lower_anchor,
             correction=correction,
             per_replicate=per_replicate,
+            well_rows=wells_out is not None,
             bootstrap=bootstrap,
             intervals=intervals,
             seed=seed,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from phenodose.names import corrected_name
 from phenodose.quality.gates import Limits
 
 
@@ -357,7 +358,8 @@ def _scores_wide(readouts: Sequence[str], scorer: str) -> View:
 
 
 def _imaging_vs_metabolic(metabolic: Sequence[str]) -> View:
-    names = ", ".join(literal(name) for name in metabolic) or "NULL"
+    both = [one for name in metabolic for one in (name, corrected_name(name))]
+    names = ", ".join(literal(name) for name in both) or "NULL"
     return View(
         "imaging_vs_metabolic",
         "One row a screen, drug, scorer and pair of an imaging with a metabolic readout: do they agree on the hit?",

@@ -16,7 +16,7 @@ from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_file
 from phenodose.lineage.link import Link
 from phenodose.lineage.rows import grouped, records, some
-from phenodose.names import ADD_ON_DOSE, curve_names
+from phenodose.names import ADD_ON_DOSE, curve_names, measured_name
 from phenodose.plugins import Preferences
 
 if TYPE_CHECKING:
@@ -196,6 +196,8 @@ class ScreenTables:
         row = min(of_drug, key=lambda well: well["place"])
         run = self._run(part)
         normalised = {"normalised_by": run["inputs"].get("normalise_by")} if run else {}
+        if run and readout != measured_name(readout):
+            normalised["raw_without_effects_of_place"] = run["inputs"].get("correction")
         second = some(row, ("add_on", ADD_ON_DOSE))
         link = Link(
             f"wells by {readout}",
@@ -295,7 +297,8 @@ class ScreenTables:
     # --- runs -------------------------------------------------------------------------------------
 
     def _run(self, asset: str) -> dict[str, Any] | None:
-        rows = self._by("runs", "asset").get((asset,))
+        # A corrected readout is made with the one that was measured.
+        rows = self._by("runs", "asset").get((measured_name(asset),))
         if not rows:
             return None
         inputs = rows[0]["inputs"]
@@ -324,7 +327,7 @@ class ScreenTables:
         return [
             change.sentence
             for change in self.changes()
-            if made in change.direct and not change.what.startswith(("viability/", "curves/"))
+            if measured_name(made) in change.direct and not change.what.startswith(("viability/", "curves/"))
         ]
 
     def _changed(self, made: str, source: str) -> list[str]:
@@ -347,7 +350,7 @@ class ScreenTables:
         if run is None or before is None or not isinstance(before["made_from"], str):
             return False
         by_hand = any(source in change.direct and change.what.endswith(".parquet") for change in self.changes())
-        return bool(json.loads(before["made_from"]).get(source) == run["version"]) and not by_hand
+        return bool(json.loads(before["made_from"]).get(measured_name(source)) == run["version"]) and not by_hand
 
     def is_metabolic(self, run: dict[str, Any] | None) -> bool:
         """Whether the run of a viability read plate-reader files."""

@@ -16,10 +16,11 @@ from pydantic import Field
 
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
+from phenodose.names import corrected_name
 from phenodose.pipeline.dose_matrices import PAIRS, SUMS, ReadoutMatrices, of_single_drugs, readout_matrices
-from phenodose.pipeline.time_courses import TIME_COURSES, starts_of, write_course_results
+from phenodose.pipeline.time_courses import OF_COURSES, TIME_COURSES, starts_of, write_course_results
 from phenodose.plugins import Parameters, Plugin
-from phenodose.store.curves import curves_key, write_points
+from phenodose.store.curves import curves_key, drop_points, write_points
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
@@ -161,6 +162,28 @@ class ScreenCurves:
     plugin: CurveFitting
     inputs: dict[str, Any]
     notes: list[str]
+
+
+def curve_parts(readout: str) -> tuple[tuple[str, str], ...]:
+    """(table, part) of the files that the curves of a readout have."""
+    key = curves_key(readout)
+    return (("curves", key), *((table, key) for table in (*COMBINATIONS, *OF_COURSES)), ("qc", key))
+
+
+def make_corrected_curves(step: Context, readout: str) -> ScreenCurves | None:
+    """Fit the viability of `<readout>_corrected`, where there is one; where not, earlier curves are removed.
+
+    Returns:
+        None where there are no such curves: no viability, or its quality blocks.
+    """
+    own = corrected_name(readout)
+    for table, part in curve_parts(own):
+        step.store.drop_table_part(table, step.screen_id, part)
+    drop_points(step.store, step.screen_id, own)
+    try:
+        return make_curves(step, own)
+    except NotMade:
+        return None
 
 
 def make_curves(step: Context, readout: str) -> ScreenCurves:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from phenodose.plugins import Readout
     from phenodose.viability.normalise import Grouping, RisesWith
 
+#: Says that viability is the reading over that of untreated cells, and that nothing stands for killed cells.
+PERCENT_OF_CONTROL = "percent of control"
 #: Wells without cells, by well type or treatment.
 BLANK_WELLS = ("blank", "blanks", "background", "medium", "medium only", "media", "no cells")
 
@@ -64,8 +66,8 @@ class Normalisation:
             positive: as above; empty if nothing was said.
             rises_with: as above; None if nothing was said.
             mask_uncontrolled: as above; None if nothing was said.
-            lower_anchor: as above; or 'blank' for the blank wells, or the name of other wells, which then are the
-                positive controls; None if nothing was said.
+            lower_anchor: as above; or 'percent of control' for the raw value 0, 'blank' for the blank
+                wells, or the name of other wells, which then are the positive controls; None if nothing was said.
 
         Raises:
             InputError: both positive controls and a lower anchor were said.
@@ -77,6 +79,8 @@ class Normalisation:
             )
         anchor, wells = _anchor(lower_anchor)
         said = "" if lower_anchor is None else f"{anchor:g}" if anchor is not None else str(lower_anchor)
+        if anchor is not None and not _is_number(lower_anchor):
+            said = PERCENT_OF_CONTROL
         positive = wells or positive
         if readout is None:
             return cls(
@@ -99,10 +103,20 @@ class Normalisation:
         )
 
 
+def _is_number(said: float | str | None) -> bool:
+    try:
+        float(said or 0)
+    except ValueError:
+        return False
+    return True
+
+
 def _anchor(said: float | str | None) -> tuple[float | None, tuple[str, ...]]:
     """The raw value of a stated lower anchor, or the names of its wells."""
     if said is None:
         return None, ()
+    if str(said).strip().casefold().replace("_", " ").replace("-", " ") == PERCENT_OF_CONTROL:
+        return 0.0, ()
     try:
         value = float(said)
     except ValueError:

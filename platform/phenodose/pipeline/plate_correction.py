@@ -29,22 +29,10 @@ Correction = Literal["none", "b_score", "loess", "residuals"]
 CORRECTIONS: tuple[Correction, ...] = get_args(Correction)
 #: Stands for the readout while rounds of fitting go on.
 _NAME = "readout"
-#: Ending of a corrected readout's name.
-_CORRECTED = "_corrected"
 #: Most rounds of fitting and correcting, and the change of viability at which they end.
 MOST_ROUNDS, LEAST_CHANGE = 4, 0.003
 #: Share of the wells of a row or column with an effect from which its median is no effect of place, and such effect.
 _MOST_KILLED, _KILLED = 0.4, 0.25
-
-
-def corrected_name(readout: str) -> str:
-    """Name of a readout without the effects of place: `ctg_corrected` of `ctg`."""
-    return readout + _CORRECTED
-
-
-def measured_name(readout: str) -> str:
-    """Name of the readout that was measured: `ctg` of `ctg_corrected` and of `ctg`."""
-    return readout.removesuffix(_CORRECTED)
 
 
 class CorrectionParameters(Parameters):
@@ -60,7 +48,6 @@ class CorrectionParameters(Parameters):
     loess_span: float = Field(
         0.5, gt=0, le=2, description="Share of a plate's wells that a local fit of the loess sees"
     )
-    loess_degree: Literal[1, 2] = Field(1, description="Local fits of the loess: 1 planes, 2 paraboloids")
 
 
 @dataclass(frozen=True)
@@ -110,7 +97,7 @@ def corrected_readings(
         effects = polish_effects(scaled.viability, wells)
         notes += _polish_notes(scaled.viability, wells)
     elif parameters.correction == "loess" and parameters.loess_of == "untreated":
-        effects, lacking = loess_effects(scaled.viability, wells, None, parameters.loess_span, parameters.loess_degree)
+        effects, lacking = loess_effects(scaled.viability, wells, None, parameters.loess_span)
         if lacking:
             plates = len(dict.fromkeys(wells["plate"]))
             text = f"too few negative controls and untreated wells for a loess on plate {', '.join(lacking)}"
@@ -123,9 +110,7 @@ def corrected_readings(
             curves = fit_curves(curve_points(now, wells, per_replicate=False))
             if parameters.correction == "loess":
                 expected = expected_viability(scaled.viability, wells, curves, effects)
-                found = loess_effects(
-                    scaled.viability, wells, expected, parameters.loess_span, parameters.loess_degree
-                )[0]
+                found = loess_effects(scaled.viability, wells, expected, parameters.loess_span)[0]
             else:
                 found = residual_effects(scaled.viability, wells, curves, effects)
             moved = found.effect - (0.0 if effects is None else effects.effect)
@@ -171,7 +156,7 @@ class _Scaled:
         corrected = wells[["plate", "row", "column"]].reset_index(drop=True)
         corrected["raw"] = readings + np.where(np.isfinite(moved), moved, 0.0)
         if self.raw_sd is not None:
-            corrected["raw_sd"] = self.raw_sd / (1 + effects.effect if effects.form == "gain" else 1.0)
+            corrected["raw_sd"] = self.raw_sd / (np.exp(effects.effect) if effects.form == "gain" else 1.0)
         return corrected
 
     def without(self, effects: PlaceEffects, wells: pd.DataFrame, normalisation: Normalisation) -> pd.DataFrame:

@@ -17,18 +17,15 @@ from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import FitName, IntervalName
 from phenodose.errors import Faults, InputError, NotMade, PluginError
 from phenodose.io.parallel import in_processes, usable_cores
+from phenodose.names import corrected_name
 from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.dose_matrices import PAIRS, READOUT, SUMS, joined
 from phenodose.pipeline.normalisation import Normalisation
-from phenodose.pipeline.plate_correction import (
-    Correction,
-    CorrectionParameters,
-    corrected_name,
-    corrected_readings,
-)
+from phenodose.pipeline.plate_correction import Correction, CorrectionParameters, corrected_readings
 from phenodose.pipeline.scores import scores_of, why_no_scores
 from phenodose.pipeline.time_courses import course_table, starts_of
 from phenodose.pipeline.viability import viability_of
+from phenodose.pipeline.well_table import well_table
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
 from phenodose.plugins.isolation import is_sandboxed, renew, shared_sandbox
 from phenodose.progress import Progress
@@ -70,6 +67,7 @@ class Scored:
             named readouts a column more; None where all were read once.
         notes: a sentence on each thing that was left out.
         faults: a sentence on each faulty plugin, whose scores are missing.
+        wells: one row a well that was read, with the columns of `well_table`; empty unless asked for.
     """
 
     scores: pd.DataFrame
@@ -80,6 +78,7 @@ class Scored:
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     courses: pd.DataFrame | None = None
+    wells: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -119,6 +118,7 @@ def score_layout(
     lower_anchor: float | str | None = None,
     correction: Correction = "none",
     per_replicate: bool = False,
+    well_rows: bool = False,
     bootstrap: int = 200,
     intervals: IntervalName = "posterior",
     seed: int = 0,
@@ -153,6 +153,7 @@ def score_layout(
         correction: adds every readout without the effects of place on the plate, as `<readout>_corrected`
             (`phenodose.pipeline.plate_correction`).
         per_replicate: add rows for each replicate by itself.
+        well_rows: give `Scored.wells`.
         bootstrap: draws for the intervals of the scores; 0 for none.
         intervals: what the draws are, 'posterior' or 'bootstrap' (`fit_curves`).
         seed: seed of the draws.
@@ -225,7 +226,11 @@ def score_layout(
     readouts = [one for name in by_readout for one in (name, corrected_name(name))]
     last = [*(["readout"] if names_readouts else []), *(["replicate"] if per_replicate else [])]
     joined = _joined(parts, [*names, *(PREFIX + name for name in names)], readouts, last)
-    return replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])])
+    joined = replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])])
+    if not well_rows:
+        return joined
+    read = [well_table(task.viability, task.wells) for task in tasks]
+    return replace(joined, wells=pd.concat(read, ignore_index=True))
 
 
 def _installed(readout: str, plugins: Registry) -> type[Readout] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
+from phenodose.names import measured_name
 from phenodose.pipeline.reference_samples import REFERENCE_NAMES, cohort_table
 from phenodose.plugins import REFERENCE, PlateReaderReadout, Scorer, SelectiveScorer, StagedReadout, TensorReadout
 from phenodose.screens.inside import named_file
@@ -168,7 +169,7 @@ def _doubts(step: Context, wells: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 def _sees_images(step: Context, readout: str) -> bool:
     """Whether a readout's viability is likeness to the controls in images, and nothing else."""
-    classes = step.plugins.wanted("readout")
+    classes, readout = step.plugins.wanted("readout"), measured_name(readout)
     cls = classes.get(readout)
     if cls is None:
         return any(issubclass(one, StagedReadout) and readout in one.readout_names() for one in classes.values())

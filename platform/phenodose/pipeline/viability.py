@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from phenodose.errors import Faults, InputError
-from phenodose.pipeline.normalisation import Normalisation
+from phenodose.pipeline.normalisation import PERCENT_OF_CONTROL, Normalisation
+from phenodose.pipeline.plate_correction import Correction
 from phenodose.plugins import Parameters
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ _ANCHORED = (
     "sample {sample}: viability 0 is the raw value {anchor:g}, as stated (lower anchor){unused}; figures of killed "
     "cells (Z') cannot be told."
 )
+_PERCENT_OF_CONTROL = (
+    "sample {sample}: viability is the reading over that of the untreated cells (percent of control / 100){unused}. "
+    "Nothing says what killed cells read: inhibition is relative to a reading of 0, which a readout with a background "
+    "never reaches, so that scores are lower than with a killing control and cannot be compared with such; figures "
+    "of killed cells (Z') cannot be told."
+)
 _FALLS = (
     "sample {sample}: the positive controls have the larger raw values, so these were taken to rise with cell death; "
     "say so with --rises-with death, or look for swapped controls in the layout."
@@ -55,6 +62,18 @@ class ViabilityParameters(Parameters):
         None,
         description="Leave out drug wells without usable controls instead of refusing the readout; as the readout "
         "says if left out (images: yes, plate reader: no)",
+    )
+    correction: Correction | dict[str, Correction] = Field(
+        "none",
+        description="Adds <readout>_corrected, without effects of the place on the plate, taken off by b_score, loess "
+        "or residuals (of the fitted curves); in screen.toml also by readout",
+    )
+    loess_of: Literal["untreated", "residuals"] = Field(
+        "untreated",
+        description="What the loess goes by: negative controls and untreated wells, or residuals of the curves",
+    )
+    loess_span: float = Field(
+        0.5, gt=0, le=2, description="Share of a plate's wells that a local fit of the loess sees"
     )
 
 
@@ -140,7 +159,8 @@ def viability_of(
         if n.lower_anchor is not None:
             unused = wells_named(own.wells, n.positive)[1].any()
             words = "; the positive controls do not count" if unused else ""
-            notes.append(_ANCHORED.format(sample=own.sample, anchor=n.lower_anchor, unused=words))
+            text = _PERCENT_OF_CONTROL if n.anchored_by == PERCENT_OF_CONTROL else _ANCHORED
+            notes.append(text.format(sample=own.sample, anchor=n.lower_anchor, unused=words))
         elif n.anchored_by:
             name = wells_named(own.wells, n.positive)[0]
             notes.append(_ANCHORED_BY_WELLS.format(sample=own.sample, name=name))

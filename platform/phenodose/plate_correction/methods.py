@@ -6,12 +6,14 @@ Belongs here: which wells of a plate are polished or smoothed. Does not belong h
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
 from phenodose.names import row_index
 from phenodose.plate_correction.loess import loess_surface
-from phenodose.plate_correction.median_polish import median_polish
+from phenodose.plate_correction.median_polish import Polished, median_polish
 from phenodose.plate_correction.residual_effects import HIGHEST, LOWEST, PlaceEffects
 
 #: Wells that hold no cells, killed ones, or nobody knows what: neither polished nor smoothed.
@@ -29,20 +31,52 @@ def polish_effects(viability: pd.DataFrame, wells: pd.DataFrame) -> PlaceEffects
         viability: columns of `to_viability`, one row a well of the layout.
         wells: the wells of the layout, row by row the same.
     """
-    value, row, column = _places(viability, wells)
-    counts = _measured(viability) & ~wells["well_type"].str.lower().isin(NOT_SAMPLES).to_numpy()
-    counts &= (viability["control"] != "positive").to_numpy()
+    value = viability["viability_fraction"].to_numpy(dtype=np.float64)
     effect = np.zeros(len(wells))
+    for here, at, polished in _polished(viability, wells, value):
+        effect[here] = polished.place_effect[at]
+    return PlaceEffects(effect, "offset", {"rows and columns": _size(effect)})
+
+
+def plate_b_scores(viability: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
+    """B-score of the reading of every sample well, NaN for other wells; float array (well,).
+
+    Args:
+        viability: columns of `to_viability`, one row a well of the layout.
+        wells: the wells of the layout, row by row the same.
+    """
+    found = np.full(len(wells), np.nan)
+    for here, at, polished in _polished(viability, wells, viability["raw"].to_numpy(dtype=np.float64)):
+        found[here] = polished.b_scores[at]
+    return found
+
+
+def sample_wells(viability: pd.DataFrame, wells: pd.DataFrame) -> np.ndarray:
+    """The measured wells that are no killed control and no dilution series of one, bool (well,).
+
+    Args:
+        viability: as for `plate_b_scores`.
+        wells: likewise.
+    """
+    counts = _measured(viability) & ~wells["well_type"].str.lower().isin(NOT_SAMPLES).to_numpy()
+    return np.asarray(counts & (viability["control"] != "positive").to_numpy())
+
+
+def _polished(
+    viability: pd.DataFrame, wells: pd.DataFrame, value: np.ndarray
+) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray], Polished]]:
+    """The wells of every plate, where they stand in its table, and its sample wells polished."""
+    _, row, column = _places(viability, wells)
+    counts = sample_wells(viability, wells)
     for here in _plates(wells):
         grid = np.full((row[here].max() + 1, column[here].max() + 1), np.nan)
         some = here[counts[here]]
         grid[row[some], column[some]] = value[some]
-        effect[here] = median_polish(grid).place_effect[row[here], column[here]]
-    return PlaceEffects(effect, "offset", {"rows and columns": _size(effect)})
+        yield here, (row[here], column[here]), median_polish(grid)
 
 
 def loess_effects(
-    viability: pd.DataFrame, wells: pd.DataFrame, expected: np.ndarray | None, span: float, degree: int
+    viability: pd.DataFrame, wells: pd.DataFrame, expected: np.ndarray | None, span: float
 ) -> tuple[PlaceEffects, list[str]]:
     """A gain of every place by loess, and the plates that have too few wells for it.
 
@@ -52,7 +86,6 @@ def loess_effects(
         expected: float array (well,), viability that the fits expect, NaN for wells that shall not count; None to
             smooth the negative controls and the untreated wells, which are expected to be alike.
         span: share of the wells that each local fit sees.
-        degree: 1 or 2.
     """
     value, row, column = _places(viability, wells)
     measured = _measured(viability)
@@ -73,8 +106,8 @@ def loess_effects(
             lacking.append(str(wells["plate"].iloc[here[0]]))
             continue
         places, wanted = (np.stack([row[which], column[which]], axis=1).astype(np.float64) for which in (some, here))
-        ratio = value[some] / expected[some] - 1
-        effect[here] = loess_surface(places, ratio, wanted, span, degree)
+        ratio = np.log(np.maximum(value[some] / expected[some], 0.01))
+        effect[here] = loess_surface(places, ratio, wanted, span)
     effect = np.where(measured, effect.clip(LOWEST, HIGHEST), 0.0)
     return PlaceEffects(effect, "gain", {"smooth": _size(effect)}), lacking
 

@@ -6,7 +6,7 @@ effects (`place_terms`), their strength (`variance_components`), and the rounds 
 
 A drug's wells have a curve, which rests on its other doses and on its replicate elsewhere; negative controls are at
 viability 1; other wells are compared with the wells of the same content. What is left over is noise, and the effect of
-the place: on the level of the signal, as a gradient of cell number or evaporation (`gain`: viability times 1 + e), or
+the place: on the level of the signal, as a gradient of cell number or evaporation (`gain`: viability times exp(e)), or
 added to every well alike, as a background (`offset`: viability + e); the more probable of the two is taken.
 
 A drug whose doses stand along a gradient has a curve that follows the gradient: its residuals alone would show too
@@ -17,7 +17,7 @@ stand off its curve as a whole by a little.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -34,14 +34,18 @@ if TYPE_CHECKING:
 
 #: What an effect of place does to a well.
 Form = Literal["gain", "offset"]
+#: Plates that are looked at together; they may share effects.
+MOST_PLATES = 6
+#: Fewest wells, and degrees of freedom, of plates that are looked at.
+LEAST_WELLS, LEAST_FREEDOM = 20, 10.0
 #: Noise below this [fraction of viability] counts as this much.
 LEAST_NOISE = 0.02
 #: Residuals beyond so many robust SDs count less, in proportion.
 _MOST_SD = 2.5
 #: Rounds of robust weights before the effects of an earlier round are known.
 _FIRST_ROUNDS = 2
-#: Effects are held within these, as parts of the signal (or of the window).
-LOWEST, HIGHEST = -0.7, 2.0
+#: Effects are held within these, as natural logarithms of the gain (or parts of the window).
+LOWEST, HIGHEST = -1.2, 1.0
 #: Wells of these types hold no cells, or nobody knows what.
 _WITHOUT_CELLS = ("empty", "exclude")
 _POOLED = "pooled"
@@ -55,17 +59,17 @@ class PlaceEffects:
         effect: float array (well,), e of every well of the layout; 0 without any.
         form: what e does.
         kinds: kinds of effects that were found, in words -> typical size (root mean square over the wells).
-        strength: variances of the kinds, for the next round; None if there is none.
+        strength: variances of the kinds for the next round, of each group of plates that were looked at together.
     """
 
     effect: np.ndarray
     form: Form
     kinds: dict[str, float]
-    strength: np.ndarray | None = None
+    strength: tuple[np.ndarray, ...] = ()
 
     def removed(self, viability: np.ndarray) -> np.ndarray:
         """Viability (well,) without the effects."""
-        return np.asarray(viability / (1 + self.effect) if self.form == "gain" else viability - self.effect)
+        return np.asarray(viability / np.exp(self.effect) if self.form == "gain" else viability - self.effect)
 
 
 def residual_effects(
@@ -82,15 +86,61 @@ def residual_effects(
     known = viability["viability_fraction"].notna().to_numpy() & ~viability["masked"].to_numpy(dtype=bool)
     known &= ~wells["well_type"].isin(_WITHOUT_CELLS).to_numpy()
     group, expected, tangents = _expected(viability, wells, curves, known, previous)
-    used = known & np.isfinite(expected)
-    if used.sum() < 8:
-        return PlaceEffects(np.zeros(len(wells)), "gain", {})
+    value = viability["viability_fraction"].to_numpy(dtype=np.float64)
+    plate = wells["plate"].to_numpy(dtype=object)
+    row = np.array([row_index(label) for label in wells["row"]])
+    column = wells["column"].to_numpy(dtype=np.int64)
+    everything = _Wells(plate, row, column, value, expected, tangents, group, known, np.zeros(len(wells)))
+    plates = list(dict.fromkeys(plate))
+    parts = np.array_split(np.arange(len(plates)), -(-len(plates) // MOST_PLATES))
+    places = [np.flatnonzero(np.isin(plate, [plates[i] for i in part])) for part in parts]
     # What the effects do is settled in the first round.
     forms: tuple[Form, ...] = ("gain", "offset") if previous is None or not previous.kinds else (previous.form,)
-    found = [
-        _effects_of_form(form, viability, wells, group, expected, tangents, used, known, previous) for form in forms
-    ]
-    return max(found, key=lambda one: one[0])[1]
+    best, found = -np.inf, PlaceEffects(np.zeros(len(wells)), "gain", {})
+    for form in forms:
+        again = previous if previous is not None and previous.form == form and previous.strength else None
+        whole = everything if again is None else replace(everything, before=again.effect)
+        fits = [
+            _fitted(form, whole.some(which), None if again is None else again.strength[i])
+            for i, which in enumerate(places)
+        ]
+        if (likelihood := sum(one.log_likelihood for one in fits)) > best:
+            effect = np.zeros(len(wells))
+            for which, one in zip(places, fits, strict=True):
+                effect[which] = one.effect
+            sizes: dict[str, float] = {}
+            for one in fits:
+                sizes |= {kind: max(size, sizes.get(kind, 0.0)) for kind, size in one.kinds.items()}
+            best, found = likelihood, PlaceEffects(effect, form, sizes, tuple(one.strength for one in fits))
+    return found
+
+
+@dataclass(frozen=True)
+class _Wells:
+    """Wells of some plates: where they stand, what they read, what is expected of them, what was taken off before."""
+
+    plate: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    value: np.ndarray
+    expected: np.ndarray
+    tangents: np.ndarray
+    group: np.ndarray
+    known: np.ndarray
+    before: np.ndarray
+
+    def some(self, which: np.ndarray) -> _Wells:
+        return _Wells(**{one.name: getattr(self, one.name)[which] for one in fields(self)})
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Effects of the wells of some plates."""
+
+    effect: np.ndarray
+    kinds: dict[str, float]
+    strength: np.ndarray
+    log_likelihood: float
 
 
 def expected_viability(
@@ -146,51 +196,47 @@ def _expected(
     return group, expected, tangents
 
 
-def _effects_of_form(
-    form: Form,
-    viability: pd.DataFrame,
-    wells: pd.DataFrame,
-    group: np.ndarray,
-    expected: np.ndarray,
-    tangents: np.ndarray,
-    used: np.ndarray,
-    known: np.ndarray,
-    previous: PlaceEffects | None,
-) -> tuple[float, PlaceEffects]:
-    plate = wells["plate"].to_numpy(dtype=object)
-    row = np.array([row_index(label) for label in wells["row"]])
-    column = wells["column"].to_numpy(dtype=np.int64)
-    terms = place_terms(plate, row, column, known)
-    here = np.flatnonzero(used)
-    scale = expected.clip(0, 1.5)[here] if form == "gain" else np.ones(len(here))
-    y = viability["viability_fraction"].to_numpy(dtype=np.float64)[here] - expected[here]
-    plates = (plate[here][:, None] == np.array(list(dict.fromkeys(plate)), dtype=object)).astype(np.float64)
-    curve = np.unique(group[here], return_inverse=True)[1]
+def _fitted(form: Form, wells: _Wells, strength: np.ndarray | None) -> _Fit:
+    """Fit the effects of some plates; `strength` is what an earlier round found."""
+    terms = place_terms(wells.plate, wells.row, wells.column, wells.known)
+    here = np.flatnonzero(wells.known & np.isfinite(wells.expected))
+    nothing = _Fit(np.zeros(len(wells.plate)), {}, np.zeros(len(terms.kinds) + 1), 0.0)
+    if len(here) < LEAST_WELLS:
+        return nothing
+    expected, before = wells.expected[here], wells.before[here]
+    # To first order around what was taken off before: expected * exp(e) or expected + e.
+    gain = np.exp(before) if form == "gain" else np.ones(len(here))
+    scale = expected.clip(0, 1.5) * gain if form == "gain" else gain
+    y = wells.value[here] - expected * gain
+    y += scale * before if form == "gain" else 0.0
+    moves = wells.tangents[here] * gain[:, None]
+    plates = (wells.plate[here][:, None] == np.array(list(dict.fromkeys(wells.plate)), dtype=object)).astype(np.float64)
+    curve = np.unique(wells.group[here], return_inverse=True)[1]
     of_curve = (curve[:, None] == np.unique(curve)[None, :]).astype(np.float64)
     shapes = np.concatenate([terms.values[here] * scale[:, None], of_curve], axis=1)
     n_kinds = len(terms.kinds)
     kind = np.concatenate([terms.kind, np.full(of_curve.shape[1], n_kinds)])
     kept = np.arange(n_kinds + 1) >= n_kinds
     level = plates * scale[:, None]
-    again = previous is not None and previous.form == form
-    effect = previous.effect[here] * scale if previous is not None and again else np.zeros(len(here))
-    strength = previous.strength if previous is not None and again else None
+    effect = before * scale
     fit = None
-    for _ in range(1 if again else _FIRST_ROUNDS):
+    for _ in range(_FIRST_ROUNDS if strength is None else 1):
         left = y - effect
-        noise = _noise(left, expected[here])
+        noise = _noise(left, expected)
         off = np.abs(left - np.median(left)) / noise
         trusted = np.minimum(1.0, _MOST_SD / np.maximum(off, 1e-9))
         weight = np.sqrt(trusted) / noise
         own_y, own_shapes, freedom = _freed(
-            y * weight, shapes * weight[:, None], level * weight[:, None], curve, tangents[here] * weight[:, None]
+            y * weight, shapes * weight[:, None], level * weight[:, None], curve, moves * weight[:, None]
         )
+        if freedom < LEAST_FREEDOM:
+            return nothing
         fit = fit_components(own_y, own_shapes, kind, freedom, kept, strength)
         effect, strength = shapes @ fit.effects, fit.strength
     assert fit is not None
     n_place = terms.values.shape[1]
     e = (terms.values @ fit.effects[:n_place]).clip(LOWEST, HIGHEST)
-    e = np.where(known, e, 0.0)
+    e = np.where(wells.known, e, 0.0)
     sizes = {
         name: float(
             np.sqrt(np.mean((terms.values[here][:, terms.kind == k] @ fit.effects[:n_place][terms.kind == k]) ** 2))
@@ -200,7 +246,7 @@ def _effects_of_form(
     }
     # Both forms explain the same y; the weights differ little.
     likelihood = fit.log_likelihood + float(np.log(weight).sum())
-    return likelihood, PlaceEffects(e, form, sizes, fit.strength)
+    return _Fit(e, sizes, fit.strength, likelihood)
 
 
 def _noise(residual: np.ndarray, expected: np.ndarray) -> np.ndarray:

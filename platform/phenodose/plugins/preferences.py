@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from phenodose.names import corrected_name, measured_name
 from phenodose.plugins.base import Plugin
 from phenodose.plugins.embedders import AnyEmbedder
 from phenodose.plugins.readouts import PlateReaderReadout, Readout, StagedReadout
@@ -87,9 +88,13 @@ class Preferences:
         return cls.of(plugins_of(store), read_site(store.root).preferences)
 
     def ordered_readouts(self, names: Iterable[str]) -> list[str]:
-        """The readouts, the one that ranks the drugs first."""
+        """The readouts, the one that ranks the drugs first; one without effects of place follows what was measured."""
         unknown = DeclaredReadout()
-        return _ordered(names, self.site.readouts, lambda name: self.readouts.get(name, unknown).precedence)
+        first: list[str] = []
+        for name in self.site.readouts:
+            own = corrected_name(name)
+            first += [name] if own in self.site.readouts else [name, own]
+        return _ordered(names, tuple(first), lambda name: self.readouts.get(measured_name(name), unknown).precedence)
 
     def ordered_scorers(self, names: Iterable[str] | None = None) -> list[str]:
         """The scorers, the one that is taken where none is named first; all that are installed by default."""

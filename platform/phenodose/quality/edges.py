@@ -1,7 +1,7 @@
 """Whether the place on the plate shows in the viability: edges, rows, columns.
 
 Belongs here: the residual of every well from its like wells, and its medians by place. Does not belong
-here: correcting for it (nothing is corrected), limits and words (`metrics`).
+here: correcting for it (`phenodose.plate_correction`), limits and words (`metrics`).
 
 A drug's effect must not be taken for an effect of place: a well is compared only with the other wells of
 the screen that hold the same (sample, type, treatment, concentration, add-on). For a duplicate the residual

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from phenodose.dose_response.curves import CurveBatch
-from phenodose.names import ADD_ON_DOSE, add_on_keys, add_on_names
+from phenodose.names import ADD_ON_DOSE, add_on_keys, add_on_names, measured_name
 from phenodose.quality import controls, drift, drug_levels, edges, fit_residuals, replicates, series, zprime
 from phenodose.quality.curve_shapes import curve_shapes
 from phenodose.quality.gates import Limits, judge
@@ -38,6 +38,17 @@ _WELL_COLUMNS = [
     "replicate",
     "add_on",
 ]
+
+#: What may help where a metric of place or drift warns or fails.
+_ADVICE = dict.fromkeys(
+    ("edge_effect", "row_effect", "column_effect", "fit_residual_pattern"),
+    'wells differ by their place: look at the readout corrected by residuals beside this one (correction = "residuals" '
+    "below [parameters.viability] in screen.toml, score --correction residuals)",
+) | dict.fromkeys(
+    ("negative_drift", "positive_drift"),
+    "a level that differs from plate to plate is taken out by normalising by plate, one that changes within a plate by "
+    'correction = "residuals" (screen.toml, score --correction residuals)',
+)
 
 #: plate, metric, value, remark.
 _Metric = tuple[str, str, float, str]
@@ -114,7 +125,9 @@ def _rows(metrics: Iterable[_Metric], readout: str, limits: Limits | None) -> pd
 
 def _row(readout: str, limits: Limits, plate: str, metric: str, value: float, remark: str) -> dict[str, object]:
     judgement = judge(metric, value, limits)
-    explanation = "; ".join(part for part in (judgement.words, remark) if part)
+    may_help = judgement.verdict in ("warn", "fail") and measured_name(readout) == readout
+    advice = _ADVICE.get(metric, "") if may_help else ""
+    explanation = "; ".join(part for part in (judgement.words, remark, advice) if part)
     return {
         "plate": plate,
         "readout": readout,

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from phenodose.io.frames import rows_of
-from phenodose.names import plate_sort_key
+from phenodose.names import measured_name, plate_sort_key
 from phenodose.plots import data_uri, palette, plate_heatmap, replicate_scatter, svg_figures, viability_histogram
 from phenodose.plots.svg import swatch
 from phenodose.quality.metrics import METRICS
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from phenodose.reports.data import ScreenData
 
 _WITHOUT_CELLS = ("empty", "exclude")
+#: Ends of the colour scale of what a correction of the plate takes off the viability.
+_TAKEN_OFF_LIMITS = (-0.3, 0.3)
 
 
 def quality(data: ScreenData) -> dict[str, Any] | Missing:
@@ -118,6 +120,7 @@ def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
             frame = frame.assign(value=frame["value"].where(~frame["masked"].astype(bool)))
             png = plate_heatmap(frame, f"{readout}, plate {plate}: {what}", unit, limits)
             maps.append({"alt": f"Heat map of {what}, {readout}, plate {plate}", "uri": data_uri(png)})
+        maps += _taken_off(of_plate, viability, readout, str(plate))
     pictures = []
     if not rows.empty:
         png = viability_histogram(rows, f"{readout}: all wells and controls")
@@ -133,6 +136,22 @@ def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
         "remark": remark,
         "series": _control_series(data, readout),
     }
+
+
+def _taken_off(of_plate: pd.DataFrame, viability: pd.DataFrame, readout: str, plate: str) -> list[dict[str, str]]:
+    """Of a readout that was corrected for effects of place: what was taken off the viability of one plate."""
+    measured = measured_name(readout)
+    before = viability.loc[viability["readout"] == measured, ["plate", "well", "viability_fraction"]]
+    if measured == readout or before.empty:
+        return []
+    both = of_plate.merge(before, on=["plate", "well"], suffixes=("", "_before"))
+    value = both["viability_fraction_before"] - both["viability_fraction"]
+    frame = both.assign(value=value.where(~both["masked"].astype(bool)))
+    title = f"{measured}, plate {plate}: taken off as an effect of place"
+    png = plate_heatmap(frame, title, "viability (fraction)", _TAKEN_OFF_LIMITS)
+    return [
+        {"alt": f"Heat map of what was taken off {measured} as an effect of place, plate {plate}", "uri": data_uri(png)}
+    ]
 
 
 def _control_series(data: ScreenData, readout: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.io.frames import rows_of
 from phenodose.lineage.freshness import changes_since
+from phenodose.names import measured_name
 from phenodose.pipeline.verdict import screen_verdict
 from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, is_true, number_of, text_of
@@ -135,7 +136,7 @@ def agreement(data: ScreenData) -> dict[str, Any] | Missing:
     """Imaging against metabolic readouts: figures, and the drugs on which they disagree, by name."""
     pooled = data.pooled[data.pooled["score"].notna()].set_index(["readout", "drug"])
     scored = [name for name in data.readouts if name in pooled.index.get_level_values("readout")]
-    metabolic = [name for name in scored if name in data.preferences.metabolic_readouts()]
+    metabolic = [name for name in scored if measured_name(name) in data.preferences.metabolic_readouts()]
     imaging = [name for name in scored if name not in metabolic]
     if not metabolic or not imaging:
         lacking = "an imaging" if metabolic else "a metabolic" if imaging else "any"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from phenodose.errors import StoreError
 from phenodose.io.files import hash_bytes, written_aside
-from phenodose.io.places import read_bytes
+from phenodose.io.places import read_bytes, remove
 from phenodose.io.seals import OPEN_SEAL, read_sealed, seal_of, sealed
 from phenodose.tables import CURVE_FIT_COLUMNS
 
@@ -64,6 +64,11 @@ def write_points(store: Store, screen: str, readout: str, batch: CurveBatch) -> 
         archive.comment = OPEN_SEAL.encode()
     with written_aside(_points_path(store, screen, readout)) as aside:
         aside.write_bytes(sealed(held.getvalue()))
+
+
+def drop_points(store: Store, screen: str, readout: str) -> None:
+    """Remove the points of a readout, if there are any."""
+    remove(_points_path(store, screen, readout))
 
 
 def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from phenodose.cli import cli
 from phenodose.names import row_label
@@ -20,7 +21,8 @@ def layout(gradient: float) -> pd.DataFrame:
     """24 drugs in 5 doses and duplicate at random places of one plate, with a gradient over its columns."""
     rng = np.random.default_rng(7)
     places = [divmod(int(i), N_COLUMNS) for i in rng.permutation(N_ROWS * N_COLUMNS)]
-    content: list[tuple[object, ...]] = [("neg", "DMSO", 0, 1, 1.0)] * 14 + [("pos", "BzCl", 100_000, 1, 0.0)] * 14
+    content: list[tuple[str, str, float, int, float]] = [("neg", "DMSO", 0.0, 1, 1.0)] * 14
+    content += [("pos", "BzCl", 100_000.0, 1, 0.0)] * 14
     for drug in drug_library(24, 7):
         content += [
             ("therapy", drug.name, dose, replicate, float(drug.viability(dose)))
@@ -30,27 +32,21 @@ def layout(gradient: float) -> pd.DataFrame:
     rows = []
     for (row, column), (kind, name, dose, replicate, truth) in zip(places, content, strict=False):
         factor = 1 + gradient / 2 * (column / (N_COLUMNS - 1) * 2 - 1)
-        value = 50_000 * float(truth) * factor * (1 + 0.05 * rng.normal()) + 500
+        value = 50_000 * truth * factor * (1 + 0.05 * rng.normal()) + 500
         rows.append(("P1", row_label(row + 1), column + 2, "S", kind, name, dose, replicate, value))
     names = ["Plate", "Row", "Column", "Sample", "WellType", "Treatment", "Concentration", "Replicate", "Readout"]
     return pd.DataFrame(rows, columns=names)
 
 
-def score(folder, frame: pd.DataFrame, *more: str):
+def score(folder: Path, frame: pd.DataFrame, *more: str) -> Result:
     frame.to_csv(folder / "layout.csv", index=False)
-    files = [
-        "--out",
-        str(folder / "scores.csv"),
-        "--qc",
-        str(folder / "qc.csv"),
-        "--curves",
-        str(folder / "curves.csv"),
-    ]
+    files = [text for name in ("curves", "qc") for text in (f"--{name}", str(folder / f"{name}.csv"))]
+    files += ["--out", str(folder / "scores.csv")]
     asked = ["score", "--layout", str(folder / "layout.csv"), "--draws", "0", "--json", *files, *more]
     return CliRunner().invoke(cli, asked)
 
 
-def test_the_corrected_readout_stands_beside_the_uncorrected_one(tmp_path) -> None:
+def test_the_corrected_readout_stands_beside_the_uncorrected_one(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
     frame = layout(0.5)
@@ -70,7 +66,7 @@ def test_the_corrected_readout_stands_beside_the_uncorrected_one(tmp_path) -> No
     assert pattern["readout"] > 6 > 3 > pattern["readout_corrected"]
 
 
-def test_a_good_plate_keeps_its_scores(tmp_path) -> None:
+def test_a_good_plate_keeps_its_scores(tmp_path: Path) -> None:
     done = score(tmp_path, layout(0.0), "--correction", "residuals")
     assert done.exit_code == 0, done.output
     assert "no effect of place was found; nothing is corrected" in done.output
@@ -78,7 +74,34 @@ def test_a_good_plate_keeps_its_scores(tmp_path) -> None:
     assert scores["readout_corrected"].to_numpy() == pytest.approx(scores["readout"].to_numpy(), abs=1e-6)
 
 
-def test_an_unknown_correction_is_refused(tmp_path) -> None:
+def test_an_unknown_correction_is_refused(tmp_path: Path) -> None:
     done = score(tmp_path, layout(0.0), "--correction", "magic")
     assert done.exit_code == 2
     assert "residuals" in done.output
+
+
+def test_wells_are_written_with_robust_z_and_b_score(tmp_path: Path) -> None:
+    frame = layout(0.0)
+    done = score(tmp_path, frame, "--wells", str(tmp_path / "wells.csv"))
+    assert done.exit_code == 0, done.output
+    wells = pd.read_csv(tmp_path / "wells.csv")
+    assert len(wells) == len(frame)
+    negative = wells[wells["well_type"] == "neg"]
+    spread = 1.4826 * (negative["raw"] - negative["raw"].median()).abs().median()
+    wanted = (wells["raw"] - negative["raw"].median()) / spread
+    assert wells["robust_z_negative"].to_numpy() == pytest.approx(wanted.to_numpy())
+    assert wells["b_score"].isna().equals(wells["well_type"] == "pos")
+    assert wells["robust_z_plate"].median() < 1
+
+
+def test_percent_of_control_needs_no_killed_cells_and_says_what_it_means(tmp_path: Path) -> None:
+    frame = layout(0.0)
+    frame = frame[frame["WellType"] != "pos"]
+    by_number, by_name = tmp_path / "number", tmp_path / "name"
+    for folder, anchor in ((by_number, "0"), (by_name, "percent of control")):
+        folder.mkdir()
+        done = score(folder, frame, "--lower-anchor", anchor)
+        assert done.exit_code == 0, done.output
+    assert (by_number / "scores.csv").read_text() == (by_name / "scores.csv").read_text()
+    (note,) = [one for one in json.loads(done.stdout)["notes"] if "percent of control / 100" in one]
+    assert "Nothing says what killed cells read" in note

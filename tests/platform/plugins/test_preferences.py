@@ -200,3 +200,12 @@ def test_a_declaration_that_cannot_be_used_is_told(base: type[Any], declared: di
 @pytest.mark.parametrize("plugin", [Theirs, First, Network, CnnReadout, CtgReadout, DssAsymScorer, PcaEmbedder])
 def test_what_can_be_used_is_no_fault(plugin: type[Any]) -> None:
     assert declaration_fault(plugin) == ""
+
+
+def test_a_corrected_readout_follows_the_one_that_was_measured() -> None:
+    known = built_in()
+    assert known.ordered_readouts(["ctg", "ctg_corrected", "cnn_phase3"]) == ["cnn_phase3", "ctg", "ctg_corrected"]
+    first = replace(known, site=PluginPreferences(readouts=("ctg",)))
+    assert first.ordered_readouts(["ctg", "ctg_corrected", "cnn_phase3"]) == ["ctg", "ctg_corrected", "cnn_phase3"]
+    chosen = replace(known, site=PluginPreferences(readouts=("ctg_corrected", "ctg")))
+    assert chosen.ordered_readouts(["ctg", "ctg_corrected", "cnn_phase3"]) == ["ctg_corrected", "ctg", "cnn_phase3"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from phenodose.names import well_name
 from phenodose.quality.report import QC_COLUMNS, qc_rows
@@ -137,3 +138,18 @@ def test_a_combination_has_its_own_control_figures() -> None:
     assert value(rows, "1 + T", "negative_mean") == means["negative", True]
     assert value(rows, "1", "negative_mean") == means["negative", False]
     assert value(rows, "1 + T", "positive_mean") == means["positive", False]
+
+
+@pytest.mark.parametrize(("readout", "advised"), [("ctg", True), ("ctg_corrected", False)])
+def test_a_correction_is_advised_where_wells_differ_by_their_place_and_none_was_made(
+    readout: str, advised: bool
+) -> None:
+    viability, wells = screen()
+    first = (viability["plate"] == "1") & (wells["column"] == wells["column"].min())
+    viability.loc[first, "viability_fraction"] -= 0.6
+    rows = qc_rows(viability, wells, readout)
+    column = rows[(rows["plate"] == "1") & (rows["metric"] == "column_effect")].iloc[0]
+    assert column["verdict"] == "fail"
+    assert ('correction = "residuals"' in column["explanation"]) == advised
+    passing = rows[rows["verdict"] == "pass"]
+    assert not passing["explanation"].str.contains("correction").any()

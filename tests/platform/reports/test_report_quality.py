@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from phenodose.plots import plate_heatmap
@@ -70,3 +71,16 @@ def test_the_cohort_report_compares_the_controls_of_the_screens(made_up_cohort: 
     assert "<h2>Controls over screens</h2>" in section
     assert section.count('<td data-sort="ctg">') == 2
     assert section.count(f'<td data-sort="{FULL}">') == 4
+
+
+def test_a_corrected_readout_shows_what_was_taken_off(data: ScreenData) -> None:
+    rows = data["viability"]
+    ctg = rows[rows["readout"] == "ctg"]
+    corrected = ctg.assign(readout="ctg_corrected", viability_fraction=ctg["viability_fraction"] - 0.1)
+    tables = {**data.tables, "viability": pd.concat([ctg, corrected], ignore_index=True)}
+    shown = quality(dataclasses.replace(data, tables=tables))
+    assert not isinstance(shown, Missing)
+    maps = {one["readout"]: [each["alt"] for each in one["maps"]] for one in shown["readouts"]}
+    n_plates = ctg["plate"].nunique()
+    assert len(maps["ctg_corrected"]) == 3 * n_plates == 1.5 * len(maps["ctg"])
+    assert sum("taken off ctg as an effect of place" in alt for alt in maps["ctg_corrected"]) == n_plates

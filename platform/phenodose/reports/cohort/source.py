@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from phenodose.names import corrected_name
 from phenodose.plots.palette import Look, readout_looks
 from phenodose.plugins import Preferences
 
@@ -190,7 +191,7 @@ def read_cohort(store: Store) -> Cohort:
         drift=ask(_DRIFT),
         checkpoints=ask(_CHECKPOINTS),
         pairs=ask(_PAIRS),
-        metabolic=frozenset(preferences.metabolic_readouts()),
+        metabolic=frozenset(one for name in preferences.metabolic_readouts() for one in (name, corrected_name(name))),
         faults=tuple(faults),
         preferences=preferences,
         scorer=scorer,
