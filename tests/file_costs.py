@@ -99,7 +99,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/testing/test_broken_plugins_are_told.py": Budget(processes=12),
     "tests/platform/testing/test_built_in_plugins_keep_the_contract.py": Budget(processes=6, trainings=6),
     # The same layouts by three faces: each is a run.
-    "tests/platform/pipeline/test_one_pipeline.py": Budget(processes=8, runs=6),
+    "tests/platform/pipeline/test_one_pipeline.py": Budget(processes=8, runs=7),
     "tests/plugins/test_choose_reader.py": Budget(processes=24),
     "tests/plugins/test_cnn_readout.py": Budget(processes=5, trainings=9),
 }

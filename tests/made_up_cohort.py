@@ -136,6 +136,7 @@ def _write_screen(
     )
     for readout in readouts:
         _write_readout(store, screen, sample, readout, wells, rng)
+    _write_targets(store, screen, sample, readouts)
     if images:
         _write_image_products(store, screen, wells, rng)
     _write_runs(store, screen, readouts)
@@ -244,6 +245,22 @@ def _write_readout(
     put(store, "qc", screen, readout, qc)
 
 
+def _write_targets(store: Store, screen: str, sample: str, readouts: tuple[str, ...]) -> None:
+    """The targets of the drugs, each by its drug's score."""
+    rows = [
+        {"sample": sample, "readout": readout, "scorer": "dss_asym", "target": gene, "n_drugs": 1, "drugs": drug}
+        | {"n_hits": int(score_of(drug, readout) >= HIT_FROM), "mean_score": score_of(drug, readout), "run_id": "run-1"}
+        | {"hit_drugs": drug if score_of(drug, readout) >= HIT_FROM else None}
+        for readout in readouts
+        for drug, (_, genes, _) in DRUGS.items()
+        for gene in (genes or "").split(",")
+        if gene
+    ]
+    put(store, "targets", screen, "targets", rows)
+    pair = {"source": "BRAF", "target": "MAP2K1", "interaction": "activates", "directed": True, "run_id": "run-1"}
+    put(store, "target_interactions", screen, "targets", [pair])
+
+
 def _curve(half: float, failed: bool) -> dict[str, object]:
     tested = {"min_dose_nM": min(DOSES_NM), "max_dose_nM": max(DOSES_NM), "n_doses": 5, "n_points": 10, "fit": "robust"}
     if failed:
@@ -330,6 +347,7 @@ def _write_image_products(store: Store, screen: str, wells: list[dict[str, objec
             | provenance("curves")
         ],
     )
+    _write_dose_matrix(store, screen, {"sample": shown[0]["sample"], "readout": "ctg", "drug": drug, "add_on": "Temo"})
     put(
         store,
         "phenotypes",
@@ -370,6 +388,28 @@ def _write_image_products(store: Store, screen: str, wells: list[dict[str, objec
             for phase in ("phase2", "phase3")
         ],
     )
+
+
+def _write_dose_matrix(store: Store, screen: str, pair: dict[str, object]) -> None:
+    """A drug and a second one in two doses each: more together than any model expects."""
+    by = pair | provenance("curves")
+    models = ("hsa", "bliss", "loewe", "zip")
+    excess = {"excess_percent": 12.0, "lower_percent": 4.0, "upper_percent": 20.0}
+    doses = [
+        {"concentration_nM": first, "add_on_concentration_nM": second, "model": model, "inhibition_percent": 72.0}
+        for first in sorted(DOSES_NM)[-2:]
+        for second in (50.0, 500.0)
+        for model in models
+    ]
+    pairs = [by | dose | excess | {"expected_percent": 60.0, "n_wells": 1, "status": "ok"} for dose in doses]
+    put(store, "dose_pairs", screen, "curves/ctg", pairs)
+    sums = [
+        {"measure": model, "value": 12.0, "lower": 6.0, "upper": 18.0, "probability_synergy": 0.99}
+        | {"interaction": "synergy"}
+        for model in models
+    ]
+    sums.append({"measure": "css", "value": 64.0, "lower": 58.0, "upper": 70.0})
+    put(store, "combination_scores", screen, "curves/ctg", [by | one | {"status": "ok"} for one in sums])
 
 
 def _write_runs(store: Store, screen: str, readouts: tuple[str, ...]) -> None:

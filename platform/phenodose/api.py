@@ -121,7 +121,8 @@ def score_layout(
             intervals, seed, workers of `phenodose.pipeline.score_layout.score_layout`.
 
     Returns:
-        The frames scores, curves and qc, with notes (what was left out, shared or doubtful) and faults (of plugins).
+        The frames scores, curves, qc, and of dose matrices dose_pairs and combination_scores, with notes (what was left
+        out, shared or doubtful) and faults (of plugins).
 
     Raises:
         InputError: the files are faulty or do not fit each other; all faults in one message.

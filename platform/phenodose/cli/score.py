@@ -7,7 +7,6 @@ Belongs here: options, files written together, the summary. Does not belong here
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,6 @@ from phenodose.cli.output import json_option, plugins_at, print_json, progress_d
 from phenodose.cli.plugin_options import given_parameters, plugin_options
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from phenodose.pipeline.score_layout import Scored
     from phenodose.plugins import Registry, Scorer
     from phenodose.screens.matrices import Readings
@@ -99,6 +96,14 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     help="Leave out the drug wells of plates (or treatments) without usable controls, instead of refusing.",
 )
 @click.option(
+    "--correction",
+    type=click.Choice(["none", "b_score", "loess", "residuals"]),
+    default="none",
+    show_default=True,
+    help="Adds each readout without the effects of place on the plate, as <readout>_corrected; residuals (of the "
+    "fitted curves) suits dose-response plates.",
+)
+@click.option(
     "--amin",
     metavar="auto|NUMBER",
     callback=_amin,
@@ -137,6 +142,16 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 @click.option("--out", required=True, type=_FILE, help="Scores, CSV.")
 @click.option("--curves", "curves_out", type=_FILE, help="Fitted curves, CSV.")
 @click.option("--qc", "qc_out", type=_FILE, help="Quality figures, CSV.")
+@click.option(
+    "--combinations", type=_FILE, help="Dose matrices of two drugs: mean excess over the models, one row each, CSV."
+)
+@click.option("--dose-pairs", type=_FILE, help="The same for every pair of doses, CSV.")
+@click.option(
+    "--courses",
+    "courses_out",
+    type=_FILE,
+    help="Kill, slow, regrow or none by drug and dose, CSV, of readouts in folders of several times (0h, 24h, ...).",
+)
 @json_option
 def command(
     layout: Path,
@@ -151,6 +166,7 @@ def command(
     lower_anchor: str | None,
     rises_with: Any,
     mask_uncontrolled: bool,
+    correction: Any,
     amin: str | float | None,
     given: tuple[str, ...],
     reference: Path | None,
@@ -163,24 +179,38 @@ def command(
     out: Path,
     curves_out: Path | None,
     qc_out: Path | None,
+    combinations: Path | None,
+    dose_pairs: Path | None,
+    courses_out: Path | None,
     as_json: bool,
 ) -> None:
     """Score a layout with readouts, without a store.
 
     Controls are the wells of type neg (viability 1) and pos (viability 0), unless named otherwise. Wells with an
-    add-on are relative to the add-on alone; the scorers dc<scorer> tell what it changes.
+    add-on are relative to the add-on alone; the scorers dc<scorer> tell what it changes. Two drugs in several doses
+    each, together and alone, are a dose matrix: --combinations tells whether they do more than models expect.
 
     \b
     Examples: phenodose score --layout layout.xlsx --readouts ctg/ --out scores.csv --qc qc.csv
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
-    from phenodose.errors import PluginError
+    from phenodose.cli.written import places_of, write_together
+    from phenodose.errors import InputError, PluginError
     from phenodose.pipeline.score_layout import score_layout
     from phenodose.plugins.preferences import default_scorers
     from phenodose.screens.layout import read_layout
     from phenodose.settings.environment import read_environment
 
-    places = _places(out, curves_out, qc_out)
+    places = places_of(
+        {
+            "scores": ("--out", out),
+            "curves": ("--curves", curves_out),
+            "qc": ("--qc", qc_out),
+            "combination_scores": ("--combinations", combinations),
+            "courses": ("--courses", courses_out),
+            "dose_pairs": ("--dose-pairs", dose_pairs),
+        }
+    )
     place = None if reference is None else str(reference)
     plugins = plugins_at()
     names = scorer_names or default_scorers(plugins, read_environment().site().preferences)
@@ -197,6 +227,7 @@ def command(
             rises_with=rises_with,
             mask_uncontrolled=mask_uncontrolled or None,
             lower_anchor=lower_anchor,
+            correction=correction,
             per_replicate=per_replicate,
             bootstrap=bootstrap,
             intervals=intervals,
@@ -206,7 +237,12 @@ def command(
             listener=listener,
             plugins=plugins,
         )
-    _write_together({place: getattr(scored, table) for table, place in places.items()})
+    if courses_out is not None and scored.courses is None:
+        raise InputError(
+            "--courses: no readout was read several times; put the files of each time into a folder of its hours "
+            "(ctg/0h, ctg/24h), or leave the option out."
+        )
+    write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)
     if scored.faults:
         raise PluginError("\n".join([*scored.faults, "The other scorers' scores are written."]))
@@ -232,20 +268,6 @@ def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str,
             raise InputError(f"--readouts {text}: {name} is named twice ({named[name]} before); name each once.")
         named[name] = Path(path)
     return {name: read_readings(path, block) for name, path in named.items()} or None
-
-
-def _places(out: Path, curves: Path | None, qc: Path | None) -> dict[str, Path]:
-    """Where each table goes, checked before anything is computed."""
-    from phenodose.errors import InputError
-
-    wanted = {"scores": out, "curves": curves, "qc": qc}
-    places = {table: path for table, path in wanted.items() if path is not None}
-    if len({path.resolve() for path in places.values()}) < len(places):
-        raise InputError("--out, --curves and --qc name the same file; give each its own.")
-    for path in places.values():
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")
-    return places
 
 
 def _scorers(
@@ -283,29 +305,15 @@ def _scorers(
     return [made[name] for name in named], [made[name] for name in added]
 
 
-def _write_together(tables: dict[Path, pd.DataFrame]) -> None:
-    """Write all tables aside, then move all into place."""
-    from phenodose.errors import InputError
-    from phenodose.io.files import written_aside
-    from phenodose.io.spreadsheet_text import harmless_frame
-
-    try:
-        with ExitStack() as stack:
-            for path, table in tables.items():
-                aside = stack.enter_context(written_aside(path))
-                harmless_frame(table).to_csv(aside, index=False)
-    except OSError as error:
-        raise InputError(f"{error.filename or 'the results'}: cannot be written ({error.strerror}).") from error
-
-
 def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
+    from phenodose.cli.dose_matrices import matrix_lines, matrix_records
     from phenodose.cli.steps import print_failed_quality
     from phenodose.quality.failures import failed_figures
 
     scores, failed = scored.scores, failed_figures(scored.qc)
     if "replicate" in scores:
         scores = scores[scores["replicate"] == "pooled"]
-    samples = sorted(scores["sample"].unique())
+    samples = sorted({*scores["sample"], *scored.combination_scores["sample"]})
     hits = sorted(scores.loc[scores["hit"].eq(True), "drug"].unique())
     summary = {
         "samples": samples,
@@ -315,6 +323,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
         "notes": scored.notes,
         "faults": scored.faults,
         "failed_quality": failed,
+        "combinations": matrix_records(scored.combination_scores),
         "written": [str(path) for path in paths],
     }
     if as_json:
@@ -325,6 +334,8 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     print_failed_quality(failed)
     doubt = f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
     click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}{doubt}")
+    for line in matrix_lines(scored.combination_scores):
+        click.echo(line)
     click.echo(f"wrote {', '.join(str(path) for path in paths)}")
 
 

@@ -22,6 +22,10 @@ from phenodose.cli.output import json_option, plugins_at, print_json, progress_d
 )
 @click.option("--plates", type=int, default=3, show_default=True, help="Plates of a drug screen.")
 @click.option("--drugs", type=int, default=8, show_default=True, help="Drugs: 5 doses each, in duplicate.")
+@click.option(
+    "--pairs", type=int, default=0, show_default=True,
+    help="Pairs of drugs in 6 x 6 dose matrices of known Bliss, Loewe or interaction truth, on plates of their own.",
+)  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Same seed, same bytes.")
 @click.option("--phase1", metavar="ID", default=None, help="Control experiment that the network starts from.")
 @click.option("--control-wells", type=int, default=210, show_default=True, help="Wells of a control experiment.")
@@ -42,6 +46,7 @@ def command(
     kind: str,
     plates: int,
     drugs: int,
+    pairs: int,
     seed: int,
     phase1: str | None,
     control_wells: int,
@@ -56,7 +61,7 @@ def command(
     OUT is the screen folder itself and its name is the screen id; with --screen ID the screen folder is
     OUT/ID (or OUT, if that is its name already). It holds raw ImageXpress folders P1, P2, ..., layout.xlsx,
     ctg/, screen.toml, and the truth: truth_wells.csv and truth_drugs.csv (of a sample
-    that is not rounded also truth_morphology.csv). _DONE is written last. A folder
+    that is not rounded also truth_morphology.csv, with --pairs also truth_pairs.csv). _DONE is written last. A folder
     that was simulated before is replaced; any other folder with something in it is refused.
 
     \b
@@ -71,6 +76,7 @@ def command(
             kind=kind,  # type: ignore[arg-type]  # click.Choice allows nothing else
             plates=plates,
             drugs=drugs,
+            pairs=pairs,
             seed=seed,
             phase1=phase1,
             control_wells=control_wells,
@@ -86,5 +92,5 @@ def command(
         return
     click.echo(
         f"{made.folder}: {made.kind} {made.id}, {len(made.plates)} plate(s), {made.n_drugs} drugs, "
-        f"{made.n_wells} wells with cells, {made.n_images} images"
+        f"{f'{made.n_pairs} pairs, ' if made.n_pairs else ''}{made.n_wells} wells with cells, {made.n_images} images"
     )

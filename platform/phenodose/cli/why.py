@@ -1,6 +1,6 @@
 """`phenodose why`: print where a score comes from.
 
-Does not belong here: gathering the chain (`phenodose.lineage.trace`).
+Does not belong here: gathering the chain (`phenodose.lineage.trace`, `pairs`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import click
 from phenodose.cli.output import json_option, open_store, print_json, store_option
 
 if TYPE_CHECKING:
-    from phenodose.lineage.trace import Link
+    from phenodose.lineage.link import Link
 
 #: Longer values are cut; `--json` has them whole.
 _LONGEST = 90
@@ -24,7 +24,9 @@ _VALUES = "values"
 @click.command("why")
 @click.argument("screen")
 @click.argument("drug")
-@click.option("--scorer", help="Which score; default the one that ranks, such as dss_asym.")
+@click.option(
+    "--scorer", help="Which score; default the one that ranks, such as dss_asym; of a pair a measure such as bliss."
+)
 @click.option("--readout", help="Only this readout; default all.")
 @click.option("--replicate", default="pooled", show_default=True, help="pooled, or a replicate's number.")
 @store_option
@@ -35,16 +37,16 @@ def command(
     """Print the chain behind the score of DRUG in SCREEN: curve, wells, controls, networks, images, files, runs.
 
     Every link names its plugin, version, parameters and run. What has changed since is marked with !.
-    --json tells long values whole.
+    --json tells long values whole. DRUG may be a pair of a dose matrix, "A + B": its excess, wells and controls.
 
     \b
     Example: phenodose why BT-40_V1_DS1 Trametinib --readout ctg
     """
     from phenodose.lineage.freshness import changes_since
-    from phenodose.lineage.trace import why
+    from phenodose.lineage.pairs import why_drug_or_pair
 
     opened = open_store(store)
-    chains = why(opened, screen, drug, scorer, readout, replicate)
+    chains = why_drug_or_pair(opened, screen, drug, scorer, readout, replicate)
     if as_json:
         print_json([chain.to_dict() for chain in chains])
         return

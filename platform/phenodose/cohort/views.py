@@ -55,7 +55,9 @@ def cohort_views(
         HITS,
         _selective_scores(scorer, comparisons or {}),
         COHORT_Z_SCORES,
+        TARGET_RANKS,
         DRUG_COMBINATIONS,
+        SYNERGIES,
         _imaging_vs_metabolic(metabolic),
         DOSE_POINTS,
         READOUTS,
@@ -106,6 +108,34 @@ COHORT_Z_SCORES = View(
     """,
 )
 
+TARGET_RANKS = View(
+    "target_ranks",
+    "One row a screen, readout, scorer and target: its rank in the sample, and its mean score in the other samples.",
+    """
+    WITH by_sample AS (
+        SELECT sample, readout, scorer, target, avg(mean_score) AS mean_score
+        FROM targets
+        WHERE n_drugs > 0
+        GROUP BY ALL
+    )
+    SELECT t.screen, t.sample, t.readout, t.scorer, t.target, t.n_drugs, t.n_hits, t.drugs,
+           t.mean_score, t.lower, t.upper, t.p_value, t.q_value,
+           rank() OVER (PARTITION BY t.screen, t.sample, t.readout, t.scorer
+                        ORDER BY t.p_value NULLS LAST, t.mean_score DESC) AS rank,
+           o.n_others, o.mean_of_others, t.mean_score - o.mean_of_others AS above_others,
+           t.n_hit_interactions, t.hub_q_value, t.mutation, t.expression, t.expression_unit
+    FROM targets t
+    LEFT JOIN (
+        SELECT a.sample, a.readout, a.scorer, a.target, count(*) AS n_others, avg(b.mean_score) AS mean_of_others
+        FROM by_sample a
+        JOIN by_sample b ON b.readout = a.readout AND b.scorer = a.scorer AND b.target = a.target
+            AND b.sample <> a.sample
+        GROUP BY ALL
+    ) o ON o.sample = t.sample AND o.readout = t.readout AND o.scorer = t.scorer AND o.target = t.target
+    WHERE t.n_drugs > 0
+    """,
+)
+
 #: Difference and interval are the rows of the scorers 'dc<scorer>' (`phenodose.dose_response.combination`); where a
 #: store made before has none, they are computed likewise. Curves are named as `phenodose.names.curve_names` does.
 DRUG_COMBINATIONS = View(
@@ -149,6 +179,32 @@ DRUG_COMBINATIONS = View(
         AND d.replicate = c.replicate AND d.scorer = 'dc' || c.scorer AND d.drug = c.drug
     WHERE c.replicate = 'pooled' AND c.sample = w.sample AND coalesce(c.unit, '') <> 'nM'
         AND NOT (starts_with(c.scorer, 'dc') AND m.score IS NULL)
+    """,
+)
+
+#: The models of `combination_scores`, the one that pairs are ranked by first.
+_MODELS = ("bliss", "hsa", "loewe", "zip")
+
+SYNERGIES = View(
+    "synergies",
+    "One row a dose matrix and readout: the mean excess over each model, that over Bliss with its interval and its "
+    "place among the pairs of the sample.",
+    f"""
+    SELECT c.screen, c.sample, any_value(s.entity) AS entity, c.readout, c.drug, c.add_on,
+           rank() OVER (
+               PARTITION BY c.screen, c.sample, c.readout
+               ORDER BY max(c.value) FILTER (c.measure = '{_MODELS[0]}') DESC NULLS LAST
+           ) AS place,
+           max(c.value) FILTER (c.measure = '{_MODELS[0]}') AS {_MODELS[0]},
+           max(c.lower) FILTER (c.measure = '{_MODELS[0]}') AS {_MODELS[0]}_lower,
+           max(c.upper) FILTER (c.measure = '{_MODELS[0]}') AS {_MODELS[0]}_upper,
+           max(c.probability_synergy) FILTER (c.measure = '{_MODELS[0]}') AS probability_synergy,
+           max(c.interaction) FILTER (c.measure = '{_MODELS[0]}') AS interaction,
+           {", ".join(f"max(c.value) FILTER (c.measure = '{name}') AS {name}" for name in (*_MODELS[1:], "css"))},
+           string_agg(DISTINCT c.status, '; ') FILTER (c.status <> 'ok') AS not_computed
+    FROM combination_scores c
+    LEFT JOIN screens s USING (screen)
+    GROUP BY c.screen, c.sample, c.readout, c.drug, c.add_on
     """,
 )
 

@@ -8,12 +8,13 @@ the table `runs`) and printing (`phenodose.cli.why`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from phenodose.dose_response.combination import PREFIX, combined_drugs
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_file
+from phenodose.lineage.link import Link
 from phenodose.lineage.rows import grouped, records, some
 from phenodose.names import ADD_ON_DOSE, curve_names
 from phenodose.plugins import Preferences
@@ -44,35 +45,6 @@ _NETWORK = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Link:
-    """One link of the chain.
-
-    Attributes:
-        what: what it is, such as 'curve of ctg'.
-        facts: name -> value, in order; names carry units.
-        rows: a table of like things, such as wells; empty if there is none.
-        doubts: what does not fit any more, one sentence each.
-        made_from: the links before it.
-    """
-
-    what: str
-    facts: dict[str, Any] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
-    made_from: list[Link] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The chain as plain values, for JSON."""
-        return asdict(self)
-
-    def every(self) -> Iterator[Link]:
-        """This link and all before it."""
-        yield self
-        for link in self.made_from:
-            yield from link.every()
-
-
 def why(
     store: Store,
     screen: str,
@@ -99,7 +71,7 @@ def why(
         InputError: there is no such drug, scorer, readout or replicate.
     """
     named = scorer or Preferences.of_store(store).default_scorer() or ""
-    return _Tables(store, screen).chains(drug, named, readout, replicate)
+    return ScreenTables(store, screen).chains(drug, named, readout, replicate)
 
 
 def why_each(store: Store, screen: str, drugs: Iterable[str], scorer: str, readout: str) -> dict[str, list[Link]]:
@@ -108,10 +80,10 @@ def why_each(store: Store, screen: str, drugs: Iterable[str], scorer: str, reado
     Raises:
         StoreError: the screen has no scores.
     """
-    return _Tables(store, screen).chains_of_each(drugs, scorer, readout)
+    return ScreenTables(store, screen).chains_of_each(drugs, scorer, readout)
 
 
-class _Tables:
+class ScreenTables:
     """The tables of one screen, and the links that they tell of; what several chains share is made once."""
 
     def __init__(self, store: Store, screen: str) -> None:
@@ -133,6 +105,7 @@ class _Tables:
         return self._once((table, columns), lambda: grouped(records(self[table]), columns))
 
     def chains(self, drug: str, scorer: str, readout: str | None, replicate: str) -> list[Link]:
+        """The chains of a drug's scores, one a sample and readout."""
         return [self._score(row) for row in self._scores(drug, scorer, readout, replicate)]
 
     def chains_of_each(self, drugs: Iterable[str], scorer: str, readout: str) -> dict[str, list[Link]]:
@@ -150,10 +123,16 @@ class _Tables:
             if value is None:
                 continue
             there = sorted(str(one) for one in rows[column].unique())
+            there += self._pairs() if column == "drug" else []
             rows = rows[rows[column] == value]
             if rows.empty:
                 raise InputError(f"{self.screen} has no score with {column} {value!r}; there are: {', '.join(there)}.")
         return records(rows.sort_values(["sample", "readout"]))
+
+    def _pairs(self) -> list[str]:
+        """Pairs of dose matrices, which `pairs` tells of."""
+        rows = self["combination_scores"]
+        return sorted({f"{drug} + {add_on}" for drug, add_on in zip(rows["drug"], rows["add_on"], strict=True)})
 
     def _all_scores(self) -> pd.DataFrame:
         rows = self["scores"]
@@ -176,18 +155,31 @@ class _Tables:
             doubts=[*self._older(part), *self._changed(part, f"curves/{row['readout']}")],
         )
         link.made_from.append(self._curve(row))
+        alone = self._alone(row)
+        if alone is not None:
+            link.made_from.append(self._curve(row | {"drug": alone}, " alone"))
         link.made_from.extend(self._reference(part))
         return link
 
-    def _curve(self, score: dict[str, Any]) -> Link:
+    def _alone(self, score: dict[str, Any]) -> str | None:
+        """The drug whose own score a difference was taken to; None if the score is no difference."""
+        plain = str(score["scorer"]).removeprefix(PREFIX)
+        if plain == score["scorer"] or plain not in set(self["scores"]["scorer"]):
+            return None
+        pairs = self._once("combined", lambda: combined_drugs(self["wells"]))
+        own = pairs[(pairs["drug"] == score["drug"]) & (pairs["sample"] == score["sample"])]
+        return None if own.empty else str(own["treatment"].iloc[0])
+
+    def _curve(self, score: dict[str, Any], which: str = "") -> Link:
         part = f"curves/{score['readout']}"
         key = ("sample", "readout", "replicate", "drug")
         rows = self._by("curves", *key).get(tuple(score[column] for column in key))
+        what = f"curve of {score['readout']}" + (f", {score['drug']}{which}" if which else "")
         if not rows:
-            return Link(f"curve of {score['readout']}", doubts=[f"its row is gone; materialize `{part}` again."])
+            return Link(what, doubts=[f"its row is gone; materialize `{part}` again."])
         row = rows[0]
         doubts = [*self._older(part), *self._changed(part, f"viability/{score['readout']}")]
-        link = Link(f"curve of {score['readout']}", some(row, _CURVE) | self._made_by(row, part), doubts=doubts)
+        link = Link(what, some(row, _CURVE) | self._made_by(row, part), doubts=doubts)
         link.made_from.append(self._wells(score))
         return link
 
@@ -204,9 +196,10 @@ class _Tables:
         row = min(of_drug, key=lambda well: well["place"])
         run = self._run(part)
         normalised = {"normalised_by": run["inputs"].get("normalise_by")} if run else {}
+        second = some(row, ("add_on", ADD_ON_DOSE))
         link = Link(
             f"wells by {readout}",
-            normalised | self._made_by(row, part),
+            second | normalised | self._made_by(row, part),
             rows=[some(well, _WELL) for well in of_drug],
             doubts=self._older(part),
         )
@@ -215,7 +208,7 @@ class _Tables:
         groups = frozenset((well["plate"], well["treatment"] if by != "plate" else "") for well in of_drug)
         key = ("controls", readout, score["sample"], str(of_drug[0]["add_on"]), str(of_drug[0][ADD_ON_DOSE]), groups)
         link.made_from.append(self._once(key, lambda: self._controls(readout, of_drug, by)))
-        images = not _is_metabolic(run, self.store)
+        images = not self.is_metabolic(run)
         weights = row["checkpoint"]
         if isinstance(weights, str):
             link.made_from.extend(self._once(("network", weights), lambda: self._checkpoints(weights)))
@@ -356,9 +349,9 @@ class _Tables:
         by_hand = any(source in change.direct and change.what.endswith(".parquet") for change in self.changes())
         return bool(json.loads(before["made_from"]).get(source) == run["version"]) and not by_hand
 
+    def is_metabolic(self, run: dict[str, Any] | None) -> bool:
+        """Whether the run of a viability read plate-reader files."""
+        from phenodose.cohort.build import metabolic_readouts
+        from phenodose.plugins import plugins_of
 
-def _is_metabolic(run: dict[str, Any] | None, store: Store) -> bool:
-    from phenodose.cohort.build import metabolic_readouts
-    from phenodose.plugins import plugins_of
-
-    return run is not None and run["plugin"] in metabolic_readouts(plugins_of(store))
+        return run is not None and run["plugin"] in metabolic_readouts(plugins_of(self.store))

@@ -16,6 +16,8 @@ from pydantic import Field
 
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
+from phenodose.pipeline.dose_matrices import PAIRS, SUMS, ReadoutMatrices, of_single_drugs, readout_matrices
+from phenodose.pipeline.time_courses import TIME_COURSES, starts_of, write_course_results
 from phenodose.plugins import Parameters, Plugin
 from phenodose.store.curves import curves_key, write_points
 from phenodose.tables import TABLES
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Table of what add-ons change dose by dose.
 EFFECTS = "combination_effects"
+#: All tables of what two drugs do together.
+COMBINATIONS = (EFFECTS, PAIRS, SUMS)
 
 
 class CurveParameters(Parameters):
@@ -61,12 +65,14 @@ class ReadoutCurves:
     Attributes:
         batch: the curves with points and draws: pooled, and of single replicates unless these were not wanted.
         qc: one row a quality metric, with the columns of `qc_rows` and sample.
+        matrices: what the dose matrices of two drugs show.
         notes: a sentence on every sample with drugs of which no well has a value, whose inhibition falls with dose, or
-            whose wells no curve describes.
+            whose wells no curve describes, and on what dose matrices lack.
     """
 
     batch: CurveBatch
     qc: pd.DataFrame
+    matrices: ReadoutMatrices
     notes: list[str] = field(default_factory=list)
 
 
@@ -77,6 +83,7 @@ def curves_of(
     parameters: CurveParameters | None = None,
     limits: Limits | None = None,
     per_replicate: bool = True,
+    starts: pd.DataFrame | None = None,
 ) -> ReadoutCurves:
     """Fit every drug of every sample of one readout.
 
@@ -87,6 +94,7 @@ def curves_of(
         parameters: fit and draws; the defaults if None.
         limits: limits of quality metrics; the defaults if None.
         per_replicate: keep the curves of single replicates, with draws; else they serve the quality metrics alone.
+        starts: readings when the treatment began, of a screen that was read several times (`doublings_of`).
     """
     import pandas as pd
 
@@ -96,10 +104,12 @@ def curves_of(
     from phenodose.quality.report import curve_qc_rows
 
     p = parameters or CurveParameters()
-    points = curve_points(viability, wells)
+    matrices = readout_matrices(viability, wells, readout, p.bootstrap, p.seed)
+    curved = of_single_drugs(viability, wells)
+    points = curve_points(curved, wells, starts=starts)
     if per_replicate or p.intervals == "bootstrap":
         how: dict[str, Any] = {"fit": p.fit, "bootstrap": p.bootstrap, "seed": p.seed, "intervals": p.intervals}
-        batch = fit_curves(curve_points(viability, wells, per_replicate), **how, noise="batch")
+        batch = fit_curves(curve_points(curved, wells, per_replicate, starts=starts), **how, noise="batch")
         judged = batch if per_replicate else fit_curves(points, fit=p.fit)
     else:  # a curve does not depend on the others: those of all replicates together are among them
         judged = fit_curves(points, fit=p.fit)
@@ -109,14 +119,14 @@ def curves_of(
     figures, notes = [], []
     for sample in sorted(wells["sample"].dropna().unique()):
         mine = wells[wells["sample"] == sample]
-        rows = viability.merge(mine[["plate", "well"]], on=["plate", "well"], how="inner")
+        rows = curved.merge(mine[["plate", "well"]], on=["plate", "well"], how="inner")
         of_sample = (judged.keys["sample"] == sample).to_numpy()
         if rows.empty or rows["masked"].astype(bool).all():
             continue
         some = judged if of_sample.all() else judged.select(of_sample)
         figures.append(curve_qc_rows(rows, mine, some, readout, limits).assign(sample=sample))
         notes += _notes(sample, some)
-    return ReadoutCurves(batch, pd.concat(figures, ignore_index=True), notes)
+    return ReadoutCurves(batch, pd.concat(figures, ignore_index=True), matrices, [*notes, *matrices.notes])
 
 
 def _notes(sample: str, curves: CurveBatch) -> list[str]:
@@ -154,7 +164,7 @@ class ScreenCurves:
 
 
 def make_curves(step: Context, readout: str) -> ScreenCurves:
-    """Fit the stored viability of a screen and write rows, points, draws, and what add-ons change dose by dose.
+    """Fit the stored viability of a screen and write rows, points, draws, what two drugs do together, and time courses.
 
     Raises:
         NotMade: there are no drug wells or no viability, or its quality blocks.
@@ -173,13 +183,16 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     plugin = step.create(CurveFitting)
     checkpoint = viability["checkpoint"].dropna()
     provenance = step.provenance(plugin, str(checkpoint.iloc[0]) if len(checkpoint) else None)
-    found = curves_of(viability, wells, readout, plugin.parameters, step.limits)
+    starts = starts_of(step.store.read_table(TIME_COURSES, step.screen_id, key))
+    found = curves_of(viability, wells, readout, plugin.parameters, step.limits, starts=starts)
     rows = provenance.stamp(found.batch.to_frame().assign(screen=step.screen_id))
     step.store.write_table("curves", step.screen_id, curves_key(readout), rows[TABLES["curves"].column_names])
     write_points(step.store, step.screen_id, readout, found.batch)
-    effects = provenance.stamp(combination_effects(found.batch, wells).assign(screen=step.screen_id))
-    effects = effects[TABLES[EFFECTS].column_names]
-    step.store.write_table(EFFECTS, step.screen_id, curves_key(readout), effects)
+    together = (combination_effects(found.batch, wells), found.matrices.pairs, found.matrices.sums)
+    for table, of_table in zip(COMBINATIONS, together, strict=True):
+        stamped = provenance.stamp(of_table.assign(screen=step.screen_id))[TABLES[table].column_names]
+        step.store.write_table(table, step.screen_id, curves_key(readout), stamped)
+    write_course_results(step, readout, provenance)
     qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
     step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
     return ScreenCurves(

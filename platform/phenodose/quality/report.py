@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from phenodose.dose_response.curves import CurveBatch
-from phenodose.names import add_on_keys, add_on_names
+from phenodose.names import ADD_ON_DOSE, add_on_keys, add_on_names
 from phenodose.quality import controls, drift, drug_levels, edges, fit_residuals, replicates, series, zprime
 from phenodose.quality.curve_shapes import curve_shapes
 from phenodose.quality.gates import Limits, judge
 from phenodose.quality.wells import spread_of
+from phenodose.viability.dose_matrices import without_own_controls
 
 #: Columns of `qc_rows`: those of the table `qc` without screen and provenance.
 QC_COLUMNS = ("plate", "readout", "metric", "value", "threshold", "threshold_from", "verdict", "explanation")
@@ -67,15 +68,19 @@ def qc_rows(
     """
     measured = viability[["plate", "well", "raw", "viability_fraction", "control", "masked", "mask_reason"]]
     measured = measured.assign(flag=viability.get("flag"))
-    frame = measured.merge(wells[_WELL_COLUMNS], on=["plate", "well"], how="inner", validate="one_to_one")
-    kept = frame[~frame["masked"].astype(bool)]
+    columns = [*_WELL_COLUMNS, *([ADD_ON_DOSE] if ADD_ON_DOSE in wells else [])]
+    frame = measured.merge(wells[columns], on=["plate", "well"], how="inner", validate="one_to_one")
+    unmasked = ~frame["masked"].to_numpy(dtype=bool)
+    kept = frame[unmasked]
+    # In a dose matrix a drug's lowest dose stands beside a second drug that may kill.
+    by_themselves = ~without_own_controls(frame, frame["control"].eq("negative").to_numpy(dtype=bool))
     metrics = [
         *_control_figures(kept, list(dict.fromkeys(frame["plate"]))),
         *_drift_figures(kept),
         *_replicate_figures(kept),
         *_series_figures(kept),
         *_place_figures(kept),
-        *_level_figures(kept),
+        *_level_figures(frame[unmasked & by_themselves]),
         *_flag_figures(frame),
         *_masked_figures(frame),
         *([(SCREEN, "input_notes", float(len(input_notes)), " ".join(input_notes))] if input_notes else []),

@@ -1,20 +1,28 @@
 """What the report shows of drugs with an add-on: differences to the drug alone, of the score and dose by dose.
 
-Does not belong here: the numbers themselves (`phenodose.dose_response.combination`, `combination_effects`).
+Does not belong here: the numbers themselves (`phenodose.dose_response.combination`, `combination_effects`), dose
+matrices of two drugs (`dose_pairs`), drawing (`combination_figures`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from phenodose.dose_response.combination import PREFIX
+from phenodose.dose_response.combination import PREFIX, combined_drugs
 from phenodose.io.frames import rows_of
+from phenodose.names import ADD_ON_DOSE
+from phenodose.plots.combination_figures import Difference, differences
 from phenodose.reports.data import text_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.reports.data import ScreenData
+
+#: The difference of mean inhibition over the tested doses, fraction: no floor hides a loss.
+UNFLOORED = f"{PREFIX}aoc"
+#: Add-ons (in one concentration and readout) of which a figure is drawn.
+MOST_FIGURES = 24
 
 
 def combinations(data: ScreenData, links: dict[str, str]) -> dict[str, Any] | None:
@@ -26,27 +34,90 @@ def combinations(data: ScreenData, links: dict[str, str]) -> dict[str, Any] | No
     """
     scores = data["scores"]
     wanted = (scores["scorer"] == f"{PREFIX}{data.scorer}") & (scores["replicate"] == "pooled")
-    differences = scores[wanted & scores["score"].notna()]
-    effects = data["combination_effects"]
-    if differences.empty:
+    known = scores[wanted & scores["score"].notna()]
+    if known.empty:
         return None
+    effects = dict(iter(data["combination_effects"].groupby(["sample", "readout", "curve"], sort=False)))
+    none = data["combination_effects"].iloc[:0]
+    unfloored = scores[(scores["scorer"] == UNFLOORED) & (scores["replicate"] == "pooled") & scores["score"].notna()]
+    means = {(row.sample, row.readout, row.drug): row for row in rows_of(unfloored)}
     rows = []
-    for row in rows_of(differences.sort_values(["score", "drug", "readout"], ascending=[False, True, True])):
-        same = (effects["curve"] == row.drug) & (effects["readout"] == row.readout)
-        own = effects[same & (effects["sample"] == row.sample)]
+    for row in rows_of(known.sort_values(["score", "drug", "readout"], ascending=[False, True, True])):
+        own = effects.get((row.sample, row.readout, row.drug), none)
         name = text_of(row.drug)
         rows.append(
             {
                 "drug": name,
+                "sample": row.sample,
                 "link": links.get(name),
                 "readout": row.readout,
                 "score": row.score,
+                "ends": (row.lower, row.upper),
                 "difference": f"{row.score:+.1f}{_ends(row.lower, row.upper)}",
+                "mean": _mean(own, means.get((row.sample, row.readout, row.drug))),
                 "most": _dose(own, largest=True),
                 "least": _dose(own, largest=False),
             }
         )
-    return {"rows": rows, "scorer": data.scorer}
+    figures = _figures(data, rows)
+    return {
+        "rows": rows,
+        "scorer": data.scorer,
+        "figures": figures[:MOST_FIGURES],
+        "n_not_drawn": max(len(figures) - MOST_FIGURES, 0),
+    }
+
+
+def _figures(data: ScreenData, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Two waterfalls an add-on, concentration and readout: of the score, and of inhibition; by add-on and dose."""
+    parts = {(part.sample, part.drug): part for part in rows_of(combined_drugs(data["wells"]))}
+    several = len({row["sample"] for row in rows}) > 1
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        part = parts.get((row["sample"], row["drug"]))
+        if part is not None:
+            dose = getattr(part, ADD_ON_DOSE, float("nan"))
+            key = (part.add_on, -1.0 if dose != dose else dose, row["readout"], row["sample"])
+            groups.setdefault(key, []).append(row | {"treatment": part.treatment})
+    order = {name: place for place, name in enumerate(data.readouts)}
+    found = []
+    for key in sorted(groups, key=lambda key: (key[0], order.get(key[2], len(order)), key[1], key[3])):
+        add_on, dose, readout, sample = key
+        named = f"{add_on}{f' {dose:.12g} nM' if dose >= 0 else ''}"
+        title = f"{named} by {readout}{f' in {sample}' if several else ''}"
+        own = groups[key]
+        score = [Difference(row["treatment"], row["score"], row["ends"], row["link"] or "") for row in own]
+        means = [row for row in own if row["mean"][1]]
+        inhibition = [Difference(row["treatment"], row["mean"][0], row["mean"][2], row["link"] or "") for row in means]
+        found.append(
+            {
+                "title": title,
+                "score": differences(score, f"difference of {data.scorer}", f"What {title} changes of {data.scorer}"),
+                "inhibition": differences(inhibition, "inhibition (points)", f"What {title} changes of inhibition")
+                if inhibition
+                else "",
+            }
+        )
+    return found
+
+
+def _mean(effects: pd.DataFrame, unfloored: Any) -> tuple[float, str, tuple[float, float]]:
+    """The mean difference of inhibition over the doses [points]: to sort by, in words, and its interval.
+
+    Args:
+        effects: the differences dose by dose, whose means stand for it where there is no score.
+        unfloored: the score of it; None without.
+    """
+    if unfloored is not None:
+        mean, lower, upper = (100 * float(value) for value in (unfloored.score, unfloored.lower, unfloored.upper))
+        return mean, f"{mean:+.1f}{_ends(lower, upper)}", (lower, upper)
+    known = effects[effects["difference_percent"].notna()]
+    if known.empty:
+        return 0.0, "", (float("nan"), float("nan"))
+    ends = known[["lower_percent", "upper_percent"]].mean(skipna=False).astype(float)
+    lower, upper = float(ends.iloc[0]), float(ends.iloc[1])
+    mean = float(known["difference_percent"].mean())
+    return mean, f"{mean:+.1f}{_ends(lower, upper)}", (lower, upper)
 
 
 def _dose(effects: pd.DataFrame, largest: bool) -> tuple[float, str]:

@@ -20,7 +20,7 @@ from phenodose.store.curves import band, read_curves
 if TYPE_CHECKING:
     import pandas as pd
 
-    from phenodose.lineage.trace import Link
+    from phenodose.lineage.link import Link
     from phenodose.reports.data import ScreenData
 
 _BAND_POINTS = 25

@@ -1,7 +1,8 @@
 """The patient report: one screen from quality to ranking to lineage, as one HTML file.
 
 Belongs here: the order of the report and the rendering of its template. What the sections say is in
-`sections`, `drug_cards`, `phenotypes` and `evidence`, how their figures look in `svg_figures`.
+`sections`, `combinations`, `dose_pairs`, `drug_cards`, `phenotypes` and `evidence`, how their figures look in
+`phenodose.plots`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.io.files import write_text
 from phenodose.plots.svg import marker_definitions
-from phenodose.reports import activation, combinations, drug_cards, evidence, image_choice, phenotypes, sections
+from phenodose.reports import (
+    activation,
+    combinations,
+    dose_pairs,
+    drug_cards,
+    evidence,
+    image_choice,
+    phenotypes,
+    sections,
+    targets,
+    time_courses,
+)
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.well_images import Gallery, WellImages
 
@@ -89,6 +101,9 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "ranking": sections.ranking(data),
         "table": sections.drug_table(data),
         "combinations": combinations.combinations(data, links),
+        "targets": targets.targets(data, links),
+        "dose_matrices": dose_pairs.dose_pairs(data, links),
+        "courses": time_courses.time_courses(data, links),
         "curves": drug_cards.drug_cards(data),
         "maps": activation.overlays(data, no_maps),
         "agreement": sections.agreement(data),

@@ -15,6 +15,7 @@ from phenodose.io.frames import rows_of
 from phenodose.plots import palette, svg_figures
 from phenodose.plots.svg import swatch
 from phenodose.reports.data import Missing, is_true, number_of, text_of, with_drug
+from phenodose.reports.drug_places import drug_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +31,6 @@ _LABEL_SIGNS = 14
 #: From dark to bright, as viridis, told apart in grey print; without its yellow, which is weak on white.
 _SCALE = ("#440154", "#3b528b", "#21918c", "#5ec962", "#c8b020")
 _QC = {"no doubt": palette.BLUE, "doubtful": palette.ORANGE, "left out": palette.INK}
-#: A pair differs if it is farther apart than this part of all duplicates.
-_DUPLICATES_QUANTILE = 0.9
 
 
 def phenotypes(data: ScreenData, links: Mapping[str, str]) -> dict[str, Any] | Missing:
@@ -112,41 +111,29 @@ def distant_pairs(data: ScreenData) -> dict[str, Any] | Missing:
     hits = list(data.ranking.loc[is_true(data.ranking["hit"]), "drug"])
     if len(hits) < 2:
         return Missing(f"{len(hits)} drugs are hits, and a pair needs two.")
-    places = data["embeddings"]
-    measuring = data.preferences.measuring_embedders()
-    embedder = next((name for name in measuring if (places["embedder"] == name).any()), None)
-    if embedder is None:
-        return Missing(f"there is no map whose distances mean something ({' or '.join(measuring) or 'none is known'}).")
-    rows = places[(places["embedder"] == embedder) & (places["well_type"] == "therapy")]
-    rows = rows[rows["add_on"].fillna("") == ""]
-    highest = rows.groupby("treatment")["concentration_nM"].transform("max")
-    rows = rows[rows["concentration_nM"] == highest]
-    where: dict[str, np.ndarray] = {}
-    own: dict[str, float] = {}
-    between: list[float] = []
-    for drug, wells in rows.groupby("treatment"):
-        at = wells[["x", "y"]].to_numpy(dtype=np.float64)
-        where[str(drug)] = at.mean(axis=0)
-        gaps = [float(np.linalg.norm(a - b)) for a, b in combinations(at, 2)]
-        between += gaps
-        own[str(drug)] = max(gaps, default=float("nan"))
-    if not between:
-        return Missing("no drug has duplicates on the map, so it cannot be told what is far.")
-    limit = float(np.quantile(between, _DUPLICATES_QUANTILE))
+    places = drug_places(data)
+    if isinstance(places, Missing):
+        return places
     found: list[dict[str, Any]] = []
-    compared = [drug for drug in hits if drug in where]
+    compared = [drug for drug in hits if drug in places.where]
     scores = dict(zip(data.ranking["drug"], data.ranking["score"], strict=True))
     for one, other in combinations(compared, 2):
-        distance = float(np.linalg.norm(where[one] - where[other]))
-        least = np.nanmax([limit, own[one], own[other]])
+        distance = places.distance(one, other)
+        least = np.nanmax([places.limit, places.own[one], places.own[other]])
         if distance > least:
             found.append({"drugs": (one, other), "scores": (scores[one], scores[other]), "distance": distance})
     found.sort(key=lambda pair: (-pair["distance"], pair["drugs"]))
     for pair in found:
         pair["text"] = number_of(pair["distance"], 3)
-        pair["times"] = number_of(pair["distance"] / limit, 3) if limit > 0 else ""
+        pair["times"] = number_of(pair["distance"] / places.limit, 3) if places.limit > 0 else ""
     n_all = len(compared) * (len(compared) - 1) // 2
-    return {"pairs": found, "embedder": embedder, "limit": limit, "n_all": n_all, "n_hits": len(compared)}
+    return {
+        "pairs": found,
+        "embedder": places.embedder,
+        "limit": places.limit,
+        "n_all": n_all,
+        "n_hits": len(compared),
+    }
 
 
 def _doubts(data: ScreenData, readout: str) -> dict[tuple[str, str], tuple[str, str]]:

@@ -18,13 +18,19 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "well": ("Well", "wellID"),
     "sample": ("Sample", "sampleID"),
     "well_type": ("WellType",),
-    "treatment": ("Treatment", "name"),
-    "concentration": ("Concentration", "Concentration_nM", "Concentration_uM", "Dose"),
-    "unit": ("Unit", "Units", "ConcentrationUnit", "ConcentrationUnits", "ConcUnit", "DoseUnit"),
+    "treatment": ("Treatment", "name", "Drug1", "DrugRow", "DrugName"),
+    "concentration": ("Concentration", "Concentration_nM", "Concentration_uM", "Dose", "Conc1", "ConcRow"),
+    "unit": ("Unit", "Units", "ConcentrationUnit", "ConcentrationUnits", "ConcUnit", "DoseUnit", "ConcUnit1"),
     "replicate": ("Replicate", "batch"),
-    "add_on": ("AddOn",),
-    "add_on_concentration": ("AddOnConcentration", "AddOnConcentration_nM", "AddOnConcentration_uM", "AddOnDose"),
-    "add_on_unit": ("AddOnUnit", "AddOnUnits", "AddOnConcentrationUnit", "AddOnConcUnit", "AddOnDoseUnit"),
+    "add_on": ("AddOn", "Drug2", "DrugCol", "DrugName_2"),
+    "add_on_concentration": (
+        *("AddOnConcentration", "AddOnConcentration_nM", "AddOnConcentration_uM", "AddOnDose"),
+        *("Concentration_2", "Conc2", "ConcCol"),
+    ),
+    "add_on_unit": (
+        *("AddOnUnit", "AddOnUnits", "AddOnConcentrationUnit", "AddOnConcUnit", "AddOnDoseUnit"),
+        *("ConcUnit2", "ConcColUnit"),
+    ),
     "readout": ("Readout", "value"),
     "named_class": ("WellClass",),
 }
@@ -37,11 +43,16 @@ _TO_NANOMOLAR = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}
 #: A column whose name says concentration, whatever unit follows; and with a unit of amount per volume.
 _CONCENTRATION = re.compile(r"(?:conc(?:entration)?|dose)(?:in)?(.*)\Z")
 _UNIT = r"([pnuµμm]?)(?:m|mol/l)\Z"
-_MOLAR = re.compile(r"(?:conc(?:entration)?|dose)(?:in)?" + _UNIT)
+_MOLAR = re.compile(r"(?:conc(?:entration)?|dose)(?:1|row)?(?:in)?" + _UNIT)
 #: The same of the add-on.
 _ADD_ON = r"addon'?s?(?:conc(?:entration)?|dose)(?:in)?"
 _ADD_ON_CONCENTRATION = re.compile(_ADD_ON + r"(?!units?\Z)(.*)\Z")
-_ADD_ON_MOLAR = re.compile(_ADD_ON + _UNIT)
+_ADD_ON_MOLAR = re.compile(rf"(?:{_ADD_ON}|(?:conc(?:entration)?|dose)(?:2|col)(?:in)?)" + _UNIT)
+#: Names of other programs' tables of two drugs: they count where no other column has their meaning.
+_OF_TWO_DRUGS = re.compile(
+    r"(?:drug(?:[12]|row|col|name2?)|(?:conc(?:entration)?|dose)(?:[12]|row|col)(?:in)?(?:[pnuµμm]?(?:m|mol/l))?"
+    r"|conc(?:[12]|row|col)?unit[12]?)\Z"
+)
 #: Columns whose names may say a unit.
 _DOSES = ("concentration", "add_on_concentration")
 
@@ -117,6 +128,14 @@ def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], di
         if meaning is None:
             continue
         if meaning in found:
+            others = [bool(_OF_TWO_DRUGS.match(_bare(to_text(header[at]) or ""))) for at in (found[meaning], position)]
+            if others[0] != others[1]:
+                if others[0]:
+                    found[meaning] = position
+                    factors.pop(meaning, None)
+                    if unit:
+                        factors[meaning] = _factor(unit)
+                continue
             recommended = plain(SPELLINGS[meaning][0])
             names = (plain(to_text(header[found[meaning]]) or ""), plain(name))
             if meaning not in _DOSES and names.count(recommended) == 1:
@@ -130,6 +149,11 @@ def find_columns(header: list[Cell], faults: Faults) -> tuple[dict[str, int], di
         found[meaning] = position
         if unit:
             factors[meaning] = _factor(unit)
+    for name, partner in (("add_on", "add_on_concentration"), ("add_on_concentration", "add_on")):
+        # Half of a second drug is none: what is passed over is told (`layout_unread`).
+        if name in found and partner not in found and _OF_TWO_DRUGS.match(_bare(to_text(header[found[name]]) or "")):
+            del found[name]
+            factors.pop(name, None)
     needed = ["plate", "row", "column", "well_type", "treatment", "concentration"]
     if "well" in found and "row" not in found and "column" not in found:
         needed = [name for name in needed if name not in ("row", "column")]

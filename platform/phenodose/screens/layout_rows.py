@@ -221,6 +221,9 @@ def _parse_well(
     dosed = well_type in ("therapy", "trc")
     concentration = _nanomolar(cells, "concentration", factors, dosed, written, place, faults)
     add_on, add_on_dose = _second(cells, factors, well_type, written, place, faults)
+    if well_type == "therapy" and add_on is not None and add_on_dose and _is_without(treatment, concentration):
+        # The forms of two drugs give the second one alone as a dose of 0 of the first.
+        treatment, concentration, add_on, add_on_dose = add_on, add_on_dose, None, None
     if treatment is not None:
         treatment = re.sub(r"_(?:control|drug)\Z", "", treatment)
     if well_type == "empty" and treatment is not None and treatment.casefold() in _BLANK:
@@ -245,6 +248,11 @@ def _parse_well(
         "readout": _number(cells, "readout", written, place, faults),
         "named_class": to_name(cells.get("named_class")),
     }
+
+
+def _is_without(treatment: str | None, concentration: float | None) -> bool:
+    """Whether a well is without the drug of the column Treatment, by its dose or by the word in place of a name."""
+    return concentration == 0 or (concentration is None and add_on_of(treatment) is None)
 
 
 def _place_on_plate(cells: Mapping[str, Cell]) -> tuple[str, int]:

@@ -6,7 +6,7 @@ not belong here: true curves (`pharmacology`) and how a layout file is written (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,8 @@ class Content:
     treatment: str | None
     concentration_nM: float | None
     replicate: int
+    add_on: str | None = None
+    add_on_concentration_nM: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,19 +84,19 @@ def drug_screen(drugs: Sequence[Drug], n_plates: int, rng: Generator) -> list[Pl
     Raises:
         InputError: the drugs do not fit on the plates.
     """
-    on_plate = [_plate_controls() for _ in range(n_plates)]
+    on_plate = [plate_controls() for _ in range(n_plates)]
     for index, drug in enumerate(drugs):
         for replicate in REPLICATES:
             series = [Content("therapy", drug.name, dose, replicate) for dose in drug.doses_nM]
             on_plate[(index + replicate - 1) % n_plates].extend(series)
     fullest = max(len(contents) for contents in on_plate)
     if fullest > len(INNER):
-        room = (len(INNER) - len(_plate_controls())) * n_plates // (len(REPLICATES) * len(STAUROSPORINE.doses_nM))
+        room = (len(INNER) - len(plate_controls())) * n_plates // (len(REPLICATES) * len(STAUROSPORINE.doses_nM))
         raise InputError(
             f"{len(drugs)} drugs do not fit on {n_plates} plate(s) beside the controls; take at most {room} "
             "drugs or more plates."
         )
-    return [well for number, contents in enumerate(on_plate, 1) for well in _fill(f"P{number}", contents, rng)]
+    return [well for number, contents in enumerate(on_plate, 1) for well in fill(f"P{number}", contents, rng)]
 
 
 def control_experiment(n_wells: int, rng: Generator) -> list[PlannedWell]:
@@ -109,11 +111,23 @@ def control_experiment(n_wells: int, rng: Generator) -> list[PlannedWell]:
     contents = [Content(*_NEGATIVE, replicate=1)] * n_negative + [Content(*_POSITIVE, replicate=1)] * (
         n_wells - n_negative
     )
-    return _fill("P1", contents, rng)
+    return fill("P1", contents, rng)
 
 
-def treat(wells: Sequence[PlannedWell], library: Sequence[Drug], rng: Generator) -> list[Treated]:
-    """Every well with cells, and its viability: the true curve with a little biological noise."""
+def treat(
+    wells: Sequence[PlannedWell],
+    library: Sequence[Drug],
+    rng: Generator,
+    known: Callable[[Content], float | None] = lambda content: None,
+) -> list[Treated]:
+    """Every well with cells, and its viability: the true one with a little biological noise.
+
+    Args:
+        wells: what stands where.
+        library: the drugs, whose true curves give the viability of their wells.
+        rng: source of the noise.
+        known: the true viability of a well whose drugs are not of the library; None for all others.
+    """
     drugs = {drug.name: drug for drug in (*library, STAUROSPORINE)}
     treated = []
     for well in wells:
@@ -124,13 +138,16 @@ def treat(wells: Sequence[PlannedWell], library: Sequence[Drug], rng: Generator)
             treated.append(Treated(well, 0.0, "lysis"))
             continue
         drug = drugs.get(treatment or "")
-        true = 1.0 if drug is None else float(drug.viability(dose or 0.0))
+        true = known(well.content)
+        if true is None:
+            true = 1.0 if drug is None else float(drug.viability(dose or 0.0))
         noisy = max(0.0, true * (1.0 + _BIOLOGY_SPREAD * rng.normal()))
         treated.append(Treated(well, noisy, drug.death if drug else "apoptosis"))
     return treated
 
 
-def _plate_controls() -> list[Content]:
+def plate_controls() -> list[Content]:
+    """What every plate holds beside its drugs."""
     contents: list[Content] = []
     for replicate in REPLICATES:
         contents += [Content(*_NEGATIVE, replicate)] * 5
@@ -141,7 +158,7 @@ def _plate_controls() -> list[Content]:
     return contents
 
 
-def _fill(plate: str, contents: Sequence[Content], rng: Generator) -> list[PlannedWell]:
+def fill(plate: str, contents: Sequence[Content], rng: Generator) -> list[PlannedWell]:
     """All 384 wells of a plate: the contents at random places of the inner wells, medium elsewhere."""
     places = rng.permutation(len(INNER))[: len(contents)]
     held = {INNER[place]: content for place, content in zip(places, contents, strict=True)}

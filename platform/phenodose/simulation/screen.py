@@ -24,13 +24,15 @@ from phenodose.io.files import is_vacant, written_aside
 from phenodose.names import check_screen_id, row_index
 from phenodose.progress import Progress, no_progress
 from phenodose.simulation import design, metaseries, plate_reader, spheroid
-from phenodose.simulation.channels import HOECHST, INPUTS, Channels, Light
+from phenodose.simulation.channels import HOECHST, Channels, Light
 from phenodose.simulation.design import Treated, treat
 from phenodose.simulation.imaging import PlateCamera
+from phenodose.simulation.layout_file import write_layout
 from phenodose.simulation.morphology import morphology_of
-from phenodose.simulation.pharmacology import Drug, drug_library
-from phenodose.simulation.truth import write_truth_drugs, write_truth_morphology, write_truth_wells
-from phenodose.simulation.workbook import write_workbook
+from phenodose.simulation.pairs import key, pair_plates, simulated_pairs
+from phenodose.simulation.pharmacology import drug_library
+from phenodose.simulation.settings_file import MADE_HERE, write_settings
+from phenodose.simulation.truth import write_truth_drugs, write_truth_morphology, write_truth_pairs, write_truth_wells
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -47,7 +49,6 @@ SIZE_PX = 192
 PLANES = 5
 TENSOR_PX = 64
 
-_MADE_HERE = "# Made by `phenodose simulate`; the truth is in truth_wells.csv and truth_drugs.csv."
 _SAMPLE = re.compile(r"(?P<sample>.+?)(_V\d+)?(_DS\d+|_CE)?\Z")
 _FIRST_DAY = datetime(2024, 1, 8, 9, 0, 0)
 _WELL_PITCH_UM = 4500.0
@@ -66,6 +67,7 @@ class SimulatedScreen:
         n_drugs: drugs of the library.
         n_wells: wells with cells.
         n_images: image files.
+        n_pairs: pairs of drugs in dose matrices.
     """
 
     id: str
@@ -75,6 +77,7 @@ class SimulatedScreen:
     n_drugs: int
     n_wells: int
     n_images: int
+    n_pairs: int = 0
 
 
 def simulate_screen(
@@ -91,6 +94,7 @@ def simulate_screen(
     planes: int = PLANES,
     morphology: str = "rounded",
     channels: Channels = "hoechst",
+    pairs: int = 0,
     progress: Progress = no_progress,
     plugins: Registry | None = None,
 ) -> SimulatedScreen:
@@ -113,6 +117,8 @@ def simulate_screen(
         morphology: what the sample looks like, a name in `morphology.MORPHOLOGIES`.
         channels: 'hoechst', or 'all' for a death stain and bright-field beside it (`channels`), which screen.toml then
             gives the networks as inputs.
+        pairs: pairs of drugs in dose matrices, each of 6 x 6 doses (0 included) in duplicate, on plates of their own
+            after the others; Bliss-independent, Loewe-additive, synergy, antagonism in turn (`pairs`).
         progress: told after each well.
         plugins: where the parameters of a small network are found; None for everything that is installed.
 
@@ -123,7 +129,7 @@ def simulate_screen(
     out = Path(out)
     folder = out if screen in (None, out.resolve().name) else out / str(screen)
     screen_id = check_screen_id(folder.resolve().name)
-    _check_arguments(kind, plates, drugs, seed, size_px, planes, channels)
+    _check_arguments(kind, plates, drugs, seed, size_px, planes, channels, pairs)
     looks = morphology_of(morphology)
     _check_folder(folder)
     rng = np.random.default_rng([seed, zlib.crc32(screen_id.encode())])
@@ -133,6 +139,13 @@ def simulate_screen(
     else:
         wells = design.control_experiment(control_wells, rng)
     treated = treat(wells, library, rng)
+    matrices = simulated_pairs(pairs, seed)
+    if matrices:
+        known = {place: viability for pair in matrices for place, viability in pair.viability().items()}
+        own = np.random.default_rng([seed, zlib.crc32(screen_id.encode()), len(matrices)])
+        more = pair_plates(matrices, plates, own)
+        wells += more
+        treated += treat(more, (), own, lambda content: known.get(key(content)))
     names = tuple(dict.fromkeys(well.plate for well in wells))
     optics = spheroid.Optics(size_px, planes)
     with written_aside(folder) as aside:
@@ -146,29 +159,42 @@ def simulate_screen(
             n_images += _write_plate(aside / plate, screen_id, on_plate, camera, take, progress_before, progress)
             _write_plate_reader(aside / "ctg" / f"{screen_id}_{plate}.xlsx", on_plate, rng)
         sample = _sample(screen_id)
-        _write_layout(aside / "layout.xlsx", wells, sample)
-        _write_settings(
+        write_layout(aside / "layout.xlsx", wells, sample)
+        write_settings(
             *(aside / "screen.toml", sample, kind, phase1, min(TENSOR_PX, size_px), library, channels, plugins)
         )
         write_truth_wells(aside / "truth_wells.csv", treated)
         write_truth_drugs(aside / "truth_drugs.csv", library)
+        if matrices:
+            write_truth_pairs(aside / "truth_pairs.csv", matrices)
         if morphology != "rounded":
             write_truth_morphology(aside / "truth_morphology.csv", looks)
     (folder / "_DONE").write_text("", encoding="utf-8")
-    return SimulatedScreen(screen_id, folder, kind, names, len(library), len(treated), n_images)
+    return SimulatedScreen(screen_id, folder, kind, names, len(library), len(treated), n_images, len(matrices))
 
 
 # --- arguments --------------------------------------------------------------------------------------
 
 
-def _check_arguments(kind: str, plates: int, drugs: int, seed: int, size_px: int, planes: int, channels: str) -> None:
+def _check_arguments(
+    kind: str, plates: int, drugs: int, seed: int, size_px: int, planes: int, channels: str, pairs: int
+) -> None:
     if kind not in ("drug-screen", "control-experiment"):
         raise InputError(f"kind {kind!r}: a screen is a drug-screen or a control-experiment.")
     if channels not in get_args(Channels):
         raise InputError(f"channels {channels!r}: take one of {', '.join(get_args(Channels))}.")
-    for name, value, least in (("plates", plates, 1), ("drugs", drugs, 1), ("seed", seed, 0), ("planes", planes, 1)):
+    numbers = (
+        ("plates", plates, 1),
+        ("drugs", drugs, 1),
+        ("seed", seed, 0),
+        ("planes", planes, 1),
+        ("pairs", pairs, 0),
+    )
+    for name, value, least in numbers:
         if value < least:
             raise InputError(f"{name} {value}: take at least {least}.")
+    if pairs and kind != "drug-screen":
+        raise InputError(f"pairs {pairs}: a control experiment has no drugs; simulate a drug-screen.")
     if size_px < 48 or spheroid.FIELD_CAMERA_PX % size_px:
         sizes = [size for size in range(48, 769) if spheroid.FIELD_CAMERA_PX % size == 0]
         raise InputError(f"image size {size_px} px: take one of {', '.join(map(str, sizes))}.")
@@ -179,7 +205,7 @@ def _check_folder(folder: Path) -> None:
     if is_vacant(folder):
         return
     settings = folder / "screen.toml"
-    if not (settings.is_file() and settings.read_text(encoding="utf-8").startswith(_MADE_HERE)):
+    if not (settings.is_file() and settings.read_text(encoding="utf-8").startswith(MADE_HERE)):
         raise InputError(f"{folder} is there already and was not simulated; name another folder or move it away.")
 
 
@@ -286,67 +312,3 @@ def _write_plate_reader(path: Path, wells: Sequence[Treated], rng: Generator) ->
     path.parent.mkdir(exist_ok=True)
     viability = {(row_index(well.place.row), well.place.column - 1): well.viability for well in wells}
     plate_reader.write_matrix(path, plate_reader.luminescence(viability, rng))
-
-
-def _write_layout(path: Path, wells: Sequence[design.PlannedWell], sample: str) -> None:
-    header = (
-        *("Plate", "Row", "Column", "Sample", "WellType"),
-        *("Treatment", "Concentration", "Replicate", "AddOn", "Readout"),
-    )
-    rows = [
-        (
-            *(well.plate, well.row, well.column, sample, held.well_type),
-            *(held.treatment, held.concentration_nM, held.replicate, None, None),
-        )
-        for well in wells
-        for held in [well.content]
-    ]
-    write_workbook(path, [header, *rows])
-
-
-def _write_settings(
-    path: Path,
-    sample: str,
-    kind: Kind,
-    phase1: str | None,
-    tensor_px: int,
-    library: Sequence[Drug],
-    channels: Channels,
-    plugins: Registry | None,
-) -> None:
-    import tomli_w
-
-    settings: dict[str, Any] = {
-        "sample": sample,
-        "kind": kind,
-        "entity": "simulated tumour",
-        "reader": "imagexpress",
-    }
-    if phase1 is not None:
-        settings["phase1"] = check_screen_id(phase1)
-    settings["tensors"] = {"size_px": tensor_px}
-    if channels == "all":
-        settings["tensors"]["inputs"] = list(INPUTS)
-        settings["channels"] = {"nuclei": HOECHST.name}
-    networks = _small_networks(plugins)
-    if networks:
-        settings["parameters"] = networks
-    if library:
-        settings["drugs"] = {drug.name: {"class": drug.drug_class, "targets": list(drug.targets)} for drug in library}
-    path.write_text(f"{_MADE_HERE}\n{tomli_w.dumps(settings)}", encoding="utf-8")
-
-
-def _small_networks(plugins: Registry | None) -> dict[str, dict[str, Any]]:
-    """Parameters by staged readout with which it trains in seconds, by one word where it has a preset for that."""
-    from phenodose.plugins import registry
-    from phenodose.plugins.base import PRESET
-    from phenodose.plugins.preferences import staged_readouts
-
-    staged = staged_readouts((plugins or registry()).usable("readout"))
-    offered = {
-        name: {PRESET: "small"}
-        if "small" in getattr(readout.Parameters, "presets", {})
-        else dict(readout.small_parameters())
-        for name, readout in staged.items()
-    }
-    return {name: parameters for name, parameters in offered.items() if parameters}

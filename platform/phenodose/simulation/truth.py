@@ -15,9 +15,12 @@ import numpy as np
 
 from phenodose.simulation.design import Treated
 from phenodose.simulation.morphology import Morphology
+from phenodose.simulation.pairs import PAIR_COLUMNS, SimulatedPair, truth_rows
 from phenodose.simulation.pharmacology import Drug
 
 WELL_COLUMNS = ("plate", "row", "column", "drug", "dose_nM", "replicate", "viability_fraction")
+#: More columns of a screen with pairs of drugs.
+ADD_ON_COLUMNS = ("add_on", "add_on_dose_nM")
 DRUG_COLUMNS = (
     *("drug", "drug_class", "death", "min_dose_nM", "max_dose_nM"),
     *("bottom", "top", "log10_mid", "slope", "asymmetry", "ic50_nM", "dss_asym"),
@@ -25,13 +28,25 @@ DRUG_COLUMNS = (
 
 
 def write_truth_wells(path: Path, wells: Iterable[Treated]) -> None:
-    """Write one row a well with cells, controls included; the viability is the well's own."""
+    """Write one row a well with cells, controls included; the viability is the well's own.
+
+    What is given as an add-on has columns of its own, `ADD_ON_COLUMNS`, if any well has one.
+    """
+    held_by = [(well, well.place, well.place.content) for well in wells]
+    dosed = any(held.add_on for _, _, held in held_by)
     rows = [
-        (place.plate, place.row, place.column, held.treatment, held.concentration_nM, held.replicate, well.viability)
-        for well in wells
-        for place, held in [(well.place, well.place.content)]
+        (
+            *(place.plate, place.row, place.column, held.treatment, held.concentration_nM, held.replicate),
+            *(well.viability, *((held.add_on, held.add_on_concentration_nM) if dosed else ())),
+        )
+        for well, place, held in held_by
     ]
-    _write_csv(path, WELL_COLUMNS, rows)
+    _write_csv(path, (*WELL_COLUMNS, *(ADD_ON_COLUMNS if dosed else ())), rows)
+
+
+def write_truth_pairs(path: Path, pairs: Sequence[SimulatedPair]) -> None:
+    """Write one row a pair of drugs, pair of doses and model: true inhibition, what the model expects, the excess."""
+    _write_csv(path, PAIR_COLUMNS, truth_rows(pairs))
 
 
 def write_truth_drugs(path: Path, drugs: Sequence[Drug]) -> None:

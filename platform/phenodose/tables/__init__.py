@@ -10,10 +10,19 @@ from __future__ import annotations
 
 from phenodose.table import Table
 from phenodose.tables.columns import PROVENANCE
-from phenodose.tables.dose_response import COMBINATION_EFFECTS, CURVE_FIT_COLUMNS, CURVES, SCORES
+from phenodose.tables.dose_response import (
+    COMBINATION_EFFECTS,
+    COMBINATION_SCORES,
+    CURVE_FIT_COLUMNS,
+    CURVES,
+    DOSE_PAIRS,
+    SCORES,
+)
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
 from phenodose.tables.readings import OBJECT_COLUMNS, OBJECTS, QC, VIABILITY
 from phenodose.tables.screens import DRUGS, NOT_MADE, PLATES, RUNS, SCREENS, WELLS
+from phenodose.tables.targets import TARGET_INTERACTIONS, TARGETS
+from phenodose.tables.time_courses import COURSE_CLASSES, COURSE_CURVES, TIME_COURSES
 
 __all__ = ["CURVE_FIT_COLUMNS", "OBJECT_COLUMNS", "PROVENANCE", "QC", "TABLES", "schema_markdown"]
 
@@ -28,7 +37,14 @@ TABLES: dict[str, Table] = {
         OBJECTS,
         CURVES,
         COMBINATION_EFFECTS,
+        DOSE_PAIRS,
+        COMBINATION_SCORES,
         SCORES,
+        TARGETS,
+        TARGET_INTERACTIONS,
+        TIME_COURSES,
+        COURSE_CLASSES,
+        COURSE_CURVES,
         QC,
         EMBEDDINGS,
         PHENOTYPES,

@@ -1,4 +1,4 @@
-"""Tables of curves, of scores, and of what a second drug changes."""
+"""Tables of curves, of scores, of what a second drug changes, and of dose matrices of two drugs."""
 
 from __future__ import annotations
 
@@ -59,6 +59,51 @@ COMBINATION_EFFECTS = Table(
         *PROVENANCE,
     ),
     ("screen", "sample", "readout", "curve", "concentration_nM"),
+)
+
+DOSE_PAIRS = Table(
+    "dose_pairs",
+    "One row a pair of doses of a dose matrix and model: how far the two drugs together exceed what the model expects.",
+    (
+        SCREEN,
+        SAMPLE,
+        READOUT,
+        DRUG,
+        text("add_on", "Second drug of the pair"),
+        number("concentration_nM", "Concentration of the drug, above 0", "nM", required=True),
+        number("add_on_concentration_nM", "Concentration of the second drug, above 0", "nM", required=True),
+        text("model", "What two drugs without interaction would do: hsa, bliss, loewe or zip"),
+        number("inhibition_percent", "Measured inhibition, against cells without any drug; not clamped", "percent"),
+        number("expected_percent", "Inhibition that the model expects of the two drugs by themselves", "percent"),
+        number("excess_percent", "Measured minus expected (of zip: fitted minus expected); below 0 less", "percent"),
+        number("lower_percent", "Lower end of the 95 % interval of the excess", "percent"),
+        number("upper_percent", "Upper end", "percent"),
+        Column("n_wells", "integer", "Wells with a value at this pair of doses"),
+        text("status", "ok, or why there is no excess"),
+        *PROVENANCE,
+    ),
+    ("screen", "sample", "readout", "drug", "add_on", "concentration_nM", "add_on_concentration_nM", "model"),
+)
+
+COMBINATION_SCORES = Table(
+    "combination_scores",
+    "One row a dose matrix and measure: whether two drugs together exceed what a model expects, and how they inhibit.",
+    (
+        SCREEN,
+        SAMPLE,
+        READOUT,
+        DRUG,
+        text("add_on", "Second drug of the pair"),
+        text("measure", "hsa, bliss, loewe, zip (mean excess over the dose pairs), css (combination sensitivity)"),
+        number("value", "The measure: percentage points of inhibition; css from 0 to 100"),
+        number("lower", "Lower end of the 95 % interval"),
+        number("upper", "Upper end of the 95 % interval"),
+        number("probability_synergy", "Probability that the mean excess is above 0; empty for css"),
+        text("interaction", "synergy, antagonism or undecided, by the interval; empty for css", required=False),
+        text("status", "ok, or why there is no value"),
+        *PROVENANCE,
+    ),
+    ("screen", "sample", "readout", "drug", "add_on", "measure"),
 )
 
 SCORES = Table(

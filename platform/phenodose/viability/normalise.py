@@ -16,7 +16,8 @@ readout without background.
 
 A combination (wells with an add-on) is measured against its own negative control, the add-on alone in the same
 concentration, and against all positive controls of the group. A concentration without a negative control of its own
-takes those with the add-on whose concentration nobody says.
+takes those with the add-on whose concentration nobody says. The wells of a dose matrix whose add-on has no negative
+control at all are measured against cells without any drug (`dose_matrices`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import pandas as pd
 from phenodose.errors import Faults, InputError
 from phenodose.names import add_on_keys, add_on_names, plate_key, row_index
 from phenodose.viability.controls import Controls
+from phenodose.viability.dose_matrices import without_own_controls
 
 #: What a viability is relative to: controls of the same plate, of the same treatment, or of both.
 Grouping = Literal["plate", "treatment", "both"]
@@ -90,6 +92,7 @@ def to_viability(
     add_on, named = add_on_keys(layout_frame).to_numpy(), layout_frame["add_on"].astype(object).fillna("")
     without_dose = dict(zip(add_on, named.astype(str).str.strip(), strict=True))
     shown = dict(zip(add_on, add_on_names(layout_frame), strict=True))
+    add_on = np.where(without_own_controls(layout_frame, controls.negative), "", add_on)
     group = _groups(layout_frame, by)
     sets: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
     for name in dict.fromkeys(group):
@@ -97,7 +100,7 @@ def to_viability(
             wells = (group == name) & (add_on == extra) & measured
             top = values[negative & wells]
             if not len(top):
-                top = values[negative & (group == name) & (add_on == without_dose[extra])]
+                top = values[negative & (group == name) & (add_on == without_dose.get(extra, ""))]
             # A combination is measured against all positive controls, with and without the add-on.
             bottom = values[positive & (group == name) & ((add_on == extra) | (extra != ""))]
             if controls.lower_anchor is not None:

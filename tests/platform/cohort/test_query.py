@@ -47,6 +47,19 @@ def test_every_table_holds_the_rows_of_the_store(asked_only: Store) -> None:
             assert bool(same.all()), (name, column)
 
 
+def test_synergies_rank_the_pairs_of_a_sample_by_their_excess(asked_only: Store) -> None:
+    found = query(asked_only, "SELECT * FROM synergies").table.to_pandas()
+    of = TABLES["combination_scores"].column_names
+    stored = asked_only.read_table("combination_scores")[of].set_index("measure")
+    (row,) = found.to_dict("records")
+    assert (row["drug"], row["add_on"], row["place"]) == (stored["drug"].iloc[0], "Temo", 1)
+    for measure in ("bliss", "hsa", "loewe", "zip", "css"):
+        assert row[measure] == stored.loc[measure, "value"]
+    assert (row["bliss_lower"], row["bliss_upper"]) == tuple(stored.loc["bliss", ["lower", "upper"]])
+    assert row["interaction"] == "synergy"
+    assert pd.isna(row["not_computed"])
+
+
 def test_types_and_comments_come_from_the_declaration(asked_only: Store) -> None:
     rows = answer(
         asked_only, "SELECT column_name, data_type, comment FROM duckdb_columns() WHERE table_name = 'viability'"

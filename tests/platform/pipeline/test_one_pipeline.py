@@ -21,6 +21,7 @@ from phenodose.errors import PhenodoseError
 from phenodose.plugins import registry
 from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
+from phenodose.tables import TABLES
 from phenodose_assets.run import Graph, materialize_screen
 
 ROWS = "ABCDEFGHIJKLMNOP"
@@ -110,6 +111,19 @@ def all_at_once(folder: Path) -> Path:
     return screen_of(folder, plates)
 
 
+def dose_matrix(folder: Path) -> Path:
+    """Every dose of a drug with every dose of another, of which no control well holds one."""
+    plate = Plate("P1", np.random.default_rng(7))
+    plate.controls()
+    plate.drugs()
+    for row, first in enumerate(DOSES_NM, start=8):
+        for column, second in enumerate(DOSES_NM, start=2):
+            alive = 1 / (1 + first / DRUGS["Potent"]) / (1 + second / DRUGS["Weak"])
+            what = {"WellType": "therapy", "Treatment": "Potent", "Concentration": first}
+            plate.well(row, column, alive, **what, AddOn="Weak", AddOnConcentration=second)
+    return screen_of(folder, [plate])
+
+
 def no_killed_wells(folder: Path) -> Path:
     plates = two_plates()
     last = plates[1]
@@ -163,6 +177,7 @@ class Answers:
     graph: Any
     store: Store
     screen: str
+    matrices: dict[str, Path]
 
     def stored(self, table: str) -> pd.DataFrame:
         """What the graph has made."""
@@ -197,6 +212,8 @@ def ask(tmp_path: Path, bench: Bench, capsys: pytest.CaptureFixture[str]) -> Cal
         words += [word for name, path in named.items() for word in ("--readouts", f"{name}={path}")]
         words += [word for name in scorers for word in ("--scorer", name)]
         words += ["--mask-uncontrolled"] if mask else []
+        matrices = {"combination_scores": tmp_path / "combinations.csv", "dose_pairs": tmp_path / "pairs.csv"}
+        words += ["--combinations", str(matrices["combination_scores"]), "--dose-pairs", str(matrices["dose_pairs"])]
         with pytest.raises(SystemExit) as ended:
             main(words)
         said = capsys.readouterr()
@@ -217,7 +234,7 @@ def ask(tmp_path: Path, bench: Bench, capsys: pytest.CaptureFixture[str]) -> Cal
         parameters |= {"viability": {"mask_uncontrolled": True}} if mask else {}
         how: dict[str, Any] = {"parameters": parameters, "instance": bench.instance, "graph": bench.graph}
         graph = materialize_screen(bench.store, screen, select=select, **how)
-        return Answers(command, python, graph, bench.store, screen)
+        return Answers(command, python, graph, bench.store, screen, matrices)
 
     return asked
 
@@ -245,7 +262,22 @@ def expect_the_same(answers: Answers) -> pd.DataFrame:
     of_graph = answers.stored("qc").set_index(figures)["value"].sort_index()
     of_python = answers.python.qc.set_index(figures)["value"].sort_index()
     pd.testing.assert_series_equal(of_python, of_graph, check_exact=True, check_index_type=False)
+    expect_the_same_matrices(answers)
     return by_graph.set_index(["sample", "readout", "replicate", "drug", "scorer"])
+
+
+def expect_the_same_matrices(answers: Answers) -> None:
+    """The dose matrices of the store, of the files of the command and of Python."""
+    for table, path in answers.matrices.items():
+        by_python = getattr(answers.python, table)
+        stored = answers.stored(table)[list(by_python.columns)]
+        keys = [name for name in TABLES[table].key if name != "screen"]
+        by_command, by_python, by_graph = (
+            rows.sort_values(keys).reset_index(drop=True) for rows in (pd.read_csv(path), by_python, stored)
+        )
+        pd.testing.assert_frame_equal(by_python, by_graph, check_exact=True, check_dtype=False)
+        if len(by_graph):
+            pd.testing.assert_frame_equal(by_command, by_graph, rtol=1e-12, check_dtype=False)
 
 
 def test_every_face_gives_the_same_and_a_sample_is_measured_by_its_own_untreated_cells(ask):
@@ -261,6 +293,12 @@ def test_every_face_gives_the_same_and_a_sample_is_measured_by_its_own_untreated
     effects = answers.stored("combination_effects")
     assert len(effects) == len(ADDED) * len(DRUGS) * len(DOSES_NM)
     assert effects["difference_percent"].abs().max() < 12
+    # Two doses of the add-on with controls of their own, beside the drug alone, are a dose matrix as well.
+    pairs = answers.stored("dose_pairs")
+    bliss = pairs[pairs["model"] == "bliss"]
+    assert set(zip(bliss["drug"], bliss["add_on"], strict=True)) == {(drug, "Partner") for drug in DRUGS}
+    assert len(bliss) == len(effects)
+    assert bliss["excess_percent"].abs().median() < 5
     assert min(found["A", "Potent", "dss_asym"], found["B", "Potent", "dss_asym"]) > 15
     for drug in DRUGS:
         # The same effect, though B gives half the signal: by the other sample's DMSO all its wells were half dead.
@@ -351,3 +389,18 @@ def test_a_faulty_scorer_costs_its_own_scores_and_is_told_in_the_same_words(ask,
     assert set(by_graph["scorer"]) == {"dss_asym"}
     pd.testing.assert_frame_equal(comparable(answers.python.scores), by_graph, check_exact=True, check_dtype=False)
     pd.testing.assert_frame_equal(comparable(scores), by_graph, rtol=1e-12, check_dtype=False)
+
+
+def test_a_dose_matrix_is_scored_by_every_face_without_controls_of_the_second_drug(ask):
+    answers = ask(dose_matrix)
+    everything = expect_the_same(answers)
+    drugs = set(everything.index.get_level_values("drug"))
+    assert drugs == set(DRUGS)  # a dose of the matrix is no curve
+    sums = answers.stored("combination_scores").set_index("measure")
+    assert abs(sums.loc["bliss", "value"]) < 5
+    assert sums.loc["bliss", "lower"] < sums.loc["bliss", "value"] < sums.loc["bliss", "upper"]
+    assert sums.loc["bliss", "status"] == "ok"
+    told = answers.command[2]["combinations"]
+    assert {(one["drug"], one["add_on"]) for one in told} == {("Potent", "Weak")}
+    note = "25 wells of dose matrices (Potent with Weak) are measured against cells without any drug"
+    assert any(note in text for text in answers.graph.notes)

@@ -139,17 +139,50 @@ def test_a_drug_given_with_an_add_on_has_its_own_wells(made_up_store: Store) -> 
 
 
 def test_what_an_add_on_changes_is_told_and_harm_too(made_up_store: Store, full_page: Page) -> None:
-    assert "What add-ons change" not in full_page.text("drugs")
+    assert "What add-ons change" not in full_page.texts.get("combinations", "")
     effects = made_up_store.read_table("combination_effects", FULL)
     harm = effects.assign(concentration_nM=1.0, difference_percent=-8.0, lower_percent=-12.0, upper_percent=-4.0)
     made_up_store.write_table("combination_effects", FULL, "curves/ctg", pd.concat([effects, harm], ignore_index=True))
     one = made_up_store.read_table("scores", FULL, "dss_asym.ctg").iloc[[0]]
     changed = one.assign(drug=effects["curve"].iloc[0], scorer="dcdss_asym", score=4.25, lower=1.0, upper=7.5)
     made_up_store.write_table("scores", FULL, "combined", changed)
-    said = Page(render_report(made_up_store, FULL)).text("drugs")
+    said = Page(render_report(made_up_store, FULL)).text("combinations")
     assert "What add-ons change" in said
-    assert f"{changed['drug'].iloc[0]}ctg+4.2 (+1.0 to +7.5)+15 (+5 to +25) at" in said
+    assert f"{changed['drug'].iloc[0]}ctg+4.2 (+1.0 to +7.5)+3.5 (-3.5 to +10.5)+15 (+5 to +25) at" in said
     assert "-8 (-12 to -4) at 1 nM" in said
+
+
+def test_what_drugs_do_over_time_is_told_and_drawn(made_up_store: Store, full_page: Page) -> None:
+    assert "What drugs do over time" not in full_page.text("drugs")
+    about = {"readout": "ctg", "sample": "BT-40", "run_id": "run-1", "plugin": "ctg", "plugin_version": "1"}
+    about |= {"screen": FULL, "parameters": "{}"}
+    courses = {("A<b>", 10.0): (1.0, 1.0, 0.1), ("A<b>", 1.0): (1.0, 2.0, 4.0), ("B", 10.0): (1.0, 2.0, 3.8)}
+    wells = [
+        about
+        | {"plate": "P1", "well": f"A{i:02d}", "time_h": hour, "drug": drug, "concentration_nM": dose, "cells": cells}
+        for i, ((drug, dose), course) in enumerate(courses.items(), 1)
+        for hour, cells in zip((0.0, 24.0, 48.0), course, strict=True)
+    ]
+    wells += [
+        about | {"plate": "P1", "well": "H01", "time_h": hour, "control": "negative", "cells": 2 ** (hour / 24)}
+        for hour in (0.0, 24.0, 48.0)
+    ]
+    classes = [
+        about
+        | {"drug": drug, "concentration_nM": dose, "is_highest_dose": dose == 10, "course_class": name}
+        | {"probability": sure, "change_doublings": change, "n_wells": 1, "n_times": 3}
+        for (drug, dose), name, sure, change in zip(
+            courses, ("kill", "none", "none"), (0.99, 0.9, 0.8), (-3.3, 2.0, 1.9), strict=True
+        )
+    ]
+    for table, rows in (("time_courses", wells), ("course_classes", classes)):
+        made_up_store.write_table(table, FULL, "made", TABLES[table].frame(rows))
+    html = render_report(made_up_store, FULL)
+    said = Page(html).text("drugs")
+    assert "The screen was read at 0, 24, 48 h." in said
+    assert said.index("A<b>ctgkills from 10 nM99 %-3.3") < said.index("Bctgnone 80 % (not sure)+1.9")
+    assert html.count("over time, ctg:") == 2
+    assert "A<b>" not in html
 
 
 def test_disagreement_is_named(full_page: Page, metabolic_page: Page) -> None:

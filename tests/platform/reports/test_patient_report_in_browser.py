@@ -293,3 +293,21 @@ def test_the_page_fits_its_window(browser: Any, report: tuple[Path, Path], width
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         watched.screenshot(f"patient-report-{width}", full_page=True)
         assert watched.troubles == []
+
+
+def test_the_heat_maps_show_the_excess_over_the_model_that_is_chosen(watched) -> None:
+    page = watched.page
+    shown = page.locator("#matrices .excess:visible")
+    assert shown.count() == 1
+    assert shown.get_attribute("data-model") == "bliss"
+    page.locator("#matrices input[value=bliss]").focus()
+    page.keyboard.press("ArrowRight")
+    assert (
+        page.locator("#matrices input:checked").get_attribute("value") == shown.get_attribute("data-model") != "bliss"
+    )
+    assert shown.count() == 1
+    box = page.locator("#combinations").bounding_box()
+    for table in page.locator("#combinations svg:visible").all():
+        inner = table.bounding_box()
+        assert inner["x"] >= box["x"]
+        assert inner["x"] + inner["width"] <= box["x"] + box["width"] + 1

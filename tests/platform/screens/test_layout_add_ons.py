@@ -157,3 +157,45 @@ def test_concentrations_of_one_sample_do_not_name_those_of_another() -> None:
         }
     )
     assert list(curve_names(frame)) == ["A + B 50 nM", "A + B 100 nM", "A + B"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Drug1", "Conc1_uM", "Drug2", "Conc2_uM"),
+        ("DrugRow", "ConcRow [µM]", "DrugCol", "ConcCol [µM]"),
+        ("DrugName", "Concentration_uM", "DrugName_2", "Concentration_2_uM"),
+        ("DrugName", "Concentration (uM)", "DrugName_2", "Concentration_2"),
+    ],
+)
+def test_the_two_drug_forms_of_other_programs_name_the_second_drug(tmp_path: Path, names: tuple[str, ...]) -> None:
+    rows: list[list[Any]] = [
+        ["P1", "A", 1, "neg", "vehicle", 0, "vehicle", 0],
+        ["P1", "A", 2, "pos", "BzCl", "", "", ""],
+    ]
+    for row, (first, second) in zip("BCDE", ((1, 0), (0, 0.5), (1, 0.5), (10, 0.5)), strict=True):
+        rows.append(["P1", row, 1, "therapy", "A", first, "B", second])
+    header = [*HEADER[:4], *names]
+    frame = read(tmp_path, rows, header).frame.set_index("row")
+    assert frame.loc[["B", "C", "D"], "treatment"].tolist() == ["A", "B", "A"]
+    assert frame.loc[["B", "C", "D"], "concentration_nM"].tolist() == [1000.0, 500.0, 1000.0]
+    assert frame.loc[["B", "C", "D"], "add_on"].fillna("").tolist() == ["", "", "B"]
+    assert frame.loc["D", ADD_ON_DOSE] == 500.0
+
+
+@pytest.mark.parametrize("treatment", ["A", "", "DMSO"])
+def test_an_add_on_with_a_dose_of_0_of_the_drug_is_the_add_on_alone(tmp_path: Path, treatment: str) -> None:
+    rows = [*wells(("", ""), ("B", 50)), ["P1", "H", 1, "therapy", treatment, 0, "B", 50]]
+    frame = read(tmp_path, rows).frame
+    alone = frame[frame["row"] == "H"].iloc[0]
+    assert (alone["treatment"], alone["concentration_nM"], alone["well_type"]) == ("B", 50, "therapy")
+    assert pd.isna(alone["add_on"])
+
+
+def test_names_of_other_forms_count_only_where_no_other_column_has_their_meaning(tmp_path: Path) -> None:
+    rows = [[*row[:6], "code", 5] for row in wells(("", ""))]
+    plain = read(tmp_path, rows, [*HEADER[:6], "DrugName", "Conc1"]).frame
+    assert set(plain.loc[plain["well_type"] == "therapy", "treatment"]) == {"A"}
+    assert set(plain["concentration_nM"].dropna()) == set(DOSES)
+    half = read(tmp_path, [row[:7] for row in rows], [*HEADER[:6], "Drug2"])
+    assert half.frame["add_on"].isna().all()

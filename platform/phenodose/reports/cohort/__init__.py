@@ -1,8 +1,8 @@
 """The cohort report: all screens side by side, as one HTML file, and its figures as files.
 
 Belongs here: the order of the report and its writing. Does not belong here: reading the cohort (`source`), what the
-tables say (`tables`), the figures (`heat_map`, `quality_figures`, `agreement_figures`, `paper_figures`), the details
-of one screen (`phenodose.reports.patient`).
+tables say (`tables`, `pairs`), the figures (`heat_map`, `quality_figures`, `agreement_figures`, `paper_figures`), the
+details of one screen (`phenodose.reports.patient`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
         InputError: the list of expected hits has faults.
     """
     from phenodose.plots.cohort_drawing import shown
-    from phenodose.reports.cohort import expected_hits, tables
+    from phenodose.reports.cohort import expected_hits, pairs, tables
     from phenodose.reports.patient import render
 
     cohort = _cohort(store)
@@ -67,6 +67,7 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
         faults=cohort.faults,
         stale=tables.stale(cohort),
         matrix=tables.matrix(cohort),
+        pairs=pairs.pairs(cohort),
         mismatches=tables.mismatches(cohort),
         by_screen=tables.mismatches_by_screen(cohort),
         expected=expected_hits.table(cohort, expected_hits.find(store, expected)),

@@ -82,6 +82,16 @@ _MAP = """
 """
 _TREATMENTS = "SELECT DISTINCT screen, treatment AS drug FROM wells WHERE treatment IS NOT NULL ORDER BY ALL"
 _DRIFT = "SELECT * EXCLUDE (made_at) FROM control_drift"
+#: A pair is one pair, whichever of the two drugs the layout calls the add-on; of a sample every screen counts.
+_PAIRS = """
+    SELECT readout, least(drug, add_on) AS first, greatest(drug, add_on) AS second, measure AS model,
+           count(DISTINCT sample) AS n_samples, median(value) AS median, min(value) AS lowest, max(value) AS highest,
+           list(DISTINCT sample ORDER BY sample) FILTER (interaction = 'synergy') AS synergy,
+           list(DISTINCT sample ORDER BY sample) FILTER (interaction = 'antagonism') AS antagonism
+    FROM combination_scores
+    WHERE measure <> 'css' AND isfinite(value)
+    GROUP BY ALL ORDER BY ALL
+"""
 _CHECKPOINTS = """
     SELECT screen, readout, phase, epochs, n_train, n_validation, train_loss, validation_loss, validation_auroc
     FROM checkpoints ORDER BY screen, readout, phase
@@ -103,6 +113,8 @@ class Cohort:
         treatments: screen, drug; everything that stands in a layout.
         drift: the view `control_drift`.
         checkpoints: trained phases of every screen.
+        pairs: readout, first, second, model, n_samples, median, lowest, highest (excess), synergy and antagonism (the
+            samples); dose matrices, a row a pair of drugs, readout and model.
         metabolic: readouts that come from a plate reader.
         faults: files that the database had to leave out.
         preferences: order and colours of plugins at the store's site.
@@ -119,6 +131,7 @@ class Cohort:
     treatments: pd.DataFrame
     drift: pd.DataFrame
     checkpoints: pd.DataFrame
+    pairs: pd.DataFrame
     metabolic: frozenset[str]
     faults: tuple[str, ...]
     preferences: Preferences
@@ -176,6 +189,7 @@ def read_cohort(store: Store) -> Cohort:
         treatments=ask(_TREATMENTS),
         drift=ask(_DRIFT),
         checkpoints=ask(_CHECKPOINTS),
+        pairs=ask(_PAIRS),
         metabolic=frozenset(preferences.metabolic_readouts()),
         faults=tuple(faults),
         preferences=preferences,

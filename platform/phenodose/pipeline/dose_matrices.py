@@ -1,0 +1,191 @@
+"""Dose matrices of a readout: what two drugs do together beyond what the models expect, for every face alike.
+
+Belongs here: from the wells of a screen, or the table of another program, to the rows of the tables `dose_pairs` and
+`combination_scores`. Does not belong here: which wells are a matrix (`phenodose.viability.dose_matrices`) and the
+models (`phenodose.combinations`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from phenodose.names import ADD_ON_DOSE
+from phenodose.tables import PROVENANCE, TABLES
+from phenodose.viability.dose_matrices import MatrixWells, has_second_doses, matrix_wells, without_own_controls
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+#: Stands in the column readout where nothing says what was measured.
+READOUT = "readout"
+#: Of so many pairs that lack something each has a sentence of its own.
+_MOST_NOTES = 3
+_MOST_PARTS = 2
+#: The tables that dose matrices are written to.
+PAIRS, SUMS = "dose_pairs", "combination_scores"
+_OUTSIDE = {"screen", *(column.name for column in PROVENANCE)}
+#: Their columns but for screen and provenance, which the caller knows.
+COLUMNS = {table: [name for name in TABLES[table].column_names if name not in _OUTSIDE] for table in (PAIRS, SUMS)}
+
+
+@dataclass(frozen=True)
+class ReadoutMatrices:
+    """What the dose matrices of a readout show.
+
+    Attributes:
+        pairs: one row a matrix, dose pair and model, with `COLUMNS`.
+        sums: one row a matrix and measure, likewise.
+        notes: a sentence on everything that cannot be computed, each begins with the sample.
+    """
+
+    pairs: pd.DataFrame
+    sums: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+
+def of_single_drugs(viability: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
+    """The rows of viability that may be points of curves: without the wells of dose matrices that have no own controls.
+
+    Args:
+        viability: rows of one readout, as `viability_of` gives them.
+        wells: `Layout.frame` (or the table `wells`), one row a well.
+    """
+    if not has_second_doses(wells):
+        return viability
+    held = viability[["plate", "well", "control"]].merge(wells, on=["plate", "well"], how="left")
+    none = without_own_controls(held, held["control"].eq("negative").to_numpy(dtype=bool))
+    return viability[~none] if none.any() else viability
+
+
+def readout_matrices(
+    viability: pd.DataFrame, wells: pd.DataFrame, readout: str, draws: int = 200, seed: int = 0
+) -> ReadoutMatrices:
+    """What the dose matrices among the wells of a screen show; empty tables where there are none.
+
+    Args:
+        viability: as for `of_single_drugs`; wells masked for a flag do not count.
+        wells: likewise.
+        readout: name of the readout.
+        draws: draws for the intervals; 0 for none.
+        seed: seed of the draws.
+    """
+    from phenodose.quality.wells import FLAGGED
+
+    if not has_second_doses(wells):
+        return excess_of_matrices([], readout, draws, seed)
+    flagged = viability["mask_reason"].astype(object).fillna("").astype(str).str.startswith(FLAGGED)
+    left_out = viability["masked"].to_numpy(dtype=bool) & flagged.to_numpy(dtype=bool)
+    found = excess_of_matrices(matrix_wells(viability, wells, left_out), readout, draws, seed)
+    found.notes[:0] = _without_curves(viability, wells)
+    return found
+
+
+def excess_of_matrices(
+    matrices: Sequence[MatrixWells], readout: str, draws: int = 200, seed: int = 0
+) -> ReadoutMatrices:
+    """The tables of some dose matrices of one readout.
+
+    Args:
+        matrices: of one or several samples; the noise of wells is learned from all matrices of a sample.
+        readout: name of the readout.
+        draws: draws for the intervals; 0 for none.
+        seed: seed of the draws.
+    """
+    pairs, sums, notes = [], [], []
+    for sample in dict.fromkeys(one.sample for one in matrices):
+        own = [one for one in matrices if one.sample == sample]
+        of_pairs, of_sums = _of_sample(own, draws, seed)
+        pairs.append(of_pairs.assign(sample=sample, readout=readout))
+        sums.append(of_sums.assign(sample=sample, readout=readout))
+        notes += _not_computed(sample, of_sums)
+    return ReadoutMatrices(joined(pairs, PAIRS, [readout]), joined(sums, SUMS, [readout]), notes)
+
+
+def joined(parts: Sequence[pd.DataFrame], table: str, readouts: Sequence[str]) -> pd.DataFrame:
+    """The rows of several parts of a table, in order of sample and readout; an empty table where there are none."""
+    import pandas as pd
+
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return TABLES[table].empty()[COLUMNS[table]]
+    place = {name: at for at, name in enumerate(readouts)}
+    rows = pd.concat(filled, ignore_index=True)
+    rows = rows.assign(_readout=rows["readout"].map(place)).sort_values(["sample", "_readout"], kind="stable")
+    return rows[COLUMNS[table]].reset_index(drop=True)
+
+
+def _of_sample(matrices: Sequence[MatrixWells], draws: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of the matrices of one sample, with the names of the drugs."""
+    import numpy as np
+    import pandas as pd
+
+    from phenodose.combinations import DoseMatrix, excess_of
+
+    found = excess_of([DoseMatrix(one.first_nM, one.second_nM, one.inhibition) for one in matrices], draws, seed)
+    tables = []
+    for rows in (found.pairs, found.sums):
+        number = rows["matrix"].to_numpy(dtype=np.int64)
+        drug, add_on = ([getattr(matrices[at], name) for at in number] for name in ("drug", "add_on"))
+        said = zip(rows["status"], drug, add_on, strict=True)
+        status = [_named(str(text), first, second) for text, first, second in said]
+        named = pd.DataFrame({"drug": drug, "add_on": add_on}, index=rows.index, dtype=object)
+        tables.append(pd.concat([named, rows.assign(status=status)], axis=1))
+    pairs, sums = tables
+    sums["interaction"] = sums["interaction"].astype(object).where(sums["interaction"] != "", None)
+    doses = {"first_nM": "concentration_nM", "second_nM": ADD_ON_DOSE}
+    return pairs.rename(columns=doses), sums
+
+
+def _named(status: str, drug: str, add_on: str) -> str:
+    """A status with the names of the drugs."""
+    names = {"the first drug": drug, "the second drug": add_on}
+    return re.sub("|".join(names), lambda match: names[match.group()], status)
+
+
+def _not_computed(sample: str, sums: pd.DataFrame) -> list[str]:
+    """A sentence on the measures that have no value: why, for each pair; of many pairs on all of them together."""
+    lacking = sums[sums["status"] != "ok"]
+    by_pair: dict[tuple[str, ...], list[tuple[str, str, str]]] = {}
+    for keys, rows in lacking.groupby(["drug", "add_on", "status"], sort=False):
+        drug, add_on, reason = map(str, keys)
+        by_pair.setdefault(tuple(rows["measure"]), []).append((drug, add_on, _shortened(reason)))
+    notes = []
+    for measures, pairs in by_pair.items():
+        cannot = f"{_listed(measures)} cannot be computed"
+        if len(pairs) <= _MOST_NOTES:
+            notes += [f"sample {sample}: {drug} with {add_on}: {cannot} ({reason})." for drug, add_on, reason in pairs]
+        else:
+            shown = _listed([f"{drug} with {add_on} ({reason})" for drug, add_on, reason in pairs])
+            notes.append(f"sample {sample}: of {len(pairs)} dose matrices {cannot}: {shown}; `status` says why.")
+    return notes
+
+
+def _shortened(reason: str) -> str:
+    """The beginning of a reason that goes through dose after dose."""
+    parts = reason.split("; ")
+    return "; ".join(parts[:_MOST_PARTS]) + "; ..." * (len(parts) > _MOST_PARTS)
+
+
+def _without_curves(viability: pd.DataFrame, wells: pd.DataFrame) -> list[str]:
+    """A sentence on each sample with wells of dose matrices that are measured against cells without any drug."""
+    held = wells.merge(viability[["plate", "well", "control"]], on=["plate", "well"], how="inner")
+    none: np.ndarray = without_own_controls(held, held["control"].eq("negative").to_numpy(dtype=bool))
+    notes = []
+    for sample, rows in held[none].groupby("sample", sort=True):
+        pairs = rows[["treatment", "add_on"]].drop_duplicates()
+        shown = [f"{drug} with {add_on}" for drug, add_on in pairs.itertuples(index=False, name=None)]
+        notes.append(
+            f"sample {sample}: {len(rows)} wells of dose matrices ({_listed(shown)}) are measured against cells "
+            "without any drug, as no negative control holds the second drug; they make no curves with an add-on."
+        )
+    return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    most = 5
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
