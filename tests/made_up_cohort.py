@@ -136,6 +136,7 @@ def _write_screen(
     )
     for readout in readouts:
         _write_readout(store, screen, sample, readout, wells, rng)
+    _write_targets(store, screen, sample, readouts)
     if images:
         _write_image_products(store, screen, wells, rng)
     _write_runs(store, screen, readouts)
@@ -242,6 +243,22 @@ def _write_readout(
         | by
     )
     put(store, "qc", screen, readout, qc)
+
+
+def _write_targets(store: Store, screen: str, sample: str, readouts: tuple[str, ...]) -> None:
+    """The targets of the drugs, each by its drug's score."""
+    rows = [
+        {"sample": sample, "readout": readout, "scorer": "dss_asym", "target": gene, "n_drugs": 1, "drugs": drug}
+        | {"n_hits": int(score_of(drug, readout) >= HIT_FROM), "mean_score": score_of(drug, readout), "run_id": "run-1"}
+        | {"hit_drugs": drug if score_of(drug, readout) >= HIT_FROM else None}
+        for readout in readouts
+        for drug, (_, genes, _) in DRUGS.items()
+        for gene in (genes or "").split(",")
+        if gene
+    ]
+    put(store, "targets", screen, "targets", rows)
+    pair = {"source": "BRAF", "target": "MAP2K1", "interaction": "activates", "directed": True, "run_id": "run-1"}
+    put(store, "target_interactions", screen, "targets", [pair])
 
 
 def _curve(half: float, failed: bool) -> dict[str, object]:

@@ -26,6 +26,7 @@ from phenodose_assets.assets import (
     plate_images,
     pseudo_rgb,
     scores,
+    targets,
     viability,
 )
 from phenodose_assets.assets.broken_plugins import broken_plugin_assets
@@ -69,6 +70,7 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
     viabilities = _usable(viability.viability_assets(readout_classes))
     curves = curve_assets(viabilities)
     scored = _usable(scores.score_assets(plugins.wanted("scorer"), curves))
+    of_targets = targets.target_assets(scored)
     maps = _usable(embeddings.embedding_assets(plugins.wanted("embedder"), staged, of_tensors))
     maps += phenotypes.phenotype_assets(viabilities, staged, of_tensors)
     usable = [
@@ -78,8 +80,9 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
         *viabilities,
         *curves,
         *scored,
+        *of_targets,
         *maps,
-        *patient_report.report_assets([*viabilities, *curves, *scored, *maps]),
+        *patient_report.report_assets([*viabilities, *curves, *scored, *of_targets, *maps]),
     ]
     return _usable([*usable, *broken_plugin_assets(plugins.problems())])
 

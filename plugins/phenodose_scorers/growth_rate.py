@@ -1,7 +1,7 @@
-"""Growth-rate inhibition metrics: GR50, GR_max and GR_AOC.
+"""Growth-rate inhibition metrics, as GRmetrics gives them.
 
-Belongs here: the three scorers. Does not belong here: the formulas and how often cells doubled
-(`phenodose.dose_response.growth_rate`).
+Belongs here: the scorers. Does not belong here: the GR curve and the formulas
+(`phenodose.dose_response.growth_rate_curves`), and how often cells doubled (`phenodose.dose_response.growth_rate`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from phenodose.dose_response.curves import CurveBatch
+    from phenodose.dose_response.growth_rate_curves import GrowthRateCurves
+
+_FEW_DOSES = "a GR curve needs three different doses"
+_ONE_DOSE = "an area needs two different doses"
+_FLAT = "flat: the F-test prefers no GR curve to a line"
 
 
 class GrowthRateParameters(Parameters):
@@ -31,9 +36,9 @@ class GrowthRateParameters(Parameters):
 
 
 class _GrowthRateScorer(Scorer):
-    """What the three metrics share: doublings of each curve, and a reason where they are not known."""
+    """What the metrics share: doublings of each curve, the GR curve, and a reason where there is none."""
 
-    version = "1"
+    version = "2"
     higher_is_more_sensitive = False
     source = "Hafner et al. 2016, Nat. Methods 13:521"
     Parameters = GrowthRateParameters
@@ -43,61 +48,185 @@ class _GrowthRateScorer(Scorer):
         import numpy as np
 
         from phenodose.dose_response.growth_rate import NOT_GROWN, NOT_KNOWN
+        from phenodose.dose_response.growth_rate_curves import growth_rate_curves
 
         given = np.nan if self.parameters.doublings is None else self.parameters.doublings
         of_wells = np.full(len(curves), np.nan) if curves.doublings is None else curves.doublings
         doublings = np.where(np.isnan(of_wells), given, of_wells)
-        reason = np.select([np.isnan(doublings), doublings <= 0], [NOT_KNOWN, NOT_GROWN], "").astype(object)
         if not (doublings > 0).any():
+            reason = np.where(np.isnan(doublings), NOT_KNOWN, NOT_GROWN).astype(object)
             return Scores(np.full(len(curves), np.nan), reason=reason)
-        result = self._of(curves, np.where(doublings > 0, doublings, np.nan))
-        return Scores(result.value, result.bound, reason=reason)
+        rates = curves.once(("GR curves", given), lambda: growth_rate_curves(curves, doublings))
+        result = self._of(rates, curves)
+        why = np.full(len(curves), "", dtype=object) if result.reason is None else result.reason
+        reason = np.select([np.isnan(doublings), doublings <= 0], [NOT_KNOWN, NOT_GROWN], why).astype(object)
+        return Scores(result.value, result.bound, reason, result.published)
 
     @abstractmethod
-    def _of(self, curves: CurveBatch, doublings: np.ndarray) -> Scores:
-        """The metric for known doublings (n,); NaN where these are."""
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        """The metric of the GR curves (n,)."""
+
+
+def _of_sigmoid(value: np.ndarray, rates: GrowthRateCurves, curves: CurveBatch, if_flat: float) -> Scores:
+    """A parameter of the sigmoid: none where a line does as well, for which tables print a number by convention.
+
+    Draws keep it, for the interval is that of the wells' own curve.
+    """
+    import numpy as np
+
+    flat = rates.flat & (curves.drawn_from is None)
+    reason = np.select([np.isnan(rates.mean), flat], [_FEW_DOSES, _FLAT], "").astype(object)
+    return Scores(np.where(flat, np.nan, value), reason=reason, published=np.where(flat, if_flat, np.nan))
 
 
 class Gr50Scorer(_GrowthRateScorer):
     """Dose at which cells grow at half the rate of untreated ones."""
 
     name = "gr50"
-    description = "Dose at which the growth-rate inhibition value GR is 0.5"
+    description = "Dose at which the fitted GR curve is 0.5"
     unit = "nM"
-    formula = "dose where GR = 0.5, that is where viability = 0.75^doublings"
+    formula = "GEC50 * (0.5 / (0.5 - GRinf))^(1 / h_GR)"
     span = "the tested doses; < or > where it lies outside"
 
-    def _of(self, curves: CurveBatch, doublings: np.ndarray) -> Scores:
-        from phenodose.dose_response.growth_rate import viability_of
-        from phenodose.dose_response.score_functions import inhibitory_dose
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        import numpy as np
 
-        return Scores(*inhibitory_dose(curves, 1.0 - viability_of(0.5, doublings)))
+        flat = rates.flat & (curves.drawn_from is None)
+        with np.errstate(all="ignore"):
+            free = 10 ** np.where(flat, np.where(rates.mean > 0.5, np.inf, -np.inf), rates.log10_gr50())
+            dose = np.clip(free, curves.min_dose_nM, curves.max_dose_nM)
+        bound = np.select([free > curves.max_dose_nM, free < curves.min_dose_nM], [">", "<"], "=").astype(object)
+        reason = np.where(np.isnan(rates.mean), _FEW_DOSES, "").astype(object)
+        extrapolated = np.where((bound != "=") & np.isfinite(free) & (free > 0), free, np.nan)
+        return Scores(dose, bound, reason, extrapolated)
 
 
 class GrMaxScorer(_GrowthRateScorer):
-    """GR at the highest tested dose."""
+    """GR at the highest tested doses."""
 
     name = "gr_max"
-    description = "Growth-rate inhibition value at the highest dose: 1 no effect, 0 no growth, below 0 cells die"
-    formula = "GR at the highest dose; GR = 2 * viability^(1 / doublings) - 1"
+    description = "GR of the wells at the highest doses: 1 no effect, 0 no growth, below 0 cells die"
+    formula = "the lower of the mean GR of the wells at the two highest doses; GR = 2 * viability^(1 / doublings) - 1"
     span = "-1 to 1 (above 1 where treated cells outgrow untreated ones)"
 
-    def _of(self, curves: CurveBatch, doublings: np.ndarray) -> Scores:
-        from phenodose.dose_response.growth_rate import growth_rate_at_highest_dose
-
-        return Scores(growth_rate_at_highest_dose(curves, doublings))
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        return Scores(rates.gr_max)
 
 
 class GrAocScorer(_GrowthRateScorer):
-    """Area over the GR curve, divided by the tested range."""
+    """Area over the GR values, divided by the tested range."""
 
     name = "gr_aoc"
-    description = "Normalised area over the growth-rate curve: 0 without effect, 1 for a full stop of growth"
+    description = "Normalised area over the GR values: 0 without effect, 1 for a full stop of growth"
     higher_is_more_sensitive = True
-    formula = "mean of 1 - GR over the tested log-dose range"
+    formula = "mean of 1 - GR over the tested log-dose range, by trapezoids between the mean GR of each dose"
     span = "0 to 2 (below 0 where treated cells outgrow untreated ones)"
 
-    def _of(self, curves: CurveBatch, doublings: np.ndarray) -> Scores:
-        from phenodose.dose_response.growth_rate import mean_growth_rate_loss
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        import numpy as np
 
-        return Scores(mean_growth_rate_loss(curves, doublings))
+        return Scores(rates.gr_aoc, reason=np.where(np.isnan(rates.gr_aoc), _ONE_DOSE, "").astype(object))
+
+
+class Gec50Scorer(_GrowthRateScorer):
+    """Dose of half the drug's own effect on growth."""
+
+    name = "gec50"
+    version = "1"
+    description = "Dose half way between no effect and GRinf on the fitted GR curve"
+    unit = "nM"
+    formula = "GEC50 of GR = GRinf + (1 - GRinf) / (1 + (dose / GEC50)^h_GR), by least squares"
+    span = "a hundredth of the lowest to a hundred times the highest dose; none where the GR curve is flat"
+
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        return _of_sigmoid(10**rates.log10_gec50, rates, curves, if_flat=0.0)
+
+
+class GrInfScorer(_GrowthRateScorer):
+    """GR that the curve goes to."""
+
+    name = "gr_inf"
+    version = "1"
+    description = "GR that the fitted GR curve goes to with rising dose; the mean GR where the curve is flat"
+    formula = "GRinf of the curve of gec50"
+    span = "-1 to 1"
+
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        import numpy as np
+
+        flat = rates.flat & (curves.drawn_from is None)
+        value = np.where(flat, rates.mean, rates.gr_inf)
+        return Scores(value, reason=np.where(np.isnan(value), _FEW_DOSES, "").astype(object))
+
+
+class HillOfGrScorer(_GrowthRateScorer):
+    """Steepness of the GR curve."""
+
+    name = "h_gr"
+    version = "1"
+    description = "Hill slope of the fitted GR curve"
+    formula = "h_GR of the curve of gec50"
+    span = "0.1 to 5; none where the GR curve is flat"
+
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        return _of_sigmoid(rates.h_gr, rates, curves, if_flat=0.01)
+
+
+class GrR2Scorer(_GrowthRateScorer):
+    """How much of the variation the GR curve explains."""
+
+    name = "gr_r2"
+    version = "1"
+    description = "R² of the GR curve over its wells; 0 where it is flat"
+    formula = "1 - RSS / TSS of the GR values"
+    span = "0 to 1"
+
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        import numpy as np
+
+        return Scores(rates.r2, reason=np.where(np.isnan(rates.r2), _FEW_DOSES, "").astype(object))
+
+
+class GrPScorer(_GrowthRateScorer):
+    """Whether the GR curve is more than a flat line."""
+
+    name = "gr_p"
+    version = "1"
+    description = "Chance of so good a GR curve where a flat line is right (F-test); the curve is flat from 0.05"
+    formula = "F = ((RSS_flat - RSS_curve) / 2) / (RSS_curve / (wells - 2)), on 2 and wells - 2 degrees of freedom"
+    span = "0 to 1"
+
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        import numpy as np
+
+        return Scores(rates.p, reason=np.where(np.isnan(rates.p), _FEW_DOSES, "").astype(object))
+
+
+class GrStaticScorer(_GrowthRateScorer):
+    """What is left of growth at the highest doses."""
+
+    name = "gr_static"
+    version = "1"
+    description = "Growth left at the highest doses: gr_max where cells still grow, 0 where they do not"
+    formula = "max(gr_max, 0); gr_static + gr_toxic = gr_max"
+    span = "0 to 1 (above 1 where treated cells outgrow untreated ones)"
+
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        import numpy as np
+
+        return Scores(np.maximum(rates.gr_max, 0.0))
+
+
+class GrToxicScorer(_GrowthRateScorer):
+    """Net loss of cells at the highest doses."""
+
+    name = "gr_toxic"
+    version = "1"
+    description = "Net loss of cells at the highest doses: gr_max where cells die, 0 where they do not"
+    formula = "min(gr_max, 0); gr_static + gr_toxic = gr_max"
+    span = "-1 to 0"
+
+    def _of(self, rates: GrowthRateCurves, curves: CurveBatch) -> Scores:
+        import numpy as np
+
+        return Scores(np.minimum(rates.gr_max, 0.0))

@@ -77,7 +77,7 @@ def test_keys_of_a_group(graph: dg.AssetGraph, group: str) -> None:
 def test_scores_are_curves_of_every_readout_and_every_installed_scorer(graph: dg.AssetGraph) -> None:
     scorers = {f"scores/{name}" for name in registry().names("scorer")}
     assert "scores/dss_asym" in scorers
-    assert keys_of(graph, "scores") == CURVES | scorers
+    assert keys_of(graph, "scores") == CURVES | scorers | {"targets"}
 
 
 def test_every_asset_has_one_partition_a_screen_save_the_cohort(graph: dg.AssetGraph) -> None:

@@ -82,7 +82,8 @@ def test_a_screen_of_images_is_made_to_the_end(drug_screen: Any, store: Store) -
     outcome = drug_screen.outcome
     assert outcome.success, outcome.failed
     of_other_samples = {f"scores/{name}" for name in ("sdss_asym", "sdss_asym_adj", "zdss", "rdss")}
-    of_growth = {f"scores/{name}" for name in ("gr50", "gr_max", "gr_aoc")}
+    of_growth = {f"scores/{name}" for name in ("gr50", "gr_max", "gr_aoc", "gec50", "gr_inf", "h_gr")}
+    of_growth |= {f"scores/{name}" for name in ("gr_r2", "gr_p", "gr_static", "gr_toxic")}
     # the one that needs an optional package
     skipped = dict(outcome.skipped)
     assert "phenodose[umap]" in skipped.pop("embedding/umap", "phenodose[umap] is installed")

@@ -16,7 +16,7 @@ ALWAYS = ["abs_ic25", "abs_ic50", "abs_ic75", "aoc", "auc", "dss1", "dss2", "dss
 ALWAYS += ["rel_ic50", "yadav_dss1", "yadav_dss2", "yadav_dss3"]
 #: Those that need reference samples, and those that need doublings.
 SELECTIVE = ["rdss", "sdss_asym", "sdss_asym_adj", "zdss"]
-GROWTH = ["gr50", "gr_aoc", "gr_max"]
+GROWTH = ["gec50", "gr50", "gr_aoc", "gr_inf", "gr_max", "gr_p", "gr_r2", "gr_static", "gr_toxic", "h_gr"]
 NAMES = sorted(ALWAYS + SELECTIVE + GROWTH)
 
 

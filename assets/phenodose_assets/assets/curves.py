@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.curves import COMBINATIONS, CurveFitting, CurveParameters, make_curves
+from phenodose.pipeline.time_courses import OF_COURSES
 from phenodose.plugins import Preferences
 from phenodose.quality.blocking import quality_block
 from phenodose.store.curves import curves_key
@@ -43,7 +44,7 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
                 kinds=frozenset({"parquet"}),
                 checks=quality_checks("curves"),
                 reads=(QUALITY,),
-                tables=((_CURVES, key), *((table, key) for table in COMBINATIONS), ("qc", key)),
+                tables=((_CURVES, key), *((table, key) for table in (*COMBINATIONS, *OF_COURSES)), ("qc", key)),
                 code_version=CurveFitting.version,
             )
         )

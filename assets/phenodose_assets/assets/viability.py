@@ -20,6 +20,7 @@ from phenodose.pipeline.raw_values import (
     measure_tensors,
 )
 from phenodose.pipeline.tensor_wells import tensor_rows
+from phenodose.pipeline.time_courses import TIME_COURSES
 from phenodose.pipeline.viability import (
     VIABILITY,
     ScreenViability,
@@ -102,10 +103,15 @@ def _asset(
         kinds=frozenset({kind, "parquet"}),
         checks=quality_checks("viability"),
         reads=(*reads, CONTROLS, QUALITY),
-        tables=(("viability", key), ("qc", key), *((("objects", key),) if issubclass(readout, ObjectReadout) else ())),
+        tables=(("viability", key), ("qc", key), *((table, key) for table in _more_tables(readout))),
         code_version=readout.version,
         pool=pool,
     )
+
+
+def _more_tables(readout: type[Readout]) -> list[str]:
+    """Tables of some kinds of readouts."""
+    return ["objects"] * issubclass(readout, ObjectReadout) + [TIME_COURSES] * issubclass(readout, PlateReaderReadout)
 
 
 def _make_viability(

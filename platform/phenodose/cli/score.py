@@ -96,6 +96,14 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     help="Leave out the drug wells of plates (or treatments) without usable controls, instead of refusing.",
 )
 @click.option(
+    "--correction",
+    type=click.Choice(["none", "b_score", "loess", "residuals"]),
+    default="none",
+    show_default=True,
+    help="Adds each readout without the effects of place on the plate, as <readout>_corrected; residuals (of the "
+    "fitted curves) suits dose-response plates.",
+)
+@click.option(
     "--amin",
     metavar="auto|NUMBER",
     callback=_amin,
@@ -138,6 +146,12 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     "--combinations", type=_FILE, help="Dose matrices of two drugs: mean excess over the models, one row each, CSV."
 )
 @click.option("--dose-pairs", type=_FILE, help="The same for every pair of doses, CSV.")
+@click.option(
+    "--courses",
+    "courses_out",
+    type=_FILE,
+    help="Kill, slow, regrow or none by drug and dose, CSV, of readouts in folders of several times (0h, 24h, ...).",
+)
 @json_option
 def command(
     layout: Path,
@@ -152,6 +166,7 @@ def command(
     lower_anchor: str | None,
     rises_with: Any,
     mask_uncontrolled: bool,
+    correction: Any,
     amin: str | float | None,
     given: tuple[str, ...],
     reference: Path | None,
@@ -166,6 +181,7 @@ def command(
     qc_out: Path | None,
     combinations: Path | None,
     dose_pairs: Path | None,
+    courses_out: Path | None,
     as_json: bool,
 ) -> None:
     """Score a layout with readouts, without a store.
@@ -179,7 +195,7 @@ def command(
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
     from phenodose.cli.written import places_of, write_together
-    from phenodose.errors import PluginError
+    from phenodose.errors import InputError, PluginError
     from phenodose.pipeline.score_layout import score_layout
     from phenodose.plugins.preferences import default_scorers
     from phenodose.screens.layout import read_layout
@@ -191,6 +207,7 @@ def command(
             "curves": ("--curves", curves_out),
             "qc": ("--qc", qc_out),
             "combination_scores": ("--combinations", combinations),
+            "courses": ("--courses", courses_out),
             "dose_pairs": ("--dose-pairs", dose_pairs),
         }
     )
@@ -210,6 +227,7 @@ def command(
             rises_with=rises_with,
             mask_uncontrolled=mask_uncontrolled or None,
             lower_anchor=lower_anchor,
+            correction=correction,
             per_replicate=per_replicate,
             bootstrap=bootstrap,
             intervals=intervals,
@@ -218,6 +236,11 @@ def command(
             workers=workers,
             listener=listener,
             plugins=plugins,
+        )
+    if courses_out is not None and scored.courses is None:
+        raise InputError(
+            "--courses: no readout was read several times; put the files of each time into a folder of its hours "
+            "(ctg/0h, ctg/24h), or leave the option out."
         )
     write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)

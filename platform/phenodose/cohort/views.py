@@ -55,6 +55,7 @@ def cohort_views(
         HITS,
         _selective_scores(scorer, comparisons or {}),
         COHORT_Z_SCORES,
+        TARGET_RANKS,
         DRUG_COMBINATIONS,
         SYNERGIES,
         _imaging_vs_metabolic(metabolic),
@@ -104,6 +105,34 @@ COHORT_Z_SCORES = View(
         GROUP BY drug, readout, scorer
     ) c USING (drug, readout, scorer)
     WHERE s.replicate = 'pooled' AND s.score IS NOT NULL AND coalesce(s.unit, '') <> 'nM'
+    """,
+)
+
+TARGET_RANKS = View(
+    "target_ranks",
+    "One row a screen, readout, scorer and target: its rank in the sample, and its mean score in the other samples.",
+    """
+    WITH by_sample AS (
+        SELECT sample, readout, scorer, target, avg(mean_score) AS mean_score
+        FROM targets
+        WHERE n_drugs > 0
+        GROUP BY ALL
+    )
+    SELECT t.screen, t.sample, t.readout, t.scorer, t.target, t.n_drugs, t.n_hits, t.drugs,
+           t.mean_score, t.lower, t.upper, t.p_value, t.q_value,
+           rank() OVER (PARTITION BY t.screen, t.sample, t.readout, t.scorer
+                        ORDER BY t.p_value NULLS LAST, t.mean_score DESC) AS rank,
+           o.n_others, o.mean_of_others, t.mean_score - o.mean_of_others AS above_others,
+           t.n_hit_interactions, t.hub_q_value, t.mutation, t.expression, t.expression_unit
+    FROM targets t
+    LEFT JOIN (
+        SELECT a.sample, a.readout, a.scorer, a.target, count(*) AS n_others, avg(b.mean_score) AS mean_of_others
+        FROM by_sample a
+        JOIN by_sample b ON b.readout = a.readout AND b.scorer = a.scorer AND b.target = a.target
+            AND b.sample <> a.sample
+        GROUP BY ALL
+    ) o ON o.sample = t.sample AND o.readout = t.readout AND o.scorer = t.scorer AND o.target = t.target
+    WHERE t.n_drugs > 0
     """,
 )
 

@@ -20,7 +20,7 @@ import pandas as pd
 import xxhash
 
 from phenodose.combinations.dose_matrix import Cells, DoseMatrix, cells_of
-from phenodose.combinations.reference_models import HALVINGS_OF_DRAWS, bliss, hsa, loewe
+from phenodose.combinations.reference_models import HALVINGS_OF_DRAWS, bliss, hsa, hsa_of_draws, loewe
 from phenodose.combinations.sensitivity import Sensitivity, sensitivity
 from phenodose.combinations.single_drugs import Alone, Singles, effect_alone, single_drugs
 from phenodose.combinations.zip_model import Fits, draw_fits, fit_matrices, surfaces, why_no_curve, why_not
@@ -34,7 +34,9 @@ PAIR_COLUMNS = (
 )
 SUM_COLUMNS = ("matrix", "measure", "value", "lower", "upper", "probability_synergy", "interaction", "status")
 MODELS = ("hsa", "bliss", "loewe", "zip")
-_RAW_MODELS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {"hsa": hsa, "bliss": bliss}
+_Model = Callable[[np.ndarray, np.ndarray], np.ndarray]
+#: Models of wells, and how draws of the effects alone go into them.
+_RAW_MODELS: dict[str, tuple[_Model, _Model]] = {"hsa": (hsa, hsa_of_draws), "bliss": (bliss, bliss)}
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _of_matrix(
     spread = sd[:, None] / np.sqrt(cells.number[i, j])
     drawn = cells.mean[i, j] + spread * random.standard_normal(spread.shape)
     drawn_fits = None if fits is None else draw_fits(cells, fits, sd, random)
-    found = {name: _raw(model, cells, alone, drawn) for name, model in _RAW_MODELS.items()}
+    found = {name: _raw(*models, cells, alone, drawn) for name, models in _RAW_MODELS.items()}
     found["loewe"] = _loewe(cells, alone, fits, singles.draws[2 * number : 2 * number + 2], drawn)
     found["zip"] = _zip(cells, alone, fits, drawn_fits)
     return found, sensitivity(cells, fits, drawn_fits)
@@ -175,9 +177,7 @@ def _sensitivity(number: int, css: Sensitivity) -> dict[str, Any]:
     return row | {"probability_synergy": np.nan, "interaction": "", "status": css.status}
 
 
-def _raw(
-    model: Callable[[np.ndarray, np.ndarray], np.ndarray], cells: Cells, alone: list[Alone], drawn: np.ndarray
-) -> _Pairs:
+def _raw(model: _Model, of_draws: _Model, cells: Cells, alone: list[Alone], drawn: np.ndarray) -> _Pairs:
     """A model that takes effects alone at the doses of the pair."""
     i, j = cells.pairs
     first, second = alone
@@ -185,7 +185,7 @@ def _raw(
         [first.why_not[a - 1] or second.why_not[b - 1] or "ok" for a, b in zip(i, j, strict=True)], object
     )
     expected = model(first.expected[i - 1], second.expected[j - 1])
-    over = drawn - model(first.drawn[:, i - 1], second.drawn[:, j - 1])
+    over = drawn - of_draws(first.drawn[:, i - 1], second.drawn[:, j - 1])
     return _Pairs(100 * cells.mean[i, j], 100 * expected, 100 * over, status)
 
 

@@ -28,6 +28,7 @@ TOP_RANGE = (-1.0, 1.0)
 LOG_SLOPE_RANGE = (float(np.log(0.1)), float(np.log(10.0)))
 MID_MARGIN = 1.0
 _GRID = (30, 12)
+_GRID_OF_DRAWS = (6, 2)
 _STEPS = 80
 _SMALL_STEP = 1e-9
 #: Draws are searched from their fit, and only so far as their interval shows.
@@ -97,7 +98,7 @@ def fit_hills(points: Points, pulls: Pulls | None = None, start: Hills | None = 
     Args:
         points: every curve with at least one point.
         pulls: priors; none for the published fit.
-        start: where to begin, for draws; without it, at the best place of a grid.
+        start: where draws begin, if no place of a coarse grid is better; without it, the best place of a fine grid.
     """
     given = points.weight > 0
     low = np.where(given, points.x, np.inf).min(axis=1) - MID_MARGIN
@@ -107,7 +108,13 @@ def fit_hills(points: Points, pulls: Pulls | None = None, start: Hills | None = 
     if pulls is None:
         none = np.zeros(n)
         pulls = Pulls(none, none, none, none)
-    place = _best_of_grid(points, pulls, low, high) if start is None else np.stack([start.mid, start.log_slope])
+    if start is None:
+        place = _best_of_grid(points, pulls, low, high, _GRID)
+    else:
+        place = np.stack([start.mid, start.log_slope])
+        other = _best_of_grid(points, pulls, low, high, _GRID_OF_DRAWS)
+        nearer = _solve(points, pulls, *other).loss < _solve(points, pulls, *place).loss
+        place = np.where(nearer, other, place)
     ends = np.stack([np.stack([low, np.full(n, LOG_SLOPE_RANGE[0])]), np.stack([high, np.full(n, LOG_SLOPE_RANGE[1])])])
     reach = (_STEPS, _SMALL_STEP) if start is None else (_STEPS_OF_DRAWS, _SMALL_STEP_OF_DRAWS)
     place = _search(points, pulls, np.clip(place, *ends), ends, *reach)
@@ -161,12 +168,12 @@ def _solve(points: Points, pulls: Pulls, mid: np.ndarray, log_slope: np.ndarray)
     return _Solved(rise, top, residual, top == free_top, loss)
 
 
-def _best_of_grid(points: Points, pulls: Pulls, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _best_of_grid(points: Points, pulls: Pulls, low: np.ndarray, high: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     n = len(low)
     best, place = np.full(n, np.inf), np.zeros((2, n))
-    for share in (np.arange(_GRID[0]) + 0.5) / _GRID[0]:
+    for share in (np.arange(grid[0]) + 0.5) / grid[0]:
         mid = low + share * (high - low)
-        for log_slope in np.linspace(*LOG_SLOPE_RANGE, _GRID[1] + 2)[1:-1]:
+        for log_slope in np.linspace(*LOG_SLOPE_RANGE, grid[1] + 2)[1:-1]:
             slope = np.full(n, log_slope)
             loss = _solve(points, pulls, mid, slope).loss
             better = loss < best

@@ -28,6 +28,32 @@ def hsa(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(first, second))
 
 
+def hsa_of_draws(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Draws of the highest single agent's effect, from draws of the effects alone.
+
+    The larger of two uncertain effects is too large on average where both are about the same: two drugs without any
+    effect would look antagonistic. With D = E1 - E2 of mean d and standard deviation s, and z = d / s, the larger
+    effect is taken as E2 + d Phi(z) - s phi(z) / 2, whose bias over repeated experiments is at most 0.14 s whatever
+    the true difference (that of max(E1, E2) over draws is 0.56 s for equal drugs), and the draws vary about it as its
+    derivative says.
+
+    Args:
+        first: float64 (draws, p), effect of the first drug alone.
+        second: likewise of the second.
+    """
+    from scipy.special import ndtr
+
+    if not len(first):
+        return hsa(first, second)
+    difference = first - second
+    mean, sd = difference.mean(axis=0), np.maximum(difference.std(axis=0), 1e-12)
+    z = mean / sd
+    density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
+    below = ndtr(z)
+    centre = second + mean * below - sd * density / 2
+    return np.asarray(centre + (below + 1.5 * z * density) * (difference - mean))
+
+
 def bliss(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Bliss independence: a cell survives if it survives both, and these are independent.
 

@@ -98,6 +98,7 @@ def curve_points(
     wells: pd.DataFrame,
     per_replicate: bool = True,
     well_types: Sequence[str] = ("therapy",),
+    starts: pd.DataFrame | None = None,
 ) -> CurvePoints:
     """Gather the treated wells of a screen into curves by sample, readout, replicate and drug.
 
@@ -111,6 +112,7 @@ def curve_points(
             add_on_concentration_nM).
         per_replicate: also a curve of every replicate by itself, where there are several.
         well_types: which wells are gathered: 'therapy' for drugs, 'trc' for the control series.
+        starts: readings of living wells when the treatment began (`doublings_of`); None if there are none.
 
     Returns:
         Points with the keys `CURVE_KEYS`, sorted; `replicate` is 'pooled' or the replicate number as text.
@@ -139,7 +141,7 @@ def curve_points(
     points = treated.merge(values, on=["plate", "well"], how="inner")
     usable = ~points["masked"].fillna(True).to_numpy(dtype=bool)
     fraction = points["viability_fraction"].to_numpy(dtype=np.float64, na_value=np.nan)
-    doublings = doublings_of(points[["plate", "sample", "readout", "add_on", ADD_ON_DOSE]], viability, wells)
+    doublings = doublings_of(points[["plate", "sample", "readout", "add_on", ADD_ON_DOSE]], viability, wells, starts)
     points = points.assign(
         inhibition=np.where(usable, 1.0 - fraction, np.nan),
         number=points["replicate"],

@@ -24,6 +24,7 @@ from phenodose.io.places import is_remote
 from phenodose.io.seals import seal_of
 from phenodose.plugins import plugins_of
 from phenodose.screens.external_inputs import input_of, is_watched, look_at, name_of
+from phenodose.screens.target_files import site_target_files
 from phenodose.store.curves import points_fault
 
 if TYPE_CHECKING:
@@ -74,9 +75,10 @@ class InputStates:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._folders = set(plugins_of(store).plate_reader_folders().values())
+        self._of_site = [store.root / "site.toml", *site_target_files(store.root)]
 
     def state(self, screen: str) -> str:
-        """What a screen's raw folder looks like from outside: names, sizes and times of layout, settings and readings.
+        """What a screen's raw folder looks like from outside: names, sizes and times of layout, settings and tables.
 
         As long as it and the screen's tables are the same, `changes_since` says the same.
         """
@@ -84,9 +86,10 @@ class InputStates:
             folder = self.store.source_of(screen)
         except PhenodoseError:
             return ""
-        site = self.store.root / "site.toml"
-        places = [folder, *(folder / name for name in sorted(self._folders))]
-        return hash_json([list(_entries(place)) for place in places] + [_entry(site)])
+        of_readers = [folder / name for name in sorted(self._folders)]
+        times = [path for place in of_readers if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()]
+        of_site = [_entry(path) for path in self._of_site]
+        return hash_json([list(_entries(place)) for place in [folder, *of_readers, *times]] + of_site)
 
 
 def _entries(folder: Path) -> Iterator[Any]:

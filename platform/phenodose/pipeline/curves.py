@@ -17,6 +17,7 @@ from pydantic import Field
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
 from phenodose.pipeline.dose_matrices import PAIRS, SUMS, ReadoutMatrices, of_single_drugs, readout_matrices
+from phenodose.pipeline.time_courses import TIME_COURSES, starts_of, write_course_results
 from phenodose.plugins import Parameters, Plugin
 from phenodose.store.curves import curves_key, write_points
 from phenodose.tables import TABLES
@@ -82,6 +83,7 @@ def curves_of(
     parameters: CurveParameters | None = None,
     limits: Limits | None = None,
     per_replicate: bool = True,
+    starts: pd.DataFrame | None = None,
 ) -> ReadoutCurves:
     """Fit every drug of every sample of one readout.
 
@@ -92,6 +94,7 @@ def curves_of(
         parameters: fit and draws; the defaults if None.
         limits: limits of quality metrics; the defaults if None.
         per_replicate: keep the curves of single replicates, with draws; else they serve the quality metrics alone.
+        starts: readings when the treatment began, of a screen that was read several times (`doublings_of`).
     """
     import pandas as pd
 
@@ -103,10 +106,10 @@ def curves_of(
     p = parameters or CurveParameters()
     matrices = readout_matrices(viability, wells, readout, p.bootstrap, p.seed)
     curved = of_single_drugs(viability, wells)
-    points = curve_points(curved, wells)
+    points = curve_points(curved, wells, starts=starts)
     if per_replicate or p.intervals == "bootstrap":
         how: dict[str, Any] = {"fit": p.fit, "bootstrap": p.bootstrap, "seed": p.seed, "intervals": p.intervals}
-        batch = fit_curves(curve_points(curved, wells, per_replicate), **how, noise="batch")
+        batch = fit_curves(curve_points(curved, wells, per_replicate, starts=starts), **how, noise="batch")
         judged = batch if per_replicate else fit_curves(points, fit=p.fit)
     else:  # a curve does not depend on the others: those of all replicates together are among them
         judged = fit_curves(points, fit=p.fit)
@@ -161,7 +164,7 @@ class ScreenCurves:
 
 
 def make_curves(step: Context, readout: str) -> ScreenCurves:
-    """Fit the stored viability of a screen and write rows, points, draws, and what two drugs do together.
+    """Fit the stored viability of a screen and write rows, points, draws, what two drugs do together, and time courses.
 
     Raises:
         NotMade: there are no drug wells or no viability, or its quality blocks.
@@ -180,7 +183,8 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     plugin = step.create(CurveFitting)
     checkpoint = viability["checkpoint"].dropna()
     provenance = step.provenance(plugin, str(checkpoint.iloc[0]) if len(checkpoint) else None)
-    found = curves_of(viability, wells, readout, plugin.parameters, step.limits)
+    starts = starts_of(step.store.read_table(TIME_COURSES, step.screen_id, key))
+    found = curves_of(viability, wells, readout, plugin.parameters, step.limits, starts=starts)
     rows = provenance.stamp(found.batch.to_frame().assign(screen=step.screen_id))
     step.store.write_table("curves", step.screen_id, curves_key(readout), rows[TABLES["curves"].column_names])
     write_points(step.store, step.screen_id, readout, found.batch)
@@ -188,6 +192,7 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     for table, of_table in zip(COMBINATIONS, together, strict=True):
         stamped = provenance.stamp(of_table.assign(screen=step.screen_id))[TABLES[table].column_names]
         step.store.write_table(table, step.screen_id, curves_key(readout), stamped)
+    write_course_results(step, readout, provenance)
     qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
     step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
     return ScreenCurves(

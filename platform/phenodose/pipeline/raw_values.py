@@ -7,7 +7,7 @@ belong here: measuring (readout plugins) and what the numbers mean (`pipeline.vi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,7 @@ class RawValues:
         notes: sentences on how the files were read and whose they are.
         remarks: sentences on what was learned of the wells, which cast no doubt on the files.
         classes: what is said of the class of each image, rows as `raw`; None where nobody asked for classes.
+        course: raw as above of every time at which the screen was read, by hours; empty if it was read once.
         objects: plate and `OBJECT_COLUMNS` of what the readout found in the images; None for readouts without objects.
     """
 
@@ -74,6 +75,7 @@ class RawValues:
     remarks: Sequence[str] = ()
     objects: pd.DataFrame | None = None
     classes: SeenClasses | None = None
+    course: Mapping[float, pd.DataFrame] = field(default_factory=dict)
 
 
 def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> RawValues:
@@ -82,7 +84,8 @@ def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> Ra
     Raises:
         NotMade: the screen has neither.
     """
-    from phenodose.screens.contents import layout_of_screen, readings_of
+    from phenodose.screens.contents import course_of, layout_of_screen, readings_of
+    from phenodose.screens.time_points import of_last_time
 
     folder = step.screen.readout_folders.get(readout.name)
     files = sorted(path for path in folder.iterdir() if path.is_file()) if folder else []
@@ -103,7 +106,16 @@ def measure_plate_reader(readout: type[PlateReaderReadout], step: Context) -> Ra
     plugin = step.create(readout)
     inputs: dict[str, Any] = {path.name: hash_file(path) for path in files}
     inputs |= {"blocks": chosen} if chosen else {}
-    return RawValues(plugin.measure(matrices), plugin, inputs, notes=notes)
+    course = {hours: plugin.measure(read.frame) for hours, read in course_of(step.screen, readout.name, layout).items()}
+    remarks: list[str] = []
+    if course:
+        remarks = [of_last_time("", course).strip()]
+        inputs |= {"time_points_h": list(course)}
+        for hours, place in step.screen.course_folders[readout.name].items():
+            inputs |= {
+                f"{hours:g} h/{path.name}": hash_file(path) for path in sorted(place.iterdir()) if path.is_file()
+            }
+    return RawValues(plugin.measure(matrices), plugin, inputs, notes=notes, remarks=remarks, course=course)
 
 
 def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step: Context) -> RawValues:

@@ -20,7 +20,14 @@ from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.dose_matrices import PAIRS, READOUT, SUMS, joined
 from phenodose.pipeline.normalisation import Normalisation
+from phenodose.pipeline.plate_correction import (
+    Correction,
+    CorrectionParameters,
+    corrected_name,
+    corrected_readings,
+)
 from phenodose.pipeline.scores import scores_of, why_no_scores
+from phenodose.pipeline.time_courses import course_table, starts_of
 from phenodose.pipeline.viability import viability_of
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
 from phenodose.plugins.isolation import is_sandboxed, renew, shared_sandbox
@@ -29,6 +36,7 @@ from phenodose.screens.layout import Layout
 from phenodose.screens.matrices import Readings, match_readings
 from phenodose.settings.plugin_limits import PluginLimits
 from phenodose.tables import CURVE_FIT_COLUMNS
+from phenodose.time_courses.series import CLASS_COLUMNS, course_classes
 from phenodose.viability.normalise import Grouping, RisesWith
 
 #: Plate-reader values: with what their files say, or the numbers alone.
@@ -43,6 +51,7 @@ SCORE_COLUMNS = (
 )
 _FIRST = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "objective", "status")
 CURVE_COLUMNS = ("sample", "drug", *_FIRST, *(name for name in CURVE_FIT_COLUMNS if name not in _FIRST))
+COURSE_COLUMNS = ("sample", "drug", "concentration_nM", *CLASS_COLUMNS)
 QC_COLUMNS = ("sample", "plate", "metric", "value", "threshold", "verdict", "explanation")
 
 
@@ -57,6 +66,8 @@ class Scored:
         qc: one row a figure with `QC_COLUMNS`; with named readouts a column more.
         dose_pairs: one row a dose matrix, pair of doses and model, as in the table of that name.
         combination_scores: one row a dose matrix and measure, likewise.
+        courses: one row a sample, drug and dose of readouts that were read several times, with `COURSE_COLUMNS`; with
+            named readouts a column more; None where all were read once.
         notes: a sentence on each thing that was left out.
         faults: a sentence on each faulty plugin, whose scores are missing.
     """
@@ -68,6 +79,7 @@ class Scored:
     combination_scores: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    courses: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ class _Task:
     viability: pd.DataFrame
     qc: pd.DataFrame
     notes: list[str]
+    course: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,7 @@ def score_layout(
     rises_with: RisesWith | None = None,
     mask_uncontrolled: bool | None = None,
     lower_anchor: float | str | None = None,
+    correction: Correction = "none",
     per_replicate: bool = False,
     bootstrap: int = 200,
     intervals: IntervalName = "posterior",
@@ -136,6 +150,8 @@ def score_layout(
         mask_uncontrolled: leave out the drug wells of groups without usable controls, instead of refusing; by default
             as the readout says, or refuse.
         lower_anchor: what stands for viability 0 instead of positive controls: a raw value, or the name of wells.
+        correction: adds every readout without the effects of place on the plate, as `<readout>_corrected`
+            (`phenodose.pipeline.plate_correction`).
         per_replicate: add rows for each replicate by itself.
         bootstrap: draws for the intervals of the scores; 0 for none.
         intervals: what the draws are, 'posterior' or 'bootstrap' (`fit_curves`).
@@ -157,6 +173,8 @@ def score_layout(
     named = isinstance(matrices, Mapping)
     plugins = plugins or registry()
     by_readout = matrices if isinstance(matrices, Mapping) else {READOUT: matrices}
+    corrected = CorrectionParameters(correction=correction) if correction != "none" else None
+    names_readouts = named or corrected is not None
     faults = Faults(str(layout.path))
     tasks: list[_Task] = []
     noted = list(layout.notes)
@@ -165,7 +183,7 @@ def score_layout(
         normalisation = Normalisation.of_readout(
             plugin, by, negative, positive, rises_with, mask_uncontrolled, lower_anchor
         )
-        text = f"readout {readout}, " * named
+        text = f"readout {readout}, " * names_readouts
         try:
             screens, notes = _screens(layout, values)
         except InputError as error:
@@ -174,9 +192,18 @@ def score_layout(
             faults.add(text + str(error).removeprefix(f"{layout.path}: "))
             continue
         noted += [text + note for note in notes]
-        for wells, raw in screens:
+        course = values.course if isinstance(values, Readings) else {}
+        for place, (wells, raw) in enumerate(screens):
+            told = [*layout.notes, *notes]
+            common = (normalisation, str(layout.path))
             try:
-                tasks += _tasks(readout, wells, raw, normalisation, str(layout.path), text, [*layout.notes, *notes])
+                times = {hours: _screens(layout, read)[0][place][1] for hours, read in course.items()}
+                tasks += _tasks(readout, wells, raw, *common, text, told, times)
+                if corrected is not None:
+                    found = corrected_readings(raw, wells, normalisation, corrected, str(layout.path))
+                    name = corrected_name(readout)
+                    noted += [f"readout {name}, {note}" for note in found.notes]
+                    tasks += _tasks(name, wells, found.raw, *common, f"readout {name}, ", told, {})
             except InputError as error:
                 faults.add(text + str(error).removeprefix(f"{layout.path}: "))
     faults.raise_if_any()
@@ -195,8 +222,9 @@ def score_layout(
         if listener is not None and many:
             listener(len(parts), len(tasks), tasks[len(parts) - 1].sample)
     names = [scorer.name for scorer in (*scorers, *optional)]
-    last = [*(["readout"] if named else []), *(["replicate"] if per_replicate else [])]
-    joined = _joined(parts, [*names, *(PREFIX + name for name in names)], list(by_readout), last)
+    readouts = [one for name in by_readout for one in (name, corrected_name(name))]
+    last = [*(["readout"] if names_readouts else []), *(["replicate"] if per_replicate else [])]
+    joined = _joined(parts, [*names, *(PREFIX + name for name in names)], readouts, last)
     return replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])])
 
 
@@ -217,9 +245,11 @@ def _tasks(
     what: str,
     prefix: str,
     input_notes: Sequence[str],
+    times: Mapping[float, pd.DataFrame],
 ) -> Iterator[_Task]:
-    """What every sample has of a readout."""
+    """What every sample has of a readout, which was read at these times."""
     found = viability_of(raw, wells, readout, normalisation, what=what, input_notes=input_notes)
+    course = course_table(times, found.viability, wells, readout) if times else None
     for sample in sorted(wells["sample"].unique()):
         own = (wells["sample"] == sample).to_numpy()
         if not (wells.loc[own, "well_type"] == "therapy").any():
@@ -231,6 +261,7 @@ def _tasks(
             found.viability[own].reset_index(drop=True),
             found.qc[found.qc["sample"] == sample],
             [prefix + note for note in found.notes if note.startswith(f"sample {sample}: ")],
+            None if course is None else course[course["sample"] == sample],
         )
 
 
@@ -266,14 +297,18 @@ def _score_elsewhere(
 
 def _score_task(task: _Task, settings: _Settings) -> Scored:
     """Fit and score one readout of one sample."""
-    fitted = curves_of(task.viability, task.wells, task.readout, settings.curves, None, settings.per_replicate)
+    starts = None if task.course is None else starts_of(task.course)
+    how = settings.curves, None, settings.per_replicate, starts
+    fitted = curves_of(task.viability, task.wells, task.readout, *how)
     # A drug without any value is told in the notes; a store keeps its row, with the reason.
     curves = fitted.batch.select(fitted.batch.n_points > 0)
     scores, left_out, faults = _score(curves, task.wells, settings.scorers, settings.optional)
     prefix = "" if task.readout == READOUT else f"readout {task.readout}, "
     notes = [*task.notes, *(prefix + note for note in [*fitted.notes, *left_out])]
+    courses = None if task.course is None else course_classes(task.course).assign(readout=task.readout)
     qc = pd.concat([task.qc, fitted.qc], ignore_index=True)
-    return Scored(scores, curves.to_frame(), qc, fitted.matrices.pairs, fitted.matrices.sums, notes, faults)
+    pairs, sums = fitted.matrices.pairs, fitted.matrices.sums
+    return Scored(scores, curves.to_frame(), qc, pairs, sums, notes, faults, courses)
 
 
 def _screens(layout: Layout, matrices: Values | None) -> tuple[list[tuple[pd.DataFrame, pd.DataFrame]], list[str]]:
@@ -360,4 +395,16 @@ def _joined(
         joined([part.combination_scores for part in parts], SUMS, list(place)),
         list(dict.fromkeys(note for part in parts for note in part.notes)),
         list(dict.fromkeys(fault for part in parts for fault in part.faults)),
+        _courses(parts, place, [name for name in last if name == "readout"]),
     )
+
+
+def _courses(parts: Sequence[Scored], place: Mapping[str, int], last: Sequence[str]) -> pd.DataFrame | None:
+    """The time courses of the parts as one table; None if there are none."""
+    found = [part.courses for part in parts if part.courses is not None]
+    if not found:
+        return None
+    whole = pd.concat(found, ignore_index=True)
+    whole = whole.assign(_readout=whole["readout"].map(place))
+    ordered = whole.sort_values(["sample", "_readout", "drug", "concentration_nM"], kind="stable")
+    return ordered[[*COURSE_COLUMNS, *last]].reset_index(drop=True)

@@ -307,6 +307,9 @@ def make_viability(
         InputError: as `viability_of`.
     """
     from phenodose.pipeline.raw_values import control_distances, image_classes, image_views
+    from phenodose.pipeline.time_courses import TIME_COURSES, course_table
+    from phenodose.plugins import PlateReaderReadout
+    from phenodose.tables import TABLES
 
     wells = step.wells()
     values = measure(step)
@@ -332,6 +335,10 @@ def make_viability(
     if values.objects is not None:
         objects = provenance.stamp(values.objects.assign(screen=step.screen_id, readout=name))
         step.store.write_table("objects", step.screen_id, viability_key(name), objects)
+    if issubclass(readout, PlateReaderReadout):
+        course = course_table(values.course, found.viability, wells, name)
+        rows = provenance.stamp(course.assign(screen=step.screen_id))[TABLES[TIME_COURSES].column_names]
+        step.store.write_table(TIME_COURSES, step.screen_id, viability_key(name), rows)
     inputs = {
         **values.inputs,
         "normalise_by": normalisation.by,

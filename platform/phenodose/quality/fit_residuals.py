@@ -23,11 +23,10 @@ import pandas as pd
 
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.models import inhibition
+from phenodose.dose_response.tangents import curve_tangents, orthonormal
 from phenodose.names import curve_names, row_index
 from phenodose.quality.zprime import mad
 
-#: Parameters that a curve of so many parameters leaves free, by their place in `CurveBatch.parameters`.
-_FREE = {2: (2, 3), 3: (1, 2, 3), 4: (0, 1, 2, 3), 5: (0, 1, 2, 3, 4)}
 #: Noise below this [fraction of viability] counts as this much: no score depends on less.
 LEAST_NOISE = 0.02
 #: Fewest wells, and degrees of freedom, of a plate that is judged.
@@ -129,33 +128,12 @@ def _fit_basis(residuals: pd.DataFrame, curves: CurveBatch) -> np.ndarray:
     The rows of the wells of one curve hold an orthonormal basis of the Jacobian's columns.
     """
     curve = residuals["curve"].to_numpy(dtype=np.int64)
-    x, parameters = residuals["log10_dose"].to_numpy(), curves.parameters[curve]
-    jacobian = np.zeros((len(x), 5))
-    for k in range(5):
-        free = np.isin(curves.model[curve], [model for model, places in _FREE.items() if k in places])
-        step = 1e-5 * np.maximum(1.0, np.abs(parameters[:, k]))
-        up, down = parameters.copy(), parameters.copy()
-        up[:, k] += step
-        down[:, k] -= step
-        with np.errstate(all="ignore"):
-            slope = (inhibition(x, *up.T) - inhibition(x, *down.T)) / (2 * step)
-        jacobian[:, k] = np.where(free & np.isfinite(slope), slope, 0.0)
+    x = residuals["log10_dose"].to_numpy()
+    jacobian = curve_tangents(x, curve, curves)
     basis = np.zeros_like(jacobian)
     for which in pd.Series(np.arange(len(x))).groupby(curve).indices.values():
-        basis[which, :] = _orthonormal(jacobian[which], 5)
+        basis[which, :] = orthonormal(jacobian[which], 5)
     return basis
-
-
-def _orthonormal(columns: np.ndarray, width: int, least: float = 1e-3) -> np.ndarray:
-    """An orthonormal basis of some columns, padded with zeros to `width` columns."""
-    length = np.linalg.norm(columns, axis=0)
-    kept = columns[:, length > 1e-9] / length[length > 1e-9]
-    out = np.zeros((len(columns), width))
-    if kept.shape[1]:
-        u, s, _ = np.linalg.svd(kept, full_matrices=False)
-        u = u[:, s > least * s.max()]
-        out[:, : u.shape[1]] = u
-    return out
 
 
 def _off_fits(values: np.ndarray, residuals: pd.DataFrame, basis: np.ndarray) -> np.ndarray:
@@ -173,7 +151,7 @@ def _without_plate_levels(
     """Orthonormal directions of the plates' levels and gains (well, 2 plates), and residuals without them."""
     on = residuals["plate"].to_numpy()[:, None] == np.array(plates, dtype=object)[None, :]
     columns = np.concatenate([on, on * residuals["fitted"].to_numpy()[:, None]], axis=1).astype(np.float64)
-    level = _orthonormal(_off_fits(columns, residuals, basis), columns.shape[1], least=1e-6)
+    level = orthonormal(_off_fits(columns, residuals, basis), columns.shape[1], least=1e-6)
     raw = residuals["residual"].to_numpy(dtype=np.float64)
     most = 4 * mad(raw) or np.inf
     return level, raw - level @ (level.T @ np.clip(raw, -most, most))

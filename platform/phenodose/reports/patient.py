@@ -23,6 +23,8 @@ from phenodose.reports import (
     image_choice,
     phenotypes,
     sections,
+    targets,
+    time_courses,
 )
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.well_images import Gallery, WellImages
@@ -99,7 +101,9 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "ranking": sections.ranking(data),
         "table": sections.drug_table(data),
         "combinations": combinations.combinations(data, links),
+        "targets": targets.targets(data, links),
         "dose_matrices": dose_pairs.dose_pairs(data, links),
+        "courses": time_courses.time_courses(data, links),
         "curves": drug_cards.drug_cards(data),
         "maps": activation.overlays(data, no_maps),
         "agreement": sections.agreement(data),

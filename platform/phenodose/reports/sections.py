@@ -17,6 +17,7 @@ from phenodose.pipeline.verdict import screen_verdict
 from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, is_true, number_of, text_of
 from phenodose.reports.reference import reference_cohort
+from phenodose.reports.targets import targets_by_drug
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +111,7 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
     if not data.drugs:
         return Missing(why_no_scores(data))
     notes = data["drugs"].set_index("drug") if not data["drugs"].empty else None
+    aims = targets_by_drug(data)
     scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
     half_doses, half_scorer = _half_doses(data)
     rows = []
@@ -121,7 +123,7 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
                 "drug": drug,
                 "anchor": anchors(data)[drug],
                 "drug_class": text_of(notes.loc[drug, "drug_class"]) if known else "",  # type: ignore[union-attr]
-                "targets": text_of(notes.loc[drug, "targets"]) if known else "",  # type: ignore[union-attr]
+                "targets": (text_of(notes.loc[drug, "targets"]) if known else "") or aims.get(drug, ""),  # type: ignore[union-attr]
                 "scores": [score_cell(scores.get((drug, readout))) for readout in data.readouts],
                 "half_dose": half_doses.get(drug, {"text": "", "sort": ""}),
             }

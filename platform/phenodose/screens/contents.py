@@ -16,6 +16,7 @@ from phenodose.screens.layout import Layout, read_layout
 from phenodose.screens.matrices import Readings, readings_of_screen
 from phenodose.screens.screen import Screen
 from phenodose.screens.well_classes import with_classes
+from phenodose.time_courses.series import refuse_no_start
 
 _SHEET = "sheet below [layout] in screen.toml"
 _BLOCK = "block below [readings.{readout}] in screen.toml"
@@ -48,6 +49,25 @@ def readings_of(screen: Screen, readout: str, layout: Layout) -> Readings:
     expect_files_inside(folder, screen.folder)
     said = claims_of_screen(screen.id, screen.settings.sample, layout.path.name, [])
     return readings_of_screen(folder, layout, screen.block_of(readout), said, _BLOCK.format(readout=readout))
+
+
+def course_of(screen: Screen, readout: str, layout: Layout) -> dict[float, Readings]:
+    """The plate-reader files of every time of a readout that was read several times, by hours; {} of any other.
+
+    Raises:
+        InputError: as `readings_of`, for any time; or no reading is of the start.
+    """
+    folders = screen.course_folders.get(readout, {})
+    if not folders:
+        return {}
+    refuse_no_start(sorted(folders), f"{screen.folder.name}, readout {readout}")
+    said = claims_of_screen(screen.id, screen.settings.sample, layout.path.name, [])
+    found = {}
+    for hours, folder in folders.items():
+        expect_files_inside(folder, screen.folder)
+        block = screen.block_of(readout)
+        found[hours] = readings_of_screen(folder, layout, block, said, _BLOCK.format(readout=readout))
+    return found
 
 
 def judge_images(

@@ -24,6 +24,7 @@ from phenodose.io.files import hash_file, hash_json
 from phenodose.plugins import REFERENCE, choose_reader, plugins_of
 from phenodose.screens.inside import named_file
 from phenodose.screens.screen import Screen
+from phenodose.screens.target_files import target_files
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
 from phenodose.training_records import DEFAULT_INPUTS
@@ -68,7 +69,8 @@ def input_of(key: str, compares: bool) -> ExternalInput:
         key: of an input that is watched.
         compares: whether the table of parameters is of a scorer that compares with reference samples.
     """
-    known = {one.key: one for one in (LAYOUT_FILE, SAMPLE, TENSOR_SETTINGS, IMAGE_SETTINGS, CONTROLS, QUALITY)}
+    every = (LAYOUT_FILE, SAMPLE, TENSOR_SETTINGS, IMAGE_SETTINGS, CONTROLS, QUALITY, TARGET_TABLES)
+    known = {one.key: one for one in every}
     if key in known:
         return known[key]
     group, _, name = key.rpartition("/")
@@ -130,7 +132,14 @@ def readings(readout: str) -> ExternalInput:
         folder = screen.readout_folders.get(readout)
         if folder is None:
             return None
-        files = {path.name: _hash(path) for path in sorted(folder.iterdir()) if path.is_file()}
+        times = screen.course_folders.get(readout, {})
+        places = {f"{hours:g} h/": place for hours, place in times.items()} or {"": folder}
+        files = {
+            before + path.name: _hash(path)
+            for before, place in places.items()
+            for path in sorted(place.iterdir())
+            if path.is_file()
+        }
         return files | ({"block": block} if (block := screen.block_of(readout)) else {})
 
     return ExternalInput(f"raw/readings/{readout}", f"Plate-reader files of {readout}, each byte hashed.", look)
@@ -254,6 +263,13 @@ def _quality(screen: Screen, store: Store) -> Any:
     return found
 
 
+def _target_tables(screen: Screen, store: Store) -> Any:
+    files = target_files(screen, store)
+    # A screen without any has an empty answer, so that a table that is added later is news.
+    hashes = {path.name: _hash(path) for path in files.paths() if path.is_file()}
+    return hashes | ({} if files.least_score is None else {"least_score": files.least_score})
+
+
 SAMPLE = ExternalInput("settings/sample", "sample, kind, entity and [drugs] of screen.toml.", _sample)
 READER = ExternalInput(
     "settings/reader", "reader of screen.toml, its parameters and the version of the plugin.", _reader
@@ -263,4 +279,9 @@ IMAGE_SETTINGS = ExternalInput("settings/images", "[images] of screen.toml.", _i
 CONTROLS = ExternalInput("settings/controls", "[controls] of screen.toml.", _controls)
 QUALITY = ExternalInput(
     "settings/quality", "[quality] and [wells] of screen.toml and of the store's site.toml.", _quality
+)
+TARGET_TABLES = ExternalInput(
+    "settings/target_tables",
+    "Tables of targets, interactions, mutations and expression: each byte hashed; [targets] of site.toml.",
+    _target_tables,
 )

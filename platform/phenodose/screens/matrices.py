@@ -11,7 +11,7 @@ Values are joined to the layout on plate, row and column, never by position.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,8 @@ from phenodose.screens.identity import (
 )
 from phenodose.screens.layout import Layout
 from phenodose.screens.readout_files import ReadoutFile, readout_files
+from phenodose.screens.time_points import of_last_time, times_of
+from phenodose.time_courses.series import refuse_no_start
 
 #: Columns of `read_matrices`: one row a well of the files.
 MATRIX_COLUMNS = ("sample", "plate", "row", "column", "value", "file")
@@ -57,12 +59,14 @@ class Readings:
         notes: sentences on what was chosen among several and how numbers are written.
         claims: what the files and their names say of sample and plate, the file as the subject.
         chosen: for lineage: the block that was read, by file, where the file holds several or somebody named one.
+        course: the readings of every time, by hours, where there are several; these are then those of the last.
     """
 
     frame: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     chosen: dict[str, str] = field(default_factory=dict)
+    course: dict[float, Readings] = field(default_factory=dict)
 
 
 def read_matrices(source: Path, block: str | None = None) -> pd.DataFrame:
@@ -75,7 +79,7 @@ def read_readings(source: Path, block: str | None = None, way: str = BY_OPTION) 
 
     Files are workbooks, csv, tsv or txt as instruments write them (`phenodose.screens.dialects`), named
     `<sample>_<plate>.<ext>`: the sample is everything before the last underscore. Hidden files and files of other
-    kinds are passed over.
+    kinds are passed over. Of a folder with folders of several times (`time_points`) the last counts, with a note.
 
     Args:
         source: file, folder or zip.
@@ -92,6 +96,11 @@ def read_readings(source: Path, block: str | None = None, way: str = BY_OPTION) 
             of all files in one message.
     """
     source = Path(source)
+    if times := times_of(source):
+        refuse_no_start(list(times), source.name)
+        course = {hours: read_readings(place, block, way) for hours, place in times.items()}
+        last = course[max(times)]
+        return replace(last, notes=[of_last_time(source.name, times), *last.notes], course=course)
     faults = Faults(str(source))
     frames: list[pd.DataFrame] = []
     notes: list[str] = []

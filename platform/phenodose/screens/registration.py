@@ -52,7 +52,7 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> list[s
     Raises:
         InputError: all faults of the folder in one message.
     """
-    from phenodose.screens.contents import judge_images, layout_of_screen, readings_of
+    from phenodose.screens.contents import course_of, judge_images, layout_of_screen, readings_of
 
     screen = Screen.load(folder, plugins.plate_reader_folders())
     layout = layout_of_screen(screen)
@@ -83,6 +83,8 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> list[s
     for readout, matrices in screen.readout_folders.items():
         if any(path.is_file() for path in matrices.iterdir()):
             note(lambda readout=readout: notes.extend(readings_of(screen, readout, layout).notes))  # type: ignore[misc]
+    for readout in screen.course_folders:
+        note(lambda readout=readout: course_of(screen, readout, layout))  # type: ignore[misc]
     if len(faults) == 1:
         raise InputError(faults[0])
     if faults:

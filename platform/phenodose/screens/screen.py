@@ -21,6 +21,7 @@ from phenodose.names import check_screen_id, plate_key, plate_sort_key
 from phenodose.plates.tensor_inputs import DEFAULT_INPUTS, TensorInputs
 from phenodose.screens.image_folders import dead_links, other_image_folders
 from phenodose.screens.inside import expect_inside
+from phenodose.screens.time_points import has_files, time_folders
 from phenodose.settings.quality import QualitySettings, WellSettings
 
 Kind = Literal["drug-screen", "control-experiment"]
@@ -136,7 +137,9 @@ class Screen:
         settings: what screen.toml says, defaults filled in.
         layout_path: the layout file; None if there is none.
         plate_folders: raw image folder of every plate that has one, in plate order.
-        readout_folders: plate-reader folder of every readout that has one.
+        readout_folders: plate-reader folder of every readout that has one; of one that was read several times the
+            folder of the last time.
+        course_folders: the folders of all times, by readout and hours, of those that were read several times.
     """
 
     id: str
@@ -145,6 +148,7 @@ class Screen:
     layout_path: Path | None
     plate_folders: Mapping[str, Path] = field(default_factory=dict)
     readout_folders: Mapping[str, Path] = field(default_factory=dict)
+    course_folders: Mapping[str, Mapping[float, Path]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path, plate_readers: Mapping[str, str] | None = None) -> Screen:
@@ -165,17 +169,20 @@ class Screen:
         screen = check_screen_id(folder.name)
         settings = read_settings(expect_inside(folder / SETTINGS_NAME, folder))
         readers = _installed_plate_readers() if plate_readers is None else plate_readers
-        readout_folders = {
+        places = {
             readout: expect_inside(folder / name, folder)
             for readout, name in sorted(readers.items())
             if (folder / name).is_dir()
         }
+        # files beside such folders are the readings, as ever
+        timed = {readout: time_folders(place) for readout, place in places.items() if not has_files(place)}
+        last = {readout: expect_inside(times[max(times)], folder) for readout, times in timed.items() if times}
         layouts = [expect_inside(folder / name, folder) for name in LAYOUT_NAMES if (folder / name).is_file()]
         if len(layouts) > 1:
             raise InputError(
                 f"{folder}: {len(layouts)} layouts ({', '.join(p.name for p in layouts)}); keep the one that counts."
             )
-        taken = {path.name for path in readout_folders.values()}
+        taken = {path.name for path in places.values()}
         plates = [
             path
             for path in folder.iterdir()
@@ -187,7 +194,8 @@ class Screen:
             settings=settings,
             layout_path=layouts[0] if layouts else None,
             plate_folders={path.name: path for path in sorted(plates, key=lambda p: plate_sort_key(p.name))},
-            readout_folders=readout_folders,
+            readout_folders=places | last,
+            course_folders={readout: times for readout, times in timed.items() if len(times) > 1},
         )
 
     @property
@@ -280,7 +288,8 @@ class Screen:
 
     def other_image_folders(self) -> list[str]:
         """Folders with images that are no plates by their names, relative to the screen's; '.' for its own."""
-        taken = {*self.plate_folders, *(path.name for path in self.readout_folders.values())}
+        of_readers = (path.relative_to(self.folder).parts[0] for path in self.readout_folders.values())
+        taken = {*self.plate_folders, *of_readers}
         return other_image_folders(self.folder, taken)
 
     @property

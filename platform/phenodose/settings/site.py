@@ -20,6 +20,7 @@ from phenodose.settings.plugin_choices import PluginChoices
 from phenodose.settings.plugin_limits import Limits, PluginLimits
 from phenodose.settings.plugin_preferences import PluginPreferences
 from phenodose.settings.quality import QualitySetting, QualitySettings, WellSettings
+from phenodose.settings.targets import TargetSettings
 from phenodose.settings.training import TrainingSettings
 
 SITE_NAME = "site.toml"
@@ -38,6 +39,7 @@ class SiteSettings(BaseModel):
     plugin_limits: PluginLimits = Field(PluginLimits(), description="What plugins of other distributions may take")
     files: FileSettings = Field(FileSettings(), description="Who may read products, caches and files on their way")
     training: TrainingSettings = Field(TrainingSettings(), description="How long networks may be trained")
+    targets: TargetSettings = Field(TargetSettings(), description="Targets of drugs, and how they interact")
 
 
 def read_site(root: Path, tables: Collection[str] | None = None) -> SiteSettings:
@@ -89,6 +91,8 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(PluginPreferences.model_fields)
     if place[0] == "training":
         return list(TrainingSettings.model_fields)
+    if place[0] == "targets":
+        return list(TargetSettings.model_fields)
     if place[0] == "files":
         return list(FileSettings.model_fields)
     if place[0] == "plugin_limits":

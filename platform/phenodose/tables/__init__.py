@@ -21,6 +21,8 @@ from phenodose.tables.dose_response import (
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
 from phenodose.tables.readings import OBJECT_COLUMNS, OBJECTS, QC, VIABILITY
 from phenodose.tables.screens import DRUGS, NOT_MADE, PLATES, RUNS, SCREENS, WELLS
+from phenodose.tables.targets import TARGET_INTERACTIONS, TARGETS
+from phenodose.tables.time_courses import COURSE_CLASSES, COURSE_CURVES, TIME_COURSES
 
 __all__ = ["CURVE_FIT_COLUMNS", "OBJECT_COLUMNS", "PROVENANCE", "QC", "TABLES", "schema_markdown"]
 
@@ -38,6 +40,11 @@ TABLES: dict[str, Table] = {
         DOSE_PAIRS,
         COMBINATION_SCORES,
         SCORES,
+        TARGETS,
+        TARGET_INTERACTIONS,
+        TIME_COURSES,
+        COURSE_CLASSES,
+        COURSE_CURVES,
         QC,
         EMBEDDINGS,
         PHENOTYPES,

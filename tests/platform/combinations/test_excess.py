@@ -187,6 +187,19 @@ def test_drugs_that_let_cells_grow_have_an_excess_too() -> None:
     assert (sums["value"] <= sums["upper"]).all()
 
 
+def test_two_drugs_without_effect_are_not_called_antagonistic() -> None:
+    inert = []
+    for seed in range(12):
+        frame = wells(seed=seed)
+        frame["inhibition"] = 0.05 * np.random.default_rng(seed).standard_normal(len(frame))
+        inert.append(matrix(frame))
+    sums = excess_of(inert).sums.set_index("measure")
+    for model in ("hsa", "bliss", "loewe", "zip"):
+        assert (sums.loc[model, "interaction"] == "undecided").sum() >= 10
+    middle = (sums.loc["hsa", "lower"] + sums.loc["hsa", "upper"]) / 2
+    assert abs(middle.mean()) < abs(sums.loc["hsa", "value"].mean())
+
+
 def test_bad_input_is_said_in_one_sentence() -> None:
     ones = np.ones(2)
     with pytest.raises(InputError, match="one value of each for every well"):

@@ -82,10 +82,10 @@ def test_the_truth_is_found_however_fast_cells_grow(doublings, zero_plate):
     # by hand: GR = 0.5 where 0.9 / (1 + c / 100) = 0.4, so c = 125 nM
     curves = fitted(viability, wells)
     half = scored("gr50", curves)
-    assert half["score"] == pytest.approx(125, rel=0.12)
+    assert half["score"] == pytest.approx(125, rel=1e-4)
     assert half["lower"] <= half["score"] <= half["upper"]
     assert (half["bound"], half["unit"], half["status"]) == ("=", "nM", "ok")
-    assert scored("gr_max", curves)["score"] == pytest.approx(true_rate(1e4), abs=0.03)
+    assert scored("gr_max", curves)["score"] == pytest.approx(true_rate(1e4), abs=1e-9)
     x = np.linspace(0, 4, 2001)
     assert scored("gr_aoc", curves)["score"] == pytest.approx(1 - true_rate(10**x).mean(), abs=0.02)
 
@@ -95,6 +95,19 @@ def test_the_unit_of_the_readout_does_not_matter():
     other, _ = screen(2.0, background=7.0, gain=-3.0)
     first, second = (curve_points(v, wells, per_replicate=False).doublings for v in (plain, other))
     np.testing.assert_allclose(first, second)
+
+
+@pytest.mark.parametrize("background", [0.0, 50.0])
+def test_no_killed_cells_are_needed(background):
+    with_killed, wells = screen(2.0, background=background)
+    kept = wells["well_type"].ne("pos").to_numpy()
+    alive = wells[kept].reset_index(drop=True)
+    raw = with_killed.loc[kept, ["plate", "row", "column", "raw"]]
+    controls = choose_controls(alive, ("neg",), (), "a made-up screen", lower_anchor=background)
+    viability = to_viability(raw, alive, controls).assign(readout="ctg")
+    np.testing.assert_allclose(curve_points(viability, alive, per_replicate=False).doublings, 2.0)
+    anchored, killed = (scored("gr50", fitted(v, w)) for v, w in ((viability, alive), (with_killed, wells)))
+    assert anchored["score"] == pytest.approx(killed["score"], rel=1e-6)
 
 
 def test_a_masked_time_zero_well_does_not_count():

@@ -152,6 +152,39 @@ def test_what_an_add_on_changes_is_told_and_harm_too(made_up_store: Store, full_
     assert "-8 (-12 to -4) at 1 nM" in said
 
 
+def test_what_drugs_do_over_time_is_told_and_drawn(made_up_store: Store, full_page: Page) -> None:
+    assert "What drugs do over time" not in full_page.text("drugs")
+    about = {"readout": "ctg", "sample": "BT-40", "run_id": "run-1", "plugin": "ctg", "plugin_version": "1"}
+    about |= {"screen": FULL, "parameters": "{}"}
+    courses = {("A<b>", 10.0): (1.0, 1.0, 0.1), ("A<b>", 1.0): (1.0, 2.0, 4.0), ("B", 10.0): (1.0, 2.0, 3.8)}
+    wells = [
+        about
+        | {"plate": "P1", "well": f"A{i:02d}", "time_h": hour, "drug": drug, "concentration_nM": dose, "cells": cells}
+        for i, ((drug, dose), course) in enumerate(courses.items(), 1)
+        for hour, cells in zip((0.0, 24.0, 48.0), course, strict=True)
+    ]
+    wells += [
+        about | {"plate": "P1", "well": "H01", "time_h": hour, "control": "negative", "cells": 2 ** (hour / 24)}
+        for hour in (0.0, 24.0, 48.0)
+    ]
+    classes = [
+        about
+        | {"drug": drug, "concentration_nM": dose, "is_highest_dose": dose == 10, "course_class": name}
+        | {"probability": sure, "change_doublings": change, "n_wells": 1, "n_times": 3}
+        for (drug, dose), name, sure, change in zip(
+            courses, ("kill", "none", "none"), (0.99, 0.9, 0.8), (-3.3, 2.0, 1.9), strict=True
+        )
+    ]
+    for table, rows in (("time_courses", wells), ("course_classes", classes)):
+        made_up_store.write_table(table, FULL, "made", TABLES[table].frame(rows))
+    html = render_report(made_up_store, FULL)
+    said = Page(html).text("drugs")
+    assert "The screen was read at 0, 24, 48 h." in said
+    assert said.index("A<b>ctgkills from 10 nM99 %-3.3") < said.index("Bctgnone 80 % (not sure)+1.9")
+    assert html.count("over time, ctg:") == 2
+    assert "A<b>" not in html
+
+
 def test_disagreement_is_named(full_page: Page, metabolic_page: Page) -> None:
     said = full_page.text("agreement")
     assert re.search(r"Hit for imaging only: Vemurafenib \(cnn_phase3 25\.8, ctg 0\.0\)\.", said)

@@ -16,7 +16,7 @@ FIRST, SECOND = (0.0, 10.0, 100.0), (0.0, 5.0, 50.0, 500.0)
 VIABILITY, INHIBITION = Said(kind="viability"), Said(kind="inhibition")
 
 
-def left_alive(first: float, second: float) -> float:
+def left_alive(first: Any, second: Any) -> Any:
     return 1 / (1 + first / 50) / (1 + second / 50)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ ALIVE, KILLED = 1000.0, 100.0
 FIRST, SECOND = (10.0, 100.0), (5.0, 50.0, 500.0)
 
 
-def left_alive(first: float, second: float) -> float:
+def left_alive(first: Any, second: Any) -> Any:
     """What a well of A and B leaves alive: Bliss independent."""
     return 1 / (1 + first / 50) / (1 + second / 50)
 
@@ -48,7 +50,7 @@ class Layout:
     def grid(self, plate: str = "1", pairs: list[tuple[float, float]] | None = None) -> None:
         for first, second in pairs or [(a, b) for a in FIRST for b in SECOND]:
             alive = left_alive(first, second)
-            content = {"treatment": "A", "concentration_nM": first, "add_on": "B", ADD_ON_DOSE: second}
+            content: dict[str, Any] = {"treatment": "A", "concentration_nM": first, "add_on": "B", ADD_ON_DOSE: second}
             self.add(alive, "therapy", plate, **content)
 
     @property
@@ -100,7 +102,7 @@ def test_where_controls_hold_the_second_drug_viability_stays_relative_to_it_alon
     layout.controls()
     layout.singles("A", FIRST)
     for dose in SECOND:
-        layout.add(left_alive(0, dose), "neg", treatment="DMSO", add_on="B", **{ADD_ON_DOSE: dose})
+        layout.add(left_alive(0, dose), "neg", treatment="DMSO", add_on="B", add_on_concentration_nM=dose)
     layout.grid()
     viability = layout.viability()
     assert not without_own_controls(layout.frame, viability["control"].eq("negative").to_numpy()).any()
@@ -123,7 +125,7 @@ def test_whatever_viability_is_relative_to_the_matrix_stands_on_the_scale_of_the
         for dose in FIRST:
             layout.add(scale * left_alive(dose, 0), "therapy", plate, treatment="A", concentration_nM=dose)
         for dose in SECOND:
-            alone = {"treatment": "A", "add_on": "B", ADD_ON_DOSE: dose}
+            alone: dict[str, Any] = {"treatment": "A", "add_on": "B", ADD_ON_DOSE: dose}
             layout.add(scale * left_alive(0, dose), "neg", plate, **alone)
             for first in FIRST:
                 alive = scale * left_alive(first, dose)
@@ -139,9 +141,14 @@ def test_a_constant_add_on_is_no_matrix_and_neither_is_one_of_unknown_dose() -> 
         layout = Layout()
         layout.controls()
         layout.singles("A", FIRST)
-        layout.add(left_alive(0, 50), "neg", treatment="DMSO", add_on="B", **{ADD_ON_DOSE: doses[0]})
+        layout.add(left_alive(0, 50), "neg", treatment="DMSO", add_on="B", add_on_concentration_nM=doses[0])
         for first in FIRST:
-            content = {"treatment": "A", "concentration_nM": first, "add_on": "B", ADD_ON_DOSE: doses[0]}
+            content: dict[str, Any] = {
+                "treatment": "A",
+                "concentration_nM": first,
+                "add_on": "B",
+                ADD_ON_DOSE: doses[0],
+            }
             layout.add(left_alive(first, 50), "therapy", **content)
         assert layout.matrices() == []
 
@@ -161,7 +168,7 @@ def test_doses_in_a_fixed_ratio_and_single_doses_of_a_drug_that_is_there_alone_a
 def test_the_two_ways_to_write_a_pair_are_one_matrix_named_by_most_of_its_wells() -> None:
     layout = full()
     for second in (5.0, 50.0):
-        content = {"treatment": "B", "concentration_nM": second, "add_on": "a", ADD_ON_DOSE: 1000.0}
+        content: dict[str, Any] = {"treatment": "B", "concentration_nM": second, "add_on": "a", ADD_ON_DOSE: 1000.0}
         layout.add(left_alive(1000, second), "therapy", **content)
     (found,) = layout.matrices()
     assert (found.drug, found.add_on) == ("A", "B")
@@ -195,7 +202,7 @@ def test_a_drug_with_itself_has_each_well_alone_on_either_side() -> None:
     layout.singles("A", FIRST)
     for first in FIRST:
         for second in FIRST:
-            content = {"treatment": "A", "concentration_nM": first, "add_on": "A", ADD_ON_DOSE: second}
+            content: dict[str, Any] = {"treatment": "A", "concentration_nM": first, "add_on": "A", ADD_ON_DOSE: second}
             layout.add(left_alive(first + second, 0), "therapy", **content)
     (found,) = layout.matrices()
     alone = [(dose, 0.0) for dose in FIRST] + [(0.0, dose) for dose in FIRST]

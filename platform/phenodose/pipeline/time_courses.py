@@ -1,0 +1,107 @@
+"""Readings over time to the tables `time_courses`, `course_classes` and `course_curves`.
+
+Belongs here: which wells and controls enter, and where the rows are written. Does not belong here: what is computed of
+them (`phenodose.time_courses`), and finding the files (`phenodose.screens.time_points`).
+
+Wells, controls and what is masked are those of the last reading, whose viability the screen's scores stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from phenodose.tables import TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phenodose.lineage.provenance import Provenance
+    from phenodose.pipeline.context import Context
+
+TIME_COURSES = "time_courses"
+#: Tables of what drugs do over time.
+CLASSES, CURVES = OF_COURSES = ("course_classes", "course_curves")
+
+
+def course_table(
+    course: Mapping[float, pd.DataFrame], viability: pd.DataFrame, wells: pd.DataFrame, readout: str
+) -> pd.DataFrame:
+    """Every well that is a drug's or a control's at every time.
+
+    Args:
+        course: plate, row, column, raw of the measured wells, by hours; empty for a screen that was read once.
+        viability: of the last reading, one row a well of the layout (`viability_of`).
+        wells: the layout, in the same order.
+        readout: name of the readout.
+
+    Returns:
+        Rows of the table `time_courses` without screen and provenance; none for a screen that was read once.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from phenodose.dose_response.growth_rate import raw_value_of_no_cells
+    from phenodose.names import add_on_keys, curve_names, plate_key, row_index
+    from phenodose.time_courses.series import course_rows
+
+    if not course:
+        return TABLES[TIME_COURSES].empty()
+    treated = wells["well_type"].eq("therapy") & wells["treatment"].notna()
+    add_on = wells["add_on"] if "add_on" in wells else pd.Series(pd.NA, index=wells.index, dtype=object)
+    named = wells.assign(add_on=add_on.fillna(""))
+    of_plate = viability.assign(readout=readout)
+    killed = of_plate["raw"].where(of_plate["control"].eq("positive") & ~of_plate["masked"].astype(bool))
+    zero = killed.groupby(of_plate["plate"]).transform("median").to_numpy(dtype=np.float64)
+    if np.isnan(zero).any():
+        read = of_plate[~of_plate["masked"].astype(bool)]
+        zero = np.where(np.isnan(zero), raw_value_of_no_cells(read, of_plate[["plate", "readout"]]), zero)
+    frame = pd.DataFrame(
+        {
+            "plate": viability["plate"].to_numpy(),
+            "well": viability["well"].to_numpy(),
+            "sample": wells["sample"].to_numpy(),
+            "drug": curve_names(named).where(treated).to_numpy(),
+            "concentration_nM": wells["concentration_nM"].where(treated).to_numpy(dtype=np.float64, na_value=np.nan),
+            "control": viability["control"].where(~treated).to_numpy(),
+            "compared_with": add_on_keys(named).to_numpy(),
+            "zero": zero,
+        }
+    )
+    places = [
+        (plate_key(plate), row_index(row), int(column))
+        for plate, row, column in zip(viability["plate"], viability["row"], viability["column"], strict=True)
+    ]
+    masked = viability["masked"].to_numpy(dtype=bool)
+    readings = {}
+    for hours, raw in course.items():
+        found = {
+            (plate_key(plate), row_index(row), int(column)): value
+            for plate, row, column, value in zip(raw["plate"], raw["row"], raw["column"], raw["raw"], strict=True)
+        }
+        values = np.array([found.get(place, np.nan) for place in places], dtype=np.float64)
+        readings[hours] = np.where(masked, np.nan, values)
+    rows = course_rows(frame, readings)
+    shown = rows[rows["drug"].notna() | rows["control"].notna()].drop(columns="zero")
+    return shown.assign(readout=readout, compared_with=shown["compared_with"].where(shown["compared_with"] != "", None))
+
+
+def starts_of(rows: pd.DataFrame) -> pd.DataFrame | None:
+    """The living wells at the start (plate, sample, readout, raw), from which doublings are told; None if none are."""
+    living = rows["drug"].notna() | rows["control"].eq("negative")
+    starts = rows[rows["time_h"].eq(0) & living & rows["raw"].notna()]
+    return starts[["plate", "sample", "readout", "raw"]] if len(starts) else None
+
+
+def write_course_results(step: Context, readout: str, provenance: Provenance) -> None:
+    """Write the class of each drug and dose, and the GR curve of each time; no rows for a screen that was read once."""
+    from phenodose.store.curves import curves_key
+    from phenodose.time_courses.series import course_classes, course_curves
+
+    rows = step.store.read_table(TIME_COURSES, step.screen_id, f"viability/{readout}")
+    for table, compute in ((CLASSES, course_classes), (CURVES, course_curves)):
+        columns = TABLES[table].column_names
+        found = TABLES[table].empty()
+        if len(rows):
+            found = provenance.stamp(compute(rows).assign(screen=step.screen_id, readout=readout))[columns]
+        step.store.write_table(table, step.screen_id, curves_key(readout), found)
