@@ -12,7 +12,7 @@ the score of the matrix without noise. Printed are the mean true value over the 
 (bias), the median of its size, the shares of 95 % intervals of sums and of dose pairs that hold the truth, with the
 standard error of the share of sums, the median width of the interval of sums, and how many matrices are called
 synergistic or antagonistic; false synergy is the first of these among the matrices without true synergy (mean excess at
-most 0.01 points). The last line is the time of 100 matrices.
+most 0.01 points). The rows `all` are means over the simulators; the last line is the time of 100 matrices.
 """
 
 from __future__ import annotations
@@ -127,13 +127,23 @@ def cases(kind: str, options: argparse.Namespace) -> list[Case]:
     return [other_pair(kind.removeprefix("other "), options, random) for _ in range(options.pairs)]
 
 
-def print_rows(kind: str, some: list[Case], found: Excess, clean: Excess) -> None:
-    """One row a measure."""
+class Row(NamedTuple):
+    """What is averaged over the simulators: mean error, and shares of intervals that hold the truth."""
+
+    measure: str
+    bias: float
+    sums_held: float
+    pairs_held: float
+
+
+def print_rows(kind: str, some: list[Case], found: Excess, clean: Excess) -> list[Row]:
+    """Print one row a measure."""
+    rows = []
     for measure in (*MODELS, "css"):
         sums = found.sums[found.sums["measure"] == measure]
         value, lower, upper = (sums[name].to_numpy(float) for name in ("value", "lower", "upper"))
         true = clean.sums.loc[clean.sums["measure"] == measure, "value"].to_numpy(float)
-        cells = ""
+        pairs_held = np.nan
         if measure != "css":
             pairs = found.pairs[found.pairs["model"] == measure]
             low, high = pairs["lower_percent"].to_numpy(), pairs["upper_percent"].to_numpy()
@@ -142,8 +152,10 @@ def print_rows(kind: str, some: list[Case], found: Excess, clean: Excess) -> Non
             else:
                 by_pair = np.concatenate([one.excess(measure) for one in some])
                 true = by_pair.reshape(len(some), -1).mean(axis=1)
-            cells = f"{np.mean((low <= by_pair) & (by_pair <= high)):.3f}"
-        error, held = value - true, np.mean((lower <= true) & (true <= upper))
+            pairs_held = float(np.mean((low <= by_pair) & (by_pair <= high)))
+        error, held = value - true, float(np.mean((lower <= true) & (true <= upper)))
+        rows.append(Row(measure, float(error.mean()), held, pairs_held))
+        cells = "" if measure == "css" else f"{pairs_held:.3f}"
         called = [sums["interaction"] == name for name in ("synergy", "antagonism")]
         none = true <= _NO_SYNERGY
         shares = [f"{100 * one.mean():.1f} %" if measure != "css" else "" for one in called]
@@ -154,6 +166,7 @@ def print_rows(kind: str, some: list[Case], found: Excess, clean: Excess) -> Non
             f"{true.mean():.1f} | {error.mean():+.2f} | {np.median(np.abs(error)):.2f} | {held:.3f} ± {spread:.3f}"
         )
         click.echo(f"| {kind} | {measure} | {numbers} | {cells} | {width:.1f} | {shares[0]} | {shares[1]} | {false} |")
+    return rows
 
 
 def main() -> None:
@@ -171,14 +184,19 @@ def main() -> None:
     head = ("true mean", "bias", "median error", "sums held", "pairs held", "width", "synergy", "antagonism")
     head = ("simulator", "measure", *head, "false synergy")  # type: ignore[assignment]
     click.echo("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
-    seconds = 0.0
+    seconds, rows = 0.0, []
     kinds = (*get_args(Interaction), "other bliss", "other loewe", "other bump")
     for kind in kinds:
         some = cases(kind, options)
         start = time.process_time()
         found = excess_of([one.matrix for one in some], options.draws, options.seed)
         seconds += time.process_time() - start
-        print_rows(kind, some, found, excess_of([one.without_noise() for one in some], draws=0))
+        rows += print_rows(kind, some, found, excess_of([one.without_noise() for one in some], draws=0))
+    spread = np.sqrt(0.95 * 0.05 / (len(kinds) * options.pairs))
+    for measure in (*MODELS, "css"):
+        bias, held, pairs = np.array([row[1:] for row in rows if row.measure == measure]).mean(axis=0)
+        last = "" if measure == "css" else f"{pairs:.3f}"
+        click.echo(f"| all | {measure} |  | {bias:+.2f} |  | {held:.3f} ± {spread:.3f} | {last} |  |  |  |  |")
     click.echo(f"\n100 matrices: {100 * seconds / (len(kinds) * options.pairs):.1f} CPU seconds")
 
 

@@ -101,7 +101,8 @@ def excess_of_matrices(
         of_pairs, of_sums = _of_sample(own, draws, seed)
         pairs.append(of_pairs.assign(sample=sample, readout=readout))
         sums.append(of_sums.assign(sample=sample, readout=readout))
-        notes += _not_computed(sample, of_sums)
+        as_add_on = {(one.drug, one.add_on) for one in own if one.has_controls}
+        notes += _not_computed(sample, of_sums, as_add_on)
     return ReadoutMatrices(joined(pairs, PAIRS, [readout]), joined(sums, SUMS, [readout]), notes)
 
 
@@ -146,12 +147,18 @@ def _named(status: str, drug: str, add_on: str) -> str:
     return re.sub("|".join(names), lambda match: names[match.group()], status)
 
 
-def _not_computed(sample: str, sums: pd.DataFrame) -> list[str]:
-    """A sentence on the measures that have no value: why, for each pair; of many pairs on all of them together."""
+def _not_computed(sample: str, sums: pd.DataFrame, as_add_on: set[tuple[str, str]]) -> list[str]:
+    """A sentence on the measures that have no value: why, for each pair; of many pairs on all of them together.
+
+    Of a drug with an add-on that has controls, whose few doses were perhaps not meant as a matrix (`as_add_on`), only
+    if it has no value at all.
+    """
     lacking = sums[sums["status"] != "ok"]
     by_pair: dict[tuple[str, ...], list[tuple[str, str, str]]] = {}
     for keys, rows in lacking.groupby(["drug", "add_on", "status"], sort=False):
         drug, add_on, reason = map(str, keys)
+        if (drug, add_on) in as_add_on and len(rows) < len(sums["measure"].unique()):
+            continue
         by_pair.setdefault(tuple(rows["measure"]), []).append((drug, add_on, _shortened(reason)))
     notes = []
     for measures, pairs in by_pair.items():

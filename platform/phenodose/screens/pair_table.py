@@ -15,7 +15,7 @@ from phenodose.io.number_format import AmbiguousNumbersError, NumberFormat, numb
 from phenodose.io.spreadsheet import ACCEPTED, SPREADSHEETS, TEXT_TABLES, Cell, Sheet, read_delimited, to_name, to_text
 from phenodose.io.workbook import read_sheets, the_sheet
 from phenodose.screens.layout_add_ons import add_on_of
-from phenodose.screens.layout_columns import nanomolar
+from phenodose.screens.layout_columns import is_layout, nanomolar
 from phenodose.screens.pair_columns import Kind, PairColumns, Scale, find_pair_columns
 from phenodose.screens.pair_matrices import PairRow, matrices_of
 
@@ -83,6 +83,8 @@ def read_pair_table(path: Path, said: Said | None = None, sheet: str | None = No
     start = next((at for at, row in enumerate(table.rows) if any(cell is not None for cell in row)), None)
     if start is None:
         raise InputError(f"{table.place}: is empty; write a header and one row a well.")
+    if is_layout(table):
+        raise InputError(f"{table.place}: is a layout; give it to `phenodose score` with its readouts.")
     columns = find_pair_columns(table.rows[start], said.column, faults)
     below = [(number, row) for number, row in enumerate(table.rows[start + 1 :], start + 2) if any(_filled(row))]
     if not below:

@@ -44,6 +44,7 @@ class MatrixWells:
         first_nM: float64 (n,), concentration of the drug in every well, 0 for none.
         second_nM: float64 (n,), of the second drug.
         inhibition: float64 (n,), fraction, against cells without any drug; not clamped.
+        has_controls: negative controls hold the second drug, so that the wells are a drug with an add-on as well.
     """
 
     sample: str
@@ -52,6 +53,7 @@ class MatrixWells:
     first_nM: np.ndarray
     second_nM: np.ndarray
     inhibition: np.ndarray
+    has_controls: bool = False
 
     @property
     def lacking(self) -> list[str]:
@@ -138,7 +140,7 @@ def _of_pair(
         alone = (first > 0) & (second == 0)
         first, second = np.append(first, np.zeros(alone.sum())), np.append(second, first[alone])
         values = np.append(values, values[alone])
-    return MatrixWells(pair.sample, pair.drug, pair.add_on, first, second, values)
+    return MatrixWells(pair.sample, pair.drug, pair.add_on, first, second, values, pair.has_control)
 
 
 # --- the pairs of a layout --------------------------------------------------------------------------

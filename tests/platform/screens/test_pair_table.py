@@ -173,6 +173,7 @@ def test_rows_that_repeat_another_count_as_replicates_with_a_note(tmp_path: Path
         (of_gdr().query("DrugName != 'vehicle' or DrugName_2 != 'vehicle'"), None, "plate p1 has no well of U2OS"),
         (of_gdr().assign(Duration=[24, 72] * 12), None, "Duration holds 24 and 72"),
         (blocks().head(0), VIABILITY, "there is a header but no row"),
+        (blocks(Plate="1", Row="A", Column=range(1, 13), WellType="therapy"), VIABILITY, "is a layout; give it to"),
     ],
 )
 def test_what_contradicts_itself_is_refused_in_a_sentence(
