@@ -140,6 +140,9 @@ def _write_screen(
     if images:
         _write_image_products(store, screen, wells, rng)
     _write_runs(store, screen, readouts)
+    _write_not_made(store, screen)
+    if not images:
+        _write_course(store, screen, sample)
 
 
 def _write_readout(
@@ -243,6 +246,12 @@ def _write_readout(
         | by
     )
     put(store, "qc", screen, readout, qc)
+
+
+def _write_not_made(store: Store, screen: str) -> None:
+    """A map that was skipped."""
+    row = {"asset": "embedding/umap", "outcome": "skipped", "reason": "umap-learn is not installed.", "run_id": "run-1"}
+    put(store, "not_made", screen, "embedding/umap", [row | {"tried_at": STARTED[screen]}])
 
 
 def _write_targets(store: Store, screen: str, sample: str, readouts: tuple[str, ...]) -> None:
@@ -428,3 +437,22 @@ def _write_runs(store: Store, screen: str, readouts: tuple[str, ...]) -> None:
             "inputs": None,
         }
         put(store, "runs", screen, asset, [row])
+
+
+def _write_course(store: Store, screen: str, sample: str) -> None:
+    """One drug that kills at its highest dose, read at the start and three days later."""
+    drug, dose, by = "Trametinib", DOSES_NM[-1], provenance("curves")
+    of_drug = {"sample": sample, "readout": "ctg", "drug": drug}
+    wells = [
+        {"plate": "P1", "well": well_name("B", 8), "time_h": hours, "concentration_nM": dose, "raw": 1000.0 * cells}
+        | {"cells": cells, "viability_fraction": cells / 2 ** (hours / 24), "gr": gr}
+        | of_drug
+        | by
+        for hours, cells, gr in ((0.0, 1.0, None), (72.0, 0.25, 2 ** (-2 / 3) - 1))
+    ]
+    put(store, "time_courses", screen, "ctg", wells)
+    shares = {"p_kill": 0.99, "p_slow": 0.01, "p_regrow": 0.0, "p_none": 0.0}
+    called = {"concentration_nM": dose, "is_highest_dose": True, "course_class": "kill", "probability": 0.99}
+    change = {"change_doublings": -2.0, "untreated_doublings": 3.0, "noise_sd": 0.1, "n_wells": 1, "n_times": 2}
+    put(store, "course_classes", screen, "ctg", [called | shares | change | of_drug | by])
+    put(store, "course_curves", screen, "ctg", [{"time_h": 72.0, "gr_inf": -0.37, "gr_max": -0.37} | of_drug | by])

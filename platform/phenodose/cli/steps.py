@@ -116,7 +116,10 @@ def answer(store: Store, screen: str) -> dict[str, Any]:
         "verdict_reason": found.words,
         "ranked_by": str(rows["readout"].iloc[0]) if len(rows) else None,
         "scorer": str(rows["scorer"].iloc[0]) if len(rows) else None,
-        "hits": [{"drug": row.drug, "score": row.score, "doubt": row.doubt or None} for row in rows_of(hits)],
+        "hits": [
+            {"drug": row.drug, "score": row.score, "doubt": row.doubt if isinstance(row.doubt, str) else None}
+            for row in rows_of(hits)
+        ],
     }
 
 

@@ -86,7 +86,7 @@ def _line(
 
 
 def _drug(canvas: Canvas, x: float, y: float, drug: str, link: str) -> None:
-    shape = Markup('<rect x="{:.1f}" y="{:.1f}" width="10" height="10" fill="{}"><title>{}</title></rect>').format(
+    shape = Markup('<path d="M{:.1f} {:.1f}h10v10h-10z" fill="{}"><title>{}</title></path>').format(
         x - 5, y - 5, VERMILLION, drug
     )
     canvas.add(Markup('<a href="{}" aria-label="{}">{}</a>').format(link, drug, shape) if link else shape)
@@ -145,7 +145,7 @@ def _of_interaction(row: Any) -> str:
 def _legend(canvas: Canvas, network: HitNetwork) -> None:
     """What the signs mean; expression and alterations where there are any."""
     y = 14.0
-    canvas.add(Markup('<rect x="8" y="{:g}" width="10" height="10" fill="{}"/>').format(y - 5, VERMILLION))
+    canvas.add(Markup('<path d="M8 {:g}h10v10h-10z" fill="{}"/>').format(y - 5, VERMILLION))
     canvas.text(23, y + 4, "drug that is a hit", "start")
     x = 140.0
     entries = [("#fff", "its target", "", False)]

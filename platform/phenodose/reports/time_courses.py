@@ -89,4 +89,5 @@ def _figure(wells: pd.DataFrame, row: Any) -> object:
 def _course(wells: pd.DataFrame) -> Course:
     """Hours, and doublings of the middle well since the start."""
     middle = wells.groupby("time_h")["cells"].median().dropna()
-    return [(float(time), float(np.log2(max(cells, _LEAST_CELLS)))) for time, cells in middle.items()]
+    doublings = np.log2(np.maximum(middle.to_numpy(dtype=np.float64), _LEAST_CELLS))
+    return list(zip(middle.index.astype(float).tolist(), doublings.tolist(), strict=True))

@@ -30,6 +30,8 @@ CLASSES = ("kill", "slow", "regrow", "none")
 #: Growth as a share of that of untreated cells, and losses over the whole time in halvings.
 _SHARES = np.round(np.arange(0.0, 1.31, 0.1), 2)
 _LOSSES = np.geomspace(0.15, 12.0, 24)
+#: Most times at which a second phase may begin; of more times these many are spread over all.
+_SWITCHES = 12
 #: When a drug begins to act, as a share of the whole time.
 _DELAYS = np.array([0.0, 1 / 9, 2 / 9])
 STOPPED, GROWS_AGAIN, AS_UNTREATED = 0.25, 0.5, 0.8
@@ -157,6 +159,8 @@ def _courses(
     time of a reading but the first and the last, or in the middle between two of them; or there is none.
     """
     switches = np.unique(np.concatenate([hours[1:-1], (hours[1:-1] + hours[:-2]) / 2]))
+    if len(switches) > _SWITCHES:
+        switches = switches[np.linspace(0, len(switches) - 1, _SWITCHES).round().astype(int)]
     pace = np.concatenate([-_LOSSES[::-1], _SHARES])
     first, second = (a.ravel() for a in np.meshgrid(pace, pace, indexing="ij"))
     both = np.stack([first, second])[:, first != second]
