@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from phenodose.reports.data import ScreenData
 
-#: The difference of mean inhibition over the tested doses, fraction: no floor hides a loss.
-UNFLOORED = f"{PREFIX}aoc"
 #: Add-ons (in one concentration and readout) of which a figure is drawn.
 MOST_FIGURES = 24
 
@@ -39,8 +37,6 @@ def combinations(data: ScreenData, links: dict[str, str]) -> dict[str, Any] | No
         return None
     effects = dict(iter(data["combination_effects"].groupby(["sample", "readout", "curve"], sort=False)))
     none = data["combination_effects"].iloc[:0]
-    unfloored = scores[(scores["scorer"] == UNFLOORED) & (scores["replicate"] == "pooled") & scores["score"].notna()]
-    means = {(row.sample, row.readout, row.drug): row for row in rows_of(unfloored)}
     rows = []
     for row in rows_of(known.sort_values(["score", "drug", "readout"], ascending=[False, True, True])):
         own = effects.get((row.sample, row.readout, row.drug), none)
@@ -54,7 +50,7 @@ def combinations(data: ScreenData, links: dict[str, str]) -> dict[str, Any] | No
                 "score": row.score,
                 "ends": (row.lower, row.upper),
                 "difference": f"{row.score:+.1f}{_ends(row.lower, row.upper)}",
-                "mean": _mean(own, means.get((row.sample, row.readout, row.drug))),
+                "mean": _mean(own),
                 "most": _dose(own, largest=True),
                 "least": _dose(own, largest=False),
             }
@@ -101,16 +97,8 @@ def _figures(data: ScreenData, rows: list[dict[str, Any]]) -> list[dict[str, Any
     return found
 
 
-def _mean(effects: pd.DataFrame, unfloored: Any) -> tuple[float, str, tuple[float, float]]:
-    """The mean difference of inhibition over the doses [points]: to sort by, in words, and its interval.
-
-    Args:
-        effects: the differences dose by dose, whose means stand for it where there is no score.
-        unfloored: the score of it; None without.
-    """
-    if unfloored is not None:
-        mean, lower, upper = (100 * float(value) for value in (unfloored.score, unfloored.lower, unfloored.upper))
-        return mean, f"{mean:+.1f}{_ends(lower, upper)}", (lower, upper)
+def _mean(effects: pd.DataFrame) -> tuple[float, str, tuple[float, float]]:
+    """The mean difference of inhibition over the doses: to sort by, in words, and its interval (mean of the doses')."""
     known = effects[effects["difference_percent"].notna()]
     if known.empty:
         return 0.0, "", (float("nan"), float("nan"))

@@ -25,7 +25,7 @@ ALLOWED = {
     **dict.fromkeys(
         (
             ("simulation/screen.py", "ctg"),
-            ("simulation/screen.py", "imagexpress"),
+            ("simulation/settings_file.py", "imagexpress"),
             ("simulation/truth.py", "dss_asym"),
             ("simulation/comparison.py", "dss_asym"),
         ),

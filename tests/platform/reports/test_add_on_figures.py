@@ -17,7 +17,7 @@ CHANGES = {"Gains": (8.0, 0.2), "Loses": (0.0, -0.3), "Neither": (1.0, 0.02)}
 ADDED = (100.0, 1000.0)
 
 
-def screen(root: object, unfloored: bool) -> ScreenData:
+def screen(root: object) -> ScreenData:
     """Three drugs alone and with an add-on in two concentrations; the score cannot tell the loss."""
     wells, scores, effects = [], [], []
     for number, drug in enumerate(CHANGES):
@@ -36,9 +36,6 @@ def screen(root: object, unfloored: bool) -> ScreenData:
             floored, free = CHANGES[drug]
             ends = {"lower": floored - 3, "upper": floored + 3}
             scores.append(BY | key | {"drug": name, "scorer": "dcdss_asym", "score": floored} | ends)
-            if unfloored:
-                ends = {"lower": free - 0.1, "upper": free + 0.1}
-                scores.append(BY | key | {"drug": name, "scorer": "dcaoc", "score": free} | ends)
             effects.append(
                 BY | {"sample": "S", "readout": "ctg", "drug": drug, "add_on": "Extra"}
                 | {"add_on_concentration_nM": added, "curve": name, "concentration_nM": 10.0}
@@ -52,29 +49,27 @@ def screen(root: object, unfloored: bool) -> ScreenData:
 
 
 def test_every_concentration_of_an_add_on_has_its_waterfalls_and_a_loss_shows_without_a_floor(tmp_path) -> None:
-    found = combinations(screen(tmp_path, unfloored=True), {})
+    found = combinations(screen(tmp_path), {})
     assert found is not None
     assert [figure["title"] for figure in found["figures"]] == ["Extra 100 nM by ctg", "Extra 1000 nM by ctg"]
     score, inhibition = (str(found["figures"][0][name]) for name in ("score", "inhibition"))
     assert "Loses: +0.0, 95 % interval -3.0 to +3.0" in score
-    assert "Loses: -30.0, 95 % interval -40.0 to -20.0" in inhibition
+    assert "Loses: -15.0, 95 % interval -19.0 to -11.0" in inhibition
     order = re.findall(r"<title>(\w+):", inhibition)
     assert order == ["Gains", "Neither", "Loses"]
-    assert {row["mean"][1] for row in found["rows"] if row["drug"].startswith("Loses")} == {"-30.0 (-40.0 to -20.0)"}
+    assert {row["mean"][1] for row in found["rows"] if row["drug"].startswith("Loses")} == {"-15.0 (-19.0 to -11.0)"}
 
 
-def test_without_that_score_the_doses_tell_it(tmp_path) -> None:
-    data = screen(tmp_path, unfloored=False)
+def test_the_page_holds_two_waterfalls_for_each(tmp_path) -> None:
+    data = screen(tmp_path)
     found = combinations(data, {})
-    assert found is not None
-    assert "Loses: -15.0, 95 % interval -19.0 to -11.0" in str(found["figures"][0]["inhibition"])
     html = render("combinations.html.j2", dose_matrices=None, combinations=found, data=data)
     assert html.count("<svg ") == 4
     assert "nan" not in html
 
 
 def test_a_screen_without_add_ons_has_none(tmp_path) -> None:
-    data = screen(tmp_path, unfloored=True)
+    data = screen(tmp_path)
     scores = data["scores"]
     data.tables["scores"] = scores[~scores["scorer"].str.startswith("dc")]
     assert combinations(data, {}) is None

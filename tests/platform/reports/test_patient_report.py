@@ -90,7 +90,7 @@ def test_the_ranking_lists_the_hits_of_the_preferred_readout(full_page: Page, ma
     assert f"{len(hits)} of 6 drugs are hits by dss_asym of the readout cnn_phase3: {said}." in full_page.text(
         "ranking"
     )
-    bars = [found for tag, found in full_page.attributes if tag == "rect"]
+    bars = [found for tag, found in full_page.attributes if tag == "rect" and "class" in found]
     assert [bar["class"] for bar in bars].count("bar hit") == len(hits)
     assert len(bars) == 6
 
