@@ -282,6 +282,6 @@ QUALITY = ExternalInput(
 )
 TARGET_TABLES = ExternalInput(
     "settings/target_tables",
-    "Tables of targets, interactions, mutations and expression: each byte hashed; [targets] of site.toml.",
+    "tables of targets, interactions, mutations and expression: each byte hashed; [targets] of site.toml.",
     _target_tables,
 )
