@@ -91,3 +91,20 @@ def test_faults_are_told_and_nothing_is_written(
     assert run(table(tmp_path), "--out", "out.csv", *words) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_table_that_is_read_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = table(tmp_path)
+    before = path.read_bytes()
+    link = tmp_path / "link.csv"
+    link.symlink_to(path)
+    for option, place in (("--dose-pairs", path), ("--dose-pairs", link)):
+        assert run(path, "--response", "viability", "--out", tmp_path / "out.csv", option, place) == 2
+        assert "is the file that is read" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_too_few_draws_for_an_interval_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(table(tmp_path), "--response", "viability", "--out", tmp_path / "out.csv", "--draws", 2) == 2
+    assert "need 40 draws or more" in capsys.readouterr().err

@@ -151,3 +151,10 @@ def test_without_draws_there_are_doses_and_no_intervals(curves_csv, tmp_path):
     fits = pd.read_csv(tmp_path / "fits.csv")
     assert fits["abs_ic50_nM"].notna().all()
     assert fits[["abs_ic50_lower_nM", "abs_ic50_upper_nM", "identifiable"]].isna().all(axis=None)
+
+
+def test_the_points_that_are_read_are_never_written_over(curves_csv, tmp_path, capsys):
+    before = curves_csv.read_bytes()
+    assert run("fit", curves_csv, "--out", curves_csv) == 2
+    assert "is the file that is read" in capsys.readouterr().err
+    assert curves_csv.read_bytes() == before

@@ -14,6 +14,8 @@ import click
 from phenodose.cli.output import json_option, print_json
 
 _FILE = click.Path(path_type=Path)
+#: The outermost of fewer draws are no ends of an interval of 95 %.
+_LEAST_DRAWS = 40
 
 
 @click.command()
@@ -56,15 +58,18 @@ def command(
     inhibition_percent. A dose of 0 is the other drug alone. A layout with readouts is for phenodose score.
 
     \b
-    Example: phenodose combine pairs.csv --response viability --out combinations.csv --dose-pairs pairs.csv
+    Example: phenodose combine pairs.csv --response viability --out combinations.csv --dose-pairs cells.csv
     """
     from phenodose.cli.dose_matrices import matrix_lines, matrix_records
     from phenodose.cli.written import places_of, write_together
+    from phenodose.errors import InputError
     from phenodose.pipeline.dose_matrices import READOUT, excess_of_matrices
     from phenodose.screens.pair_table import Said, read_pair_table
 
     wanted = {"sums": ("--out", out), "pairs": ("--dose-pairs", dose_pairs)}
-    places = places_of(wanted)
+    if 0 < draws < _LEAST_DRAWS:
+        raise InputError(f"--draws {draws}: intervals of 95 % need {_LEAST_DRAWS} draws or more; give 0 for none.")
+    places = places_of(wanted, [table])
     content = read_pair_table(table, Said(kind, scale, unit, column), sheet)
     found = excess_of_matrices(content.matrices, READOUT, draws, seed)
     write_together({place: getattr(found, name) for name, place in places.items()})

@@ -212,7 +212,8 @@ def command(
             "combination_scores": ("--combinations", combinations),
             "courses": ("--courses", courses_out),
             "dose_pairs": ("--dose-pairs", dose_pairs),
-        }
+        },
+        [layout, *(Path(part) for text in readouts for part in (text, text.partition("=")[2]) if part)],
     )
     place = None if reference is None else str(reference)
     plugins = plugins_at()

@@ -5,7 +5,7 @@ Belongs here: CSV files of several tables. Does not belong here: what stands in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def places_of(wanted: Mapping[str, tuple[str, Path | None]]) -> dict[str, Path]:
+def places_of(wanted: Mapping[str, tuple[str, Path | None]], inputs: Iterable[Path] = ()) -> dict[str, Path]:
     """Where each table goes, checked before anything is computed.
 
     Args:
         wanted: table -> the option that names its file, and the file; None where it is not wanted.
+        inputs: what the command reads; a file of these is never written over.
 
     Raises:
-        InputError: a file is named twice, or is a folder.
+        InputError: a file is named twice, is a folder, or is one that is read.
     """
     from phenodose.errors import InputError
 
@@ -36,6 +37,12 @@ def places_of(wanted: Mapping[str, tuple[str, Path | None]]) -> dict[str, Path]:
     for path in places.values():
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")
+    read = [path for path in inputs if path.is_file()]
+    for option, place in wanted.values():
+        if place is not None and place.is_file() and any(place.samefile(path) for path in read):
+            raise InputError(
+                f"{option} {place}: is the file that is read, and would be written over; give another name."
+            )
     return places
 
 

@@ -77,10 +77,12 @@ def excess_of(matrices: Sequence[DoseMatrix], draws: int = 200, seed: int = 0) -
     pairs: list[pd.DataFrame] = []
     sums: list[dict[str, Any]] = []
     if matrices:
-        singles = single_drugs(matrices, draws, seed)
         cells = [cells_of(matrix) for matrix in matrices]
-        for number, (matrix, fits) in enumerate(zip(matrices, fit_matrices(cells), strict=True)):
-            broken = _broken_reading(matrix)
+        reasons = [_broken_reading(matrix) for matrix in matrices]
+        # a broken reading tells nothing of the noise of the others
+        sound = [_emptied(one) if broken else one for one, broken in zip(matrices, reasons, strict=True)]
+        singles, every = single_drugs(sound, draws, seed), fit_matrices([cells_of(one) for one in sound])
+        for number, (matrix, fits, broken) in enumerate(zip(matrices, every, reasons, strict=True)):
             if broken:
                 found, css = _nothing(cells[number], broken)
             else:
@@ -124,6 +126,11 @@ def _broken_reading(matrix: DoseMatrix) -> str:
     """Why a matrix is not looked at, as a curve with such a well is not fitted (`dose_response.fit`); else ''."""
     largest = float(np.abs(np.nan_to_num(matrix.inhibition)).max(initial=0.0))
     return f"an inhibition of {largest:.1g} is a broken reading; mask the well" if largest > LARGEST_INHIBITION else ""
+
+
+def _emptied(matrix: DoseMatrix) -> DoseMatrix:
+    """The same wells, none of which counts."""
+    return DoseMatrix(matrix.first_nM, matrix.second_nM, np.full(len(matrix.inhibition), np.nan))
 
 
 def _nothing(cells: Cells, reason: str) -> tuple[dict[str, _Pairs], Sensitivity]:

@@ -16,6 +16,12 @@ from phenodose.errors import Faults
 from phenodose.viability.dose_matrices import MatrixWells
 
 _MOST_NAMED = 3
+#: Percentages that do not go beyond this are perhaps fractions; nor are fractions whose middle lies beyond it.
+_LARGEST_FRACTION = 2.0
+#: Relative to wells without any drug, in whatever scale, nothing is so large that it is the middle of a matrix.
+_MOST_IN_THE_MIDDLE = 10.0
+#: Wells without any drug are 1, give or take this.
+_OFF_ONE = 0.5
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,46 @@ def _tell_double(rows: Sequence[PairRow], faults: Faults, notes: list[str]) -> N
     double = sum(count - 1 for content, count in alike.items() if any(dose > 0 for _, dose in content[2:4]))
     if double:
         notes.append(f"{double} rows repeat another with the same drugs, doses and value; they count as replicates.")
+
+
+def tell_odd_responses(
+    matrices: Sequence[MatrixWells], is_viability: bool, percent: bool, insists: bool, faults: Faults, notes: list[str]
+) -> None:
+    """Tell of matrices whose responses are hardly what they are taken for: fractions as percent, raw values.
+
+    Args:
+        matrices: the matrices, read.
+        is_viability: whether the response is viability.
+        percent: whether it was taken for percent.
+        insists: whether a person says the scale, who is believed.
+        faults: gets what cannot be; a viability of 2 % at most in all wells, or of 1000 % in half of them.
+        notes: gets what may be.
+    """
+    kind = "viability" if is_viability else "inhibition"
+    for one in matrices:
+        if not len(one.inhibition):
+            continue
+        response = 1 - one.inhibition if is_viability else one.inhibition
+        largest, middle = float(np.abs(response).max()), float(np.median(np.abs(response)))
+        where = f"sample {one.sample}: {one.drug} with {one.add_on}: the {kind}"
+        if middle > _MOST_IN_THE_MIDDLE or (not percent and middle > _LARGEST_FRACTION and not insists):
+            faults.add(
+                f"{where} goes to {100 * largest:.4g} % of wells without any drug; say --scale percent if these are "
+                "percentages, and give raw values in columns ReadoutValue and BackgroundValue."
+            )
+        elif percent and 0 < 100 * largest <= _LARGEST_FRACTION:
+            told = f"{where} is read in percent and goes to no more than {100 * largest:.4g} %"
+            if is_viability and not insists:
+                faults.add(f"{told}, which looks like fractions; say --scale fraction or --scale percent.")
+            else:
+                notes.append(f"{told}; if these are fractions, say --scale fraction.")
+        none = response[(one.first_nM == 0) & (one.second_nM == 0)]
+        untreated = 1.0 if is_viability else 0.0
+        if len(none) and abs(float(np.median(none)) - untreated) > _OFF_ONE:
+            notes.append(
+                f"{where} of its wells without any drug is {100 * float(np.median(none)):.4g} %, though it is relative "
+                f"to them and should be about {100 * untreated:g} %."
+            )
 
 
 # --- values -----------------------------------------------------------------------------------------------

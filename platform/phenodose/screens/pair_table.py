@@ -17,7 +17,7 @@ from phenodose.io.workbook import read_sheets, the_sheet
 from phenodose.screens.layout_add_ons import add_on_of
 from phenodose.screens.layout_columns import is_layout, nanomolar
 from phenodose.screens.pair_columns import Kind, PairColumns, Scale, find_pair_columns
-from phenodose.screens.pair_matrices import PairRow, matrices_of
+from phenodose.screens.pair_matrices import PairRow, matrices_of, tell_odd_responses
 
 if TYPE_CHECKING:
     from phenodose.viability.dose_matrices import MatrixWells
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _LARGEST_FRACTION = 2.0
 _MANY = 0.2
 _MICROMOLAR = 1e3
+#: 100 M; pure water is 55 M.
+_LARGEST_NM = 1e11
 _TRUE = ("true", "1", "yes", "t")
 
 
@@ -101,7 +103,11 @@ def read_pair_table(path: Path, said: Said | None = None, sheet: str | None = No
     notes += [written.note] * bool(written.note)
     if len(read) < len(rows):
         notes.append(f"{len(rows) - len(read)} rows are left out: masked, or without a value.")
+    if not read:
+        raise InputError(f"{table.place}: no row has a value that counts; look at the column of the response.")
     found = matrices_of(read, "raw" in columns.at, kind == "viability", percent, faults, notes)
+    if "response" in columns.at:
+        tell_odd_responses(found, kind == "viability", percent, said.scale is not None, faults, notes)
     faults.raise_if_any()
     return PairTable(found, [f"{path.name}: {note}" for note in notes])
 
@@ -275,9 +281,10 @@ def _drug(
     """Name and concentration [nM] of one of the two drugs; 0 where the well is without it."""
     drug = add_on_of(to_name(cells.get(name)))
     which = "the second drug" if name == "add_on" else "the first drug"
+    before = len(faults.messages)
     value = _number(number, cells, dose, written, faults)
     if value is None:
-        if drug is not None:
+        if drug is not None and len(faults.messages) == before:
             faults.add(f"row {number}: the concentration of {drug} is empty; write it, or 0 where the well is without.")
         return drug, 0.0
     if value < 0:
@@ -301,6 +308,11 @@ def _drug(
         factor = own or factor
     elif factor is None:
         faults.add(f"row {number}: the unit of the concentration of {drug} is empty; write pM, nM, uM, mM or M.")
+    if value * (factor or 1.0) > _LARGEST_NM:
+        said = f"{value:g} {text}" if text else f"{value:g}"
+        faults.add(
+            f"row {number}: the concentration of {drug} is {said}, more than any solution holds; look at its unit."
+        )
     return drug, float(f"{value * (factor or 1.0):.12g}")
 
 

@@ -210,3 +210,16 @@ def test_bad_input_is_said_in_one_sentence() -> None:
         DoseMatrix(ones, np.nan * ones, ones)
     with pytest.raises(InputError, match="draws -1"):
         excess_of([], draws=-1)
+
+
+def test_a_broken_reading_changes_nothing_in_the_matrices_beside_it() -> None:
+    doses = np.array([0.0, 10.0, 100.0, 1000.0])
+    first, second = (grid.ravel() for grid in np.meshgrid(doses, doses))
+    values = 1 - 1 / (1 + first / 50) / (1 + second / 90)
+    broken = values.copy()
+    broken[5] = 1e298
+    sound = DoseMatrix(first, second, values)
+    alone = excess_of([sound], draws=50).sums
+    beside = excess_of([sound, DoseMatrix(first, second, broken)], draws=50).sums
+    pd.testing.assert_frame_equal(beside[beside["matrix"] == 0], alone)
+    assert beside.loc[beside["matrix"] == 1, "status"].str.contains("broken reading").all()

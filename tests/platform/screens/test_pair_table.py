@@ -196,3 +196,43 @@ def test_the_column_of_several_responses_is_chosen_by_name(tmp_path: Path) -> No
     expect_truth(read(tmp_path, table, Said("viability", column="Response")))
     with pytest.raises(InputError, match="there is no column 'Signal'"):
         read(tmp_path, table, Said("viability", column="Signal"))
+
+
+def test_fractions_under_the_name_of_percent_are_not_read_as_percent(tmp_path: Path) -> None:
+    fractions = blocks().assign(Response=lambda rows: rows["Response"] / 100)
+    named = fractions.rename(columns={"Response": "viability_percent"})
+    with pytest.raises(InputError, match="goes to no more than 1 %, which looks like fractions"):
+        read(tmp_path, named)
+    two = pd.concat([blocks(), fractions.assign(PairIndex=2, Drug2="C")]).rename(
+        columns={"Response": "viability_percent"}
+    )
+    with pytest.raises(InputError, match="A with C: the viability is read in percent and goes to no more than 1 %"):
+        read(tmp_path, two)
+    assert "if these are fractions" in " ".join(read(tmp_path, named, Said(scale="percent")).notes)
+    little = blocks().assign(Response=lambda rows: (100 - rows["Response"]) / 100)
+    assert "if these are fractions" in " ".join(
+        read(tmp_path, little.rename(columns={"Response": "inhibition_percent"})).notes
+    )
+
+
+def test_raw_values_are_no_response(tmp_path: Path) -> None:
+    counts = blocks().assign(Response=lambda rows: 300 * rows["Response"])
+    with pytest.raises(InputError, match="give raw values in columns ReadoutValue and BackgroundValue"):
+        read(tmp_path, counts, VIABILITY)
+    halved = blocks().assign(Response=lambda rows: 0.4 * rows["Response"])
+    assert "wells without any drug is 40 %" in " ".join(read(tmp_path, halved, VIABILITY).notes)
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"Response": ""}, "no row has a value that counts"),
+        ({"ConcUnit": "M", "Conc1": 1e4}, "more than any solution holds"),
+        ({"Conc1": "1e400"}, "dose is '1e400'; write a number."),
+    ],
+)
+def test_cells_that_nothing_can_be_made_of_are_refused(tmp_path: Path, columns: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read(tmp_path, blocks(**columns), VIABILITY)
+    assert sentence in str(refused.value)
+    assert "is empty; write it" not in str(refused.value)
