@@ -72,6 +72,7 @@ class PairColumns:
         is_unit_of_both: whether there is one column of units, of both concentrations.
         is_gdr: the names are those of gDR, whose concentrations are in uM.
         name: name of the column of the response, as it is written.
+        width: columns of the header, up to the last that has a name.
         notes: sentences on columns that are not read.
     """
 
@@ -82,6 +83,7 @@ class PairColumns:
     is_unit_of_both: bool = False
     is_gdr: bool = False
     name: str = ""
+    width: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -96,6 +98,7 @@ def find_pair_columns(header: Sequence[Cell], chosen: str | None, faults: Faults
     found = PairColumns()
     meaning_of = {_plain(name): meaning for meaning, names in SPELLINGS.items() for name in names}
     names = [to_text(cell) or "" for cell in header]
+    found.width = max((place + 1 for place, name in enumerate(names) if name), default=0)
     responses: dict[str, int] = {}
     for position, name in enumerate(names):
         bare = _plain(name)
@@ -155,7 +158,8 @@ def _choose_response(found: PairColumns, responses: dict[str, int], chosen: str 
     if chosen is not None:
         wanted = [name for name in responses if _plain(name) == _plain(chosen)]
         if not wanted:
-            faults.add(f"there is no column {chosen!r} (--column).")
+            listed = ", ".join(repr(name) for name in responses) or "none"
+            faults.add(f"there is no column {chosen!r} of responses (--column); those of the table are {listed}.")
             return
         responses = {wanted[0]: responses[wanted[0]]}
         found.at.pop("raw", None)

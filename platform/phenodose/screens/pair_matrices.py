@@ -70,9 +70,12 @@ def matrices_of(
         notes: gets sentences on what is read in a way that is not plain.
     """
     rows = _at_one_time(rows, faults, notes)
+    if not rows:
+        faults.add("all rows are of the beginning (Duration 0); give the reading at the end of the treatment too.")
+        return []
     _tell_double(rows, faults, notes)
     _refuse_two_spellings(rows, faults)
-    inhibition = _of_raw(rows, faults, notes) if is_raw else _of_response(rows, is_viability, percent)
+    inhibition = _of_raw(rows, faults) if is_raw else _of_response(rows, is_viability, percent)
     groups = _by_block(rows, faults) if any(row.block is not None for row in rows) else _by_pair(rows)
     if faults:
         return []
@@ -167,16 +170,16 @@ def _by_pair(rows: Sequence[PairRow]) -> list[tuple[str, str, str, str, list[int
 
 
 def _refuse_two_spellings(rows: Sequence[PairRow], faults: Faults) -> None:
-    """Names that differ in upper and lower case alone would be two drugs with half of the wells each."""
-    spellings: dict[str, dict[str, int]] = defaultdict(dict)
+    """Names that differ in upper and lower case alone would be two drugs, or samples, with half of the wells each."""
+    spellings: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for row in rows:
-        for name in (row.first[0], row.second[0]):
+        for kind, name in (("drug", row.first[0]), ("drug", row.second[0]), ("sample", row.sample)):
             if name is not None:
-                spellings[name.casefold()].setdefault(name, row.number)
-    for named in spellings.values():
+                spellings[kind, name.casefold()].setdefault(name, row.number)
+    for (kind, _), named in spellings.items():
         if len(named) > 1:
             places = " and ".join(f"{name!r} (row {number})" for name, number in named.items())
-            faults.add(f"{places} differ in upper and lower case alone; write one name for one drug.")
+            faults.add(f"{places} differ in upper and lower case alone; write one name for one {kind}.")
 
 
 def _tell_double(rows: Sequence[PairRow], faults: Faults, notes: list[str]) -> None:
@@ -239,7 +242,7 @@ def _of_response(rows: Sequence[PairRow], is_viability: bool, percent: bool) -> 
     return 1.0 - values if is_viability else values
 
 
-def _of_raw(rows: Sequence[PairRow], faults: Faults, notes: list[str]) -> np.ndarray:
+def _of_raw(rows: Sequence[PairRow], faults: Faults) -> np.ndarray:
     """Raw values relative to the median of the wells of the plate and sample that hold no drug."""
     untreated: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in rows:
@@ -255,7 +258,6 @@ def _of_raw(rows: Sequence[PairRow], faults: Faults, notes: list[str]) -> np.nda
         )
     if lacking:
         return np.full(len(rows), np.nan)
-    notes.append("viability 0 is the background (BackgroundValue), as the table names no killed cells.")
     return np.array([1.0 - row.value / level[row.sample, row.plate] for row in rows], dtype=np.float64)
 
 

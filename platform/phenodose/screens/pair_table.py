@@ -17,6 +17,7 @@ from phenodose.io.workbook import read_sheets, the_sheet
 from phenodose.screens.layout_add_ons import add_on_of
 from phenodose.screens.layout_columns import is_layout, nanomolar
 from phenodose.screens.pair_columns import Kind, PairColumns, Scale, find_pair_columns
+from phenodose.screens.pair_gaps import gathered, refuse_gaps
 from phenodose.screens.pair_matrices import PairRow, matrices_of, tell_odd_responses
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ def read_pair_table(path: Path, said: Said | None = None, sheet: str | None = No
     notes += columns.notes
     written = _number_format(columns, below, faults)
     faults.raise_if_any()
-    rows = [_row(number, cells, columns, factors, written, path.stem, faults) for number, cells in below]
+    refuse_gaps(columns, below, faults)
+    in_rows = Faults(table.place)
+    rows = [_row(number, cells, columns, factors, written, path.stem, in_rows) for number, cells in below]
+    faults.extend(gathered(in_rows.messages))
     faults.raise_if_any()
     read = [row for row in rows if row is not None]
     notes += [written.note] * bool(written.note)
@@ -109,6 +113,11 @@ def read_pair_table(path: Path, said: Said | None = None, sheet: str | None = No
     if "response" in columns.at:
         tell_odd_responses(found, kind == "viability", percent, said.scale is not None, faults, notes)
     faults.raise_if_any()
+    if "raw" in columns.at:
+        at = columns.at.get("background")
+        known = at is not None and any(at < len(cells) and cells[at] is not None for _, cells in below)
+        zero = "the background (BackgroundValue)" if known else "a reading of 0"
+        notes.append(f"viability 0 is {zero}, as the table names no killed cells.")
     return PairTable(found, [f"{path.name}: {note}" for note in notes])
 
 
@@ -143,6 +152,11 @@ def _response(
 ) -> tuple[Kind, bool]:
     """Whether the response is viability or inhibition, and whether it is in percent."""
     if "response" not in columns.at:
+        for option, value in (("--response", said.kind), ("--scale", said.scale)):
+            if value is not None and "raw" in columns.at:
+                faults.add(
+                    f"{option} {value}: the table holds raw values (ReadoutValue) and no response; leave it out."
+                )
         return "viability", False
     for of_header, of_person, option in (
         (columns.kind, said.kind, "--response"),

@@ -172,6 +172,17 @@ def test_rows_that_repeat_another_count_as_replicates_with_a_note(tmp_path: Path
         (blocks(Plate="p1", Well="A01"), VIABILITY, "plate p1, well A01 stands in the table 12 times"),
         (of_gdr().query("DrugName != 'vehicle' or DrugName_2 != 'vehicle'"), None, "plate p1 has no well of U2OS"),
         (of_gdr().assign(Duration=[24, 72] * 12), None, "Duration holds 24 and 72"),
+        (blocks(Sample=["s", *[None] * 11]), VIABILITY, "rows 3, 4, 5 and 8 more: the sample is empty but given"),
+        (blocks(Sample=["s", *["S"] * 11]), VIABILITY, "write one name for one sample"),
+        (
+            of_gdr().assign(BackgroundValue=[np.nan, *[30.0] * 23]),
+            None,
+            "row 2: the background is empty but given in other",
+        ),
+        (of_gdr().assign(Duration=0), None, "all rows are of the beginning (Duration 0)"),
+        (of_gdr(), Said("inhibition"), "--response inhibition: the table holds raw values"),
+        (blocks(), Said("viability", column="Conc1"), "there is no column 'Conc1' of responses (--column)"),
+        (blocks(ConcUnit="mg"), VIABILITY, "rows 3, 4, 5 and 8 more: the unit 'mg' cannot be turned into nM"),
         (blocks().head(0), VIABILITY, "there is a header but no row"),
         (blocks(Plate="1", Row="A", Column=range(1, 13), WellType="therapy"), VIABILITY, "is a layout; give it to"),
     ],
@@ -236,3 +247,16 @@ def test_cells_that_nothing_can_be_made_of_are_refused(tmp_path: Path, columns: 
         read(tmp_path, blocks(**columns), VIABILITY)
     assert sentence in str(refused.value)
     assert "is empty; write it" not in str(refused.value)
+
+
+def test_decimal_commas_between_commas_are_told(tmp_path: Path) -> None:
+    lines = blocks().round(2).to_csv(index=False).splitlines()
+    commas = [line.rsplit(",", 1)[0] + "," + line.rsplit(",", 1)[1].replace(".", ",") for line in lines]
+    (tmp_path / "pairs.csv").write_text("\n".join(commas))
+    with pytest.raises(InputError, match="separate the columns by semicolons, or write decimal points"):
+        read_pair_table(tmp_path / "pairs.csv", VIABILITY)
+
+
+def test_without_a_background_zero_is_a_reading_of_zero(tmp_path: Path) -> None:
+    notes = read(tmp_path, of_gdr().drop(columns="BackgroundValue")).notes
+    assert any("viability 0 is a reading of 0" in note for note in notes)
