@@ -194,11 +194,11 @@ def score_layout(
             continue
         noted += [text + note for note in notes]
         course = values.course if isinstance(values, Readings) else {}
-        for place, (wells, raw) in enumerate(screens):
+        for wells, raw in screens:
             told = [*layout.notes, *notes]
             common = (normalisation, str(layout.path))
             try:
-                times = {hours: _screens(layout, read)[0][place][1] for hours, read in course.items()}
+                times = {hours: _at_time(layout, read, hours, wells) for hours, read in course.items()}
                 tasks += _tasks(readout, wells, raw, *common, text, told, times)
                 if corrected is not None:
                     found = corrected_readings(raw, wells, normalisation, corrected, str(layout.path))
@@ -336,6 +336,18 @@ def _screens(layout: Layout, matrices: Values | None) -> tuple[list[tuple[pd.Dat
         return [(frame, matched)], readings.notes
     screens = [(frame.assign(sample=name), matched[matched["sample"] == name]) for name in names]
     return screens, readings.notes
+
+
+def _at_time(layout: Layout, read: Readings, hours: float, wells: pd.DataFrame) -> pd.DataFrame:
+    """The readings of one time of what is scored with these wells, by its sample where there are several."""
+    try:
+        found, _ = _screens(layout, read)
+    except InputError as error:
+        raise InputError(f"{layout.path}: at {hours:g} h: {str(error).removeprefix(f'{layout.path}: ')}") from error
+    if len(found) == 1:
+        return found[0][1]
+    by_sample = {str(own["sample"].iloc[0]): raw for own, raw in found}
+    return by_sample[str(wells["sample"].iloc[0])]
 
 
 def _score(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from phenodose.errors import NotMade
+from phenodose.errors import InputError, NotMade
 from phenodose.screens.identity import Judgement, claims_of_images, claims_of_screen, judge
 from phenodose.screens.inside import expect_files_inside
 from phenodose.screens.layout import Layout, read_layout
@@ -66,7 +66,10 @@ def course_of(screen: Screen, readout: str, layout: Layout) -> dict[float, Readi
     for hours, folder in folders.items():
         expect_files_inside(folder, screen.folder)
         block = screen.block_of(readout)
-        found[hours] = readings_of_screen(folder, layout, block, said, _BLOCK.format(readout=readout))
+        try:
+            found[hours] = readings_of_screen(folder, layout, block, said, _BLOCK.format(readout=readout))
+        except InputError as error:
+            raise InputError(f"{readout}, read at {hours:g} h: {error}") from error
     return found
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,7 @@ from phenodose.screens.identity import (
 )
 from phenodose.screens.layout import Layout
 from phenodose.screens.readout_files import ReadoutFile, readout_files
-from phenodose.screens.time_points import of_last_time, times_of
+from phenodose.screens.time_points import of_last_time, refuse_other_samples, times_of
 from phenodose.time_courses.series import refuse_no_start
 
 #: Columns of `read_matrices`: one row a well of the files.
@@ -100,6 +100,7 @@ def read_readings(source: Path, block: str | None = None, way: str = BY_OPTION) 
         refuse_no_start(list(times), source.name)
         course = {hours: read_readings(place, block, way) for hours, place in times.items()}
         last = course[max(times)]
+        refuse_other_samples(source, {times[hours].name: _samples(read.frame) for hours, read in course.items()})
         return replace(last, notes=[of_last_time(source.name, times), *last.notes], course=course)
     faults = Faults(str(source))
     frames: list[pd.DataFrame] = []
@@ -111,7 +112,9 @@ def read_readings(source: Path, block: str | None = None, way: str = BY_OPTION) 
         sample, plate = _names(one_spelling(file.stem))
         other = owner.setdefault((sample, plate_key(plate)), file.name)
         if other != file.name:
-            faults.add(f"{other} and {file.name} are both plate {plate!r} of {sample!r}; keep one.")
+            several = PurePosixPath(other).parent != PurePosixPath(file.name).parent
+            timed = ", or, if they were read at several times, lay out nothing but folders named by hours (0h, 24h, 3d)"
+            faults.add(f"{other} and {file.name} are both plate {plate!r} of {sample!r}; keep one{timed * several}.")
             continue
         try:
             read = _plate(file, block, way)
@@ -130,6 +133,11 @@ def read_readings(source: Path, block: str | None = None, way: str = BY_OPTION) 
         )
     faults.raise_if_any()
     return Readings(pd.concat(frames, ignore_index=True), notes + _same_numbers(frames), claims, chosen)
+
+
+def _samples(frame: pd.DataFrame) -> set[str]:
+    """The samples of files whose names say sample and plate."""
+    return set(frame.loc[frame["plate"] != "", "sample"])
 
 
 def _same_numbers(frames: Sequence[pd.DataFrame]) -> list[str]:

@@ -46,10 +46,8 @@ def readout_files(source: Path) -> Iterator[ReadoutFile]:
         InputError: there is no such source, or it is larger than plate-reader files can be.
     """
     if source.is_dir():
-        paths = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
-        for name in sorted(paths):
-            if _is_matrix(name):
-                yield ReadoutFile(name, _read_file(paths[name]))
+        for name in names_in_folder(source):
+            yield ReadoutFile(name, _read_file(source / name))
     elif not source.is_file():
         raise MissingInputError(f"{source}: there is no such file or folder with readouts; check the path.")
     elif source.suffix.lower() == ".zip":
@@ -58,6 +56,12 @@ def readout_files(source: Path) -> Iterator[ReadoutFile]:
         yield ReadoutFile(source.name, _read_file(source))
     else:
         raise InputError(f"{source}: readouts are one of {', '.join(ACCEPTED)}, a folder or a .zip of these.")
+
+
+def names_in_folder(folder: Path) -> list[str]:
+    """Names in a folder of its plate-reader files, at any depth, sorted; without hidden ones and other kinds."""
+    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(name for name in names if _is_matrix(name))
 
 
 def _is_matrix(name: str) -> bool:

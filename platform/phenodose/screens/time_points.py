@@ -7,11 +7,11 @@ the files hold (`matrices`), and what is computed of them (`phenodose.time_cours
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 from phenodose.errors import InputError
-from phenodose.io.spreadsheet import ACCEPTED
+from phenodose.screens.readout_files import names_in_folder
 
 _HOURS = re.compile(
     r"(?:t\s*=?\s*)?(\d+(?:[.,]\d+)?)[\s_-]*(h|hr|hrs|hour|hours|d|day|days|min|minutes)", re.IGNORECASE
@@ -42,38 +42,71 @@ def time_folders(folder: Path) -> dict[float, Path]:
     """The folders of times in the folder of a readout that hold files, by hours, the earliest first.
 
     Raises:
-        InputError: two folders are of the same time.
+        InputError: two folders are of the same time, or one holds the same plates and says no time.
     """
     found: dict[float, Path] = {}
+    untold: list[Path] = []
     for path in sorted(folder.iterdir()):
-        hours = hours_of(path.name) if path.is_dir() else None
-        if hours is None or not has_files(path):
+        if path.name.startswith((".", "__MACOSX")) or not path.is_dir() or not _plates(path):
             continue
-        if hours in found:
+        hours = hours_of(path.name)
+        if hours is None:
+            untold.append(path)
+        elif hours in found:
             raise InputError(
                 f"{folder}: the folders {found[hours].name} and {path.name} are both of {hours:g} h; keep one."
             )
-        found[hours] = path
+        else:
+            found[hours] = path
+    timed = {plate: path for path in found.values() for plate in _plates(path)}
+    for path in untold:
+        if same := sorted(_plates(path) & set(timed)):
+            raise InputError(
+                f"{folder}: the folder {path.name} holds {same[0]} as {timed[same[0]].name} does, and its name says no "
+                "time; name it by its hours since the treatment (0h, 24h, 3d), or take it away."
+            )
     return dict(sorted(found.items()))
 
 
 def has_files(folder: Path) -> bool:
     """Whether files that a plate reader may have written lie in a folder itself."""
-    return any(
-        path.is_file() and path.suffix.lower() in ACCEPTED and not path.name.startswith((".", "~$"))
-        for path in folder.iterdir()
-    )
+    return any("/" not in name for name in names_in_folder(folder))
 
 
 def times_of(source: Path) -> dict[float, Path]:
     """The folders of several times in a folder, by hours, if plates are in several of them; {} of any other source.
 
     Raises:
-        InputError: two folders are of the same time.
+        InputError: as `time_folders`.
     """
     times = time_folders(source) if source.is_dir() and not has_files(source) else {}
-    plates = [path.stem for place in times.values() for path in place.iterdir() if path.is_file()]
+    plates = [plate for place in times.values() for plate in _plates(place)]
     return times if len(times) > 1 and len(set(plates)) < len(plates) else {}
+
+
+def _plates(folder: Path) -> set[str]:
+    """What the plate-reader files at or below a folder are called, without their endings and in lower case."""
+    return {PurePosixPath(name).stem.casefold() for name in names_in_folder(folder)}
+
+
+def refuse_other_samples(source: Path, samples: Mapping[str, set[str]]) -> None:
+    """Refuse times whose files are of other samples than those of the last.
+
+    Args:
+        source: folder of the readout.
+        samples: what the files of a folder name, by folder, the earliest first; where they name none nothing is said.
+
+    Raises:
+        InputError: one sentence.
+    """
+    *_, (last, of_last) = samples.items()
+    for folder, own in samples.items():
+        if own and of_last and own != of_last:
+            here, there = (" and ".join(sorted(names)) for names in (own, of_last))
+            raise InputError(
+                f"{source}: the files in {folder} are of {here}, those in {last} of {there}; a time course is of the "
+                "same samples at every time, so rename the files, or take away what belongs elsewhere."
+            )
 
 
 def of_last_time(name: str, times: Iterable[float]) -> str:

@@ -70,3 +70,12 @@ def test_readings_without_time_zero_and_classes_without_times_are_refused(
     said = capsys.readouterr().err
     assert "ctg: was read at 24 h and 72 h but not at time zero, when the treatment began" in said
     assert said.count("\n") == 1
+
+
+def test_a_plate_that_was_not_read_at_one_time_is_told_with_the_time(
+    screen: Path, score: Score, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_several_times(screen)
+    (screen / "ctg" / "24h" / "X_P2.csv").unlink()
+    assert score(screen) == 2
+    assert "at 24 h: plate P2 has no plate-reader file" in capsys.readouterr().err
