@@ -23,7 +23,7 @@ from phenodose.pipeline.dose_matrices import PAIRS, READOUT, SUMS, joined
 from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.plate_correction import Correction, CorrectionParameters, corrected_readings
 from phenodose.pipeline.scores import scores_of, why_no_scores
-from phenodose.pipeline.time_courses import course_table, starts_of
+from phenodose.pipeline.time_courses import course_notes, course_table, starts_of
 from phenodose.pipeline.viability import viability_of
 from phenodose.pipeline.well_table import well_table
 from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
@@ -255,6 +255,7 @@ def _tasks(
     """What every sample has of a readout, which was read at these times."""
     found = viability_of(raw, wells, readout, normalisation, what=what, input_notes=input_notes)
     course = course_table(times, found.viability, wells, readout) if times else None
+    told = [*found.notes, *([] if course is None else course_notes(course))]
     for sample in sorted(wells["sample"].unique()):
         own = (wells["sample"] == sample).to_numpy()
         if not (wells.loc[own, "well_type"] == "therapy").any():
@@ -265,7 +266,7 @@ def _tasks(
             wells[own].reset_index(drop=True),
             found.viability[own].reset_index(drop=True),
             found.qc[found.qc["sample"] == sample],
-            [prefix + note for note in found.notes if note.startswith(f"sample {sample}: ")],
+            [prefix + note for note in told if note.startswith(f"sample {sample}: ")],
             None if course is None else course[course["sample"] == sample],
         )
 

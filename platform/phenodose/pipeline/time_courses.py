@@ -9,9 +9,11 @@ Wells, controls and what is masked are those of the last reading, whose viabilit
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from phenodose.tables import TABLES
+from phenodose.time_courses.course_classes import LEAST_GROWTH
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from phenodose.pipeline.context import Context
 
 TIME_COURSES = "time_courses"
+#: A plate with so many different numbers is not alike by chance.
+_LEAST_DIFFERENT = 12
 #: Tables of what drugs do over time.
 CLASSES, CURVES = OF_COURSES = ("course_classes", "course_curves")
 
@@ -84,6 +88,56 @@ def course_table(
     rows = course_rows(frame, readings)
     shown = rows[rows["drug"].notna() | rows["control"].notna()].drop(columns="zero")
     return shown.assign(readout=readout, compared_with=shown["compared_with"].where(shown["compared_with"] != "", None))
+
+
+def course_notes(rows: pd.DataFrame) -> list[str]:
+    """What a person should know before believing a time course, a sentence each; all begin with the sample.
+
+    Args:
+        rows: from `course_table`, of one readout.
+    """
+    import numpy as np
+
+    notes: list[str] = []
+    for sample, own in rows.groupby("sample", sort=True):
+        text = f"sample {sample}: time course: "
+        living = own[own["drug"].notna() | own["control"].eq("negative")]
+        start = living[living["time_h"].eq(0)]
+        if not start["cells"].gt(0).any():
+            notes.append(
+                f"{text}the reading of 0 h shows no cells above killed ones, so nothing tells how cells grew; there "
+                "are no classes and no GR values."
+            )
+            continue
+        without = [str(plate) for plate, wells in start.groupby("plate", sort=False) if wells["raw"].isna().all()]
+        if without:
+            notes.append(
+                f"{text}the reading of 0 h has no value of plate {', '.join(without)}; the cells of the sample's other "
+                "plates at the start stand in."
+            )
+        untreated = own[own["control"].eq("negative") & own["time_h"].eq(own["time_h"].max()) & own["cells"].gt(0)]
+        doublings = float(np.log2(untreated["cells"].median())) if len(untreated) else float("nan")
+        if not doublings >= LEAST_GROWTH:
+            notes.append(
+                f"{text}untreated cells went through {doublings:.2g} doublings from 0 to {own['time_h'].max():g} h, "
+                f"too few ({LEAST_GROWTH:g} are needed) to tell drugs that slow growth from those without effect."
+            )
+        notes += [f"{text}{note}" for note in _same_readings(living)]
+    return notes
+
+
+def _same_readings(rows: pd.DataFrame) -> list[str]:
+    """A note on each plate that reads the same in all wells at two times, as a file does that was copied."""
+    found = []
+    for plate, own in rows.groupby("plate", sort=False):
+        wide = own.pivot_table(index="well", columns="time_h", values="raw")
+        for before, after in pairwise(wide.columns):
+            if wide[before].nunique() >= _LEAST_DIFFERENT and wide[before].equals(wide[after].rename(before)):
+                found.append(
+                    f"plate {plate} has the same numbers at {before:g} and {after:g} h; look whether one file was "
+                    "copied over the other."
+                )
+    return found
 
 
 def starts_of(rows: pd.DataFrame) -> pd.DataFrame | None:

@@ -327,7 +327,7 @@ def make_viability(
         InputError: as `viability_of`.
     """
     from phenodose.pipeline.raw_values import control_distances, image_classes, image_views
-    from phenodose.pipeline.time_courses import TIME_COURSES, course_table
+    from phenodose.pipeline.time_courses import TIME_COURSES, course_notes, course_table
     from phenodose.plugins import PlateReaderReadout
     from phenodose.tables import TABLES
 
@@ -355,10 +355,12 @@ def make_viability(
     if values.objects is not None:
         objects = provenance.stamp(values.objects.assign(screen=step.screen_id, readout=name))
         step.store.write_table("objects", step.screen_id, viability_key(name), objects)
+    of_course: list[str] = []
     if issubclass(readout, PlateReaderReadout):
         course = course_table(values.course, found.viability, wells, name)
         rows = provenance.stamp(course.assign(screen=step.screen_id))[TABLES[TIME_COURSES].column_names]
         step.store.write_table(TIME_COURSES, step.screen_id, viability_key(name), rows)
+        of_course = course_notes(course)
     inputs = {
         **values.inputs,
         "normalise_by": normalisation.by,
@@ -366,5 +368,5 @@ def make_viability(
         "mask_uncontrolled": normalisation.mask_uncontrolled,
         **({"lower_anchor": normalisation.anchored_by} if normalisation.anchored_by else {}),
     }
-    notes = [f"readout {name}, {note}" for note in [*values.notes, *values.remarks, *found.notes]]
+    notes = [f"readout {name}, {note}" for note in [*values.notes, *values.remarks, *found.notes, *of_course]]
     return ScreenViability(viability, qc, wells, values, inputs, notes)

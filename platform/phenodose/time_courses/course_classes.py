@@ -41,7 +41,7 @@ _LOST, _GAINED = np.log2(4 / 3), np.log2(5 / 4)
 LEAST_GROWTH = 0.5
 #: How far real courses lie from ones of two phases, in doublings: delays, and growth that slows down by itself.
 MODEL_SD = 0.1
-#: Growth of untreated cells between two readings (doublings) that counts for less.
+#: Growth of untreated cells between two readings (doublings); where they grow less, courses are compared with this.
 _LITTLE = 0.05
 #: Variance of the median of three and more over that of their mean.
 _MEDIAN_COSTS = 1.4
@@ -177,8 +177,9 @@ def _courses(
     early, late = phases
     seen = np.maximum(courses, floor)
     end = seen[:, -1]
+    # 1 as untreated cells, whether these grow, rest or lose cells in between; 0 without growth where they grow
     usual = np.maximum(np.diff(growth), _LITTLE)
-    shares = np.diff(courses, axis=1) / usual
+    shares = 1 + (np.diff(courses, axis=1) - np.diff(growth)) / usual
     lowest = np.minimum.accumulate(shares[:, :-1], axis=1)
     again = (lowest <= STOPPED) & (shares[:, 1:] >= GROWS_AGAIN) & (shares[:, 1:] - lowest >= GROWS_AGAIN)
     regrown = again.any(axis=1) & (end - seen.min(axis=1) >= _GAINED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -79,3 +80,37 @@ def test_a_plate_that_was_not_read_at_one_time_is_told_with_the_time(
     (screen / "ctg" / "24h" / "X_P2.csv").unlink()
     assert score(screen) == 2
     assert "at 24 h: plate P2 has no plate-reader file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("of_start", "sentence"),
+    [
+        (
+            lambda table: table * float("nan"),
+            "sample X: time course: the reading of 0 h shows no cells above killed ones",
+        ),
+        (lambda table: table * 20, "untreated cells went through -1.5 doublings from 0 to 72 h"),
+    ],
+)
+def test_a_start_that_tells_nothing_is_told(
+    screen: Path, score: Score, capsys: pytest.CaptureFixture[str], of_start: Any, sentence: str
+) -> None:
+    read_several_times(screen, (0, 72))
+    for path in (screen / "ctg" / "0h").iterdir():
+        of_start(pd.read_csv(path, index_col=0)).to_csv(path)
+    assert score(screen, "--bootstrap", "0", "--fit", "nplr") == 0
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_plate_without_a_start_and_copied_files_are_told(
+    screen: Path, score: Score, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_several_times(screen, (0, 72))
+    times = screen / "ctg"
+    shutil.copy(times / "72h" / "X_P1.csv", times / "0h" / "X_P1.csv")
+    start = times / "0h" / "X_P2.csv"
+    (pd.read_csv(start, index_col=0) * float("nan")).to_csv(start)
+    assert score(screen, "--bootstrap", "0", "--fit", "nplr") == 0
+    told = capsys.readouterr().err
+    assert "the reading of 0 h has no value of plate P2" in told
+    assert "plate P1 has the same numbers at 0 and 72 h" in told

@@ -51,6 +51,16 @@ def made(
     return wells, readings
 
 
+@pytest.mark.parametrize("second", [0.02, 0.0, -0.03, -0.6])
+def test_cells_that_rest_like_untreated_ones_do_not_regrow(second):
+    """Cells that have just been seeded rest, or some do not attach; a drug without effect changes nothing in that."""
+    growth = np.array([0.0, second, 1.0, 2.0])
+    series = np.array([growth, [0.0, second - 1.5, second - 1.5, second - 0.6], 0.4 * growth])
+    said = classify(series, np.full(series.shape, 3), np.array(HOURS), growth, Noise(0.1))
+    assert said.best.tolist() == ["none", "regrow", "slow"]
+    assert said.probability[0, CLASSES.index("none")] > 0.8
+
+
 def test_growth_and_gr_by_hand():
     rows = course_rows(*made())
     assert set(COURSE_COLUMNS) <= set(rows.columns)
