@@ -53,6 +53,8 @@ _NO_CHANGE = {"silent", "intron", "3'utr", "5'utr", "igr", "3'flank", "5'flank",
 #: What a spreadsheet program makes of SEPT2 and MARCH1.
 _DATE = re.compile(r"\d{1,2}-(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*|(sep|mar|dec|oct)-\d{2,4}", re.I)
 _NUMBER = re.compile(r"\d+(\.\d*)?")
+#: Words in place of a gene where there is none.
+_NO_GENE = {"none", "unknown", "notknown", "na", "nan", "nd", "tbd", "unclear", "undetermined"}
 _SEPARATORS = re.compile(r"[,;|]")
 _BY_ITSELF = "save it as a .csv of its own"
 
@@ -75,7 +77,8 @@ class GeneTable:
 def read_drug_targets(path: Path) -> GeneTable:
     """The targets of drugs: columns drug and gene, a row a target, or several genes in a cell separated by , ; or |.
 
-    A drug without a gene stays, with no target.
+    A drug without a gene, or with a word such as 'unknown', stays, with no target. Notes tell of genes that differ in
+    upper and lower case alone and of names with blanks, which are one gene each.
 
     Raises:
         InputError: it is no such table, or a row lacks its drug, or a gene is a date or a number; all in one message.
@@ -90,7 +93,24 @@ def read_drug_targets(path: Path) -> GeneTable:
             continue
         found.setdefault(drug, {}).update(dict.fromkeys(genes, ""))
     table.faults.raise_if_any()
-    return GeneTable(found)
+    return GeneTable(found, _odd_genes(path, {gene for genes in found.values() for gene in genes}))
+
+
+def _odd_genes(path: Path, genes: Collection[str]) -> list[str]:
+    """Notes on genes that are perhaps not what was meant."""
+    spellings: dict[str, list[str]] = {}
+    for gene in sorted(genes):
+        spellings.setdefault(gene.casefold(), []).append(gene)
+    notes = [
+        f"{path.name}: {' and '.join(alike)} differ in upper and lower case alone and count as different genes."
+        for alike in spellings.values()
+        if len(alike) > 1
+    ]
+    if blank := sorted(gene for gene in genes if " " in gene):
+        notes.append(
+            f"{path.name}: read as one gene each: {listed(blank)}; several genes in a cell are separated by , ; or |."
+        )
+    return notes
 
 
 def read_mutations(path: Path, samples: Collection[str]) -> GeneTable:
@@ -229,6 +249,13 @@ class _Table:
             for number, row in enumerate(sheet.rows[start + 1 :], start + 2)
             if any(cell is not None for cell in row)
         ]
+        named = max(place for place, name in enumerate(header) if name) + 1
+        for number, row in rows if path.suffix.lower() not in SPREADSHEETS else []:
+            if beyond := [text for cell in row[named:] if (text := to_text(cell))]:
+                faults.add(
+                    f"row {number}: {listed(beyond)} to the right of the last column; put quotes around a cell with "
+                    "commas in it."
+                )
         return cls(path, header, at, rows, faults, columns is not needed)
 
     def column(self, names: Sequence[str]) -> int | None:
@@ -247,7 +274,14 @@ class _Table:
                 "MARCH1; format the column as text and write the symbol again."
             )
             return []
-        return [name for part in _SEPARATORS.split(cell or "") if (name := to_name(part.strip() or None))]
+        if cell is not None and any(sign in cell.strip() for sign in "\r\n"):
+            self.faults.add(
+                f"row {number}: the gene {to_name(cell)!r} goes over several lines; look for a quote without its "
+                "counterpart, and separate several genes by , ; or |."
+            )
+            return []
+        names = (to_name(part.strip() or None) for part in _SEPARATORS.split(cell or ""))
+        return [name for name in names if name and _plain(name) not in _NO_GENE]
 
 
 class _OfSamples:

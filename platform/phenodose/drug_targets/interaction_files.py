@@ -9,18 +9,16 @@ A file is text, plain or .gz, of up to many million rows, and is read in portion
 from __future__ import annotations
 
 import csv
-import gzip
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from phenodose.drug_targets.gene_tables import listed
-from phenodose.errors import InputError, MissingInputError
+from phenodose.drug_targets.long_text import opened_text
+from phenodose.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +59,6 @@ _NAMES = (
 )
 #: What stands above the second part of an extended SIF file, which describes the genes.
 _SECOND_PART = "PARTICIPANT"
-_GZIP = b"\x1f\x8b"
 _ROWS_AT_A_TIME = 500_000
 
 
@@ -109,7 +106,7 @@ def portions(path: Path, least_score: float | None) -> tuple[Form, Iterator[pd.D
     Raises:
         InputError: the file is of no known form, empty, damaged, or has no score to compare.
     """
-    with _opened(path) as file:
+    with opened_text(path) as file:
         line = next((line for line in file if line.strip()), "")
     if not line:
         raise InputError(f"{path}: is empty; give a file with a row an interaction.")
@@ -157,7 +154,7 @@ def _of_sif(path: Path, form: Form) -> Iterator[pd.DataFrame]:
 
     rows: list[tuple[str, str, str]] = []
     blanks = re.compile(form.separator)
-    with _opened(path) as file:
+    with opened_text(path) as file:
         for number, line in enumerate(file, 1):
             fields = [name.strip() for name in blanks.split(line.strip("\r\n "))]
             if len(fields) == 2:
@@ -195,7 +192,7 @@ def _of_table(path: Path, form: Form) -> Iterator[pd.DataFrame]:
     wanted = [form.source, form.target, form.kind, form.score, form.directed, *form.signs, *form.types]
     columns = sorted({place for place in wanted if place is not None})
     width = _width(path, form.separator)
-    with _opened(path) as file:
+    with opened_text(path) as file:
         next((line for line in file if line.strip()), "")  # the header
         try:
             reader = pd.read_csv(
@@ -213,7 +210,8 @@ def _of_table(path: Path, form: Form) -> Iterator[pd.DataFrame]:
         except pd.errors.ParserError as error:
             said = str(error).strip()
             raise InputError(
-                f"{path}: cannot be read as a table ({said}); look for a row with more columns."
+                f"{path}: cannot be read as a table ({said}); look for a row with more or fewer columns than "
+                "the header."
             ) from error
 
 
@@ -223,7 +221,7 @@ def _width(path: Path, separator: str) -> int:
     Raises:
         InputError: they have more than the header names, so that nobody knows which is which.
     """
-    with _opened(path) as file:
+    with opened_text(path) as file:
         lines = list(islice((line for line in file if line.strip()), 2))
     header, first = (_fields(lines[place], separator) if place < len(lines) else [] for place in (0, 1))
     if any(first[len(header) :]):
@@ -283,8 +281,9 @@ def _cleaned(column: pd.Series[Any]) -> pd.Series[Any]:
 def read_gene_names(path: Path) -> dict[str, str]:
     """Identifier -> symbol, from a table with one of the headers `_NAMES`."""
     found: dict[str, str] = {}
+    double: dict[str, str] = {}
     at: tuple[int, int] | None = None
-    with _opened(path) as file:
+    with opened_text(path) as file:
         for line in file:
             fields = [name.strip().strip('"') for name in line.rstrip("\r\n").split("\t")]
             if at is None:
@@ -297,25 +296,13 @@ def read_gene_names(path: Path) -> dict[str, str]:
                     )
                 at = header.index(pair[0]), header.index(pair[1])
             elif len(fields) > max(at) and fields[at[0]] and fields[at[1]]:
-                found[fields[at[0]]] = fields[at[1]]
+                name, symbol = fields[at[0]], fields[at[1]]
+                if found.setdefault(name, symbol) != symbol:
+                    double.setdefault(name, symbol)
+    if double:
+        name, symbol = next(iter(double.items()))
+        more = f", and {len(double) - 1} more such identifiers" * (len(double) > 1)
+        raise InputError(f"{path}: {name} stands for {found[name]} and for {symbol}{more}; keep one row an identifier.")
+    if not found:
+        raise InputError(f"{path}: holds no name of a gene; give STRING's protein.info file, or take gene_names out.")
     return found
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[str]]:
-    """The file as UTF-8 text, unpacked."""
-    if not path.is_file():
-        raise MissingInputError(f"{path}: there is no such file; check [targets] of site.toml.")
-    with path.open("rb") as file:
-        start = file.read(400)
-    if start[:2] == _GZIP:
-        try:
-            with gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as unpacked:
-                yield cast("IO[str]", unpacked)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise InputError(f"{path}: is packed, and damaged or cut off ({error}); fetch it again.") from error
-        return
-    if start[:2] == b"PK" or b"\0" in start:
-        raise InputError(f"{path}: is not a text file; save it as tab-separated text, or packed as .gz.")
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as plain:
-        yield plain

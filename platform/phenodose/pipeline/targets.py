@@ -131,7 +131,9 @@ def _targets_of_drugs(
         for drug, genes in zip(annotated["drug"], annotated["targets"], strict=True)
         if isinstance(genes, str)
     }
-    tables = [read_drug_targets(path).of for path in (files.own_targets, files.site_targets) if path is not None]
+    read = [read_drug_targets(path) for path in (files.own_targets, files.site_targets) if path is not None]
+    tables = [table.of for table in read]
+    notes.extend(note for table in read for note in table.notes)
     found: dict[str, tuple[str, ...]] = {}
     for drug in drugs:
         genes = said.get(drug) or next((tuple(named) for table in tables if (named := _of_drug(table, drug))), ())
@@ -150,11 +152,9 @@ def _targets_of_drugs(
 
 
 def _of_drug(table: Mapping[str, Mapping[str, Any]], drug: str) -> Mapping[str, Any]:
-    """The genes of a drug: by its name, else by the one name that differs in case and blanks alone."""
-    if drug in table:
-        return table[drug]
-    alike = [genes for name, genes in table.items() if _loose(name) == _loose(drug)]
-    return alike[0] if len(alike) == 1 else {}
+    """The genes of a drug, of all names that differ from its own in case and blanks alone, its own first."""
+    alike = sorted((name for name in table if _loose(name) == _loose(drug)), key=lambda name: name != drug)
+    return {gene: said for name in alike for gene, said in table[name].items()}
 
 
 def _loose(name: str) -> str:

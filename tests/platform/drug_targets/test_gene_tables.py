@@ -108,3 +108,22 @@ def test_all_faults_of_a_table_of_expression_in_one_message(table):
 def test_another_format_is_refused(table):
     with pytest.raises(InputError, match=r"one of \.xlsx.*save it as \.csv"):
         read_mutations(table("x", "mutations.vcf"), ["S"])
+
+
+def test_genes_to_the_right_of_the_columns_are_not_passed_over(table):
+    with pytest.raises(InputError, match=r"row 2: KDR, KIT to the right of the last column; put quotes"):
+        read_drug_targets(table("drug,gene\nSunitinib,FLT3,KDR,KIT\n"))
+
+
+def test_a_quote_without_its_counterpart_is_told(table):
+    with pytest.raises(InputError, match=r"the gene 'EGFR B,KDR' goes over several lines"):
+        read_drug_targets(table('drug,gene\nA,"EGFR\nB,KDR\n'))
+
+
+def test_words_for_no_gene_are_no_target_and_doubtful_genes_are_noted(table):
+    found = read_drug_targets(table("drug,gene\nA,unknown\nB,none; N/A\nC,EGFR MET\nD,egfr;EGFR\n"))
+    assert found.of == {"A": {}, "B": {}, "C": {"EGFR MET": ""}, "D": {"egfr": "", "EGFR": ""}}
+    assert [note.split(": ", 1)[1] for note in found.notes] == [
+        "EGFR and egfr differ in upper and lower case alone and count as different genes.",
+        "read as one gene each: EGFR MET; several genes in a cell are separated by , ; or |.",
+    ]

@@ -128,3 +128,24 @@ def test_a_file_that_is_none_is_refused_with_what_to_do(read, content, options, 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_interactions(tmp_path / "absent.sif", GENES)
+
+
+@pytest.mark.parametrize("start", ["", "MAP2K1\tpp\tBRAF\n", "source\ttarget\n", "source,target\n"])
+def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(read, start):
+    text = gzip.compress(start.encode() + b"A" * 5_000_000, 1)
+    with pytest.raises(InputError, match="has a line of more than 100000 characters") as refused:
+        read(text)
+    assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ("protein\tgene\n9606.A\tEGFR\n9606.A\tMCL1\n", "9606.A stands for EGFR and for MCL1; keep one row"),
+        ("", "holds no name of a gene"),
+    ],
+)
+def test_a_table_of_names_that_says_two_things_or_nothing_is_refused(read, tmp_path, names, says):
+    (tmp_path / "names.tsv").write_text(names)
+    with pytest.raises(InputError, match=says):
+        read("protein1\tprotein2\n9606.A\t9606.B\n", gene_names=tmp_path / "names.tsv")
