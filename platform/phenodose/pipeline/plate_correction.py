@@ -93,24 +93,21 @@ def corrected_readings(
 
     scaled = _Scaled.of(raw, wells, normalisation)
     notes: list[str] = []
+    lacking: list[str] = []
+    of_what = "negative controls and untreated wells"
     if parameters.correction == "b_score":
         effects = polish_effects(scaled.viability, wells)
         notes += _polish_notes(scaled.viability, wells)
     elif parameters.correction == "loess" and parameters.loess_of == "untreated":
         effects, lacking = loess_effects(scaled.viability, wells, None, parameters.loess_span)
-        if lacking:
-            plates = len(dict.fromkeys(wells["plate"]))
-            text = f"too few negative controls and untreated wells for a loess on plate {', '.join(lacking)}"
-            if len(lacking) == plates:
-                raise InputError(f'{what}: {text}; take correction = "residuals", or loess_of = "residuals".')
-            notes.append(f"{text}; these are not corrected.")
     else:
+        of_what = "wells whose curves leave cells alive"
         now, effects = scaled.viability, None
         for _ in range(MOST_ROUNDS):
             curves = fit_curves(curve_points(now, wells, per_replicate=False))
             if parameters.correction == "loess":
                 expected = expected_viability(scaled.viability, wells, curves, effects)
-                found = loess_effects(scaled.viability, wells, expected, parameters.loess_span)[0]
+                found, lacking = loess_effects(scaled.viability, wells, expected, parameters.loess_span)
             else:
                 found = residual_effects(scaled.viability, wells, curves, effects)
             moved = found.effect - (0.0 if effects is None else effects.effect)
@@ -118,6 +115,12 @@ def corrected_readings(
             if np.abs(moved).max(initial=0.0) < LEAST_CHANGE:
                 break
             now = scaled.without(effects, wells, normalisation)
+    if lacking:
+        text = f"too few {of_what} for a loess on plate {', '.join(lacking)}"
+        if len(lacking) == len(dict.fromkeys(wells["plate"])):
+            other = "" if of_what.startswith("wells") else ', or loess_of = "residuals"'
+            raise InputError(f'{what}: {text}; take correction = "residuals"{other}.')
+        notes.append(f"{text}; these are not corrected.")
     assert effects is not None
     return CorrectedReadings(scaled.raw_without(effects, wells), effects, [_found(effects), *notes])
 

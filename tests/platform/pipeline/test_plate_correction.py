@@ -11,7 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from phenodose.cli import cli
+from phenodose.errors import InputError
 from phenodose.names import row_label
+from phenodose.pipeline.normalisation import Normalisation
+from phenodose.pipeline.plate_correction import CorrectionParameters, corrected_readings
 from phenodose.simulation.pharmacology import drug_library
 
 N_ROWS, N_COLUMNS = 14, 22
@@ -105,3 +108,23 @@ def test_percent_of_control_needs_no_killed_cells_and_says_what_it_means(tmp_pat
     assert (by_number / "scores.csv").read_text() == (by_name / "scores.csv").read_text()
     (note,) = [one for one in json.loads(done.stdout)["notes"] if "percent of control / 100" in one]
     assert "Nothing says what killed cells read" in note
+
+
+@pytest.mark.parametrize("of", ["untreated", "residuals"])
+def test_plates_with_too_few_wells_for_a_loess_are_told_whatever_it_goes_by(of: str) -> None:
+    raw, wells, normalisation = of_few_wells()
+    parameters = CorrectionParameters(correction="loess", loess_of=of)  # type: ignore[arg-type]
+    with pytest.raises(
+        InputError, match=r"screen: too few .* for a loess on plate P1; take correction = \"residuals\""
+    ):
+        corrected_readings(raw, wells, normalisation, parameters, "screen")
+
+
+def of_few_wells() -> tuple[pd.DataFrame, pd.DataFrame, Normalisation]:
+    """Two controls of either kind and one drug that kills, in one plate."""
+    content = [("neg", "DMSO", 0.0, 1000.0)] * 2 + [("pos", "BzCl", 1e5, 0.0)] * 2 + [("therapy", "A", 10.0, 1.0)]
+    rows = [("P1", "A", i + 1, "S", kind, name, dose, 1, value) for i, (kind, name, dose, value) in enumerate(content)]
+    names = ["plate", "row", "column", "sample", "well_type", "treatment", "concentration_nM", "replicate", "raw"]
+    frame = pd.DataFrame(rows, columns=names)
+    wells = frame.drop(columns="raw").assign(well=[f"A{i + 1:02d}" for i in range(len(frame))], add_on="")
+    return frame[["plate", "row", "column", "raw"]], wells, Normalisation.of_readout(None)
