@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from phenodose.store.store import Store
 
+#: Characters of the name of a picture.
+_LONGEST_NAME = 150
 _SHOWN = ("target", "n_drugs", "n_hits", "mean_score", "lower", "upper", "p_value", "q_value")
 _NETWORK = ("n_hit_interactions", "expected_hit_interactions", "hub_q_value")
 _OMICS = ("mutation", "expression")
@@ -96,7 +99,7 @@ def _chosen(store: Store, screen: str, rows: pd.DataFrame, readout: str | None, 
 
 
 def _write(out: Path, rows: pd.DataFrame, edges: pd.DataFrame, chosen: pd.DataFrame, screen: str) -> list[Path]:
-    """All targets and interactions as tables, and the network of every sample as chosen; each whole or not at all."""
+    """All targets and interactions as tables, and the network of every sample as chosen; all of them or none."""
     from phenodose.drug_targets.network import hit_network
     from phenodose.io.files import written_aside
     from phenodose.io.spreadsheet_text import harmless_frame
@@ -107,9 +110,16 @@ def _write(out: Path, rows: pd.DataFrame, edges: pd.DataFrame, chosen: pd.DataFr
     for (sample, readout), found in chosen.groupby(["sample", "readout"], sort=False):
         network = hit_network(found, edges)
         if network is not None:
-            name = re.sub(r"[^\w.-]+", "_", f"network_{sample}_{readout}")
+            plain = name = re.sub(r"[^\w.-]+", "_", f"network_{sample}_{readout}")[:_LONGEST_NAME]
+            number = 1
+            while f"{name}.svg" in contents:  # of 'A B' and 'A_B'
+                number += 1
+                name = f"{plain}_{number}"
             contents[f"{name}.svg"] = target_network(network, f"Network of the hits of {sample}, {screen}").picture()
-    for name, content in contents.items():
-        with written_aside(out / name) as aside:
-            aside.write_bytes(content)
+    try:
+        with ExitStack() as stack:
+            for name, content in contents.items():
+                stack.enter_context(written_aside(out / name)).write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{error.filename or out}: cannot be written ({error.strerror}).") from error
     return [out / name for name in contents]
