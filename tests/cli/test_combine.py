@@ -108,3 +108,15 @@ def test_the_table_that_is_read_is_never_written_over(tmp_path: Path, capsys: py
 def test_too_few_draws_for_an_interval_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(table(tmp_path), "--response", "viability", "--out", tmp_path / "out.csv", "--draws", 2) == 2
     assert "need 40 draws or more" in capsys.readouterr().err
+
+
+def test_a_mean_over_some_of_the_dose_pairs_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = table(tmp_path)
+    rows = pd.read_csv(path)
+    # B by itself was given in doses a hundred times as high as beside A
+    rows.loc[rows["ConcRow"] == 0, "ConcCol"] *= 100
+    rows.to_csv(path, index=False)
+    assert run(path, "--response", "viability", "--draws", 0, "--out", tmp_path / "out.csv") == 0
+    told = capsys.readouterr().err
+    assert "A with B: the mean is over some dose pairs alone, 8 of 16 for hsa, bliss, loewe, zip" in told
+    assert "B alone" in told

@@ -102,7 +102,7 @@ def excess_of_matrices(
         pairs.append(of_pairs.assign(sample=sample, readout=readout))
         sums.append(of_sums.assign(sample=sample, readout=readout))
         as_add_on = {(one.drug, one.add_on) for one in own if one.has_controls}
-        notes += _not_computed(sample, of_sums, as_add_on)
+        notes += [*_not_computed(sample, of_sums, as_add_on), *_partly_computed(sample, of_pairs, as_add_on)]
     return ReadoutMatrices(joined(pairs, PAIRS, [readout]), joined(sums, SUMS, [readout]), notes)
 
 
@@ -169,6 +169,30 @@ def _not_computed(sample: str, sums: pd.DataFrame, as_add_on: set[tuple[str, str
             shown = _listed([f"{drug} with {add_on} ({reason})" for drug, add_on, reason in pairs])
             notes.append(f"sample {sample}: of {len(pairs)} dose matrices {cannot}: {shown}; `status` says why.")
     return notes
+
+
+def _partly_computed(sample: str, pairs: pd.DataFrame, as_add_on: set[tuple[str, str]]) -> list[str]:
+    """A sentence on each matrix whose means are over some of its dose pairs alone; of many matrices on all together."""
+    found = []
+    for names, rows in pairs.groupby(["drug", "add_on"], sort=False):
+        drug, add_on = map(str, names)
+        ok = rows["status"].eq("ok").groupby(rows["model"], sort=False).agg(["sum", "size"])
+        partly = ok[(ok["sum"] > 0) & (ok["sum"] < ok["size"])]
+        if partly.empty or (drug, add_on) in as_add_on:
+            continue
+        parts = [
+            f"{number} of {size} for {_listed([str(model) for model in some.index])}"
+            for (number, size), some in partly.groupby(["sum", "size"], sort=False)
+        ]
+        lacking = rows[rows["model"].isin(partly.index) & rows["status"].ne("ok")]
+        reason = _shortened("; ".join(dict.fromkeys(lacking["status"])))
+        found.append(
+            (f"{drug} with {add_on}", f"the mean is over some dose pairs alone, {' and '.join(parts)} ({reason})")
+        )
+    if len(found) <= _MOST_NOTES:
+        return [f"sample {sample}: {pair}: {said}." for pair, said in found]
+    named = _listed([pair for pair, _ in found])
+    return [f"sample {sample}: the means of {len(found)} dose matrices are over some of their dose pairs: {named}."]
 
 
 def _shortened(reason: str) -> str:
