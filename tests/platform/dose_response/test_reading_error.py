@@ -105,7 +105,8 @@ def test_the_uncertainty_of_the_table_viability_enters_the_curves() -> None:
         {
             "plate": "P1",
             "well": f"B{4 + i:02d}",
-            "treatment": "A",
+            "row": "B",
+            "column": 4 + i,
             "concentration_nM": 10.0**dose,
             "replicate": 1 + i % 2,
         }
