@@ -70,3 +70,12 @@ def test_readings_without_time_zero_and_classes_without_times_are_refused(
     said = capsys.readouterr().err
     assert "ctg: was read at 24 h and 72 h but not at time zero, when the treatment began" in said
     assert said.count("\n") == 1
+
+
+def test_a_corrected_readout_has_the_growth_rates_of_the_reading_at_the_start(screen: Path, score: Score) -> None:
+    read_several_times(screen)
+    assert score(screen, "--scorer", "gr50", "--correction", "residuals", "--draws", "0") == 0
+    found = pd.read_csv(screen / "scores.csv")
+    both = [some.set_index("drug")["score"] for _, some in found.groupby("readout")]
+    assert len(both) == 2
+    pd.testing.assert_series_equal(*both, rtol=0.05)
