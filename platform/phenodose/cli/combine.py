@@ -56,7 +56,7 @@ def command(
     inhibition_percent. A dose of 0 is the other drug alone. A layout with readouts is for phenodose score.
 
     \b
-    Example: phenodose combine pairs.csv --response viability --out combinations.csv --dose-pairs pairs.csv
+    Example: phenodose combine pairs.csv --response viability --out sums.csv --dose-pairs dose_pairs.csv
     """
     from phenodose.cli.dose_matrices import matrix_lines, matrix_records
     from phenodose.cli.written import places_of, write_together
@@ -64,7 +64,7 @@ def command(
     from phenodose.screens.pair_table import Said, read_pair_table
 
     wanted = {"sums": ("--out", out), "pairs": ("--dose-pairs", dose_pairs)}
-    places = places_of(wanted)
+    places = places_of(wanted, [table])
     content = read_pair_table(table, Said(kind, scale, unit, column), sheet)
     found = excess_of_matrices(content.matrices, READOUT, draws, seed)
     write_together({place: getattr(found, name) for name, place in places.items()})

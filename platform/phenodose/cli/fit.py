@@ -41,14 +41,14 @@ def command(curves: Path, out: Path, fit: Any, draws: int, seed: int, percent: b
     \b
     Example: phenodose fit curves.csv --out fits.csv
     """
+    from phenodose.cli.written import places_of
     from phenodose.dose_response.curve_file import fits_frame, read_curve_file
     from phenodose.dose_response.fit import fit_curves
     from phenodose.errors import InputError
     from phenodose.io.files import written_aside
     from phenodose.io.spreadsheet_text import harmless_frame
 
-    if out.is_dir():
-        raise InputError(f"{out}: is a folder; give the name of a CSV file in it.")
+    places_of({"curves": ("--out", out)}, [curves])
     content = read_curve_file(curves, percent)
     fitted = fit_curves(content.points, fit=fit, bootstrap=draws, seed=seed, noise="batch")
     table = fits_frame(fitted, content.kept)

@@ -5,7 +5,7 @@ Belongs here: CSV files of several tables. Does not belong here: what stands in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def places_of(wanted: Mapping[str, tuple[str, Path | None]]) -> dict[str, Path]:
+def places_of(wanted: Mapping[str, tuple[str, Path | None]], read: Iterable[Path | None]) -> dict[str, Path]:
     """Where each table goes, checked before anything is computed.
 
     Args:
         wanted: table -> the option that names its file, and the file; None where it is not wanted.
+        read: files and folders of files that the command reads.
 
     Raises:
-        InputError: a file is named twice, or is a folder.
+        InputError: a file is named twice, is a folder, or is one that is read, which would be lost.
     """
     from phenodose.errors import InputError
 
@@ -36,6 +37,10 @@ def places_of(wanted: Mapping[str, tuple[str, Path | None]]) -> dict[str, Path]:
     for path in places.values():
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")
+    inputs = {one.resolve() for one in read if one is not None}
+    for path, named in options.items():
+        if path in inputs or (path.exists() and not inputs.isdisjoint(path.parents)):
+            raise InputError(f"{named[0]} {path.name}: is an input and would be lost; name another.")
     return places
 
 

@@ -13,7 +13,7 @@ UNTREATED, WITH_ADD_ON, DRUG = 8.0, 4.0, 2.0
 
 
 def layout(add_on: str, add_on_doses: tuple[float, ...], of_control: float | None) -> pd.DataFrame:
-    """Two plain controls, two with the add-on T, two killed ones, and a drug in two doses, with an add-on and without."""
+    """Two plain controls, two with the add-on T, two killed ones, a drug in two doses with an add-on and without."""
     rows: list[tuple[Any, ...]] = [("neg", "DMSO", np.nan, None, np.nan)] * 2
     rows += [("neg", "DMSO", np.nan, "T", np.nan if of_control is None else of_control)] * 2
     rows += [("pos", "BzCl", np.nan, None, np.nan)] * 2
