@@ -1,6 +1,8 @@
 """Kill every command that writes at a random moment, ask it again, and count what was lost or is blocked.
 
-Run: python benchmarks/kills.py [--kills 504] [--seed 1]
+Run: python benchmarks/kills.py [--kills 504] [--seed 1] [--into kills.csv]
+
+It takes hours; with `--into` every outcome is kept as it comes, and the same command goes on where it was.
 
 A small store is made once: two screens of one simulated sample each, one of them with images. Then, kill by kill, a
 copy of it is made, a command is started in a process of its own and killed (SIGKILL) at a moment drawn from the time
@@ -58,10 +60,11 @@ class Command:
 @click.command()
 @click.option("--kills", type=click.IntRange(min=1), default=504, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the moments.")
-def main(kills: int, seed: int) -> None:
+@click.option("--into", type=click.Path(dir_okay=False, path_type=Path), help="Keep outcomes here, and go on from it.")
+def main(kills: int, seed: int, into: Path | None) -> None:
     """Make a store, kill, and print what became of it."""
     warnings.simplefilter("ignore")
-    rng = np.random.default_rng(seed)
+    known = dict(line.split(",") for line in into.read_text().split()) if into and into.exists() else {}
     commands = _commands()
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
@@ -78,8 +81,15 @@ def main(kills: int, seed: int) -> None:
         counts: dict[str, Counter[str]] = {command.name: Counter() for command in commands}
         for number in range(kills):
             command = commands[number % len(commands)]
-            with _copied(base) as copy:
-                came = _killed(command, copy, rng.uniform(0, takes[command.name]), whole[command.name])
+            came = known.get(str(number), "")
+            if not came:
+                moment = np.random.default_rng([seed, number]).uniform(0, takes[command.name])
+                with _copied(base) as copy:
+                    came = _killed(command, copy, moment, whole[command.name])
+                if into is not None:
+                    with into.open("a") as kept:
+                        kept.write(f"{number},{came.replace(' ', '_')}\n")
+            came = came.replace("_", " ")
             counts[command.name][came] += 1
             if came not in ("whole", "ended before"):
                 click.echo(f"{came}: {command.name}, kill {number}", err=True)

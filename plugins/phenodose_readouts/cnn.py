@@ -52,6 +52,8 @@ class CnnReadout(StagedReadout):
     unit: ClassVar[str] = "probability"
     precedence: ClassVar[int] = 10
     #: Label smoothing of 0.4 teaches 0.8 for untreated and 0.2 for killed wells.
+    #: Root mean square of its mean errors on nine simulated cultures of three simulators (docs/evaluation.md).
+    scale_error: ClassVar[tuple[float, float, float] | None] = (0.06, 0.14, 0.1)
     label_range: ClassVar[tuple[float, float] | None] = (0.2, 0.8)
     Parameters: ClassVar[type[Parameters]] = CnnParameters
     parameters: CnnParameters

@@ -67,12 +67,14 @@ class _PairTables(ScreenTables):
         return drug.lower() in set(self["scores"]["drug"].astype(str).str.lower())
 
     def chains_of_pair(self, name: str, scorer: str | None, readout: str | None) -> list[Link]:
+        import pandas as pd
+
         rows = self["combination_scores"]
         named = [
             name.casefold() in (f"{one} + {other}".casefold(), f"{other} + {one}".casefold())
             for one, other in zip(rows["drug"], rows["add_on"], strict=True)
         ]
-        rows = rows[named]
+        rows = rows[pd.Series(named, index=rows.index, dtype=bool)]
         if scorer is not None:
             rows = rows[rows["measure"] == scorer]
         if readout is not None:

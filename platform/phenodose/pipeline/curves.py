@@ -19,7 +19,7 @@ from phenodose.io.files import hash_file
 from phenodose.names import corrected_name, measured_name
 from phenodose.pipeline.dose_matrices import PAIRS, SUMS, ReadoutMatrices, of_single_drugs, readout_matrices
 from phenodose.pipeline.time_courses import OF_COURSES, TIME_COURSES, starts_of, write_course_results
-from phenodose.plugins import Parameters, Plugin
+from phenodose.plugins import Parameters, Plugin, Preferences
 from phenodose.store.curves import curves_key, drop_points, write_points
 from phenodose.tables import TABLES
 
@@ -85,6 +85,7 @@ def curves_of(
     limits: Limits | None = None,
     per_replicate: bool = True,
     starts: pd.DataFrame | None = None,
+    scale_error: tuple[float, float, float] | None = None,
 ) -> ReadoutCurves:
     """Fit every drug of every sample of one readout.
 
@@ -96,12 +97,14 @@ def curves_of(
         limits: limits of quality metrics; the defaults if None.
         per_replicate: keep the curves of single replicates, with draws; else they serve the quality metrics alone.
         starts: readings when the treatment began, of a screen that was read several times (`doublings_of`).
+        scale_error: how far the readout's scale is usually off (`Readout.scale_error`).
     """
     import pandas as pd
 
     from phenodose.dose_response.fit import fit_curves
     from phenodose.dose_response.points import POOLED, curve_points
     from phenodose.dose_response.posterior import posterior_draws
+    from phenodose.dose_response.reading_error import with_scale_error
     from phenodose.quality.report import curve_qc_rows
 
     p = parameters or CurveParameters()
@@ -117,6 +120,9 @@ def curves_of(
         batch = judged.select((judged.keys["replicate"] == POOLED).to_numpy())
         if p.bootstrap:
             batch = replace(batch, draws=posterior_draws(batch, p.bootstrap, p.seed, "batch"))
+    batch = _with_reading_error(batch, curved, wells, p)
+    if scale_error is not None:
+        batch = with_scale_error(batch, scale_error, p.seed)
     figures, notes = [], []
     for sample in sorted(wells["sample"].dropna().unique()):
         mine = wells[wells["sample"] == sample]
@@ -128,6 +134,24 @@ def curves_of(
         figures.append(curve_qc_rows(rows, mine, some, readout, limits).assign(sample=sample))
         notes += _notes(sample, some)
     return ReadoutCurves(batch, pd.concat(figures, ignore_index=True), matrices, [*notes, *matrices.notes])
+
+
+def _with_reading_error(
+    batch: CurveBatch, viability: pd.DataFrame, wells: pd.DataFrame, parameters: CurveParameters
+) -> CurveBatch:
+    """The curves with draws that hold the uncertainty which the readout tells of its wells, if it tells one."""
+    from phenodose.dose_response.points import curve_points
+    from phenodose.dose_response.reading_error import with_reading_error
+
+    told = viability.get("viability_sd_fraction")
+    if batch.draws is None or told is None or not (told > 0).any():
+        return batch
+    # Gathered as the inhibitions are, so that every standard deviation stands where its well does.
+    as_effect = viability.assign(viability_fraction=1 - told.fillna(0.0))
+    sd = curve_points(as_effect, wells)
+    place = {key: at for at, key in enumerate(sd.keys.itertuples(index=False, name=None))}
+    rows = [place[key] for key in batch.keys[list(sd.keys.columns)].itertuples(index=False, name=None)]
+    return with_reading_error(batch, sd.inhibition[rows, : batch.inhibition.shape[1]], parameters.seed)
 
 
 def _notes(sample: str, curves: CurveBatch) -> list[str]:
@@ -206,10 +230,11 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     plugin = step.create(CurveFitting)
     checkpoint = viability["checkpoint"].dropna()
     provenance = step.provenance(plugin, str(checkpoint.iloc[0]) if len(checkpoint) else None)
-    starts = starts_of(
-        step.store.read_table(TIME_COURSES, step.screen_id, f"viability/{measured_name(readout)}"), readout
+    start = step.store.read_table(TIME_COURSES, step.screen_id, f"viability/{measured_name(readout)}")
+    scale = Preferences.of(step.plugins).scale_error(readout)
+    found = curves_of(
+        viability, wells, readout, plugin.parameters, step.limits, starts=starts_of(start, readout), scale_error=scale
     )
-    found = curves_of(viability, wells, readout, plugin.parameters, step.limits, starts=starts)
     rows = provenance.stamp(found.batch.to_frame().assign(screen=step.screen_id))
     step.store.write_table("curves", step.screen_id, curves_key(readout), rows[TABLES["curves"].column_names])
     write_points(step.store, step.screen_id, readout, found.batch)

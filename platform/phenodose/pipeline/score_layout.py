@@ -6,7 +6,7 @@ belong here: any of the steps, which the asset graph calls too (`phenodose.pipel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from phenodose.pipeline.scores import scores_of, why_no_scores
 from phenodose.pipeline.time_courses import course_table, starts_of
 from phenodose.pipeline.viability import viability_of
 from phenodose.pipeline.well_table import well_table
-from phenodose.plugins import PluginChoices, Readout, Registry, Scorer, StagedReadout, registry
+from phenodose.plugins import PluginChoices, Preferences, Readout, Registry, Scorer, StagedReadout, registry
 from phenodose.plugins.isolation import is_sandboxed, renew, shared_sandbox
 from phenodose.progress import Progress
 from phenodose.screens.layout import Layout
@@ -107,6 +107,7 @@ class _Settings:
     per_replicate: bool
     scorers: Sequence[Scorer]
     optional: Sequence[Scorer]
+    scale_errors: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 def score_layout(
@@ -222,6 +223,7 @@ def score_layout(
         per_replicate,
         tuple(scorers),
         tuple(optional),
+        _scale_errors([task.readout for task in tasks], plugins),
     )
     parts: list[Scored] = []
     many = len(tasks) >= MANY_TASKS
@@ -315,9 +317,16 @@ def _score_elsewhere(
     return _score_task(task, replace(settings, scorers=scorers, optional=optional))
 
 
+def _scale_errors(readouts: Iterable[str], plugins: Registry | None) -> dict[str, tuple[float, float, float]]:
+    """How far the scales of readouts that bear a plugin's name are usually off, where they are not measured."""
+    preferences = Preferences.of(plugins or registry())
+    found = {readout: preferences.scale_error(readout) for readout in readouts}
+    return {readout: error for readout, error in found.items() if error is not None}
+
+
 def _score_task(task: _Task, settings: _Settings) -> Scored:
     """Fit and score one readout of one sample."""
-    how = settings.curves, None, settings.per_replicate, task.starts
+    how = settings.curves, None, settings.per_replicate, task.starts, settings.scale_errors.get(task.readout)
     fitted = curves_of(task.viability, task.wells, task.readout, *how)
     # A drug without any value is told in the notes; a store keeps its row, with the reason.
     curves = fitted.batch.select(fitted.batch.n_points > 0)

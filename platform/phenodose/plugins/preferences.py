@@ -36,12 +36,14 @@ class DeclaredReadout:
         colour: its colour; None if it declares none.
         metabolic: whether a plate reader measures it.
         label_range: range of raw numbers that its labels span; None if there is none.
+        scale_error: how far its scale is usually off, in fractions of viability; None if it is measured.
     """
 
     precedence: int = _UNKNOWN
     colour: str | None = None
     metabolic: bool = False
     label_range: tuple[float, float] | None = None
+    scale_error: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,10 @@ class Preferences:
         """Range of a readout's raw numbers that its labels span; None if there is none."""
         return self.readouts.get(readout, DeclaredReadout()).label_range
 
+    def scale_error(self, readout: str) -> tuple[float, float, float] | None:
+        """How far a readout's scale is usually off (`Readout.scale_error`), plates corrected or not."""
+        return self.readouts.get(measured_name(readout), DeclaredReadout()).scale_error
+
     def metabolic_readouts(self) -> list[str]:
         """The readouts that a plate reader measures, by name."""
         return sorted(name for name, declared in self.readouts.items() if declared.metabolic)
@@ -156,10 +162,13 @@ def declared_readouts(classes: Mapping[str, type[Readout]]) -> dict[str, Declare
                 if phase.reads_out:
                     precedence = plugin.precedence if phase.precedence is None else phase.precedence
                     colour = phase.colour or plugin.colour
-                    found[f"{name}_{phase.name}"] = DeclaredReadout(precedence, colour, False, plugin.label_range)
+                    found[f"{name}_{phase.name}"] = DeclaredReadout(
+                        precedence, colour, False, plugin.label_range, plugin.scale_error
+                    )
         else:
             metabolic = issubclass(plugin, PlateReaderReadout)
-            found[name] = DeclaredReadout(plugin.precedence, plugin.colour, metabolic, plugin.label_range)
+            own = plugin.precedence, plugin.colour, metabolic, plugin.label_range, plugin.scale_error
+            found[name] = DeclaredReadout(*own)
     return found
 
 
@@ -184,7 +193,9 @@ def declaration_fault(plugin: type[Plugin]) -> str:
     """What a plugin declares here that cannot be used, as a part of a sentence; '' if all can."""
     declared: list[tuple[str, str, Any]] = [("precedence", "", plugin.precedence)]
     if issubclass(plugin, Readout):
-        declared += [(name, "", getattr(plugin, name)) for name in ("colour", "label_range", "untrained")]
+        declared += [
+            (name, "", getattr(plugin, name)) for name in ("colour", "label_range", "scale_error", "untrained")
+        ]
     if issubclass(plugin, StagedReadout):
         for phase in plugin.phases:
             own = plugin.precedence if phase.precedence is None else phase.precedence
@@ -203,6 +214,11 @@ def _is_range(value: Any) -> bool:
     return is_pair and value[0] < value[1]
 
 
+def _is_scale_error(value: Any) -> bool:
+    is_triple = isinstance(value, tuple) and len(value) == 3 and all(isinstance(each, int | float) for each in value)
+    return is_triple and all(0 <= each <= 1 for each in value)
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -216,6 +232,10 @@ _USABLE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "precedence": (_is_whole, "a whole number, 100 where nothing is declared"),
     "colour": (lambda value: value is None or is_colour(value), "a text such as '#0072B2', or None"),
     "label_range": (lambda value: value is None or _is_range(value), "a pair of numbers, the lower first, or None"),
+    "scale_error": (
+        lambda value: value is None or _is_scale_error(value),
+        "three standard deviations from 0 to 1: living, half-way, killed; or None",
+    ),
     "measures_distance": (lambda value: isinstance(value, bool), "True or False"),
     "summary_name": (_is_text, "a text, '' for none"),
     "untrained": (_is_text, "a text, '' for none"),

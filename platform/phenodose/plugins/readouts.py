@@ -46,6 +46,10 @@ class Readout(Plugin):
     #: Lowest and highest raw number of the labels that a network was taught: a well outside is flagged, because the
     #: network sees what it was not taught. None if there is no such range.
     label_range: ClassVar[tuple[float, float] | None] = None
+    #: How far its scale is usually off from true viability, which no well of a screen tells: standard deviation at the
+    #: living end, half-way, and at the killed end (fractions of viability), from cultures whose viability is known.
+    #: Intervals of curves and scores hold it. None where the scale itself is measured.
+    scale_error: ClassVar[tuple[float, float, float] | None] = None
     #: What it offers where a network cannot be trained, in a few words such as "a frozen network, in minutes": then it
     #: is named to those whose machine is too slow. '' names it to nobody.
     untrained: ClassVar[str] = ""

@@ -47,6 +47,8 @@ def _declared(plugin: type[Plugin]) -> list[str]:
         found += [f"precedence of {one.name} {one.precedence}" for one in phases]
     if limits := getattr(plugin, "label_range", None):
         found.append(f"labels from {limits[0]:g} to {limits[1]:g}")
+    if error := getattr(plugin, "scale_error", None):
+        found.append(f"scale usually off by {error[0]:g} living, {error[1]:g} half-way, {error[2]:g} killed")
     return found + (["distances on its map mean something"] if getattr(plugin, "measures_distance", False) else [])
 
 

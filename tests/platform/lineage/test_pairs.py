@@ -133,3 +133,11 @@ def test_a_measure_is_asked_for_by_name_and_an_unknown_drug_lists_the_pairs(tmp_
     assert [row["measure"] for row in chain.rows] == ["bliss"]
     with pytest.raises(InputError, match=r"no score with drug 'C'; there are: A, B, A \+ B\."):
         why_drug_or_pair(store, SCREEN, "C")
+
+
+def test_a_screen_without_matrices_tells_its_drugs(tmp_path) -> None:
+    store = store_of(tmp_path, with_controls=True)
+    for table in ("combination_scores", "dose_pairs"):
+        for part in (store.root / "tables" / table).rglob("*.parquet"):
+            part.unlink()
+    assert why_drug_or_pair(store, SCREEN, "A")

@@ -68,6 +68,8 @@ def test_the_built_in_plugins_stand_in_the_order_of_the_paper() -> None:
     assert built_in().half_effect_scorers() == ["rel_ic50", "abs_ic50"]
     assert built_in().label_range("cnn_phase2") == (0.2, 0.8)
     assert built_in().label_range("ctg") is None
+    assert built_in().scale_error("ctg") is None
+    assert built_in().scale_error("cnn_phase2_corrected") == built_in().scale_error("cnn_phase2") == (0.06, 0.14, 0.1)
     assert list(built_in().comparing_scorers().items()) == [
         *(("sdss_asym", "dss_asym"), ("sdss_asym_adj", "dss_asym_adj"), ("zdss", None), ("rdss", None))
     ]

@@ -1,0 +1,87 @@
+"""How often 95 % intervals of DSS from images hold the truth, with and without the readout's own error in them.
+
+Run: python benchmarks/image_coverage.py [--seeds 3] [--only NAME ...]
+
+Screens of the simulators of `image_viability.py` (every seed has its own staining, plates and wells) are read by the
+readout `features`, as a run does: viability with its uncertainty, curves, draws, `dss_asym`. The truth is `dss_asym` of
+the curve through the true viabilities of the same wells. Drugs whose images die unlike the killing control are left
+out by default: there an image holds no answer, and their wells are flagged instead.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+
+import click
+import numpy as np
+import pandas as pd
+from image_screens import PicturedScreen, Size, data_sets
+from image_viability import markdown, screens_parser, tensor_wells
+
+from phenodose.dose_response.scoring import score_curves
+from phenodose.errors import NotMade, PhenodoseError
+from phenodose.pipeline.curves import curves_of
+from phenodose.simulation.trial import controls_of
+from phenodose.viability.normalise import to_viability
+from phenodose_readouts.features import FeaturesReadout
+from phenodose_scorers.dss_asym import DssAsymScorer
+
+
+def scores(pictured: PicturedScreen, viability: pd.DataFrame, own: bool = False) -> pd.DataFrame:
+    """`dss_asym` of every drug, pooled, with its interval, which holds the readout's own error or not."""
+    error = FeaturesReadout.scale_error if own else None
+    if not own:
+        viability = viability.assign(viability_sd_fraction=np.nan)
+    wells = pictured.screen.layout.assign(sample="S")
+    named = viability.assign(readout="features")
+    found = curves_of(named, wells, "features", per_replicate=False, scale_error=error)
+    return score_curves(found.batch, DssAsymScorer()).set_index("drug")[["score", "lower", "upper"]]
+
+
+def held(pictured: PicturedScreen, seed: int) -> pd.DataFrame:
+    """A row a drug: true score, score, and its interval without and with the readout's error."""
+    screen = pictured.screen
+    seen = FeaturesReadout({"seed": seed}).read(tensor_wells(screen))
+    measured = screen.layout[["plate", "row", "column"]].assign(raw=seen.raw, raw_sd=seen.raw_sd)
+    viability = to_viability(measured, screen.layout, controls_of(screen))
+    found = scores(pictured, viability, own=True).join(scores(pictured, viability).add_suffix("_without"))
+    found["truth"] = scores(pictured, viability.assign(viability_fraction=screen.viability))["score"]
+    unlike = screen.layout.loc[pictured.unlike, "treatment"].unique()
+    return found[~found.index.isin(unlike)]
+
+
+def main() -> None:
+    """Print a row a data set, and one of all."""
+    arguments = screens_parser(__doc__).parse_args()
+    size = Size(arguments.size_px, arguments.drugs, arguments.controls)
+    click.echo(f"$ python {shlex.join(sys.argv)}\n")
+    rows, began = [], time.monotonic()
+    for data_set in data_sets(size, arguments.settings, None):
+        if arguments.only and not data_set.name.startswith(tuple(arguments.only)):
+            continue
+        for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+            try:
+                rows.append(held(data_set.make(seed), seed).assign(name=data_set.name))
+            except (NotMade, PhenodoseError) as lacking:
+                click.echo(f"{data_set.name}, seed {seed}: {lacking}", err=True)
+            click.echo(f"{data_set.name}, seed {seed}: {time.monotonic() - began:.0f} s", err=True)
+    every = pd.concat(rows)
+    table = [line(name, own) for name, own in every.groupby("name", sort=False)]
+    heads = ["screens", "drugs", "mean error of DSS", "without: held", "width", "with: held", "width"]
+    click.echo(markdown([*table, line("all", every)], heads))
+
+
+def line(name: object, rows: pd.DataFrame) -> list[str]:
+    """A row of the table."""
+    cells = [str(name), str(len(rows)), f"{(rows['score'] - rows['truth']).abs().mean():.2f}"]
+    for which in ("_without", ""):
+        lower, upper = rows[f"lower{which}"], rows[f"upper{which}"]
+        share = ((lower <= rows["truth"]) & (rows["truth"] <= upper)).mean()
+        cells += [f"{share:.3f} ± {np.sqrt(0.05 * 0.95 / len(rows)):.3f}", f"{(upper - lower).median():.2f}"]
+    return cells
+
+
+if __name__ == "__main__":
+    main()
