@@ -51,9 +51,12 @@ def course_table(
     treated = wells["well_type"].eq("therapy") & wells["treatment"].notna()
     add_on = wells["add_on"] if "add_on" in wells else pd.Series(pd.NA, index=wells.index, dtype=object)
     named = wells.assign(add_on=add_on.fillna(""))
-    of_plate = viability.assign(readout=readout)
+    served = _served_by(named, viability)
+    of_plate = viability.assign(readout=readout, sample=wells["sample"].to_numpy(), add_on=served)
     killed = of_plate["raw"].where(of_plate["control"].eq("positive") & ~of_plate["masked"].astype(bool))
-    zero = killed.groupby(of_plate["plate"]).transform("median").to_numpy(dtype=np.float64)
+    # as for viability, killed cells of the other samples of a plate stand for those that a sample lacks
+    zero = killed.groupby([of_plate["plate"], of_plate["sample"]], dropna=False).transform("median")
+    zero = zero.fillna(killed.groupby(of_plate["plate"]).transform("median")).to_numpy(dtype=np.float64)
     if np.isnan(zero).any():
         read = of_plate[~of_plate["masked"].astype(bool)]
         zero = np.where(np.isnan(zero), raw_value_of_no_cells(read, of_plate[["plate", "readout"]]), zero)
@@ -65,7 +68,7 @@ def course_table(
             "drug": curve_names(named).where(treated).to_numpy(),
             "concentration_nM": wells["concentration_nM"].where(treated).to_numpy(dtype=np.float64, na_value=np.nan),
             "control": viability["control"].where(~treated).to_numpy(),
-            "compared_with": _served_by(named, viability),
+            "compared_with": served,
             "zero": zero,
         }
     )

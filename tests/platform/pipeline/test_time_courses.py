@@ -64,3 +64,25 @@ def test_the_start_serves_the_readout_without_effects_of_place_too() -> None:
     assert starts is not None
     assert set(starts["readout"]) == {"ctg_corrected"}
     assert starts["raw"].tolist() == [1.0] * 8  # all but the killed wells
+
+
+def test_wells_with_an_add_on_leave_a_stated_value_of_no_cells_as_it_is() -> None:
+    """Two samples and an add-on have untreated cells, and so a window, of their own above the lower anchor."""
+    wells = layout("T", (5.0,), 5.0)
+    wells = wells[wells["well_type"] != "pos"]
+    wells = pd.concat([wells, wells.assign(sample="R", row="B", well=wells["well"].str.replace("A", "B"))])
+    wells = wells.reset_index(drop=True)
+    anchor = 3.0
+    window = np.where(wells["add_on"].notna(), WITH_ADD_ON, UNTREATED) * np.where(wells["sample"] == "R", 2.0, 1.0)
+    share = np.where(wells["well_type"] == "neg", 1.0, 0.5)
+    share[wells["concentration_nM"].eq(10.0)] = 0.25
+    control = wells["well_type"].map({"neg": "negative"})
+    viability = wells[["plate", "row", "column", "well"]].assign(
+        raw=anchor + share * window, viability_fraction=share, control=control, masked=False
+    )
+    places = wells[["plate", "row", "column"]]
+    course = {0.0: places.assign(raw=anchor + 1.0), 72.0: places.assign(raw=viability["raw"])}
+    rows = course_table(course, viability, wells, "ctg")
+    end = rows[rows["time_h"] == 72]
+    np.testing.assert_allclose(end["cells"], share * window)
+    np.testing.assert_allclose(end["viability_fraction"], share)
