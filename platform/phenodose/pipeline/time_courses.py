@@ -55,8 +55,8 @@ def course_table(
     of_plate = viability.assign(readout=readout, sample=wells["sample"].to_numpy(), add_on=served)
     killed = of_plate["raw"].where(of_plate["control"].eq("positive") & ~of_plate["masked"].astype(bool))
     # as for viability, killed cells of the other samples of a plate stand for those that a sample lacks
-    zero = killed.groupby([of_plate["plate"], of_plate["sample"]], dropna=False).transform("median")
-    zero = zero.fillna(killed.groupby(of_plate["plate"]).transform("median")).to_numpy(dtype=np.float64)
+    own = killed.groupby([of_plate["plate"], of_plate["sample"]], dropna=False).transform("median")
+    zero = own.fillna(killed.groupby(of_plate["plate"]).transform("median")).to_numpy(dtype=np.float64)
     if np.isnan(zero).any():
         read = of_plate[~of_plate["masked"].astype(bool)]
         zero = np.where(np.isnan(zero), raw_value_of_no_cells(read, of_plate[["plate", "readout"]]), zero)
