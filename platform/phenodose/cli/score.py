@@ -244,8 +244,8 @@ def command(
         )
     if courses_out is not None and scored.courses is None:
         raise InputError(
-            "--courses: no readout was read several times; put the files of each time into a folder of its hours "
-            "(ctg/0h, ctg/24h), or leave the option out."
+            "--courses: no readout was read several times; put the files of each time into a folder of its hours, "
+            "such as ctg/0h and ctg/24h, or leave the option out."
         )
     write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)

@@ -192,14 +192,14 @@ def _scorers(step: Context, scores: pd.DataFrame, wanted: Sequence[str]) -> tupl
             )
         if units[name] == _NO_MEAN:
             raise InputError(
-                f"[parameters.{TARGETS}] scorers: {name} gives doses, whose bounds have no mean; name a score such as "
-                f"{ranks or 'dss_asym'}."
+                f"[parameters.{TARGETS}] scorers: {name} gives doses, whose bounds have no mean; name a score that is "
+                f"no dose{f', such as {ranks}' if ranks else ''}."
             )
     if wanted:
         return ranks, list(dict.fromkeys(wanted))
     first = ranks or next((name for name in preferences.ordered_scorers(there) if units[name] != _NO_MEAN), None)
     if first is None:
-        raise NotMade(f"{step.screen_id} has doses for scores alone, which have no mean; make scores/dss_asym first")
+        raise NotMade(f"{step.screen_id} has doses for scores alone, which have no mean; make other scores first")
     comparing = [name for name, of in preferences.comparing_scorers().items() if of == first and name in there]
     return ranks, [first, *comparing]
 

@@ -31,6 +31,10 @@ ALLOWED = {
         ),
         "the simulator writes files as one microscope and one assay do, and the true value of one formula",
     ),
+    **dict.fromkeys(
+        tuple(("tables/time_courses.py", name) for name in ("gr_inf", "h_gr", "gr_max", "gr_aoc")),
+        "columns of a curve at one time: the field's names of the quantities",
+    ),
     ("plugins/parameter_models.py", "pattern"): "a keyword of JSON schema",
     ("screens/identity.py", "ctg"): "words in names of files that name no patient, the usual assay's among them",
     **dict.fromkeys(
