@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from phenodose.errors import InputError
 
 if TYPE_CHECKING:
@@ -134,6 +132,8 @@ def add_on_names(wells: pd.DataFrame, decide: pd.Series[bool] | None = None) -> 
         wells: as for `add_on_keys`; concentrations are told apart within a sample, if the column is there.
         decide: the wells whose concentrations count; all if None.
     """
+    import pandas as pd
+
     add_on, key = _add_ons(wells), add_on_keys(wells)
     dosed = key != add_on
     if not dosed.any():
@@ -144,7 +144,7 @@ def add_on_names(wells: pd.DataFrame, decide: pd.Series[bool] | None = None) -> 
     several = pairs[pairs.duplicated(["sample", "add_on"])]
     wanted = set(zip(several["sample"], several["add_on"], strict=True))
     told = [pair in wanted for pair in zip(held["sample"], held["add_on"], strict=True)]
-    return key.where(np.array(told, dtype=bool), add_on)
+    return key.where(pd.Series(told, index=key.index, dtype=bool), add_on)
 
 
 def _add_ons(wells: pd.DataFrame) -> pd.Series[str]:
@@ -165,6 +165,8 @@ def curve_names(wells: pd.DataFrame) -> pd.Series[str]:
     Returns:
         Text, with the index of `wells`; 'None' or 'nan' where a well has no treatment.
     """
+    import pandas as pd
+
     add_on = add_on_names(wells, wells["well_type"].astype(object).eq("therapy") if "well_type" in wells else None)
     treatment = wells["treatment"].astype(object).astype(str)
     combined = add_on != ""
@@ -185,7 +187,7 @@ def curve_names(wells: pd.DataFrame) -> pd.Series[str]:
         not is_combined or pair not in taken
         for is_combined, pair in zip(combined, own.itertuples(index=False, name=None), strict=True)
     ]
-    return name.where(np.array(plain, dtype=bool), treatment + " with add-on " + add_on)
+    return name.where(pd.Series(plain, index=name.index, dtype=bool), treatment + " with add-on " + add_on)
 
 
 #: Ending of the name of a readout without the effects of place on the plate.

@@ -120,6 +120,13 @@ def test_missing_file_and_folder_as_output(curves_csv, tmp_path, capsys):
     assert "is a folder" in capsys.readouterr().err
 
 
+def test_the_table_that_is_read_is_not_written_over(curves_csv, capsys):
+    before = curves_csv.read_bytes()
+    assert run("fit", curves_csv, "--out", curves_csv) == 2
+    assert "is an input and would be lost" in capsys.readouterr().err
+    assert curves_csv.read_bytes() == before
+
+
 def test_points_at_dose_zero_are_left_out_and_told(tmp_path, capsys):
     path = tmp_path / "zero.csv"
     path.write_text("curve_id;dose;inhibition\nA;0;0,0\nA;1;0,1\nA;10;0,5\nA;100;0,9\n")
@@ -156,5 +163,5 @@ def test_without_draws_there_are_doses_and_no_intervals(curves_csv, tmp_path):
 def test_the_points_that_are_read_are_never_written_over(curves_csv, tmp_path, capsys):
     before = curves_csv.read_bytes()
     assert run("fit", curves_csv, "--out", curves_csv) == 2
-    assert "is the file that is read" in capsys.readouterr().err
+    assert "is an input and would be lost" in capsys.readouterr().err
     assert curves_csv.read_bytes() == before

@@ -153,3 +153,14 @@ def test_settings_are_read_like_toml() -> None:
 def test_a_setting_of_another_form_is_refused(wrong: str) -> None:
     with pytest.raises(InputError, match=r"PLUGIN\.NAME=VALUE"):
         parse_settings([wrong])
+
+
+def test_hits_of_several_samples_name_their_sample(capsys: pytest.CaptureFixture[str]) -> None:
+    from phenodose.cli.steps import print_answer
+
+    hits = [{"sample": name, "drug": "A", "score": score, "doubt": None} for name, score in (("S", 20.0), ("T", 11.0))]
+    answer = {"verdict_reason": "Good.", "ranked_by": "ctg", "scorer": "dss_asym", "hits": hits}
+    print_answer(answer)
+    assert "dss_asym): A in S (20.0), A in T (11.0)." in capsys.readouterr().out
+    print_answer(answer | {"hits": hits[:1]})
+    assert "dss_asym): A (20.0)." in capsys.readouterr().out

@@ -56,6 +56,14 @@ def test_json_has_nulls_and_times(ask) -> None:
     assert row["started_at"].startswith("2026-03-02 09:")
 
 
+def test_columns_of_one_name_are_told_apart_in_every_form(ask) -> None:
+    query = "SELECT 1 AS a, 2 AS b, 3 AS a, 4 AS a_2, 5 AS a"
+    names = ["a", "b", "a_3", "a_2", "a_4"]
+    assert ask(query)[1].split()[:5] == names
+    assert ask(query, "--format", "csv")[1] == f"{','.join(names)}\n1,2,3,4,5\n"
+    assert json.loads(ask(query, "--format", "json")[1]) == [dict(zip(names, range(1, 6), strict=True))]
+
+
 def test_parquet_needs_a_file(ask, tmp_path) -> None:
     code, _, err = ask(RANKING, "--format", "parquet")
     assert code == 2

@@ -213,7 +213,7 @@ def command(
             "courses": ("--courses", courses_out),
             "dose_pairs": ("--dose-pairs", dose_pairs),
         },
-        [layout, *(Path(part) for text in readouts for part in (text, text.partition("=")[2]) if part)],
+        [layout, reference, *(_named_path(text)[1] for text in readouts)],
     )
     place = None if reference is None else str(reference)
     plugins = plugins_at()
@@ -260,19 +260,25 @@ def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str,
 
     named: dict[str, Path] = {}
     for text in given:
-        name, equals, path = text.partition("=")
-        if not equals or Path(text).exists():
+        name, path = _named_path(text)
+        if name is None:
             if len(given) > 1:
                 raise InputError(f"--readouts {text}: of several readouts each needs its name; write NAME={text}.")
-            return read_readings(Path(text), block)
+            return read_readings(path, block)
         if not _READOUT_NAME.fullmatch(name):
             raise InputError(
                 f"--readouts {text}: {name!r} cannot name a readout; take letters, digits, dots, hyphens, underscores."
             )
         if name in named:
             raise InputError(f"--readouts {text}: {name} is named twice ({named[name]} before); name each once.")
-        named[name] = Path(path)
+        named[name] = path
     return {name: read_readings(path, block) for name, path in named.items()} or None
+
+
+def _named_path(text: str) -> tuple[str | None, Path]:
+    """Name and path of [NAME=]PATH."""
+    name, equals, path = text.partition("=")
+    return (None, Path(text)) if not equals or Path(text).exists() else (name, Path(path))
 
 
 def _scorers(

@@ -60,7 +60,7 @@ def command(
             click.echo(f"phenodose: {fault}", err=True)
     with process_limits(seconds):
         result = ask(opened, query, row_limit=limit, seconds=seconds)
-    _put(result.table, form, out)
+    _put(result.table.rename_columns(_told_apart(result.table.column_names)), form, out)
     if result.truncated:
         click.echo(f"phenodose: there are more than {limit} rows; raise --limit to see them.", err=True)
 
@@ -86,6 +86,18 @@ def _put(table: pa.Table, form: str, out: Path | None) -> None:
         from phenodose.io.files import write_text
 
         write_text(out, text)
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """Names of columns of which several were one: `SELECT drug, *` gives drug and drug_2."""
+    found: list[str] = []
+    for name in names:
+        number, told = 1, name
+        while told in found or (number > 1 and told in names):
+            number += 1
+            told = f"{name}_{number}"
+        found.append(told)
+    return found
 
 
 def _as_csv(table: pa.Table) -> str:

@@ -117,7 +117,8 @@ def answer(store: Store, screen: str) -> dict[str, Any]:
         "ranked_by": str(rows["readout"].iloc[0]) if len(rows) else None,
         "scorer": str(rows["scorer"].iloc[0]) if len(rows) else None,
         "hits": [
-            {"drug": row.drug, "score": row.score, "doubt": row.doubt if isinstance(row.doubt, str) else None}
+            {"sample": row.sample, "drug": row.drug, "score": row.score}
+            | {"doubt": row.doubt if isinstance(row.doubt, str) else None}
             for row in rows_of(hits)
         ],
     }
@@ -128,7 +129,12 @@ def print_answer(found: dict[str, Any]) -> None:
     click.echo(f"Verdict: {found['verdict_reason']}")
     if found["ranked_by"] is None:
         return
-    named = [f"{hit['drug']} ({hit['score']:.1f}{', not trusted' if hit['doubt'] else ''})" for hit in found["hits"]]
+    several = len({hit["sample"] for hit in found["hits"]}) > 1
+    named = [
+        f"{hit['drug']}{' in ' + hit['sample'] if several else ''} ({hit['score']:.1f}"
+        f"{', not trusted' if hit['doubt'] else ''})"
+        for hit in found["hits"]
+    ]
     click.echo(f"Hits by {found['ranked_by']} ({found['scorer']}): {', '.join(named) or 'none'}.")
 
 

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def places_of(wanted: Mapping[str, tuple[str, Path | None]], inputs: Iterable[Path] = ()) -> dict[str, Path]:
+def places_of(wanted: Mapping[str, tuple[str, Path | None]], read: Iterable[Path | None]) -> dict[str, Path]:
     """Where each table goes, checked before anything is computed.
 
     Args:
         wanted: table -> the option that names its file, and the file; None where it is not wanted.
-        inputs: what the command reads; a file of these is never written over.
+        read: files and folders of files that the command reads.
 
     Raises:
-        InputError: a file is named twice, is a folder, or is one that is read.
+        InputError: a file is named twice, is a folder, or is one that is read, which would be lost.
     """
     from phenodose.errors import InputError
 
@@ -37,12 +37,10 @@ def places_of(wanted: Mapping[str, tuple[str, Path | None]], inputs: Iterable[Pa
     for path in places.values():
         if path.is_dir():
             raise InputError(f"{path}: is a folder; give the name of a CSV file in it.")
-    read = [path for path in inputs if path.is_file()]
-    for option, place in wanted.values():
-        if place is not None and place.is_file() and any(place.samefile(path) for path in read):
-            raise InputError(
-                f"{option} {place}: is the file that is read, and would be written over; give another name."
-            )
+    inputs = {one.resolve() for one in read if one is not None}
+    for path, named in options.items():
+        if path in inputs or (path.exists() and not inputs.isdisjoint(path.parents)):
+            raise InputError(f"{named[0]} {path.name}: is an input and would be lost; name another.")
     return places
 
 

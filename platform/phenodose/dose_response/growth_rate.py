@@ -95,10 +95,13 @@ def doublings_of(
 
     here = median(starts, "plate", "sample", "readout")
     x0 = np.where(np.isfinite(here), here, median(starts, "sample", "readout"))
-    untreated, by = ends[ends["control"].eq("negative")], ("plate", "readout", "add_on")
+    untreated, by = ends[ends["control"].eq("negative")], ("plate", "sample", "readout", "add_on")
     own = median(untreated, *by, of=groups.assign(add_on=add_on_keys(groups)))
     negative = np.where(np.isfinite(own), own, median(untreated, *by))
-    positive = median(ends[ends["control"].eq("positive")], "plate", "readout")
+    killed = ends[ends["control"].eq("positive")]
+    positive = median(killed, "plate", "sample", "readout")
+    # as for viability, killed cells of the other samples of a plate stand for those that a sample lacks
+    positive = np.where(np.isfinite(positive), positive, median(killed, "plate", "readout"))
     if np.isnan(positive).any() and "viability_fraction" in viability.columns:
         positive = np.where(np.isnan(positive), raw_value_of_no_cells(ends, groups), positive)
     with np.errstate(all="ignore"):
@@ -171,17 +174,20 @@ def _divisions_and_deaths(
 def raw_value_of_no_cells(wells: pd.DataFrame, groups: pd.DataFrame) -> np.ndarray:
     """The raw value of viability 0, read off readings that were scaled by it, whatever said what it is.
 
-    Raw values lie on a line over viability, whose height at 0 it is.
+    Raw values lie on a line over viability, whose height at 0 it is. Wells of a sample and with an add-on have
+    untreated cells, and so a line, of their own, of the same height at 0.
 
     Args:
-        wells: plate, readout, raw, viability_fraction.
+        wells: plate, readout, raw, viability_fraction (and sample, add_on: each has lines of its own).
         groups: plate, readout.
 
     Returns:
-        float64, one a row of `groups`; NaN where raw values lie on no line, as those of a plate with several controls.
+        float64, one a row of `groups`; NaN where raw values lie on no line, as those of a plate with several controls,
+        or lines have different heights.
     """
     used = wells[wells["viability_fraction"].notna() & wells["raw"].notna()]
-    by = [used["plate"], used["readout"]]
+    plate = [used["plate"], used["readout"]]
+    by = [*plate, *(used[name].fillna("") for name in ("sample", "add_on") if name in used)]
     raw, fraction = used["raw"].astype(np.float64), used["viability_fraction"].astype(np.float64)
     off_raw, off_fraction = (value - value.groupby(by).transform("mean") for value in (raw, fraction))
     sums = (off_fraction * off_raw).groupby(by).transform("sum"), (off_fraction**2).groupby(by).transform("sum")
@@ -189,6 +195,11 @@ def raw_value_of_no_cells(wells: pd.DataFrame, groups: pd.DataFrame) -> np.ndarr
         slope = sums[0] / sums[1]
     zero = (raw - off_raw) - slope * (fraction - off_fraction)
     away = (off_raw - slope * off_fraction).abs() > _ON_A_LINE * off_raw.abs().groupby(by).transform("max")
-    zero = zero.where(~away.groupby(by).transform("any"))
-    found = used[["plate", "readout"]].assign(zero=zero).drop_duplicates(["plate", "readout"])
+    spread = 2 * _ON_A_LINE * (raw - raw.groupby(plate).transform("mean")).abs().groupby(plate).transform("max")
+    lines = zero.groupby(plate)
+    away |= lines.transform("max") - lines.transform("min") > spread
+    zero = zero.where(~away.groupby(plate).transform("any"))
+    # the line that is known best; a single well has none
+    lines_told = used[["plate", "readout"]].assign(zero=zero, known=sums[1]).dropna(subset="zero")
+    found = lines_told.sort_values("known", ascending=False, kind="stable").drop_duplicates(["plate", "readout"])
     return groups.merge(found, on=["plate", "readout"], how="left")["zero"].to_numpy(dtype=np.float64)

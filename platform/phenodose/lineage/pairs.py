@@ -94,13 +94,15 @@ class _PairTables(ScreenTables):
         return link
 
     def _doses(self, key: tuple[Any, ...]) -> Link:
-        """The excess of every pair of doses, a column a model."""
+        """The inhibition that was measured at every pair of doses, and its excess, a column a model."""
         rows = self["dose_pairs"]
         for column, value in zip(_PAIR, key, strict=True):
             rows = rows[rows[column] == value]
-        wide = rows.pivot_table("excess_percent", ["concentration_nM", ADD_ON_DOSE, "inhibition_percent"], "model")
-        found = wide.add_suffix("_excess_percent").reset_index()
-        link = Link("pairs of doses", rows=records(found))
+        doses = ["concentration_nM", ADD_ON_DOSE]
+        # that of zip is of its fitted curves
+        seen = rows[rows["model"] != "zip"].groupby(doses)["inhibition_percent"].first()
+        wide = rows.pivot_table("excess_percent", doses, "model").add_suffix("_excess_percent")
+        link = Link("pairs of doses", rows=records(seen.to_frame().join(wide).reset_index()))
         link.made_from.append(self._wells_of_pair(key))
         return link
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
-from phenodose.names import corrected_name
+from phenodose.names import corrected_name, measured_name
 from phenodose.pipeline.dose_matrices import PAIRS, SUMS, ReadoutMatrices, of_single_drugs, readout_matrices
 from phenodose.pipeline.time_courses import OF_COURSES, TIME_COURSES, starts_of, write_course_results
 from phenodose.plugins import Parameters, Plugin, Preferences
@@ -230,9 +230,11 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     plugin = step.create(CurveFitting)
     checkpoint = viability["checkpoint"].dropna()
     provenance = step.provenance(plugin, str(checkpoint.iloc[0]) if len(checkpoint) else None)
-    starts = starts_of(step.store.read_table(TIME_COURSES, step.screen_id, key))
+    start = step.store.read_table(TIME_COURSES, step.screen_id, f"viability/{measured_name(readout)}")
     scale = Preferences.of(step.plugins).scale_error(readout)
-    found = curves_of(viability, wells, readout, plugin.parameters, step.limits, starts=starts, scale_error=scale)
+    found = curves_of(
+        viability, wells, readout, plugin.parameters, step.limits, starts=starts_of(start, readout), scale_error=scale
+    )
     rows = provenance.stamp(found.batch.to_frame().assign(screen=step.screen_id))
     step.store.write_table("curves", step.screen_id, curves_key(readout), rows[TABLES["curves"].column_names])
     write_points(step.store, step.screen_id, readout, found.batch)
@@ -240,7 +242,7 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     for table, of_table in zip(COMBINATIONS, together, strict=True):
         stamped = provenance.stamp(of_table.assign(screen=step.screen_id))[TABLES[table].column_names]
         step.store.write_table(table, step.screen_id, curves_key(readout), stamped)
-    write_course_results(step, readout, provenance)
+    write_course_results(step, readout, viability, wells, provenance)
     qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
     step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
     return ScreenCurves(

@@ -131,8 +131,7 @@ def _of_sample(matrices: Sequence[MatrixWells], draws: int, seed: int) -> tuple[
     for rows in (found.pairs, found.sums):
         number = rows["matrix"].to_numpy(dtype=np.int64)
         drug, add_on = ([getattr(matrices[at], name) for at in number] for name in ("drug", "add_on"))
-        said = zip(rows["status"], drug, add_on, strict=True)
-        status = [_named(str(text), first, second) for text, first, second in said]
+        status = [_named(str(text), matrices[at]) for text, at in zip(rows["status"], number, strict=True)]
         named = pd.DataFrame({"drug": drug, "add_on": add_on}, index=rows.index, dtype=object)
         tables.append(pd.concat([named, rows.assign(status=status)], axis=1))
     pairs, sums = tables
@@ -141,10 +140,13 @@ def _of_sample(matrices: Sequence[MatrixWells], draws: int, seed: int) -> tuple[
     return pairs.rename(columns=doses), sums
 
 
-def _named(status: str, drug: str, add_on: str) -> str:
-    """A status with the names of the drugs."""
-    names = {"the first drug": drug, "the second drug": add_on}
-    return re.sub("|".join(names), lambda match: names[match.group()], status)
+def _named(status: str, matrix: MatrixWells) -> str:
+    """A status with the names of the drugs; of two drugs that both lack wells of their own it says so."""
+    names = {"the first drug": matrix.drug, "the second drug": matrix.add_on}
+    said = re.sub("|".join(names), lambda match: names[match.group()], status)
+    if len(lacking := matrix.lacking) > 1 and said == f"no wells with {lacking[0]} alone":
+        return f"{said} and none with {lacking[1]} alone"
+    return said
 
 
 def _not_computed(sample: str, sums: pd.DataFrame, as_add_on: set[tuple[str, str]]) -> list[str]:

@@ -83,7 +83,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class _Task:
-    """What one sample has of one readout, with the figures and notes of its viability."""
+    """What one sample has of one readout, with the figures and notes of its viability.
+
+    `starts` are the readings when the treatment began (`starts_of`), `course` what wells do over time; None for a
+    readout that was read once.
+    """
 
     sample: str
     readout: str
@@ -91,6 +95,7 @@ class _Task:
     viability: pd.DataFrame
     qc: pd.DataFrame
     notes: list[str]
+    starts: pd.DataFrame | None = None
     course: pd.DataFrame | None = None
 
 
@@ -200,12 +205,16 @@ def score_layout(
             common = (normalisation, str(layout.path))
             try:
                 times = {hours: _at_time(layout, read, hours, wells) for hours, read in course.items()}
-                tasks += _tasks(readout, wells, raw, *common, text, told, times)
+                own = list(_tasks(readout, wells, raw, *common, text, told, times))
+                tasks += own
                 if corrected is not None:
                     found = corrected_readings(raw, wells, normalisation, corrected, str(layout.path))
                     name = corrected_name(readout)
                     noted += [f"readout {name}, {note}" for note in found.notes]
-                    tasks += _tasks(name, wells, found.raw, *common, f"readout {name}, ", told, {})
+                    again = _tasks(name, wells, found.raw, *common, f"readout {name}, ", told, {})
+                    starts = {task.sample: task.starts for task in own}
+                    # the last reading alone is corrected: it has the start of the readout that was measured
+                    tasks += [replace(task, starts=_named(starts.get(task.sample), name)) for task in again]
             except InputError as error:
                 faults.add(text + str(error).removeprefix(f"{layout.path}: "))
     faults.raise_if_any()
@@ -262,6 +271,7 @@ def _tasks(
         own = (wells["sample"] == sample).to_numpy()
         if not (wells.loc[own, "well_type"] == "therapy").any():
             continue
+        of_sample = None if course is None else course[course["sample"] == sample]
         yield _Task(
             sample,
             readout,
@@ -269,8 +279,13 @@ def _tasks(
             found.viability[own].reset_index(drop=True),
             found.qc[found.qc["sample"] == sample],
             [prefix + note for note in told if note.startswith(f"sample {sample}: ")],
-            None if course is None else course[course["sample"] == sample],
+            None if of_sample is None else starts_of(of_sample, readout),
+            of_sample,
         )
+
+
+def _named(starts: pd.DataFrame | None, readout: str) -> pd.DataFrame | None:
+    return None if starts is None else starts.assign(readout=readout)
 
 
 def _score_tasks(tasks: Sequence[_Task], settings: _Settings, workers: int, plugins: Registry) -> Iterator[Scored]:
@@ -312,8 +327,7 @@ def _scale_errors(readouts: Iterable[str], plugins: Registry | None) -> dict[str
 
 def _score_task(task: _Task, settings: _Settings) -> Scored:
     """Fit and score one readout of one sample."""
-    starts = None if task.course is None else starts_of(task.course)
-    how = settings.curves, None, settings.per_replicate, starts, settings.scale_errors.get(task.readout)
+    how = settings.curves, None, settings.per_replicate, task.starts, settings.scale_errors.get(task.readout)
     fitted = curves_of(task.viability, task.wells, task.readout, *how)
     # A drug without any value is told in the notes; a store keeps its row, with the reason.
     curves = fitted.batch.select(fitted.batch.n_points > 0)

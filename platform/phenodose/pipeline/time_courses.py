@@ -16,6 +16,7 @@ from phenodose.tables import TABLES
 from phenodose.time_courses.course_classes import LEAST_GROWTH
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from phenodose.lineage.provenance import Provenance
@@ -46,7 +47,7 @@ def course_table(
     import pandas as pd
 
     from phenodose.dose_response.growth_rate import raw_value_of_no_cells
-    from phenodose.names import add_on_keys, curve_names, plate_key, row_index
+    from phenodose.names import curve_names, plate_key, row_index
     from phenodose.time_courses.series import course_rows
 
     if not course:
@@ -54,9 +55,12 @@ def course_table(
     treated = wells["well_type"].eq("therapy") & wells["treatment"].notna()
     add_on = wells["add_on"] if "add_on" in wells else pd.Series(pd.NA, index=wells.index, dtype=object)
     named = wells.assign(add_on=add_on.fillna(""))
-    of_plate = viability.assign(readout=readout)
+    served = _served_by(named, viability)
+    of_plate = viability.assign(readout=readout, sample=wells["sample"].to_numpy(), add_on=served)
     killed = of_plate["raw"].where(of_plate["control"].eq("positive") & ~of_plate["masked"].astype(bool))
-    zero = killed.groupby(of_plate["plate"]).transform("median").to_numpy(dtype=np.float64)
+    # as for viability, killed cells of the other samples of a plate stand for those that a sample lacks
+    own = killed.groupby([of_plate["plate"], of_plate["sample"]], dropna=False).transform("median")
+    zero = own.fillna(killed.groupby(of_plate["plate"]).transform("median")).to_numpy(dtype=np.float64)
     if np.isnan(zero).any():
         read = of_plate[~of_plate["masked"].astype(bool)]
         zero = np.where(np.isnan(zero), raw_value_of_no_cells(read, of_plate[["plate", "readout"]]), zero)
@@ -68,7 +72,7 @@ def course_table(
             "drug": curve_names(named).where(treated).to_numpy(),
             "concentration_nM": wells["concentration_nM"].where(treated).to_numpy(dtype=np.float64, na_value=np.nan),
             "control": viability["control"].where(~treated).to_numpy(),
-            "compared_with": add_on_keys(named).to_numpy(),
+            "compared_with": served,
             "zero": zero,
         }
     )
@@ -140,22 +144,57 @@ def _same_readings(rows: pd.DataFrame) -> list[str]:
     return found
 
 
-def starts_of(rows: pd.DataFrame) -> pd.DataFrame | None:
-    """The living wells at the start (plate, sample, readout, raw), from which doublings are told; None if none are."""
+def _served_by(wells: pd.DataFrame, viability: pd.DataFrame) -> np.ndarray:
+    """The add-on whose negative controls serve each well, as for its viability; '' for cells without any drug.
+
+    Those with the add-on in the same concentration, else those with the add-on whose concentration nobody says; wells
+    of a dose matrix that has no such controls are compared with cells without any drug.
+    """
+    import numpy as np
+
+    from phenodose.names import add_on_keys
+    from phenodose.viability.dose_matrices import without_own_controls
+
+    key, plain = add_on_keys(wells).to_numpy(), wells["add_on"].astype(str).str.strip().to_numpy()
+    negative = viability["control"].eq("negative").to_numpy(dtype=bool)
+    usable = negative & ~viability["masked"].to_numpy(dtype=bool)
+    groups = list(zip(wells["sample"].astype(object).fillna(""), viability["plate"], strict=True))
+    there = {(group, held) for group, held, is_one in zip(groups, key, usable, strict=True) if is_one}
+    own = [(group, held) in there for group, held in zip(groups, key, strict=True)]
+    undosed = [(group, held) in there for group, held in zip(groups, plain, strict=True)]
+    served = np.where(np.array(own) | ~np.array(undosed), key, plain)
+    return np.where(without_own_controls(wells, negative), "", served)
+
+
+def starts_of(rows: pd.DataFrame, readout: str) -> pd.DataFrame | None:
+    """The living wells at the start (plate, sample, readout, raw), from which doublings are told; None if none are.
+
+    Args:
+        rows: of the table `time_courses`, of one readout.
+        readout: whose doublings are wanted: that readout, or the same without effects of place, which has the start of
+            the one that was measured.
+    """
     living = rows["drug"].notna() | rows["control"].eq("negative")
-    starts = rows[rows["time_h"].eq(0) & living & rows["raw"].notna()]
+    starts = rows[rows["time_h"].eq(0) & living & rows["raw"].notna()].assign(readout=readout)
     return starts[["plate", "sample", "readout", "raw"]] if len(starts) else None
 
 
-def write_course_results(step: Context, readout: str, provenance: Provenance) -> None:
-    """Write the class of each drug and dose, and the GR curve of each time; no rows for a screen that was read once."""
+def write_course_results(
+    step: Context, readout: str, viability: pd.DataFrame, wells: pd.DataFrame, provenance: Provenance
+) -> None:
+    """Write the class of each drug and dose, and the GR curve of each time; no rows for a screen that was read once.
+
+    As for viability, wells of a dose matrix that are compared with cells without any drug are no points of a curve.
+    """
+    from phenodose.pipeline.dose_matrices import of_single_drugs
     from phenodose.store.curves import curves_key
     from phenodose.time_courses.series import course_classes, course_curves
 
     rows = step.store.read_table(TIME_COURSES, step.screen_id, f"viability/{readout}")
-    for table, compute in ((CLASSES, course_classes), (CURVES, course_curves)):
+    curved = rows.merge(of_single_drugs(viability, wells)[["plate", "well"]], on=["plate", "well"])
+    for table, compute, of in ((CLASSES, course_classes, rows), (CURVES, course_curves, curved)):
         columns = TABLES[table].column_names
         found = TABLES[table].empty()
-        if len(rows):
-            found = provenance.stamp(compute(rows).assign(screen=step.screen_id, readout=readout))[columns]
+        if len(of):
+            found = provenance.stamp(compute(of).assign(screen=step.screen_id, readout=readout))[columns]
         step.store.write_table(table, step.screen_id, curves_key(readout), found)

@@ -73,7 +73,11 @@ DOSE_PAIRS = Table(
         number("concentration_nM", "Concentration of the drug, above 0", "nM", required=True),
         number("add_on_concentration_nM", "Concentration of the second drug, above 0", "nM", required=True),
         text("model", "What two drugs without interaction would do: hsa, bliss, loewe or zip"),
-        number("inhibition_percent", "Measured inhibition, against cells without any drug; not clamped", "percent"),
+        number(
+            "inhibition_percent",
+            "Inhibition against cells without any drug, not clamped: mean of the wells; of zip that of its curves",
+            "percent",
+        ),
         number("expected_percent", "Inhibition that the model expects of the two drugs by themselves", "percent"),
         number("excess_percent", "Measured minus expected (of zip: fitted minus expected); below 0 less", "percent"),
         number("lower_percent", "Lower end of the 95 % interval of the excess", "percent"),

@@ -114,3 +114,12 @@ def test_a_plate_without_a_start_and_copied_files_are_told(
     told = capsys.readouterr().err
     assert "the reading of 0 h has no value of plate P2" in told
     assert "plate P1 has the same numbers at 0 and 72 h" in told
+
+
+def test_a_corrected_readout_has_the_growth_rates_of_the_reading_at_the_start(screen: Path, score: Score) -> None:
+    read_several_times(screen)
+    assert score(screen, "--scorer", "gr50", "--correction", "residuals", "--draws", "0") == 0
+    found = pd.read_csv(screen / "scores.csv")
+    both = [some.set_index("drug")["score"] for _, some in found.groupby("readout")]
+    assert len(both) == 2
+    pd.testing.assert_series_equal(*both, rtol=0.05)

@@ -89,6 +89,10 @@ def test_outputs_that_cannot_be(screen: Path, score: Score, capsys: pytest.Captu
     assert "name the same file" in capsys.readouterr().err
     assert score(screen, "--qc", str(screen)) == 2
     assert "is a folder" in capsys.readouterr().err
+    reading = sorted((screen / "ctg").iterdir())[0]
+    for read in (reading, screen / "layout.csv"):
+        assert score(screen, "--qc", str(read)) == 2
+        assert f"--qc {read.name}: is an input and would be lost" in capsys.readouterr().err
     (screen / "file").touch()
     assert score(screen, "--draws", "0", "--qc", str(screen / "file" / "qc.csv")) == 2
     assert "cannot be written" in capsys.readouterr().err

@@ -150,6 +150,19 @@ def test_an_unreached_gr50_is_a_bound():
     assert (row["bound"], row["score"]) == (">", 1e4)
 
 
+def test_samples_of_one_plate_grow_each_by_its_own():
+    viability, wells = screen(2.0)
+    slower, other = screen(1.0, background=80.0)
+    moved = [chr(ord(row) + 4) for row in other["row"]]
+    other = other.assign(sample="T", treatment=other["treatment"].replace("Slow", "Other"), row=moved)
+    other["well"] = [well_name(row, column) for row, column in zip(other["row"], other["column"], strict=True)]
+    both = pd.concat([wells, other], ignore_index=True)
+    scaled = pd.concat([viability, slower.assign(row=other["row"], well=other["well"])], ignore_index=True)
+    points = curve_points(scaled, both, per_replicate=False)
+    found = dict(zip(points.keys["drug"], points.doublings, strict=True))
+    assert found == {"Slow": pytest.approx(2.0), "Other": pytest.approx(1.0)}
+
+
 def test_a_combination_grows_as_its_add_on_lets_it():
     viability, wells = screen(2.0)
     added = wells[wells["well_type"].isin(["neg", "therapy"])].assign(add_on="Helper")

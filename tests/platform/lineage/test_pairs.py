@@ -18,7 +18,7 @@ from phenodose.tables import TABLES
 
 SCREEN, SAMPLE = "PAIR_V1_DS1", "S"
 DOSES = (1.0, 10.0, 100.0)
-ADDED = (5.0, 50.0)
+ADDED = (5.0, 50.0, 500.0)
 
 
 def layout(with_controls: bool) -> pd.DataFrame:
@@ -93,6 +93,7 @@ def test_a_pair_names_its_doses_its_wells_and_the_controls_without_any_drug(tmp_
     assert {"hsa", "bliss"} <= {row["measure"] for row in chain.rows}
     (doses,) = named(chain, "pairs of doses")
     assert {(row["concentration_nM"], row[ADD_ON_DOSE]) for row in doses.rows} == {(a, b) for a in DOSES for b in ADDED}
+    assert len(doses.rows) == len(DOSES) * len(ADDED)
     (wells,) = named(chain, "wells")
     assert len(wells.rows) == 2 * (len(ADDED) + len(DOSES) * (1 + len(ADDED)))
     (controls,) = named(chain, "controls")

@@ -68,7 +68,7 @@ def test_nothing_below_the_faces_takes_all_plugins_where_it_was_told_a_site() ->
         "platform/phenodose/plugins/selective.py": "a scorer made by hand",
         "platform/phenodose/screens/screen.py": "a folder that was given no plate readers",
         "platform/phenodose/pipeline/score_layout.py": "a caller from Python who names no plugins",
-        "platform/phenodose/simulation/screen.py": "a caller from Python who names no plugins",
+        "platform/phenodose/simulation/settings_file.py": "a caller from Python who names no plugins",
         "platform/phenodose/testing/trial.py": "a caller from Python who names no plugins",
     }
     found = {name for name, text in sources().items() if re.search(r"(?<!`)\bregistry\(\)", text)}
