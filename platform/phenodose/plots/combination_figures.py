@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from phenodose.plots.palette import BLUE, GREY, INK, PALE, VERMILLION
+from phenodose.plots.palette import BLUE, GREY, INK, PALE, VERMILLION, white_is_read_on
 from phenodose.plots.svg import Canvas
 from phenodose.plots.svg_figures import nice_ticks
 
@@ -92,7 +92,8 @@ def dose_matrix(
             rings.append(f"M{_n(x + 1)} {_n(y + 1)}h{_n(width - 2)}v{_n(height - 2)}h-{_n(width - 2)}z")
         if known and width >= _NUMBER_PX:
             number = f"{cell.value:+.0f}" if signed else f"{cell.value:.0f}"
-            ink = ' style="fill:#fff"' if part > 0.65 else ""
+            # The ground is named for whoever asks whether it can be read: a cell is no parent of its number.
+            ink = f' style="fill:#fff;background-color:{colour}"' if white_is_read_on(colour) else ""
             number = "0" if number in ("-0", "+0") else number
             numbers.append(f'<text x="{_n(x + width / 2)}" y="{_n(y + height / 2 + 3.5)}"{ink}>{number}</text>')
     if rings:

@@ -70,3 +70,16 @@ def readout_looks(readouts: Iterable[str], colours: Mapping[str, str]) -> dict[s
         if name not in places:
             take(name, count())
     return {name: replace(look(places[name]), colour=colours.get(name, look(places[name]).colour)) for name in names}
+
+
+def white_is_read_on(colour: str) -> bool:
+    """Whether white text has a contrast of at least 4.5 on a ground such as '#005a8f' (WCAG 2.2, criterion 1.4.3).
+
+    Example:
+        >>> white_is_read_on("#005a8f"), white_is_read_on("#8fb9d1")
+        (True, False)
+    """
+    shares = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    luminance = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return 1.05 / (luminance + 0.05) >= 4.5
