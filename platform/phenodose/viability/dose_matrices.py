@@ -21,11 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from phenodose.names import ADD_ON_DOSE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Wells with one drug of living cells that are no negative control of the readout.
 _LIVING = ("neg", "untreated")
@@ -166,6 +169,8 @@ class _Pair:
 
 def _pairs(wells: pd.DataFrame, negative: np.ndarray) -> Iterator[_Pair]:
     """Every dose matrix of the wells, one way round."""
+    import pandas as pd
+
     sample, drug, add_on = _texts(wells, "sample"), _keys(wells, "treatment"), _keys(wells, "add_on")
     dose = wells["concentration_nM"].to_numpy(np.float64)
     added = wells[ADD_ON_DOSE].to_numpy(np.float64)
@@ -211,6 +216,8 @@ def _plain_inhibition(wells: pd.DataFrame, negative: np.ndarray) -> np.ndarray:
     function, and it is applied to the raw values of those with one: on the plate; else of the drug on the plate; else
     of the drug, where wells of several plates stand on one scale.
     """
+    import pandas as pd
+
     raw, viability = (wells[name].to_numpy(np.float64) for name in ("raw", "viability_fraction"))
     add_on = _texts(wells, "add_on")
     own = without_own_controls(wells, negative)
