@@ -87,7 +87,9 @@ def test_a_faulty_scorer_is_caught_and_named(spoilt: Spoilt, name: str) -> None:
     assert "ninstall" in told
     distributions = ["one-twice 1.5", "other-twice 1.5"] if name == "twice" else [f"{name.replace('_', '-')} 1.5"]
     assert all(distribution in told for distribution in distributions)
-    assert not list((spoilt.store.root / "tables").rglob(f"screen={BAD}/*{name}*.parquet"))
+    written = (spoilt.store.root / "tables").rglob(f"screen={BAD}/*{name}*.parquet")
+    assert {path.parts[-3] for path in written} == {"not_made"}
+    assert set(spoilt.store.read_table("not_made", BAD, key)["reason"]) == {told}
 
 
 def test_everything_else_is_made_as_without_them(spoilt: Spoilt, ctg_run: Any) -> None:
@@ -112,14 +114,19 @@ def test_a_mended_plugin_makes_its_asset_alone_and_no_other_file_changes(spoilt:
     (spoilt.site / f"{module_of('only-nan')}.py").write_text(
         scorer("only_nan", "return np.where(curves.fitted, curves.top, np.nan)"), encoding="utf-8"
     )
-    before = hashes(spoilt.store.root)
+
+    def made() -> dict[str, str]:
+        return {name: value for name, value in hashes(spoilt.store.root).items() if "not_made" not in name}
+
+    before = made()
     keys = [f"scores/{name}" for name in ("only_nan", "writes", "writes_natively", "changes")]
     again = run(spoilt.store.root, {BAD: ",".join(keys)}, [spoilt.site])[BAD]
     assert again.state == {key: "made" if key == "scores/only_nan" else "failed" for key in keys}
-    after = hashes(spoilt.store.root)
+    after = made()
     assert {name: after.get(name) for name in before} == before
     assert all("only_nan" in name for name in after.keys() - before.keys())
     assert spoilt.store.read_table("scores", BAD, "scores/only_nan")["score"].notna().any()
+    assert set(spoilt.store.read_table("not_made", BAD)["asset"]) & set(keys) == set(keys[1:])
 
 
 def test_a_scorer_that_fails_on_one_screen_scores_the_others(spoilt: Spoilt) -> None:
