@@ -95,7 +95,7 @@ def import_(data: Path, out: Path, screens: tuple[str, ...], as_json: bool) -> N
 @store_option
 @json_option
 def list_(store: str | None, as_json: bool) -> None:
-    """List the screens of the store: when made, entity, verdict, hits, raw folder.
+    """List the screens of the store: id, when made, entity, verdict, hits, the readout that ranks, raw folder.
 
     Verdict and hits are those of the cohort as it was built last (`phenodose run` and `phenodose sql --rebuild` do).
 

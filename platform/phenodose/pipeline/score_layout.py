@@ -318,9 +318,9 @@ def _score_elsewhere(
     return _score_task(task, replace(settings, scorers=scorers, optional=optional))
 
 
-def _scale_errors(readouts: Iterable[str], plugins: Registry | None) -> dict[str, tuple[float, float, float]]:
+def _scale_errors(readouts: Iterable[str], plugins: Registry) -> dict[str, tuple[float, float, float]]:
     """How far the scales of readouts that bear a plugin's name are usually off, where they are not measured."""
-    preferences = Preferences.of(plugins or registry())
+    preferences = Preferences.of(plugins)
     found = {readout: preferences.scale_error(readout) for readout in readouts}
     return {readout: error for readout, error in found.items() if error is not None}
 

@@ -26,8 +26,9 @@ LEVELS = ("fail", "warn", "pass", "none")
 Level = Literal["fail", "warn", "pass", "none"]
 #: Share of a screen's drug wells without a value from which on a screen is to be used with care.
 MANY_LEFT_OUT = 0.1
-#: Assets whose absence a reader of the answer should know of.
-_READINGS = ("viability/", "models/")
+#: Assets of drug screens with images whose absence a reader of the answer should know of: what waits for a network that
+#: was not trained is not tried itself.
+_READINGS = ("viability/", "checkpoint/")
 #: Longest part of a reason that is quoted.
 _QUOTED = 240
 #: Tables that bear on the verdict.
@@ -135,7 +136,7 @@ def _plain(sentence: str, level: Level) -> str:
 
 
 def _of_steps(tables: Mapping[str, pd.DataFrame], ranked_by: str | None) -> list[tuple[Level, str]]:
-    """Steps that failed, and readouts of a screen with images that were skipped."""
+    """Steps that failed, and readouts and networks of a drug screen with images that were skipped."""
     rows = tables["not_made"].sort_values("asset")
     failed = [row for row in rows_of(rows) if row.outcome == "failed"]
     found: list[tuple[Level, str]] = []
@@ -143,12 +144,8 @@ def _of_steps(tables: Mapping[str, pd.DataFrame], ranked_by: str | None) -> list
         ranking = f" The drugs are ranked by {ranked_by}, from what was made." if ranked_by else ""
         told = " ".join(f"`{row.asset}` failed: {_quoted(row.reason)}" for row in failed)
         found.append(("warn" if ranked_by else "fail", f"Incomplete: {told}{ranking}"))
-    if len(tables["plates"]):
-        skipped = [
-            row
-            for row in rows_of(rows)
-            if row.outcome == "skipped" and str(row.asset).startswith(("viability/", "models/"))
-        ]
+    if len(tables["plates"]) and tables["wells"]["well_type"].eq("therapy").any():
+        skipped = [row for row in rows_of(rows) if row.outcome == "skipped" and str(row.asset).startswith(_READINGS)]
         found += [("none", f"Not made: {row.asset} ({_quoted(row.reason).rstrip('.')}).") for row in skipped]
     return found
 

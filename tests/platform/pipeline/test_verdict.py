@@ -118,5 +118,9 @@ def test_drug_wells_without_a_value_are_counted(made_up_store: Store, share: flo
 def test_what_was_skipped_counts_only_where_there_are_images(made_up_store: Store) -> None:
     note(made_up_store, METABOLIC_ONLY, "viability/cnn_phase3", "skipped", "the training would take 9 days.")
     assert "cnn_phase3" not in verdict_of(made_up_store, METABOLIC_ONLY).words
-    note(made_up_store, FULL, "viability/features", "skipped", "the training would take 9 days.")
-    assert "Not made: viability/features (the training would take 9 days)." in verdict_of(made_up_store, FULL).sentences
+    for asset in ("viability/features", "checkpoint/cnn/phase1"):
+        note(made_up_store, FULL, asset, "skipped", "the training would take 9 days.")
+        assert f"Not made: {asset} (the training would take 9 days)." in verdict_of(made_up_store, FULL).sentences
+    wells = made_up_store.read_table("wells", FULL, "layout")
+    made_up_store.write_table("wells", FULL, "layout", wells[wells["well_type"] != "therapy"])
+    assert "Not made" not in verdict_of(made_up_store, FULL).words, "a control experiment has no phase of drugs"
