@@ -23,7 +23,7 @@ SIZE_PX = 384
 
 
 def write_tables(store: Store, imaged: dict[str, list[str]]) -> None:
-    """The layout (one drug, a hostile name, a control) and a readout of which one well is flagged and one masked."""
+    """The layout (a drug, a hostile name, a control) and a readout: a masked well, and flagged ones with and without image."""
     origin = {"screen": SCREEN, "run_id": "r"}
     wells, viability = [], []
     for plate, names in imaged.items():
@@ -36,7 +36,7 @@ def write_tables(store: Store, imaged: dict[str, list[str]]) -> None:
                 | {"well_type": "neg" if treatment == "DMSO" else "therapy", "treatment": treatment}
                 | {"concentration_nM": None if treatment == "DMSO" else 2500.0, "replicate": 1}
             )
-            doubt = {"flag": "saturated", "flag_reason": "it is too bright"} if number == 0 else {}
+            doubt = {"flag": "saturated", "flag_reason": "it is too bright"} if number in (0, 4) else {}
             doubt |= {"well_class": "fibre", "class_probability": 0.876} if number == 2 else {}
             viability.append(
                 origin
