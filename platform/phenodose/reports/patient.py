@@ -27,6 +27,7 @@ from phenodose.reports import (
     time_courses,
 )
 from phenodose.reports.data import Missing, ScreenData
+from phenodose.reports.viewer_links import wells_of
 from phenodose.reports.well_images import Gallery, WellImages
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "pairs": phenotypes.distant_pairs(data),
         "links": links,
         "lineage": evidence.lineage(data),
+        "wells_of": wells_of,
     }
 
 

@@ -23,7 +23,7 @@ SIZE_PX = 384
 
 
 def write_tables(store: Store, imaged: dict[str, list[str]]) -> None:
-    """The layout (a drug, a hostile name, a control) and a readout: a masked well, and flagged ones with and without image."""
+    """The layout (a drug, a hostile name, a control) and a readout: a well excluded by a person, and flagged ones."""
     origin = {"screen": SCREEN, "run_id": "r"}
     wells, viability = [], []
     for plate, names in imaged.items():
@@ -42,7 +42,7 @@ def write_tables(store: Store, imaged: dict[str, list[str]]) -> None:
                 origin
                 | {"plate": plate, "well": well, "row": row, "column": column, "readout": "ctg"}
                 | {"raw": 1.0, "viability_fraction": 0.25 * (number % 5), "masked": number == 1}
-                | {"mask_reason": "a bubble" if number == 1 else None}
+                | {"mask_reason": "excluded by decision 1 (P1 by A. Doe: a bubble)" if number == 1 else None}
                 | {"plugin": "ctg", "plugin_version": "1", "parameters": "{}"}
                 | doubt
             )

@@ -238,6 +238,7 @@ def test_a_well_is_left_out_by_a_command_that_can_be_copied(page: Any, shown: Vi
     assert page.page.inner_text("#hovered-links-decide") == said
     open_well(page.page, well)
     assert page.page.inner_text("#well-links-decide") == said
+    assert "Leave this well out" in page.page.inner_text("#well-links")
     page.page.locator("[data-copies=well-links-decide]").press("Enter")
     page.page.wait_for_selector("[data-copies=well-links-decide]:not(:text-is('copy'))")
 

@@ -53,6 +53,10 @@ def test_the_screen_and_its_plates(shown: ViewerServer) -> None:
     known = told["wells"][well]
     assert (known["treatment"], known["dose_nM"], known["viability"]) == ("Drug A", 2500.0, {"ctg": 0.0})
     assert known["flags"] == ["ctg: saturated. it is too bright"]
+    assert known["decide"] == f'phenodose curate {SCREEN} exclude P1/{well} --because "..."'
+    excluded = told["wells"][plate.wells[1]]
+    assert excluded["masked"] == ["ctg: excluded by decision 1 (P1 by A. Doe: a bubble)"]
+    assert excluded["decide"] == f'phenodose curate {SCREEN} restore P1/{plate.wells[1]} --because "..."'
     assert "classes" not in known
     assert [each["classes"] for each in told["wells"].values() if "classes" in each] == [
         {"ctg": "fibre (probability 0.88)"}

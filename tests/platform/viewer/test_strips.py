@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from phenodose.errors import InputError
+from phenodose.viewer.facts import curate_command
 from phenodose.viewer.strips import drugs_of, strip
 
 
@@ -66,6 +67,13 @@ def test_controls_are_those_that_readouts_used_where_they_say_so() -> None:
         ("negative", "DMSO", ["area", "ctg"], ["D03"]),
         ("positive", "BzCl", ["ctg"], ["E03"]),
     ]
+
+
+def test_commands_that_decide_on_wells_are_for_a_shell() -> None:
+    assert curate_command("S", "exclude", "P1", "B07") == 'phenodose curate S exclude P1/B07 --because "..."'
+    assert curate_command("S", "restore", "left side", "B07") == (
+        "phenodose curate S restore 'left side/B07' --because \"...\""
+    )
 
 
 def test_an_unknown_drug_is_told_with_the_nearest_name_or_all() -> None:

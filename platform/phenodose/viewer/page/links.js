@@ -22,8 +22,9 @@ export function showLinks(place, screen, well) {
     const code = element("code", well.decide);
     code.id = `${place.id}-decide`;
     const box = element("div", undefined, "copied");
-    box.append(code, copyButton(code.id, "copy the command that leaves this well out"));
-    made.push(element("h3", "Leave this well out"), box);
+    const what = / restore /.test(well.decide) ? "Take this well back" : "Leave this well out";
+    box.append(code, copyButton(code.id, `copy the command: ${what.toLowerCase()}`));
+    made.push(element("h3", what), box);
   }
   place.replaceChildren(...made);
 }
