@@ -1,5 +1,6 @@
 // What is wrong with the controls of a page as it stands, in sentences. Every control is brought into view and looked
-// at where it lies: it must have a name, be within the window, be what is hit at its middle, and cover no other.
+// at where it lies: it must have a name, be within the window, be what is hit at its middle, and cover no other. Marks
+// of drawings are as large as what they show, so their size is not judged.
 () => {
   const wrong = [];
   const said = (control) => {
@@ -16,12 +17,18 @@
   const shown = (each) => each.checkVisibility({ visibilityProperty: true }) && each.getClientRects().length;
   const all = Array.from(document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]"));
   const controls = all.filter((each) => shown(each) && !each.matches(".skip"));
-  if (document.documentElement.scrollWidth > innerWidth) wrong.push(`the page is ${document.documentElement.scrollWidth} px wide in a window of ${innerWidth}`);
+  if (document.documentElement.scrollWidth > innerWidth) {
+    const clips = (each) => each && (getComputedStyle(each).overflowX !== "visible" || clips(each.parentElement));
+    const beyond = Array.from(document.body.querySelectorAll("*"))
+      .filter((each) => each.getBoundingClientRect().left + each.scrollWidth > innerWidth + 1 && !clips(each) && !(each instanceof SVGElement));
+    const names = beyond.map((each) => `${each.localName}#${each.id}.${each.getAttribute("class")} in ${each.closest("[id]")?.id}`);
+    wrong.push(`the page is ${document.documentElement.scrollWidth} px wide in a window of ${innerWidth}: ${names.join("; ")}`);
+  }
   for (const control of controls) {
     if (!said(control)) wrong.push(`${tag(control)} has no name`);
     control.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
     const { left, top, right, bottom, width, height } = control.getBoundingClientRect();
-    if (width < 5 || height < 5) wrong.push(`${tag(control)} is ${width} x ${height} px`);
+    if ((width < 5 || height < 5) && !(control instanceof SVGElement)) wrong.push(`${tag(control)} is ${width} x ${height} px`);
     const region = control.matches("[role=region], main, article, section");
     if (!region && (left < -1 || right > innerWidth + 1)) wrong.push(`${tag(control)} lies from ${left} to ${right} px across`);
     if (region || control instanceof SVGElement) continue;
@@ -35,6 +42,7 @@
       wrong.push(`${tag(control)} is cut`);
     }
   }
+  scrollTo(0, 0); // what sticks to the window's edge lies in its own place again
   const solid = controls.filter((each) => !(each instanceof SVGElement) && !each.matches("[role=region], main, article, section"));
   solid.forEach((one, place) => {
     const a = box(one);
