@@ -139,7 +139,7 @@ def test_wells_are_coloured_by_what_is_chosen(page: Any, shown: ViewerServer) ->
     signs = [page.page.inner_text(f"#grid [data-well={well}]") for well in wells]
     assert signs == ["!", "×", "", ""]
     assert page.page.inner_text("#grid [data-well=P24]") == "", "a flag marks an image"
-    assert page.page.inner_text("#apart").endswith("without an image, so not marked: 1 that hold something (P24).")
+    assert page.page.inner_text("#apart").endswith("without an image, so not marked: 1 that holds something (P24).")
     page.page.select_option("#colour-by", "type")
     assert page.page.inner_text("#legend").split() == ["nneg", "ttherapy"]  # sign and name
     page.screenshot("viewer-coloured")

@@ -39,7 +39,7 @@ export function tellApart(wells) {
   const apart = Object.entries(wells).filter(([, well]) => !well.imaged && (well.flags?.length || well.masked?.length));
   const held = (empty) => apart.filter(([, well]) => (well.well_type === "empty") === empty).map(([name]) => name).sort(byPlace);
   const filled = held(false), empty = held(true).length;
-  const said = [filled.length && `${filled.length} that hold something (${filled.join(", ")})`, empty && `${empty} empty`].filter(Boolean);
+  const said = [filled.length && `${filled.length} that ${filled.length === 1 ? "holds" : "hold"} something (${filled.join(", ")})`, empty && `${empty} empty`].filter(Boolean);
   return said.length ? `Flagged or left out without an image, so not marked: ${said.join(" and ")}.` : "";
 }
 
