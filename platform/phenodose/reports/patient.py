@@ -25,9 +25,9 @@ from phenodose.reports import (
     sections,
     targets,
     time_courses,
+    viewer_links,
 )
 from phenodose.reports.data import Missing, ScreenData
-from phenodose.reports.viewer_links import wells_of
 from phenodose.reports.well_images import Gallery, WellImages
 
 if TYPE_CHECKING:
@@ -113,7 +113,6 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "pairs": phenotypes.distant_pairs(data),
         "links": links,
         "lineage": evidence.lineage(data),
-        "wells_of": wells_of,
     }
 
 
@@ -137,10 +136,12 @@ def render(template: str, **context: object) -> str:
 def _environment() -> jinja2.Environment:
     import jinja2
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["wells_of"] = viewer_links.wells_of
+    return environment
