@@ -2,9 +2,12 @@
 (function () {
   var inViewer = new URLSearchParams(location.search).has("viewer");
   var places = Array.from(document.querySelectorAll("[data-wells-of]"));
-  places.forEach(function (place) {
-    place.querySelector("code").hidden = inViewer;
-    place.querySelector("a").hidden = !inViewer;
+  // In a file by itself the link would lead nowhere, so it is none.
+  if (inViewer) places.forEach(function (place) {
+    var link = place.querySelector("a");
+    link.href = link.dataset.address;
+    link.hidden = false;
+    place.querySelector("code").hidden = true;
   });
   function follow() {
     if (location.hash.indexOf("#drug=") !== 0) return;
