@@ -12,7 +12,7 @@ from typing import Any
 
 from phenodose.names import corrected_name
 from phenodose.pipeline.context import Context, Result
-from phenodose.pipeline.scores import make_scores, scores_key
+from phenodose.pipeline.scores import CALLS_VERSION, make_scores, scores_key
 from phenodose.plugins import Scorer
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.graph import metadata
@@ -41,11 +41,16 @@ def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAss
             settings=((name, scorer.Parameters),),
             kinds=frozenset({"parquet"}),
             tables=((_GROUP, scores_key(name)),),
-            code_version=scorer.version,
+            code_version=_version(scorer),
             batch=_GROUP,
         )
         for name, scorer in scorers.items()
     ]
+
+
+def _version(scorer: type[Scorer]) -> str:
+    """The scorer's version; of one that names hits, with that of the calls that the platform makes of its scores."""
+    return scorer.version if scorer.hit_threshold is None else f"{scorer.version}, calls {CALLS_VERSION}"
 
 
 def _readouts(curves: Sequence[ScreenAsset]) -> list[str]:
