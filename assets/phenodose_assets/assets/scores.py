@@ -12,6 +12,7 @@ from typing import Any
 
 from phenodose.names import corrected_name
 from phenodose.pipeline.context import Context, Result
+from phenodose.pipeline.hits import is_hit, standing_calls
 from phenodose.pipeline.scores import CALLS_VERSION, make_scores, scores_key
 from phenodose.plugins import Scorer
 from phenodose_assets.assets.layout import LAYOUT
@@ -83,7 +84,8 @@ def _score_metadata(step: Context, plugin: Scorer) -> dict[str, Any]:
     }
     side_by_side = pooled.pivot_table(index="drug", columns="readout", values="score", dropna=False)[readouts]
     best = side_by_side.mean(axis=1).sort_values(ascending=not plugin.higher_is_more_sensitive).index
-    hits = pooled[pooled["hit"].eq(True)].groupby("readout").size()
+    standing = standing_calls(pooled, step.store.read_table("qc", step.screen_id))
+    hits = pooled[is_hit(standing)].groupby("readout").size()
     return {
         "ranking": metadata.table(side_by_side.loc[best].reset_index(), rows=15),
         "best drugs": metadata.pictures(pngs),

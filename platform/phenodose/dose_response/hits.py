@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phenodose.dose_response.combination import combined_drugs
 from phenodose.names import ADD_ON_DOSE
 
 if TYPE_CHECKING:
@@ -75,6 +74,8 @@ def with_calls(scores: pd.DataFrame, wells: pd.DataFrame, rate: float = FALSE_DI
         rate: expected share of false calls.
     """
     import pandas as pd
+
+    from phenodose.dose_response.combination import combined_drugs
 
     p_hit = scores["p_hit_fraction"].to_numpy(dtype=np.float64)
     calls = np.full(len(scores), None, dtype=object)
