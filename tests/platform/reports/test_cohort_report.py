@@ -216,7 +216,7 @@ def test_transfer_studies_and_expected_hits_of_the_store_are_shown_and_else_thei
     html = build_cohort_report(made_up_cohort).read_text(encoding="utf-8")
     assert "phenodose transfer-study CONTROL_EXPERIMENT" not in html
     assert 'id="figure-transfer_study"' in html
-    assert "4 found, 0 missed" in html
+    assert "3 found, 0 missed, 1 readout failed" in html
 
 
 @pytest.mark.usefixtures("words_alone")
@@ -228,7 +228,7 @@ def test_expected_hits_are_found_missed_or_not_tested(made_up_cohort: Store, tmp
     )
     html = build_cohort_report(made_up_cohort, expected=listed).read_text(encoding="utf-8")
     section = html[html.index('<section id="expected">') : html.index('<section id="mismatch">')]
-    assert "4 found, 1 missed, 0 no score, 5 not tested." in section
+    assert "3 found, 1 missed, 1 readout failed, 0 no score, 5 not tested." in section
     assert "<script>alert" not in section
     assert "&lt;script&gt;alert(1)" in section
 
