@@ -88,7 +88,7 @@ def two_targets(rng: np.random.Generator, n: int) -> tuple[list[np.ndarray], Cur
     mids = rng.uniform(-0.5, 2.0, n), rng.uniform(2.5, 5.0, n)
 
     def curves(x: np.ndarray, *p: np.ndarray) -> np.ndarray:
-        return _step(x, p[0], p[2], p[4]) + _step(x, p[1], p[3], p[4])
+        return np.asarray(_step(x, p[0], p[2], p[4]) + _step(x, p[1], p[3], p[4]))
 
     return _columns(*tops, *mids, np.exp(rng.normal(0.5, 0.4, n))), curves
 

@@ -70,11 +70,13 @@ def _score_metadata(step: Context, plugin: Scorer) -> dict[str, Any]:
 
     scores = step.store.read_table(_GROUP, step.screen_id, scores_key(plugin.name))
     pooled = scores[(scores["replicate"] == _POOLED) & (scores["scorer"] == plugin.name)]
+    standing = standing_calls(pooled, step.store.read_table("qc", step.screen_id))
+    standing = standing.assign(hit=is_hit(standing))
     readouts = list(dict.fromkeys(pooled["readout"]))
     unit = f"{plugin.name} ({plugin.unit})" if plugin.unit else plugin.name
     pngs = {
         readout: ranking_bars(
-            pooled[pooled["readout"] == readout],
+            standing[standing["readout"] == readout],
             f"{step.screen_id}, {readout}",
             unit=unit,
             threshold=plugin.hit_threshold,
@@ -84,7 +86,6 @@ def _score_metadata(step: Context, plugin: Scorer) -> dict[str, Any]:
     }
     side_by_side = pooled.pivot_table(index="drug", columns="readout", values="score", dropna=False)[readouts]
     best = side_by_side.mean(axis=1).sort_values(ascending=not plugin.higher_is_more_sensitive).index
-    standing = standing_calls(pooled, step.store.read_table("qc", step.screen_id))
     hits = pooled[is_hit(standing)].groupby("readout").size()
     return {
         "ranking": metadata.table(side_by_side.loc[best].reset_index(), rows=15),

@@ -28,7 +28,9 @@ _QUALITY = f"""quality AS (
         SELECT screen, sample, readout, {WORST_VERDICT} AS verdict
         FROM (
             SELECT s.screen, s.sample, s.readout, q.verdict
-            FROM (SELECT DISTINCT screen, sample, readout FROM scores WHERE hit IS NOT NULL) s
+            FROM (
+                SELECT DISTINCT screen, sample, readout FROM scores WHERE replicate = 'pooled' AND hit IS NOT NULL
+            ) s
             JOIN qc q ON q.screen = s.screen AND q.readout = s.readout
                 AND (coalesce(q.sample, '') = '' OR q.sample = s.sample)
         )
