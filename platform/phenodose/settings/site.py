@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError
 from phenodose.io.places import read_bytes
+from phenodose.settings.drugs import DrugSettings
 from phenodose.settings.files import FileSettings
 from phenodose.settings.plugin_choices import PluginChoices
 from phenodose.settings.plugin_limits import Limits, PluginLimits
@@ -40,6 +41,7 @@ class SiteSettings(BaseModel):
     files: FileSettings = Field(FileSettings(), description="Who may read products, caches and files on their way")
     training: TrainingSettings = Field(TrainingSettings(), description="How long networks may be trained")
     targets: TargetSettings = Field(TargetSettings(), description="Targets of drugs, and how they interact")
+    drugs: DrugSettings = Field(DrugSettings(), description="What the site knows of drugs beside the drug library")
 
 
 def read_site(root: Path, tables: Collection[str] | None = None) -> SiteSettings:
@@ -93,6 +95,8 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(TrainingSettings.model_fields)
     if place[0] == "targets":
         return list(TargetSettings.model_fields)
+    if place[0] == "drugs":
+        return list(DrugSettings.model_fields)
     if place[0] == "files":
         return list(FileSettings.model_fields)
     if place[0] == "plugin_limits":
