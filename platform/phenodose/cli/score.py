@@ -16,6 +16,9 @@ from phenodose.cli.output import json_option, plugins_at, print_json, progress_d
 from phenodose.cli.plugin_options import given_parameters, plugin_options
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from phenodose.drug_library.library import DrugLibrary
     from phenodose.pipeline.score_layout import Scored
     from phenodose.plugins import Registry, Scorer
     from phenodose.screens.matrices import Readings
@@ -152,6 +155,15 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     type=_FILE,
     help="Kill, slow, regrow or none by drug and dose, CSV, of readouts in folders of several times (0h, 24h, ...).",
 )
+@click.option(
+    "--reachable",
+    "reachable_out",
+    type=_FILE,
+    help="Effect of each drug at the concentration that patients' plasma reaches (C max of the drug library), CSV.",
+)
+@click.option(
+    "--drug-library", type=_FILE, help="With --reachable: table laid over the drug library; default the store's own."
+)
 @click.option("--wells", "wells_out", type=_FILE, help="Every well: reading, viability, robust z, B-score, flags; CSV.")
 @json_option
 def command(
@@ -183,6 +195,8 @@ def command(
     combinations: Path | None,
     dose_pairs: Path | None,
     courses_out: Path | None,
+    reachable_out: Path | None,
+    drug_library: Path | None,
     wells_out: Path | None,
     as_json: bool,
 ) -> None:
@@ -211,14 +225,16 @@ def command(
             "wells": ("--wells", wells_out),
             "combination_scores": ("--combinations", combinations),
             "courses": ("--courses", courses_out),
+            "reachable": ("--reachable", reachable_out),
             "dose_pairs": ("--dose-pairs", dose_pairs),
         },
-        [layout, reference, *(_named_path(text)[1] for text in readouts)],
+        [layout, reference, drug_library, *(_named_path(text)[1] for text in readouts)],
     )
     place = None if reference is None else str(reference)
     plugins = plugins_at()
     names = scorer_names or default_scorers(plugins, read_environment().site().preferences)
     scorers, selective = _scorers(plugins, names, {"amin": amin, "reference": place, "doublings": doublings}, given)
+    library = _library(reachable_out, drug_library)
     with progress_display("samples scored") as listener:
         scored = score_layout(
             read_layout(layout, sheet, needs_positive=lower_anchor is None),
@@ -241,6 +257,7 @@ def command(
             workers=workers,
             listener=listener,
             plugins=plugins,
+            library=library,
         )
     if courses_out is not None and scored.courses is None:
         raise InputError(
@@ -251,6 +268,25 @@ def command(
     _tell(scored, list(places.values()), as_json)
     if scored.faults:
         raise PluginError("\n".join([*scored.faults, "The other scorers' scores are written."]))
+
+
+def _library(reachable: Path | None, own: Path | None) -> DrugLibrary | None:
+    """The drug library, with the named table over it or the store's; None where no C max is asked for."""
+    from phenodose.errors import InputError, MissingInputError
+    from phenodose.screens.drug_files import library_of
+    from phenodose.settings.environment import read_environment
+
+    if reachable is None:
+        if own is not None:
+            raise InputError(f"--drug-library {own}: says what --reachable rests on; name a file with --reachable too.")
+        return None
+    if own is None:
+        return library_of(read_environment().open_store())
+    from phenodose.drug_library.library_table import library_with
+
+    if not own.is_file():
+        raise MissingInputError(f"--drug-library {own}: there is no such file; check the path.")
+    return library_with(own)
 
 
 def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str, Readings] | None:
@@ -334,6 +370,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
         "notes": scored.notes,
         "faults": scored.faults,
         "failed_quality": failed,
+        "needs_more_than_c_max": _beyond_c_max(scored.reachable, hits),
         "combinations": matrix_records(scored.combination_scores),
         "written": [str(path) for path in paths],
     }
@@ -345,9 +382,19 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     print_failed_quality(failed)
     doubt = f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
     click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}{doubt}")
+    if beyond := summary["needs_more_than_c_max"]:
+        click.echo(f"hits that need more than patients' plasma reaches (C max): {', '.join(beyond)}")
     for line in matrix_lines(scored.combination_scores):
         click.echo(line)
     click.echo(f"wrote {', '.join(str(path) for path in paths)}")
+
+
+def _beyond_c_max(reachable: pd.DataFrame, hits: list[str]) -> list[str]:
+    """The hits of which half the effect needs more than C max."""
+    if reachable.empty:
+        return []
+    beyond = set(reachable.loc[reachable["needs_more_than_c_max"].eq(True), "drug"])
+    return [drug for drug in hits if drug in beyond]
 
 
 def _names(failed: list[dict[str, Any]]) -> str:

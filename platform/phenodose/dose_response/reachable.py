@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Doses that differ by less are one dose [log10].
 _SAME_LOG10 = 1e-9
+#: Of the draws with an effect so many may reach it beyond the tested doses, where they do not tell more or less.
+_MOST_UNTOLD = 0.05
 _AT = "_log10_dose_wanted"
 
 
@@ -81,7 +83,8 @@ class Needs(NamedTuple):
         half_effect_nM: dose of half the effect; NaN for a curve without effect.
         bound: '=', or '<' and '>' where the tested doses do not reach it; None without a dose.
         more: 1 if it lies above the dose, 0 if not, NaN where the tested doses do not tell.
-        probability: share of the draws that lie above; NaN without draws, or where fewer than half of them tell.
+        probability: share of the draws with an effect that lie above; NaN without draws, where fewer than half have an
+            effect, or where more than a few reach it beyond the tested doses.
     """
 
     half_effect_nM: np.ndarray
@@ -106,8 +109,10 @@ def needs_more(curves: CurveBatch, dose_nM: np.ndarray) -> Needs:
         for first in range(0, len(curves), step):
             which = np.arange(first, min(first + step, len(curves)))
             drawn = curves.select(which).drawn(0, n_draws)
-            told = _more(drawn, np.repeat(limit[which], n_draws))[2].reshape(len(which), n_draws)
-            enough = np.isfinite(told).sum(axis=1) >= n_draws / 2
+            half_of_draws, _, more_of_draws = _more(drawn, np.repeat(limit[which], n_draws))
+            halves, told = (one.reshape(len(which), n_draws) for one in (half_of_draws, more_of_draws))
+            effective, told_of = np.isfinite(halves).sum(axis=1), np.isfinite(told).sum(axis=1)
+            enough = (effective >= n_draws / 2) & (told_of >= (1 - _MOST_UNTOLD) * effective)
             probability[which[enough]] = np.nanmean(told[enough], axis=1)
     known = np.isfinite(half)
     return Needs(half, np.where(known, bound, np.full(len(curves), None)), more, np.where(known, probability, np.nan))
