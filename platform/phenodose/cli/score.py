@@ -16,9 +16,6 @@ from phenodose.cli.output import json_option, plugins_at, print_json, progress_d
 from phenodose.cli.plugin_options import given_parameters, plugin_options
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from phenodose.drug_library.library import DrugLibrary
     from phenodose.pipeline.score_layout import Scored
     from phenodose.plugins import Registry, Scorer
     from phenodose.screens.matrices import Readings
@@ -210,6 +207,7 @@ def command(
     Examples: phenodose score --layout layout.xlsx --readouts ctg/ --out scores.csv --qc qc.csv
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
+    from phenodose.cli.drug_library import wanted_library
     from phenodose.cli.written import places_of, write_together
     from phenodose.errors import InputError, PluginError
     from phenodose.pipeline.score_layout import score_layout
@@ -234,7 +232,7 @@ def command(
     plugins = plugins_at()
     names = scorer_names or default_scorers(plugins, read_environment().site().preferences)
     scorers, selective = _scorers(plugins, names, {"amin": amin, "reference": place, "doublings": doublings}, given)
-    library = _library(reachable_out, drug_library)
+    library = wanted_library(reachable_out, drug_library)
     with progress_display("samples scored") as listener:
         scored = score_layout(
             read_layout(layout, sheet, needs_positive=lower_anchor is None),
@@ -268,25 +266,6 @@ def command(
     _tell(scored, list(places.values()), as_json)
     if scored.faults:
         raise PluginError("\n".join([*scored.faults, "The other scorers' scores are written."]))
-
-
-def _library(reachable: Path | None, own: Path | None) -> DrugLibrary | None:
-    """The drug library, with the named table over it or the store's; None where no C max is asked for."""
-    from phenodose.errors import InputError, MissingInputError
-    from phenodose.screens.drug_files import library_of
-    from phenodose.settings.environment import read_environment
-
-    if reachable is None:
-        if own is not None:
-            raise InputError(f"--drug-library {own}: says what --reachable rests on; name a file with --reachable too.")
-        return None
-    if own is None:
-        return library_of(read_environment().open_store())
-    from phenodose.drug_library.library_table import library_with
-
-    if not own.is_file():
-        raise MissingInputError(f"--drug-library {own}: there is no such file; check the path.")
-    return library_with(own)
 
 
 def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str, Readings] | None:
@@ -354,6 +333,7 @@ def _scorers(
 
 def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     from phenodose.cli.dose_matrices import matrix_lines, matrix_records
+    from phenodose.cli.drug_library import beyond_c_max
     from phenodose.cli.steps import print_failed_quality
     from phenodose.quality.failures import failed_figures
 
@@ -362,6 +342,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
         scores = scores[scores["replicate"] == "pooled"]
     samples = sorted({*scores["sample"], *scored.combination_scores["sample"]})
     hits = sorted(scores.loc[scores["hit"].eq(True), "drug"].unique())
+    beyond = beyond_c_max(scored.reachable, hits)
     summary = {
         "samples": samples,
         "drugs": int(scores["drug"].nunique()),
@@ -370,7 +351,7 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
         "notes": scored.notes,
         "faults": scored.faults,
         "failed_quality": failed,
-        "needs_more_than_c_max": _beyond_c_max(scored.reachable, hits),
+        "needs_more_than_c_max": beyond,
         "combinations": matrix_records(scored.combination_scores),
         "written": [str(path) for path in paths],
     }
@@ -382,19 +363,11 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     print_failed_quality(failed)
     doubt = f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
     click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}{doubt}")
-    if beyond := summary["needs_more_than_c_max"]:
+    if beyond:
         click.echo(f"hits that need more than patients' plasma reaches (C max): {', '.join(beyond)}")
     for line in matrix_lines(scored.combination_scores):
         click.echo(line)
     click.echo(f"wrote {', '.join(str(path) for path in paths)}")
-
-
-def _beyond_c_max(reachable: pd.DataFrame, hits: list[str]) -> list[str]:
-    """The hits of which half the effect needs more than C max."""
-    if reachable.empty:
-        return []
-    beyond = set(reachable.loc[reachable["needs_more_than_c_max"].eq(True), "drug"])
-    return [drug for drug in hits if drug in beyond]
 
 
 def _names(failed: list[dict[str, Any]]) -> str:
