@@ -134,8 +134,10 @@ class DrugLibrary:
         return Match(drug, "exact" if key == drug_key(drug.name) and not salted else "synonym")
 
     def alike(self, name: str) -> str:
-        """Name of the library that is most like an unknown one; '' if none is."""
-        near = difflib.get_close_matches(drug_key(name), [key for key in self._by_key if len(key) > 2], 1, _ALIKE)
+        """Name of the library that is most like an unknown one; '' if none is. Codes of other numbers are not alike."""
+        key = drug_key(name)
+        others = [one for one in self._by_key if len(one) > 2 and _digits(one) == _digits(key)]
+        near = difflib.get_close_matches(key, others, 1, _ALIKE)
         return self._by_key[near[0]].name if near else ""
 
     def overlaid(self, rows: Iterable[Row], settle: Callable[[LibraryDrug, Row], LibraryDrug], faults: Faults) -> Self:
@@ -193,3 +195,7 @@ class DrugLibrary:
                     said = f"{name} is a name of {other} and of {drug.name}; keep it with one of them."
                     faults.append(f"{at}: {said}" if at else said)
         return faults
+
+
+def _digits(key: str) -> str:
+    return "".join(sign for sign in key if sign.isdigit())

@@ -93,6 +93,7 @@ def test_a_formulation_and_two_drugs_in_one_name_are_not_found_and_say_why() -> 
 def test_a_slip_is_told_its_nearest_name() -> None:
     assert built_in().alike("Trametnib") == "Trametinib"
     assert built_in().alike("Compound 17") == ""
+    assert built_in().alike("AZD1776") == "", "another number is another compound"
 
 
 def test_two_drugs_that_claim_a_name_are_a_fault() -> None:
