@@ -21,6 +21,7 @@ from phenodose.store.store import Store
 from phenodose_assets.assets import (
     checkpoints,
     cohort,
+    drugs,
     embeddings,
     patient_report,
     phenotypes,
@@ -67,6 +68,7 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
     viabilities = _usable(viability.viability_assets(readout_classes))
     curves = curve_assets(viabilities)
     scored = _usable(scores.score_assets(plugins.wanted("scorer"), curves))
+    reachable = drugs.reachable_assets(curves)
     of_targets = targets.target_assets(scored)
     maps = _usable(embeddings.embedding_assets(plugins.wanted("embedder"), staged, of_tensors))
     maps += phenotypes.phenotype_assets(viabilities, staged, of_tensors)
@@ -77,9 +79,10 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
         *viabilities,
         *curves,
         *scored,
+        *reachable,
         *of_targets,
         *maps,
-        *patient_report.report_assets([*viabilities, *curves, *scored, *of_targets, *maps]),
+        *patient_report.report_assets([*viabilities, *curves, *scored, *reachable, *of_targets, *maps]),
     ]
     return _usable([*usable, *broken_plugin_assets(plugins.problems())])
 

@@ -19,6 +19,7 @@ from phenodose.plugins import Parameters, Progress, Reader, choose_reader, plugi
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
+from phenodose_assets.assets.drugs import drug_asset
 from phenodose_assets.assets.layout import LAYOUT, _make_layout
 from phenodose_assets.external import IMAGE_FILES, LAYOUT_FILE, READER, SAMPLE
 from phenodose_assets.graph import metadata
@@ -52,12 +53,13 @@ def ingest_assets() -> list[ScreenAsset]:
         ScreenAsset(
             key=LAYOUT,
             group=_GROUP,
-            description="What every well holds: the checked layout, the screen and its drugs as table rows.",
+            description="What every well holds: the checked layout and the screen as table rows.",
             make=_make_layout,
             reads=(LAYOUT_FILE, SAMPLE),
             kinds=frozenset({"parquet"}),
-            tables=(("screens", LAYOUT), ("wells", LAYOUT), ("drugs", LAYOUT)),
+            tables=(("screens", LAYOUT), ("wells", LAYOUT)),
         ),
+        drug_asset(_GROUP),
         ScreenAsset(
             key=PLATE_IMAGES,
             group=_GROUP,
