@@ -5,6 +5,7 @@ Does not belong here: reading and packing them within a number of bytes (`well_i
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import MissingInputError, NotMade, StoreError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from phenodose.plates.plate import Plate
     from phenodose.reports.data import ScreenData
+    from phenodose.reports.strips import StripTile
     from phenodose.reports.well_images import WellImages
 
 _MOST_DRUGS = 6
@@ -118,11 +120,16 @@ def _doubtful(data: ScreenData, wells: pd.DataFrame) -> list[tuple[str, pd.DataF
     return [(f"doubtful: {flag}", found[found["flag"] == flag].head(_DOUBTFUL)) for flag in FLAGS]
 
 
-def wanted_wells(data: ScreenData, plates: dict[str, Plate], rows: list[tuple[str, pd.DataFrame]]) -> dict[str, int]:
+def wanted_wells(
+    data: ScreenData,
+    plates: dict[str, Plate],
+    rows: list[tuple[str, pd.DataFrame]],
+    strips: Mapping[str, Sequence[StripTile]] | None = None,
+) -> dict[str, int]:
     """How often the report shows each well, such as 'P1/B07', the most wanted first.
 
-    First come the rows of images, then one replicate of every series in order of the ranking, then the wells on the
-    maps, then the other replicates.
+    First come the strips of the first page, then the rows of images, then one replicate of every series in order of the
+    ranking, then the wells on the maps, then the other replicates.
     """
     wells = imaged(data["wells"], plates)
     series = therapy_wells(wells)
@@ -132,7 +139,8 @@ def wanted_wells(data: ScreenData, plates: dict[str, Plate], rows: list[tuple[st
     )
     first = series.drop_duplicates(["drug", "concentration_nM"])
     on_map = wells.merge(data["embeddings"][["plate", "well"]].drop_duplicates(), on=["plate", "well"])
-    shown = [f"{row.plate}/{row.well}" for _, chosen in rows for row in rows_of(chosen)]
+    shown = [tile.well for tiles in (strips or {}).values() for tile in tiles]
+    shown += [f"{row.plate}/{row.well}" for _, chosen in rows for row in rows_of(chosen)]
     others = [f"{row.plate}/{row.well}" for chosen in (first, on_map, series) for row in rows_of(chosen)]
     elsewhere = set(others)
     return {name: shown.count(name) + (name in elsewhere) for name in dict.fromkeys([*shown, *others])}

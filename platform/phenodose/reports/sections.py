@@ -19,11 +19,15 @@ from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, is_true, number_of, text_of
 from phenodose.reports.reference import reference_cohort
 from phenodose.reports.targets import targets_by_drug
+from phenodose.reports.words import first_sentences
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.reports.data import ScreenData
+
+#: Sentences on what is older than its inputs that the first page has room for in print.
+MOST_STALE = 2
 
 
 def header(data: ScreenData) -> dict[str, Any]:
@@ -33,6 +37,8 @@ def header(data: ScreenData) -> dict[str, Any]:
     versions = sorted(set(runs["phenodose_version"]))
     stale = [change.sentence for change in changes_since(data.store, data.screen)]
     verdict = screen_verdict(data.tables, data.preferences, stale)
+    # What is older than its inputs stands in a bar of its own above.
+    first, rest = first_sentences([data.in_words(one) for one in verdict.sentences if one not in stale])
     return {
         "sample": data.sample,
         "entity": about["entity"] or "entity not given",
@@ -42,11 +48,12 @@ def header(data: ScreenData) -> dict[str, Any]:
         "finished": finished,
         "versions": ", ".join(versions),
         "level": verdict.level,
-        # What is older than its inputs stands in a bar of its own above.
-        "verdict": " ".join(sentence for sentence in verdict.sentences if sentence not in stale),
+        "verdict": first,
+        "verdict_rest": rest,
         "anchors": anchors_of(runs),
         "notes": notes_of(runs),
         "stale": stale,
+        "stale_rest": " ".join(stale[MOST_STALE:]),
     }
 
 

@@ -24,6 +24,7 @@ INBOX = "PHENODOSE_INBOX"
 PLATES = "PHENODOSE_PLATES"
 CACHE = "PHENODOSE_CACHE"
 TRAINING = "PHENODOSE_TRAINING"
+CHROMIUM = "PHENODOSE_CHROMIUM"
 
 #: Every variable, with what it says.
 VARIABLES = {
@@ -32,6 +33,7 @@ VARIABLES = {
     PLATES: "Another place for the plates of the store: a folder or s3://bucket/prefix; else inside the store",
     CACHE: "The folder for what a store in a bucket keeps on this machine; else phenodose in the user's cache",
     TRAINING: "Where networks are trained: process (a process of their own) or inline (that of the step); else process",
+    CHROMIUM: "The browser that prints reports as PDF: a program on the path, or its full path; else the one found",
 }
 
 
@@ -45,6 +47,7 @@ class Environment:
         plates: another place for the store's plates.
         cache: the folder for what a store in a bucket keeps on this machine.
         training: where networks are trained.
+        chromium: the browser that prints reports.
     """
 
     store: str | None = None
@@ -52,6 +55,7 @@ class Environment:
     plates: str | None = None
     cache: str | None = None
     training: str | None = None
+    chromium: str | None = None
 
     def open_store(self, location: str | None = None) -> Store:
         """The store at `location`, else the one that the environment names, else ./store; nothing is created yet.
@@ -83,5 +87,5 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         variables: read instead of those of this process.
     """
     said = os.environ if variables is None else variables
-    store, inbox, plates, cache, training = (said.get(name) or None for name in VARIABLES)
-    return Environment(store, inbox, plates, cache, training)
+    store, inbox, plates, cache, training, chromium = (said.get(name) or None for name in VARIABLES)
+    return Environment(store, inbox, plates, cache, training, chromium)
