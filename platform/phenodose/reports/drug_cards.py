@@ -13,7 +13,8 @@ from phenodose.io.frames import rows_of
 from phenodose.lineage.trace import why_each
 from phenodose.plots import svg_figures
 from phenodose.plots.svg import swatch
-from phenodose.reports.data import Missing, text_of
+from phenodose.reports.data import Missing, calls_of, text_of
+from phenodose.reports.other_scores import other_scores
 from phenodose.reports.sections import anchors, score_cell, why_no_scores
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def drug_cards(data: ScreenData, fitted: FittedCurves) -> dict[str, Any] | Missi
     pooled = curves[curves["replicate"] == "pooled"]
     scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
     intervals, chains, links = _half_dose_intervals(data), _chains(data), anchors(data)
-    bands, remarks_on = fitted.bands, _remarks(pooled)
+    bands, remarks_on = fitted.bands, _remarks(data, pooled)
     thin_of: dict[tuple[str, str], list[svg_figures.Line]] = {}
     for (drug, readout, replicate), line in lines.items():
         if replicate != "pooled":
@@ -47,6 +48,8 @@ def drug_cards(data: ScreenData, fitted: FittedCurves) -> dict[str, Any] | Missi
     points = points[["drug", "readout", "replicate", "concentration_nM", "viability_fraction"]]
     points = points.astype({"drug": object, "readout": object})
     points_of = dict(list(points.groupby("drug", sort=False)))
+    others = other_scores(data)
+    called = dict(zip(data.ranking["drug"], calls_of(data.ranking), strict=True))
     cards = []
     for drug in data.drugs:
         own = {name: lines[drug, name, "pooled"] for name in data.readouts if (drug, name, "pooled") in lines}
@@ -62,20 +65,25 @@ def drug_cards(data: ScreenData, fitted: FittedCurves) -> dict[str, Any] | Missi
                 "anchor": links[drug][1:],
                 "figure": figure,
                 "remarks": remarks_on.get(drug, []),
+                "call": called.get(drug, ""),
+                "others": [
+                    (said, unit, one)
+                    for (_, said, unit, _), one in zip(others["scorers"], others["of"][drug], strict=True)
+                ],
                 "scores": [(name, score_cell(scores.get((drug, name)))) for name in data.readouts],
                 "chain": [_link(link) for link in chains.get(drug, [])],
             }
         )
-    legend = [(name, swatch(look)) for name, look in looks.items()]
-    return {"cards": cards, "legend": legend, "scorer": data.scorer}
+    legend = [(data.label(name), swatch(look)) for name, look in looks.items()]
+    return {"cards": cards, "legend": legend, "scorer": data.score_name}
 
 
-def _remarks(curves: pd.DataFrame) -> dict[str, list[str]]:
+def _remarks(data: ScreenData, curves: pd.DataFrame) -> dict[str, list[str]]:
     """Drug -> what is to be said of its curves, readout by readout."""
     remarks: dict[str, list[str]] = {}
     for row in rows_of(curves[curves["status"] != "ok"].sort_values("readout", kind="stable")):
         reason = f" ({row.reason})" if text_of(row.reason) else ""
-        remarks.setdefault(row.drug, []).append(f"{row.readout}: {row.status}{reason}")
+        remarks.setdefault(row.drug, []).append(f"{data.label(row.readout)}: {row.status}{reason}")
     return remarks
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from phenodose.reports.fitted_curves import FittedCurves
 
 #: Drugs with a curve: a row each where there are images, else two in a row.
-MOST_WITH_IMAGES, MOST_WITHOUT = 7, 14
+MOST_WITH_IMAGES, MOST_WITHOUT = 9, 20
 #: Drugs that are shown where none is a hit: those that come nearest to one.
 BEST_OF_NONE = 3
 #: Other hits and borderline drugs that are named.

@@ -24,6 +24,7 @@ from phenodose.reports import (
     evidence,
     first_page,
     image_choice,
+    methods,
     phenotypes,
     sections,
     targets,
@@ -119,7 +120,7 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "phenotypes": phenotypes.phenotypes(data, links),
         "pairs": phenotypes.distant_pairs(data),
         "links": links,
-        "lineage": evidence.lineage(data),
+        "lineage": methods.lineage(data),
     }
 
 

@@ -17,6 +17,7 @@ from phenodose.names import measured_name
 from phenodose.pipeline.verdict import screen_verdict
 from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, is_true, number_of, text_of
+from phenodose.reports.other_scores import other_scores
 from phenodose.reports.reference import reference_cohort
 from phenodose.reports.targets import targets_by_drug
 from phenodose.reports.words import first_sentences
@@ -50,8 +51,8 @@ def header(data: ScreenData) -> dict[str, Any]:
         "level": verdict.level,
         "verdict": first,
         "verdict_rest": rest,
-        "anchors": anchors_of(runs),
-        "notes": notes_of(runs),
+        "anchors": [data.in_words(anchor) for anchor in anchors_of(runs)],
+        "notes": [data.in_words(note) for note in notes_of(runs)],
         "stale": stale,
         "stale_rest": " ".join(stale[MOST_STALE:]),
     }
@@ -83,8 +84,8 @@ def ranking(data: ScreenData) -> dict[str, Any] | Missing:
     unscored = rows[rows["score"].isna()]
     reference = reference_cohort(data)
     return {
-        "readout": data.ranking_readout,
-        "scorer": data.scorer,
+        "readout": data.label(data.ranking_readout),
+        "scorer": data.score_name,
         "hits": [
             f"{row.drug} ({row.score:.1f}{', not trusted' if text_of(row.doubt) else ''})" for row in rows_of(hits)
         ],
@@ -110,7 +111,7 @@ def _others_say(data: ScreenData, drug: str) -> str:
         if readout in sure:
             cell = score_cell(sure[readout])
             interval = f" ({cell['interval']})" if cell["interval"] else ""
-            said.append(f"{readout} gives {cell['text']}{interval}{', a hit' if cell['hit'] else ''}")
+            said.append(f"{data.label(readout)} gives {cell['text']}{interval}{', a hit' if cell['hit'] else ''}")
     return f"; {', '.join(said)}" if said else "; no other readout has a score of it"
 
 
@@ -122,6 +123,7 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
     aims = targets_by_drug(data)
     scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
     half_doses, half_scorer = _half_doses(data)
+    others = other_scores(data, {half_scorer})
     rows = []
     for rank, drug in enumerate(data.drugs, 1):
         known = notes is not None and drug in notes.index
@@ -134,9 +136,18 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
                 "targets": (text_of(notes.loc[drug, "targets"]) if known else "") or aims.get(drug, ""),  # type: ignore[union-attr]
                 "scores": [score_cell(scores.get((drug, readout))) for readout in data.readouts],
                 "half_dose": half_doses.get(drug, {"text": "", "sort": ""}),
+                "others": others["of"][drug],
             }
         )
-    return {"readouts": data.readouts, "rows": rows, "scorer": data.scorer, "half_scorer": half_scorer}
+    return {
+        "readouts": data.readouts,
+        "rows": rows,
+        "scorer": data.score_name,
+        "half_scorer": half_scorer,
+        "half_label": data.preferences.scorer_label(half_scorer),
+        "others": others["scorers"],
+        "others_of": "" if data.ranking_readout is None else data.label(data.ranking_readout),
+    }
 
 
 def agreement(data: ScreenData) -> dict[str, Any] | Missing:
@@ -161,15 +172,15 @@ def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFra
 
     def named(chosen: pd.Series[bool]) -> list[str]:
         return [
-            f"{row.Index} ({imaging} {row.score_i:.1f}, {metabolic} {row.score_m:.1f})"
+            f"{row.Index} ({data.label(imaging)} {row.score_i:.1f}, {data.label(metabolic)} {row.score_m:.1f})"
             for row in rows_of(both[chosen].sort_values("score_i", ascending=False))
         ]
 
     correlation = float(both["score_m"].corr(both["score_i"])) if len(both) >= 3 else float("nan")
     differ = hit_m != hit_i
     return {
-        "metabolic": metabolic,
-        "imaging": imaging,
+        "metabolic": data.label(metabolic),
+        "imaging": data.label(imaging),
         "n_drugs": len(both),
         "n_differ": int(differ.sum()),
         "percent_differ": 100 * float(differ.mean()) if len(both) else 0.0,
@@ -179,8 +190,8 @@ def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFra
         "figure": svg_figures.agreement(
             [(str(row.Index), row.score_m, row.score_i) for row in rows_of(both)],
             threshold(data),
-            metabolic,
-            imaging,
+            data.label(metabolic),
+            data.label(imaging),
             data.looks[imaging],
         ),
     }
@@ -248,7 +259,7 @@ def why_no_scores(data: ScreenData) -> str:
 
 def _unit(data: ScreenData) -> str:
     units = [unit for unit in data.ranking["unit"].dropna() if unit]
-    return f"{data.scorer} ({units[0]})" if units else str(data.scorer)
+    return f"{data.score_name} ({units[0]})" if units else data.score_name
 
 
 def _and(names: list[str]) -> str:
