@@ -34,6 +34,8 @@ MOST_NAMED = 8
 LONGEST_NAME, LONGEST_NOTE = 34, 46
 #: Height of the sheet, of a row of a drug, of what stands above the rows without the verdict, and of a line of text.
 SHEET_MM, ROW_MM, HEAD_MM, LINE_MM = 268.0, 21.0, 40.0, 3.6
+#: How much larger a sheet with few drugs is written.
+LARGE = 1.18
 #: Signs of a line of text across the sheet, on the safe side.
 LINE_SIGNS = 112
 
@@ -96,7 +98,11 @@ def laid_out(page: dict[str, Any] | Missing, has_images: bool, verdict: str) -> 
         texts = [verdict, page["meaning"], others, page["borderline"], "", *page["candidates"], "", *page["untested"]]
         if HEAD_MM + n_rows * ROW_MM + LINE_MM * n_lines(texts, LINE_SIGNS) <= SHEET_MM:
             break
-    return page | {"drugs": page["drugs"][: n_rows * a_row], "others": others, "has_images": has_images}
+    drugs = page["drugs"][: n_rows * a_row]
+    n_used = -(-len(drugs) // a_row)
+    lines = LARGE * LINE_MM * n_lines(texts, int(LINE_SIGNS / LARGE))
+    is_roomy = LARGE * (HEAD_MM + n_used * ROW_MM * 1.1) + lines <= SHEET_MM
+    return page | {"drugs": drugs, "others": others, "has_images": has_images, "is_roomy": is_roomy}
 
 
 class _About:

@@ -39,7 +39,7 @@ def images(data: ScreenData, pictures: WellImages) -> dict[str, Any] | Missing:
 
 
 def shown_wells(data: ScreenData) -> list[str]:
-    """Names such as 'P1/B07' of the wells to explain: those in the rows of images, and one replicate of every series.
+    """Names such as 'P1/B07' of the wells to explain: those in the rows of images, and every replicate of every series.
 
     Raises:
         StoreError: a plate is missing or damaged.
@@ -50,7 +50,8 @@ def shown_wells(data: ScreenData) -> list[str]:
     plates = open_plates(data)
     series = therapy_wells(imaged(data["wells"], plates))
     chosen = [wells for _, wells in rows_of_images(data, plates)]
-    chosen += [_one_replicate(series[series["drug"] == drug]) for drug in data.drugs]
+    rank = {drug: place for place, drug in enumerate(data.drugs)}
+    chosen.append(series.assign(rank=series["drug"].map(rank)).sort_values(["rank", "replicate"], kind="stable"))
     shown = [f"{row.plate}/{row.well}" for wells in chosen for row in rows_of(wells)]
     if not shown:
         raise NotMade("no imaged well stands in the layout.")

@@ -7,6 +7,7 @@ score (`drug_cards`), recording (`phenodose.lineage`).
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from phenodose.io.frames import rows_of
@@ -14,6 +15,8 @@ from phenodose.names import plate_sort_key
 from phenodose.reports.data import number_of, text_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from phenodose.reports.data import ScreenData
 
 #: Signs of a run's id by which steps name it.
@@ -81,11 +84,25 @@ def lineage(data: ScreenData) -> dict[str, Any]:
         "settings": settings.rows(),
         "runs": [(short, run) for run, short in names.items() if short != run],
         "readouts": [(data.label(name), name) for name in data.readouts if data.label(name) != name],
-        "not_made": [
-            {"asset": row.asset, "outcome": row.outcome, "reason": text_of(row.reason)}
-            for row in rows_of(data["not_made"].sort_values(["outcome", "asset"]))
-        ],
+        "not_made": _not_made(data["not_made"]),
     }
+
+
+def _not_made(rows: pd.DataFrame) -> list[dict[str, str]]:
+    """Steps that failed or were skipped; those with the same reason, but for their own name, together."""
+    alike: dict[tuple[str, str], list[Any]] = {}
+    for row in rows_of(rows.sort_values(["outcome", "asset"])):
+        own = str(row.asset).rpartition("/")[2]
+        reason = re.sub(rf"\b{re.escape(own)}\b", "it", " ".join(text_of(row.reason).split()))
+        alike.setdefault((row.outcome, reason), []).append(row)
+    return [
+        {
+            "asset": ", ".join(str(row.asset) for row in some),
+            "outcome": outcome,
+            "reason": reason if len(some) > 1 else text_of(some[0].reason),
+        }
+        for (outcome, reason), some in alike.items()
+    ]
 
 
 def _pairs(parameters: str) -> list[tuple[str, str]]:

@@ -129,11 +129,14 @@ def _filled(data: ScreenData, made: Mapping[str, Any], pictures: WellImages) -> 
     rows = [row for of_drug in series.values() for row in of_drug]
     rows += [] if isinstance(shown, Missing) else shown["rows"]
     in_rows = {tile["well"] for row in rows for tile in row["tiles"]}
+    bars = scale_bars(data) if pictures.uris else {}
     others = {well: uri for well, uri in pictures.uris.items() if well not in in_rows}
     return render(
         "patient.html.j2",
         data=data,
         label=data.label,
+        bars=bars,
+        bar_words=" or ".join(f"{length} µm" for length in sorted({bar.length_um for bar in bars.values()})),
         images=shown,
         series=series,
         pictures=pictures,
