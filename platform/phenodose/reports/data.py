@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
 from phenodose.names import curve_names, plate_sort_key
+from phenodose.pipeline.hits import is_hit, standing_calls
 from phenodose.pipeline.verdict import LEVELS, ranking_readout, ranking_scorer
 from phenodose.plots.palette import readout_looks
 from phenodose.tables import TABLES
@@ -121,9 +122,14 @@ class ScreenData:
 
     @cached_property
     def pooled(self) -> pd.DataFrame:
-        """Pooled scores of the ranking scorer, all readouts."""
+        """Pooled scores of the ranking scorer, all readouts, with the calls that stand (`phenodose.pipeline.hits`).
+
+        `hit` says here whether a drug counts as a hit, `readout_failed` whether its readout failed a quality check.
+        """
         scores = self["scores"]
-        return scores[(scores["replicate"] == "pooled") & (scores["scorer"] == self.scorer)]
+        own = scores[(scores["replicate"] == "pooled") & (scores["scorer"] == self.scorer)]
+        standing = standing_calls(own, self["qc"])
+        return standing.assign(hit=is_hit(standing))
 
     @cached_property
     def ranking_readout(self) -> str | None:
@@ -183,17 +189,8 @@ def therapy_wells(wells: pd.DataFrame) -> pd.DataFrame:
 
 
 def calls_of(scores: pd.DataFrame) -> list[str]:
-    """What every score says of its drug: 'hit', 'borderline', 'no hit', or '' where nothing is said.
-
-    Scores that were made before there were calls say hit or no hit.
-    """
-    import pandas as pd
-
-    said = scores["call"] if "call" in scores.columns else pd.Series(None, index=scores.index, dtype=object)
-    return [
-        text_of(call) or ("" if pd.isna(hit) else "hit" if hit else "no hit")
-        for call, hit in zip(said, scores["hit"], strict=True)
-    ]
+    """What every score says of its drug by the calls that stand: 'hit', 'borderline', 'no hit', or '' for nothing."""
+    return [text_of(call) for call in scores["call"]]
 
 
 def is_true(cells: pd.Series[Any]) -> pd.Series[bool]:

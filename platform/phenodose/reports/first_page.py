@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from phenodose.dose_response.hits import BORDERLINE, HIT
 from phenodose.io.frames import rows_of
 from phenodose.plots.small_curves import dose_words, small_curve
 from phenodose.reports.candidates import candidates
@@ -21,6 +22,8 @@ from phenodose.reports.untested import untested
 from phenodose.reports.words import listed, n_lines, shortened
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from phenodose.reports.data import ScreenData
     from phenodose.reports.fitted_curves import FittedCurves
 
@@ -54,16 +57,16 @@ def first_page(data: ScreenData, fitted: FittedCurves) -> dict[str, Any] | Missi
         return Missing(why_no_scores(data))
     rows = data.ranking[data.ranking["score"].notna()]
     called = dict(zip(rows["drug"], calls_of(rows), strict=True))
-    hits = [row for row in rows_of(rows) if called[row.drug] == "hit"]
+    hits = [row for row in rows_of(rows) if called[row.drug] == HIT]
     shown = hits or list(rows_of(rows))[:BEST_OF_NONE]
     about = _About(data)
     return {
         "drugs": [_drug(data, fitted, about, row) for row in shown[:MOST_WITHOUT]],
         "named": [about.in_a_few_words(row) for row in hits],
-        "n_hits": len(hits),
+        "heading": _heading(rows, len(hits)),
         "n_scored": len(rows),
         "borderline": listed(
-            [about.in_a_few_words(row) for row in rows_of(rows) if called[row.drug] == "borderline"], MOST_NAMED
+            [about.in_a_few_words(row) for row in rows_of(rows) if called[row.drug] == BORDERLINE], MOST_NAMED
         ),
         "score": data.score_name,
         "meaning": _meaning(data),
@@ -78,7 +81,7 @@ def first_page(data: ScreenData, fitted: FittedCurves) -> dict[str, Any] | Missi
 def sheet_drugs(data: ScreenData) -> list[str]:
     """The drugs whose images may stand on the sheet, the best first."""
     rows = data.ranking[data.ranking["score"].notna()]
-    hits = [drug for drug, call in zip(rows["drug"], calls_of(rows), strict=True) if call == "hit"]
+    hits = [drug for drug, call in zip(rows["drug"], calls_of(rows), strict=True) if call == HIT]
     return hits[:MOST_WITH_IMAGES] or list(rows["drug"].head(BEST_OF_NONE))
 
 
@@ -103,6 +106,17 @@ def laid_out(page: dict[str, Any] | Missing, has_images: bool, verdict: str) -> 
     lines = LARGE * LINE_MM * n_lines(texts, int(LINE_SIGNS / LARGE))
     is_roomy = LARGE * (HEAD_MM + n_used * ROW_MM * 1.1) + lines <= SHEET_MM
     return page | {"drugs": drugs, "others": others, "has_images": has_images, "is_roomy": is_roomy}
+
+
+def _heading(rows: pd.DataFrame, n_hits: int) -> str:
+    """How many drugs are hits, or why none is named."""
+    if n_hits:
+        return f"{n_hits} of {len(rows)} drugs {'are hits' if n_hits != 1 else 'is a hit'}"
+    if rows["readout_failed"].any():
+        return "No drug counts as a hit, for the readout failed a quality check; the highest scores"
+    if not any(calls_of(rows)):
+        return f"Hits among {len(rows)} drugs were not judged; the highest scores"
+    return f"None of {len(rows)} drugs is a hit; the highest scores"
 
 
 class _About:

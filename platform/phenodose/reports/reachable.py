@@ -38,19 +38,18 @@ def reachable_doses(data: ScreenData) -> dict[str, ReachableDose]:
     rows = data.tables.get(_TABLE)
     if rows is None or rows.empty:
         return {}
-    rows = rows[rows["readout"] == data.ranking_readout]
-    if "replicate" in rows.columns:
-        rows = rows[rows["replicate"] == "pooled"]
+    rows = rows[(rows["readout"] == data.ranking_readout) & (rows["replicate"] == "pooled")]
     found: dict[str, ReachableDose] = {}
     for row in rows_of(rows):
         dose, effect = row.c_max_nM, row.effect_at_c_max_fraction
         if dose is None or not dose > 0:
             continue
         if effect == effect and effect is not None:
-            ends = row.lower, row.upper
+            ends = row.lower_fraction, row.upper_fraction
             known = all(end is not None and end == end for end in ends)
             interval = f" ({100 * ends[0]:.0f} to {100 * ends[1]:.0f})" if known else ""
-            words = f"{100 * effect:.0f} %{interval} at {dose_words(dose)}"
+            bound = {">": "at least ", "<": "at most "}.get(text_of(row.bound), "")
+            words = f"{bound}{100 * effect:.0f} %{interval} at {dose_words(dose)}"
         else:
             words = f"not known at {dose_words(dose)}: {text_of(row.note) or 'no curve'}"
         found[str(row.drug)] = ReachableDose(
