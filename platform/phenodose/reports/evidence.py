@@ -127,10 +127,18 @@ def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
     pictures = []
     if not rows.empty:
         png = viability_histogram(rows, f"{label}: all wells and controls")
-        pictures.append({"alt": f"Histogram of the raw values, {label}, all wells and controls", "uri": data_uri(png)})
+        pictures.append(
+            {
+                "alt": f"Histogram of the raw values, {label}, all wells and controls",
+                "uri": data_uri(png),
+                "what": "histogram",
+            }
+        )
     if len(pairs):
         png = replicate_scatter(pairs, f"{label}: replicate 1 and 2")
-        pictures.append({"alt": f"Replicate 1 against replicate 2, {label}", "uri": data_uri(png)})
+        pictures.append(
+            {"alt": f"Replicate 1 against replicate 2, {label}", "uri": data_uri(png), "what": "replicates"}
+        )
     remark = "" if len(pairs) else "No duplicates to compare: no drug and concentration has replicates 1 and 2."
     return {
         "readout": label,

@@ -126,11 +126,12 @@ def wanted_wells(
     plates: dict[str, Plate],
     rows: list[tuple[str, pd.DataFrame]],
     strips: Mapping[str, Sequence[StripTile]] | None = None,
+    beside_maps: Sequence[str] = (),
 ) -> dict[str, int]:
     """How often the report shows each well, such as 'P1/B07', the most wanted first.
 
-    First come the strips of the first page, then the rows of images, then one replicate of every series in order of the
-    ranking, then the wells on the maps, then the other replicates.
+    First come the strips of the first page and the images beside maps, then the rows of images, then one replicate of
+    every series in order of the ranking, then the wells on the maps, then the other replicates.
     """
     wells = imaged(data["wells"], plates)
     series = therapy_wells(wells)
@@ -141,6 +142,8 @@ def wanted_wells(
     first = series.drop_duplicates(["drug", "concentration_nM"])
     on_map = wells.merge(data["embeddings"][["plate", "well"]].drop_duplicates(), on=["plate", "well"])
     shown = [tile.well for tiles in (strips or {}).values() for tile in tiles]
+    there = {f"{row.plate}/{row.well}" for row in rows_of(wells)}
+    shown += [well for well in beside_maps if well in there]
     shown += [f"{row.plate}/{row.well}" for _, chosen in rows for row in rows_of(chosen)]
     others = [f"{row.plate}/{row.well}" for chosen in (first, on_map, series) for row in rows_of(chosen)]
     elsewhere = set(others)

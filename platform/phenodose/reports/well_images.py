@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from phenodose.errors import StoreError
 from phenodose.plots import data_uri, image_jpeg, shrunk, well_photograph
 from phenodose.reports.image_choice import imaged, open_plates, rows_of_images, wanted_wells
+from phenodose.reports.phenotypes import map_wells
 from phenodose.reports.strips import StripTile, strips
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Gallery:
             self._plates = open_plates(data)
             self._rows = rows_of_images(data, self._plates)
             self._strips = strips(data, imaged(data["wells"], self._plates), first)
-            self._uses = wanted_wells(data, self._plates, self._rows, self._strips)
+            self._uses = wanted_wells(data, self._plates, self._rows, self._strips, map_wells(data))
             self._photographs  # noqa: B018  Read now, so that a damaged plate is told as a reason.
         except StoreError as error:
             self.reason = f"the plates cannot be read: {error}"
