@@ -22,6 +22,8 @@ from phenodose.reports.untested import untested
 from phenodose.reports.words import listed, n_lines, shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from phenodose.reports.data import ScreenData
@@ -36,11 +38,11 @@ MOST_NAMED = 8
 #: Longest name of a drug, and longest class or list of targets; longer ones end in an ellipsis.
 LONGEST_NAME, LONGEST_NOTE = 34, 46
 #: Height of the sheet, of a row of a drug, of what stands above the rows without the verdict, and of a line of text.
-SHEET_MM, ROW_MM, HEAD_MM, LINE_MM = 268.0, 21.0, 40.0, 3.6
+SHEET_MM, ROW_MM, HEAD_MM, LINE_MM = 268.0, 20.0, 36.0, 3.6
 #: How much larger a sheet with few drugs is written.
 LARGE = 1.18
-#: Signs of a line of text across the sheet, on the safe side.
-LINE_SIGNS = 112
+#: Signs of a line of text across the sheet, and in a drug's row, on the safe side.
+LINE_SIGNS, ROW_SIGNS = 112, 34
 
 
 def first_page(data: ScreenData, fitted: FittedCurves) -> dict[str, Any] | Missing:
@@ -85,27 +87,39 @@ def sheet_drugs(data: ScreenData) -> list[str]:
     return hits[:MOST_WITH_IMAGES] or list(rows["drug"].head(BEST_OF_NONE))
 
 
-def laid_out(page: dict[str, Any] | Missing, has_images: bool, verdict: str) -> dict[str, Any] | Missing:
+def laid_out(page: dict[str, Any] | Missing, has_images: bool, above: Sequence[str]) -> dict[str, Any] | Missing:
     """The page with as many drugs in full as there is room for beside its other words; the other hits by name.
 
     Args:
         page: what `first_page` gave.
         has_images: whether a drug has a strip of images, and with it a row of its own.
-        verdict: the words of the verdict on the page.
+        above: what stands above the drugs beside the name of the score: sample, facts, verdict.
     """
     if isinstance(page, Missing):
         return page
     a_row = 1 if has_images else 2
     for n_rows in range((MOST_WITH_IMAGES if has_images else MOST_WITHOUT) // a_row, 1, -1):
         others = listed(page["named"][n_rows * a_row :], MOST_NAMED)
-        texts = [verdict, page["meaning"], others, page["borderline"], "", *page["candidates"], "", *page["untested"]]
-        if HEAD_MM + n_rows * ROW_MM + LINE_MM * n_lines(texts, LINE_SIGNS) <= SHEET_MM:
+        texts = [*above, page["meaning"], others, page["borderline"], "", *page["candidates"], "", *page["untested"]]
+        rows_mm = sum(
+            max(map(_high_mm, page["drugs"][place : place + a_row]), default=0.0)
+            for place in range(0, n_rows * a_row, a_row)
+        )
+        if HEAD_MM + rows_mm + LINE_MM * n_lines(texts, LINE_SIGNS) <= SHEET_MM:
             break
     drugs = page["drugs"][: n_rows * a_row]
-    n_used = -(-len(drugs) // a_row)
     lines = LARGE * LINE_MM * n_lines(texts, int(LINE_SIGNS / LARGE))
-    is_roomy = LARGE * (HEAD_MM + n_used * ROW_MM * 1.1) + lines <= SHEET_MM
+    is_roomy = LARGE * (HEAD_MM + rows_mm * 1.15) + lines <= SHEET_MM
     return page | {"drugs": drugs, "others": others, "has_images": has_images, "is_roomy": is_roomy}
+
+
+def _high_mm(one: dict[str, Any]) -> float:
+    """Height that a drug's row takes at most: its words, or its curve."""
+    first = f"{one['name']} {one['score']} ({one['interval']}) {one['chance']} {'not trusted' if one['doubt'] else ''}"
+    reach = "" if one["reach"] is None else f"At the reachable dose: {one['reach'].words} needs more"
+    about = min(n_lines([f"{one['drug_class']} · {one['targets']}"], ROW_SIGNS), 2)
+    lines = n_lines([first, f"IC50 {one['half_dose']}", reach], ROW_SIGNS) + about
+    return max(ROW_MM, LINE_MM * lines + 1.6)
 
 
 def _heading(rows: pd.DataFrame, n_hits: int) -> str:

@@ -149,12 +149,18 @@ def _first_page(data: ScreenData, made: Mapping[str, Any], pictures: WellImages)
     """The first page, with its strips of images where there are any."""
     bars = scale_bars(data)
     rows = {drug: filled(tiles, pictures.uris, bars) for drug, tiles in pictures.strips.items()}
-    page = first_page.laid_out(made["first"], any(rows.values()), made["head"]["verdict"])
+    page = first_page.laid_out(made["first"], any(rows.values()), _above(made["head"]))
     if isinstance(page, Missing):
         return page
     drugs = [one | {"strip": rows.get(one["drug"], [])} for one in page["drugs"]]
     lengths = {tile["bar"].length_um for one in drugs for tile in one["strip"] if tile["bar"]}
     return page | {"drugs": drugs, "bar_um": " or ".join(map(str, sorted(lengths)))}
+
+
+def _above(head: Mapping[str, Any]) -> list[str]:
+    """The words above the drugs of the first page; the sample's name is written in large."""
+    large = 2 * [head["sample"] + " " * len(head["sample"])]
+    return [*large, f"{head['entity']} {' ' * 100}", *head["stale"][: sections.MOST_STALE], head["verdict"] + " " * 30]
 
 
 def render(template: str, **context: object) -> str:
