@@ -72,6 +72,8 @@ def command(
             print_json({"made": [], "notes": [nothing]}) if as_json else click.echo(nothing)
             return
     wanted = selected_keys(opened, select, graph)
+    if select:
+        _train_again(opened, folder.resolve().name, select)
     check_screen(folder, plugins, images="plate_images" in wanted)
     screen = register_screen(opened, folder)
     with open_instance(opened) as instance, steps_display(screen.id) as progress:
@@ -117,6 +119,19 @@ def _stale(store: Store, folder: Path, select: str | None, assets: set[str]) -> 
     changes = [change for change in changes_since(store, screen) if not change.kept]
     found = {key for change in changes for key in change.products} & assets
     return ",".join(sorted(found | ({REPORT} & assets))) if found else ""
+
+
+def _train_again(store: Store, screen: str, select: str) -> None:
+    """Forget how networks that are named were trained, if another training would be of other wells (decisions)."""
+    from phenodose.lineage.freshness import changes_since
+
+    named = {item.strip().strip("+*") for item in select.split(",")}
+    if screen not in store.screens() or not any(name.startswith("checkpoint/") for name in named):
+        return
+    for change in changes_since(store, screen):
+        if change.kept and change.what in named:
+            # Without its record a training that differs by decisions alone is not taken for the same.
+            store.drop_table_part("runs", screen, change.what)
 
 
 def _folder(store: Store, target: str) -> Path:

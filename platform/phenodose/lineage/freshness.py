@@ -22,6 +22,7 @@ from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_file, hash_json
 from phenodose.io.places import is_remote
 from phenodose.io.seals import seal_of
+from phenodose.lineage.taught_networks import taught_otherwise
 from phenodose.plugins import plugins_of
 from phenodose.screens.curations import Decision, decisions_of, excluded_wells
 from phenodose.screens.external_inputs import CURATIONS, input_of, is_watched, look_at, name_of
@@ -140,7 +141,11 @@ class _Runs:
             changed.setdefault(key, []).append(asset)
         found = [self._change(key, assets) for key, assets in changed.items() if set(assets) != {_REPORT}]
         found += [self._replaced(asset, file) for asset, file in self._replaced_files()]
+        found += [Change(key, (key,), (key,), said, kept=True) for key, said in self._taught()]
         return [*found, *self._decided(), *self._points()]
+
+    def _taught(self) -> Iterator[tuple[str, str]]:
+        return taught_otherwise(self.store, self.screen, self._inputs)
 
     def _of_external(self) -> Iterator[tuple[str, str]]:
         """Key of every input that has changed, with each asset that was made from another version of it."""
