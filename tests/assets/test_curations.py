@@ -20,6 +20,7 @@ from phenodose.lineage.freshness import changes_since
 from phenodose.lineage.link import Link
 from phenodose.lineage.record import Made, content_version, record_step, versions_now
 from phenodose.lineage.trace import why
+from phenodose.lineage.verify_store import verify_store
 from phenodose.pipeline.context import Context
 from phenodose.pipeline.verdict import ScreenJudge, verdict_of
 from phenodose.plugins import no_progress, registry
@@ -230,6 +231,15 @@ def test_a_correction_of_the_plate_leaves_the_well_out_too(lab: Lab) -> None:
     assert rows.loc[("ctg_corrected", "P1", "D07"), "mask_reason"] == "excluded by decision 1 (A. Doe): lint"
     assert rows.loc[("ctg_corrected", "P1", "D07"), "masked"]
     assert not rows.loc[("ctg_corrected", "P2", "D07"), "masked"]
+
+
+def test_a_record_of_decisions_that_is_lost_is_told(lab: Lab) -> None:
+    lab.decide("exclude", "P1/D07")
+    lab.make("viability/ctg")
+    lab.store.drop_table_part("curations", SCREEN, "decisions")
+    (sentence,) = (said for said in lab.stale() if "decisions.parquet" in said)
+    assert "decisions.parquet is gone or older than `viability/ctg`, which heeded decisions up to 1" in sentence
+    assert sentence in verify_store(lab.store).faults
 
 
 def test_a_whole_plate_can_go(lab: Lab) -> None:

@@ -24,7 +24,8 @@ from phenodose.io.places import is_remote
 from phenodose.io.seals import seal_of
 from phenodose.lineage.taught_networks import taught_otherwise
 from phenodose.plugins import plugins_of
-from phenodose.screens.curations import Decision, decisions_of, excluded_wells
+from phenodose.screens.curations import CURATIONS as CURATIONS_TABLE
+from phenodose.screens.curations import DECISIONS, PART, Decision, decisions_of, excluded_wells
 from phenodose.screens.external_inputs import CURATIONS, input_of, is_watched, look_at, name_of
 from phenodose.screens.target_files import site_target_files
 from phenodose.store.curves import points_fault
@@ -167,12 +168,15 @@ class _Runs:
     def _decided(self) -> Iterator[Change]:
         """Decisions on wells since a readout's viability was made."""
         decisions = decisions_of(self.store, self.screen)
-        if not decisions:
+        heeding = {asset: made[DECISIONS] for asset, made in self._inputs.items() if DECISIONS in made}
+        if lost := [asset for asset, heeded in heeding.items() if heeded["newest"] > len(decisions)]:
+            yield self._lost_decisions(lost, max(heeding[asset]["newest"] for asset in lost))
+        if not decisions or lost:
             return
         layout = self.store.read_table("wells", self.screen)
         by_news: dict[tuple[str, str], list[str]] = {}
         for asset in (one for one in self._inputs if one.startswith("viability/")):
-            heeded = self._inputs[asset].get("decisions") or {}
+            heeded = heeding.get(asset, {})
             readout = asset.partition("/")[2]
             if excluded_wells(self.store, self.screen, layout, readout).version == heeded.get("wells", ""):
                 continue
@@ -186,6 +190,14 @@ class _Runs:
                 f"{'it' if alone and not after else 'them'} again with `phenodose run {self.screen} --stale`."
             )
             yield Change(key, tuple(assets), (*assets, *after), sentence)
+
+    def _lost_decisions(self, assets: list[str], newest: int) -> Change:
+        file = self.store.table_part(CURATIONS_TABLE, self.screen, PART)
+        sentence = (
+            f"{file.relative_to(self.store.root)} is gone or older than {_listed(assets)}, which heeded decisions up "
+            f"to {newest}; restore it from a backup, or decide again with `phenodose curate`."
+        )
+        return Change(str(file), tuple(assets), (*assets, *self._after(assets)), sentence)
 
     def _compares(self, asset: str) -> bool:
         """Whether a step compared with reference samples."""

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from phenodose.quality.gates import Limits
     from phenodose.viability.samples import SampleWells
 
-#: What a step's record of its inputs calls the decisions on wells that it heeded.
-DECISIONS = "decisions"
 #: The table of parameters in screen.toml: [parameters.viability].
 VIABILITY = "viability"
 _ANCHORED_BY_WELLS = "sample {sample}: viability 0 is the median of the wells {name!r}, as stated (lower anchor)."
@@ -335,7 +333,7 @@ def make_viability(
     from phenodose.pipeline.raw_values import control_distances, image_classes, image_views
     from phenodose.pipeline.time_courses import TIME_COURSES, course_notes, course_table
     from phenodose.plugins import PlateReaderReadout
-    from phenodose.screens.curations import excluded_wells
+    from phenodose.screens.curations import DECISIONS, excluded_wells
     from phenodose.tables import TABLES
 
     wells = step.wells()

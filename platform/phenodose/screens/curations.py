@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Action = Literal["exclude", "restore"]
 #: The table, and the one part of it that a screen has.
 CURATIONS, PART = "curations", "decisions"
+#: What a step's record of its inputs calls the decisions that it heeded: the newest number, a hash of the wells.
+DECISIONS = "decisions"
 #: Longest reason and name.
 _MOST_TEXT = 500
 _WAIT_SECONDS = 30

@@ -188,7 +188,7 @@ def _is_there(one: Decision, layout: pd.DataFrame) -> bool:
 
 def _faults_of_words(because: str, by: str) -> Iterable[str]:
     for option, text, meaning in (("--because", because, "the reason"), ("--by", by, "who decides")):
-        if not text.strip():
+        if not any(sign.isalnum() for sign in text):
             yield f"{option}: {meaning} is missing; a decision without it is worth nothing to those who come later."
         elif len(text) > _MOST_TEXT:
             yield f"{option}: {len(text)} characters; {_MOST_TEXT} are the most."

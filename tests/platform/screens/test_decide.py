@@ -122,7 +122,7 @@ def test_a_readout_alone_loses_the_well(store: Store) -> None:
 
 def test_all_faults_are_told_at_once_with_the_nearest_names(store: Store) -> None:
     with pytest.raises(InputError) as told:
-        exclude(store, "P3/A04", "P1/C04", "drug:Trametinip", "replicate:7", "lint", readout="ctgg", because=" ")
+        exclude(store, "P3/A04", "P1/C04", "drug:Trametinip", "replicate:7", "lint", readout="ctgg", because="...")
     text = str(told.value)
     for said in (
         "7 faults",
