@@ -72,6 +72,17 @@ def score_of(drug: str, readout: str) -> float:
     return float(np.maximum(inhibition - 10, 0).mean() / 0.9 / 2)
 
 
+def p_hit_of(score: float) -> float:
+    """The share of the interval from 1.5 below to 1.5 above the score that is a hit."""
+    return float(np.clip((score + 1.5 - HIT_FROM) / 3, 0, 1))
+
+
+def call_of(score: float) -> str:
+    """As certain as one drug by itself has to be."""
+    p = p_hit_of(score)
+    return "hit" if p >= 0.95 else "no hit" if p <= 0.05 else "borderline"
+
+
 def layout_rows(sample: str) -> list[dict[str, object]]:
     rows = []
 
@@ -196,6 +207,8 @@ def _write_readout(
                     "bound": "=",
                     "unit": "",
                     "hit": None if failed else score >= HIT_FROM,
+                    "p_hit_fraction": None if failed else p_hit_of(score),
+                    "call": None if failed else call_of(score),
                     "status": "the curve could not be fitted" if failed else "ok",
                 }
                 | provenance("dss_asym", by["checkpoint"])  # type: ignore[arg-type]

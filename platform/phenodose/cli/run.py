@@ -118,7 +118,9 @@ def _stale(store: Store, folder: Path, select: str | None, assets: set[str]) -> 
         raise InputError(f"--stale: the store {store.root} does not hold {screen} yet; run it without --stale.")
     changes = [change for change in changes_since(store, screen) if not change.kept]
     found = {key for change in changes for key in change.products} & assets
-    return ",".join(sorted(found | ({REPORT} & assets))) if found else ""
+    # A name without a slash may be that of a group, too.
+    keys = sorted(found | ({REPORT} & assets)) if found else []
+    return ",".join(key if "/" in key else f'key:"{key}"' for key in keys)
 
 
 def _train_again(store: Store, screen: str, select: str) -> None:

@@ -16,6 +16,8 @@ from phenodose.cli.output import json_option, plugins_at, print_json, progress_d
 from phenodose.cli.plugin_options import given_parameters, plugin_options
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from phenodose.pipeline.score_layout import Scored
     from phenodose.plugins import Registry, Scorer
     from phenodose.screens.matrices import Readings
@@ -319,17 +321,24 @@ def _scorers(
 def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     from phenodose.cli.dose_matrices import matrix_lines, matrix_records
     from phenodose.cli.steps import print_failed_quality
+    from phenodose.dose_response.hits import BORDERLINE
+    from phenodose.pipeline.hits import is_hit, not_judged, standing_calls
     from phenodose.quality.failures import failed_figures
 
     scores, failed = scored.scores, failed_figures(scored.qc)
     if "replicate" in scores:
         scores = scores[scores["replicate"] == "pooled"]
     samples = sorted({*scores["sample"], *scored.combination_scores["sample"]})
-    hits = sorted(scores.loc[scores["hit"].eq(True), "drug"].unique())
+    standing = standing_calls(scores, scored.qc)
+    hits = _drugs(standing, is_hit(standing))
+    borderline = [drug for drug in _drugs(standing, standing["call"].eq(BORDERLINE)) if drug not in hits]
+    not_counted = [drug for drug in _drugs(scores, is_hit(scores)) if drug not in hits]
     summary = {
         "samples": samples,
         "drugs": int(scores["drug"].nunique()),
         "hits": hits,
+        "borderline": borderline,
+        "hits_that_do_not_count": not_counted,
         "failed_curves": sorted(scored.curves.loc[scored.curves["status"] == "failed", "drug"].unique()),
         "notes": scored.notes,
         "faults": scored.faults,
@@ -343,11 +352,20 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     for note in scored.notes:
         click.echo(f"phenodose: note: {note}", err=True)
     print_failed_quality(failed)
-    doubt = f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
-    click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}{doubt}")
-    for line in matrix_lines(scored.combination_scores):
-        click.echo(line)
+    named = "not judged (no draws)" if not_judged(scores) else ", ".join(hits) or "none"
+    line = f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {named}"
+    line += f"; borderline: {', '.join(borderline)}" if borderline else ""
+    line += f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
+    line += f"; hits that do not count by that: {', '.join(not_counted)}" if not_counted else ""
+    click.echo(line)
+    for text in matrix_lines(scored.combination_scores):
+        click.echo(text)
     click.echo(f"wrote {', '.join(str(path) for path in paths)}")
+
+
+def _drugs(scores: pd.DataFrame, chosen: pd.Series[bool]) -> list[str]:
+    """Names of the drugs of these rows, each once."""
+    return sorted(scores.loc[chosen, "drug"].unique())
 
 
 def _names(failed: list[dict[str, Any]]) -> str:

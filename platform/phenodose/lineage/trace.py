@@ -149,7 +149,7 @@ class ScreenTables:
 
     def _score(self, row: dict[str, Any]) -> Link:
         part = f"scores/{row['scorer']}"
-        facts = some(row, ("score", "lower", "upper", "bound", "unit", "hit", "status"))
+        facts = some(row, ("score", "lower", "upper", "bound", "unit", "hit", "p_hit_fraction", "call", "status"))
         link = Link(
             f"{row['scorer']} of {row['drug']} in {row['sample']} by {row['readout']}, replicate {row['replicate']}",
             facts | self._made_by(row, part),

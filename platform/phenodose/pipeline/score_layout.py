@@ -43,7 +43,20 @@ Values = Readings | pd.DataFrame
 MANY_TASKS = 8
 
 SCORE_COLUMNS = (
-    *("sample", "drug", "scorer", "score", "lower", "upper", "bound", "unit", "hit", "status"),
+    *(
+        "sample",
+        "drug",
+        "scorer",
+        "score",
+        "lower",
+        "upper",
+        "bound",
+        "unit",
+        "hit",
+        "p_hit_fraction",
+        "call",
+        "status",
+    ),
     *("lower_bound", "upper_bound", "published_value"),
 )
 _FIRST = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "objective", "status")

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from phenodose.errors import InputError, NotMade
 from phenodose.io.files import hash_file
+from phenodose.pipeline.hits import is_hit, standing_calls
 from phenodose.pipeline.verdict import ranking_scorer
 from phenodose.plugins import Parameters, Preferences
 from phenodose.screens.target_files import TargetFiles, target_files
@@ -86,7 +87,7 @@ def make_targets(step: Context) -> ScreenTargets:
     network = _network(files, targets, scores, notes)
     frames = []
     for (sample, readout), of_readout in scores.groupby(["sample", "readout"], sort=False):
-        hits = set(of_readout.loc[(of_readout["scorer"] == ranks) & of_readout["hit"].eq(True), "drug"])
+        hits = set(of_readout.loc[(of_readout["scorer"] == ranks) & is_hit(of_readout), "drug"])
         for scorer in scorers:
             found = _judged(step, of_readout[of_readout["scorer"] == scorer], scorer, targets, hits, parameters)
             if scorer == ranks and len(found):
@@ -162,7 +163,7 @@ def _loose(name: str) -> str:
 
 
 def _scores(step: Context, alone: Sequence[str], notes: list[str]) -> pd.DataFrame:
-    """Pooled scores of the drugs that were given alone; those that are not to be trusted are left out."""
+    """Pooled scores of the drugs that were given alone, with the calls that stand; the doubted ones are left out."""
     from phenodose.drug_targets.gene_tables import listed
 
     scores = step.store.read_table("scores", step.screen_id)
@@ -173,7 +174,7 @@ def _scores(step: Context, alone: Sequence[str], notes: list[str]) -> pd.DataFra
         notes.append(f"scores that are not to be trusted take no part: {listed(names)}.")
     if scores[~doubted].empty:
         raise NotMade(f"{step.screen_id} has no scores of drugs given alone; materialize its scores first")
-    return scores[~doubted]
+    return standing_calls(scores[~doubted], step.store.read_table("qc", step.screen_id))
 
 
 def _scorers(step: Context, scores: pd.DataFrame, wanted: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
 from phenodose.names import curve_names, plate_sort_key
+from phenodose.pipeline.hits import is_hit, standing_calls
 from phenodose.pipeline.verdict import LEVELS, ranking_readout, ranking_scorer
 from phenodose.plots.palette import readout_looks
 from phenodose.tables import TABLES
@@ -97,9 +98,14 @@ class ScreenData:
 
     @cached_property
     def pooled(self) -> pd.DataFrame:
-        """Pooled scores of the ranking scorer, all readouts."""
+        """Pooled scores of the ranking scorer, all readouts, with the calls that stand (`phenodose.pipeline.hits`).
+
+        `hit` says here whether a drug counts as a hit, `readout_failed` whether its readout failed a quality check.
+        """
         scores = self["scores"]
-        return scores[(scores["replicate"] == "pooled") & (scores["scorer"] == self.scorer)]
+        own = scores[(scores["replicate"] == "pooled") & (scores["scorer"] == self.scorer)]
+        standing = standing_calls(own, self["qc"])
+        return standing.assign(hit=is_hit(standing))
 
     @cached_property
     def ranking_readout(self) -> str | None:

@@ -11,6 +11,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from phenodose.dose_response.agreement import AGREE, DIFFER, UNDECIDED, compared
 from phenodose.io.frames import rows_of
 from phenodose.lineage.freshness import changes_since
 from phenodose.names import measured_name
@@ -150,7 +151,10 @@ def agreement(data: ScreenData) -> dict[str, Any] | Missing:
 
 
 def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFrame) -> dict[str, Any]:
-    hit_m, hit_i = is_true(both["hit_m"]), is_true(both["hit_i"])
+    """What two readouts say of the same drugs; of `imaging_only` they differ, and imaging has the higher score."""
+    both = compared(both, threshold(data))
+    differ, undecided = both["agreement"].eq(DIFFER), both["agreement"].eq(UNDECIDED)
+    higher = both["difference"] > 0
 
     def named(chosen: pd.Series[bool]) -> list[str]:
         return [
@@ -159,16 +163,20 @@ def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFra
         ]
 
     correlation = float(both["score_m"].corr(both["score_i"])) if len(both) >= 3 else float("nan")
-    differ = hit_m != hit_i
+    failed = [name for name, end in ((imaging, "_i"), (metabolic, "_m")) if both[f"readout_failed{end}"].any()]
     return {
         "metabolic": metabolic,
         "imaging": imaging,
         "n_drugs": len(both),
+        "n_agree": int(both["agreement"].eq(AGREE).sum()),
         "n_differ": int(differ.sum()),
+        "n_undecided": int(undecided.sum()),
         "percent_differ": 100 * float(differ.mean()) if len(both) else 0.0,
         "correlation": f"{correlation:.2f}" if correlation == correlation else "not defined",
-        "imaging_only": named(hit_i & ~hit_m),
-        "metabolic_only": named(hit_m & ~hit_i),
+        "imaging_only": named(differ & higher),
+        "metabolic_only": named(differ & ~higher),
+        "undecided": [] if failed else named(undecided),
+        "failed": _and(failed) if failed else "",
         "figure": svg_figures.agreement(
             [(str(row.Index), row.score_m, row.score_i) for row in rows_of(both)],
             threshold(data),
@@ -210,11 +218,12 @@ def _half_dose(row: Any) -> dict[str, Any]:
 
 
 def score_cell(row: Any) -> dict[str, Any]:
-    """What a table shows of a score; `sort` has all digits."""
+    """What a table shows of a score; `sort` has all digits, `failed` is true where its readout failed a check."""
+    call = {"call": "" if row is None else text_of(row.call), "failed": row is not None and bool(row.readout_failed)}
     if row is None:
-        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": "not made", "doubt": ""}
+        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": "not made", "doubt": "", **call}
     if row.score != row.score or row.score is None:
-        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": row.status, "doubt": ""}
+        return {"text": "–", "interval": "", "hit": False, "sort": "", "note": row.status, "doubt": "", **call}
     interval = f"{row.lower:.1f} to {row.upper:.1f}" if row.lower == row.lower and row.upper == row.upper else ""
     bound = "" if row.bound == "=" else row.bound + " "
     doubt = text_of(row.doubt)
@@ -225,6 +234,7 @@ def score_cell(row: Any) -> dict[str, Any]:
         "sort": row.score,
         "note": "",
         "doubt": doubt,
+        **call,
     }
 
 

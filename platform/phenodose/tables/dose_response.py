@@ -125,7 +125,22 @@ SCORES = Table(
         number("upper", "Upper end of the 95 % interval"),
         text("bound", "'=', or '<' / '>' where the value is only a bound"),
         text("unit", "Unit of the score", required=False),
-        Column("hit", "boolean", "True where the score reaches the scorer's hit threshold", required=False),
+        Column(
+            "hit",
+            "boolean",
+            "True where the score itself reaches the scorer's hit threshold; how sure that is, `call` says",
+            required=False,
+        ),
+        number(
+            "p_hit_fraction",
+            "Probability that the score reaches the threshold: share of the curve's draws; empty without draws or "
+            "threshold",
+        ),
+        text(
+            "call",
+            "hit, borderline or no hit, by the probabilities of the whole panel; empty where there is none",
+            required=False,
+        ),
         text("status", "ok, or why there is no score"),
         text("lower_bound", "'=', or '<' where the interval may reach below its lower end", required=False),
         text("upper_bound", "'=', or '>' where the interval may reach above its upper end", required=False),
