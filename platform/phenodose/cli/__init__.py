@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "export": "Write an OME-Zarr plate as NGFF 0.4 for older programs.",
     "screen": "Prepare, list and show screens.",
     "run": "Register a screen and materialize its assets.",
+    "curate": "Leave wells out of a screen's results, or take them back, with who and why.",
     "score": "Score a layout with readouts, without a store.",
     "fit": "Fit dose-response curves from a CSV file.",
     "combine": "Tell what two drugs do together, from a table with both doses.",

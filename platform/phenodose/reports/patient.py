@@ -19,6 +19,7 @@ from phenodose.plots.svg import marker_definitions
 from phenodose.reports import (
     activation,
     combinations,
+    decisions,
     dose_pairs,
     drug_cards,
     evidence,
@@ -117,6 +118,7 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "maps": activation.overlays(data, no_maps),
         "agreement": sections.agreement(data),
         "quality": evidence.quality(data),
+        "decisions": decisions.decisions(data),
         "phenotypes": phenotypes.phenotypes(data, links),
         "pairs": phenotypes.distant_pairs(data),
         "links": links,
