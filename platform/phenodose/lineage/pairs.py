@@ -130,6 +130,8 @@ class _PairTables(ScreenTables):
             doubts=self._older(part),
         )
         link.made_from.append(self._plain_controls(readout, own[dosed.loc[own.index]], by))
+        places = list(zip(own["plate"], own["well"], strict=True))
+        link.made_from.extend(self._decisions(readout, places, frozenset(own["plate"])))
         checkpoints = dict.fromkeys(own["checkpoint"].dropna()) if "checkpoint" in own else {}
         for weights in checkpoints:
             link.made_from.extend(self._checkpoints(weights))
