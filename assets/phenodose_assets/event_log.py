@@ -2,7 +2,8 @@
 
 Dagster opens a connection of its own, with an engine of its own, for every event that it reads or writes: it compiles
 each statement anew, and SQLite copies its write-ahead log into the database at each close. Of a metabolic screen that
-was a quarter of the CPU seconds of a run (`benchmarks/run_screen.py` measures both).
+was a quarter of the CPU seconds of a run (`benchmarks/run_screen.py` measures both). Nor is each event awaited until it
+is on the disk: after a power cut the last ones may lack, and the database is whole.
 
 Belongs here: keeping connections. Does not belong here: choosing the instance (`instance`).
 """
@@ -91,7 +92,7 @@ class _Connections:
             settings = {"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
             address = self._address(shard)
             engine = sqlalchemy.create_engine(address, poolclass=StaticPool, connect_args=settings)
-            sqlalchemy.event.listen(engine, "connect", _keep_log_short)
+            sqlalchemy.event.listen(engine, "connect", _settle)
             self._engines[shard] = engine
         return self._engines[shard]
 
@@ -103,6 +104,11 @@ class _Connections:
             self._engines.clear()
 
 
-def _keep_log_short(connection: sqlite3.Connection, _: object) -> None:
-    """Copy the write-ahead log into the database after 400 KB: an open one grows to 4 MB, on a small disk too."""
+def _settle(connection: sqlite3.Connection, _: object) -> None:
+    """Set a new connection.
+
+    The write-ahead log is copied into the database after 400 KB (an open one grows to 4 MB, on a small disk too), and
+    waits for the disk then, not after each event.
+    """
     connection.execute("PRAGMA wal_autocheckpoint = 100")
+    connection.execute("PRAGMA synchronous = NORMAL")

@@ -142,7 +142,7 @@ class ScreenAsset:
             drops: (table, part) of the files that hold rows derived from this asset; they are removed when
                 it cannot be made, so that no table tells what the screen no longer shows.
         """
-        listener = context.resources.listener
+        listener, screen = context.resources.listener, step.screen_id
         started_at, clock = datetime.now(UTC), time.monotonic()
         listener(StepEvent(self.key, "started"))
         try:
@@ -151,10 +151,10 @@ class ScreenAsset:
             verdicts = list(product.verdicts)
             tables = self._written(step)
             if tables:
-                schema = schema_verdict(step.store, step.screen_id, tables)
+                schema = schema_verdict(step.store, screen, tables)
                 verdicts.append(schema)
                 if not schema.passed:
-                    yield self._check_result(schema)
+                    yield self._evaluation(screen, schema)
                     raise TableError(schema.description)
             now = datetime.now(UTC)
             version = content_version(step, tables, product.inputs)
@@ -183,7 +183,7 @@ class ScreenAsset:
             for table, part in set(drops) - {*self.tables, *self.optional_tables, ("runs", self.key)}:
                 step.store.drop_table_part(table, step.screen_id, part)
             for verdict in verdicts:
-                yield self._check_result(verdict)
+                yield self._evaluation(screen, verdict)
             context.log.error(product.blocked)
             self._note(step, context, "failed", product.blocked)
             yield self._failure(product.blocked, "QualityBlock", mendable=True)
@@ -200,8 +200,8 @@ class ScreenAsset:
             output = dg.Output(None, self.node_name, metadata=shown, data_version=dg.DataVersion(version))
         yield output
         for verdict in verdicts:
-            yield self._check_result(verdict)
-        yield self._made_evaluation(step.screen_id, "made")
+            yield self._evaluation(screen, verdict)
+        yield self._evaluation(screen, Verdict(MADE, True, "made"))
         listener(StepEvent(self.key, "made", seconds=seconds, notes=tuple(product.notes)))
 
     def _written(self, step: Context) -> tuple[tuple[str, str], ...]:
@@ -264,29 +264,20 @@ class ScreenAsset:
     def _skipped(self, context: dg.OpExecutionContext, reason: str) -> Iterator[Any]:
         context.log.warning(f"{self.key} is skipped: {reason}")
         yield dg.AssetObservation(self.asset_key, partition=context.partition_key, metadata={"skipped": reason})
-        yield self._made_evaluation(context.partition_key, f"skipped: {reason}")
-
-    def _made_evaluation(self, screen: str, outcome: str) -> dg.AssetCheckEvaluation:
-        # The check's own output belongs to the step `failed`, so that its passing is told as an event.
-        return dg.AssetCheckEvaluation(
-            asset_key=self.asset_key,
-            check_name=MADE,
-            passed=True,
-            description=outcome,
-            metadata={},
-            partition=screen,
-        )
+        yield self._evaluation(context.partition_key, Verdict(MADE, True, f"skipped: {reason}"))
 
     def _failure(self, message: str, error: str, mendable: bool) -> dg.Output[dict[str, Any]]:
         facts = {"asset": self.key, "message": message, "error": error, "mendable": mendable}
         return dg.Output(facts, self.failure_output)
 
-    def _check_result(self, verdict: Verdict) -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(
+    def _evaluation(self, screen: str, verdict: Verdict) -> dg.AssetCheckEvaluation:
+        """The outcome of a check as an event; as an output of the step it would be two."""
+        return dg.AssetCheckEvaluation(
             asset_key=self.asset_key,
             check_name=verdict.check,
             passed=verdict.passed,
             severity=dg.AssetCheckSeverity.ERROR if verdict.error else dg.AssetCheckSeverity.WARN,
             description=verdict.description,
             metadata=dict(verdict.metadata),
+            partition=screen,
         )
