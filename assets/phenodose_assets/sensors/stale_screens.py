@@ -18,6 +18,7 @@ import dagster as dg
 from phenodose.io.files import hash_json
 from phenodose_assets.data_versions import DATA_VERSION, Fetch, newest_events, tags_of
 from phenodose_assets.dead_runs import end_dead_runs
+from phenodose_assets.external import NOTHING
 from phenodose_assets.graph.screen_asset import ScreenAsset
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.sensors.ticks import in_time
@@ -123,7 +124,7 @@ def _causes(events: _Events, screen: str, asset: ScreenAsset) -> Iterator[str]:
     for key in _inputs(asset):
         newest = events.newest(key, screen)
         known = made.event if by_hand else seen.get(key)
-        if newest is not None and (known is None or events.has_changed(key, screen, known)):
+        if newest is not None and events.has_changed(key, screen, known):
             yield f"{key} {newest.tags.get(DATA_VERSION)} {since}"
 
 
@@ -150,14 +151,18 @@ class _Events:
         """The newest event of an asset."""
         return self._newest.get((key, screen))
 
-    def has_changed(self, key: str, screen: str, event: int) -> bool:
-        """Whether an asset has another version than it had at an event."""
+    def has_changed(self, key: str, screen: str, event: int | None) -> bool:
+        """Whether an asset or input has another version than it had at an event; None for before all of its events."""
         newest = self._newest[key, screen]
-        if newest.event <= event:
+        if event is not None and newest.event <= event:
             return False
-        wanted = dg.AssetRecordsFilter(_asset_key(key), asset_partitions=[screen], before_storage_id=event + 1)
-        then = self._fetch[key](wanted, limit=1).records
-        return not then or tags_of(then[0]).get(DATA_VERSION) != newest.tags.get(DATA_VERSION)
+        then = []
+        if event is not None:
+            wanted = dg.AssetRecordsFilter(_asset_key(key), asset_partitions=[screen], before_storage_id=event + 1)
+            then = self._fetch[key](wanted, limit=1).records
+        # Of an input of which nothing was said there was no event.
+        before = tags_of(then[0]).get(DATA_VERSION) if then else NOTHING
+        return before != newest.tags.get(DATA_VERSION)
 
 
 def _asset_key(key: str) -> dg.AssetKey:
