@@ -16,8 +16,9 @@ from phenodose.io.machine_faults import fault_of_surroundings
 from phenodose.quality.metrics import metrics_of
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
-from phenodose_assets.graph.metadata import listed, numbers, path, table
+from phenodose_assets.graph.metadata import link, listed, numbers, path, table
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
+from phenodose_assets.links import report_address
 from phenodose_assets.resources import StepEvent
 
 COHORT_DB = "cohort_db"
@@ -162,4 +163,8 @@ def _build_report(store: Store, context: dg.AssetExecutionContext) -> dict[str, 
     if store.read_table("screens").empty:
         raise NotMade("no screen of the store has a layout yet.")
     place = build_cohort_report(store)
-    return {"path": path(place), **numbers({"kilobytes": place.stat().st_size / 1000})}
+    return {
+        "look at it": link(report_address(None)),
+        "path": path(place),
+        **numbers({"kilobytes": place.stat().st_size / 1000}),
+    }
