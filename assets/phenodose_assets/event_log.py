@@ -30,6 +30,7 @@ class ShardedEventLog(Protocol):
 
     run_connection: Callable[[str | None], Any]
     index_connection: Callable[[], Any]
+    has_table: Callable[[str], bool]
 
     def conn_string_for_shard(self, shard_name: str) -> str:
         """Address of one database, as SQLAlchemy takes it."""
@@ -47,12 +48,12 @@ def connections_kept(storage: object) -> Iterator[None]:
         yield
         return
     kept = _Connections(storage)
-    before = storage.run_connection, storage.index_connection
-    storage.run_connection, storage.index_connection = kept.of_run, kept.of_index
+    before = storage.run_connection, storage.index_connection, storage.has_table
+    storage.run_connection, storage.index_connection, storage.has_table = kept.of_run, kept.of_index, kept.has_table
     try:
         yield
     finally:
-        storage.run_connection, storage.index_connection = before
+        storage.run_connection, storage.index_connection, storage.has_table = before
         kept.close()
 
 
@@ -64,6 +65,13 @@ class _Connections:
         self._address = storage.conn_string_for_shard
         self._engines: dict[str, sqlalchemy.Engine] = {}
         self._one_at_a_time = threading.Lock()
+        self._looked_for, self._tables = storage.has_table, set[str]()
+
+    def has_table(self, name: str) -> bool:
+        """Whether the database of all assets has a table; Dagster asks at every event, and none goes again."""
+        if name not in self._tables and self._looked_for(name):
+            self._tables.add(name)
+        return name in self._tables
 
     @contextlib.contextmanager
     def of_run(self, run_id: str | None = None) -> Iterator[sqlalchemy.Connection]:

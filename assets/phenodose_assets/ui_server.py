@@ -26,7 +26,7 @@ def behind_the_door(names: Collection[str]) -> type[DagsterWebserver[Any, Any]]:
 
         def build_routes(self) -> list[Any]:
             """Our reports, then what Dagster has of its own."""
-            return [report_route(), *super().build_routes()]
+            return [report_route(), *super().build_routes()]  # type: ignore[no-untyped-call]
 
         def build_middleware(self) -> list[Middleware]:
             """The door, then what Dagster has of its own."""

@@ -32,8 +32,9 @@ from phenodose.lineage.record import Made, content_version, record_not_made, rec
 from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
 from phenodose.store.store import Store
 from phenodose_assets.external import ExternalAsset, settings_of
-from phenodose_assets.graph.checks import MADE, SCHEMA, schema_verdict
+from phenodose_assets.graph.checks import MADE, SCHEMA, quality_verdicts, schema_verdict
 from phenodose_assets.graph.config import Settings, config_class, said
+from phenodose_assets.graph.kept import kept_version, shown_before
 from phenodose_assets.graph.metadata import listed, numbers
 from phenodose_assets.networks import StepNetworks
 from phenodose_assets.partitions import screens
@@ -147,6 +148,12 @@ class ScreenAsset:
         listener(StepEvent(self.key, "started"))
         try:
             made_from = versions_now(step, (*self.needs, *self.any_of), self.external)
+            if version := kept_version(step, context, made_from):
+                yield self._output(version, shown_before(step, context))
+                for verdict in self._verdicts_again(step):
+                    yield self._evaluation(screen, verdict)
+                listener(StepEvent(self.key, "made", seconds=time.monotonic() - clock))
+                return
             product = self.make(step)
             verdicts = list(product.verdicts)
             tables = self._written(step)
@@ -194,15 +201,29 @@ class ScreenAsset:
         shown = {**self._shown(context, product), **numbers({"seconds": seconds})}
         if product.notes:
             shown["notes"] = listed(product.notes, "none")
-        with warnings.catch_warnings():
-            # Dagster calls versions of its own outputs a beta.
-            warnings.simplefilter("ignore", dg.BetaWarning)
-            output = dg.Output(None, self.node_name, metadata=shown, data_version=dg.DataVersion(version))
-        yield output
+        yield self._output(version, shown)
         for verdict in verdicts:
             yield self._evaluation(screen, verdict)
         yield self._evaluation(screen, Verdict(MADE, True, "made"))
         listener(StepEvent(self.key, "made", seconds=seconds, notes=tuple(product.notes)))
+
+    def is_kept(self, step: Context, context: dg.OpExecutionContext) -> bool:
+        """Whether the run keeps the product that there is."""
+        return kept_version(step, context, versions_now(step, (*self.needs, *self.any_of), self.external)) is not None
+
+    def _verdicts_again(self, step: Context) -> Iterator[Verdict]:
+        """The outcomes of the checks of a product that is kept: Dagster shows those of the last run only."""
+        if tables := self._written(step):
+            yield schema_verdict(step.store, step.screen_id, tables)
+        if ("qc", self.key) in self.tables:
+            yield from quality_verdicts(step.store.read_table("qc", step.screen_id, self.key), step.limits)
+        yield Verdict(MADE, True, "made before, and kept: nothing that it was made from has changed")
+
+    def _output(self, version: str, shown: Mapping[str, Any]) -> dg.Output[None]:
+        with warnings.catch_warnings():
+            # Dagster calls versions of its own outputs a beta.
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            return dg.Output(None, self.node_name, metadata=shown, data_version=dg.DataVersion(version))
 
     def _written(self, step: Context) -> tuple[tuple[str, str], ...]:
         """(table, part) of the files that it should have written, and of those that it was asked to write."""

@@ -97,7 +97,9 @@ class _Steps:
                     arrivals = enumerate(arguments[_ANY_OF])
                     arguments[_ANY_OF] = [_arrived.alias(f"arrived_{i}")(product=value) for i, value in arrivals]
             if first.parts is not None:
-                names, part = sub_step_ops(self.name, first.parts, list(arguments), first.config, first.step)
+                names, part = sub_step_ops(
+                    self.name, first.parts, list(arguments), first.config, first.step, first.is_kept
+                )
                 arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
             made = make.alias("make")(**arguments)
             ended = failed.alias("failed")([getattr(made, asset.failure_output) for asset in self.batch])
