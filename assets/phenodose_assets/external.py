@@ -10,7 +10,7 @@ of the asset).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,13 +44,19 @@ class ExternalAsset(ExternalInput):
         """The Dagster asset key."""
         return dg.AssetKey(self.key.split("/"))
 
-    def spec(self, owner: str) -> dg.AssetSpec:
-        """The external asset."""
+    def spec(self, owner: str, takers: Collection[str]) -> dg.AssetSpec:
+        """The external asset.
+
+        Args:
+            owner: who answers for it.
+            takers: where the assets lie that are made from it; settings of one place lie together, too.
+        """
         group = self.key.split("/")[0]
         kind = {"settings": "toml", "shared": "tensorflow"}.get(group, "file")
+        alone = group == "settings" and len(takers) == 1
         return dg.AssetSpec(
             self.asset_key,
-            group_name=group,
+            group_name=f"{group}/of_{next(iter(takers))}" if alone else group,
             description=self.description,
             owners=[owner],
             kinds={kind},

@@ -25,6 +25,8 @@ COHORT_DB = "cohort_db"
 COHORT_REPORT = "cohort_report"
 #: The controls of every screen are as in the screens made before it.
 CONTROL_DRIFT = "control_drift"
+#: The verdict on every screen, all at once: a check of an asset of one screen shows what came last, of any screen.
+EVERY_SCREEN = "every_screen"
 _POOL = "duckdb"
 #: Rebuilt after every screen; so long without, either no screen came or its automation is off.
 _FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=14), fail_window=timedelta(days=60))
@@ -52,8 +54,14 @@ def cohort_assets(assets: Sequence[ScreenAsset], tried_again: bool = True) -> li
                         f"{metric.title}: {metric.meaning}" for metric in metrics_of("cohort").values()
                     ),
                 ),
+                dg.AssetCheckSpec(
+                    EVERY_SCREEN,
+                    asset=dg.AssetKey(COHORT_DB),
+                    description="No screen has a verdict of 'fail'; every screen is listed with its verdict, whichever "
+                    "was made last.",
+                ),
             ),
-            verdicts=_control_drift,
+            verdicts=lambda store: [*_control_drift(store), _every_screen(store)],
             tried_again=tried_again,
         ),
         _cohort_asset(
@@ -158,6 +166,24 @@ def _control_drift(store: Store) -> list[dg.AssetCheckResult]:
             metadata={f"{row['screen']} {row['readout']}": float(row["cohort_window_drift"]) for row in rows},
         )
     ]
+
+
+def _every_screen(store: Store) -> dg.AssetCheckResult:
+    """The verdict on every screen that has one."""
+    from phenodose.cohort.query import query
+
+    rows = query(
+        store, "SELECT screen, verdict, verdict_reason FROM screens ORDER BY screen", row_limit=None
+    ).table.to_pylist()
+    failed = [row for row in rows if row["verdict"] == "fail"]
+    return dg.AssetCheckResult(
+        check_name=EVERY_SCREEN,
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(f"{row['screen']}: {row['verdict_reason']}" for row in failed)
+        or f"no verdict of {len(rows)} screens is 'fail'",
+        metadata={row["screen"]: f"{row['verdict']}: {row['verdict_reason'] or ''}".rstrip(": ") for row in rows},
+    )
 
 
 def _build_report(store: Store, context: dg.AssetExecutionContext) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import re
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -41,6 +41,8 @@ from phenodose_assets.partitions import screens
 from phenodose_assets.resources import StepEvent
 
 OWNER = "team:phenodose"
+#: What a check says that was not carried out.
+_NO_SUCH_FIGURE, _NOT_MADE = "not looked at: the screen has no such figure", "not looked at: the asset was not made"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class ScreenAsset:
         parts: how it is made in parts, each a step; None for one step.
         reads: what it is made from that no asset makes, beside its parameters.
         batch: cheap assets of one batch are made one after the other in one step; '' for a step of its own.
+        family: assets of one family lie together within their group, where people look at the graph; '' for none.
         lacks: whether a screen of the store can surely have no such product; asked before a run, None for never.
     """
 
@@ -83,6 +86,7 @@ class ScreenAsset:
     parts: SubSteps | None = None
     reads: tuple[ExternalAsset, ...] = ()
     batch: str = ""
+    family: str = ""
     lacks: Callable[[Store, str], bool] | None = None
 
     @property
@@ -90,6 +94,11 @@ class ScreenAsset:
         """What it is made from that no asset makes: raw files and settings."""
         tables = [(name, tuple(model.model_fields)) for name, model in self.settings]
         return (*self.reads, *(settings_of(name, fields) for name, fields in tables if fields))
+
+    @property
+    def place(self) -> str:
+        """Where it lies in the graph that people see: its group, or a group within that."""
+        return f"{self.group}/{self.family}" if self.family else self.group
 
     @property
     def asset_key(self) -> dg.AssetKey:
@@ -145,24 +154,24 @@ class ScreenAsset:
         """
         listener, screen = context.resources.listener, step.screen_id
         started_at, clock = datetime.now(UTC), time.monotonic()
+        verdicts: list[Verdict] = []
         listener(StepEvent(self.key, "started"))
         try:
             made_from = versions_now(step, (*self.needs, *self.any_of), self.external)
             if version := kept_version(step, context, made_from):
+                again = list(self._verdicts_again(step))
                 yield self._output(version, shown_before(step, context))
-                for verdict in self._verdicts_again(step):
-                    yield self._evaluation(screen, verdict)
+                yield from self._told(screen, again, _NO_SUCH_FIGURE)
                 listener(StepEvent(self.key, "made", seconds=time.monotonic() - clock))
                 return
             product = self.make(step)
-            verdicts = list(product.verdicts)
             tables = self._written(step)
             if tables:
                 schema = schema_verdict(step.store, screen, tables)
                 verdicts.append(schema)
                 if not schema.passed:
-                    yield self._evaluation(screen, schema)
                     raise TableError(schema.description)
+            verdicts = [*product.verdicts, *verdicts]
             now = datetime.now(UTC)
             version = content_version(step, tables, product.inputs)
             made = Made(None if version == step.run_id else version, made_from, tables)
@@ -181,6 +190,7 @@ class ScreenAsset:
             details = "" if mendable else traceback.format_exc()
             context.log.error(details or message)
             self._note(step, context, "failed", message)
+            yield from self._told(screen, verdicts, _NOT_MADE)
             yield self._failure(message, type(error).__name__, mendable)
             seconds = time.monotonic() - clock
             listener(StepEvent(self.key, "failed", 0, 0, message, seconds, mendable, details))
@@ -189,8 +199,7 @@ class ScreenAsset:
         if product.blocked:
             for table, part in set(drops) - {*self.tables, *self.optional_tables, ("runs", self.key)}:
                 step.store.drop_table_part(table, step.screen_id, part)
-            for verdict in verdicts:
-                yield self._evaluation(screen, verdict)
+            yield from self._told(screen, verdicts, _NO_SUCH_FIGURE)
             context.log.error(product.blocked)
             self._note(step, context, "failed", product.blocked)
             yield self._failure(product.blocked, "QualityBlock", mendable=True)
@@ -202,9 +211,7 @@ class ScreenAsset:
         if product.notes:
             shown["notes"] = listed(product.notes, "none")
         yield self._output(version, shown)
-        for verdict in verdicts:
-            yield self._evaluation(screen, verdict)
-        yield self._evaluation(screen, Verdict(MADE, True, "made"))
+        yield from self._told(screen, [*verdicts, Verdict(MADE, True, "made")], _NO_SUCH_FIGURE)
         listener(StepEvent(self.key, "made", seconds=seconds, notes=tuple(product.notes)))
 
     def is_kept(self, step: Context, context: dg.OpExecutionContext) -> bool:
@@ -285,11 +292,23 @@ class ScreenAsset:
     def _skipped(self, context: dg.OpExecutionContext, reason: str) -> Iterator[Any]:
         context.log.warning(f"{self.key} is skipped: {reason}")
         yield dg.AssetObservation(self.asset_key, partition=context.partition_key, metadata={"skipped": reason})
-        yield self._evaluation(context.partition_key, Verdict(MADE, True, f"skipped: {reason}"))
+        yield from self._told(context.partition_key, [Verdict(MADE, True, f"skipped: {reason}")], _NOT_MADE)
 
     def _failure(self, message: str, error: str, mendable: bool) -> dg.Output[dict[str, Any]]:
         facts = {"asset": self.key, "message": message, "error": error, "mendable": mendable}
         return dg.Output(facts, self.failure_output)
+
+    def _told(self, screen: str, verdicts: Sequence[Verdict], otherwise: str) -> Iterator[dg.AssetCheckEvaluation]:
+        """The outcomes of all checks but `made`, which is told where it is among the verdicts.
+
+        Dagster shows a check of which nothing is told as failed, as soon as anything else of the run fails; and beside
+        the asset it shows what came last, of whichever screen.
+        """
+        known = {verdict.check for verdict in verdicts}
+        declared = [SCHEMA, *self.checks] if self.tables else list(self.checks)
+        others = [Verdict(name, True, otherwise) for name in declared if name not in known]
+        for verdict in (*verdicts, *others):
+            yield self._evaluation(screen, verdict)
 
     def _evaluation(self, screen: str, verdict: Verdict) -> dg.AssetCheckEvaluation:
         """The outcome of a check as an event; as an output of the step it would be two."""

@@ -125,7 +125,7 @@ class _Steps:
             keys_by_output_name={asset.node_name: asset.asset_key for asset in self.batch},
             internal_asset_deps={asset.node_name: set(map(_key, _parents(asset))) for asset in self.batch},
             partitions_def=screens,
-            group_names_by_output_name={asset.node_name: asset.group for asset in self.batch},
+            group_names_by_output_name={asset.node_name: asset.place for asset in self.batch},
             descriptions_by_output_name={asset.node_name: asset.description for asset in self.batch},
             tags_by_output_name={asset.node_name: asset.tags() for asset in self.batch},
             owners_by_output_name={asset.node_name: [OWNER] for asset in self.batch},
