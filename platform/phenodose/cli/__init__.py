@@ -29,7 +29,7 @@ COMMANDS: dict[str, str] = {
     "simulate": "Write a raw screen folder with known truth.",
     "ingest": "Turn one raw plate folder into an OME-Zarr plate.",
     "verify": "Check every byte of an OME-Zarr plate against its own hashes and the raw files.",
-    "export": "Write an OME-Zarr plate as NGFF 0.4 for older programs.",
+    "export": "Write a screen as an RO-Crate, or a plate as NGFF 0.4 or as one file.",
     "screen": "Prepare, list and show screens.",
     "run": "Register a screen and materialize its assets.",
     "score": "Score a layout with readouts, without a store.",
