@@ -48,6 +48,10 @@ COMMANDS: dict[str, str] = {
 }
 
 
+#: What click raises for a command or group by itself that needs more; before 8.2 it prints the help on its own.
+_NO_ARGUMENTS: type[click.UsageError] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
+
 class LazyCommands(click.Group):
     """A command group that imports a command only when it is used."""
 
@@ -98,6 +102,9 @@ def _run(wanted: list[str]) -> None:
         _complain(SENTENCE, wanted)
         sys.exit(EXIT_CODE)
     except click.ClickException as error:
+        if isinstance(error, _NO_ARGUMENTS) and error.ctx is not None:
+            click.echo(error.ctx.get_help())
+            sys.exit(2)
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
             hint = f" Try `{error.ctx.command_path} --help`."

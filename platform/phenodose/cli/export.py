@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from phenodose.cli.output import json_option, open_store, print_json, progress_display, store_option
+from phenodose.cli.output import json_option, open_screens, print_json, progress_display, store_option
 from phenodose.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,9 +92,10 @@ def _write_crate(
             size = _size(extent.n_bytes)
             click.echo(f"{screen}: {extent.n_plates} plates, {extent.n_files} files, {size} to copy.", err=True)
 
+    opened = open_screens(store, screen)
     with progress_display(f"export {screen}") as progress:
         made = export_crate(
-            open_store(store),
+            opened,
             screen,
             out,
             plates=plates,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from phenodose.cli.output import json_option, open_store, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, print_json, store_option
 from phenodose.errors import InputError
 
 
@@ -56,7 +56,7 @@ def command(
         raise InputError("name one screen, or give --cohort; `phenodose screen list` shows the screens.")
     if screen is not None and (expected or export):
         raise InputError("--expected and --export belong to the report of the cohort; leave SCREEN out, add --cohort.")
-    opened = open_store(store)
+    opened = open_screens(store, *([screen] if screen else []))
     files: list[Path] = []
     if screen is None:
         path = build_cohort_report(opened, out, expected)

@@ -3,7 +3,8 @@
 Made for napari-ome-zarr-navigator, the plate browser of the Fractal project: it filters wells by the columns of a
 condition table other than `row` and `col`, and finds such a table in the plate's own group `tables` (ngio tables, type
 condition_table, version 1, here with the backend csv). The same CSV with `row` and `col` is what Fractal's plate
-converters take. `row` is letters, `col` a number without a leading zero. The reader plugin napari-ome-zarr has no filter.
+converters take. `row` is letters, `col` a number without a leading zero. The reader plugin
+napari-ome-zarr has no filter.
 
 Sources: src/napari_ome_zarr_navigator/condition_filter.py and well_utils.py; ngio, docs/table_specs.
 
@@ -60,9 +61,8 @@ def in_order(wells: pd.DataFrame) -> pd.DataFrame:
     """Wells by plate, row (A, B, ..., Z, AA) and column."""
     from phenodose.names import row_index
 
-    place = {name: number for number, name in enumerate(sorted(wells["plate"].unique()))}
-    order = {"plate": lambda name: place[name], "row": row_index, "column": int}
-    return wells.sort_values(list(order), key=lambda cells: cells.map(order[str(cells.name)]), kind="stable")
+    placed = wells.assign(_row=[row_index(str(row)) for row in wells["row"]])
+    return placed.sort_values(["plate", "_row", "column"], kind="stable").drop(columns="_row")
 
 
 def condition_csv(wells: pd.DataFrame) -> bytes:

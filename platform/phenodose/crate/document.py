@@ -239,6 +239,6 @@ def file_names(
 
 
 _CONDITIONS = (
-    "What every well holds, columns row and col first: the form by which napari-ome-zarr-navigator, the plate browser of "
-    "Fractal, filters wells."
+    "What every well holds, columns row and col first: the form by which napari-ome-zarr-navigator, the plate browser "
+    "of Fractal, filters wells."
 )

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 PEOPLE = ("by", "undone_by", "signed_by")
 _INSTEAD = "…"
 # A path within quotes may hold blanks; one without ends at the first.
-_QUOTED = re.compile(r"""(?P<quote>['"`])(?:/|[A-Za-z]:[\\/]|\\\\|~/|[a-z][a-z0-9+]*://)(?:[^'"`\n]*[\\/])?(?P<last>[^'"`\n\\/]*)(?P=quote)""")  # fmt: skip
+_QUOTED = re.compile(
+    r"""(?P<quote>['"`])(?:/|[A-Za-z]:[\\/]|\\\\|~/|[a-z][a-z0-9+]*://)"""
+    r"""(?:[^'"`\n]*[\\/])?(?P<last>[^'"`\n\\/]*)(?P=quote)"""
+)
+# A value that is a path and nothing else; a sentence that begins with one goes on after a colon.
+_PATH_ALONE = re.compile(
+    r"""(?:/|[A-Za-z]:[\\/]|\\\\|~/|(?!https?:)[a-z][a-z0-9+]*://)(?:(?!: )[^\n])*[\\/](?P<last>(?:(?!: )[^\n\\/])*)"""
+)
 _END = r"""[^\s'"`,;:()<>{}\[\]\\/]"""
 _PATHS = (
     re.compile(rf"\b(?!https?:)[a-z][a-z0-9+]*://(?:{_END}+[\\/])*(?P<last>{_END}*)"),
@@ -66,15 +73,16 @@ class Hider:
         """The text without the front parts of its paths."""
         found = _QUOTED.sub(lambda match: f"{match['quote']}{_last(match['last'])}{match['quote']}", text)
         for place in self.places:
-            found = found.replace(place, _INSTEAD)
+            found = re.sub(_whole(place), _INSTEAD, found)
         for pattern in _PATHS:
             found = pattern.sub(lambda match: _last(match["last"]), found)
-        return found
+        return self._without_people(found)
 
     def value(self, value: Any) -> Any:
         """The same of every text within lists and mappings, as JSON has them; names of a mapping too."""
         if isinstance(value, str):
-            return self.text(value)
+            path = _PATH_ALONE.fullmatch(value)
+            return _last(path["last"]) if path else self.text(value)
         if isinstance(value, dict):
             return {self.text(str(name)): self.value(one) for name, one in value.items()}
         return [self.value(one) for one in value] if isinstance(value, list) else value
@@ -87,7 +95,11 @@ class Hider:
             except ValueError:
                 return self.text(text)
             hidden = self.value(found)
-            return text if hidden == found else json.dumps(hidden, sort_keys=True, separators=(",", ":"))
+            return (
+                text
+                if hidden == found
+                else json.dumps(hidden, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            )
         return self.text(text)
 
     def rows(self, rows: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -106,12 +118,32 @@ class Hider:
         """A number for a person, the same for the same name within a crate."""
         return self._people.setdefault(name, f"person {len(self._people) + 1}")
 
+    def meet(self, rows: pd.DataFrame) -> None:
+        """Get to know the people of a table, who are then found in sentences, too: after the word `by`."""
+        for column in PEOPLE:
+            for name in rows[column].dropna().unique() if column in rows else ():
+                self.person(str(name))
+
+    def _without_people(self, text: str) -> str:
+        for name, number in self._people.items():
+            if name in text:
+                text = re.sub(rf"\b([Bb]y) {re.escape(name)}(?!\w)", rf"\1 {number}", text)
+        return text
+
     def page(self, page: str) -> str:
-        """A page of HTML without the known places, as they stand in text, in attributes and in JSON within scripts."""
+        """A page of HTML without the known places, as they stand in text, in attributes and in JSON within scripts.
+
+        Pictures within the page are left alone: what stands within base64 is no place.
+        """
         for place in self.places:
             for form in dict.fromkeys((place, html.escape(place), json.dumps(place)[1:-1])):
-                page = page.replace(form, _INSTEAD)
-        return page
+                page = re.sub(_whole(form), _INSTEAD, page)
+        return self._without_people(page)
+
+
+def _whole(place: str) -> str:
+    """A pattern for a place that is no part of another word or path."""
+    return rf"(?<![\w+/.]){re.escape(place)}(?!\w)"
 
 
 def _last(name: str) -> str:

@@ -1,9 +1,9 @@
 """The layout as a MIHCSME workbook: Minimum Information for High Content Screening Microscopy Experiments.
 
-Three sheets of groups, keys and values, and a sheet with a row a well, as the template of MIHCSME (Hosseini et al. 2023,
-F1000Research) and its reader MIHCSME-py (MIT) have them: the first row of a sheet is a remark, lines that begin with #
-are skipped, and the heading of the key sheets is Annotation_groups. What phenodose does not know, such as the owner, the
-growth protocol or the passage number, is in the sheet with an empty value, to be filled in by those who do.
+Three sheets of groups, keys and values, and a sheet with a row a well, as the template of MIHCSME and its
+reader MIHCSME-py (Leiden) have them: the first row of a sheet is a remark, lines that begin with # are skipped, and
+the heading of the key sheets is Annotation_groups. What phenodose does not know, such as the owner, the growth protocol
+or the passage number, is in the sheet with an empty value, to be filled in by those who do.
 
 MIHCSME-py takes rows A to P only, so it does not read a layout of 1536 wells.
 

@@ -42,6 +42,7 @@ class Parcel:
     zipped: bool
     files: dict[str, Written] = field(default_factory=dict)
     _archive: zipfile.ZipFile | None = None
+    _taken: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Parcel:
         if self.zipped:
@@ -66,7 +67,7 @@ class Parcel:
         Raises:
             StoreError: there is one of that name, also where capital letters do not count.
         """
-        if name.casefold() in {one.casefold() for one in self._siblings(name)}:
+        if name.casefold() in self._taken:
             raise StoreError(f"{name}: two files of the crate would have this name; rename the plate it belongs to.")
         if self._archive is None:
             path = self.place / name
@@ -79,9 +80,4 @@ class Parcel:
             info.external_attr = 0o600 << 16
             self._archive.writestr(info, content)
         self.files[name] = Written(len(content), hashlib.sha256(content).hexdigest())
-        self._folders.setdefault(name.rpartition("/")[0], []).append(name)
-
-    _folders: dict[str, list[str]] = field(default_factory=dict)
-
-    def _siblings(self, name: str) -> list[str]:
-        return self._folders.get(name.rpartition("/")[0], [])
+        self._taken.add(name.casefold())

@@ -12,6 +12,7 @@ Belongs here: which files a plate has, and copying them. Does not belong here: p
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.crate.conditions import table_group
-from phenodose.errors import StoreError
+from phenodose.errors import PhenodoseError, StoreError
 from phenodose.io.files import hash_bytes
 from phenodose.io.places import read_bytes, sizes
 from phenodose.plates.external_plate import ExternalPlate
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from phenodose.crate.parcel import Parcel
     from phenodose.store.store import Store
 
+# A line of the instrument's description of an image.
+_FOLDER_LINE = re.compile(r"(Folder(?: Name)?: *)[^\r\n]+")
 #: Files that are read ahead of the one that is written.
 _AHEAD = 4
 
@@ -78,12 +81,18 @@ def plates_of(store: Store, screen: str, listed: bool) -> list[PlateSource]:
         listed: whether their files are looked for.
 
     Raises:
-        StoreError: a plate is missing, incomplete, or not the one that the table tells of.
+        StoreError: a plate is missing, incomplete, or not the one that the table tells of; if their files are not
+            looked for, such a plate is left out.
     """
     found = []
     for row in store.read_table("plates", screen).sort_values("plate").to_dict("records"):
-        plate = Plate.open(store.plate_at(str(row["path"]))).expected(str(row["plate"]), str(row["raw_hash"] or ""))
-        found.append(_with_files(PlateSource(str(row["plate"]), plate)) if listed else PlateSource(row["plate"], plate))
+        name, raw_hash = str(row["plate"]), str(row["raw_hash"] or "")
+        try:
+            source = PlateSource(name, Plate.open(store.plate_at(str(row["path"]))).expected(name, raw_hash))
+            found.append(_with_files(source) if listed else source)
+        except PhenodoseError:
+            if listed:
+                raise
     return found
 
 
@@ -167,21 +176,47 @@ def _documents(source: PlateSource, hider: Hider) -> dict[str, bytes]:
     """The documents of a plate's root and wells without places, sealed anew."""
     found: dict[str, bytes] = {}
     hashes = {}
+    root = parsed_document(read_bytes(source.at / ROOT))
+    notes = _Notes(hider, source.name, str(root["attributes"][OWN].get("instrument", {}).get("plate_name") or ""))
     for well in source.plate.wells:
         name = f"{well_path(well)}/{ROOT}"
         source.plate.metadata(well)  # compared with its hash
         document = parsed_document(read_bytes(source.at / name))
-        document["attributes"][OWN] = _without_raw(document["attributes"][OWN], hider)
+        document["attributes"][OWN] = notes.of_well(document["attributes"][OWN])
         found[name] = encoded(document)
         hashes[well] = hash_bytes(found[name])
-    root = parsed_document(read_bytes(source.at / ROOT))
-    own = {key: hider.value(value) for key, value in root["attributes"][OWN].items()}
+    own = {key: notes.value(value) for key, value in root["attributes"][OWN].items()}
     root["attributes"][OWN] = own | {"wells": {well: hashes[well] for well in own["wells"]}}
     found[ROOT] = encoded(sealed(root))
     return found
 
 
-def _without_raw(own: dict[str, Any], hider: Hider) -> dict[str, Any]:
-    """What phenodose notes of a well, without the names of raw files; each raw plane is still told by its hash."""
-    planes = [hider.value(plane) | {"path": ""} for plane in own.get("planes", [])]
-    return {key: hider.value(value) if key != "files" else value for key, value in own.items()} | {"planes": planes}
+@dataclass(frozen=True)
+class _Notes:
+    """What phenodose notes of a plate, without what tells of raw files: each raw plane is still told by its hash.
+
+    Attributes:
+        hider: takes places out of texts.
+        name: name of the plate.
+        raw_name: what the instrument calls it, as the names of raw files begin; '' if it does not say.
+    """
+
+    hider: Hider
+    name: str
+    raw_name: str
+
+    def of_well(self, own: dict[str, Any]) -> dict[str, Any]:
+        """The notes of a well."""
+        kept = {key: value if key == "files" else self.value(value) for key, value in own.items()}
+        return kept | {"planes": [plane | {"path": ""} for plane in kept.get("planes", [])]}
+
+    def value(self, value: Any) -> Any:
+        """Any part of the notes."""
+        if isinstance(value, dict):
+            return {key: self.value(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self.value(one) for one in value]
+        if not isinstance(value, str):
+            return value
+        named = value.replace(self.raw_name, self.name) if len(self.raw_name) > 1 else value
+        return self.hider.value(_FOLDER_LINE.sub(r"\1…", named))

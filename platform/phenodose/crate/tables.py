@@ -41,14 +41,15 @@ def read_tables(store: Store, screen: str, hider: Hider) -> dict[str, pd.DataFra
     Raises:
         StoreError: a file of a table is damaged.
     """
-    found = {}
-    for name, table in TABLES.items():
-        rows = store.read_table(name, screen)
-        if name == "screens" and len(rows):
-            rows = rows.assign(**ScreenJudge(store).judge(screen))
-        if len(rows):
-            found[name] = hider.rows(rows.sort_values(list(table.key), kind="stable", ignore_index=True), table)
-    return found
+    found = {name: rows for name in TABLES if len(rows := store.read_table(name, screen))}
+    if "screens" in found:
+        found["screens"] = found["screens"].assign(**ScreenJudge(store).judge(screen))
+    for rows in found.values():
+        hider.meet(rows)
+    return {
+        name: hider.rows(rows.sort_values(list(TABLES[name].key), kind="stable", ignore_index=True), TABLES[name])
+        for name, rows in found.items()
+    }
 
 
 def put_tables(parcel: Parcel, tables: Mapping[str, pd.DataFrame]) -> None:

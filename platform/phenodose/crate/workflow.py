@@ -1,9 +1,9 @@
 """The steps that made a screen's results, as runs of software: the chain of `phenodose why` for programs.
 
-One action a step, as the profile Process Run Crate 0.5 has it: the plugin and phenodose as instruments, what was read as
-objects, what was made as result, start and end. A product is told by its asset key and its version, so that the result
-of one step is the object of the next; what no step makes (raw files, settings) is told by its version alone. A step that
-failed is an action that failed, with the reason.
+One action a step, as the profile Process Run Crate 0.5 has it: the plugin and phenodose as instruments, what was read
+as objects, what was made as result, start and end. A product is told by its asset key and its version, so that the
+result of one step is the object of the next; what no step makes (raw files, settings) is told by its version alone. A
+step that failed is an action that failed, with the reason.
 
 Source: Workflow Run RO-Crate, Process Run Crate 0.5 (https://w3id.org/ro/wfrun/process/0.5).
 
@@ -20,6 +20,7 @@ from urllib.parse import quote
 import phenodose
 from phenodose.crate.tables import table_file
 from phenodose.io.files import hash_json
+from phenodose.lineage.rows import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Entity = dict[str, Any]
 AGENT = "#site"
 _DONE, _FAILED = "http://schema.org/CompletedActionStatus", "http://schema.org/FailedActionStatus"
-#: Key of what a step read that is a list of notes, and not an input.
+#: Characters of a note or reason.
 _LONGEST = 4000
 
 
@@ -201,8 +202,7 @@ def _known(key: str, row: Mapping[str, Any]) -> bool:
 def _rows(tables: Mapping[str, pd.DataFrame], table: str, by: str) -> list[dict[str, Any]]:
     if table not in tables:
         return []
-    rows: list[dict[str, Any]] = tables[table].sort_values([by, "asset"]).to_dict("records")
-    return rows
+    return records(tables[table].sort_values([by, "asset"]))
 
 
 def _is(cell: Any) -> bool:
