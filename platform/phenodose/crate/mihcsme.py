@@ -70,7 +70,7 @@ def _investigation(screen: str) -> Groups:
     return {
         "DataOwner": dict.fromkeys((*owner, "ORCID investigator")),
         "DataCollaborator": {"ORCID  Data Collaborator": None},
-        "InvestigationInformation": {
+        "InvestigationInfo": {
             "Project ID": None,
             "Investigation Title": f"Drug sensitivity of {screen}",
             "Investigation internal ID": screen,
