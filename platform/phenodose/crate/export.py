@@ -211,7 +211,8 @@ def _put_tables(
     report = read_bytes(store.report_path(screen))
     if report is None:
         return [*notes, f"There is no report in it: none was written yet (`phenodose report {screen}`)."]
-    parcel.put(f"{screen}.html", hider.page(report.decode("utf-8")).encode())
+    names = {*tables["wells"]["sample"].dropna(), *tables["wells"]["treatment"].dropna()}
+    parcel.put(f"{screen}.html", hider.page(report.decode("utf-8"), names).encode())
     return notes
 
 

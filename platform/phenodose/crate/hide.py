@@ -12,7 +12,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from phenodose.table import Table
 
 #: Columns that hold who did something.
-PEOPLE = ("by", "undone_by", "signed_by")
+PEOPLE = ("by", "decided_by", "undone_by", "signed_by")
 _INSTEAD = "…"
 # A path within quotes may hold blanks; one without ends at the first.
 _QUOTED = re.compile(
@@ -130,14 +130,22 @@ class Hider:
                 text = re.sub(rf"\b([Bb]y) {re.escape(name)}(?!\w)", rf"\1 {number}", text)
         return text
 
-    def page(self, page: str) -> str:
+    def page(self, page: str, kept: Collection[str] = ()) -> str:
         """A page of HTML without the known places, as they stand in text, in attributes and in JSON within scripts.
 
-        Pictures within the page are left alone: what stands within base64 is no place.
+        People are found after the word `by`, and where nothing but their name stands between two tags. Pictures within
+        the page are left alone: what stands within base64 is no place.
+
+        Args:
+            page: the page.
+            kept: names of drugs and samples, which stay though a person is called the same.
         """
         for place in self.places:
             for form in dict.fromkeys((place, html.escape(place), json.dumps(place)[1:-1])):
                 page = re.sub(_whole(form), _INSTEAD, page)
+        for name, number in self._people.items():
+            if name not in kept:
+                page = re.sub(rf"(>\s*){re.escape(html.escape(name))}(?=\s*<)", rf"\g<1>{number}", page)
         return self._without_people(page)
 
 
