@@ -19,7 +19,7 @@ from phenodose_assets.build import build_definitions, screen_assets
 from phenodose_assets.run import selected_keys
 
 GROUPS = {
-    "ingest": {"layout", "plate_images"},
+    "ingest": {"layout", "drugs", "plate_images"},
     "tensors": {"pseudo_rgb"},
     "models": {"checkpoint/cnn/phase1", "checkpoint/cnn/phase2", "checkpoint/cnn/phase3"},
     "readouts": {
@@ -77,7 +77,7 @@ def test_keys_of_a_group(graph: dg.AssetGraph, group: str) -> None:
 def test_scores_are_curves_of_every_readout_and_every_installed_scorer(graph: dg.AssetGraph) -> None:
     scorers = {f"scores/{name}" for name in registry().names("scorer")}
     assert "scores/dss_asym" in scorers
-    assert keys_of(graph, "scores") == CURVES | scorers | {"targets"}
+    assert keys_of(graph, "scores") == CURVES | scorers | {"reachable_effects", "targets"}
 
 
 def test_every_asset_has_one_partition_a_screen_save_the_cohort(graph: dg.AssetGraph) -> None:
@@ -116,14 +116,18 @@ def test_lineage_edges(graph: dg.AssetGraph) -> None:
     assert parents("viability/cnn_phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase3"}
     assert parents("embedding/tsne") == {
         "layout",
+        "drugs",
         "viability/cnn_phase2",
         "viability/cnn_phase3",
         "viability/features",
     }
-    assert parents("embedding/shared") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase1"}
+    assert parents("embedding/shared") == {"layout", "drugs", "pseudo_rgb", "checkpoint/cnn/phase1"}
     assert parents("curves/ctg") == {"layout", "viability/ctg"}
     assert parents("scores/dss_asym") == {"layout"} | CURVES
-    assert {"scores/dss_asym", "curves/ctg", "viability/ctg", "embedding/tsne"} <= parents("patient_report")
+    assert parents("drugs") == {"layout"}
+    assert parents("reachable_effects") == {"layout"} | CURVES
+    shown = {"scores/dss_asym", "curves/ctg", "viability/ctg", "embedding/tsne", "drugs", "reachable_effects"}
+    assert shown <= parents("patient_report")
     assert {"scores/dss_asym", "checkpoint/cnn/phase1", "layout", "plate_images"} <= parents("cohort_db")
 
 

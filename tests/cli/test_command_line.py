@@ -39,18 +39,15 @@ def called(capsys, *words):
     return ended.value.code, said.out, said.err
 
 
-@pytest.mark.parametrize("group", [(), ("screen",), ("plugins",)])
-def test_a_group_by_itself_prints_its_help(group, capsys):
-    code, out, err = called(capsys, *group)
-    assert code in (0, 2)
-    assert "Usage: phenodose" in out
-    assert "Commands:" in out
-    assert err == ""
-
-
-def test_no_group_is_forgotten():
-    groups = {name for name in COMMANDS if isinstance(cli.get_command(click.Context(cli), name), click.Group)}
-    assert groups == {"screen", "plugins"}
+def test_a_group_by_itself_prints_its_help(capsys):
+    groups = [name for name in COMMANDS if isinstance(cli.get_command(click.Context(cli), name), click.Group)]
+    assert {"screen", "plugins"} <= set(groups)
+    for words in ([], *([name] for name in groups)):
+        code, out, err = called(capsys, *words)
+        assert code in (0, 2)
+        assert out.startswith(" ".join(["Usage: phenodose", *words]))
+        assert "Commands:" in out
+        assert err == ""
 
 
 @pytest.mark.parametrize("words", OF_A_SCREEN, ids=lambda words: " ".join(words[:2]).replace(" NAME", ""))

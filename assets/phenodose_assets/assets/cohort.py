@@ -123,7 +123,7 @@ def _rebuild_database(store: Store, context: dg.AssetExecutionContext) -> dict[s
     rows = pd.DataFrame({"table": list(summary.rows), "rows": list(summary.rows.values())})
     return {
         "path": path(summary.path),
-        "ask it": dg.MetadataValue.md('`phenodose sql "SELECT * FROM hits"`'),
+        "ask it": dg.MetadataValue.md("`phenodose sql \"SELECT * FROM hits WHERE call = 'hit'\"`"),
         "tables": table(rows, rows=len(rows)),
         "left out": listed(summary.faults, "nothing"),
         **numbers({"screens": len(store.screens()), **{f"rows of {name}": n for name, n in summary.rows.items()}}),

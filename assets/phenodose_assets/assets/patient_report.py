@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from phenodose.io.files import hash_file
 from phenodose.pipeline.context import Context, Result
+from phenodose.pipeline.drugs import DRUGS
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.screen_asset import ScreenAsset
@@ -24,7 +25,7 @@ def report_assets(upstream: Sequence[ScreenAsset]) -> list[ScreenAsset]:
             group="reports",
             description="One HTML file: ranked drugs, curves, quality, phenotype map, lineage.",
             make=_make_report,
-            needs=(LAYOUT,),
+            needs=(LAYOUT, DRUGS),
             any_of=tuple(asset.key for asset in upstream),
             kinds=frozenset({"html"}),
         )

@@ -41,6 +41,7 @@ COMMANDS: dict[str, str] = {
     "view": "Show the plates of a screen in a browser.",
     "ui": "Show the store in the Dagster UI.",
     "why": "Show where a score comes from: wells, images, networks, runs.",
+    "drugs": "Tell what the drug library knows of drugs.",
     "targets": "Tell at which targets of drugs a sample is sensitive.",
     "cam": "Show what in a well's image the network goes by.",
     "evaluate": "Tell how well the networks of screens have learned.",

@@ -54,6 +54,7 @@ def command(
     Example: phenodose run inbox/BT-40_V1_DS1 --store ./store
              phenodose run BT-40_V1_DS1 --select scores --param cnn.epochs_phase2=100
     """
+    from phenodose.screens.drug_files import library_of
     from phenodose.screens.registration import check_screen, register_screen
     from phenodose.settings.environment import read_environment
     from phenodose_assets.instance import open_instance
@@ -68,6 +69,8 @@ def command(
     graph = Graph(opened, read_environment().training)
     wanted = selected_keys(opened, select, graph)
     check_screen(folder, plugins, images="plate_images" in wanted)
+    if {"drugs", "reachable_effects"} & wanted:
+        library_of(opened)  # a faulty table of the site is told before anything is computed
     screen = register_screen(opened, folder)
     with open_instance(opened) as instance, steps_display(screen.id) as progress:
         outcome = materialize_screen(

@@ -61,6 +61,7 @@ class Hider:
         from phenodose.errors import PhenodoseError
 
         known: list[str | Path | None] = [store.root, store.plates_root, store.cache, store.local, Path.home()]
+        known += [place for pair in store.raw_roots for place in pair]
         try:
             source = store.source_of(screen)
         except PhenodoseError:

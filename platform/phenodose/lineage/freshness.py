@@ -23,6 +23,7 @@ from phenodose.io.files import hash_file, hash_json
 from phenodose.io.places import is_remote
 from phenodose.io.seals import seal_of
 from phenodose.plugins import plugins_of
+from phenodose.screens.drug_files import site_library_files
 from phenodose.screens.external_inputs import input_of, is_watched, look_at, name_of
 from phenodose.screens.target_files import site_target_files
 from phenodose.store.curves import points_fault
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 #: Made anew whenever it is asked for, so that its age says nothing.
 _REPORT = "patient_report"
 _NAMED = 6
+#: Before there was a step `drugs`, `layout` wrote its table.
+_MOVED = "drugs layout"
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class InputStates:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._folders = set(plugins_of(store).plate_reader_folders().values())
-        self._of_site = [store.root / "site.toml", *site_target_files(store.root)]
+        tables = [*site_target_files(store.root), *site_library_files(store.root)]
+        self._of_site = [store.root / "site.toml", *tables]
 
     def state(self, screen: str) -> str:
         """What a screen's raw folder looks like from outside: names, sizes and times of layout, settings and tables.
@@ -208,6 +212,8 @@ class _Runs:
             return
         for asset, files in self._files.items():
             for name, seal in files.items():
+                if name == _MOVED:
+                    continue
                 table, _, part = name.partition(" ")
                 file = self.store.table_part(table, self.screen, part)
                 if seal and (not file.is_file() or seal_of(file.read_bytes()) != seal):

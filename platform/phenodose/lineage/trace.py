@@ -15,6 +15,7 @@ from phenodose.dose_response.combination import PREFIX, combined_drugs
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_file
 from phenodose.lineage.link import Link
+from phenodose.lineage.reachable import KEY, c_max_links
 from phenodose.lineage.rows import grouped, records, some
 from phenodose.names import ADD_ON_DOSE, curve_names, measured_name
 from phenodose.plugins import Preferences
@@ -148,7 +149,7 @@ class ScreenTables:
 
     def _score(self, row: dict[str, Any]) -> Link:
         part = f"scores/{row['scorer']}"
-        facts = some(row, ("score", "lower", "upper", "bound", "unit", "hit", "status"))
+        facts = some(row, ("score", "lower", "upper", "bound", "unit", "hit", "p_hit_fraction", "call", "status"))
         link = Link(
             f"{row['scorer']} of {row['drug']} in {row['sample']} by {row['readout']}, replicate {row['replicate']}",
             facts | self._made_by(row, part),
@@ -159,6 +160,7 @@ class ScreenTables:
         if alone is not None:
             link.made_from.append(self._curve(row | {"drug": alone}, " alone"))
         link.made_from.extend(self._reference(part))
+        link.made_from.extend(c_max_links(self._by("reachable_effects", *KEY), row))
         return link
 
     def _alone(self, score: dict[str, Any]) -> str | None:

@@ -16,6 +16,7 @@ from phenodose.tables.dose_response import (
     CURVE_FIT_COLUMNS,
     CURVES,
     DOSE_PAIRS,
+    REACHABLE_EFFECTS,
     SCORES,
 )
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
@@ -40,6 +41,7 @@ TABLES: dict[str, Table] = {
         DOSE_PAIRS,
         COMBINATION_SCORES,
         SCORES,
+        REACHABLE_EFFECTS,
         TARGETS,
         TARGET_INTERACTIONS,
         TIME_COURSES,
