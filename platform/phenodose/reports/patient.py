@@ -12,10 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phenodose.io.files import write_text
+from phenodose.io.files import written_aside
 from phenodose.plots.svg import marker_definitions
 from phenodose.reports import (
     activation,
+    amendment,
     combinations,
     dose_pairs,
     drug_cards,
@@ -27,6 +28,7 @@ from phenodose.reports import (
     time_courses,
 )
 from phenodose.reports.data import Missing, ScreenData
+from phenodose.reports.sealed_page import SEAL_BYTES, sealed_page
 from phenodose.reports.well_images import Gallery, WellImages
 
 if TYPE_CHECKING:
@@ -52,8 +54,19 @@ def build_report(store: Store, screen: str, out: Path | None = None, no_maps: st
         StoreError: the store holds no result of the screen.
     """
     path = out or store.report_path(screen)
-    write_text(path, render_report(store, screen, no_maps))
+    content = report_bytes(store, screen, no_maps)
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
     return path
+
+
+def report_bytes(store: Store, screen: str, no_maps: str = "") -> bytes:
+    """The report of a screen as the bytes of its file, sealed, so that a change of the file shows.
+
+    Raises:
+        StoreError: the store holds no result of the screen.
+    """
+    return sealed_page(render_report(store, screen, no_maps, MOST_FILE_BYTES - SEAL_BYTES))
 
 
 def render_report(store: Store, screen: str, no_maps: str = "", most_bytes: int = MOST_FILE_BYTES) -> str:
@@ -98,6 +111,7 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
     return {
         "markers": marker_definitions(),
         "head": sections.header(data),
+        "amendment": amendment.amendment(data.store, data.screen),
         "ranking": sections.ranking(data),
         "table": sections.drug_table(data),
         "combinations": combinations.combinations(data, links),

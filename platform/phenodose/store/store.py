@@ -42,11 +42,14 @@ class Store:
         root: the folder or address.
         plates_root: another place for the plates, the one large product; None for the store itself.
         cache: the folder for what a store in a bucket keeps on this machine; None for the user's cache.
+        frozen: whether this is what a signed report keeps of a store (`phenodose.store.signed`): what changes from one
+            moment to the next was written down when it was signed.
     """
 
     root: Path
     plates_root: Path | None = None
     cache: Path | None = None
+    frozen: bool = False
 
     @classmethod
     def open(
@@ -165,6 +168,10 @@ class Store:
     def report_path(self, screen: str) -> Path:
         """The patient report, one HTML file."""
         return self.root / "reports" / f"{check_screen_id(screen)}.html"
+
+    def signed_dir(self, screen: str) -> Path:
+        """Folder of a screen's signed reports, one folder a version."""
+        return self.root / "signed" / check_screen_id(screen)
 
     @property
     def cohort_path(self) -> Path:
