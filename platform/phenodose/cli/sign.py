@@ -36,7 +36,7 @@ def command(screen: str, by: str, because: str, anyway: bool, store: str | None,
     if as_json:
         print_json({"name": report.name, "folder": str(report.folder)} | dict(report.record))
         return
-    click.echo(f"{report.name}: signed by {report.by} at {report.signed_at}.")
+    click.echo(f"{report.name}: signed by {report.by} on {report.when}.")
     for doubt in report.record["signed_anyway"]:
         click.echo(f"Signed anyway: {doubt}")
     if report.record["amends"]:

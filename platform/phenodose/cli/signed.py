@@ -69,7 +69,8 @@ def command(
     if not reports:
         click.echo(f"No report in {opened.root} is signed yet; `phenodose sign SCREEN --by NAME` signs one.")
     for report in reports:
-        click.echo("\t".join("-" if value in (None, "") else str(value) for value in _row(report).values()))
+        cells = _row(report) | {"signed_at": report.when}
+        click.echo("\t".join("-" if value in (None, "") else str(value) for value in cells.values()))
 
 
 def _row(report: SignedReport) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def _written(store: Store, report: SignedReport, into: Path | None, again: bool,
 
 def _show(report: SignedReport) -> None:
     record = report.record
-    click.echo(f"{report.name}: signed by {report.by} at {report.signed_at}")
+    click.echo(f"{report.name}: signed by {report.by} on {report.when}")
     facts = {
         "because": record["because"],
         "verdict": f"{record['verdict']['level']}: {' '.join(record['verdict']['sentences'])}",

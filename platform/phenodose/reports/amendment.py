@@ -44,8 +44,7 @@ def amendment(store: Store, screen: str) -> dict[str, Any] | None:
             return amendment(ScreenState.of_report(store, report).store, screen)
     except PhenodoseError as error:
         return {"words": "A signed version of this report cannot be read.", "changes": [str(error)], "version": None}
-    when = report.signed_at[:16].replace("T", " ")
-    words = f"This report amends version {report.version}, signed by {report.by} on {when} UTC. Changed since:"
+    words = f"This report amends version {report.version}, signed by {report.by} on {report.when}. Changed since:"
     return {"words": words, "changes": found.sentences(), "version": report.version}
 
 

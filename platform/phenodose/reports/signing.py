@@ -39,6 +39,7 @@ from phenodose.store.signed import (
     record_text,
     sealed_record,
     sha256,
+    signed_faults,
     signed_report,
     signed_versions,
 )
@@ -117,7 +118,7 @@ def sign_report(store: Store, screen: str, by: str, because: str = "", anyway: b
             record = {"format": _FORMAT, "screen": screen, "version": version, "by": by, "because": because}
             record |= _frozen(store, screen, page, pdf, aside)
             record |= _of_before(newest, found)
-            record |= {"signed_anyway": doubts, "signed_at": datetime.now(UTC).isoformat(timespec="seconds")}
+            record |= {"signed_anyway": doubts, "signed_at": datetime.now(UTC).isoformat()}
             record["files"] = {
                 name: sha256((aside / name).read_bytes()) for name in sorted(sizes(aside)) if name != RECORD
             }
@@ -164,6 +165,7 @@ def _doubts(store: Store, screen: str, page: _Page, has_pdf: bool) -> list[str]:
             f"edited): make it again with `phenodose report {screen}` and look at it."
         )
     found += [change.sentence for change in changes_since(store, screen)]
+    found += [fault for _, faults in signed_faults(store, screen) for fault in faults]
     path = store.report_path(screen)
     if has_pdf and path.with_suffix(".pdf").stat().st_mtime < path.stat().st_mtime:
         found.append(

@@ -218,7 +218,7 @@ def _facts(state: ScreenState) -> dict[str, Any]:
         "name": state.name,
         "screen": state.screen,
         "version": report.version if report else None,
-        "signed": f"by {report.by} at {report.signed_at}" if report else None,
+        "signed": f"by {report.by} on {report.when}" if report else None,
         "samples": state.samples,
         "entity": entity if isinstance(entity, str) else None,
         "verdict": state.verdict.level,

@@ -221,13 +221,11 @@ def _decisions(state: ScreenState) -> dict[str, Any]:
     if "curations" not in TABLES:
         return {}
     found: dict[str, Any] = {}
-    for row in state["curations"].to_dict("records"):
+    for row in state["curations"].sort_values("number").to_dict("records"):
         said = {name: value for name, value in row.items() if value is not None and value == value}
-        what = " ".join(str(said[name]) for name in ("plate", "well", "drug", "replicate") if name in said)
-        words = f"{said.get('by', 'somebody')} excluded {what}"
-        words += f" ({said['because']})" if "because" in said else ""
-        words += f", undone by {said['undone_by']}" if "undone_by" in said else ""
-        found[f"curation {said.get('number', len(found) + 1)}"] = words
+        done = "took back" if said["action"] == "restore" else "excluded"
+        words = f"{said['decided_by']} {done} {said['what']} ({said['because']})"
+        found[f"decision {said['number']}"] = words + (f", ended by {said['undone_by']}" if "undone_by" in said else "")
     return found
 
 

@@ -62,6 +62,11 @@ class SignedReport:
         return str(self.record["signed_at"])
 
     @property
+    def when(self) -> str:
+        """When, as people write it."""
+        return f"{self.signed_at[:19].replace('T', ' ')} UTC"
+
+    @property
     def seal(self) -> str:
         """SHA-256 of everything in the record, 64 hexadecimal digits."""
         return str(self.record[_SEAL])
