@@ -31,7 +31,8 @@ def amendment(store: Store, screen: str) -> dict[str, Any] | None:
     is the same as the signed one.
 
     Returns:
-        words: a sentence; changes: a sentence each; version: the number of what is amended.
+        words: a sentence that leads to the changes; short: a clause for the head of the page; changes: a sentence each;
+        version: the number of what is amended.
     """
     if store.frozen:
         told: dict[str, Any] | None = json.loads(read_bytes(store.root / _FROZEN) or b"null")
@@ -43,9 +44,11 @@ def amendment(store: Store, screen: str) -> dict[str, Any] | None:
         if not found:
             return amendment(ScreenState.of_report(store, report).store, screen)
     except PhenodoseError as error:
-        return {"words": "A signed version of this report cannot be read.", "changes": [str(error)], "version": None}
-    words = f"This report amends version {report.version}, signed by {report.by} on {report.when}. Changed since:"
-    return {"words": words, "changes": found.sentences(), "version": report.version}
+        words = "A signed version of this report cannot be read"
+        return {"words": f"{words}:", "short": words, "changes": [str(error)], "version": None}
+    short = f"amends version {report.version}, signed by {report.by} on {report.when}"
+    words = f"This report {short}. Changed since:"
+    return {"words": words, "short": short, "changes": found.sentences(), "version": report.version}
 
 
 def since_newest(store: Store, screen: str) -> tuple[SignedReport, Differences]:
