@@ -248,11 +248,11 @@ class ScreenTables:
         """What 100 % and 0 % of these wells were."""
         import pandas as pd
 
-        from phenodose.lineage.controls import control_rows
+        from phenodose.lineage.controls import ControlWells
 
+        controls = self._once(("control wells", readout), lambda: ControlWells(self._all_wells(readout)))
         drug_wells = pd.DataFrame(of_drug)[["plate", "well", "sample", "treatment", "add_on", ADD_ON_DOSE]]
-        rows = control_rows(self._all_wells(readout), drug_wells, by)
-        return Link(f"controls of {readout}", rows=rows)
+        return Link(f"controls of {readout}", rows=controls.rows(drug_wells, by))
 
     def _decisions(self, readout: str, own: list[tuple[str, str]], plates: frozenset[str]) -> list[Link]:
         """What was decided on some wells, given as plate and well, and on the controls of some plates."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phenodose.errors import StoreError
-from phenodose.io.files import write_text, written_aside
+from phenodose.io.files import written_aside
+from phenodose.reports.sealed_page import sealed_page
 
 if TYPE_CHECKING:
     from phenodose.plots.cohort_drawing import CohortFigure
@@ -39,7 +40,9 @@ def build_cohort_report(store: Store, out: Path | None = None, expected: Path | 
         InputError: the list of expected hits has faults.
     """
     path = out or cohort_report_path(store)
-    write_text(path, render_cohort_report(store, linked=path == cohort_report_path(store), expected=expected))
+    page = sealed_page(render_cohort_report(store, linked=path == cohort_report_path(store), expected=expected))
+    with written_aside(path) as aside:
+        aside.write_bytes(page)
     return path
 
 
