@@ -306,3 +306,20 @@ def _sorts(page: Any) -> None:
     assert len(states) > 30
     for state in states:
         assert set(state) == {"ascending", "descending"}
+
+
+def test_every_entity_has_its_drugs_counted_by_sample(made_up_cohort: Store) -> None:
+    from phenodose.reports.cohort.entities import entities
+    from phenodose.reports.cohort.source import read_cohort
+
+    cohort = read_cohort(made_up_cohort)
+    found = entities(cohort)["entities"]
+    assert [(one["entity"], one["samples"], one["names"]) for one in found] == [
+        ("Pleomorphic xanthoastrocytoma", 1, "BT-40"),
+        ("entity not given", 1, "INF_R_153"),
+    ]
+    hits = cohort.scores[(cohort.scores["screen"] == cohort.screens["screen"].iloc[0]) & cohort.scores["hit"]]
+    ranked = hits[hits["readout"] == cohort.ranked_by[cohort.screens["screen"].iloc[0]]]
+    first = next(one for one in found if one["names"] == cohort.screens["sample"].iloc[0])
+    assert {row["drug"] for row in first["drugs"]} == set(ranked["drug"])
+    assert {(row["hits"], row["tested"]) for row in first["drugs"]} == {(1, 1)}

@@ -85,7 +85,7 @@ def test_what_is_set_is_read_and_what_is_empty_is_not() -> None:
     assert read_environment({"PHENODOSE_STORE": "", "PHENODOSE_INBOX": "raw", "OTHER": "x"}) == Environment(inbox="raw")
     everything = {name: name.lower() for name in VARIABLES}
     assert vars(read_environment(everything)) == {
-        name: f"phenodose_{name}" for name in ("store", "inbox", "plates", "cache", "training")
+        name: f"phenodose_{name}" for name in ("store", "inbox", "plates", "cache", "training", "chromium")
     }
 
 
