@@ -45,7 +45,7 @@ def command(
     docs/sql_cookbook.md.
 
     \b
-    Example: phenodose sql "SELECT screen, drug, score FROM hits ORDER BY score DESC"
+    Example: phenodose sql "SELECT screen, drug, score, p_hit_fraction FROM hits WHERE call = 'hit'"
     """
     from phenodose.cohort.build import rebuild_cohort
     from phenodose.cohort.query import query as ask

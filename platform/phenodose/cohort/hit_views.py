@@ -23,8 +23,19 @@ class RankingOrder:
     scorers: Sequence[str] = ()
 
 
-#: The worst verdict on every readout of every screen.
-_QUALITY = f"SELECT screen, readout, {WORST_VERDICT} AS verdict FROM qc GROUP BY screen, readout"
+#: The worst verdict on every readout of every screen and sample; a metric that names no sample is about all of them.
+_QUALITY = f"""quality AS (
+        SELECT screen, sample, readout, {WORST_VERDICT} AS verdict
+        FROM (
+            SELECT s.screen, s.sample, s.readout, q.verdict
+            FROM (
+                SELECT DISTINCT screen, sample, readout FROM scores WHERE replicate = 'pooled' AND hit IS NOT NULL
+            ) s
+            JOIN qc q ON q.screen = s.screen AND q.readout = s.readout
+                AND (coalesce(q.sample, '') = '' OR q.sample = s.sample)
+        )
+        GROUP BY screen, sample, readout
+    )"""
 
 
 def hits_view(order: RankingOrder) -> View:
@@ -34,8 +45,7 @@ def hits_view(order: RankingOrder) -> View:
         "One row a screen, sample and drug (with its add-on): the pooled score of the readout that ranks the screen, "
         "and whether the drug is a hit; `call` is empty where that readout failed a quality check.",
         f"""
-    WITH {CURVES_WITH_ADD_ON},
-    ranking_scorers AS (
+    WITH {CURVES_WITH_ADD_ON}, {_QUALITY}, ranking_scorers AS (
         SELECT screen, arg_min(scorer, list_position({_list(order.scorers)}, scorer)) AS scorer
         FROM scores WHERE hit IS NOT NULL GROUP BY screen
     ), ranking_readouts AS (
@@ -52,7 +62,7 @@ def hits_view(order: RankingOrder) -> View:
     LEFT JOIN screens c ON c.screen = s.screen
     LEFT JOIN combinations w ON w.screen = s.screen AND w.sample = s.sample AND w.curve = s.drug
     LEFT JOIN drugs d ON d.screen = s.screen AND d.drug = coalesce(w.drug, s.drug)
-    LEFT JOIN ({_QUALITY}) q ON q.screen = s.screen AND q.readout = s.readout
+    LEFT JOIN quality q ON q.screen = s.screen AND q.sample = s.sample AND q.readout = s.readout
     WHERE s.replicate = 'pooled'
     """,
     )
@@ -73,9 +83,10 @@ def agreement_view(metabolic: Sequence[str], thresholds: Mapping[str, float]) ->
         "One row a screen, sample, drug, scorer and pair of an imaging with a metabolic readout: do they agree, "
         "differ, or is that undecided, by their intervals and probabilities.",
         f"""
-    WITH standing AS (
+    WITH {_QUALITY}, standing AS (
         SELECT s.*, q.verdict AS quality, CASE WHEN q.verdict IS DISTINCT FROM 'fail' THEN s.call END AS stands
-        FROM scores s LEFT JOIN ({_QUALITY}) q ON q.screen = s.screen AND q.readout = s.readout
+        FROM scores s
+        LEFT JOIN quality q ON q.screen = s.screen AND q.sample = s.sample AND q.readout = s.readout
         WHERE s.replicate = 'pooled' AND s.hit IS NOT NULL
     ), pairs AS (
         SELECT i.screen, i.sample, i.drug, i.scorer, i.readout AS imaging_readout, m.readout AS metabolic_readout,
@@ -109,7 +120,8 @@ def agreement_view(metabolic: Sequence[str], thresholds: Mapping[str, float]) ->
 #: Made from `agreement`, for those who ask for the hits alone.
 IMAGING_VS_METABOLIC = View(
     "imaging_vs_metabolic",
-    "One row a screen, drug, scorer and pair of an imaging with a metabolic readout: which of the two calls it a hit?",
+    "One row a screen, drug, scorer and pair of an imaging with a metabolic readout that did not fail: which of the "
+    "two calls it a hit?",
     f"""
     SELECT screen, sample, drug, scorer, imaging_readout, metabolic_readout, imaging_score, metabolic_score,
            CASE WHEN imaging_call = '{HIT}' AND metabolic_call = '{HIT}' THEN 'both'
@@ -117,6 +129,7 @@ IMAGING_VS_METABOLIC = View(
                 WHEN metabolic_call = '{HIT}' THEN 'metabolic only'
                 ELSE 'neither' END AS hit_in
     FROM agreement
+    WHERE coalesce(imaging_verdict, '') <> 'fail' AND coalesce(metabolic_verdict, '') <> 'fail'
     """,
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from phenodose.cohort.hit_views import IMAGING_VS_METABOLIC, RankingOrder, agreement_view, hits_view
+from phenodose.cohort.reachable_view import REACHABLE
 from phenodose.cohort.view import CURVES_WITH_ADD_ON, WORST_VERDICT, View, identifier, literal
 from phenodose.quality.gates import Limits
 
@@ -55,6 +56,7 @@ def cohort_views(
         _control_drift(limits or Limits()),
         LATEST_RUNS,
         LATEST_RUN_OF_SCREEN,
+        REACHABLE,
     ]
 
 

@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def failed_readouts(qc: pd.DataFrame) -> list[str]:
-    """The readouts with a quality metric that failed, by name; `qc` is of one screen."""
-    return sorted(set(qc.loc[qc["verdict"].eq("fail"), "readout"]))
-
-
 def standing_calls(scores: pd.DataFrame, qc: pd.DataFrame) -> pd.DataFrame:
     """The scores with those of their calls that stand.
 
     Args:
         scores: rows of the table `scores`, or of what `phenodose score` writes (no screen, and maybe no readout).
-        qc: the quality metrics of the same screens, likewise.
+        qc: the quality metrics of the same screens, likewise; one that names no sample is about all samples.
 
     Returns:
-        The rows; `call` is empty where a quality metric of the readout failed, and `readout_failed` (boolean) tells so.
-        The other columns are as they were.
+        The rows; `call` is empty where a quality metric of the readout and sample failed, and `readout_failed`
+        (boolean) tells so. The other columns are as they were.
     """
     import pandas as pd
 
-    keys = [name for name in ("screen", "sample", "readout") if name in scores and name in qc]
-    bad = qc.loc[qc["verdict"].eq("fail"), keys]
-    if keys:
-        known = set(bad.itertuples(index=False, name=None))
-        failed = [key in known for key in scores[keys].itertuples(index=False, name=None)]
-    else:
-        failed = [len(bad) > 0] * len(scores)
+    keys = [name for name in ("screen", "readout") if name in scores and name in qc]
+    bad = qc[qc["verdict"].eq("fail")]
+    samples = [name if isinstance(name, str) else "" for name in bad["sample"]] if "sample" in qc else [""] * len(bad)
+    known = set(zip(_keys(bad, keys), samples, strict=True))
+    failed = [
+        (key, "") in known or (key, sample) in known
+        for key, sample in zip(_keys(scores, keys), scores["sample"], strict=True)
+    ]
     gone = pd.Series(failed, index=scores.index, dtype=bool)
     call = scores["call"].astype(object)
     return scores.assign(call=call.where(~gone & call.notna(), None), readout_failed=gone)
+
+
+def _keys(rows: pd.DataFrame, names: list[str]) -> list[tuple[str, ...]]:
+    return list(rows[names].itertuples(index=False, name=None)) if names else [()] * len(rows)
 
 
 def is_hit(rows: pd.DataFrame) -> pd.Series[bool]:

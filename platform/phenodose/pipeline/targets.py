@@ -4,7 +4,7 @@ Belongs here: which drugs, scores and files are taken, and the rows. Does not be
 the files (`phenodose.drug_targets`), and where the files lie (`phenodose.screens.target_files`).
 
 Drugs take part that were given alone. A drug's targets are those that screen.toml names, else those of the table in
-the screen's folder, else those of the site's table.
+the screen's folder, else those of the site's table, else those of the drug library (`phenodose.pipeline.drugs`).
 """
 
 from __future__ import annotations
@@ -127,17 +127,22 @@ def _targets_of_drugs(
     from phenodose.drug_targets.gene_tables import listed, read_drug_targets
 
     annotated = step.store.read_table("drugs", step.screen_id)
-    said = {
-        str(drug): tuple(gene for part in str(genes).split(",") if (gene := part.strip()))
-        for drug, genes in zip(annotated["drug"], annotated["targets"], strict=True)
-        if isinstance(genes, str)
-    }
+    said: dict[str, tuple[str, ...]] = {}
+    of_library: dict[str, tuple[str, ...]] = {}
+    for drug, genes, origin in zip(annotated["drug"], annotated["targets"], annotated["targets_from"], strict=True):
+        if isinstance(genes, str):
+            found_in = of_library if origin in ("library", "site") else said
+            found_in[str(drug)] = tuple(gene for part in genes.split(",") if (gene := part.strip()))
     read = [read_drug_targets(path) for path in (files.own_targets, files.site_targets) if path is not None]
     tables = [table.of for table in read]
     notes.extend(note for table in read for note in table.notes)
     found: dict[str, tuple[str, ...]] = {}
+    from_library = []
     for drug in drugs:
         genes = said.get(drug) or next((tuple(named) for table in tables if (named := _of_drug(table, drug))), ())
+        if not genes and drug in of_library:
+            genes = of_library[drug]
+            from_library.append(drug)
         if genes:
             found[drug] = tuple(dict.fromkeys(genes))
     if not found:
@@ -147,6 +152,9 @@ def _targets_of_drugs(
             "into drug_targets.csv (columns drug and gene) in the store or in the screen's folder, or into screen.toml "
             '([drugs."NAME"] targets = ["GENE"])'
         )
+    if from_library:
+        n = len(from_library)
+        notes.append(f"targets from the drug library: {n} of {len(drugs)} drugs: {listed(from_library)}.")
     if unknown := [drug for drug in drugs if drug not in found]:
         notes.append(f"no target is known of {len(unknown)} of {len(drugs)} drugs: {listed(unknown)}.")
     return found

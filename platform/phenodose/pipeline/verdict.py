@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from phenodose.io.frames import rows_of
 from phenodose.lineage.freshness import InputStates, changes_since
-from phenodose.pipeline.hits import failed_readouts, is_hit, not_judged, standing_calls
+from phenodose.pipeline.hits import is_hit, not_judged, standing_calls
 from phenodose.plugins import Preferences
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _of_calls(ranked: pd.DataFrame, qc: pd.DataFrame) -> list[tuple[Level, str]]
     readout = str(ranked["readout"].iloc[0])
     if not_judged(ranked):
         return [("none", f"Hits are not judged: the scores of {readout} have no draws; score the screen again.")]
-    lost = sorted(ranked.loc[is_hit(ranked), "drug"]) if readout in failed_readouts(qc) else []
+    lost = sorted(set(ranked.loc[is_hit(ranked) & ~is_hit(standing_calls(ranked, qc)), "drug"]))
     return [("none", f"No drug counts as a hit by {readout}, as it failed; it names {_few(lost)}.")] if lost else []
 
 

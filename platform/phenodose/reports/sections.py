@@ -169,9 +169,7 @@ def agreement(data: ScreenData) -> dict[str, Any] | Missing:
 
 
 def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFrame) -> dict[str, Any]:
-    """What an imaging and a metabolic readout say of the same drugs; `imaging_only` are drugs that differ and score
-    higher by imaging.
-    """
+    """What two readouts say of the same drugs; of `imaging_only` they differ, and imaging has the higher score."""
     both = compared(both, threshold(data))
     differ, undecided = both["agreement"].eq(DIFFER), both["agreement"].eq(UNDECIDED)
     higher = both["difference"] > 0

@@ -194,11 +194,11 @@ def test_what_drugs_do_over_time_is_told_and_drawn(made_up_store: Store, full_pa
 
 def test_disagreement_is_named(full_page: Page, metabolic_page: Page) -> None:
     said = full_page.text("agreement")
-    assert re.search(
-        r"Hit for imaging only: Vemurafenib \(image, network \(phase III\) 25\.8, metabolic \(ATP\) 0\.0\)\.", said
-    )
-    assert "Hit for metabolism only: none." in said
-    assert "They disagree on 1 of 6 drugs (17 %)" in said
+    both = r"image, network \(phase III\) 25\.8, metabolic \(ATP\) 0\.0"
+    assert re.search(rf"They differ, imaging more sensitive: Vemurafenib \({both}\)\.", said)
+    assert "They differ, metabolism more sensitive: none." in said
+    assert "Of 6 drugs they agree on 5, differ on 1, and their intervals leave 0 undecided" in said
+    assert "Not compared: image, mean brightness failed a quality check." in said
     missing = metabolic_page.text("agreement")
     assert "Not shown: the screen has no scores of an imaging readout" in missing
 

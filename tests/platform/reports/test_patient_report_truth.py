@@ -207,7 +207,8 @@ def test_without_two_hits_or_a_map_of_distances_there_are_no_pairs(made_up_store
     assert isinstance(distant_pairs(with_map(made_up_store, PLACES, "tsne")), Missing)
     part = "dss_asym.cnn_phase3"
     scores = made_up_store.read_table("scores", SCREEN, part)
-    made_up_store.write_table("scores", SCREEN, part, scores.assign(hit=scores["drug"] == "Trametinib"))
+    call = scores["drug"].eq("Trametinib").map({True: "hit", False: "borderline"})
+    made_up_store.write_table("scores", SCREEN, part, scores.assign(call=call))
     found = distant_pairs(with_map(made_up_store, PLACES))
     assert isinstance(found, Missing)
     assert found.reason == "1 drugs are hits, and a pair needs two."
@@ -216,16 +217,15 @@ def test_without_two_hits_or_a_map_of_distances_there_are_no_pairs(made_up_store
 # --- imaging against metabolism -------------------------------------------------------------------
 
 
-def test_disagreements_are_those_on_either_side_of_the_limit(made_up_store: Store) -> None:
+def test_readouts_differ_on_drugs_that_lie_surely_on_either_side_of_the_limit(made_up_store: Store) -> None:
     part = "dss_asym.ctg"
     scores = made_up_store.read_table("scores", SCREEN, part)
     higher = scores["drug"] == "Lorlatinib"
-    made_up_store.write_table(
-        "scores",
-        SCREEN,
-        part,
-        scores.assign(score=scores["score"].where(~higher, 30.0), hit=scores["hit"].eq(True) | higher),
-    )
+    told = {"score": 30.0, "lower": 28.0, "upper": 33.0, "p_hit_fraction": 1.0}
+    changed = scores.assign(**{name: scores[name].where(~higher, value) for name, value in told.items()})
+    unsure = scores["drug"] == "Venetoclax"
+    changed["p_hit_fraction"] = changed["p_hit_fraction"].where(~unsure, 0.7)
+    made_up_store.write_table("scores", SCREEN, part, changed)
     data = ScreenData.load(made_up_store, SCREEN)
     found = agreement(data)
     assert not isinstance(found, Missing)
@@ -235,8 +235,12 @@ def test_disagreements_are_those_on_either_side_of_the_limit(made_up_store: Stor
     wide = data.pooled.pivot_table("score", "drug", "readout")
     limit = threshold(data)
     assert limit is not None
+    failed = found["comparisons"].pop()
+    assert (failed["failed"], failed["n_undecided"]) == ("mean_of_stack", failed["n_drugs"])
     for one in found["comparisons"]:
         both = wide[[one["imaging"], "ctg"]].dropna() >= limit
+        assert [name.rpartition(" (")[0] for name in one["undecided"]] == ["Venetoclax"]
+        assert one["n_agree"] == one["n_drugs"] - 3
         for names, chosen in (
             (one["imaging_only"], both[one["imaging"]] & ~both["ctg"]),
             (one["metabolic_only"], both["ctg"] & ~both[one["imaging"]]),

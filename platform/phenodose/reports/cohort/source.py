@@ -37,7 +37,7 @@ _SCORES = """
     WHERE scorer = {scorer} AND replicate = 'pooled'
     ORDER BY screen, readout, drug, sample
 """
-_FAILED = "SELECT DISTINCT screen, readout, verdict FROM qc WHERE verdict = 'fail'"
+_FAILED = "SELECT DISTINCT screen, sample, readout, verdict FROM qc WHERE verdict = 'fail'"
 _REPLICATE_SCORES = """
     SELECT a.screen, a.readout, a.drug, a.replicate AS first_replicate, b.replicate AS second_replicate,
            a.score AS first, b.score AS second
@@ -109,8 +109,8 @@ class Cohort:
     Attributes:
         screens: screen, sample, entity, kind, stale, verdict, verdict_reason, made_at; a row a screen.
         scores: screen, sample, readout, drug, score, lower, upper, p_hit_fraction, call, readout_failed, hit; pooled
-            scores of the scorer that ranks, with the calls that stand (`phenodose.pipeline.hits`); `hit` is whether a drug counts as
-            one.
+            scores of the scorer that ranks, with the calls that stand (`phenodose.pipeline.hits`); `hit` is whether a
+            drug counts as one.
         replicate_scores: pairs of scores of two replicates of a screen, readout and drug.
         replicate_agreement: correlations of replicates by screen, readout and quantity.
         zprime: robust Z' of every plate and readout.
