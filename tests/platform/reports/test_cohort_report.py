@@ -75,8 +75,8 @@ def _ask(store: Store, sql: str) -> pd.DataFrame:
 def test_screens_scores_and_mismatches_stand_side_by_side(drawn_html: str) -> None:
     html = drawn_html
     assert html.count('<tr><th scope="row"') == 6
-    assert f"{FULL} (cnn_phase3)" in html
-    assert f"{METABOLIC_ONLY} (ctg)" in html
+    assert f"{FULL} (image, network (phase III))" in html
+    assert f"{METABOLIC_ONLY} (metabolic (ATP))" in html
     order = re.findall(r'<th scope="row" data-sort="([^"]*)"', html)
     assert order[:4] == ["Panobinostat", "Trametinib", "Venetoclax", "Vemurafenib"], "most often hit first"
     assert "Vemurafenib (cnn_phase3 25.8, ctg 0.0)" in html
@@ -194,7 +194,9 @@ def test_drugs_on_which_readouts_differ_are_named_in_percent(made_up_cohort: Sto
         "SELECT 100.0 * count(*) FILTER (agreement = 'differ') / count(*) AS percent "
         "FROM agreement WHERE scorer = 'dss_asym' AND imaging_readout = 'cnn_phase3'",
     )
-    row = re.search(r'<tr><td data-sort="cnn_phase3">cnn_phase3</td><td data-sort="ctg">.*', drawn_html)
+    row = re.search(
+        r'<tr><td data-sort="image, network \(phase III\)">[^<]*</td><td data-sort="metabolic \(ATP\)">.*', drawn_html
+    )
     assert row
     assert f">{rows['percent'][0]:.1f}</td>" in row.group()
     assert "Vemurafenib (1)" in row.group()

@@ -55,7 +55,9 @@ def _drugs(own: pd.DataFrame) -> list[dict[str, Any]]:
         return []
     of_sample = own.groupby(["drug", "sample"]).agg(score=("score", "median"), hit=("hit", "max")).reset_index()
     counts = of_sample.groupby("drug").agg(hits=("hit", "sum"), tested=("sample", "size"), median=("score", "median"))
-    ordered = sorted(rows_of(counts[counts["hits"] > 0]), key=lambda row: (-int(row.hits), -float(row.median), str(row.Index)))
+    ordered = sorted(
+        rows_of(counts[counts["hits"] > 0]), key=lambda row: (-int(row.hits), -float(row.median), str(row.Index))
+    )
     samples = of_sample[of_sample["hit"].astype(bool)].groupby("drug")["sample"].agg(sorted)
     return [
         {
