@@ -153,7 +153,9 @@ def _scores(curves: pd.DataFrame, scorer: str) -> pd.DataFrame:
     keys = ["screen", "sample", "readout", "replicate", "drug", "run_id", "plugin_version", "parameters", "checkpoint"]
     mid = curves["log10_mid"].to_numpy()
     value = 10**mid if scorer == "rel_ic50" else np.clip(45 - 9 * mid, 0, None)
-    hit = value >= 10 if scorer == "dss_asym" else None
+    names_hits = scorer == "dss_asym"
+    p_hit = np.clip((1.1 * value - 10) / np.maximum(0.2 * value, 1e-9), 0, 1) if names_hits else np.nan
+    call = np.select([p_hit >= 0.95, p_hit <= 0.05], ["hit", "no hit"], "borderline") if names_hits else None
     return curves[keys].assign(
         plugin=scorer,
         scorer=scorer,
@@ -162,7 +164,9 @@ def _scores(curves: pd.DataFrame, scorer: str) -> pd.DataFrame:
         upper=value * 1.1,
         bound="=",
         unit="nM" if scorer == "rel_ic50" else "percent",
-        hit=hit,
+        hit=value >= 10 if names_hits else None,
+        p_hit_fraction=p_hit,
+        call=call,
         status="ok",
     )
 

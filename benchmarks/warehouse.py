@@ -26,6 +26,7 @@ from thousand_screens import write_store
 
 from phenodose.cohort.build import rebuild_cohort
 from phenodose.cohort.query import query
+from phenodose.dose_response.agreement import compared
 from phenodose.store.store import Store
 
 PAGE = Path(__file__).parents[1] / "docs" / "sql_cookbook.md"
@@ -63,7 +64,7 @@ def _pooled(readout: str) -> Any:
 def one_drug(store: Store) -> pd.DataFrame:
     """The response to one drug in all samples, with its interval."""
     rows = _pooled("ctg") & (ds.field("drug") == "Drug07")
-    return _read(store, "scores", ["sample", "screen", "lower", "score", "upper", "hit"], rows).sort_values("score")
+    return _read(store, "scores", ["sample", "screen", "lower", "score", "upper", "call"], rows).sort_values("score")
 
 
 def nearest_patients(store: Store) -> pd.DataFrame:
@@ -94,14 +95,17 @@ def replicates(store: Store) -> pd.DataFrame:
 def disagreement(store: Store) -> pd.DataFrame:
     """How often do imaging and metabolism disagree?"""
     rows = (ds.field("replicate") == "pooled") & (ds.field("scorer") == "dss_asym")
-    scores = _read(store, "scores", ["screen", "drug", "readout", "score", "hit"], rows)
+    columns = ["screen", "drug", "readout", "score", "lower", "upper", "p_hit_fraction"]
+    scores = _read(store, "scores", columns, rows).assign(readout_failed=False)
     pairs = scores[scores["readout"] != "ctg"].merge(scores[scores["readout"] == "ctg"], on=["screen", "drug"])
-    return pairs.assign(differ=pairs["hit_x"] != pairs["hit_y"]).groupby("readout_x")["differ"].mean().to_frame()
+    said = compared(pairs, 10.0, "_x", "_y")
+    return said.groupby("readout_x")["agreement"].value_counts().to_frame()
 
 
 def often_hit(store: Store) -> pd.DataFrame:
     """Drugs that hit in most samples."""
-    scores = _read(store, "scores", ["sample", "drug", "score"], _pooled("ctg") & ds.field("hit"))
+    rows = _pooled("cnn_phase3") & (ds.field("call") == "hit")
+    scores = _read(store, "scores", ["sample", "drug", "score"], rows)
     return scores.groupby("drug").agg(samples=("sample", "nunique"), mean_score=("score", "mean"))
 
 

@@ -27,6 +27,8 @@ DRUGS = {
     "Venetoclax": ("BCL2 inhibitor", "BCL2", 900.0),
     'A"B <i>&': (None, None, 1e9),
 }
+#: drug -> highest concentration in plasma in nM, made up as everything here
+C_MAX_NM = {"Trametinib": 36.0, "Venetoclax": 90.0}
 #: Effective for imaging only: the metabolic readout does not see it.
 IMAGING_ONLY = "Vemurafenib"
 HIT_FROM = 10.0
@@ -70,6 +72,17 @@ def score_of(drug: str, readout: str) -> float:
     grid = np.linspace(0, 4, 200)
     inhibition = 100 / (1 + half_dose(drug, readout) / 10**grid)
     return float(np.maximum(inhibition - 10, 0).mean() / 0.9 / 2)
+
+
+def p_hit_of(score: float) -> float:
+    """The share of the interval from 1.5 below to 1.5 above the score that is a hit."""
+    return float(np.clip((score + 1.5 - HIT_FROM) / 3, 0, 1))
+
+
+def call_of(score: float) -> str:
+    """As certain as one drug by itself has to be."""
+    p = p_hit_of(score)
+    return "hit" if p >= 0.95 else "no hit" if p <= 0.05 else "borderline"
 
 
 def layout_rows(sample: str) -> list[dict[str, object]]:
@@ -132,15 +145,21 @@ def _write_screen(
         "drugs",
         screen,
         "layout",
-        [{"drug": d, "drug_class": c, "targets": t, "run_id": "run-1"} for d, (c, t, _) in DRUGS.items()],
+        [
+            {"drug": d, "drug_class": c, "targets": t, "run_id": "run-1", "c_max_nM": C_MAX_NM.get(d)}
+            | {"library_name": d if d in C_MAX_NM else None, "matched_by": "exact" if d in C_MAX_NM else "none"}
+            for d, (c, t, _) in DRUGS.items()
+        ],
     )
     for readout in readouts:
         _write_readout(store, screen, sample, readout, wells, rng)
     _write_targets(store, screen, sample, readouts)
+    _write_reachable_effects(store, screen, sample, readouts)
     if images:
         _write_image_products(store, screen, wells, rng)
     _write_runs(store, screen, readouts)
     _write_not_made(store, screen)
+    _write_curations(store, screen)
     if not images:
         _write_course(store, screen, sample)
 
@@ -195,6 +214,8 @@ def _write_readout(
                     "bound": "=",
                     "unit": "",
                     "hit": None if failed else score >= HIT_FROM,
+                    "p_hit_fraction": None if failed else p_hit_of(score),
+                    "call": None if failed else call_of(score),
                     "status": "the curve could not be fitted" if failed else "ok",
                 }
                 | provenance("dss_asym", by["checkpoint"])  # type: ignore[arg-type]
@@ -248,6 +269,15 @@ def _write_readout(
     put(store, "qc", screen, readout, qc)
 
 
+def _write_curations(store: Store, screen: str) -> None:
+    """A well that was left out and taken back."""
+    taken = {"what": "P1/G08", "n_wells": 1, "decided_by": "A. Doe", "decided_at": STARTED[screen]}
+    excluded = {"number": 1, "action": "exclude", "plate": "P1", "well": "G08", "because": "lint"}
+    undone = {"undone_by": "A. Doe", "undone_at": STARTED[screen]}
+    restored = {"number": 2, "action": "restore", "undoes": "1", "because": "lint beside the spheroid"}
+    put(store, "curations", screen, "decisions", [taken | excluded | undone, taken | restored])
+
+
 def _write_not_made(store: Store, screen: str) -> None:
     """A map that was skipped."""
     row = {"asset": "embedding/umap", "outcome": "skipped", "reason": "umap-learn is not installed.", "run_id": "run-1"}
@@ -268,6 +298,23 @@ def _write_targets(store: Store, screen: str, sample: str, readouts: tuple[str, 
     put(store, "targets", screen, "targets", rows)
     pair = {"source": "BRAF", "target": "MAP2K1", "interaction": "activates", "directed": True, "run_id": "run-1"}
     put(store, "target_interactions", screen, "targets", [pair])
+
+
+def _write_reachable_effects(store: Store, screen: str, sample: str, readouts: tuple[str, ...]) -> None:
+    """What the drugs with a C max do there, by their true curves."""
+    rows: list[dict[str, object]] = []
+    for readout in readouts:
+        for drug, c_max in C_MAX_NM.items():
+            half, effect = half_dose(drug, readout), 1 / (1 + half_dose(drug, readout) / c_max)
+            rows.append(
+                {"sample": sample, "readout": readout, "replicate": "pooled", "drug": drug, "treatment": drug}
+                | {"library_name": drug, "c_max_nM": c_max, "c_max_source": "made up", "bound": "="}
+                | {"effect_at_c_max_fraction": effect, "lower_fraction": effect - 0.05, "upper_fraction": effect + 0.05}
+                | {"half_effect_nM": half, "half_effect_bound": "=", "needs_more_than_c_max": half > c_max}
+                | {"p_needs_more": float(half > c_max)}
+                | provenance("reachable_effects")
+            )
+    put(store, "reachable_effects", screen, "reachable_effects", rows)
 
 
 def _curve(half: float, failed: bool) -> dict[str, object]:

@@ -16,10 +16,12 @@ from typing import Any
 import dagster as dg
 
 from phenodose.plugins import Registry, StagedReadout, TensorReadout, plugins_of
+from phenodose.settings.cluster import ClusterSettings
 from phenodose.store.store import Store
 from phenodose_assets.assets import (
     checkpoints,
     cohort,
+    drugs,
     embeddings,
     patient_report,
     phenotypes,
@@ -31,9 +33,11 @@ from phenodose_assets.assets import (
 )
 from phenodose_assets.assets.broken_plugins import broken_plugin_assets
 from phenodose_assets.assets.curves import curve_assets
+from phenodose_assets.executors.choice import executor_of, retries_of
 from phenodose_assets.external import ExternalAsset
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.graph.steps import screen_definitions
+from phenodose_assets.hand_over import HandOver
 from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
 from phenodose_assets.sensors.changed_inputs import changed_inputs_sensor
@@ -48,12 +52,6 @@ log = logging.getLogger("phenodose_assets")
 SCREEN_JOB = "screen"
 
 _KEY = re.compile(r"[A-Za-z0-9_/-]+")
-
-#: A step needs about a second to start when forked from a process that has the definitions loaded.
-_EXECUTOR = {
-    "max_concurrent": 2,
-    "start_method": {"forkserver": {"preload_modules": ["phenodose_assets.definitions"]}},
-}
 
 
 def screen_assets(plugins: Registry) -> list[ScreenAsset]:
@@ -70,6 +68,7 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
     viabilities = _usable(viability.viability_assets(readout_classes))
     curves = curve_assets(viabilities)
     scored = _usable(scores.score_assets(plugins.wanted("scorer"), curves))
+    reachable = drugs.reachable_assets(curves)
     of_targets = targets.target_assets(scored)
     maps = _usable(embeddings.embedding_assets(plugins.wanted("embedder"), staged, of_tensors))
     maps += phenotypes.phenotype_assets(viabilities, staged, of_tensors)
@@ -80,9 +79,10 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
         *viabilities,
         *curves,
         *scored,
+        *reachable,
         *of_targets,
         *maps,
-        *patient_report.report_assets([*viabilities, *curves, *scored, *of_targets, *maps]),
+        *patient_report.report_assets([*viabilities, *curves, *scored, *reachable, *of_targets, *maps]),
     ]
     return _usable([*usable, *broken_plugin_assets(plugins.problems())])
 
@@ -95,7 +95,7 @@ def build_definitions(
     listener: Listener = no_listener,
     training: str | None = None,
     tried_again: bool = True,
-    executor: dg.ExecutorDefinition | None = None,
+    cluster: ClusterSettings | None = None,
     resources: dict[str, Any] | None = None,
 ) -> dg.Definitions:
     """The whole graph.
@@ -108,10 +108,13 @@ def build_definitions(
         training: where networks are trained, 'process' or 'inline'; default a process.
         tried_again: whether a step whose process was killed is made once more. Not where all steps share this process:
             Dagster would take an interrupt for such a death, and go on with what the user has just ended.
-        executor: how steps are run; default two processes at a time.
+        cluster: on which machines steps run; default two processes of this one at a time.
         resources: resources to replace, by name.
     """
     opened = store if isinstance(store, Store) else Store.open(store)
+    where = cluster or ClusterSettings()
+    retries = retries_of(where) if tried_again else None
+    stores = StoreResource.of(opened, inbox)
     assets = screen_assets(plugins or plugins_of(opened))
     screen_job = dg.define_asset_job(
         SCREEN_JOB,
@@ -122,8 +125,8 @@ def build_definitions(
     verify = verify_job()
     return dg.Definitions(
         assets=[
-            *(thing.spec(OWNER) for thing in external),
-            *screen_definitions(assets, lambda asset: _drops(asset, assets), tried_again),
+            *(thing.spec(OWNER, _takers(thing.key, assets)) for thing in external),
+            *screen_definitions(assets, lambda asset: _drops(asset, assets), retries),
             *cohort.cohort_assets(assets, tried_again),
         ],
         jobs=[screen_job, verify],
@@ -135,18 +138,24 @@ def build_definitions(
             stale_screens_sensor(screen_job, assets),
         ],
         resources={
-            "store": StoreResource.of(opened, inbox),
+            "store": stores,
+            "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(HandOver(stores.open)),
             "listener": dg.ResourceDefinition.hardcoded_resource(listener),
             "networks": network_process(training),
             **(resources or {}),
         },
-        executor=executor or dg.multiprocess_executor.configured(_EXECUTOR),
+        executor=executor_of(where, opened),
     )
 
 
 def external_of(assets: Sequence[ScreenAsset]) -> list[ExternalAsset]:
     """Everything that no asset makes and some asset is made from."""
     return list({thing.key: thing for asset in assets for thing in asset.external}.values())
+
+
+def _takers(key: str, assets: Sequence[ScreenAsset]) -> set[str]:
+    """Where the assets lie that are made from an external asset."""
+    return {asset.place for asset in assets if any(thing.key == key for thing in asset.external)}
 
 
 def _usable(assets: Sequence[ScreenAsset]) -> list[ScreenAsset]:

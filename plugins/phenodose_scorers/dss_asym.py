@@ -28,10 +28,23 @@ class DssParameters(Parameters):
     )
 
 
+class HitParameters(DssParameters):
+    """Parameters of the scorer that names hits."""
+
+    false_discovery_rate: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="Expected share of false ones among the drugs of a panel that are called hits, and among those "
+        "that are called none; what is left over is borderline.",
+    )
+
+
 class DssAsymScorer(Scorer):
     """Area between the asymmetric curve and the minimum activity, as half of the largest possible, in percent."""
 
     name = "dss_asym"
+    label = "DSS"
     version = "1"
     precedence = 10
     summary_name = "DSS"
@@ -41,7 +54,7 @@ class DssAsymScorer(Scorer):
     formula = "50 * area of the curve above Amin / ((100 - Amin) * decades tested)"
     source = "Berker et al. 2022, IEEE Trans. Med. Imaging"
     span = "0 to 50 (above where inhibition exceeds 100 %)"
-    Parameters = DssParameters
+    Parameters = HitParameters
 
     def score(self, curves: CurveBatch) -> np.ndarray:
         """DSS_asym of every curve; above 50 only where inhibition exceeds 100 %."""
@@ -54,6 +67,7 @@ class DssAsymAdjustedScorer(Scorer):
     """DSS_asym times the goodness of fit: a poorly fitted curve counts less."""
 
     name = "dss_asym_adj"
+    label = "DSS adjusted by the fit"
     version = "1"
     summary_name = "DSS_adj"
     description = "DSS_asym times the goodness of fit of the curve, which counts 0 if negative"

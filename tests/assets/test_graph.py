@@ -19,7 +19,7 @@ from phenodose_assets.build import build_definitions, screen_assets
 from phenodose_assets.run import selected_keys
 
 GROUPS = {
-    "ingest": {"layout", "plate_images"},
+    "ingest": {"layout", "drugs", "plate_images"},
     "tensors": {"pseudo_rgb"},
     "models": {"checkpoint/cnn/phase1", "checkpoint/cnn/phase2", "checkpoint/cnn/phase3"},
     "readouts": {
@@ -66,7 +66,8 @@ def graph() -> dg.AssetGraph:
 
 
 def keys_of(graph: dg.AssetGraph, group: str) -> set[str]:
-    return {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).group_name == group}
+    keys = [key for key in graph.materializable_asset_keys if str(graph.get(key).group_name).split("/")[0] == group]
+    return {key.to_user_string() for key in keys}
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -77,7 +78,22 @@ def test_keys_of_a_group(graph: dg.AssetGraph, group: str) -> None:
 def test_scores_are_curves_of_every_readout_and_every_installed_scorer(graph: dg.AssetGraph) -> None:
     scorers = {f"scores/{name}" for name in registry().names("scorer")}
     assert "scores/dss_asym" in scorers
-    assert keys_of(graph, "scores") == CURVES | scorers | {"targets"}
+    assert keys_of(graph, "scores") == CURVES | scorers | {"reachable_effects", "targets"}
+
+
+def test_a_person_sees_at_most_forty_nodes_however_deep_they_look(graph: dg.AssetGraph) -> None:
+    """The UI shows a group as one node until somebody opens it, and so the groups within it."""
+    paths = [str(graph.get(key).group_name).split("/") for key in graph.get_all_asset_keys()]
+
+    def shown(opened: list[str]) -> int:
+        """Nodes of the graph where this group is open, and with it those that it lies in."""
+        closed = {tuple(path[:depth]) for path in paths for depth in range(1, len(path) + 1)}
+        closed = {one for one in closed if list(one) != opened[: len(one)] and list(one[:-1]) == opened[: len(one) - 1]}
+        return len(closed) + sum(path == opened[: len(path)] for path in paths)
+
+    assert shown([]) <= 12
+    for path in paths:
+        assert shown(path) <= 40, path
 
 
 def test_every_asset_has_one_partition_a_screen_save_the_cohort(graph: dg.AssetGraph) -> None:
@@ -116,14 +132,18 @@ def test_lineage_edges(graph: dg.AssetGraph) -> None:
     assert parents("viability/cnn_phase3") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase3"}
     assert parents("embedding/tsne") == {
         "layout",
+        "drugs",
         "viability/cnn_phase2",
         "viability/cnn_phase3",
         "viability/features",
     }
-    assert parents("embedding/shared") == {"layout", "pseudo_rgb", "checkpoint/cnn/phase1"}
+    assert parents("embedding/shared") == {"layout", "drugs", "pseudo_rgb", "checkpoint/cnn/phase1"}
     assert parents("curves/ctg") == {"layout", "viability/ctg"}
     assert parents("scores/dss_asym") == {"layout"} | CURVES
-    assert {"scores/dss_asym", "curves/ctg", "viability/ctg", "embedding/tsne"} <= parents("patient_report")
+    assert parents("drugs") == {"layout"}
+    assert parents("reachable_effects") == {"layout"} | CURVES
+    shown = {"scores/dss_asym", "curves/ctg", "viability/ctg", "embedding/tsne", "drugs", "reachable_effects"}
+    assert shown <= parents("patient_report")
     assert {"scores/dss_asym", "checkpoint/cnn/phase1", "layout", "plate_images"} <= parents("cohort_db")
 
 

@@ -159,8 +159,20 @@ def test_hits_of_several_samples_name_their_sample(capsys: pytest.CaptureFixture
     from phenodose.cli.steps import print_answer
 
     hits = [{"sample": name, "drug": "A", "score": score, "doubt": None} for name, score in (("S", 20.0), ("T", 11.0))]
-    answer = {"verdict_reason": "Good.", "ranked_by": "ctg", "scorer": "dss_asym", "hits": hits}
-    print_answer(answer)
-    assert "dss_asym): A in S (20.0), A in T (11.0)." in capsys.readouterr().out
-    print_answer(answer | {"hits": hits[:1]})
+    answer = {"verdict_reason": "Good.", "ranked_by": "ctg", "scorer": "dss_asym", "hits_judged": True}
+    print_answer(answer | {"hits": hits, "borderline": []})
+    said = capsys.readouterr().out
+    assert "dss_asym): A in S (20.0), A in T (11.0)." in said
+    assert "Borderline" not in said
+    print_answer(answer | {"hits": hits[:1], "borderline": []})
     assert "dss_asym): A (20.0)." in capsys.readouterr().out
+    print_answer(answer | {"hits": hits[:1], "borderline": hits[1:]})
+    assert "Borderline: A in T (11.0)." in capsys.readouterr().out
+
+
+def test_scores_without_draws_are_not_told_as_no_hits(capsys: pytest.CaptureFixture[str]) -> None:
+    from phenodose.cli.steps import print_answer
+
+    answer = {"verdict_reason": "Good.", "ranked_by": "ctg", "scorer": "dss_asym", "hits_judged": False}
+    print_answer(answer | {"hits": [], "borderline": []})
+    assert "Hits by ctg (dss_asym): not judged." in capsys.readouterr().out

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.dose_response.curves import CurveBatch
-from phenodose_assets.assets.scores import _GROUP, _POOLED
+from phenodose_assets.assets.scores import _POOLED, GROUP
 
 _CURVES = "curves"
 
@@ -36,7 +36,7 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
         assets.append(
             ScreenAsset(
                 key=key,
-                group=_GROUP,
+                group=GROUP,
                 description=f"Dose-response curves of {readout}: every drug, replicates pooled and one by one.",
                 make=partial(_make_curves, readout),
                 needs=(LAYOUT, viability.key),

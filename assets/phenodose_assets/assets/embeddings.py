@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from phenodose.pipeline.context import Context, Result
+from phenodose.pipeline.drugs import DRUGS
 from phenodose.pipeline.embeddings import ScreenEmbedding, embedding_key, make_embedding, make_shared_embedding
 from phenodose.pipeline.viability import viability_key
 from phenodose.plugins import AnyEmbedder, Embedder, Phase, ReferenceEmbedder, StagedReadout, TensorReadout
@@ -67,7 +68,7 @@ def _own_asset(embedder: type[Embedder], readouts: tuple[str, ...]) -> ScreenAss
         group=_GROUP,
         description=f"{embedder.description}.",
         make=partial(_make_embedding, embedder, readouts),
-        needs=(LAYOUT,),
+        needs=(LAYOUT, DRUGS),
         any_of=tuple(viability_key(readout) for readout in readouts),
         settings=((embedder.name, embedder.Parameters),),
         kinds=frozenset({"parquet"}),
@@ -83,7 +84,7 @@ def _shared_asset(embedder: type[ReferenceEmbedder], readout: type[StagedReadout
         group=_GROUP,
         description=f"{embedder.description}.",
         make=partial(_make_shared, embedder, readout, phase),
-        needs=(LAYOUT, PSEUDO_RGB, checkpoint_key(readout.name, phase.name)),
+        needs=(LAYOUT, DRUGS, PSEUDO_RGB, checkpoint_key(readout.name, phase.name)),
         settings=((embedder.name, embedder.Parameters),),
         kinds=frozenset({"tensorflow", "parquet"}),
         tables=(("embeddings", key),),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_file
 from phenodose.pipeline.context import Context, Result
@@ -25,7 +22,6 @@ def _make_layout(step: Context) -> Result:
         screen=screen.id, run_id=step.run_id, sample=layout.frame["sample"].fillna(screen.sample)
     )
     step.store.write_table("wells", screen.id, LAYOUT, wells[TABLES["wells"].column_names])
-    step.store.write_table("drugs", screen.id, LAYOUT, TABLES["drugs"].frame(_drug_rows(step, layout.drugs)))
     row = {
         "screen": screen.id,
         # The layout's own word counts first, as in the rows of its wells and their scores.
@@ -52,22 +48,6 @@ def _make_layout(step: Context) -> Result:
         | ({curated.name: hash_file(curated)} if (curated := screen.well_classes_path) else {}),
         notes=layout.notes,
     )
-
-
-def _drug_rows(step: Context, drugs: Sequence[str]) -> list[dict[str, Any]]:
-    rows = []
-    for drug in drugs:
-        known = step.screen.drugs.get(drug)
-        rows.append(
-            {
-                "screen": step.screen_id,
-                "drug": drug,
-                "drug_class": known.drug_class or None if known else None,
-                "targets": ", ".join(known.targets) or None if known else None,
-                "run_id": step.run_id,
-            }
-        )
-    return rows
 
 
 def _reader_name(step: Context) -> str | None:

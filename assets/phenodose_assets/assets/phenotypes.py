@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from phenodose.pipeline.context import Context, Result
+from phenodose.pipeline.drugs import DRUGS
 from phenodose.pipeline.phenotypes import PHENOTYPES, ScreenPhenotypes, make_phenotypes
 from phenodose.plugins import Readout, StagedReadout, TensorReadout
 from phenodose_assets.assets.layout import LAYOUT
@@ -41,7 +42,7 @@ def phenotype_assets(
             group="phenotypes",
             description="Drugs whose replicates look alike and unlike untreated wells, and the drugs that look alike.",
             make=partial(_make, readouts),
-            needs=(LAYOUT, PSEUDO_RGB),
+            needs=(LAYOUT, DRUGS, PSEUDO_RGB),
             any_of=tuple(asset.key for asset in viabilities),
             kinds=frozenset({"parquet"}),
             tables=(("phenotypes", PHENOTYPES),),

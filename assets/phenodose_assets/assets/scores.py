@@ -6,19 +6,21 @@ Belongs here: which assets there are, and what the UI shows of them. Does not be
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from phenodose.names import corrected_name
 from phenodose.pipeline.context import Context, Result
-from phenodose.pipeline.scores import make_scores, scores_key
+from phenodose.pipeline.hits import is_hit, standing_calls
+from phenodose.pipeline.scores import CALLS_VERSION, make_scores, scores_key
 from phenodose.plugins import Scorer
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.screen_asset import ScreenAsset
 
-_GROUP = "scores"
+GROUP = "scores"
 _POOLED = "pooled"
 
 
@@ -29,23 +31,30 @@ _POOLED = "pooled"
 
 
 def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAsset]) -> list[ScreenAsset]:
-    """One asset a scorer, over the curves of whatever readouts there are."""
+    """One asset a scorer, over the curves of whatever readouts there are; scorers of one module are a family."""
+    modules = Counter(scorer.__module__ for scorer in scorers.values())
     return [
         ScreenAsset(
             key=scores_key(name),
-            group=_GROUP,
+            group=GROUP,
             description=f"{scorer.description.rstrip('.')}, for every readout and drug, with 95 % intervals.",
             make=partial(_make_scores, scorer, _readouts(curves)),
             needs=(LAYOUT,),
             any_of=tuple(asset.key for asset in curves),
             settings=((name, scorer.Parameters),),
             kinds=frozenset({"parquet"}),
-            tables=((_GROUP, scores_key(name)),),
-            code_version=scorer.version,
-            batch=_GROUP,
+            tables=((GROUP, scores_key(name)),),
+            code_version=_version(scorer),
+            batch=GROUP,
+            family=scorer.__module__.rpartition(".")[2] if modules[scorer.__module__] > 1 else "",
         )
         for name, scorer in scorers.items()
     ]
+
+
+def _version(scorer: type[Scorer]) -> str:
+    """The scorer's version; of one that names hits, with that of the calls that the platform makes of its scores."""
+    return scorer.version if scorer.hit_threshold is None else f"{scorer.version}, calls {CALLS_VERSION}"
 
 
 def _readouts(curves: Sequence[ScreenAsset]) -> list[str]:
@@ -62,13 +71,15 @@ def _make_scores(scorer: type[Scorer], readouts: Sequence[str], step: Context) -
 def _score_metadata(step: Context, plugin: Scorer) -> dict[str, Any]:
     from phenodose.plots import ranking_bars
 
-    scores = step.store.read_table(_GROUP, step.screen_id, scores_key(plugin.name))
+    scores = step.store.read_table(GROUP, step.screen_id, scores_key(plugin.name))
     pooled = scores[(scores["replicate"] == _POOLED) & (scores["scorer"] == plugin.name)]
+    standing = standing_calls(pooled, step.store.read_table("qc", step.screen_id))
+    standing = standing.assign(hit=is_hit(standing))
     readouts = list(dict.fromkeys(pooled["readout"]))
     unit = f"{plugin.name} ({plugin.unit})" if plugin.unit else plugin.name
     pngs = {
         readout: ranking_bars(
-            pooled[pooled["readout"] == readout],
+            standing[standing["readout"] == readout],
             f"{step.screen_id}, {readout}",
             unit=unit,
             threshold=plugin.hit_threshold,
@@ -78,7 +89,7 @@ def _score_metadata(step: Context, plugin: Scorer) -> dict[str, Any]:
     }
     side_by_side = pooled.pivot_table(index="drug", columns="readout", values="score", dropna=False)[readouts]
     best = side_by_side.mean(axis=1).sort_values(ascending=not plugin.higher_is_more_sensitive).index
-    hits = pooled[pooled["hit"].eq(True)].groupby("readout").size()
+    hits = pooled[is_hit(standing)].groupby("readout").size()
     return {
         "ranking": metadata.table(side_by_side.loc[best].reset_index(), rows=15),
         "best drugs": metadata.pictures(pngs),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phenodose.pipeline.context import Context, Result
+from phenodose.pipeline.drugs import DRUGS
 from phenodose.pipeline.targets import INTERACTIONS, TARGETS, ScreenTargets, TargetParameters, make_targets
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.external import TARGET_TABLES
@@ -29,7 +30,7 @@ def target_assets(scored: Sequence[ScreenAsset]) -> list[ScreenAsset]:
             group="scores",
             description="Target genes whose drugs score higher than drugs drawn at random, and hubs among them.",
             make=_make,
-            needs=(LAYOUT,),
+            needs=(LAYOUT, DRUGS),
             any_of=tuple(asset.key for asset in scored),
             settings=((TARGETS, TargetParameters),),
             kinds=frozenset({"parquet"}),

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from phenodose.pipeline.context import Context, SubSteps
+from phenodose_assets.executors.work import tags_of
 
 #: Name of the input of the asset's own step.
 PARTS = "parts"
@@ -24,6 +25,8 @@ def sub_step_ops(
     inputs: Sequence[str],
     config_class: type[dg.Config],
     step_of: Callable[[dg.OpExecutionContext, Any], Context],
+    retries: dg.RetryPolicy | None = None,
+    is_kept: Callable[[Context, dg.OpExecutionContext], bool] = lambda step, context: False,
 ) -> tuple[dg.OpDefinition, dg.OpDefinition]:
     """The step that names the parts, and the one that makes a part.
 
@@ -33,12 +36,14 @@ def sub_step_ops(
         inputs: names of the upstream products.
         config_class: the asset's parameters.
         step_of: what a make-function sees.
+        retries: how a part is tried again whose process or machine is gone.
+        is_kept: whether the run keeps the asset that there is, so that no part is made.
     """
 
     def name(context: dg.OpExecutionContext, config: Any) -> Iterator[dg.DynamicOutput[str]]:
         step = step_of(context, config)
         try:
-            names = parts.names(step)
+            names = [] if is_kept(step, context) else parts.names(step)
         except Exception as error:
             context.log.warning(f"there are no parts: {error}")
             names = []
@@ -61,6 +66,8 @@ def sub_step_ops(
         ins={each: dg.In(dg.Nothing) for each in inputs},
         out=dg.DynamicOut(str),
         required_resource_keys=needed,
+        retry_policy=retries,
+        tags=tags_of(parts.work),
     )(name)
     making = dg.op(
         name=f"part_{node_name}",
@@ -68,5 +75,7 @@ def sub_step_ops(
         ins={"part": dg.In(str)},
         out=dg.Out(dict),
         required_resource_keys=needed,
+        retry_policy=retries,
+        tags=tags_of(parts.work),
     )(make)
     return naming, making

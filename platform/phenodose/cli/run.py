@@ -27,6 +27,9 @@ from phenodose.errors import InputError, MissingInputError
 from phenodose.names import SCREEN_ID
 from phenodose.store.store import Store
 
+#: Asset that is made anew with anything else.
+REPORT = "patient_report"
+
 
 @click.command()
 @click.argument("target", metavar="DIR_OR_SCREEN")
@@ -35,9 +38,12 @@ from phenodose.store.store import Store
 @click.option(
     "--set", "settings", metavar="PLUGIN.NAME=VALUE", multiple=True, help="A parameter; wins over screen.toml."
 )
+@click.option("--stale", is_flag=True, help="Only what is older than its inputs, such as decisions, and the report.")
 @json_option
 @ends_at_once
-def command(target: str, store: str | None, select: str | None, settings: tuple[str, ...], as_json: bool) -> None:
+def command(
+    target: str, store: str | None, select: str | None, settings: tuple[str, ...], stale: bool, as_json: bool
+) -> None:
     """Register the screen folder DIR and materialize its assets, or those of a SCREEN that is registered.
 
     What cannot be made for the screen is skipped with its reason. The run shows in the Dagster UI. Ended by Ctrl-C or
@@ -46,7 +52,9 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
     \b
     Example: phenodose run inbox/BT-40_V1_DS1 --store ./store
              phenodose run BT-40_V1_DS1 --select scores --set cnn.epochs_phase2=100
+             phenodose run BT-40_V1_DS1 --stale
     """
+    from phenodose.screens.drug_files import library_of
     from phenodose.screens.registration import check_screen, register_screen
     from phenodose.settings.environment import read_environment
     from phenodose_assets.instance import open_instance
@@ -58,8 +66,18 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
     parameters = parse_settings(settings)
     folder = _folder(opened, target)
     graph = Graph(opened, read_environment().training)
+    if stale:
+        select = _stale(opened, folder, select, selected_keys(opened, None))
+        if not select:
+            nothing = f"Nothing of {folder.resolve().name} is older than its inputs."
+            print_json({"made": [], "notes": [nothing]}) if as_json else click.echo(nothing)
+            return
     wanted = selected_keys(opened, select, graph)
+    if select:
+        _train_again(opened, folder.resolve().name, select)
     check_screen(folder, plugins, images="plate_images" in wanted)
+    if {"drugs", "reachable_effects"} & wanted:
+        library_of(opened)  # a faulty table of the site is told before anything is computed
     screen = register_screen(opened, folder)
     with open_instance(opened) as instance, steps_display(screen.id) as progress:
         outcome = materialize_screen(
@@ -84,6 +102,41 @@ def command(target: str, store: str | None, select: str | None, settings: tuple[
         click.echo(how_to_see(opened))
     outcome.raise_if_failed()
     cohort.raise_if_failed()
+
+
+def _stale(store: Store, folder: Path, select: str | None, assets: set[str]) -> str:
+    """The assets that are older than their inputs, and the report, as a selection; '' if there are none.
+
+    A network that has learned from a well which is left out since is not trained again unasked.
+
+    Raises:
+        InputError: the screen is not in the store yet, or a selection is given as well.
+    """
+    from phenodose.lineage.freshness import changes_since
+
+    screen = folder.resolve().name
+    if select is not None:
+        raise InputError("--stale makes what is older than its inputs, --select what is named: give one of the two.")
+    if screen not in store.screens():
+        raise InputError(f"--stale: the store {store.root} does not hold {screen} yet; run it without --stale.")
+    changes = [change for change in changes_since(store, screen) if not change.kept]
+    found = {key for change in changes for key in change.products} & assets
+    # A name without a slash may be that of a group, too.
+    keys = sorted(found | ({REPORT} & assets)) if found else []
+    return ",".join(key if "/" in key else f'key:"{key}"' for key in keys)
+
+
+def _train_again(store: Store, screen: str, select: str) -> None:
+    """Forget how networks that are named were trained, if another training would be of other wells (decisions)."""
+    from phenodose.lineage.freshness import changes_since
+
+    named = {item.strip().strip("+*") for item in select.split(",")}
+    if screen not in store.screens() or not any(name.startswith("checkpoint/") for name in named):
+        return
+    for change in changes_since(store, screen):
+        if change.kept and change.what in named:
+            # Without its record a training that differs by decisions alone is not taken for the same.
+            store.drop_table_part("runs", screen, change.what)
 
 
 def _folder(store: Store, target: str) -> Path:

@@ -16,6 +16,8 @@ from phenodose.cli.output import json_option, plugins_at, print_json, progress_d
 from phenodose.cli.plugin_options import given_parameters, plugin_options
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from phenodose.pipeline.score_layout import Scored
     from phenodose.plugins import Registry, Scorer
     from phenodose.screens.matrices import Readings
@@ -152,6 +154,15 @@ _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
     type=_FILE,
     help="Kill, slow, regrow or none by drug and dose, CSV, of readouts in folders of several times (0h, 24h, ...).",
 )
+@click.option(
+    "--reachable",
+    "reachable_out",
+    type=_FILE,
+    help="Effect of each drug at the concentration that patients' plasma reaches (C max of the drug library), CSV.",
+)
+@click.option(
+    "--drug-library", type=_FILE, help="With --reachable: table laid over the drug library; default the store's own."
+)
 @click.option("--wells", "wells_out", type=_FILE, help="Every well: reading, viability, robust z, B-score, flags; CSV.")
 @json_option
 def command(
@@ -183,6 +194,8 @@ def command(
     combinations: Path | None,
     dose_pairs: Path | None,
     courses_out: Path | None,
+    reachable_out: Path | None,
+    drug_library: Path | None,
     wells_out: Path | None,
     as_json: bool,
 ) -> None:
@@ -196,6 +209,7 @@ def command(
     Examples: phenodose score --layout layout.xlsx --readouts ctg/ --out scores.csv --qc qc.csv
       phenodose score --layout layout.xlsx --readouts ctg=ctg.zip --readouts cnn=cnn.zip --out scores.csv
     """
+    from phenodose.cli.drug_library import wanted_library
     from phenodose.cli.written import places_of, write_together
     from phenodose.errors import InputError, PluginError
     from phenodose.pipeline.score_layout import score_layout
@@ -211,14 +225,16 @@ def command(
             "wells": ("--wells", wells_out),
             "combination_scores": ("--combinations", combinations),
             "courses": ("--courses", courses_out),
+            "reachable": ("--reachable", reachable_out),
             "dose_pairs": ("--dose-pairs", dose_pairs),
         },
-        [layout, reference, *(_named_path(text)[1] for text in readouts)],
+        [layout, reference, drug_library, *(_named_path(text)[1] for text in readouts)],
     )
     place = None if reference is None else str(reference)
     plugins = plugins_at()
     names = scorer_names or default_scorers(plugins, read_environment().site().preferences)
     scorers, selective = _scorers(plugins, names, {"amin": amin, "reference": place, "doublings": doublings}, given)
+    library = wanted_library(reachable_out, drug_library)
     with progress_display("samples scored") as listener:
         scored = score_layout(
             read_layout(layout, sheet, needs_positive=lower_anchor is None),
@@ -241,6 +257,7 @@ def command(
             workers=workers,
             listener=listener,
             plugins=plugins,
+            library=library,
         )
     if courses_out is not None and scored.courses is None:
         raise InputError(
@@ -318,22 +335,32 @@ def _scorers(
 
 def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     from phenodose.cli.dose_matrices import matrix_lines, matrix_records
+    from phenodose.cli.drug_library import beyond_c_max
     from phenodose.cli.steps import print_failed_quality
+    from phenodose.dose_response.hits import BORDERLINE
+    from phenodose.pipeline.hits import is_hit, not_judged, standing_calls
     from phenodose.quality.failures import failed_figures
 
     scores, failed = scored.scores, failed_figures(scored.qc)
     if "replicate" in scores:
         scores = scores[scores["replicate"] == "pooled"]
     samples = sorted({*scores["sample"], *scored.combination_scores["sample"]})
-    hits = sorted(scores.loc[scores["hit"].eq(True), "drug"].unique())
+    standing = standing_calls(scores, scored.qc)
+    hits = _drugs(standing, is_hit(standing))
+    borderline = [drug for drug in _drugs(standing, standing["call"].eq(BORDERLINE)) if drug not in hits]
+    not_counted = [drug for drug in _drugs(scores, is_hit(scores)) if drug not in hits]
+    beyond = beyond_c_max(scored.reachable, hits)
     summary = {
         "samples": samples,
         "drugs": int(scores["drug"].nunique()),
         "hits": hits,
+        "borderline": borderline,
+        "hits_that_do_not_count": not_counted,
         "failed_curves": sorted(scored.curves.loc[scored.curves["status"] == "failed", "drug"].unique()),
         "notes": scored.notes,
         "faults": scored.faults,
         "failed_quality": failed,
+        "needs_more_than_c_max": beyond,
         "combinations": matrix_records(scored.combination_scores),
         "written": [str(path) for path in paths],
     }
@@ -343,11 +370,22 @@ def _tell(scored: Scored, paths: list[Path], as_json: bool) -> None:
     for note in scored.notes:
         click.echo(f"phenodose: note: {note}", err=True)
     print_failed_quality(failed)
-    doubt = f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
-    click.echo(f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {', '.join(hits) or 'none'}{doubt}")
-    for line in matrix_lines(scored.combination_scores):
-        click.echo(line)
+    named = "not judged (no draws)" if not_judged(scores) else ", ".join(hits) or "none"
+    line = f"{summary['drugs']} drugs of {', '.join(samples)}; hits: {named}"
+    line += f"; borderline: {', '.join(borderline)}" if borderline else ""
+    line += f"; interpret with great care, quality failed: {_names(failed)}" if failed else ""
+    line += f"; hits that do not count by that: {', '.join(not_counted)}" if not_counted else ""
+    click.echo(line)
+    if beyond:
+        click.echo(f"hits that need more than patients' plasma reaches (C max): {', '.join(beyond)}")
+    for text in matrix_lines(scored.combination_scores):
+        click.echo(text)
     click.echo(f"wrote {', '.join(str(path) for path in paths)}")
+
+
+def _drugs(scores: pd.DataFrame, chosen: pd.Series[bool]) -> list[str]:
+    """Names of the drugs of these rows, each once."""
+    return sorted(scores.loc[chosen, "drug"].unique())
 
 
 def _names(failed: list[dict[str, Any]]) -> str:

@@ -60,7 +60,7 @@ def command(
     docs/sql_cookbook.md.
 
     \b
-    Example: phenodose sql "SELECT screen, drug, score FROM hits ORDER BY score DESC"
+    Example: phenodose sql "SELECT screen, drug, score, p_hit_fraction FROM hits WHERE call = 'hit'"
              phenodose sql --as-of 2026-03-31 "SELECT screen, verdict, n_hits FROM screens"
     """
     from phenodose.cohort.build import rebuild_cohort

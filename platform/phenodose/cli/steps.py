@@ -18,6 +18,8 @@ from phenodose.cli.terminal import harmless, harmless_stream, unfiltered
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from phenodose.screens.screen import Screen
     from phenodose_assets.resources import StepEvent
     from phenodose_assets.run import RunOutcome
@@ -104,38 +106,56 @@ def products(store: Store, screen: str) -> dict[str, str]:
 
 
 def answer(store: Store, screen: str) -> dict[str, Any]:
-    """The verdict on a screen, and its hits by the readout that ranks the drugs, the most sensitive first."""
+    """The verdict on a screen, and its hits by the readout that ranks the drugs, the most sensitive first.
+
+    `hits_judged` is false where the scores have no draws, so that nobody says how sure a hit is.
+    """
+    from phenodose.dose_response.hits import BORDERLINE
     from phenodose.io.frames import rows_of
+    from phenodose.pipeline.hits import is_hit, not_judged
     from phenodose.pipeline.verdict import ranked_drugs, verdict_of
+
+    def told(chosen: pd.DataFrame) -> list[dict[str, Any]]:
+        return [
+            {"sample": row.sample, "drug": row.drug, "score": row.score, "p_hit": row.p_hit_fraction}
+            | {"doubt": row.doubt if isinstance(row.doubt, str) else None}
+            for row in rows_of(chosen)
+        ]
 
     found = verdict_of(store, screen)
     rows = ranked_drugs(store, screen)
-    hits = rows[rows["hit"].eq(True)]
     return {
         "verdict": found.level,
         "verdict_reason": found.words,
         "ranked_by": str(rows["readout"].iloc[0]) if len(rows) else None,
         "scorer": str(rows["scorer"].iloc[0]) if len(rows) else None,
-        "hits": [
-            {"sample": row.sample, "drug": row.drug, "score": row.score}
-            | {"doubt": row.doubt if isinstance(row.doubt, str) else None}
-            for row in rows_of(hits)
-        ],
+        "hits_judged": not not_judged(rows),
+        "hits": told(rows[is_hit(rows)]),
+        "borderline": told(rows[rows["call"].eq(BORDERLINE)]),
     }
 
 
 def print_answer(found: dict[str, Any]) -> None:
-    """Print the verdict in words and the hits."""
+    """Print the verdict in words, the hits, and the borderline drugs if there are any."""
     click.echo(f"Verdict: {found['verdict_reason']}")
     if found["ranked_by"] is None:
         return
-    several = len({hit["sample"] for hit in found["hits"]}) > 1
-    named = [
-        f"{hit['drug']}{' in ' + hit['sample'] if several else ''} ({hit['score']:.1f}"
-        f"{', not trusted' if hit['doubt'] else ''})"
-        for hit in found["hits"]
-    ]
-    click.echo(f"Hits by {found['ranked_by']} ({found['scorer']}): {', '.join(named) or 'none'}.")
+    hits, borderline = found["hits"], found["borderline"]
+    if not found["hits_judged"]:
+        click.echo(f"Hits by {found['ranked_by']} ({found['scorer']}): not judged.")
+        return
+    several = len({drug["sample"] for drug in hits + borderline}) > 1
+
+    def named(drugs: list[dict[str, Any]]) -> str:
+        return ", ".join(
+            f"{drug['drug']}{' in ' + drug['sample'] if several else ''} ({drug['score']:.1f}"
+            f"{', not trusted' if drug['doubt'] else ''})"
+            for drug in drugs
+        )
+
+    click.echo(f"Hits by {found['ranked_by']} ({found['scorer']}): {named(hits) or 'none'}.")
+    if borderline:
+        click.echo(f"Borderline: {named(borderline)}.")
 
 
 def outcome_json(outcome: RunOutcome) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from phenodose.cohort.views import View, cohort_views, identifier, literal
+from phenodose.cohort.hit_views import RankingOrder
+from phenodose.cohort.view import View, identifier, literal
+from phenodose.cohort.views import cohort_views
 from phenodose.errors import PhenodoseError, StoreError, TableError
 from phenodose.io.files import clear_partials, hash_json, written_aside
 from phenodose.io.machine_faults import is_of_one_file, machine_fault
@@ -388,12 +390,16 @@ def _make_views(con: duckdb.DuckDBPyConnection, store: Store, changed: Sequence[
     readouts = [row[0] for row in con.execute("SELECT DISTINCT readout FROM scores ORDER BY readout").fetchall()]
     preferences = Preferences.of(plugins_of(store), site.preferences)
     scorer = preferences.default_scorer() or ""
+    naming = [row[0] for row in con.execute("SELECT DISTINCT scorer FROM scores WHERE hit IS NOT NULL").fetchall()]
+    thresholds = {name: one.hit_threshold for name, one in preferences.scorers.items()}
     views = cohort_views(
         readouts,
         preferences.metabolic_readouts(),
         resolve_limits(site.quality),
         scorer,
         {name: difference == scorer for name, difference in preferences.comparing_scorers().items()},
+        RankingOrder(preferences.ordered_readouts(readouts), preferences.ordered_scorers(naming)),
+        {name: value for name, value in thresholds.items() if value is not None},
     )
     for view in views:
         if not view.kept:

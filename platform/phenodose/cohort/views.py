@@ -1,34 +1,17 @@
 """The views of the cohort database: the questions a data scientist asks first, declared once.
 
-Belongs here: name, meaning and SQL of every view over the declared tables. Does not belong here:
-building the database and asking it (`phenodose.cohort.query`).
+Belongs here: name, meaning and SQL of every view over the declared tables; those of hits are in `hit_views`. Does not
+belong here: building the database and asking it (`phenodose.cohort.query`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from phenodose.names import corrected_name
+from phenodose.cohort.hit_views import IMAGING_VS_METABOLIC, RankingOrder, agreement_view, hits_view
+from phenodose.cohort.reachable_view import REACHABLE
+from phenodose.cohort.view import CURVES_WITH_ADD_ON, WORST_VERDICT, View, identifier, literal
 from phenodose.quality.gates import Limits
-
-
-@dataclass(frozen=True)
-class View:
-    """One view: what a row is, and the query behind it.
-
-    Attributes:
-        name: its name.
-        description: what a row is.
-        sql: the query; a kept one has a column `screen`, and its rows follow from the tables' rows of that screen.
-        kept: the rows are stored, because making them takes longer than a person waits.
-    """
-
-    name: str
-    description: str
-    sql: str
-    kept: bool = False
-
 
 #: With fewer earlier screens of a readout, drift over screens is told but not judged.
 LEAST_EARLIER_SCREENS = 3
@@ -40,6 +23,8 @@ def cohort_views(
     limits: Limits | None = None,
     scorer: str = "",
     comparisons: Mapping[str, bool] | None = None,
+    order: RankingOrder | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> list[View]:
     """All views for a cohort.
 
@@ -50,16 +35,19 @@ def cohort_views(
         scorer: the scorer that is taken where none is named; `scores_wide` holds its scores.
         comparisons: scorers that compare scores with reference samples; True for one that gives the difference to
             `scorer`, of which the interval is shown too.
+        order: which readout and which scorer rank a screen that has several.
+        thresholds: hit thresholds of the scorers that name hits.
     """
     return [
         _scores_wide(readouts, scorer),
-        HITS,
+        hits_view(order or RankingOrder()),
         _selective_scores(scorer, comparisons or {}),
         COHORT_Z_SCORES,
         TARGET_RANKS,
         DRUG_COMBINATIONS,
         SYNERGIES,
-        _imaging_vs_metabolic(metabolic),
+        agreement_view(metabolic, thresholds or {}),
+        IMAGING_VS_METABOLIC,
         DOSE_POINTS,
         READOUTS,
         REPLICATE_PAIRS,
@@ -68,21 +56,9 @@ def cohort_views(
         _control_drift(limits or Limits()),
         LATEST_RUNS,
         LATEST_RUN_OF_SCREEN,
+        REACHABLE,
     ]
 
-
-HITS = View(
-    "hits",
-    "One row a hit: pooled score at or above the hit threshold of its scorer, with the drug's annotation.",
-    """
-    SELECT s.screen, s.sample, c.entity, s.drug, d.drug_class, d.targets,
-           s.readout, s.scorer, s.score, s.lower, s.upper, s.unit, s.doubt
-    FROM scores s
-    LEFT JOIN screens c USING (screen)
-    LEFT JOIN drugs d ON d.screen = s.screen AND d.drug = s.drug
-    WHERE s.hit AND s.replicate = 'pooled'
-    """,
-)
 
 #: With fewer samples there is no z-score.
 LEAST_SAMPLES = 3
@@ -142,31 +118,8 @@ TARGET_RANKS = View(
 DRUG_COMBINATIONS = View(
     "drug_combinations",
     "One row a drug given with an add-on (in one concentration), readout and scorer: score with it, alone, difference.",
-    """
-    WITH drugs AS (
-        SELECT DISTINCT screen, sample, treatment AS drug, trim(coalesce(add_on, '')) AS add_on,
-               add_on_concentration_nM
-        FROM wells
-        WHERE well_type = 'therapy'
-    ), doses AS (
-        SELECT screen, sample, add_on, count(DISTINCT add_on_concentration_nM) AS n_doses
-        FROM drugs
-        GROUP BY ALL
-    ), second AS (
-        SELECT d.*, CASE WHEN n_doses > 1 AND d.add_on_concentration_nM IS NOT NULL
-                         THEN d.add_on || format(' {:.12g} nM', d.add_on_concentration_nM) ELSE d.add_on END AS dosed
-        FROM drugs d
-        JOIN doses n ON n.screen = d.screen AND n.sample = d.sample AND n.add_on = d.add_on
-    ), named AS (
-        SELECT *, CASE WHEN add_on = '' THEN drug ELSE drug || ' + ' || dosed END AS name,
-               bool_or(add_on = '') OVER (PARTITION BY screen, sample, drug) AS is_alone_too
-        FROM second
-    ), combinations AS (
-        SELECT screen, sample, drug, add_on, add_on_concentration_nM, is_alone_too,
-               CASE WHEN n > 1 THEN drug || ' with add-on ' || dosed ELSE name END AS curve
-        FROM (SELECT *, count(*) OVER (PARTITION BY screen, sample, name) AS n FROM named)
-        WHERE add_on <> ''
-    )
+    f"""
+    WITH {CURVES_WITH_ADD_ON}
     SELECT w.screen, w.sample, w.drug, w.add_on, w.add_on_concentration_nM, c.readout, c.scorer,
            c.score AS combined_score, m.score AS alone_score, coalesce(d.score, c.score - m.score) AS difference,
            coalesce(d.lower, c.score - m.score - sqrt((c.score - c.lower) ** 2 + (m.upper - m.score) ** 2)) AS lower,
@@ -259,12 +212,9 @@ REPLICATE_PAIRS = View(
 QC_SUMMARY = View(
     "qc_summary",
     "One row a screen and readout: the worst verdict and the figures that are looked at first.",
-    """
+    f"""
     SELECT screen, readout,
-           CASE WHEN bool_or(verdict = 'fail') THEN 'fail'
-                WHEN bool_or(verdict = 'warn') THEN 'warn'
-                WHEN bool_or(verdict = 'pass') THEN 'pass'
-                ELSE 'none' END AS verdict,
+           {WORST_VERDICT} AS verdict,
            count(*) FILTER (verdict = 'fail') AS n_fail,
            count(*) FILTER (verdict = 'warn') AS n_warn,
            count(*) FILTER (verdict = 'pass') AS n_pass,
@@ -357,29 +307,6 @@ def _scores_wide(readouts: Sequence[str], scorer: str) -> View:
     )
 
 
-def _imaging_vs_metabolic(metabolic: Sequence[str]) -> View:
-    both = [one for name in metabolic for one in (name, corrected_name(name))]
-    names = ", ".join(literal(name) for name in both) or "NULL"
-    return View(
-        "imaging_vs_metabolic",
-        "One row a screen, drug, scorer and pair of an imaging with a metabolic readout: do they agree on the hit?",
-        f"""
-    SELECT i.screen, i.sample, i.drug, i.scorer,
-           i.readout AS imaging_readout, m.readout AS metabolic_readout,
-           i.score AS imaging_score, m.score AS metabolic_score,
-           CASE WHEN i.hit AND m.hit THEN 'both'
-                WHEN i.hit THEN 'imaging only'
-                WHEN m.hit THEN 'metabolic only'
-                ELSE 'neither' END AS hit_in
-    FROM scores i
-    JOIN scores m ON m.screen = i.screen AND m.sample = i.sample AND m.drug = i.drug AND m.scorer = i.scorer
-    WHERE i.replicate = 'pooled' AND m.replicate = 'pooled'
-        AND i.hit IS NOT NULL AND m.hit IS NOT NULL
-        AND m.readout IN ({names}) AND i.readout NOT IN ({names})
-    """,
-    )
-
-
 def _control_drift(limits: Limits) -> View:
     """Drift over screens lives here and not in `qc`: a screen's own quality must not depend on its company."""
     figures = ("cohort_window_drift", "cohort_spread_drift")
@@ -431,13 +358,3 @@ def _control_drift(limits: Limits) -> View:
     ORDER BY f.readout, f.place
     """,
     )
-
-
-def literal(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(text: str) -> str:
-    """A name as a quoted SQL identifier."""
-    return '"' + text.replace('"', '""') + '"'

@@ -31,7 +31,7 @@ def combination_differences(scores: pd.DataFrame, wells: pd.DataFrame) -> pd.Dat
     in Medicine 27, 2008, p. 1693: MOVER): lower = d - sqrt((c - lower_c)^2 + (upper_m - m)^2), and likewise up.
 
     Args:
-        scores: from `score_curves` on the curves of these wells.
+        scores: from `score_curves` on the curves of these wells, with or without calls.
         wells: sample, well_type, treatment, add_on (and add_on_concentration_nM, each of which is a combination).
 
     Returns:
@@ -62,6 +62,8 @@ def combination_differences(scores: pd.DataFrame, wells: pd.DataFrame) -> pd.Dat
             both[name] = value
     both["scorer"] = PREFIX + both["scorer"].astype(str)
     both["hit"] = pd.array([None] * len(both), dtype="boolean")
+    both["p_hit_fraction"] = np.nan
+    both["call"] = pd.array([None] * len(both), dtype=object)
     both["status"] = [_status(*pair) for pair in zip(both["status"], both["status_alone"], strict=True)]
     return both.loc[both["status"] != NO_REFERENCE, list(scores.columns)].reset_index(drop=True)
 

@@ -46,12 +46,13 @@ class WithInterval(NamedTuple):
 
 
 class _Interval(NamedTuple):
-    """Ends of the interval of n scores, and whether they are bounds: (n,) each."""
+    """Ends of the interval of n scores, whether they are bounds, and the share of draws that are hits: (n,) each."""
 
     lower: np.ndarray
     upper: np.ndarray
     lower_bound: np.ndarray
     upper_bound: np.ndarray
+    p_hit: np.ndarray
 
 
 def score_curves(curves: CurveBatch, scorer: Scorer) -> pd.DataFrame:
@@ -72,14 +73,17 @@ def score_with_all(
     Returns:
         One table a scorer, with one row a curve: the key columns, scorer, score, lower, upper (of the draws'
         scores; they always include the score), bound, unit, hit (missing if the scorer names no hits or there
-        is no score), status ('ok', or why there is no score), lower_bound and upper_bound ('=', or '<' and '>'
-        where the interval may reach beyond its end; missing without an interval), published_value.
+        is no score), p_hit_fraction (share of the draws whose score reaches the scorer's threshold: the probability
+        that the drug is a hit; missing without an interval or threshold), status ('ok', or why there is no score),
+        lower_bound and upper_bound ('=', or '<' and '>' where the interval may reach beyond its end; missing without
+        an interval), published_value.
 
     Raises:
         PluginError: a scorer returned something of another length.
     """
     applied = [_checked(curves, scorer) for scorer in scorers]
-    intervals = _intervals(curves, [partial(_checked, scorer=scorer) for scorer in scorers], applied, listener)
+    compute = [partial(_checked, scorer=scorer) for scorer in scorers]
+    intervals = _intervals(curves, compute, applied, listener, [partial(_reaches, scorer) for scorer in scorers])
     return [
         _table(curves, scorer, scores, interval)
         for scorer, scores, interval in zip(scorers, applied, intervals, strict=True)
@@ -102,7 +106,7 @@ def values_with_intervals(
 
     value, bound = compute(curves)
     own = _Applied(np.where(curves.fitted, value, np.nan), bound, None, None)
-    return WithInterval(own.value, bound, *_intervals(curves, [apply], [own], None)[0])
+    return WithInterval(own.value, bound, *_intervals(curves, [apply], [own], None)[0][:4])
 
 
 def _table(curves: CurveBatch, scorer: Scorer, scores: _Applied, interval: _Interval) -> pd.DataFrame:
@@ -119,6 +123,7 @@ def _table(curves: CurveBatch, scorer: Scorer, scores: _Applied, interval: _Inte
         "bound": bound,
         "unit": scorer.unit,
         "hit": _hits(scorer, scores.value, known),
+        "p_hit_fraction": interval.p_hit,
         "status": np.array(
             [
                 _status(ok, status, reason, why_not if fitted else "")
@@ -163,17 +168,21 @@ def _intervals(
     compute: Sequence[Callable[[CurveBatch], _Applied]],
     applied: Sequence[_Applied],
     listener: Callable[[int, int], None] | None,
+    reaches: Sequence[Callable[[np.ndarray], np.ndarray | None]] = (),
 ) -> list[_Interval]:
     n = len(curves)
-    found = [_Interval(np.full(n, np.nan), np.full(n, np.nan), *np.full((2, n), None, dtype=object)) for _ in compute]
+    found = []
+    for _ in compute:
+        (lower, upper, p_hit), (lower_bound, upper_bound) = np.full((3, n), np.nan), np.full((2, n), None, dtype=object)
+        found.append(_Interval(lower, upper, lower_bound, upper_bound, p_hit))
     if curves.draws is None or not n:
         return found
     step = max(1, BLOCK // curves.draws.shape[1])
     for first in range(0, n, step):
         which = np.arange(first, min(first + step, n))
         drawn = _drawn(curves, which)
-        for of_draws, scores, interval in zip(compute, applied, found, strict=True):
-            _read_off(of_draws(drawn), scores, which, interval)
+        for number, (of_draws, scores, interval) in enumerate(zip(compute, applied, found, strict=True)):
+            _read_off(of_draws(drawn), scores, which, interval, reaches[number] if reaches else None)
         if listener is not None:
             listener(int(which[-1]) + 1, n)
     return found
@@ -188,8 +197,14 @@ def _drawn(curves: CurveBatch, which: np.ndarray) -> CurveBatch:
     return curves.once(("drawn", int(which[0]), len(which)), draw) if curves.keeps_draws else draw()
 
 
-def _read_off(drawn: _Applied, scores: _Applied, which: np.ndarray, interval: _Interval) -> None:
-    """Write the ends of the interval of these curves; they always include the score."""
+def _read_off(
+    drawn: _Applied,
+    scores: _Applied,
+    which: np.ndarray,
+    interval: _Interval,
+    reaches: Callable[[np.ndarray], np.ndarray | None] | None,
+) -> None:
+    """Write the ends of the interval of these curves, which always include the score, and the share of hits."""
     values, score = drawn.value.reshape(len(which), -1), scores.value[which]
     # an interval of fewer than half of the draws would tell of the draws, not of the curve
     enough = np.isfinite(score) & (np.isfinite(values).sum(axis=1) >= values.shape[1] / 2)
@@ -199,6 +214,9 @@ def _read_off(drawn: _Applied, scores: _Applied, which: np.ndarray, interval: _I
     lower, upper = interval_ends(values[enough])
     interval.lower[at], interval.upper[at] = np.minimum(lower, value), np.maximum(upper, value)
     interval.lower_bound[at], interval.upper_bound[at] = "=", "="
+    beyond = None if reaches is None else reaches(values[enough])
+    if beyond is not None:
+        interval.p_hit[at] = beyond.sum(axis=1) / np.isfinite(values[enough]).sum(axis=1)
     if drawn.bound is None or scores.bound is None:
         return
     bound = drawn.bound.reshape(len(which), -1)[enough]
@@ -207,17 +225,26 @@ def _read_off(drawn: _Applied, scores: _Applied, which: np.ndarray, interval: _I
         (interval.upper, interval.upper_bound, ">", np.nanmax),
     ):
         # draws that are bounds lie beyond all others, wherever that is
-        beyond = ((bound == sign).mean(axis=1) >= SHARES[0]) | (scores.bound[at] == sign)
-        ends[at] = np.where(beyond, outermost([outermost(values[enough], axis=1), value], axis=0), ends[at])
-        bounds[at] = np.where(beyond, sign, "=")
+        outside = ((bound == sign).mean(axis=1) >= SHARES[0]) | (scores.bound[at] == sign)
+        ends[at] = np.where(outside, outermost([outermost(values[enough], axis=1), value], axis=0), ends[at])
+        bounds[at] = np.where(outside, sign, "=")
+
+
+def _reaches(scorer: Scorer, value: np.ndarray) -> np.ndarray | None:
+    """Whether scores are hits, in their shape, NaN not; None if the scorer names no hits."""
+    if scorer.hit_threshold is None:
+        return None
+    return np.asarray(
+        value >= scorer.hit_threshold if scorer.higher_is_more_sensitive else value <= scorer.hit_threshold
+    )
 
 
 def _hits(scorer: Scorer, value: np.ndarray, known: np.ndarray) -> pd.api.extensions.ExtensionArray:
     import pandas as pd
 
-    if scorer.hit_threshold is None:
+    beyond = _reaches(scorer, value)
+    if beyond is None:
         return pd.array([None] * len(value), dtype="boolean")
-    beyond = value >= scorer.hit_threshold if scorer.higher_is_more_sensitive else value <= scorer.hit_threshold
     return pd.array([bool(hit) if ok else None for hit, ok in zip(beyond, known, strict=True)], dtype="boolean")
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Columns that differ from run to run though the product is the same, and those that the cohort fills in.
 _OF_THE_RUN = ["run_id", "seconds", "stale", "verdict", "verdict_reason", "ranked_by", "n_hits"]
+#: Columns of which nothing follows that does not rest on another table too: C max on `reachable_effects`, and no map of
+#: drugs is made again because of it.
+_ELSEWHERE = {"drugs": ["c_max_nM", "c_max_dose", "c_max_source", "fraction_unbound"]}
 
 #: What a step read: name -> hash, id, or a mapping of these.
 Inputs = Mapping[str, Any]
@@ -75,7 +78,9 @@ _VERSIONS: dict[str, str] = {}
 def _version_of(step: Context, asset: str) -> str:
     """Version of an asset of the screen as its step recorded it; '' if it was not made, or by an older version."""
     content = read_bytes(step.store.table_part("runs", step.screen_id, asset))
-    seal = "" if content is None else seal_of(content)
+    if content is None:
+        return ""
+    seal = seal_of(content)
     if seal and seal in _VERSIONS:
         return _VERSIONS[seal]
     rows = step.store.read_table("runs", step.screen_id, asset)
@@ -143,7 +148,10 @@ def content_version(step: Context, tables: Sequence[tuple[str, str]], inputs: In
     product without tables has the version of what it was made from; without both, that of its run.
     """
     if tables:
-        frames = (step.store.read_table(table, step.screen_id, part) for table, part in tables)
-        texts = [frame.drop(columns=_OF_THE_RUN, errors="ignore").to_csv(index=False) for frame in frames]
+        frames = ((table, step.store.read_table(table, step.screen_id, part)) for table, part in tables)
+        texts = [
+            frame.drop(columns=[*_OF_THE_RUN, *_ELSEWHERE.get(table, ())], errors="ignore").to_csv(index=False)
+            for table, frame in frames
+        ]
         return hash_bytes(*(text.encode() for text in texts))
     return hash_json(dict(inputs)) if inputs else step.run_id

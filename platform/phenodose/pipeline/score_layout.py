@@ -15,11 +15,13 @@ import pandas as pd
 from phenodose.dose_response.combination import PREFIX
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import FitName, IntervalName
+from phenodose.drug_library.library import DrugLibrary
 from phenodose.errors import Faults, InputError, NotMade, PluginError
 from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.names import corrected_name
 from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.dose_matrices import PAIRS, READOUT, SUMS, joined
+from phenodose.pipeline.drugs import known_drugs, reachable_of
 from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.plate_correction import Correction, CorrectionParameters, corrected_readings
 from phenodose.pipeline.scores import scores_of, why_no_scores
@@ -43,7 +45,20 @@ Values = Readings | pd.DataFrame
 MANY_TASKS = 8
 
 SCORE_COLUMNS = (
-    *("sample", "drug", "scorer", "score", "lower", "upper", "bound", "unit", "hit", "status"),
+    *(
+        "sample",
+        "drug",
+        "scorer",
+        "score",
+        "lower",
+        "upper",
+        "bound",
+        "unit",
+        "hit",
+        "p_hit_fraction",
+        "call",
+        "status",
+    ),
     *("lower_bound", "upper_bound", "published_value"),
 )
 _FIRST = ("model", "bottom", "top", "log10_mid", "slope", "asymmetry", "gof", "objective", "status")
@@ -68,6 +83,8 @@ class Scored:
         notes: a sentence on each thing that was left out.
         faults: a sentence on each faulty plugin, whose scores are missing.
         wells: one row a well that was read, with the columns of `well_table`; empty unless asked for.
+        reachable: one row a pooled curve of a drug with a known C max, as in the table `reachable_effects`; empty
+            without a drug library.
     """
 
     scores: pd.DataFrame
@@ -79,6 +96,7 @@ class Scored:
     faults: list[str] = field(default_factory=list)
     courses: pd.DataFrame | None = None
     wells: pd.DataFrame = field(default_factory=pd.DataFrame)
+    reachable: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -108,6 +126,7 @@ class _Settings:
     scorers: Sequence[Scorer]
     optional: Sequence[Scorer]
     scale_errors: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    library: DrugLibrary | None = None
 
 
 def score_layout(
@@ -132,6 +151,7 @@ def score_layout(
     workers: int | None = 1,
     listener: Progress | None = None,
     plugins: Registry | None = None,
+    library: DrugLibrary | None = None,
 ) -> Scored:
     """Normalise, fit and score every sample and readout of a layout.
 
@@ -168,6 +188,7 @@ def score_layout(
             there are samples enough. Scorers that are not installed as plugins stay in this process.
         listener: is told the samples done (every readout counts), and their number, where these are many.
         plugins: where other processes find the scorers; None for everything that is installed.
+        library: the drug library that tells C max (`Scored.reachable`); None where nobody asks.
 
     Raises:
         InputError: there are no readouts, no controls or no therapy wells, drug wells lack usable controls
@@ -224,6 +245,7 @@ def score_layout(
         tuple(scorers),
         tuple(optional),
         _scale_errors([task.readout for task in tasks], plugins),
+        library,
     )
     parts: list[Scored] = []
     many = len(tasks) >= MANY_TASKS
@@ -237,6 +259,7 @@ def score_layout(
     readouts = [one for name in by_readout for one in (name, corrected_name(name))]
     last = [*(["readout"] if names_readouts else []), *(["replicate"] if per_replicate else [])]
     joined = _joined(parts, [*names, *(PREFIX + name for name in names)], readouts, last)
+    noted += [] if library is None else known_drugs(layout.drugs, library).notes
     joined = replace(joined, notes=[*dict.fromkeys([*noted, *joined.notes])])
     if not well_rows:
         return joined
@@ -337,7 +360,8 @@ def _score_task(task: _Task, settings: _Settings) -> Scored:
     courses = None if task.course is None else course_classes(task.course).assign(readout=task.readout)
     qc = pd.concat([task.qc, fitted.qc], ignore_index=True)
     pairs, sums = fitted.matrices.pairs, fitted.matrices.sums
-    return Scored(scores, curves.to_frame(), qc, pairs, sums, notes, faults, courses)
+    reachable = pd.DataFrame() if settings.library is None else reachable_of(curves, task.wells, settings.library)
+    return Scored(scores, curves.to_frame(), qc, pairs, sums, notes, faults, courses, reachable=reachable)
 
 
 def _screens(layout: Layout, matrices: Values | None) -> tuple[list[tuple[pd.DataFrame, pd.DataFrame]], list[str]]:
@@ -437,7 +461,18 @@ def _joined(
         list(dict.fromkeys(note for part in parts for note in part.notes)),
         list(dict.fromkeys(fault for part in parts for fault in part.faults)),
         _courses(parts, place, [name for name in last if name == "readout"]),
+        reachable=_reachable([part.reachable for part in parts], place),
     )
+
+
+def _reachable(parts: Sequence[pd.DataFrame], place: Mapping[str, int]) -> pd.DataFrame:
+    """The effects at C max of the parts as one table, in order of sample, readout and drug."""
+    some = [part for part in parts if len(part)] or list(parts[:1])
+    whole = pd.concat(some, ignore_index=True)
+    if whole.empty:
+        return whole
+    ordered = whole.assign(_readout=whole["readout"].map(place)).sort_values(["sample", "_readout", "drug"])
+    return ordered.drop(columns="_readout").reset_index(drop=True)
 
 
 def _courses(parts: Sequence[Scored], place: Mapping[str, int], last: Sequence[str]) -> pd.DataFrame | None:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from phenodose.pipeline.context import Context
 
 _SCORES = "scores"
+#: Parameter of a scorer that names hits: the expected share of false ones among its calls.
+RATE = "false_discovery_rate"
+#: Version of the columns `p_hit_fraction` and `call`: what was scored before has none or others.
+CALLS_VERSION = "1"
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ def scores_of(curves: CurveBatch, wells: pd.DataFrame, scorers: Sequence[Scorer]
         scorers: the scorers.
 
     Returns:
-        One table a scorer with the columns of `score_with_all`.
+        One table a scorer with the columns of `score_with_all` and `call`: 'hit', 'borderline' or 'no hit' by the
+        probability of every drug of a panel (`phenodose.dose_response.hits`); missing where there is none.
 
     Raises:
         NotMade: a scorer lacks what it needs.
@@ -72,10 +77,12 @@ def scores_of(curves: CurveBatch, wells: pd.DataFrame, scorers: Sequence[Scorer]
     import pandas as pd
 
     from phenodose.dose_response.combination import combination_differences
+    from phenodose.dose_response.hits import FALSE_DISCOVERY_RATE, with_calls
     from phenodose.dose_response.scoring import score_with_all
 
     tables = []
-    for table in score_with_all(curves, scorers):
+    for scorer, scored in zip(scorers, score_with_all(curves, scorers), strict=True):
+        table = with_calls(scored, wells, getattr(scorer.parameters, RATE, FALSE_DISCOVERY_RATE))
         differences = combination_differences(table, wells)
         tables.append(pd.concat([table, differences], ignore_index=True) if len(differences) else table)
     return tables

@@ -4,7 +4,7 @@ Belongs here: which drugs, scores and files are taken, and the rows. Does not be
 the files (`phenodose.drug_targets`), and where the files lie (`phenodose.screens.target_files`).
 
 Drugs take part that were given alone. A drug's targets are those that screen.toml names, else those of the table in
-the screen's folder, else those of the site's table.
+the screen's folder, else those of the site's table, else those of the drug library (`phenodose.pipeline.drugs`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import Field
 
 from phenodose.errors import InputError, NotMade
 from phenodose.io.files import hash_file
+from phenodose.pipeline.hits import is_hit, standing_calls
 from phenodose.pipeline.verdict import ranking_scorer
 from phenodose.plugins import Parameters, Preferences
 from phenodose.screens.target_files import TargetFiles, target_files
@@ -86,7 +87,7 @@ def make_targets(step: Context) -> ScreenTargets:
     network = _network(files, targets, scores, notes)
     frames = []
     for (sample, readout), of_readout in scores.groupby(["sample", "readout"], sort=False):
-        hits = set(of_readout.loc[(of_readout["scorer"] == ranks) & of_readout["hit"].eq(True), "drug"])
+        hits = set(of_readout.loc[(of_readout["scorer"] == ranks) & is_hit(of_readout), "drug"])
         for scorer in scorers:
             found = _judged(step, of_readout[of_readout["scorer"] == scorer], scorer, targets, hits, parameters)
             if scorer == ranks and len(found):
@@ -126,17 +127,22 @@ def _targets_of_drugs(
     from phenodose.drug_targets.gene_tables import listed, read_drug_targets
 
     annotated = step.store.read_table("drugs", step.screen_id)
-    said = {
-        str(drug): tuple(gene for part in str(genes).split(",") if (gene := part.strip()))
-        for drug, genes in zip(annotated["drug"], annotated["targets"], strict=True)
-        if isinstance(genes, str)
-    }
+    said: dict[str, tuple[str, ...]] = {}
+    of_library: dict[str, tuple[str, ...]] = {}
+    for drug, genes, origin in zip(annotated["drug"], annotated["targets"], annotated["targets_from"], strict=True):
+        if isinstance(genes, str):
+            found_in = of_library if origin in ("library", "site") else said
+            found_in[str(drug)] = tuple(gene for part in genes.split(",") if (gene := part.strip()))
     read = [read_drug_targets(path) for path in (files.own_targets, files.site_targets) if path is not None]
     tables = [table.of for table in read]
     notes.extend(note for table in read for note in table.notes)
     found: dict[str, tuple[str, ...]] = {}
+    from_library = []
     for drug in drugs:
         genes = said.get(drug) or next((tuple(named) for table in tables if (named := _of_drug(table, drug))), ())
+        if not genes and drug in of_library:
+            genes = of_library[drug]
+            from_library.append(drug)
         if genes:
             found[drug] = tuple(dict.fromkeys(genes))
     if not found:
@@ -146,6 +152,9 @@ def _targets_of_drugs(
             "into drug_targets.csv (columns drug and gene) in the store or in the screen's folder, or into screen.toml "
             '([drugs."NAME"] targets = ["GENE"])'
         )
+    if from_library:
+        n = len(from_library)
+        notes.append(f"targets from the drug library: {n} of {len(drugs)} drugs: {listed(from_library)}.")
     if unknown := [drug for drug in drugs if drug not in found]:
         notes.append(f"no target is known of {len(unknown)} of {len(drugs)} drugs: {listed(unknown)}.")
     return found
@@ -162,7 +171,7 @@ def _loose(name: str) -> str:
 
 
 def _scores(step: Context, alone: Sequence[str], notes: list[str]) -> pd.DataFrame:
-    """Pooled scores of the drugs that were given alone; those that are not to be trusted are left out."""
+    """Pooled scores of the drugs that were given alone, with the calls that stand; the doubted ones are left out."""
     from phenodose.drug_targets.gene_tables import listed
 
     scores = step.store.read_table("scores", step.screen_id)
@@ -173,7 +182,7 @@ def _scores(step: Context, alone: Sequence[str], notes: list[str]) -> pd.DataFra
         notes.append(f"scores that are not to be trusted take no part: {listed(names)}.")
     if scores[~doubted].empty:
         raise NotMade(f"{step.screen_id} has no scores of drugs given alone; materialize its scores first")
-    return scores[~doubted]
+    return standing_calls(scores[~doubted], step.store.read_table("qc", step.screen_id))
 
 
 def _scorers(step: Context, scores: pd.DataFrame, wanted: Sequence[str]) -> tuple[str | None, list[str]]:

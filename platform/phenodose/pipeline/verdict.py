@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from phenodose.io.frames import rows_of
 from phenodose.lineage.freshness import InputStates, changes_since
+from phenodose.pipeline.hits import is_hit, not_judged, standing_calls
 from phenodose.plugins import Preferences
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ def ranked_drugs(store: Store, screen: str, preferences: Preferences | None = No
         screen: screen id.
         preferences: order of readouts and scorers; those of the store's site if None.
 
+    Returns:
+        Rows of the table `scores` with the calls that stand and `readout_failed` (`phenodose.pipeline.hits`): no drug
+        is a hit by a readout that failed its quality check.
+
     Raises:
         StoreError: a file of a table is damaged.
     """
@@ -85,6 +90,7 @@ def ranked_drugs(store: Store, screen: str, preferences: Preferences | None = No
     rows = pooled[
         pooled["readout"] == ranking_readout(pooled, preferences.ordered_readouts(pooled["readout"].unique()))
     ]
+    rows = standing_calls(rows, store.read_table("qc", screen))
     return rows.sort_values(["score", "drug"], ascending=[False, True], na_position="last").reset_index(drop=True)
 
 
@@ -118,6 +124,7 @@ def screen_verdict(
         *_of_quality(tables["qc"], readouts, ranked_by),
         *_of_wells(tables, ranked_by),
         *_of_drugs(pooled, ranked_by),
+        *_of_calls(pooled[pooled["readout"] == ranked_by], tables["qc"]),
     ]
     judged = [level for level, _ in found if level != "none"]
     level: Level = min(judged, key=LEVELS.index) if judged else "none"
@@ -209,12 +216,26 @@ def _of_drugs(pooled: pd.DataFrame, ranked_by: str | None) -> list[tuple[Level, 
     without = sorted(rows.loc[rows["score"].isna(), "drug"])
     if not without:
         return []
-    named = _and(without) if len(without) <= 4 else f"{', '.join(without[:3])} and {len(without) - 3} more"
-    return [("none", f"{len(without)} of {len(rows)} drugs have no score: {named}.")]
+    return [("none", f"{len(without)} of {len(rows)} drugs have no score: {_few(without)}.")]
+
+
+def _of_calls(ranked: pd.DataFrame, qc: pd.DataFrame) -> list[tuple[Level, str]]:
+    """Hits that do not count, and scores of which nobody said how sure they are."""
+    if ranked.empty:
+        return []
+    readout = str(ranked["readout"].iloc[0])
+    if not_judged(ranked):
+        return [("none", f"Hits are not judged: the scores of {readout} have no draws; score the screen again.")]
+    lost = sorted(set(ranked.loc[is_hit(ranked) & ~is_hit(standing_calls(ranked, qc)), "drug"]))
+    return [("none", f"No drug counts as a hit by {readout}, as it failed; it names {_few(lost)}.")] if lost else []
 
 
 def _worst(verdicts: pd.Series[str]) -> str:
     return next((name for name in LEVELS if (verdicts == name).any()), "none")
+
+
+def _few(names: Sequence[str]) -> str:
+    return _and(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def _and(names: Sequence[str]) -> str:
@@ -239,7 +260,7 @@ class ScreenJudge(InputStates):
             "verdict": found.level,
             "verdict_reason": found.words,
             "ranked_by": str(ranked["readout"].iloc[0]) if len(ranked) else None,
-            "n_hits": int(ranked["hit"].eq(True).sum()) if len(ranked) else None,
+            "n_hits": int(is_hit(ranked).sum()) if len(ranked) and not not_judged(ranked) else None,
         }
 
 

@@ -19,9 +19,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from phenodose.dose_response.reference_samples import REFERENCE_NAMES
+from phenodose.drug_library.library_table import built_in_hash
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.io.files import hash_file, hash_json
 from phenodose.plugins import REFERENCE, choose_reader, plugins_of
+from phenodose.screens.curations import in_force
+from phenodose.screens.drug_files import site_library
 from phenodose.screens.inside import named_file
 from phenodose.screens.screen import Screen
 from phenodose.screens.target_files import target_files
@@ -69,7 +72,10 @@ def input_of(key: str, compares: bool) -> ExternalInput:
         key: of an input that is watched.
         compares: whether the table of parameters is of a scorer that compares with reference samples.
     """
-    every = (LAYOUT_FILE, SAMPLE, TENSOR_SETTINGS, IMAGE_SETTINGS, CONTROLS, QUALITY, TARGET_TABLES)
+    every = (
+        *(LAYOUT_FILE, SAMPLE, TENSOR_SETTINGS, IMAGE_SETTINGS, CONTROLS, QUALITY, CURATIONS, TARGET_TABLES),
+        DRUG_LIBRARY,
+    )
     known = {one.key: one for one in every}
     if key in known:
         return known[key]
@@ -270,6 +276,11 @@ def _target_tables(screen: Screen, store: Store) -> Any:
     return hashes | ({} if files.least_score is None else {"least_score": files.least_score})
 
 
+def _drug_library(screen: Screen, store: Store) -> Any:
+    own = site_library(store)
+    return {"built-in": built_in_hash()} | ({own.name: _hash(own)} if own else {})
+
+
 SAMPLE = ExternalInput("settings/sample", "sample, kind, entity and [drugs] of screen.toml.", _sample)
 READER = ExternalInput(
     "settings/reader", "reader of screen.toml, its parameters and the version of the plugin.", _reader
@@ -280,8 +291,17 @@ CONTROLS = ExternalInput("settings/controls", "[controls] of screen.toml.", _con
 QUALITY = ExternalInput(
     "settings/quality", "[quality] and [wells] of screen.toml and of the store's site.toml.", _quality
 )
+CURATIONS = ExternalInput(
+    "settings/curations",
+    "decisions on wells (`phenodose curate`): the exclusions that hold.",
+    # Of a screen on which nothing was ever decided there is nothing, so that screens of before stay as they are.
+    lambda screen, store: in_force(store, screen.id),
+)
 TARGET_TABLES = ExternalInput(
     "settings/target_tables",
     "tables of targets, interactions, mutations and expression: each byte hashed; [targets] of site.toml.",
     _target_tables,
+)
+DRUG_LIBRARY = ExternalInput(
+    "settings/drug_library", "the drug library: the one that ships, and the site's own table over it.", _drug_library
 )

@@ -294,7 +294,7 @@ def _signed_that_name(store: Store, names: Names) -> list[str]:
 def _rows_that_name(store: Store, names: Names) -> list[str]:
     """Sentences on rows of other screens, such as those of networks that were trained on its wells."""
     from phenodose.cohort.query import query
-    from phenodose.cohort.views import identifier, literal
+    from phenodose.cohort.view import identifier, literal
 
     asked = []
     for name, table in TABLES.items():

@@ -21,7 +21,7 @@ from phenodose.store.store import Store
 DRUG_TARGETS, MUTATIONS, EXPRESSION = "drug_targets", "mutations", "expression"
 INTERACTIONS = "interactions"
 #: Endings that are looked for in the store, which may be a bucket; site.toml names other files.
-_SITE_TABLES = (".csv", ".xlsx", ".tsv")
+SITE_TABLES = (".csv", ".xlsx", ".tsv")
 _SITE_NETWORKS = (".sif", ".tsv", ".csv", ".txt")
 
 
@@ -65,9 +65,9 @@ def target_files(screen: Screen, store: Store) -> TargetFiles:
     site = read_site(store.root, {"targets"}).targets
     return TargetFiles(
         own_targets=_in_folder(screen, DRUG_TARGETS),
-        site_targets=_of_site(store, site.drug_targets, "drug_targets", DRUG_TARGETS, _SITE_TABLES),
-        interactions=_of_site(store, site.interactions, "interactions", INTERACTIONS, _SITE_NETWORKS),
-        gene_names=_of_site(store, site.gene_names, "gene_names", "", ()),
+        site_targets=file_of_site(store, site.drug_targets, "[targets] drug_targets", DRUG_TARGETS, SITE_TABLES),
+        interactions=file_of_site(store, site.interactions, "[targets] interactions", INTERACTIONS, _SITE_NETWORKS),
+        gene_names=file_of_site(store, site.gene_names, "[targets] gene_names", "", ()),
         mutations=_in_folder(screen, MUTATIONS, (*ACCEPTED, ".maf")),
         expression=_in_folder(screen, EXPRESSION),
         least_score=site.least_score,
@@ -82,7 +82,7 @@ def site_target_files(root: Path) -> list[Path]:
         return []
     named = [name for name in (site.drug_targets, site.interactions, site.gene_names) if name]
     usual = [
-        *(f"{DRUG_TARGETS}{ending}" for ending in _SITE_TABLES),
+        *(f"{DRUG_TARGETS}{ending}" for ending in SITE_TABLES),
         *(f"{INTERACTIONS}{ending}" for ending in _SITE_NETWORKS),
     ]
     return [own if (own := Path(name).expanduser()).is_absolute() else root / name for name in [*named, *usual]]
@@ -93,8 +93,19 @@ def _in_folder(screen: Screen, name: str, endings: Sequence[str] = ACCEPTED) -> 
     return expect_inside(_one(found), screen.folder) if found else None
 
 
-def _of_site(store: Store, named: str | None, setting: str, usual: str, endings: Sequence[str]) -> Path | None:
-    """The file that site.toml names, else the one of the usual name in the store."""
+def file_of_site(store: Store, named: str | None, setting: str, usual: str, endings: Sequence[str]) -> Path | None:
+    """The file that site.toml names, else the one of the usual name in the store; None without one.
+
+    Args:
+        store: the store.
+        named: the path that site.toml says, which may start at the store.
+        setting: how messages name that setting, such as '[targets] drug_targets'.
+        usual: the usual name without its ending.
+        endings: endings that are looked for.
+
+    Raises:
+        InputError: the named file is missing, or the usual one lies there in two forms.
+    """
     if named is None:
         places = (store.local_copy(store.root / f"{usual}{ending}") for ending in endings)
         found = [path for path in places if path.is_file()]
@@ -103,7 +114,7 @@ def _of_site(store: Store, named: str | None, setting: str, usual: str, endings:
     path = own if own.is_absolute() else store.local_copy(store.root / named)
     if not path.is_file():
         raise MissingInputError(
-            f"{path}: there is no such file; site.toml of the store names it ([targets] {setting}): check the path."
+            f"{path}: there is no such file; site.toml of the store names it ({setting}): check the path."
         )
     return path
 

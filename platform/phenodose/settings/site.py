@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError
 from phenodose.io.places import read_bytes
+from phenodose.settings.cluster import ClusterSettings, SlurmSettings
+from phenodose.settings.drugs import DrugSettings
 from phenodose.settings.files import FileSettings
 from phenodose.settings.plugin_choices import PluginChoices
 from phenodose.settings.plugin_limits import Limits, PluginLimits
@@ -39,7 +41,9 @@ class SiteSettings(BaseModel):
     plugin_limits: PluginLimits = Field(PluginLimits(), description="What plugins of other distributions may take")
     files: FileSettings = Field(FileSettings(), description="Who may read products, caches and files on their way")
     training: TrainingSettings = Field(TrainingSettings(), description="How long networks may be trained")
+    cluster: ClusterSettings = Field(ClusterSettings(), description="On which machines steps run")
     targets: TargetSettings = Field(TargetSettings(), description="Targets of drugs, and how they interact")
+    drugs: DrugSettings = Field(DrugSettings(), description="What the site knows of drugs beside the drug library")
 
 
 def read_site(root: Path, tables: Collection[str] | None = None) -> SiteSettings:
@@ -93,6 +97,10 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(TrainingSettings.model_fields)
     if place[0] == "targets":
         return list(TargetSettings.model_fields)
+    if place[0] == "cluster":
+        return list((ClusterSettings if len(place) == 2 else SlurmSettings).model_fields)
+    if place[0] == "drugs":
+        return list(DrugSettings.model_fields)
     if place[0] == "files":
         return list(FileSettings.model_fields)
     if place[0] == "plugin_limits":

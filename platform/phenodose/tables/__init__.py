@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from phenodose.table import Table
 from phenodose.tables.columns import PROVENANCE
+from phenodose.tables.curations import CURATIONS
 from phenodose.tables.dose_response import (
     COMBINATION_EFFECTS,
     COMBINATION_SCORES,
     CURVE_FIT_COLUMNS,
     CURVES,
     DOSE_PAIRS,
+    REACHABLE_EFFECTS,
     SCORES,
 )
 from phenodose.tables.images import CHECKPOINTS, EMBEDDINGS, PHENOTYPES
@@ -40,6 +42,7 @@ TABLES: dict[str, Table] = {
         DOSE_PAIRS,
         COMBINATION_SCORES,
         SCORES,
+        REACHABLE_EFFECTS,
         TARGETS,
         TARGET_INTERACTIONS,
         TIME_COURSES,
@@ -51,6 +54,7 @@ TABLES: dict[str, Table] = {
         CHECKPOINTS,
         RUNS,
         NOT_MADE,
+        CURATIONS,
     )
 }
 

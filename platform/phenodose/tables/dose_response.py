@@ -125,7 +125,22 @@ SCORES = Table(
         number("upper", "Upper end of the 95 % interval"),
         text("bound", "'=', or '<' / '>' where the value is only a bound"),
         text("unit", "Unit of the score", required=False),
-        Column("hit", "boolean", "True where the score reaches the scorer's hit threshold", required=False),
+        Column(
+            "hit",
+            "boolean",
+            "True where the score itself reaches the scorer's hit threshold; how sure that is, `call` says",
+            required=False,
+        ),
+        number(
+            "p_hit_fraction",
+            "Probability that the score reaches the threshold: share of the curve's draws; empty without draws or "
+            "threshold",
+        ),
+        text(
+            "call",
+            "hit, borderline or no hit, by the probabilities of the whole panel; empty where there is none",
+            required=False,
+        ),
         text("status", "ok, or why there is no score"),
         text("lower_bound", "'=', or '<' where the interval may reach below its lower end", required=False),
         text("upper_bound", "'=', or '>' where the interval may reach above its upper end", required=False),
@@ -138,6 +153,52 @@ SCORES = Table(
         *PROVENANCE,
     ),
     ("screen", "sample", "readout", "replicate", "drug", "scorer"),
+)
+
+REACHABLE_EFFECTS = Table(
+    "reachable_effects",
+    "One row a curve of a drug whose C max is known: what it does at the concentration that patients' plasma reaches.",
+    (
+        SCREEN,
+        SAMPLE,
+        READOUT,
+        REPLICATE,
+        DRUG,
+        text("treatment", "The drug whose C max counts: the same, or the first of a drug with an add-on"),
+        text("add_on", "Second treatment, at its own concentration; empty for a drug alone", required=False),
+        number("add_on_concentration_nM", "Concentration of the second treatment; empty if nobody says it", "nM"),
+        text("library_name", "Name of the drug in the drug library"),
+        number("c_max_nM", "Highest concentration in plasma of patients, as in the table drugs", "nM", required=True),
+        text("c_max_source", "Who measured it, at which dose", required=False),
+        number(
+            "effect_at_c_max_fraction",
+            "Inhibition by the fitted curve at C max; at the nearest tested dose where C max lies outside these",
+            "fraction",
+        ),
+        number("lower_fraction", "Lower end of the 95 % interval of that inhibition", "fraction"),
+        number("upper_fraction", "Upper end", "fraction"),
+        text(
+            "bound",
+            "'=', '>' where C max lies above the tested doses (at least so much), '<' where below (at most)",
+            required=False,
+        ),
+        number("half_effect_nM", "Dose of half the curve's effect (rel_ic50), within the tested doses", "nM"),
+        text("half_effect_bound", "'=', or '<' / '>' where the tested doses do not reach it", required=False),
+        Column(
+            "needs_more_than_c_max",
+            "boolean",
+            "True if half the curve's effect needs more than C max; empty where the tested doses do not tell, or a "
+            "curve has no effect",
+            required=False,
+        ),
+        number("p_needs_more", "Chance of that, by the curve's draws; empty without draws"),
+        number("c_max_unbound_nM", "The part of C max that is not bound to protein; empty if that is not known", "nM"),
+        number("effect_at_c_max_unbound_fraction", "Inhibition at that, as for C max", "fraction"),
+        text("unbound_bound", "'=', '>' or '<', as for C max", required=False),
+        text("note", "What to know of the row, in words", required=False),
+        *PROVENANCE,
+    ),
+    ("screen", "sample", "readout", "replicate", "drug"),
 )
 
 #: What a fit says of a curve.

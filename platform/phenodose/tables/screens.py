@@ -80,6 +80,19 @@ DRUGS = Table(
         text("drug_class", "Class of the drug, such as MEK inhibitor", required=False),
         text("targets", "Target genes, separated by commas", required=False),
         text("run_id", "Run that wrote the row"),
+        text("library_name", "The drug's name in the drug library; empty if it is not there", required=False),
+        text(
+            "matched_by",
+            "exact (the library's own name), synonym (another name of it there), site (a name that the site's table "
+            "gives it), or none",
+            required=False,
+        ),
+        text("class_from", "Where the class comes from: screen.toml, site or library", required=False),
+        text("targets_from", "Where the targets come from: screen.toml, site or library", required=False),
+        number("c_max_nM", "Highest concentration in plasma of patients, bound and unbound together", "nM"),
+        text("c_max_dose", "Dose and schedule that it was measured at", required=False),
+        text("c_max_source", "Who measured it: label, review or paper; or the site's table", required=False),
+        number("fraction_unbound", "Part of the drug in plasma that is not bound to protein", "fraction"),
     ),
     ("screen", "drug"),
 )

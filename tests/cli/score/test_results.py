@@ -29,6 +29,8 @@ def test_three_files_with_the_promised_columns(plain: Path) -> None:
         "bound",
         "unit",
         "hit",
+        "p_hit_fraction",
+        "call",
         "status",
         "lower_bound",
         "upper_bound",

@@ -195,8 +195,8 @@ def test_scores_wide_has_a_column_a_readout(asked_only: Store) -> None:
 
 
 def test_views_answer_the_first_questions(asked_only: Store) -> None:
-    hits = answer(asked_only, f"SELECT drug FROM hits WHERE screen = '{FULL}' AND readout = 'ctg' ORDER BY score DESC")
-    assert [row[0] for row in hits] == ["Trametinib", "Panobinostat", "Venetoclax"]
+    hits = answer(asked_only, f"SELECT drug FROM hits WHERE screen = '{FULL}' AND call = 'hit' ORDER BY score DESC")
+    assert [row[0] for row in hits] == ["Trametinib", "Panobinostat", "Vemurafenib", "Venetoclax"]
     alone = answer(
         asked_only,
         "SELECT DISTINCT drug, hit_in FROM imaging_vs_metabolic WHERE hit_in IN ('imaging only', 'metabolic only')",
@@ -366,7 +366,7 @@ def test_rows_stop_at_the_limit(asked_only: Store) -> None:
 
 
 def test_faults_name_what_exists(asked_only: Store) -> None:
-    with pytest.raises(InputError, match=r"The cohort has: checkpoints, .*curves, .*hits.*wells"):
+    with pytest.raises(InputError, match=r"The cohort has: agreement, checkpoints, .*curves, .*hits.*wells"):
         query(asked_only, "SELECT * FROM score")
     with pytest.raises(InputError, match=r"Columns: hits \(screen, sample, entity"):
         query(asked_only, "SELECT dss FROM hits")

@@ -35,6 +35,7 @@ def scores_of(scorer, hit_from, samples=(SAMPLE,), shift=0.0):
                     "screen": SCREEN, "sample": sample, "readout": READOUT, "replicate": "pooled", "drug": drug,
                     "scorer": scorer, "score": score, "lower": score - 1, "upper": score + 1, "bound": "=",
                     "unit": "percent", "hit": None if hit_from is None else score >= hit_from, "status": "ok", **BY,
+                    "call": None if hit_from is None else "hit" if score >= hit_from else "no hit",
                 }
             )  # fmt: skip
     return rows

@@ -188,11 +188,11 @@ def test_every_figure_is_a_file_of_each_kind_with_the_numbers_of_the_warehouse(
     assert raw.groupby("readout")["wells"].sum().to_dict() == dict(counted.itertuples(index=False, name=None))
 
 
-def test_hits_of_one_readout_only_are_named_in_percent(made_up_cohort: Store, drawn_html: str) -> None:
+def test_drugs_on_which_readouts_differ_are_named_in_percent(made_up_cohort: Store, drawn_html: str) -> None:
     rows = _ask(
         made_up_cohort,
-        "SELECT 100.0 * count(*) FILTER (hit_in IN ('imaging only', 'metabolic only')) / count(*) AS percent "
-        "FROM imaging_vs_metabolic WHERE scorer = 'dss_asym' AND imaging_readout = 'cnn_phase3'",
+        "SELECT 100.0 * count(*) FILTER (agreement = 'differ') / count(*) AS percent "
+        "FROM agreement WHERE scorer = 'dss_asym' AND imaging_readout = 'cnn_phase3'",
     )
     row = re.search(r'<tr><td data-sort="cnn_phase3">cnn_phase3</td><td data-sort="ctg">.*', drawn_html)
     assert row
@@ -216,7 +216,7 @@ def test_transfer_studies_and_expected_hits_of_the_store_are_shown_and_else_thei
     html = build_cohort_report(made_up_cohort).read_text(encoding="utf-8")
     assert "phenodose transfer-study CONTROL_EXPERIMENT" not in html
     assert 'id="figure-transfer_study"' in html
-    assert "4 found, 0 missed" in html
+    assert "3 found, 0 missed, 1 readout failed" in html
 
 
 @pytest.mark.usefixtures("words_alone")
@@ -228,7 +228,7 @@ def test_expected_hits_are_found_missed_or_not_tested(made_up_cohort: Store, tmp
     )
     html = build_cohort_report(made_up_cohort, expected=listed).read_text(encoding="utf-8")
     section = html[html.index('<section id="expected">') : html.index('<section id="mismatch">')]
-    assert "4 found, 1 missed, 0 no score, 5 not tested." in section
+    assert "3 found, 1 missed, 1 readout failed, 0 no score, 5 not tested." in section
     assert "<script>alert" not in section
     assert "&lt;script&gt;alert(1)" in section
 
@@ -283,8 +283,7 @@ def test_every_control_works_in_a_browser(made_up_cohort: Store, drawn_report: P
         by_page = page.locator("#screens tbody tr", has_text=FULL).locator("td").nth(6).inner_text()
         hits = _ask(
             made_up_cohort,
-            f"SELECT count(*) AS n FROM hits WHERE screen = '{FULL}' AND readout = 'cnn_phase3' "
-            "AND scorer = 'dss_asym'",
+            f"SELECT count(*) AS n FROM hits WHERE screen = '{FULL}' AND call = 'hit'",
         )
         assert int(by_page) == hits["n"][0]
         page.keyboard.press("Tab")

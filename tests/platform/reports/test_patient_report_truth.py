@@ -16,6 +16,7 @@ from phenodose.dose_response.fit import fit_curves
 from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.drug_cards import drug_cards
+from phenodose.reports.fitted_curves import fitted_curves
 from phenodose.reports.phenotypes import distant_pairs
 from phenodose.reports.reference import reference_cohort
 from phenodose.reports.sections import agreement, threshold
@@ -71,7 +72,8 @@ def test_the_card_draws_the_stored_band(made_up_store: Store) -> None:
     batch = CurveBatch.from_frame(rows[["sample", "readout", "replicate", "drug", *CURVE_FIT_COLUMNS]])
     spread = np.random.default_rng(2).normal(0, (0.05, 0.05, 0.2, 0.1, 0), (len(batch), 80, 5))
     write_points(store, SCREEN, "ctg", replace(batch, draws=batch.parameters[:, np.newaxis, :] + spread))
-    found = drug_cards(ScreenData.load(store, SCREEN))
+    data = ScreenData.load(store, SCREEN)
+    found = drug_cards(data, fitted_curves(data))
     assert not isinstance(found, Missing)
     card = next(card for card in found["cards"] if card["drug"] == "Trametinib")
     outline = [
@@ -205,7 +207,8 @@ def test_without_two_hits_or_a_map_of_distances_there_are_no_pairs(made_up_store
     assert isinstance(distant_pairs(with_map(made_up_store, PLACES, "tsne")), Missing)
     part = "dss_asym.cnn_phase3"
     scores = made_up_store.read_table("scores", SCREEN, part)
-    made_up_store.write_table("scores", SCREEN, part, scores.assign(hit=scores["drug"] == "Trametinib"))
+    call = scores["drug"].eq("Trametinib").map({True: "hit", False: "borderline"})
+    made_up_store.write_table("scores", SCREEN, part, scores.assign(call=call))
     found = distant_pairs(with_map(made_up_store, PLACES))
     assert isinstance(found, Missing)
     assert found.reason == "1 drugs are hits, and a pair needs two."
@@ -214,16 +217,15 @@ def test_without_two_hits_or_a_map_of_distances_there_are_no_pairs(made_up_store
 # --- imaging against metabolism -------------------------------------------------------------------
 
 
-def test_disagreements_are_those_on_either_side_of_the_limit(made_up_store: Store) -> None:
+def test_readouts_differ_on_drugs_that_lie_surely_on_either_side_of_the_limit(made_up_store: Store) -> None:
     part = "dss_asym.ctg"
     scores = made_up_store.read_table("scores", SCREEN, part)
     higher = scores["drug"] == "Lorlatinib"
-    made_up_store.write_table(
-        "scores",
-        SCREEN,
-        part,
-        scores.assign(score=scores["score"].where(~higher, 30.0), hit=scores["hit"].eq(True) | higher),
-    )
+    told = {"score": 30.0, "lower": 28.0, "upper": 33.0, "p_hit_fraction": 1.0}
+    changed = scores.assign(**{name: scores[name].where(~higher, value) for name, value in told.items()})
+    unsure = scores["drug"] == "Venetoclax"
+    changed["p_hit_fraction"] = changed["p_hit_fraction"].where(~unsure, 0.7)
+    made_up_store.write_table("scores", SCREEN, part, changed)
     data = ScreenData.load(made_up_store, SCREEN)
     found = agreement(data)
     assert not isinstance(found, Missing)
@@ -233,8 +235,12 @@ def test_disagreements_are_those_on_either_side_of_the_limit(made_up_store: Stor
     wide = data.pooled.pivot_table("score", "drug", "readout")
     limit = threshold(data)
     assert limit is not None
+    failed = found["comparisons"].pop()
+    assert (failed["failed"], failed["n_undecided"]) == ("mean_of_stack", failed["n_drugs"])
     for one in found["comparisons"]:
         both = wide[[one["imaging"], "ctg"]].dropna() >= limit
+        assert [name.rpartition(" (")[0] for name in one["undecided"]] == ["Venetoclax"]
+        assert one["n_agree"] == one["n_drugs"] - 3
         for names, chosen in (
             (one["imaging_only"], both[one["imaging"]] & ~both["ctg"]),
             (one["metabolic_only"], both["ctg"] & ~both[one["imaging"]]),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phenodose.dose_response.agreement import compared
 from phenodose.plots.cohort_drawing import (
     MOST_POINTS,
     CohortFigure,
@@ -47,14 +48,21 @@ def replicate_scores(cohort: Cohort) -> CohortFigure:
 
 
 def modality_pairs(cohort: Cohort) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Every two readouts: first, second, and screen, drug, first_score, second_score, first_hit, second_hit."""
+    """Every two readouts: first, second, and the drugs of all screens that both score.
+
+    Columns: screen, drug, first_score, second_score, first_hit, second_hit, difference (first minus second), agreement.
+    """
     scored = cohort.scores[cohort.scores["score"].notna()]
-    by = {r: own.set_index(["screen", "sample", "drug"])[["score", "hit"]] for r, own in scored.groupby("readout")}
+    columns = ["score", "lower", "upper", "p_hit_fraction", "readout_failed", "hit"]
+    by = {r: own.set_index(["screen", "sample", "drug"])[columns] for r, own in scored.groupby("readout")}
+    names = {
+        f"{name}{end}": f"{which}_{name}" for name in columns for which, end in (("first", "_i"), ("second", "_m"))
+    }
     for index, first in enumerate(cohort.readouts):
         for second in cohort.readouts[index + 1 :]:
-            both = by[first].add_prefix("first_").join(by[second].add_prefix("second_"), how="inner")
+            both = by[first].add_suffix("_i").join(by[second].add_suffix("_m"), how="inner")
             if len(both):
-                yield first, second, both.reset_index()
+                yield first, second, compared(both, cohort.hit_threshold).rename(columns=names).reset_index()
 
 
 def between_modalities(cohort: Cohort) -> list[tuple[str, str, pd.DataFrame]]:
@@ -66,7 +74,7 @@ def between_modalities(cohort: Cohort) -> list[tuple[str, str, pd.DataFrame]]:
         if first in cohort.metabolic:
             turned = {"first_score": "second_score", "second_score": "first_score"}
             turned |= {"first_hit": "second_hit", "second_hit": "first_hit"}
-            found.append((second, first, both.rename(columns=turned)))
+            found.append((second, first, both.rename(columns=turned).assign(difference=-both["difference"])))
         else:
             found.append((first, second, both))
     return found

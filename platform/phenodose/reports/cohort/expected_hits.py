@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phenodose.dose_response.hits import BORDERLINE, HIT
 from phenodose.errors import Faults, InputError
 from phenodose.io.frames import rows_of
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 FILE = "expected_hits.csv"
 _MOST_ROWS = 5_000
+_STATES = ("found", "borderline", "missed", "readout failed", "no score", "not tested")
+_ALWAYS = ("found", "missed", "no score", "not tested")
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def read_expected(path: Path) -> list[Expected]:
 
 
 def table(cohort: Cohort, expected: list[Expected] | None) -> dict[str, Any] | None:
-    """A row an expected hit, screen and readout: found, missed, no score or not tested, with DSS and rank."""
+    """A row an expected hit, screen and readout: `_STATES`, with DSS and rank."""
     if expected is None:
         return None
     ranked, treated = _ranked(cohort), _treated(cohort)
@@ -89,7 +92,7 @@ def table(cohort: Cohort, expected: list[Expected] | None) -> dict[str, Any] | N
     return {
         "rows": rows[:_MOST_ROWS],
         "left_out": max(len(rows) - _MOST_ROWS, 0),
-        "counts": {state: states.count(state) for state in ("found", "missed", "no score", "not tested")},
+        "counts": {state: states.count(state) for state in _STATES if state in _ALWAYS or state in states},
     }
 
 
@@ -121,10 +124,17 @@ def _of(
             if row.score != row.score:
                 found.append(here | {"readout": row.readout, "state": "no score"})
                 continue
-            state = "found" if row.hit is True or row.hit == 1 else "missed"
+            state = _state(row)
             number = {"dss": f"{row.score:.1f}", "rank": int(row.rank), "n": int(row.n)}
             found.append(here | {"readout": row.readout, "state": state} | number)
     return found
+
+
+def _state(row: Any) -> str:
+    """What a scored drug is: a readout that failed a quality check neither finds nor misses it."""
+    if row.readout_failed:
+        return "readout failed"
+    return "found" if row.call == HIT else "borderline" if row.call == BORDERLINE else "missed"
 
 
 def _same(name: object) -> str:

@@ -31,10 +31,13 @@ _SCREENS = """
 _SCORERS = "SELECT DISTINCT scorer FROM scores WHERE hit IS NOT NULL"
 #: A score that is no number is no score: one of them must not take the report from all screens.
 _SCORES = """
-    SELECT screen, sample, readout, drug, if(isfinite(score), score, NULL) AS score, hit FROM scores
+    SELECT screen, sample, readout, drug, if(isfinite(score), score, NULL) AS score,
+           if(isfinite(lower), lower, NULL) AS lower, if(isfinite(upper), upper, NULL) AS upper, p_hit_fraction, call
+    FROM scores
     WHERE scorer = {scorer} AND replicate = 'pooled'
     ORDER BY screen, readout, drug, sample
 """
+_FAILED = "SELECT DISTINCT screen, sample, readout, verdict FROM qc WHERE verdict = 'fail'"
 _REPLICATE_SCORES = """
     SELECT a.screen, a.readout, a.drug, a.replicate AS first_replicate, b.replicate AS second_replicate,
            a.score AS first, b.score AS second
@@ -105,7 +108,9 @@ class Cohort:
 
     Attributes:
         screens: screen, sample, entity, kind, stale, verdict, verdict_reason, made_at; a row a screen.
-        scores: screen, sample, readout, drug, score, hit; pooled scores of the scorer that ranks.
+        scores: screen, sample, readout, drug, score, lower, upper, p_hit_fraction, call, readout_failed, hit; pooled
+            scores of the scorer that ranks, with the calls that stand (`phenodose.pipeline.hits`); `hit` is whether a
+            drug counts as one.
         replicate_scores: pairs of scores of two replicates of a screen, readout and drug.
         replicate_agreement: correlations of replicates by screen, readout and quantity.
         zprime: robust Z' of every plate and readout.
@@ -166,7 +171,8 @@ def read_cohort(store: Store) -> Cohort:
     """Bring the cohort database up to date and read what the report shows."""
     from phenodose.cohort.build import rebuild_cohort
     from phenodose.cohort.query import query
-    from phenodose.cohort.views import literal
+    from phenodose.cohort.view import literal
+    from phenodose.pipeline.hits import is_hit, standing_calls
     from phenodose.pipeline.verdict import ScreenJudge
 
     faults = rebuild_cohort(store, judge=ScreenJudge(store)).faults
@@ -179,9 +185,10 @@ def read_cohort(store: Store) -> Cohort:
     preferences = Preferences.of_store(store)
     scorer = next(iter(preferences.ordered_scorers(ask(_SCORERS)["scorer"])), preferences.default_scorer())
     named = literal(scorer or "")
+    scores = standing_calls(ask(_SCORES.format(scorer=named)), ask(_FAILED))
     return Cohort(
         screens=ask(_SCREENS),
-        scores=ask(_SCORES.format(scorer=named)),
+        scores=scores.assign(hit=is_hit(scores)),
         replicate_scores=ask(_REPLICATE_SCORES.format(scorer=named)),
         replicate_agreement=ask(_REPLICATE_AGREEMENT.format(scorer=named)),
         zprime=ask(_ZPRIME),

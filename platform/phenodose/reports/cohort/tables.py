@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phenodose.dose_response.agreement import DIFFER, UNDECIDED
 from phenodose.io.frames import rows_of
 from phenodose.plots.cohort_drawing import correlation
 from phenodose.reports.cohort.agreement_figures import modality_pairs
@@ -109,13 +110,14 @@ def matrix(cohort: Cohort) -> dict[str, Any] | Missing:
 
 def _cell(row: Any) -> dict[str, Any]:
     if row is None:
-        return {"text": "", "hit": False, "colour": "#ffffff", "ink": "#222222", "sort": ""}
+        return {"text": "", "hit": False, "failed": False, "colour": "#ffffff", "ink": "#222222", "sort": ""}
     part = min(max(row.score / _FULL_COLOUR_AT, 0.0), 1.0)
     # From white to the palette's blue: lightness alone carries the value.
     colour = "#" + "".join(f"{round(255 + part * (end - 255)):02x}" for end in (0x00, 0x5A, 0x8F))
     return {
         "text": f"{row.score:.1f}",
         "hit": bool(row.hit is True or row.hit == 1),
+        "failed": bool(row.readout_failed),
         "colour": colour,
         "ink": "#ffffff" if part > 0.55 else "#222222",
         "sort": row.score,
@@ -123,22 +125,26 @@ def _cell(row: Any) -> dict[str, Any]:
 
 
 def mismatches(cohort: Cohort) -> list[dict[str, Any]]:
-    """How often two readouts disagree on a hit: a row a pair of readouts, over all screens."""
+    """How often two readouts differ (`phenodose.dose_response.agreement`): a row a pair of readouts, over all screens.
+
+    `first_only` and `second_only` are the drugs on which they differ, by the readout in which the score is higher.
+    """
     found = []
     for first, second, both in modality_pairs(cohort):
-        one, other = is_true(both["first_hit"]), is_true(both["second_hit"])
+        differ, higher = both["agreement"].eq(DIFFER), both["difference"] > 0
         n, pearson, spearman = correlation(both["first_score"].to_numpy(float), both["second_score"].to_numpy(float))
         found.append(
             {
                 "first": first,
                 "second": second,
                 "n": n,
-                "n_differ": int((one != other).sum()),
-                "percent": 100 * float((one != other).mean()),
+                "n_differ": int(differ.sum()),
+                "percent": 100 * float(differ.mean()),
+                "undecided": 100 * float(both["agreement"].eq(UNDECIDED).mean()),
                 "pearson": number_of(pearson, 3),
                 "spearman": number_of(spearman, 3),
-                "first_only": _named(both[one & ~other]),
-                "second_only": _named(both[other & ~one]),
+                "first_only": _named(both[differ & higher]),
+                "second_only": _named(both[differ & ~higher]),
             }
         )
     return found
@@ -157,7 +163,7 @@ def mismatches_by_screen(cohort: Cohort) -> dict[str, Any]:
     """The same by screen, with scores; the screens that disagree most, where they are many."""
     found: list[dict[str, Any]] = []
     for first, second, both in modality_pairs(cohort):
-        differ = is_true(both["first_hit"]) != is_true(both["second_hit"])
+        differ = both["agreement"].eq(DIFFER)
         for (screen, own), (_, chosen) in zip(
             both.groupby("screen"), both.assign(differ=differ).groupby("screen"), strict=True
         ):
