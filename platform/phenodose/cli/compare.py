@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from phenodose.cli.output import json_option, open_store, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, print_json, store_option
 
 if TYPE_CHECKING:
     from phenodose.signing.comparison import Comparison
@@ -42,7 +42,7 @@ def command(
     from phenodose.signing.comparison import compare, to_json
     from phenodose.signing.state import ScreenState
 
-    opened = open_store(store)
+    opened = open_screens(store, *(name for name in names if "@" not in name))
     found = compare([ScreenState.named(opened, name) for name in names], readout, scorer)
     if html is not None:
         from phenodose.reports.comparison import comparison_page

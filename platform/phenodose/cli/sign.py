@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from phenodose.cli.output import json_option, open_store, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, print_json, store_option
 
 
 @click.command("sign")
@@ -32,7 +32,7 @@ def command(screen: str, by: str, because: str, anyway: bool, store: str | None,
     """
     from phenodose.reports.signing import sign_report
 
-    report = sign_report(open_store(store), screen, by, because, anyway)
+    report = sign_report(open_screens(store, screen), screen, by, because, anyway)
     if as_json:
         print_json({"name": report.name, "folder": str(report.folder)} | dict(report.record))
         return
