@@ -89,9 +89,12 @@ def freeze_changes(changes: Iterable[Change], root: Path) -> None:
 
 
 def _as_it_was(store: Store) -> list[Change]:
-    told = json.loads(read_bytes(store.root / _FROZEN) or b"[]")
+    told: list[dict[str, Any]] = json.loads(read_bytes(store.root / _FROZEN) or b"[]")
     lists = ("direct", "products")
-    return [Change(**{name: tuple(value) if name in lists else value for name, value in one.items()}) for one in told]
+    as_told: list[dict[str, Any]] = [
+        {name: tuple(value) if name in lists else value for name, value in one.items()} for one in told
+    ]
+    return [Change(**one) for one in as_told]
 
 
 class InputStates:

@@ -45,7 +45,7 @@ def entities(cohort: Cohort) -> dict[str, Any]:
                 "drugs": _drugs(own),
             }
         )
-    found.sort(key=lambda one: (one["entity"] == _UNKNOWN, -one["samples"], one["entity"]))
+    found.sort(key=lambda one: (one["entity"] == _UNKNOWN, -int(str(one["samples"])), one["entity"]))
     return {"entities": found[:MOST_ENTITIES], "left_out": max(len(found) - MOST_ENTITIES, 0)}
 
 
