@@ -44,6 +44,10 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/sandbox/test_encoding.py": Budget(processes=12),
     "tests/platform/sandbox/test_worker.py": Budget(processes=24),
     "tests/docs/test_python_page.py": Budget(processes=16, runs=3),
+    # Slurm's commands are processes: small ones, of files.
+    "tests/assets/executors/test_slurm.py": Budget(processes=50),
+    "tests/assets/executors/test_slurm_steps.py": Budget(processes=14),
+    "tests/assets/test_hand_over.py": Budget(runs=8),
     "tests/assets/test_event_log.py": Budget(processes=8, runs=6),
     # Runs of processes that were killed at every moment, each made by hand.
     "tests/assets/test_instance.py": Budget(processes=16, runs=14),

@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 
 from phenodose.plugins import Registry, StagedReadout, TensorReadout, plugins_of
+from phenodose.settings.cluster import ClusterSettings
 from phenodose.store.store import Store
 from phenodose_assets.assets import (
     checkpoints,
@@ -32,9 +33,11 @@ from phenodose_assets.assets import (
 )
 from phenodose_assets.assets.broken_plugins import broken_plugin_assets
 from phenodose_assets.assets.curves import curve_assets
+from phenodose_assets.executors.choice import executor_of, retries_of
 from phenodose_assets.external import ExternalAsset
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.graph.steps import screen_definitions
+from phenodose_assets.hand_over import HandOver
 from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
 from phenodose_assets.sensors.changed_inputs import changed_inputs_sensor
@@ -49,12 +52,6 @@ log = logging.getLogger("phenodose_assets")
 SCREEN_JOB = "screen"
 
 _KEY = re.compile(r"[A-Za-z0-9_/-]+")
-
-#: A step needs about a second to start when forked from a process that has the definitions loaded.
-_EXECUTOR = {
-    "max_concurrent": 2,
-    "start_method": {"forkserver": {"preload_modules": ["phenodose_assets.definitions"]}},
-}
 
 
 def screen_assets(plugins: Registry) -> list[ScreenAsset]:
@@ -98,7 +95,7 @@ def build_definitions(
     listener: Listener = no_listener,
     training: str | None = None,
     tried_again: bool = True,
-    executor: dg.ExecutorDefinition | None = None,
+    cluster: ClusterSettings | None = None,
     resources: dict[str, Any] | None = None,
 ) -> dg.Definitions:
     """The whole graph.
@@ -111,10 +108,13 @@ def build_definitions(
         training: where networks are trained, 'process' or 'inline'; default a process.
         tried_again: whether a step whose process was killed is made once more. Not where all steps share this process:
             Dagster would take an interrupt for such a death, and go on with what the user has just ended.
-        executor: how steps are run; default two processes at a time.
+        cluster: on which machines steps run; default two processes of this one at a time.
         resources: resources to replace, by name.
     """
     opened = store if isinstance(store, Store) else Store.open(store)
+    where = cluster or ClusterSettings()
+    retries = retries_of(where) if tried_again else None
+    stores = StoreResource.of(opened, inbox)
     assets = screen_assets(plugins or plugins_of(opened))
     screen_job = dg.define_asset_job(
         SCREEN_JOB,
@@ -126,7 +126,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[
             *(thing.spec(OWNER) for thing in external),
-            *screen_definitions(assets, lambda asset: _drops(asset, assets), tried_again),
+            *screen_definitions(assets, lambda asset: _drops(asset, assets), retries),
             *cohort.cohort_assets(assets, tried_again),
         ],
         jobs=[screen_job, verify],
@@ -138,12 +138,13 @@ def build_definitions(
             stale_screens_sensor(screen_job, assets),
         ],
         resources={
-            "store": StoreResource.of(opened, inbox),
+            "store": stores,
+            "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(HandOver(stores.open)),
             "listener": dg.ResourceDefinition.hardcoded_resource(listener),
             "networks": network_process(training),
             **(resources or {}),
         },
-        executor=executor or dg.multiprocess_executor.configured(_EXECUTOR),
+        executor=executor_of(where, opened),
     )
 
 

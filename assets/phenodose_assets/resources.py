@@ -26,17 +26,19 @@ class StoreResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     inbox: str
     plates_root: str | None = None
     cache: str | None = None
+    raw_roots: str | None = None
 
     @classmethod
     def of(cls, store: Store, inbox: str | Path | None = None) -> StoreResource:
         """The resource for a store and an inbox; without one, for ./inbox."""
         watched = str(Path(inbox or DEFAULT_INBOX).expanduser().resolve())
         elsewhere = store.to_json()
-        return cls(root=str(store.root), inbox=watched, plates_root=elsewhere["plates_root"], cache=elsewhere["cache"])
+        del elsewhere["root"]
+        return cls(root=str(store.root), inbox=watched, **elsewhere)
 
     def open(self) -> Store:
         """The store."""
-        return Store.open(self.root, plates=self.plates_root, cache=self.cache)
+        return Store.open(self.root, plates=self.plates_root, cache=self.cache, raw_roots=self.raw_roots)
 
     def source_of(self, screen: str) -> Path:
         """The raw folder of a screen: the one it was registered with, else the inbox's folder of that name.

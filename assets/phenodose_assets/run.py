@@ -119,6 +119,8 @@ class Graph:
             listener=lambda event: self.listener(event),
             training=self._training,
             tried_again=False,
+            # All steps share this process: what they hand on need not leave it.
+            resources={"io_manager": dg.mem_io_manager},
         )
 
 

@@ -288,8 +288,8 @@ def read_scores(
         pooled: scores of all replicates together; False adds those of single replicates.
 
     Returns:
-        Among others screen, sample, readout, drug, scorer, score, lower, upper (95 % interval), p_hit_fraction, call ('hit',
-        'borderline', 'no hit'), status. Whether the readout failed its quality check, the view `hits` says too.
+        Among others screen, sample, readout, drug, scorer, score, lower, upper (95 % interval), p_hit_fraction, call
+        ('hit', 'borderline', 'no hit'), status. Whether the readout failed its quality check, the view `hits` says too.
     """
     rows = _store(store).read_table("scores", screen)
     for column, wanted in (("scorer", scorer), ("readout", readout), ("replicate", "pooled" if pooled else None)):

@@ -20,11 +20,11 @@ from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.assets.pseudo_rgb import PSEUDO_RGB
 from phenodose_assets.external import CONTROLS, ExternalAsset
 from phenodose_assets.graph import metadata
-from phenodose_assets.graph.screen_asset import ScreenAsset
+from phenodose_assets.graph.screen_asset import GPU_POOL, ScreenAsset
 from phenodose_assets.graph.training_watch import TrainingWatch
 
 #: One training or inference at a time on a computer.
-POOL = "gpu"
+POOL = GPU_POOL
 
 
 def checkpoint_assets(staged: Mapping[str, type[StagedReadout]]) -> list[ScreenAsset]:

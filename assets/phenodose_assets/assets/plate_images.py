@@ -7,6 +7,7 @@ layouts (`phenodose.screens.layout`) and writing plates (`phenodose.plates.inges
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -69,7 +70,7 @@ def ingest_assets() -> list[ScreenAsset]:
             settings=((_GROUP, IngestParameters),),
             kinds=frozenset({"zarr", "parquet"}),
             tables=(("plates", PLATE_IMAGES),),
-            parts=SubSteps(_plate_names, _ingest_plate),
+            parts=SubSteps(_plate_names, _plate_part, "plates"),
             lacks=_no_images,
         ),
     ]
@@ -109,6 +110,11 @@ def _ingest_plate(step: Context, plate: str, progress: Progress | None = None) -
     return record
 
 
+def _plate_part(step: Context, plate: str) -> dict[str, Any]:
+    """Bring one plate up to date, and what is known of it as JSON."""
+    return asdict(_ingest_plate(step, plate))
+
+
 def _keep_mosaics(step: Context, plate: str, path: Any) -> None:
     """Make the mosaics that `phenodose view` shows, so that it need not; without them it makes its own."""
     from phenodose.io.places import is_remote
@@ -127,6 +133,8 @@ def _keep_mosaics(step: Context, plate: str, path: Any) -> None:
 
 
 def _make_plate_images(step: Context) -> Result:
+    from phenodose.plates.ingest import PlateRecord
+
     folders = _plate_folders(step)
     if not folders:
         return _kept_plates(step)
@@ -139,7 +147,8 @@ def _make_plate_images(step: Context) -> Result:
             step.progress(number * total + done, len(folders) * total, f"{plate} {message}")
 
         reader, out = _reader_of(step, folder), step.store.plate_path(step.screen_id, plate)
-        record = step.parts.get(plate) or _ingest_plate(step, plate, progress)
+        part = step.parts.get(plate)
+        record = PlateRecord(**part) if part else _ingest_plate(step, plate, progress)
         notes += [f"plate {plate}: {note}" for note in record.notes]
         rows.append(
             {

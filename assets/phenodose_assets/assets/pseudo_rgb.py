@@ -44,6 +44,7 @@ def tensor_assets() -> list[ScreenAsset]:
             reads=(TENSOR_SETTINGS, IMAGE_SETTINGS),
             settings=((_GROUP, TensorParameters),),
             kinds=frozenset({"zarr", "xarray"}),
+            cores=True,
         )
     ]
 

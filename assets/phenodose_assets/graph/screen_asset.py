@@ -31,6 +31,7 @@ from phenodose.io.machine_faults import fault_of_surroundings
 from phenodose.lineage.record import Made, content_version, record_not_made, record_step, versions_now
 from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
 from phenodose.store.store import Store
+from phenodose_assets.executors.work import LIGHT, Work
 from phenodose_assets.external import ExternalAsset, settings_of
 from phenodose_assets.graph.checks import MADE, SCHEMA, schema_verdict
 from phenodose_assets.graph.config import Settings, config_class, said
@@ -40,6 +41,8 @@ from phenodose_assets.partitions import screens
 from phenodose_assets.resources import StepEvent
 
 OWNER = "team:phenodose"
+#: Pool of what a graphics card makes: as many at once as there are cards.
+GPU_POOL = "gpu"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class ScreenAsset:
         reads: what it is made from that no asset makes, beside its parameters.
         batch: cheap assets of one batch are made one after the other in one step; '' for a step of its own.
         lacks: whether a screen of the store can surely have no such product; asked before a run, None for never.
+        cores: whether it keeps many cores busy for long, so that a cluster gives it a job of its own.
     """
 
     key: str
@@ -83,6 +87,14 @@ class ScreenAsset:
     reads: tuple[ExternalAsset, ...] = ()
     batch: str = ""
     lacks: Callable[[Store, str], bool] | None = None
+    cores: bool = False
+
+    @property
+    def work(self) -> Work:
+        """What kind of work it is, which decides where it runs."""
+        if self.parts is not None:
+            return self.parts.work
+        return "gpu" if self.pool == GPU_POOL else "tensors" if self.cores else LIGHT
 
     @property
     def external(self) -> tuple[ExternalAsset, ...]:

@@ -16,6 +16,8 @@ from typing import Any
 
 import dagster as dg
 
+from phenodose_assets.executors.choice import AFTER_A_CRASH
+from phenodose_assets.executors.work import tags_of
 from phenodose_assets.graph.checks import MADE
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.graph.sub_steps import PARTS, sub_step_ops
@@ -23,22 +25,20 @@ from phenodose_assets.partitions import screens
 
 _ANY_OF = "any_of"
 _RESOURCES = {"store", "listener", "networks"}
-#: A step tells its own errors without failing; what is tried again is a process that was killed or ran out of memory.
-AFTER_A_CRASH = dg.RetryPolicy(max_retries=1, delay=5)
 
 #: (table, part) of the files that hold rows derived from an asset.
 Drops = Callable[[ScreenAsset], tuple[tuple[str, str], ...]]
 
 
 def screen_definitions(
-    assets: Sequence[ScreenAsset], drops: Drops = lambda asset: (), tried_again: bool = True
+    assets: Sequence[ScreenAsset], drops: Drops = lambda asset: (), retries: dg.RetryPolicy | None = AFTER_A_CRASH
 ) -> list[dg.AssetsDefinition]:
     """The Dagster assets.
 
     Args:
         assets: what is declared of them.
         drops: what is removed when an asset cannot be made.
-        tried_again: whether steps are tried again after a crash.
+        retries: how a step is tried again whose process, job or machine is gone; None for not at all.
     """
     batches: dict[tuple[Any, ...], list[ScreenAsset]] = {}
     for asset in assets:
@@ -51,7 +51,7 @@ def screen_definitions(
         names.append(name)
         many = names.count(name)
         definitions.append(
-            _Steps(name if many == 1 else f"{name}_{many}", tuple(batch), drops, len(key) > 1, tried_again).assets()
+            _Steps(name if many == 1 else f"{name}_{many}", tuple(batch), drops, len(key) > 1, retries).assets()
         )
     return definitions
 
@@ -74,7 +74,7 @@ class _Steps:
     batch: tuple[ScreenAsset, ...]
     drops: Drops
     named: bool
-    tried_again: bool
+    retries: dg.RetryPolicy | None
 
     def assets(self) -> dg.AssetsDefinition:
         first = self.batch[0]
@@ -97,7 +97,9 @@ class _Steps:
                     arrivals = enumerate(arguments[_ANY_OF])
                     arguments[_ANY_OF] = [_arrived.alias(f"arrived_{i}")(product=value) for i, value in arrivals]
             if first.parts is not None:
-                names, part = sub_step_ops(self.name, first.parts, list(arguments), first.config, first.step)
+                names, part = sub_step_ops(
+                    self.name, first.parts, list(arguments), first.config, first.step, self.retries
+                )
                 arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
             made = make.alias("make")(**arguments)
             ended = failed.alias("failed")([getattr(made, asset.failure_output) for asset in self.batch])
@@ -178,8 +180,9 @@ class _Steps:
             out=outputs,
             config_schema=self._form() if self.named else None,
             pool=first.pool,
-            retry_policy=AFTER_A_CRASH if self.tried_again else None,
+            retry_policy=self.retries,
             required_resource_keys=_RESOURCES,
+            tags=tags_of(first.work),
         )(run)
 
     def _failed_op(self) -> dg.OpDefinition:

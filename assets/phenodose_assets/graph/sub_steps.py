@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from phenodose.pipeline.context import Context, SubSteps
+from phenodose_assets.executors.work import tags_of
 
 #: Name of the input of the asset's own step.
 PARTS = "parts"
@@ -24,6 +25,7 @@ def sub_step_ops(
     inputs: Sequence[str],
     config_class: type[dg.Config],
     step_of: Callable[[dg.OpExecutionContext, Any], Context],
+    retries: dg.RetryPolicy | None = None,
 ) -> tuple[dg.OpDefinition, dg.OpDefinition]:
     """The step that names the parts, and the one that makes a part.
 
@@ -33,6 +35,7 @@ def sub_step_ops(
         inputs: names of the upstream products.
         config_class: the asset's parameters.
         step_of: what a make-function sees.
+        retries: how a part is tried again whose process or machine is gone.
     """
 
     def name(context: dg.OpExecutionContext, config: Any) -> Iterator[dg.DynamicOutput[str]]:
@@ -61,6 +64,8 @@ def sub_step_ops(
         ins={each: dg.In(dg.Nothing) for each in inputs},
         out=dg.DynamicOut(str),
         required_resource_keys=needed,
+        retry_policy=retries,
+        tags=tags_of(parts.work),
     )(name)
     making = dg.op(
         name=f"part_{node_name}",
@@ -68,5 +73,7 @@ def sub_step_ops(
         ins={"part": dg.In(str)},
         out=dg.Out(dict),
         required_resource_keys=needed,
+        retry_policy=retries,
+        tags=tags_of(parts.work),
     )(make)
     return naming, making

@@ -15,6 +15,7 @@ from phenodose.errors import PhenodoseError, TooLongError
 from phenodose.screens.registration import register_screen
 from phenodose.screens.screen import DONE_MARK
 from phenodose_assets.external import ExternalAsset, new_observations
+from phenodose_assets.hand_over import remove_hand_overs
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.resources import StoreResource
 from phenodose_assets.sensors.looked_at_apart import Looks
@@ -52,6 +53,7 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
         requests: list[dg.RunRequest] = []
         observed: list[dg.AssetObservation] = []
         opened = store.open()
+        remove_hand_overs(context.instance, opened)
         known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
         done: dict[Path, int] = {}
         for folder in sorted(inbox.iterdir()):

@@ -120,7 +120,8 @@ def agreement_view(metabolic: Sequence[str], thresholds: Mapping[str, float]) ->
 #: Made from `agreement`, for those who ask for the hits alone.
 IMAGING_VS_METABOLIC = View(
     "imaging_vs_metabolic",
-    "One row a screen, drug, scorer and pair of an imaging with a metabolic readout: which of the two calls it a hit?",
+    "One row a screen, drug, scorer and pair of an imaging with a metabolic readout that did not fail: which of the "
+    "two calls it a hit?",
     f"""
     SELECT screen, sample, drug, scorer, imaging_readout, metabolic_readout, imaging_score, metabolic_score,
            CASE WHEN imaging_call = '{HIT}' AND metabolic_call = '{HIT}' THEN 'both'
@@ -128,6 +129,7 @@ IMAGING_VS_METABOLIC = View(
                 WHEN metabolic_call = '{HIT}' THEN 'metabolic only'
                 ELSE 'neither' END AS hit_in
     FROM agreement
+    WHERE coalesce(imaging_verdict, '') <> 'fail' AND coalesce(metabolic_verdict, '') <> 'fail'
     """,
 )
 

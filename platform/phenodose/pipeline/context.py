@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -282,11 +282,14 @@ class SubSteps:
     Attributes:
         names: names the parts of a screen.
         make: makes one part and returns what the asset's make-function needs to know of it (`Context.parts`). It may
-            fail: the make-function then makes the part itself and tells the fault.
+            fail: the make-function then makes the part itself and tells the fault. What it returns is handed on as
+            JSON, maybe to another machine: texts, numbers, lists and tables with names.
+        work: what kind of work a part is, which decides where it runs.
     """
 
     names: Callable[[Context], Sequence[str]]
     make: Callable[[Context, str], Any]
+    work: Literal["plates", "tensors"]
 
 
 #: Makes one asset of one screen.

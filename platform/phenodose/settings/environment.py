@@ -24,6 +24,8 @@ INBOX = "PHENODOSE_INBOX"
 PLATES = "PHENODOSE_PLATES"
 CACHE = "PHENODOSE_CACHE"
 TRAINING = "PHENODOSE_TRAINING"
+EXECUTOR = "PHENODOSE_EXECUTOR"
+RAW_ROOTS = "PHENODOSE_RAW_ROOTS"
 
 #: Every variable, with what it says.
 VARIABLES = {
@@ -32,6 +34,9 @@ VARIABLES = {
     PLATES: "Another place for the plates of the store: a folder or s3://bucket/prefix; else inside the store",
     CACHE: "The folder for what a store in a bucket keeps on this machine; else phenodose in the user's cache",
     TRAINING: "Where networks are trained: process (a process of their own) or inline (that of the step); else process",
+    EXECUTOR: "Where steps run: local, slurm or kubernetes; else as [cluster] in the store's site.toml says",
+    RAW_ROOTS: "Where raw folders lie on this machine, if elsewhere than where they were registered: OLD=NEW, several "
+    "with a colon between them",
 }
 
 
@@ -45,6 +50,8 @@ class Environment:
         plates: another place for the store's plates.
         cache: the folder for what a store in a bucket keeps on this machine.
         training: where networks are trained.
+        executor: where steps run.
+        raw_roots: where raw folders lie on this machine.
     """
 
     store: str | None = None
@@ -52,6 +59,8 @@ class Environment:
     plates: str | None = None
     cache: str | None = None
     training: str | None = None
+    executor: str | None = None
+    raw_roots: str | None = None
 
     def open_store(self, location: str | None = None) -> Store:
         """The store at `location`, else the one that the environment names, else ./store; nothing is created yet.
@@ -62,7 +71,9 @@ class Environment:
         """
         from phenodose.store.store import DEFAULT_STORE, Store
 
-        return Store.open(location or self.store or DEFAULT_STORE, plates=self.plates, cache=self.cache)
+        return Store.open(
+            location or self.store or DEFAULT_STORE, plates=self.plates, cache=self.cache, raw_roots=self.raw_roots
+        )
 
     def site(self, location: str | None = None) -> SiteSettings:
         """The settings of the site whose store that is; all defaults without a site.toml, or without a store.
@@ -83,5 +94,4 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         variables: read instead of those of this process.
     """
     said = os.environ if variables is None else variables
-    store, inbox, plates, cache, training = (said.get(name) or None for name in VARIABLES)
-    return Environment(store, inbox, plates, cache, training)
+    return Environment(*(said.get(name) or None for name in VARIABLES))

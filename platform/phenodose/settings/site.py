@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phenodose.errors import Faults, InputError
 from phenodose.io.places import read_bytes
+from phenodose.settings.cluster import ClusterSettings, SlurmSettings
 from phenodose.settings.drugs import DrugSettings
 from phenodose.settings.files import FileSettings
 from phenodose.settings.plugin_choices import PluginChoices
@@ -40,6 +41,7 @@ class SiteSettings(BaseModel):
     plugin_limits: PluginLimits = Field(PluginLimits(), description="What plugins of other distributions may take")
     files: FileSettings = Field(FileSettings(), description="Who may read products, caches and files on their way")
     training: TrainingSettings = Field(TrainingSettings(), description="How long networks may be trained")
+    cluster: ClusterSettings = Field(ClusterSettings(), description="On which machines steps run")
     targets: TargetSettings = Field(TargetSettings(), description="Targets of drugs, and how they interact")
     drugs: DrugSettings = Field(DrugSettings(), description="What the site knows of drugs beside the drug library")
 
@@ -97,6 +99,8 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(TargetSettings.model_fields)
     if place[0] == "drugs":
         return list(DrugSettings.model_fields)
+    if place[0] == "cluster":
+        return list((ClusterSettings if len(place) == 2 else SlurmSettings).model_fields)
     if place[0] == "files":
         return list(FileSettings.model_fields)
     if place[0] == "plugin_limits":

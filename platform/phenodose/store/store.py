@@ -42,15 +42,22 @@ class Store:
         root: the folder or address.
         plates_root: another place for the plates, the one large product; None for the store itself.
         cache: the folder for what a store in a bucket keeps on this machine; None for the user's cache.
+        raw_roots: where raw folders lie on this machine if elsewhere than where they were registered: (there, here).
     """
 
     root: Path
     plates_root: Path | None = None
     cache: Path | None = None
+    raw_roots: tuple[tuple[Path, Path], ...] = ()
 
     @classmethod
     def open(
-        cls, location: str | Path = DEFAULT_STORE, *, plates: str | Path | None = None, cache: str | Path | None = None
+        cls,
+        location: str | Path = DEFAULT_STORE,
+        *,
+        plates: str | Path | None = None,
+        cache: str | Path | None = None,
+        raw_roots: str | None = None,
     ) -> Store:
         """The store at a place; nothing is created yet.
 
@@ -58,31 +65,39 @@ class Store:
             location: a folder or s3://bucket/prefix.
             plates: another place for the plates: a folder or s3://bucket/prefix.
             cache: another folder for what a store in a bucket keeps on this machine.
+            raw_roots: where raw folders lie on this machine, 'OLD=NEW:OLD=NEW', as `to_json` writes it.
 
         Raises:
-            InputError: the address is of no object store.
+            InputError: the address is of no object store, or `raw_roots` cannot be read.
             StoreError: the bucket of an address is not there, or cannot be read.
         """
         text = str(location)
         plates_root = absolute(place(str(plates))) if plates else None
         kept = Path(cache).expanduser().absolute() if cache else None
+        roots = _raw_roots(raw_roots) if raw_roots else ()
         if "://" not in text:
-            return cls(Path(text).expanduser().resolve(), plates_root, kept)
+            return cls(Path(text).expanduser().resolve(), plates_root, kept, roots)
         root = place(text)
         if not is_remote(root):
             raise InputError(f"store {text!r}: give the path of a folder, or an address such as s3://bucket/prefix.")
         expect_bucket(root)
-        return cls(root, plates_root, kept)
+        return cls(root, plates_root, kept, roots)
 
     def to_json(self) -> dict[str, str | None]:
         """Where the store is, for another process (`from_json`)."""
         places = {"root": self.root, "plates_root": self.plates_root, "cache": self.cache}
-        return {name: None if where is None else str(where) for name, where in places.items()}
+        said = {name: None if where is None else str(where) for name, where in places.items()}
+        return {**said, "raw_roots": ":".join(f"{there}={here}" for there, here in self.raw_roots) or None}
 
     @classmethod
     def from_json(cls, places: Mapping[str, str | None]) -> Store:
         """The store that `to_json` told of."""
-        return cls.open(places["root"] or DEFAULT_STORE, plates=places["plates_root"], cache=places["cache"])
+        return cls.open(
+            places["root"] or DEFAULT_STORE,
+            plates=places["plates_root"],
+            cache=places["cache"],
+            raw_roots=places.get("raw_roots"),
+        )
 
     # --- this machine -------------------------------------------------------------------------
 
@@ -178,7 +193,7 @@ class Store:
         write_json(self.screen_dir(screen) / "source.json", {"screen": screen, "source": str(source.resolve())})
 
     def source_of(self, screen: str) -> Path:
-        """The raw folder that a screen was registered with.
+        """The raw folder that a screen was registered with, by its path on this machine.
 
         Raises:
             StoreError: the screen is not registered here.
@@ -190,7 +205,11 @@ class Store:
                 f"screen {screen!r} is not in the store {self.root} (it holds: {known}); "
                 "register its folder with `phenodose run FOLDER`."
             )
-        return Path(json.loads(record)["source"])
+        source = Path(json.loads(record)["source"])
+        for there, here in self.raw_roots:
+            if source.is_relative_to(there):
+                return here / source.relative_to(there)
+        return source
 
     def screens(self) -> list[str]:
         """Ids of all registered screens, in order of name."""
@@ -258,3 +277,21 @@ def _declared(table: str) -> Table:
     if table not in TABLES:
         raise StoreError(f"table {table!r} is not declared; there are: {', '.join(TABLES)}.")
     return TABLES[table]
+
+
+def _raw_roots(text: str) -> tuple[tuple[Path, Path], ...]:
+    """What PHENODOSE_RAW_ROOTS says, the deepest folders first.
+
+    Raises:
+        InputError: it is not of pairs of absolute folders.
+    """
+    pairs = []
+    for part in text.split(":"):
+        there, _, here = part.partition("=")
+        if not (there.startswith("/") and here.startswith("/")):
+            raise InputError(
+                f"PHENODOSE_RAW_ROOTS={text}: {part!r} is no pair of folders; write OLD=NEW with absolute paths, "
+                "several with a colon between them, such as /mnt/a=/data/a:/mnt/b=/data/b."
+            )
+        pairs.append((Path(there), Path(here)))
+    return tuple(sorted(pairs, key=lambda pair: len(pair[0].parts), reverse=True))

@@ -187,9 +187,10 @@ def test_what_drugs_do_over_time_is_told_and_drawn(made_up_store: Store, full_pa
 
 def test_disagreement_is_named(full_page: Page, metabolic_page: Page) -> None:
     said = full_page.text("agreement")
-    assert re.search(r"Hit for imaging only: Vemurafenib \(cnn_phase3 25\.8, ctg 0\.0\)\.", said)
-    assert "Hit for metabolism only: none." in said
-    assert "They disagree on 1 of 6 drugs (17 %)" in said
+    assert re.search(r"They differ, imaging more sensitive: Vemurafenib \(cnn_phase3 25\.8, ctg 0\.0\)\.", said)
+    assert "They differ, metabolism more sensitive: none." in said
+    assert "Of 6 drugs they agree on 5, differ on 1, and their intervals leave 0 undecided" in said
+    assert "Not compared: mean_of_stack failed a quality check." in said
     missing = metabolic_page.text("agreement")
     assert "Not shown: the screen has no scores of an imaging readout" in missing
 

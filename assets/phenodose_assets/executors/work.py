@@ -1,0 +1,27 @@
+"""What kind of work a step is, which decides where it runs: a tag of its op.
+
+Belongs here: the kinds. Does not belong here: which asset is of which kind (`graph.steps` asks the asset's nature).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+#: Tag of an op.
+TAG = "phenodose/work"
+
+#: `plates` needs the raw folders; `tensors` many cores; `gpu` a graphics card; `light` takes about a second.
+Work = Literal["light", "plates", "tensors", "gpu"]
+LIGHT: Work = "light"
+_KINDS: dict[str, Work] = {"plates": "plates", "tensors": "tensors", "gpu": "gpu"}
+
+
+def tags_of(work: Work) -> dict[str, str]:
+    """The tags of an op."""
+    return {TAG: work}
+
+
+def work_of(tags: Mapping[str, str]) -> Work:
+    """The kind of a step by its tags; light where nothing is said."""
+    return _KINDS.get(tags.get(TAG, ""), LIGHT)
