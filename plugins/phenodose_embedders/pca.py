@@ -15,6 +15,7 @@ class PcaEmbedder(Embedder):
     """The plane in which the wells differ most."""
 
     name: ClassVar[str] = "pca"
+    label: ClassVar[str] = "PCA"
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "First two principal components of the network's features"
     precedence: ClassVar[int] = 20

@@ -40,6 +40,7 @@ class SharedEmbedder(ReferenceEmbedder):
     """Untreated cells of all screens in one place, and the way they die as a direction from there."""
 
     name: ClassVar[str] = "shared"
+    label: ClassVar[str] = "map of all patients"
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "One map for all patients: features of the shared phase I on the axes of its controls"
     precedence: ClassVar[int] = 30

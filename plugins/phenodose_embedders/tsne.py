@@ -31,6 +31,7 @@ class TsneEmbedder(Embedder):
     """Like phenotypes close together; distances between far groups mean little."""
 
     name: ClassVar[str] = "tsne"
+    label: ClassVar[str] = "t-SNE"
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "t-SNE of the network's features: wells that look alike lie close"
     precedence: ClassVar[int] = 10

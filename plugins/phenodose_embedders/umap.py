@@ -30,6 +30,7 @@ class UmapEmbedder(Embedder):
     """Like phenotypes close together; keeps more of the distance between groups than t-SNE."""
 
     name: ClassVar[str] = "umap"
+    label: ClassVar[str] = "UMAP"
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "UMAP of the network's features (needs the optional package)"
     Parameters: ClassVar[type[Parameters]] = UmapParameters

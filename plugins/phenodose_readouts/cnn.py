@@ -47,6 +47,7 @@ class CnnReadout(StagedReadout):
     """Raw viability = softmax output of the negative-control class, about 0.2 (killed) to 0.8 (untreated)."""
 
     name: ClassVar[str] = "cnn"
+    label: ClassVar[str] = "image, network"
     version: ClassVar[str] = "2"
     description: ClassVar[str] = "Viability seen by a network taught on control wells in three phases"
     unit: ClassVar[str] = "probability"
@@ -78,6 +79,7 @@ class CnnReadout(StagedReadout):
             description="Phase II: goes on with the control wells of the screen itself.",
             precedence=20,
             colour="#0072B2",
+            label="image, network (phase II)",
         ),
         Phase(
             name="phase3",
@@ -89,6 +91,7 @@ class CnnReadout(StagedReadout):
             description="Phase III: adds the drug wells, each labelled with the phase-II output of its duplicate.",
             precedence=10,
             colour="#D55E00",
+            label="image, network (phase III)",
         ),
     )
 

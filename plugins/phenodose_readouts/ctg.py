@@ -15,6 +15,7 @@ class CtgReadout(PlateReaderReadout):
     """Metabolic viability by ATP luminescence; killed wells are those with benzethonium chloride."""
 
     name: ClassVar[str] = "ctg"
+    label: ClassVar[str] = "metabolic (ATP)"
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "CellTiter-Glo luminescence from plate-reader files in the folder ctg"
     unit: ClassVar[str] = "RLU"

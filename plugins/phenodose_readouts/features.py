@@ -58,6 +58,7 @@ class FeaturesReadout(TensorReadout):
     """Raw viability = 0.2 for the killed and 0.8 for the living controls, by a linear model fitted on this screen."""
 
     name: ClassVar[str] = "features"
+    label: ClassVar[str] = "image, frozen network"
     version: ClassVar[str] = "1"
     description: ClassVar[str] = "Viability as likeness to the controls, by a frozen network and a linear model"
     unit: ClassVar[str] = "likeness"

@@ -32,6 +32,7 @@ class MeanOfStackReadout(ImageReadout):
     """Mean intensity over all planes of the stack; of several sites, the mean of their means."""
 
     name = "mean_of_stack"
+    label = "image, mean brightness"
     version = "1"
     description = "Mean intensity of the whole z-stack of a well."
     unit: ClassVar[str] = "grey value"

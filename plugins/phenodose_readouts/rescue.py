@@ -24,6 +24,7 @@ class RescueReadout(TensorReadout):
     """Raw viability = 0.2 + 0.6 times what a ridge regression on the features of `features` predicts."""
 
     name: ClassVar[str] = "rescue"
+    label: ClassVar[str] = "image, frozen network taught by ATP"
     version: ClassVar[str] = "1"
     contract: ClassVar[int | str] = "1.3"
     description: ClassVar[str] = (

@@ -53,6 +53,7 @@ class SpheroidAreaReadout(ObjectReadout):
     """Area of the bright objects in the maximum projection; 0 for an image without one."""
 
     name = "spheroid_area"
+    label = "image, area of spheroids"
     version = "1"
     contract = "1.2"
     description = "Area of the spheroids or organoids in the maximum projection by classical segmentation."

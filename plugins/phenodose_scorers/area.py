@@ -19,6 +19,7 @@ class AucScorer(Scorer):
     """Area under the viability curve over log dose, divided by the tested range."""
 
     name = "auc"
+    label = "AUC"
     version = "1"
     description = "Normalised area under the viability curve: 1 without effect, 0 if all die at every dose."
     unit = "fraction"
@@ -38,6 +39,7 @@ class AocScorer(Scorer):
     """Area over the viability curve over log dose, divided by the tested range; 1 - auc."""
 
     name = "aoc"
+    label = "area over the curve"
     version = "1"
     description = "Normalised area over the viability curve: 0 without effect, 1 if all die at every dose."
     unit = "fraction"

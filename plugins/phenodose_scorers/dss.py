@@ -37,6 +37,7 @@ class Dss1Scorer(_DssScorer):
     """Area above the minimum activity as percent of the largest possible; twice DSS_asym."""
 
     name = "dss1"
+    label = "DSS1"
     description = "Area of the curve above the minimum activity, in percent of the largest possible."
     formula = "100 * area of the curve above Amin / ((100 - Amin) * decades tested); 2 * dss_asym"
     span = "0 to 100 (above where inhibition exceeds 100 %)"
@@ -47,6 +48,7 @@ class Dss2Scorer(_DssScorer):
     """DSS1 divided by log10 of the upper asymptote in percent."""
 
     name = "dss2"
+    label = "DSS2"
     description = "DSS1 / log10 of the upper asymptote in percent: toxic drugs count less."
     formula = "dss1 / log10(top), top in percent"
     span = "0 to 50 (above where inhibition exceeds 100 %)"
@@ -57,6 +59,7 @@ class Dss3Scorer(_DssScorer):
     """Twice DSS2, times the share of the tested range in which the drug is active."""
 
     name = "dss3"
+    label = "DSS3"
     description = "Twice DSS2 times the share of the tested range above the dose of minimum activity."
     formula = "2 * dss2 * (log10 highest dose - log10 dose at Amin) / decades tested"
     span = "0 to 100 (above where inhibition exceeds 100 %)"

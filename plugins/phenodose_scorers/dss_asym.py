@@ -44,6 +44,7 @@ class DssAsymScorer(Scorer):
     """Area between the asymmetric curve and the minimum activity, as half of the largest possible, in percent."""
 
     name = "dss_asym"
+    label = "DSS"
     version = "1"
     precedence = 10
     summary_name = "DSS"
@@ -66,6 +67,7 @@ class DssAsymAdjustedScorer(Scorer):
     """DSS_asym times the goodness of fit: a poorly fitted curve counts less."""
 
     name = "dss_asym_adj"
+    label = "DSS adjusted by the fit"
     version = "1"
     summary_name = "DSS_adj"
     description = "DSS_asym times the goodness of fit of the curve, which counts 0 if negative"

@@ -20,6 +20,7 @@ class EmaxScorer(Scorer):
     """Largest inhibition of the fitted curve between the lowest and the highest tested dose."""
 
     name = "emax"
+    label = "largest effect"
     version = "1"
     description = "Largest fitted inhibition within the tested range."
     unit = "percent"

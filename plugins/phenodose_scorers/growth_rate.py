@@ -83,6 +83,7 @@ class Gr50Scorer(_GrowthRateScorer):
     """Dose at which cells grow at half the rate of untreated ones."""
 
     name = "gr50"
+    label = "GR50"
     description = "Dose at which the fitted GR curve is 0.5"
     unit = "nM"
     formula = "GEC50 * (0.5 / (0.5 - GRinf))^(1 / h_GR)"
@@ -105,6 +106,7 @@ class GrMaxScorer(_GrowthRateScorer):
     """GR at the highest tested doses."""
 
     name = "gr_max"
+    label = "GRmax"
     description = "GR of the wells at the highest doses: 1 no effect, 0 no growth, below 0 cells die"
     formula = "the lower of the mean GR of the wells at the two highest doses; GR = 2 * viability^(1 / doublings) - 1"
     span = "-1 to 1 (above 1 where treated cells outgrow untreated ones)"
@@ -117,6 +119,7 @@ class GrAocScorer(_GrowthRateScorer):
     """Area over the GR values, divided by the tested range."""
 
     name = "gr_aoc"
+    label = "GR area over the curve"
     description = "Normalised area over the GR values: 0 without effect, 1 for a full stop of growth"
     higher_is_more_sensitive = True
     formula = "mean of 1 - GR over the tested log-dose range, by trapezoids between the mean GR of each dose"
@@ -132,6 +135,7 @@ class Gec50Scorer(_GrowthRateScorer):
     """Dose of half the drug's own effect on growth."""
 
     name = "gec50"
+    label = "GEC50"
     version = "1"
     description = "Dose half way between no effect and GRinf on the fitted GR curve"
     unit = "nM"
@@ -146,6 +150,7 @@ class GrInfScorer(_GrowthRateScorer):
     """GR that the curve goes to."""
 
     name = "gr_inf"
+    label = "GRinf"
     version = "1"
     description = "GR that the fitted GR curve goes to with rising dose; the mean GR where the curve is flat"
     formula = "GRinf of the curve of gec50"
@@ -163,6 +168,7 @@ class HillOfGrScorer(_GrowthRateScorer):
     """Steepness of the GR curve."""
 
     name = "h_gr"
+    label = "Hill slope of GR"
     version = "1"
     description = "Hill slope of the fitted GR curve"
     formula = "h_GR of the curve of gec50"
@@ -176,6 +182,7 @@ class GrR2Scorer(_GrowthRateScorer):
     """How much of the variation the GR curve explains."""
 
     name = "gr_r2"
+    label = "R² of GR"
     version = "1"
     description = "R² of the GR curve over its wells; 0 where it is flat"
     formula = "1 - RSS / TSS of the GR values"
@@ -191,6 +198,7 @@ class GrPScorer(_GrowthRateScorer):
     """Whether the GR curve is more than a flat line."""
 
     name = "gr_p"
+    label = "p of the GR curve"
     version = "1"
     description = "Chance of so good a GR curve where a flat line is right (F-test); the curve is flat from 0.05"
     formula = "F = ((RSS_flat - RSS_curve) / 2) / (RSS_curve / (wells - 2)), on 2 and wells - 2 degrees of freedom"
@@ -206,6 +214,7 @@ class GrStaticScorer(_GrowthRateScorer):
     """What is left of growth at the highest doses."""
 
     name = "gr_static"
+    label = "GR static"
     version = "1"
     description = "Growth left at the highest doses: gr_max where cells still grow, 0 where they do not"
     formula = "max(gr_max, 0); gr_static + gr_toxic = gr_max"
@@ -221,6 +230,7 @@ class GrToxicScorer(_GrowthRateScorer):
     """Net loss of cells at the highest doses."""
 
     name = "gr_toxic"
+    label = "GR toxic"
     version = "1"
     description = "Net loss of cells at the highest doses: gr_max where cells die, 0 where they do not"
     formula = "min(gr_max, 0); gr_static + gr_toxic = gr_max"

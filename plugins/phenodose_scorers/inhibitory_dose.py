@@ -53,6 +53,7 @@ class AbsIc25Scorer(_AbsoluteScorer):
     """Dose of 25 % inhibition."""
 
     name = "abs_ic25"
+    label = "IC25 (25 % inhibition)"
     description = "Dose at which viability has fallen to 75 %."
     formula = "dose where inhibition = 25 %"
     target = 0.25
@@ -62,6 +63,7 @@ class AbsIc50Scorer(_AbsoluteScorer):
     """Dose of 50 % inhibition."""
 
     name = "abs_ic50"
+    label = "IC50 (50 % inhibition)"
     description = "Dose at which viability has fallen to 50 %."
     formula = "dose where inhibition = 50 %"
     half_effect = "absolute"
@@ -72,6 +74,7 @@ class AbsIc75Scorer(_AbsoluteScorer):
     """Dose of 75 % inhibition."""
 
     name = "abs_ic75"
+    label = "IC75 (75 % inhibition)"
     description = "Dose at which viability has fallen to 25 %."
     formula = "dose where inhibition = 75 %"
     target = 0.75
@@ -81,6 +84,7 @@ class RelIc50Scorer(_InhibitoryDoseScorer):
     """Dose half way between the asymptotes of the curve."""
 
     name = "rel_ic50"
+    label = "IC50 (half of the drug's effect)"
     description = "Dose half way between the lower and the upper asymptote; none for a flat curve."
     formula = "dose where inhibition = (max(bottom, -10 %) + min(top, 110 %)) / 2"
     half_effect = "relative"

@@ -28,6 +28,7 @@ class SelectiveDssAsymScorer(SelectiveScorer):
     """DSS_asym above its mean in reference samples."""
 
     name = "sdss_asym"
+    label = "selective DSS"
     precedence = 50
     version = "1"
     description = "Selective DSS_asym: what it exceeds its mean in reference samples by"
@@ -44,6 +45,7 @@ class SelectiveDssAsymAdjustedScorer(SelectiveScorer):
     """Adjusted DSS_asym above its mean in reference samples."""
 
     name = "sdss_asym_adj"
+    label = "selective DSS, adjusted by the fit"
     precedence = 51
     version = "1"
     description = "Selective DSS_asym, adjusted by the goodness of fit here and in the reference samples"
@@ -73,6 +75,7 @@ class ZDssScorer(_ComparedScorer):
     """How many standard deviations a score lies above its mean in reference samples."""
 
     name = "zdss"
+    label = "z score of DSS"
     precedence = 52
     description = "z score of DSS against reference samples: standard deviations (plus 1) above their mean"
     formula = "(score - mean) / (SD + 1) over the reference samples; the score is dss_asym, or the scorer `of`"
@@ -83,6 +86,7 @@ class RDssScorer(_ComparedScorer):
     """How many median absolute deviations a score lies above its median in reference samples."""
 
     name = "rdss"
+    label = "robust z score of DSS"
     precedence = 53
     description = "Robust z score of DSS against reference samples: scaled MADs (plus 1) above their median"
     formula = "(score - median) / (MAD + 1) over the reference samples, MAD scaled by 1.4826; the score as for zdss"

@@ -42,6 +42,7 @@ class YadavDss1Scorer(_YadavScorer):
     """Area of Yadav's curve above the minimum activity."""
 
     name = "yadav_dss1"
+    label = "DSS1 (Yadav)"
     description = "DSS1 of Yadav et al.: area above Amin of a symmetric curve that starts at 0"
     formula = "100 * area of Yadav's curve above Amin / ((100 - Amin) * decades tested); 0 if IC50 is the highest dose"
     span = "0 to 100"
@@ -52,6 +53,7 @@ class YadavDss2Scorer(_YadavScorer):
     """DSS1 of Yadav et al. divided by log10 of the curve's top."""
 
     name = "yadav_dss2"
+    label = "DSS2 (Yadav)"
     description = "DSS2 of Yadav et al.: their DSS1 / log10 of the curve's top in percent"
     formula = "yadav_dss1 / log10(MAX), MAX in percent"
     span = "0 to 50"
@@ -62,6 +64,7 @@ class YadavDss3Scorer(_YadavScorer):
     """DSS2 of Yadav et al. times the share of the range in which the drug is active, doubled."""
 
     name = "yadav_dss3"
+    label = "DSS3 (Yadav)"
     description = "DSS3 of Yadav et al.: twice their DSS2 times the share of the tested range above Amin"
     formula = "2 * yadav_dss2 * (log10 highest dose - log10 dose at Amin) / decades tested"
     span = "0 to 100"

@@ -11,6 +11,7 @@ import click
 
 from phenodose.cli.output import json_option, open_store, print_json, store_option
 from phenodose.errors import InputError
+from phenodose.settings.environment import CHROMIUM, read_environment
 
 
 @click.command("report")
@@ -31,6 +32,10 @@ from phenodose.errors import InputError
     "--export", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="With --cohort: write every figure as SVG and PNG, and its data as CSV, into this folder too.",
 )  # fmt: skip
+@click.option(
+    "--pdf", is_flag=True,
+    help="Print the report as PDF beside the HTML file too, with the Chromium that is installed.",
+)  # fmt: skip
 @store_option
 @json_option
 def command(
@@ -40,20 +45,24 @@ def command(
     maps: bool,
     expected: Path | None,
     export: Path | None,
+    pdf: bool,
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Write the report of SCREEN as one HTML file that needs no network, and print its path.
+    """Write the report of SCREEN as one HTML file that needs no network, and say where.
 
     \b
-    Example: phenodose report --cohort --out cohort.html --export figures
+    Example: phenodose report BT-40_V1_DS1 --pdf
+             phenodose report --cohort --out cohort.html --export figures
     """
     from phenodose.reports import build_cohort_report, build_report
     from phenodose.reports.activation import explain_report
     from phenodose.reports.cohort import export_cohort_figures
+    from phenodose.reports.pdf import find_browser, write_pdf
 
     if (screen is None) != cohort:
         raise InputError("name one screen, or give --cohort; `phenodose screen list` shows the screens.")
+    browser = find_browser(read_environment().chromium, CHROMIUM) if pdf else ""
     if screen is not None and (expected or export):
         raise InputError("--expected and --export belong to the report of the cohort; leave SCREEN out, add --cohort.")
     opened = open_store(store)
@@ -63,11 +72,16 @@ def command(
         files = export_cohort_figures(opened, export) if export else []
     else:
         path = build_report(opened, screen, out, explain_report(opened, screen) if maps else "")
+    printed = path.with_suffix(".pdf") if pdf else None
+    if printed is not None:
+        write_pdf(path.read_text(encoding="utf-8"), printed, browser)
+        files.insert(0, printed)
     if as_json:
         print_json(
             {
                 "screen": screen,
                 "report": str(path),
+                "pdf": None if printed is None else str(printed),
                 "bytes": path.stat().st_size,
                 "files": [str(file) for file in files],
             }

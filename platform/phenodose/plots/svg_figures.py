@@ -1,4 +1,4 @@
-"""The SVG figures of a report: waterfall, dose-response curves, agreement of readouts, phenotype map.
+"""The SVG figures of a report: waterfall, dose-response curves, agreement of readouts.
 
 Does not belong here: choosing the rows (`data`) and words around the figures (templates).
 """
@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from phenodose.io.frames import rows_of
 from phenodose.plots.palette import Look
-from phenodose.plots.svg import Canvas, data_attributes
+from phenodose.plots.svg import Canvas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,40 +204,6 @@ def agreement(
     return canvas.markup()
 
 
-def phenotype_map(places: pd.DataFrame, looks: Mapping[str, Look], pairs: Iterable[tuple[int, int]] = ()) -> Markup:
-    """Wells on the map; hovering tells the well.
-
-    Args:
-        places: columns x, y, group, label (short text, or '' for none), title; with facts (mapping) those become
-            data- attributes, with colours (mapping) the colours of a well under other views.
-        looks: group -> colour and marker.
-        pairs: rows of `places`, by position, that a line joins: duplicates.
-    """
-    width, height, edge = 760.0, 520.0, 26.0
-    canvas = Canvas(width, height, f"Phenotype map of {len(places)} wells", True)
-    span = max(_span(places["x"]), _span(places["y"]) * (width - 2 * edge) / (height - 2 * edge), 1e-9)
-    scale = (width - 2 * edge) / span
-    centre_x, centre_y = _centre(places["x"]), _centre(places["y"])
-    at = [(width / 2 + scale * (row.x - centre_x), height / 2 - scale * (row.y - centre_y)) for row in rows_of(places)]
-    canvas.add(Markup('<g class="duplicates">'))
-    for one, other in pairs:
-        canvas.line(*at[one], *at[other], "duplicate")
-    canvas.add(Markup("</g>"))
-    for index, row in enumerate(rows_of(places)):
-        colours = {"class": looks[row.group].colour} | getattr(row, "colours", {})
-        style = ";".join(f"--{name}:{colour}" for name, colour in colours.items())
-        mark = canvas.mark(*at[index], looks[row.group].marker, row.title)
-        canvas.add(
-            Markup('<g class="well" fill="{}" style="{}" role="img" aria-label="{}"{}>{}</g>').format(
-                colours["class"], style, row.title, data_attributes(getattr(row, "facts", {})), mark
-            )
-        )
-    for (x, y), label in zip(at, places["label"], strict=True):
-        if label:
-            canvas.text(x + 5, y - 4, label, "start", css="tiny")
-    return canvas.markup()
-
-
 def nice_ticks(low: float, high: float, most: int) -> list[float]:
     """Round numbers that enclose `low` to `high`, about `most` of them, equally spaced, with 0 among them.
 
@@ -249,14 +215,6 @@ def nice_ticks(low: float, high: float, most: int) -> list[float]:
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [float(f"{index * step:.10g}") for index in range(first, last + 1)]
-
-
-def _span(values: pd.Series[float]) -> float:
-    return float(values.max() - values.min())
-
-
-def _centre(values: pd.Series[float]) -> float:
-    return float(values.max() + values.min()) / 2
 
 
 def _known(*values: object) -> bool:

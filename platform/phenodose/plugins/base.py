@@ -19,8 +19,10 @@ from phenodose.errors import PluginError
 CONTRACT = 1
 #: Name of the parameter that names a preset.
 PRESET = "preset"
+#: Longest label of a plugin: it stands above a column of a table.
+LONGEST_LABEL = 40
 #: Raised when something is added that a plugin may use and need not; begins at 0 again with every CONTRACT.
-CONTRACT_MINOR = 3
+CONTRACT_MINOR = 4
 
 
 class Parameters(BaseModel):
@@ -82,6 +84,9 @@ class Plugin(ABC):
     precedence: ClassVar[int] = 100
     #: Whether it is used only where site.toml names it in `[plugins] enable`. Came with contract 1.3.
     by_choice: ClassVar[bool] = False
+    #: What reports call it, for readers who know no plugin names, in at most `LONGEST_LABEL` signs: "metabolic (ATP)";
+    #: '' shows its name. A readout and a scorer that rank should have one. Came with contract 1.4.
+    label: ClassVar[str] = ""
     #: The pydantic model of the parameters.
     Parameters: ClassVar[type[Parameters]] = Parameters
 

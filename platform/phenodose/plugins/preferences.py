@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from phenodose.names import corrected_name, measured_name
-from phenodose.plugins.base import Plugin
+from phenodose.plugins.base import LONGEST_LABEL, Plugin
 from phenodose.plugins.embedders import AnyEmbedder
 from phenodose.plugins.readouts import PlateReaderReadout, Readout, StagedReadout
 from phenodose.plugins.scorers import Scorer
@@ -37,6 +37,7 @@ class DeclaredReadout:
         metabolic: whether a plate reader measures it.
         label_range: range of raw numbers that its labels span; None if there is none.
         scale_error: how far its scale is usually off, in fractions of viability; None if it is measured.
+        label: what reports call it; '' where nothing is declared.
     """
 
     precedence: int = _UNKNOWN
@@ -44,6 +45,7 @@ class DeclaredReadout:
     metabolic: bool = False
     label_range: tuple[float, float] | None = None
     scale_error: tuple[float, float, float] | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,23 @@ class Preferences:
         """How far a readout's scale is usually off (`Readout.scale_error`), plates corrected or not."""
         return self.readouts.get(measured_name(readout), DeclaredReadout()).scale_error
 
+    def readout_label(self, readout: str) -> str:
+        """What reports call a readout: its label, else its name; one without effects of place says so."""
+        label = self.readouts.get(measured_name(readout), DeclaredReadout()).label
+        if not label:
+            return readout
+        return label if measured_name(readout) == readout else f"{label}, plate effects removed"
+
+    def scorer_label(self, scorer: str) -> str:
+        """What reports call a scorer: its label, else its name."""
+        found = self.scorers.get(scorer)
+        return (found.label if found else "") or scorer
+
+    def embedder_label(self, embedder: str) -> str:
+        """What reports call an embedder: its label, else its name."""
+        found = self.embedders.get(embedder)
+        return (found.label if found else "") or embedder
+
     def metabolic_readouts(self) -> list[str]:
         """The readouts that a plate reader measures, by name."""
         return sorted(name for name, declared in self.readouts.items() if declared.metabolic)
@@ -162,12 +181,13 @@ def declared_readouts(classes: Mapping[str, type[Readout]]) -> dict[str, Declare
                 if phase.reads_out:
                     precedence = plugin.precedence if phase.precedence is None else phase.precedence
                     colour = phase.colour or plugin.colour
+                    label = phase.label or (f"{plugin.label}, {phase.name}" if plugin.label else "")
                     found[f"{name}_{phase.name}"] = DeclaredReadout(
-                        precedence, colour, False, plugin.label_range, plugin.scale_error
+                        precedence, colour, False, plugin.label_range, plugin.scale_error, label
                     )
         else:
             metabolic = issubclass(plugin, PlateReaderReadout)
-            own = plugin.precedence, plugin.colour, metabolic, plugin.label_range, plugin.scale_error
+            own = plugin.precedence, plugin.colour, metabolic, plugin.label_range, plugin.scale_error, plugin.label
             found[name] = DeclaredReadout(*own)
     return found
 
@@ -191,7 +211,7 @@ def staged_readouts(classes: Mapping[str, type[Readout]]) -> dict[str, type[Stag
 
 def declaration_fault(plugin: type[Plugin]) -> str:
     """What a plugin declares here that cannot be used, as a part of a sentence; '' if all can."""
-    declared: list[tuple[str, str, Any]] = [("precedence", "", plugin.precedence)]
+    declared: list[tuple[str, str, Any]] = [("precedence", "", plugin.precedence), ("label", "", plugin.label)]
     if issubclass(plugin, Readout):
         declared += [
             (name, "", getattr(plugin, name)) for name in ("colour", "label_range", "scale_error", "untrained")
@@ -200,6 +220,7 @@ def declaration_fault(plugin: type[Plugin]) -> str:
         for phase in plugin.phases:
             own = plugin.precedence if phase.precedence is None else phase.precedence
             declared += [("precedence", f" of {phase.name}", own), ("colour", f" of {phase.name}", phase.colour)]
+            declared += [("label", f" of {phase.name}", phase.label)]
     others = ("measures_distance", "summary_name", "half_effect", "remedy")
     declared += [(name, "", getattr(plugin, name)) for name in others if hasattr(plugin, name)]
     for name, of, value in declared:
@@ -227,6 +248,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_label(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST_LABEL and value.isprintable() and value == value.strip()
+
+
 #: What may be declared: whether a value can be used, and what is meant.
 _USABLE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "precedence": (_is_whole, "a whole number, 100 where nothing is declared"),
@@ -238,6 +263,7 @@ _USABLE: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "measures_distance": (lambda value: isinstance(value, bool), "True or False"),
     "summary_name": (_is_text, "a text, '' for none"),
+    "label": (_is_label, f"a text of one line and at most {LONGEST_LABEL} signs, '' for none"),
     "untrained": (_is_text, "a text, '' for none"),
     "half_effect": (lambda value: value in ("relative", "absolute", None), "'relative', 'absolute' or None"),
     "remedy": (_is_text, "a text, '' for none"),

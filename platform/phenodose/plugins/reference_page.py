@@ -41,10 +41,12 @@ def reference_markdown(plugins: Registry | None = None) -> str:
 
 def _declared(plugin: type[Plugin]) -> list[str]:
     """What the plugin declares beyond what it needs, each as a few words."""
-    found = [f"precedence {plugin.precedence}"] if plugin.precedence != Plugin.precedence else []
+    found = [f"in reports: {plugin.label}"] if plugin.label else []
+    found += [f"precedence {plugin.precedence}"] if plugin.precedence != Plugin.precedence else []
     if issubclass(plugin, StagedReadout):
         phases = [one for one in plugin.phases if one.reads_out and one.precedence is not None]
         found += [f"precedence of {one.name} {one.precedence}" for one in phases]
+        found += [f"{one.name} in reports: {one.label}" for one in plugin.phases if one.label]
     if limits := getattr(plugin, "label_range", None):
         found.append(f"labels from {limits[0]:g} to {limits[1]:g}")
     if error := getattr(plugin, "scale_error", None):

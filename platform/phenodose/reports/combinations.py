@@ -80,7 +80,7 @@ def _figures(data: ScreenData, rows: list[dict[str, Any]]) -> list[dict[str, Any
     for key in sorted(groups, key=lambda key: (key[0], order.get(key[2], len(order)), key[1], key[3])):
         add_on, dose, readout, sample = key
         named = f"{add_on}{f' {dose:.12g} nM' if dose >= 0 else ''}"
-        title = f"{named} by {readout}{f' in {sample}' if several else ''}"
+        title = f"{named} by {data.label(readout)}{f' in {sample}' if several else ''}"
         own = groups[key]
         score = [Difference(row["treatment"], row["score"], row["ends"], row["link"] or "") for row in own]
         means = [row for row in own if row["mean"][1]]
@@ -88,7 +88,9 @@ def _figures(data: ScreenData, rows: list[dict[str, Any]]) -> list[dict[str, Any
         found.append(
             {
                 "title": title,
-                "score": differences(score, f"difference of {data.scorer}", f"What {title} changes of {data.scorer}"),
+                "score": differences(
+                    score, f"difference of {data.score_name}", f"What {title} changes of {data.score_name}"
+                ),
                 "inhibition": differences(inhibition, "inhibition (points)", f"What {title} changes of inhibition")
                 if inhibition
                 else "",

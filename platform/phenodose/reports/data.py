@@ -5,6 +5,7 @@ Does not belong here: words and figures of the report.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,29 @@ class ScreenData:
     def looks(self) -> dict[str, Look]:
         """How each readout is drawn."""
         return readout_looks(self.readouts, self.preferences.colours())
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Readout -> what readers are told it is called; two of the same label are told apart by their names."""
+        found = {name: self.preferences.readout_label(name) for name in self.readouts}
+        shared = [label for label in found.values() if list(found.values()).count(label) > 1]
+        return {name: f"{label} ({name})" if label in shared else label for name, label in found.items()}
+
+    def label(self, readout: str) -> str:
+        """What readers are told a readout is called."""
+        return self.labels.get(readout) or self.preferences.readout_label(readout)
+
+    @cached_property
+    def score_name(self) -> str:
+        """What readers are told the score that ranks is called."""
+        return self.preferences.scorer_label(self.scorer or "") or "score"
+
+    def in_words(self, sentence: str) -> str:
+        """A sentence with the labels of readouts in place of their names; keys of assets stay as they are."""
+        if not self.labels:
+            return sentence
+        names = "|".join(re.escape(name) for name in sorted(self.labels, key=len, reverse=True))
+        return re.sub(rf"(?<![\w/`.-])(?:{names})(?![\w/`-])", lambda found: self.labels[found.group()], sentence)
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -162,6 +186,11 @@ def with_drug(wells: pd.DataFrame) -> pd.DataFrame:
 def therapy_wells(wells: pd.DataFrame) -> pd.DataFrame:
     """The wells with a drug and a concentration."""
     return with_drug(wells[(wells["well_type"] == "therapy") & (wells["concentration_nM"] > 0)])
+
+
+def calls_of(scores: pd.DataFrame) -> list[str]:
+    """What every score says of its drug by the calls that stand: 'hit', 'borderline', 'no hit', or '' for nothing."""
+    return [text_of(call) for call in scores["call"]]
 
 
 def is_true(cells: pd.Series[Any]) -> pd.Series[bool]:

@@ -13,30 +13,34 @@ from phenodose.io.frames import rows_of
 from phenodose.lineage.trace import why_each
 from phenodose.plots import svg_figures
 from phenodose.plots.svg import swatch
-from phenodose.reports.data import Missing, text_of
+from phenodose.reports.data import Missing, calls_of, text_of
+from phenodose.reports.other_scores import other_scores
 from phenodose.reports.sections import anchors, score_cell, why_no_scores
-from phenodose.store.curves import band, read_curves
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.lineage.link import Link
     from phenodose.reports.data import ScreenData
+    from phenodose.reports.fitted_curves import FittedCurves
 
-_BAND_POINTS = 25
 
+def drug_cards(data: ScreenData, fitted: FittedCurves) -> dict[str, Any] | Missing:
+    """A card a drug, in order of the ranking.
 
-def drug_cards(data: ScreenData) -> dict[str, Any] | Missing:
-    """A card a drug, in order of the ranking."""
+    Args:
+        data: the rows of the screen.
+        fitted: its curves.
+    """
     points = data.dosed_wells
     if points.empty:
         return Missing("no well with a drug and a concentration has a viability; " + why_no_scores(data))
-    looks, lines = data.looks, _curve_lines(data)
+    looks, lines = data.looks, fitted.lines
     curves = data["curves"]
     pooled = curves[curves["replicate"] == "pooled"]
     scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
     intervals, chains, links = _half_dose_intervals(data), _chains(data), anchors(data)
-    bands, remarks_on = _bands(data), _remarks(pooled)
+    bands, remarks_on = fitted.bands, _remarks(data, pooled)
     thin_of: dict[tuple[str, str], list[svg_figures.Line]] = {}
     for (drug, readout, replicate), line in lines.items():
         if replicate != "pooled":
@@ -44,6 +48,8 @@ def drug_cards(data: ScreenData) -> dict[str, Any] | Missing:
     points = points[["drug", "readout", "replicate", "concentration_nM", "viability_fraction"]]
     points = points.astype({"drug": object, "readout": object})
     points_of = dict(list(points.groupby("drug", sort=False)))
+    others = other_scores(data)
+    called = dict(zip(data.ranking["drug"], calls_of(data.ranking), strict=True))
     cards = []
     for drug in data.drugs:
         own = {name: lines[drug, name, "pooled"] for name in data.readouts if (drug, name, "pooled") in lines}
@@ -59,55 +65,26 @@ def drug_cards(data: ScreenData) -> dict[str, Any] | Missing:
                 "anchor": links[drug][1:],
                 "figure": figure,
                 "remarks": remarks_on.get(drug, []),
+                "call": called.get(drug, ""),
+                "others": [
+                    (said, unit, one)
+                    for (_, said, unit, _), one in zip(others["scorers"], others["of"][drug], strict=True)
+                ],
                 "scores": [(name, score_cell(scores.get((drug, name)))) for name in data.readouts],
                 "chain": [_link(link) for link in chains.get(drug, [])],
             }
         )
-    legend = [(name, swatch(look)) for name, look in looks.items()]
-    return {"cards": cards, "legend": legend, "scorer": data.scorer}
+    legend = [(data.label(name), swatch(look)) for name, look in looks.items()]
+    return {"cards": cards, "legend": legend, "scorer": data.score_name}
 
 
-def _remarks(curves: pd.DataFrame) -> dict[str, list[str]]:
+def _remarks(data: ScreenData, curves: pd.DataFrame) -> dict[str, list[str]]:
     """Drug -> what is to be said of its curves, readout by readout."""
     remarks: dict[str, list[str]] = {}
     for row in rows_of(curves[curves["status"] != "ok"].sort_values("readout", kind="stable")):
         reason = f" ({row.reason})" if text_of(row.reason) else ""
-        remarks.setdefault(row.drug, []).append(f"{row.readout}: {row.status}{reason}")
+        remarks.setdefault(row.drug, []).append(f"{data.label(row.readout)}: {row.status}{reason}")
     return remarks
-
-
-def _curve_lines(data: ScreenData) -> dict[tuple[str, str, str], svg_figures.Line]:
-    """(drug, readout, replicate) -> the fitted curve, dose in log10 nM and inhibition in percent."""
-    from phenodose.dose_response.curves import CurveBatch
-
-    curves = data["curves"]
-    curves = curves[curves["model"].fillna(0) > 0]
-    lines: dict[tuple[str, str, str], svg_figures.Line] = {}
-    for _, rows in curves.groupby("fit"):
-        batch = CurveBatch.from_frame(rows)
-        grid = batch.log10_dose_grid(40)
-        inhibition = 100 * batch.inhibition_at(grid)
-        for i, row in enumerate(rows_of(rows)):
-            lines[row.drug, row.readout, row.replicate] = (grid[i].tolist(), inhibition[i].tolist())
-    return lines
-
-
-def _bands(data: ScreenData) -> dict[tuple[str, str], svg_figures.Band]:
-    """(drug, readout) -> log10 doses, lower and upper inhibition in percent of its pooled curve."""
-    found: dict[tuple[str, str], svg_figures.Band] = {}
-    for readout in data.readouts:
-        try:
-            batch = read_curves(data.store, data.screen, readout)
-        except StoreError:
-            continue  # the curves are drawn without a band
-        if batch is None:
-            continue
-        grid = batch.log10_dose_grid(_BAND_POINTS)
-        for index, row in enumerate(rows_of(batch.keys)):
-            ends = band(batch, index, grid[index]) if row.replicate == "pooled" else None
-            if ends is not None:
-                found[row.drug, readout] = (grid[index].tolist(), *((100 * end).tolist() for end in ends))
-    return found
 
 
 def _half_dose_intervals(data: ScreenData) -> dict[tuple[str, str], tuple[float, float]]:

@@ -1,8 +1,8 @@
-"""What backs the scores up, section by section: quality, and where every number comes from.
+"""What backs the scores up: quality, plate by plate and well by well.
 
 Every function takes the rows of a screen and returns what its part of the template shows; a section
 without data is a `Missing` with a sentence. Does not belong here: scores (`sections`), maps
-(`phenotypes`), HTML (templates).
+(`phenotypes`), where numbers come from (`methods`), HTML (templates).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from phenodose.plots import data_uri, palette, plate_heatmap, replicate_scatter,
 from phenodose.plots.svg import swatch
 from phenodose.quality.metrics import METRICS
 from phenodose.reports.data import VERDICTS, Missing, number_of, text_of
+from phenodose.reports.quality_overview import overview
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ def quality(data: ScreenData) -> dict[str, Any] | Missing:
         "judged": not qc.empty,
         "complaints": [
             {
-                "readout": row.readout,
+                "readout": data.label(row.readout),
                 "plate": row.plate,
                 "metric": _title(row.metric),
                 "value": number_of(row.value),
@@ -52,8 +53,9 @@ def quality(data: ScreenData) -> dict[str, Any] | Missing:
             {"figures": _figures(qc[qc["readout"] == readout])} | _readout_pictures(data, readout)
             for readout in data.readouts
         ],
-        "masked": _listed(wells[wells["masked"].astype(bool)], "mask_reason"),
-        "flagged": _listed(wells[wells["flag"].notna()], "flag"),
+        "overview": overview(data),
+        "masked": _listed(data, wells[wells["masked"].astype(bool)], "mask_reason"),
+        "flagged": _listed(data, wells[wells["flag"].notna()], "flag"),
     }
 
 
@@ -103,7 +105,7 @@ def _figures(qc: pd.DataFrame) -> dict[str, Any]:
 
 
 def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
-    viability = data["viability"]
+    viability, label = data["viability"], data.label(readout)
     rows = viability[viability["readout"] == readout]
     pairs = data.replicate_pairs
     pairs = pairs[pairs["readout"] == readout]
@@ -113,24 +115,34 @@ def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
     for plate in sorted(set(rows["plate"]), key=plate_sort_key):
         of_plate = rows[rows["plate"] == plate]
         for column, what, unit, limits in (
-            ("raw", "raw", f"raw {readout}", raw_limits),
+            ("raw", "raw", "raw value", raw_limits),
             ("viability_fraction", "viability", "viability (fraction)", (0.0, 1.2)),
         ):
             frame = of_plate.rename(columns={column: "value"})
             frame = frame.assign(value=frame["value"].where(~frame["masked"].astype(bool)))
-            png = plate_heatmap(frame, f"{readout}, plate {plate}: {what}", unit, limits)
-            maps.append({"alt": f"Heat map of {what}, {readout}, plate {plate}", "uri": data_uri(png)})
-        maps += _taken_off(of_plate, viability, readout, str(plate))
+            png = plate_heatmap(frame, f"{label}, plate {plate}: {what}", unit, limits)
+            alt = f"Heat map of {what}, {label}, plate {plate}"
+            maps.append({"alt": alt, "uri": data_uri(png), "what": what})
+        maps += _taken_off(data, of_plate, readout, str(plate))
     pictures = []
     if not rows.empty:
-        png = viability_histogram(rows, f"{readout}: all wells and controls")
-        pictures.append({"alt": f"Histogram of the raw {readout}, all wells and controls", "uri": data_uri(png)})
+        png = viability_histogram(rows, f"{label}: all wells and controls")
+        pictures.append(
+            {
+                "alt": f"Histogram of the raw values, {label}, all wells and controls",
+                "uri": data_uri(png),
+                "what": "histogram",
+            }
+        )
     if len(pairs):
-        png = replicate_scatter(pairs, f"{readout}: replicate 1 and 2")
-        pictures.append({"alt": f"Replicate 1 against replicate 2 of {readout}", "uri": data_uri(png)})
+        png = replicate_scatter(pairs, f"{label}: replicate 1 and 2")
+        pictures.append(
+            {"alt": f"Replicate 1 against replicate 2, {label}", "uri": data_uri(png), "what": "replicates"}
+        )
     remark = "" if len(pairs) else "No duplicates to compare: no drug and concentration has replicates 1 and 2."
     return {
-        "readout": readout,
+        "readout": label,
+        "name": readout,
         "maps": maps,
         "pictures": pictures,
         "remark": remark,
@@ -138,20 +150,20 @@ def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
     }
 
 
-def _taken_off(of_plate: pd.DataFrame, viability: pd.DataFrame, readout: str, plate: str) -> list[dict[str, str]]:
+def _taken_off(data: ScreenData, of_plate: pd.DataFrame, readout: str, plate: str) -> list[dict[str, str]]:
     """Of a readout that was corrected for effects of place: what was taken off the viability of one plate."""
-    measured = measured_name(readout)
+    measured, viability = measured_name(readout), data["viability"]
     before = viability.loc[viability["readout"] == measured, ["plate", "well", "viability_fraction"]]
     if measured == readout or before.empty:
         return []
     both = of_plate.merge(before, on=["plate", "well"], suffixes=("", "_before"))
     value = both["viability_fraction_before"] - both["viability_fraction"]
     frame = both.assign(value=value.where(~both["masked"].astype(bool)))
-    title = f"{measured}, plate {plate}: taken off as an effect of place"
+    label = data.label(measured)
+    title = f"{label}, plate {plate}: taken off as an effect of place"
     png = plate_heatmap(frame, title, "viability (fraction)", _TAKEN_OFF_LIMITS)
-    return [
-        {"alt": f"Heat map of what was taken off {measured} as an effect of place, plate {plate}", "uri": data_uri(png)}
-    ]
+    alt = f"Heat map of what was taken off {label} as an effect of place, plate {plate}"
+    return [{"alt": alt, "uri": data_uri(png), "what": "taken off"}]
 
 
 def _control_series(data: ScreenData, readout: str) -> list[dict[str, Any]]:
@@ -173,7 +185,7 @@ def _control_series(data: ScreenData, readout: str) -> list[dict[str, Any]]:
             doses = [math.log10(dose) for dose in series["concentration_nM"]]
             lines[str(plate)] = (doses, [100 * (1 - value) for value in series["viability_fraction"]])
         figure = svg_figures.dose_response(
-            str(substance), of_one, lines, looks, label=f"Control series by {readout} of"
+            str(substance), of_one, lines, looks, label=f"Control series by {data.label(readout)} of"
         ).markup()
         found.append(
             {"substance": substance, "figure": figure, "legend": [(name, swatch(look)) for name, look in looks.items()]}
@@ -181,52 +193,13 @@ def _control_series(data: ScreenData, readout: str) -> list[dict[str, Any]]:
     return found
 
 
-def _listed(chosen: pd.DataFrame, column: str) -> list[str]:
+def _listed(data: ScreenData, chosen: pd.DataFrame, column: str) -> list[str]:
     """A line a readout and reason (or flag): how many wells, and which."""
     reasons = chosen[column].fillna("no reason given")
     groups = chosen.assign(reason=reasons).groupby(["readout", "reason"], sort=True)
     return [
-        f"{readout}: {len(rows)} {'well' if len(rows) == 1 else 'wells'}, {reason} "
+        f"{data.label(str(readout))}: {len(rows)} {'well' if len(rows) == 1 else 'wells'}, {reason} "
         f"({', '.join(f'{p} {w}' for p, w in list(zip(rows['plate'], rows['well'], strict=True))[:12])}"
         f"{', ...' if len(rows) > 12 else ''})"
         for (readout, reason), rows in groups
     ]
-
-
-def lineage(data: ScreenData) -> dict[str, Any]:
-    """Where every number comes from: runs, plugins with versions and parameters, checkpoints, plates."""
-    runs = data["runs"].sort_values(["finished_at", "asset"])
-    checkpoints = data["checkpoints"].sort_values(["readout", "phase"])
-    return {
-        "runs": [
-            {
-                "asset": row.asset,
-                "run_id": row.run_id,
-                "finished": row.finished_at.strftime("%Y-%m-%d %H:%M:%S UTC"),
-                "plugin": f"{row.plugin} {text_of(row.plugin_version)}" if text_of(row.plugin) else "",
-                "parameters": text_of(row.parameters),
-                "version": row.phenodose_version,
-            }
-            for row in rows_of(runs)
-        ],
-        "checkpoints": [
-            {
-                "name": f"{row.readout} {row.phase}",
-                "weights": row.weights_hash,
-                "parent": text_of(row.parent_hash) or "weights of the backbone",
-                "trained_on": row.trained_on,
-                "wells": f"{row.n_train} + {row.n_validation}",
-                "epochs": row.epochs,
-                "loss": f"{number_of(row.train_loss)} / {number_of(row.validation_loss)}",
-                "auroc": number_of(row.validation_auroc, 3),
-                "plugin": f"{row.plugin} {row.plugin_version}",
-                "parameters": row.parameters,
-            }
-            for row in rows_of(checkpoints)
-        ],
-        "plates": [
-            {"plate": row.plate, "hash": row.raw_hash, "reader": f"{row.plugin} {row.plugin_version}"}
-            for row in sorted(rows_of(data["plates"]), key=lambda row: plate_sort_key(row.plate))
-        ],
-        "fits": sorted(set(data["curves"]["fit"])),
-    }

@@ -5,6 +5,7 @@ Does not belong here: reading and packing them within a number of bytes (`well_i
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import MissingInputError, NotMade, StoreError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from phenodose.plates.plate import Plate
     from phenodose.reports.data import ScreenData
+    from phenodose.reports.strips import StripTile
     from phenodose.reports.well_images import WellImages
 
 _MOST_DRUGS = 6
@@ -37,7 +39,7 @@ def images(data: ScreenData, pictures: WellImages) -> dict[str, Any] | Missing:
 
 
 def shown_wells(data: ScreenData) -> list[str]:
-    """Names such as 'P1/B07' of the wells to explain: those in the rows of images, and one replicate of every series.
+    """Names such as 'P1/B07' of the wells to explain: those in the rows of images, and every replicate of every series.
 
     Raises:
         StoreError: a plate is missing or damaged.
@@ -48,7 +50,8 @@ def shown_wells(data: ScreenData) -> list[str]:
     plates = open_plates(data)
     series = therapy_wells(imaged(data["wells"], plates))
     chosen = [wells for _, wells in rows_of_images(data, plates)]
-    chosen += [_one_replicate(series[series["drug"] == drug]) for drug in data.drugs]
+    rank = {drug: place for place, drug in enumerate(data.drugs)}
+    chosen.append(series.assign(rank=series["drug"].map(rank)).sort_values(["rank", "replicate"], kind="stable"))
     shown = [f"{row.plate}/{row.well}" for wells in chosen for row in rows_of(wells)]
     if not shown:
         raise NotMade("no imaged well stands in the layout.")
@@ -118,11 +121,17 @@ def _doubtful(data: ScreenData, wells: pd.DataFrame) -> list[tuple[str, pd.DataF
     return [(f"doubtful: {flag}", found[found["flag"] == flag].head(_DOUBTFUL)) for flag in FLAGS]
 
 
-def wanted_wells(data: ScreenData, plates: dict[str, Plate], rows: list[tuple[str, pd.DataFrame]]) -> dict[str, int]:
+def wanted_wells(
+    data: ScreenData,
+    plates: dict[str, Plate],
+    rows: list[tuple[str, pd.DataFrame]],
+    strips: Mapping[str, Sequence[StripTile]] | None = None,
+    beside_maps: Sequence[str] = (),
+) -> dict[str, int]:
     """How often the report shows each well, such as 'P1/B07', the most wanted first.
 
-    First come the rows of images, then one replicate of every series in order of the ranking, then the wells on the
-    maps, then the other replicates.
+    First come the strips of the first page and the images beside maps, then the rows of images, then one replicate of
+    every series in order of the ranking, then the wells on the maps, then the other replicates.
     """
     wells = imaged(data["wells"], plates)
     series = therapy_wells(wells)
@@ -132,7 +141,10 @@ def wanted_wells(data: ScreenData, plates: dict[str, Plate], rows: list[tuple[st
     )
     first = series.drop_duplicates(["drug", "concentration_nM"])
     on_map = wells.merge(data["embeddings"][["plate", "well"]].drop_duplicates(), on=["plate", "well"])
-    shown = [f"{row.plate}/{row.well}" for _, chosen in rows for row in rows_of(chosen)]
+    shown = [tile.well for tiles in (strips or {}).values() for tile in tiles]
+    there = {f"{row.plate}/{row.well}" for row in rows_of(wells)}
+    shown += [well for well in beside_maps if well in there]
+    shown += [f"{row.plate}/{row.well}" for _, chosen in rows for row in rows_of(chosen)]
     others = [f"{row.plate}/{row.well}" for chosen in (first, on_map, series) for row in rows_of(chosen)]
     elsewhere = set(others)
     return {name: shown.count(name) + (name in elsewhere) for name in dict.fromkeys([*shown, *others])}

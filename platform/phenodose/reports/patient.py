@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from phenodose.io.files import write_text
 from phenodose.plots.svg import marker_definitions
 from phenodose.reports import (
@@ -20,14 +22,19 @@ from phenodose.reports import (
     dose_pairs,
     drug_cards,
     evidence,
+    first_page,
     image_choice,
+    methods,
     phenotypes,
     sections,
     targets,
     time_courses,
 )
 from phenodose.reports.data import Missing, ScreenData
+from phenodose.reports.fitted_curves import fitted_curves
+from phenodose.reports.strips import filled, scale_bars
 from phenodose.reports.well_images import Gallery, WellImages
+from phenodose.reports.words import page_style, shortened
 
 if TYPE_CHECKING:
     import jinja2
@@ -72,7 +79,7 @@ def render_report(store: Store, screen: str, no_maps: str = "", most_bytes: int 
         StoreError: the store holds no result of the screen.
     """
     data = ScreenData.load(store, screen)
-    made, gallery = _sections(data, no_maps), Gallery(data)
+    made, gallery = _sections(data, no_maps), Gallery(data, first_page.sheet_drugs(data))
     maps = {well: len(one["uri"]) for well, one in made["maps"]["wells"].items()}
     made["chains"] = True
     html = _filled(data, made, gallery.pictures(0))
@@ -94,8 +101,10 @@ def render_report(store: Store, screen: str, no_maps: str = "", most_bytes: int 
 
 def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
     """Everything of the report but the pictures of wells."""
-    links = sections.anchors(data)
+    links, fitted = sections.anchors(data), fitted_curves(data)
     return {
+        "first": first_page.first_page(data, fitted),
+        "page_style": Markup(page_style(shortened(data.sample, 60), f"screen {data.screen}")),
         "markers": marker_definitions(),
         "head": sections.header(data),
         "ranking": sections.ranking(data),
@@ -104,14 +113,14 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "targets": targets.targets(data, links),
         "dose_matrices": dose_pairs.dose_pairs(data, links),
         "courses": time_courses.time_courses(data, links),
-        "curves": drug_cards.drug_cards(data),
+        "curves": drug_cards.drug_cards(data, fitted),
         "maps": activation.overlays(data, no_maps),
         "agreement": sections.agreement(data),
         "quality": evidence.quality(data),
         "phenotypes": phenotypes.phenotypes(data, links),
         "pairs": phenotypes.distant_pairs(data),
         "links": links,
-        "lineage": evidence.lineage(data),
+        "lineage": methods.lineage(data),
     }
 
 
@@ -120,10 +129,38 @@ def _filled(data: ScreenData, made: Mapping[str, Any], pictures: WellImages) -> 
     rows = [row for of_drug in series.values() for row in of_drug]
     rows += [] if isinstance(shown, Missing) else shown["rows"]
     in_rows = {tile["well"] for row in rows for tile in row["tiles"]}
+    bars = scale_bars(data) if pictures.uris else {}
     others = {well: uri for well, uri in pictures.uris.items() if well not in in_rows}
     return render(
-        "patient.html.j2", data=data, images=shown, series=series, pictures=pictures, other_pictures=others, **made
+        "patient.html.j2",
+        data=data,
+        label=data.label,
+        bars=bars,
+        bar_words=" or ".join(f"{length} µm" for length in sorted({bar.length_um for bar in bars.values()})),
+        images=shown,
+        series=series,
+        pictures=pictures,
+        other_pictures=others,
+        **{**made, "first": _first_page(data, made, pictures)},
     )
+
+
+def _first_page(data: ScreenData, made: Mapping[str, Any], pictures: WellImages) -> dict[str, Any] | Missing:
+    """The first page, with its strips of images where there are any."""
+    bars = scale_bars(data)
+    rows = {drug: filled(tiles, pictures.uris, bars) for drug, tiles in pictures.strips.items()}
+    page = first_page.laid_out(made["first"], any(rows.values()), _above(made["head"]))
+    if isinstance(page, Missing):
+        return page
+    drugs = [one | {"strip": rows.get(one["drug"], [])} for one in page["drugs"]]
+    lengths = {tile["bar"].length_um for one in drugs for tile in one["strip"] if tile["bar"]}
+    return page | {"drugs": drugs, "bar_um": " or ".join(map(str, sorted(lengths)))}
+
+
+def _above(head: Mapping[str, Any]) -> list[str]:
+    """The words above the drugs of the first page; the sample's name is written in large."""
+    large = 2 * [head["sample"] + " " * len(head["sample"])]
+    return [*large, f"{head['entity']} {' ' * 100}", *head["stale"][: sections.MOST_STALE], head["verdict"] + " " * 30]
 
 
 def render(template: str, **context: object) -> str:

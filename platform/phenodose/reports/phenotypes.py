@@ -13,9 +13,12 @@ import numpy as np
 
 from phenodose.io.frames import rows_of
 from phenodose.plots import palette, svg_figures
+from phenodose.plots.phenotype_map import phenotype_map
+from phenodose.plots.small_curves import dose_words
 from phenodose.plots.svg import swatch
 from phenodose.reports.data import Missing, is_true, number_of, text_of, with_drug
 from phenodose.reports.drug_places import drug_places
+from phenodose.reports.words import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +31,8 @@ _MOST_GROUPS = 24
 #: More names than these hide each other.
 _MOST_LABELS = 20
 _LABEL_SIGNS = 14
+#: Drugs with an image beside the map.
+_MOST_PICTURED = 6
 #: From dark to bright, as viridis, told apart in grey print; without its yellow, which is weak on white.
 _SCALE = ("#440154", "#3b528b", "#21918c", "#5ec962", "#c8b020")
 _QC = {"no doubt": palette.BLUE, "doubtful": palette.ORANGE, "left out": palette.INK}
@@ -84,7 +89,7 @@ def phenotypes(data: ScreenData, links: Mapping[str, str]) -> dict[str, Any] | M
             {
                 "embedder": embedder,
                 "readout": readout,
-                "figure": svg_figures.phenotype_map(shown, looks, pairs),
+                "figure": phenotype_map(shown, looks, pairs, _pictured(shown, data)),
                 "legend": [(name, swatch(look, line=False)) for name, look in list(looks.items())[:_MOST_GROUPS]],
                 "qc_legend": list(_QC.items()),
                 "dss_legend": [
@@ -177,6 +182,37 @@ def _labels(shown: pd.DataFrame, data: ScreenData) -> list[str]:
     top = therapy.sort_values(["concentration_nM", "replicate"], ascending=[False, True], kind="stable")
     named = set(top.drop_duplicates("drug").index)
     return [text_of(row.drug)[:_LABEL_SIGNS] if row.Index in named else "" for row in rows_of(shown)]
+
+
+def map_wells(data: ScreenData) -> list[str]:
+    """The wells whose images may stand beside a map, such as 'P1/B07'."""
+    wells = with_drug(data["wells"])
+    places = data["embeddings"][["plate", "well", "embedder", "readout"]]
+    found: dict[str, None] = {}
+    for _, rows in places.groupby(["embedder", "readout"], sort=True):
+        shown = rows[["plate", "well"]].merge(wells, on=["plate", "well"], how="left").reset_index(drop=True)
+        found |= {well: None for _, well, _ in _pictured(shown, data)}
+    return list(found)
+
+
+def _pictured(shown: pd.DataFrame, data: ScreenData) -> list[tuple[int, str, str]]:
+    """Wells with an image beside the map: position, well and caption of the best drugs' highest doses, and controls."""
+    if data["plates"].empty:
+        return []
+    names = [f"{plate}/{well}" for plate, well in zip(shown["plate"], shown["well"], strict=True)]
+    kinds = data["viability"].dropna(subset=["control"])
+    kind = {f"{row.plate}/{row.well}": row.control for row in rows_of(kinds)}
+    found = []
+    for control, caption in (("negative", "untreated"), ("positive", "killed")):
+        found += [(place, name, caption) for place, name in enumerate(names) if kind.get(name) == control][:1]
+    therapy = shown[shown["well_type"] == "therapy"]
+    top = therapy.sort_values(["concentration_nM", "replicate"], ascending=[False, True], kind="stable")
+    first = {row.drug: row for row in reversed(list(rows_of(top)))}
+    for drug in [drug for drug in data.drugs if drug in first][:_MOST_PICTURED]:
+        row = first[drug]
+        caption = f"{shortened(drug, _LABEL_SIGNS)} {dose_words(row.concentration_nM)}"
+        found.append((int(row.Index), names[int(row.Index)], caption))
+    return found
 
 
 def _group(row: Any, classes: pd.Series[str] | None) -> str:

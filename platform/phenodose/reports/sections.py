@@ -18,13 +18,18 @@ from phenodose.names import measured_name
 from phenodose.pipeline.verdict import screen_verdict
 from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, is_true, number_of, text_of
+from phenodose.reports.other_scores import other_scores
 from phenodose.reports.reference import reference_cohort
 from phenodose.reports.targets import targets_by_drug
+from phenodose.reports.words import first_sentences
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.reports.data import ScreenData
+
+#: Sentences on what is older than its inputs that the first page has room for in print.
+MOST_STALE = 2
 
 
 def header(data: ScreenData) -> dict[str, Any]:
@@ -34,6 +39,8 @@ def header(data: ScreenData) -> dict[str, Any]:
     versions = sorted(set(runs["phenodose_version"]))
     stale = [change.sentence for change in changes_since(data.store, data.screen)]
     verdict = screen_verdict(data.tables, data.preferences, stale)
+    # What is older than its inputs stands in a bar of its own above.
+    first, rest = first_sentences([data.in_words(one) for one in verdict.sentences if one not in stale])
     return {
         "sample": data.sample,
         "entity": about["entity"] or "entity not given",
@@ -43,11 +50,12 @@ def header(data: ScreenData) -> dict[str, Any]:
         "finished": finished,
         "versions": ", ".join(versions),
         "level": verdict.level,
-        # What is older than its inputs stands in a bar of its own above.
-        "verdict": " ".join(sentence for sentence in verdict.sentences if sentence not in stale),
-        "anchors": anchors_of(runs),
-        "notes": notes_of(runs),
+        "verdict": first,
+        "verdict_rest": rest,
+        "anchors": [data.in_words(anchor) for anchor in anchors_of(runs)],
+        "notes": [data.in_words(note) for note in notes_of(runs)],
         "stale": stale,
+        "stale_rest": " ".join(stale[MOST_STALE:]),
     }
 
 
@@ -77,8 +85,8 @@ def ranking(data: ScreenData) -> dict[str, Any] | Missing:
     unscored = rows[rows["score"].isna()]
     reference = reference_cohort(data)
     return {
-        "readout": data.ranking_readout,
-        "scorer": data.scorer,
+        "readout": data.label(data.ranking_readout),
+        "scorer": data.score_name,
         "hits": [
             f"{row.drug} ({row.score:.1f}{', not trusted' if text_of(row.doubt) else ''})" for row in rows_of(hits)
         ],
@@ -104,7 +112,7 @@ def _others_say(data: ScreenData, drug: str) -> str:
         if readout in sure:
             cell = score_cell(sure[readout])
             interval = f" ({cell['interval']})" if cell["interval"] else ""
-            said.append(f"{readout} gives {cell['text']}{interval}{', a hit' if cell['hit'] else ''}")
+            said.append(f"{data.label(readout)} gives {cell['text']}{interval}{', a hit' if cell['hit'] else ''}")
     return f"; {', '.join(said)}" if said else "; no other readout has a score of it"
 
 
@@ -116,6 +124,7 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
     aims = targets_by_drug(data)
     scores = {(row.drug, row.readout): row for row in rows_of(data.pooled)}
     half_doses, half_scorer = _half_doses(data)
+    others = other_scores(data, {half_scorer})
     rows = []
     for rank, drug in enumerate(data.drugs, 1):
         known = notes is not None and drug in notes.index
@@ -128,9 +137,18 @@ def drug_table(data: ScreenData) -> dict[str, Any] | Missing:
                 "targets": (text_of(notes.loc[drug, "targets"]) if known else "") or aims.get(drug, ""),  # type: ignore[union-attr]
                 "scores": [score_cell(scores.get((drug, readout))) for readout in data.readouts],
                 "half_dose": half_doses.get(drug, {"text": "", "sort": ""}),
+                "others": others["of"][drug],
             }
         )
-    return {"readouts": data.readouts, "rows": rows, "scorer": data.scorer, "half_scorer": half_scorer}
+    return {
+        "readouts": data.readouts,
+        "rows": rows,
+        "scorer": data.score_name,
+        "half_scorer": half_scorer,
+        "half_label": data.preferences.scorer_label(half_scorer),
+        "others": others["scorers"],
+        "others_of": "" if data.ranking_readout is None else data.label(data.ranking_readout),
+    }
 
 
 def agreement(data: ScreenData) -> dict[str, Any] | Missing:
@@ -158,15 +176,15 @@ def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFra
 
     def named(chosen: pd.Series[bool]) -> list[str]:
         return [
-            f"{row.Index} ({imaging} {row.score_i:.1f}, {metabolic} {row.score_m:.1f})"
+            f"{row.Index} ({data.label(imaging)} {row.score_i:.1f}, {data.label(metabolic)} {row.score_m:.1f})"
             for row in rows_of(both[chosen].sort_values("score_i", ascending=False))
         ]
 
     correlation = float(both["score_m"].corr(both["score_i"])) if len(both) >= 3 else float("nan")
     failed = [name for name, end in ((imaging, "_i"), (metabolic, "_m")) if both[f"readout_failed{end}"].any()]
     return {
-        "metabolic": metabolic,
-        "imaging": imaging,
+        "metabolic": data.label(metabolic),
+        "imaging": data.label(imaging),
         "n_drugs": len(both),
         "n_agree": int(both["agreement"].eq(AGREE).sum()),
         "n_differ": int(differ.sum()),
@@ -176,12 +194,12 @@ def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFra
         "imaging_only": named(differ & higher),
         "metabolic_only": named(differ & ~higher),
         "undecided": [] if failed else named(undecided),
-        "failed": _and(failed) if failed else "",
+        "failed": _and([data.label(name) for name in failed]) if failed else "",
         "figure": svg_figures.agreement(
             [(str(row.Index), row.score_m, row.score_i) for row in rows_of(both)],
             threshold(data),
-            metabolic,
-            imaging,
+            data.label(metabolic),
+            data.label(imaging),
             data.looks[imaging],
         ),
     }
@@ -251,7 +269,7 @@ def why_no_scores(data: ScreenData) -> str:
 
 def _unit(data: ScreenData) -> str:
     units = [unit for unit in data.ranking["unit"].dropna() if unit]
-    return f"{data.scorer} ({units[0]})" if units else str(data.scorer)
+    return f"{data.score_name} ({units[0]})" if units else data.score_name
 
 
 def _and(names: list[str]) -> str:

@@ -56,7 +56,7 @@ def time_courses(data: ScreenData, links: dict[str, str]) -> dict[str, Any] | No
                 "chance": f"{100 * row.probability:.0f} %{'' if row.probability >= _SURE else ' (not sure)'}",
                 "others": _doses(classes, row),
                 "change": row.change_doublings,
-                "figure": _figure(wells[same], row),
+                "figure": _figure(wells[same], row, data.label(row.readout)),
             }
         )
     times = sorted(wells["time_h"].unique())
@@ -76,13 +76,13 @@ def _doses(classes: pd.DataFrame, row: Any) -> str:
     return f"from {lowest:g} nM" if row.course_class != "none" else ""
 
 
-def _figure(wells: pd.DataFrame, row: Any) -> object:
+def _figure(wells: pd.DataFrame, row: Any, readout: str) -> object:
     own = wells[wells["drug"] == row.drug]
     served = own["compared_with"].fillna("").iloc[0] if len(own) else ""
     untreated = wells[wells["control"].eq("negative") & wells["compared_with"].fillna("").eq(served)]
     doses = {dose: _course(some) for dose, some in own.groupby("concentration_nM", sort=True)}
     highest = doses.pop(row.concentration_nM, [])
-    label = f"{text_of(row.drug)} over time, {row.readout}: {_WORDS[row.course_class]}"
+    label = f"{text_of(row.drug)} over time, {readout}: {_WORDS[row.course_class]}"
     return drug_course(label, _course(untreated), list(doses.values()), highest)
 
 

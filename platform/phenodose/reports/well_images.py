@@ -8,14 +8,16 @@ Does not belong here: which wells are wanted, and in which order (`image_choice`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from phenodose.errors import StoreError
 from phenodose.plots import data_uri, image_jpeg, shrunk, well_photograph
-from phenodose.reports.image_choice import open_plates, rows_of_images, wanted_wells
+from phenodose.reports.image_choice import imaged, open_plates, rows_of_images, wanted_wells
+from phenodose.reports.phenotypes import map_wells
+from phenodose.reports.strips import StripTile, strips
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,7 @@ class WellImages:
         size_px: longest side of the pictures.
         reason: why there is none at all, a sentence, else ''.
         n_bytes: what the pictures add to the report, about.
+        strips: drug -> the images of its strip on the first page.
     """
 
     uris: dict[str, str] = field(default_factory=dict)
@@ -49,13 +52,21 @@ class WellImages:
     size_px: int = 0
     reason: str = ""
     n_bytes: int = 0
+    strips: dict[str, list[StripTile]] = field(default_factory=dict)
 
 
 class Gallery:
     """All pictures that the report of a screen could show."""
 
-    def __init__(self, data: ScreenData) -> None:
+    def __init__(self, data: ScreenData, first: Sequence[str] = ()) -> None:
+        """Find all pictures that are wanted.
+
+        Args:
+            data: the rows of the screen.
+            first: drugs whose series stand on the first page.
+        """
         self.reason = ""
+        self._strips: dict[str, list[StripTile]] = {}
         self._plates: dict[str, Plate] = {}
         self._rows: list[tuple[str, pd.DataFrame]] = []
         self._uses: dict[str, int] = {}
@@ -65,7 +76,8 @@ class Gallery:
         try:
             self._plates = open_plates(data)
             self._rows = rows_of_images(data, self._plates)
-            self._uses = wanted_wells(data, self._plates, self._rows)
+            self._strips = strips(data, imaged(data["wells"], self._plates), first)
+            self._uses = wanted_wells(data, self._plates, self._rows, self._strips, map_wells(data))
             self._photographs  # noqa: B018  Read now, so that a damaged plate is told as a reason.
         except StoreError as error:
             self.reason = f"the plates cannot be read: {error}"
@@ -79,7 +91,7 @@ class Gallery:
         """
         if self.reason:
             return WellImages(reason=self.reason)
-        found = WellImages(rows=self._rows)
+        found = WellImages(rows=self._rows, strips=self._strips)
         for size_px in SIZES_PX:
             found = self._of_size(size_px, most_bytes, beside or {})
             if not found.n_left_out:
@@ -111,4 +123,4 @@ class Gallery:
                 continue
             uris[name] = uri
             used += cost
-        return WellImages(uris, self._rows, n_left_out, size_px, n_bytes=used)
+        return WellImages(uris, self._rows, n_left_out, size_px, n_bytes=used, strips=self._strips)

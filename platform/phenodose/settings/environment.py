@@ -26,6 +26,7 @@ CACHE = "PHENODOSE_CACHE"
 TRAINING = "PHENODOSE_TRAINING"
 EXECUTOR = "PHENODOSE_EXECUTOR"
 RAW_ROOTS = "PHENODOSE_RAW_ROOTS"
+CHROMIUM = "PHENODOSE_CHROMIUM"
 
 #: Every variable, with what it says.
 VARIABLES = {
@@ -37,6 +38,7 @@ VARIABLES = {
     EXECUTOR: "Where steps run: local, slurm or kubernetes; else as [cluster] in the store's site.toml says",
     RAW_ROOTS: "Where raw folders lie on this machine, if elsewhere than where they were registered: OLD=NEW, several "
     "with a colon between them",
+    CHROMIUM: "The browser that prints reports as PDF: a program on the path, or its full path; else the one found",
 }
 
 
@@ -52,6 +54,7 @@ class Environment:
         training: where networks are trained.
         executor: where steps run.
         raw_roots: where raw folders lie on this machine.
+        chromium: the browser that prints reports.
     """
 
     store: str | None = None
@@ -61,6 +64,7 @@ class Environment:
     training: str | None = None
     executor: str | None = None
     raw_roots: str | None = None
+    chromium: str | None = None
 
     def open_store(self, location: str | None = None) -> Store:
         """The store at `location`, else the one that the environment names, else ./store; nothing is created yet.

@@ -97,10 +97,10 @@ def _known_beside(place: tuple[int | str, ...]) -> list[str]:
         return list(TrainingSettings.model_fields)
     if place[0] == "targets":
         return list(TargetSettings.model_fields)
-    if place[0] == "drugs":
-        return list(DrugSettings.model_fields)
     if place[0] == "cluster":
         return list((ClusterSettings if len(place) == 2 else SlurmSettings).model_fields)
+    if place[0] == "drugs":
+        return list(DrugSettings.model_fields)
     if place[0] == "files":
         return list(FileSettings.model_fields)
     if place[0] == "plugin_limits":

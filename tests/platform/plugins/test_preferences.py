@@ -56,6 +56,24 @@ def with_readouts(site: PluginPreferences | None = None, **more: type[Any]) -> P
     )
 
 
+def test_reports_call_a_readout_and_a_scorer_by_their_labels() -> None:
+    known = with_readouts(labelled=type("Labelled", (Theirs,), {"label": "clicks a minute"}), theirs=Theirs)
+    assert known.readout_label("labelled") == "clicks a minute"
+    assert known.readout_label("labelled_corrected") == "clicks a minute, plate effects removed"
+    assert known.readout_label("theirs") == "theirs", "without a label it is shown by its name"
+    assert known.readout_label("gone") == "gone"
+    assert known.readout_label("cnn_phase3") == "image, network (phase III)"
+    assert (known.scorer_label("dss_asym"), known.scorer_label("gone")) == ("DSS", "gone")
+    network = type("Labelled", (Network,), {"label": "pulse"})
+    assert Preferences(declared_readouts({"pulse": network})).readout_label("pulse_one") == "pulse, one"
+
+
+def test_a_label_is_one_short_line() -> None:
+    for label in ("two\nlines", "x" * 41, 7):
+        told = declaration_fault(type("Faulty", (Theirs,), {"label": label}))
+        assert told == f"declares `label` as {label!r}; it is a text of one line and at most 40 signs, '' for none"
+
+
 def test_the_built_in_plugins_stand_in_the_order_of_the_paper() -> None:
     names = ["spheroid_area", "ctg", "mean_of_stack", "unknown", "cnn_phase2", "cnn_phase3"]
     assert built_in().ordered_readouts(names) == [

@@ -11,7 +11,7 @@ import pytest
 from phenodose.errors import StoreError
 from phenodose.reports import build_report
 from phenodose.reports.data import ScreenData
-from phenodose.reports.evidence import lineage
+from phenodose.reports.methods import lineage
 from phenodose.reports.patient import render_report
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
@@ -77,9 +77,10 @@ def test_the_header_names_sample_entity_and_verdict(full_page: Page, metabolic_p
     assert "BT-40" in head
     assert "Pleomorphic xanthoastrocytoma" in head
     assert (
-        "Do not rely on mean_of_stack: quality checks failed. The ranking is by cnn_phase3, which did not fail." in head
+        "Do not rely on image, mean brightness: quality checks failed. "
+        "The ranking is by image, network (phase III), which did not fail." in head
     )
-    assert "Good: every quality check of ctg passed." in metabolic_page.text("")
+    assert "Good: every quality check of metabolic (ATP) passed." in metabolic_page.text("")
 
 
 def test_the_ranking_lists_the_hits_of_the_preferred_readout(full_page: Page, made_up_root) -> None:
@@ -87,8 +88,9 @@ def test_the_ranking_lists_the_hits_of_the_preferred_readout(full_page: Page, ma
     chosen = (scores["readout"] == "cnn_phase3") & (scores["replicate"] == "pooled") & (scores["scorer"] == "dss_asym")
     hits = scores[chosen & scores["hit"].eq(True)].sort_values("score", ascending=False)
     said = ", ".join(f"{drug} ({score:.1f})" for drug, score in zip(hits["drug"], hits["score"], strict=True))
-    assert f"{len(hits)} of 6 drugs are hits by dss_asym of the readout cnn_phase3: {said}." in full_page.text(
-        "ranking"
+    assert (
+        f"{len(hits)} of 6 drugs are hits by DSS of the readout image, network (phase III): {said}."
+        in full_page.text("ranking")
     )
     bars = [found for tag, found in full_page.attributes if tag == "rect" and "class" in found]
     assert [bar["class"] for bar in bars].count("bar hit") == len(hits)
@@ -101,7 +103,7 @@ def test_every_drug_stands_in_the_table_and_has_its_curves(full_page: Page) -> N
         assert drug in full_page.text("drugs")
         assert f"Dose-response curves of {drug}" in full_page.values("aria-label")
     assert "> 10000 nM" in full_page.text("drugs"), "a bound is shown as a bound"
-    assert "mean_of_stack: failed (fewer than three doses have a value)" in full_page.text("curves")
+    assert "image, mean brightness: failed (fewer than three doses have a value)" in full_page.text("curves")
 
 
 def test_every_link_leads_somewhere(full_page: Page, metabolic_page: Page) -> None:
@@ -120,9 +122,12 @@ def test_points_of_every_unmasked_dosed_well_are_drawn(full_page: Page, made_up_
     assert len(data.dosed_wells) == 4 * (n_dosed - 1), "all therapy wells of four readouts but the masked one"
     assert int(viability["masked"].sum()) == 4
     drawn = sum(1 for tag, _ in full_page.attributes if tag == "use")
+    # on the first page the ranking readout's wells of the hits stand again
+    wells = data.dosed_wells
+    n_first = len(wells[(wells["readout"] == "cnn_phase3") & wells["drug"].isin(data.drugs[:4])])
     # one legend for the readouts, and one for each of the two maps
     n_legend, n_agreement, n_map = 4 + 2 * 8, 6 + 6 + 5, len(data["embeddings"])
-    assert drawn == len(data.dosed_wells) + n_legend + n_agreement + n_map
+    assert drawn == len(data.dosed_wells) + n_legend + n_agreement + n_map + n_first
 
 
 def test_a_drug_given_with_an_add_on_has_its_own_wells(made_up_store: Store) -> None:
@@ -148,7 +153,7 @@ def test_what_an_add_on_changes_is_told_and_harm_too(made_up_store: Store, full_
     made_up_store.write_table("scores", FULL, "combined", changed)
     said = Page(render_report(made_up_store, FULL)).text("combinations")
     assert "What add-ons change" in said
-    assert f"{changed['drug'].iloc[0]}ctg+4.2 (+1.0 to +7.5)+3.5 (-3.5 to +10.5)+15 (+5 to +25) at" in said
+    assert f"{changed['drug'].iloc[0]}metabolic (ATP)+4.2 (+1.0 to +7.5)+3.5 (-3.5 to +10.5)+15 (+5 to +25) at" in said
     assert "-8 (-12 to -4) at 1 nM" in said
 
 
@@ -180,14 +185,17 @@ def test_what_drugs_do_over_time_is_told_and_drawn(made_up_store: Store, full_pa
     html = render_report(made_up_store, FULL)
     said = Page(html).text("drugs")
     assert "The screen was read at 0, 24, 48 h." in said
-    assert said.index("A<b>ctgkills from 10 nM99 %-3.3") < said.index("Bctgnone 80 % (not sure)+1.9")
-    assert html.count("over time, ctg:") == 2
+    assert said.index("A<b>metabolic (ATP)kills from 10 nM99 %-3.3") < said.index(
+        "Bmetabolic (ATP)none 80 % (not sure)+1.9"
+    )
+    assert html.count("over time, metabolic (ATP):") == 2
     assert "A<b>" not in html
 
 
 def test_disagreement_is_named(full_page: Page, metabolic_page: Page) -> None:
     said = full_page.text("agreement")
-    assert re.search(r"They differ, imaging more sensitive: Vemurafenib \(cnn_phase3 25\.8, ctg 0\.0\)\.", said)
+    both = r"image, network \(phase III\) 25\.8, metabolic \(ATP\) 0\.0"
+    assert re.search(rf"They differ, imaging more sensitive: Vemurafenib \({both}\)\.", said)
     assert "They differ, metabolism more sensitive: none." in said
     assert "Of 6 drugs they agree on 5, differ on 1, and their intervals leave 0 undecided" in said
     assert "Not compared: mean_of_stack failed a quality check." in said
@@ -212,17 +220,17 @@ def test_missing_sections_say_why(metabolic_page: Page) -> None:
 def test_quality_shows_figures_plates_and_masked_wells(full_page: Page) -> None:
     said = full_page.text("quality")
     assert "Controls of P2 are poorly separated." in said
-    assert "ctg: 1 well, out of focus (P1 B06)" in said
+    assert "metabolic (ATP): 1 well, out of focus (P1 B06)" in said
     alts = full_page.values("alt")
-    for readout in ("ctg", "cnn_phase2", "cnn_phase3", "mean_of_stack"):
+    for readout in ("metabolic (ATP)", "image, network (phase II)", "image, network (phase III)"):
         for plate in ("P1", "P2"):
             assert f"Heat map of viability, {readout}, plate {plate}" in alts
-        assert f"Replicate 1 against replicate 2 of {readout}" in alts
+        assert f"Replicate 1 against replicate 2, {readout}" in alts
 
 
 def test_lineage_names_runs_plugins_and_weights(full_page: Page) -> None:
     said = full_page.text("lineage")
-    for part in ("run-1", "viability/ctg", '{"amin":"auto"}', "phase3-weights", "VGG19"):
+    for part in ("run-1", "viability/ctg", "amin auto", "phase3-weights", "VGG19"):
         assert part in said
 
 

@@ -16,6 +16,7 @@ from phenodose.dose_response.fit import fit_curves
 from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.drug_cards import drug_cards
+from phenodose.reports.fitted_curves import fitted_curves
 from phenodose.reports.phenotypes import distant_pairs
 from phenodose.reports.reference import reference_cohort
 from phenodose.reports.sections import agreement, threshold
@@ -71,7 +72,8 @@ def test_the_card_draws_the_stored_band(made_up_store: Store) -> None:
     batch = CurveBatch.from_frame(rows[["sample", "readout", "replicate", "drug", *CURVE_FIT_COLUMNS]])
     spread = np.random.default_rng(2).normal(0, (0.05, 0.05, 0.2, 0.1, 0), (len(batch), 80, 5))
     write_points(store, SCREEN, "ctg", replace(batch, draws=batch.parameters[:, np.newaxis, :] + spread))
-    found = drug_cards(ScreenData.load(store, SCREEN))
+    data = ScreenData.load(store, SCREEN)
+    found = drug_cards(data, fitted_curves(data))
     assert not isinstance(found, Missing)
     card = next(card for card in found["cards"] if card["drug"] == "Trametinib")
     outline = [
