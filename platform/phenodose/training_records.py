@@ -32,7 +32,7 @@ class Phase:
         description: one sentence for the asset.
         precedence: place of the readout that is made from it among all readouts; None is the plugin's own.
         colour: colour of that readout; None is the plugin's own.
-        label: what reports call that readout; '' is the plugin's own label with the phase's name. Came with contract 1.4.
+        label: what reports call that readout; '' is the plugin's own label with the phase's name (contract 1.4).
     """
 
     name: str

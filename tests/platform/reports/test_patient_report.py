@@ -198,7 +198,7 @@ def test_disagreement_is_named(full_page: Page, metabolic_page: Page) -> None:
     assert re.search(rf"They differ, imaging more sensitive: Vemurafenib \({both}\)\.", said)
     assert "They differ, metabolism more sensitive: none." in said
     assert "Of 6 drugs they agree on 5, differ on 1, and their intervals leave 0 undecided" in said
-    assert "Not compared: mean_of_stack failed a quality check." in said
+    assert "Not compared: image, mean brightness failed a quality check." in said
     missing = metabolic_page.text("agreement")
     assert "Not shown: the screen has no scores of an imaging readout" in missing
 
