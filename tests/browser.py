@@ -26,6 +26,9 @@ FLAGS = [
 ]
 #: Milliseconds after which what a page should show does not come any more, however busy the machine is.
 LONGEST_MS = 600_000
+#: Looks at every control of a page.
+CONTROLS = Path(__file__).with_name("controls.js")
+MOST_TABS = 300
 #: Screenshots lie here after the tests; git ignores it.
 ARTEFACTS = Path(os.environ.get("PHENODOSE_TEST_ARTEFACTS", Path(__file__).parents[1] / "test-artefacts"))
 
@@ -65,6 +68,32 @@ class Watched:
     def outside(self) -> list[str]:
         """Requests that left the page's own file: every one that is not file:, data:, blob: or about:."""
         return [url for url in self.requests if urlsplit(url).scheme not in ("file", "data", "blob", "about")]
+
+    def misplaced(self) -> list[str]:
+        """What is wrong with the controls of the page as it stands: covered, without a name, beyond the window."""
+        return list(self.page.evaluate(CONTROLS.read_text(encoding="utf-8")))
+
+    def unreached(self) -> list[str]:
+        """Controls that the Tab key does not come to, by id or text; it is pressed until it comes round."""
+        self.page.evaluate(
+            "() => { document.querySelectorAll('[data-tabbed]').forEach(e => delete e.dataset.tabbed);"
+            " document.activeElement.blur(); }"
+        )
+        focused = (
+            "() => { const now = document.activeElement, seen = 'tabbed' in now.dataset;"
+            " now.dataset.tabbed = ''; return seen; }"
+        )
+        for _ in range(MOST_TABS):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate(focused):
+                break
+        return list(
+            self.page.evaluate(
+                "() => [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex]')]"
+                ".filter(e => e.checkVisibility() && e.tabIndex >= 0 && !e.disabled && !('tabbed' in e.dataset))"
+                ".map(e => e.id || e.textContent || e.outerHTML)"
+            )
+        )
 
     def screenshot(self, name: str, **how: Any) -> Path:
         """Keep a picture of the page as test-artefacts/NAME.png."""

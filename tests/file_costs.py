@@ -70,6 +70,8 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_training_process.py": Budget(processes=12, runs=7),
     "tests/cli/test_hostile_input.py": Budget(processes=8, runs=2),
     "tests/cli/test_plugins_command.py": Budget(processes=14),
+    # Two runs of a screen and of its cohort.
+    "tests/cli/test_curate_command.py": Budget(processes=24, runs=4),
     "tests/cli/test_run_command.py": Budget(processes=24, runs=4),
     "tests/cli/score/test_options.py": Budget(processes=8),
     "tests/cli/test_screen_remove.py": Budget(processes=20, runs=4),

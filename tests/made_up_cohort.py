@@ -159,6 +159,7 @@ def _write_screen(
         _write_image_products(store, screen, wells, rng)
     _write_runs(store, screen, readouts)
     _write_not_made(store, screen)
+    _write_curations(store, screen)
     if not images:
         _write_course(store, screen, sample)
 
@@ -266,6 +267,15 @@ def _write_readout(
         | by
     )
     put(store, "qc", screen, readout, qc)
+
+
+def _write_curations(store: Store, screen: str) -> None:
+    """A well that was left out and taken back."""
+    taken = {"what": "P1/G08", "n_wells": 1, "decided_by": "A. Doe", "decided_at": STARTED[screen]}
+    excluded = {"number": 1, "action": "exclude", "plate": "P1", "well": "G08", "because": "lint"}
+    undone = {"undone_by": "A. Doe", "undone_at": STARTED[screen]}
+    restored = {"number": 2, "action": "restore", "undoes": "1", "because": "lint beside the spheroid"}
+    put(store, "curations", screen, "decisions", [taken | excluded | undone, taken | restored])
 
 
 def _write_not_made(store: Store, screen: str) -> None:

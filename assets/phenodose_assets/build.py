@@ -125,7 +125,7 @@ def build_definitions(
     verify = verify_job()
     return dg.Definitions(
         assets=[
-            *(thing.spec(OWNER) for thing in external),
+            *(thing.spec(OWNER, _takers(thing.key, assets)) for thing in external),
             *screen_definitions(assets, lambda asset: _drops(asset, assets), retries),
             *cohort.cohort_assets(assets, tried_again),
         ],
@@ -151,6 +151,11 @@ def build_definitions(
 def external_of(assets: Sequence[ScreenAsset]) -> list[ExternalAsset]:
     """Everything that no asset makes and some asset is made from."""
     return list({thing.key: thing for asset in assets for thing in asset.external}.values())
+
+
+def _takers(key: str, assets: Sequence[ScreenAsset]) -> set[str]:
+    """Where the assets lie that are made from an external asset."""
+    return {asset.place for asset in assets if any(thing.key == key for thing in asset.external)}
 
 
 def _usable(assets: Sequence[ScreenAsset]) -> list[ScreenAsset]:

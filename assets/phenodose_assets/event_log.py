@@ -2,7 +2,8 @@
 
 Dagster opens a connection of its own, with an engine of its own, for every event that it reads or writes: it compiles
 each statement anew, and SQLite copies its write-ahead log into the database at each close. Of a metabolic screen that
-was a quarter of the CPU seconds of a run (`benchmarks/run_screen.py` measures both).
+was a quarter of the CPU seconds of a run (`benchmarks/run_screen.py` measures both). Nor is each event awaited until it
+is on the disk: after a power cut the last ones may lack, and the database is whole.
 
 Belongs here: keeping connections. Does not belong here: choosing the instance (`instance`).
 """
@@ -29,6 +30,7 @@ class ShardedEventLog(Protocol):
 
     run_connection: Callable[[str | None], Any]
     index_connection: Callable[[], Any]
+    has_table: Callable[[str], bool]
 
     def conn_string_for_shard(self, shard_name: str) -> str:
         """Address of one database, as SQLAlchemy takes it."""
@@ -46,12 +48,12 @@ def connections_kept(storage: object) -> Iterator[None]:
         yield
         return
     kept = _Connections(storage)
-    before = storage.run_connection, storage.index_connection
-    storage.run_connection, storage.index_connection = kept.of_run, kept.of_index
+    before = storage.run_connection, storage.index_connection, storage.has_table
+    storage.run_connection, storage.index_connection, storage.has_table = kept.of_run, kept.of_index, kept.has_table
     try:
         yield
     finally:
-        storage.run_connection, storage.index_connection = before
+        storage.run_connection, storage.index_connection, storage.has_table = before
         kept.close()
 
 
@@ -63,6 +65,13 @@ class _Connections:
         self._address = storage.conn_string_for_shard
         self._engines: dict[str, sqlalchemy.Engine] = {}
         self._one_at_a_time = threading.Lock()
+        self._looked_for, self._tables = storage.has_table, set[str]()
+
+    def has_table(self, name: str) -> bool:
+        """Whether the database of all assets has a table; Dagster asks at every event, and none goes again."""
+        if name not in self._tables and self._looked_for(name):
+            self._tables.add(name)
+        return name in self._tables
 
     @contextlib.contextmanager
     def of_run(self, run_id: str | None = None) -> Iterator[sqlalchemy.Connection]:
@@ -91,7 +100,7 @@ class _Connections:
             settings = {"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False}
             address = self._address(shard)
             engine = sqlalchemy.create_engine(address, poolclass=StaticPool, connect_args=settings)
-            sqlalchemy.event.listen(engine, "connect", _keep_log_short)
+            sqlalchemy.event.listen(engine, "connect", _settle)
             self._engines[shard] = engine
         return self._engines[shard]
 
@@ -103,6 +112,11 @@ class _Connections:
             self._engines.clear()
 
 
-def _keep_log_short(connection: sqlite3.Connection, _: object) -> None:
-    """Copy the write-ahead log into the database after 400 KB: an open one grows to 4 MB, on a small disk too."""
+def _settle(connection: sqlite3.Connection, _: object) -> None:
+    """Set a new connection.
+
+    The write-ahead log is copied into the database after 400 KB (an open one grows to 4 MB, on a small disk too), and
+    waits for the disk then, not after each event.
+    """
     connection.execute("PRAGMA wal_autocheckpoint = 100")
+    connection.execute("PRAGMA synchronous = NORMAL")

@@ -10,19 +10,22 @@ of the asset).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from phenodose.io.files import hash_json
 from phenodose.screens import external_inputs as inputs
 from phenodose.screens.external_inputs import ExternalInput, look_at
 from phenodose.store.store import Store
 from phenodose_assets.data_versions import DATA_VERSION, data_version, newest_events
 from phenodose_assets.partitions import screens
 
+#: Version of an input of which nothing is said, such as a table that screen.toml does not hold.
+NOTHING = hash_json({})
 #: Tag that says that the data version is not one of Dagster's own.
 _OWN_TAG = "dagster/data_version_is_user_provided"
 
@@ -41,13 +44,19 @@ class ExternalAsset(ExternalInput):
         """The Dagster asset key."""
         return dg.AssetKey(self.key.split("/"))
 
-    def spec(self, owner: str) -> dg.AssetSpec:
-        """The external asset."""
+    def spec(self, owner: str, takers: Collection[str]) -> dg.AssetSpec:
+        """The external asset.
+
+        Args:
+            owner: who answers for it.
+            takers: where the assets lie that are made from it; settings of one place lie together, too.
+        """
         group = self.key.split("/")[0]
         kind = {"settings": "toml", "shared": "tensorflow"}.get(group, "file")
+        alone = group == "settings" and len(takers) == 1
         return dg.AssetSpec(
             self.asset_key,
-            group_name=group,
+            group_name=f"{group}/of_{next(iter(takers))}" if alone else group,
             description=self.description,
             owners=[owner],
             kinds={kind},
@@ -60,14 +69,17 @@ Found = Mapping[ExternalAsset, tuple[str, Any]]
 
 
 def unknown_versions(instance: dg.DagsterInstance, found: Mapping[str, Found]) -> list[dg.AssetObservation]:
-    """Observations of what was found, by screen, and Dagster does not know yet."""
+    """Observations of what was found, by screen, and Dagster does not know yet.
+
+    An input of which nothing was ever said is none: most tables of parameters are in no screen.toml.
+    """
     news = []
     for asset in dict.fromkeys(asset for of_screen in found.values() for asset in of_screen):
         screens_found = [screen for screen, of_screen in found.items() if asset in of_screen]
         known = newest_events(instance.fetch_observations, asset.asset_key, screens_found)
         for screen in screens_found:
             version, contents = found[screen][asset]
-            if screen not in known or data_version(known[screen]) != version:
+            if (data_version(known[screen]) if screen in known else NOTHING) != version:
                 tags = {DATA_VERSION: version, _OWN_TAG: "true"}
                 shown = _shown(contents)
                 news.append(dg.AssetObservation(asset.asset_key, partition=screen, tags=tags, metadata=shown))
@@ -105,5 +117,6 @@ TENSOR_SETTINGS = ExternalAsset.of(inputs.TENSOR_SETTINGS)
 IMAGE_SETTINGS = ExternalAsset.of(inputs.IMAGE_SETTINGS)
 CONTROLS = ExternalAsset.of(inputs.CONTROLS)
 QUALITY = ExternalAsset.of(inputs.QUALITY)
+CURATIONS = ExternalAsset.of(inputs.CURATIONS)
 TARGET_TABLES = ExternalAsset.of(inputs.TARGET_TABLES)
 DRUG_LIBRARY = ExternalAsset.of(inputs.DRUG_LIBRARY)

@@ -15,13 +15,18 @@ from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
 
 from phenodose_assets.ui_door import Door
+from phenodose_assets.ui_reports import report_route
 
 
 def behind_the_door(names: Collection[str]) -> type[DagsterWebserver[Any, Any]]:
     """The class of a server that may be asked under these names."""
 
     class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg]
-        """Dagster's server; every request passes the door first."""
+        """Dagster's server, with our reports; every request passes the door first."""
+
+        def build_routes(self) -> list[Any]:
+            """Our reports, then what Dagster has of its own."""
+            return [report_route(), *super().build_routes()]  # type: ignore[no-untyped-call]
 
         def build_middleware(self) -> list[Middleware]:
             """The door, then what Dagster has of its own."""

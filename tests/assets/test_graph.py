@@ -66,7 +66,8 @@ def graph() -> dg.AssetGraph:
 
 
 def keys_of(graph: dg.AssetGraph, group: str) -> set[str]:
-    return {key.to_user_string() for key in graph.materializable_asset_keys if graph.get(key).group_name == group}
+    keys = [key for key in graph.materializable_asset_keys if str(graph.get(key).group_name).split("/")[0] == group]
+    return {key.to_user_string() for key in keys}
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -78,6 +79,21 @@ def test_scores_are_curves_of_every_readout_and_every_installed_scorer(graph: dg
     scorers = {f"scores/{name}" for name in registry().names("scorer")}
     assert "scores/dss_asym" in scorers
     assert keys_of(graph, "scores") == CURVES | scorers | {"reachable_effects", "targets"}
+
+
+def test_a_person_sees_at_most_forty_nodes_however_deep_they_look(graph: dg.AssetGraph) -> None:
+    """The UI shows a group as one node until somebody opens it, and so the groups within it."""
+    paths = [str(graph.get(key).group_name).split("/") for key in graph.get_all_asset_keys()]
+
+    def shown(opened: list[str]) -> int:
+        """Nodes of the graph where this group is open, and with it those that it lies in."""
+        closed = {tuple(path[:depth]) for path in paths for depth in range(1, len(path) + 1)}
+        closed = {one for one in closed if list(one) != opened[: len(one)] and list(one[:-1]) == opened[: len(one) - 1]}
+        return len(closed) + sum(path == opened[: len(path)] for path in paths)
+
+    assert shown([]) <= 12
+    for path in paths:
+        assert shown(path) <= 40, path
 
 
 def test_every_asset_has_one_partition_a_screen_save_the_cohort(graph: dg.AssetGraph) -> None:

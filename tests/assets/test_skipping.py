@@ -86,7 +86,11 @@ def test_the_reason_stands_in_the_event_log(ctg_run: Any) -> None:
     (observation,) = ctg_run.observations("plate_images")
     assert observation.partition == "TST_V1_DS1"
     assert "no images" in str(observation.metadata["skipped"].value)
-    assert ctg_run.checks("plate_images")["made"].passed
+    checks = ctg_run.checks("plate_images")
+    assert all(check.passed for check in checks.values())
+    assert "no images" in str(checks["made"].description)
+    # Dagster would show a check of which nothing is told as failed where anything of the run fails.
+    assert checks["schema"].description == "not looked at: the asset was not made"
     made = ctg_run.instance.all_logs(ctg_run.outcome.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     assert "plate_images" not in [event.get_dagster_event().asset_key.to_user_string() for event in made]
     assert len(made) == len(ctg_run.outcome.made)
@@ -111,6 +115,7 @@ def test_a_failing_scorer_stops_neither_the_others_nor_the_report(
         assert run.status is dg.DagsterRunStatus.FAILURE
         finished = look_at(store, outcome, instance)
         assert not finished.checks("scores/bug")["made"].passed
+        assert finished.checks("scores/bug")["schema"].passed
         assert finished.checks("scores/dss_asym")["made"].passed
         assert "copy it to the screen folder" in str(finished.checks("scores/picky")["made"].description)
     assert set(outcome.failed) == {"scores/bug", "scores/picky"}

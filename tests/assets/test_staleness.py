@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 import pandas as pd
@@ -18,8 +18,9 @@ from phenodose.plugins import plugins_of, registry
 from phenodose.screens.registration import register_screen
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
-from phenodose_assets.build import screen_assets
+from phenodose_assets.build import SCREEN_JOB, screen_assets
 from phenodose_assets.external import IMAGE_FILES, new_observations
+from phenodose_assets.graph.kept import KEPT, MADE_ANYWAY
 from phenodose_assets.resources import StoreResource
 from phenodose_assets.run import Graph, RunOutcome, materialize_screen
 from phenodose_assets.sensors.stale_screens import first_stale
@@ -35,6 +36,14 @@ query($screen: String!, $keys: [AssetKeyInput!]) {
   assetNodes(assetKeys: $keys) { assetKey { path } staleStatus(partition: $screen) }
 }
 """
+
+
+class Wave(NamedTuple):
+    """What a run of the sensor has made anew, and what it has kept."""
+
+    success: bool
+    made: list[str]
+    kept: list[str]
 
 
 class Made:
@@ -78,25 +87,43 @@ class Made:
         nodes = json.loads(line)["data"]["assetNodes"]
         return {"/".join(node["assetKey"]["path"]) for node in nodes if node["staleStatus"] == "STALE"}
 
+    def checks(self, key: str) -> dict[str, bool]:
+        """What the checks of an asset came to in the last run that has this asset."""
+        wanted = dg.AssetRecordsFilter(dg.AssetKey(key.split("/")), asset_partitions=[SCREEN])
+        (record,) = self.instance.fetch_materializations(wanted, limit=1).records
+        events = self.instance.all_logs(record.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        found = [event.get_dagster_event().asset_check_evaluation_data for event in events]
+        return {one.check_name: one.passed for one in found if one.asset_key.to_user_string() == key}
+
     def look_again(self) -> None:
         """A tick of the sensor `changed_inputs`."""
         tick = self.tick("changed_inputs")
         for event in tick.asset_events:
             self.instance.report_runless_asset_event(event)
 
-    def make_what_is_stale(self) -> list[str]:
-        """Ticks of the sensor `stale_screens`, each with its runs, until nothing is stale."""
-        made: list[str] = []
-        for _ in range(10):
-            requests = self.tick("stale_screens").run_requests or []
-            if not requests:
-                return made
-            (request,) = requests
-            assert request.partition_key == SCREEN
-            keys = [key.to_user_string() for key in request.asset_selection or []]
-            self.make(",".join(keys)).raise_if_failed()
-            made += keys
-        raise AssertionError(f"still stale after ten ticks: {self.stale()}")
+    def make_what_is_stale(self) -> Wave:
+        """A tick of the sensor `stale_screens` and its run, after which nothing is stale."""
+        (request,) = self.tick("stale_screens").run_requests or []
+        assert request.partition_key == SCREEN
+        wave = self.run(request)
+        assert not self.tick("stale_screens").run_requests
+        return wave
+
+    def run(self, request: dg.RunRequest) -> Wave:
+        """The run that a sensor asks for."""
+        result = self.graph.definitions.resolve_job_def(SCREEN_JOB).execute_in_process(
+            instance=self.instance,
+            partition_key=request.partition_key,
+            asset_selection=request.asset_selection,
+            tags=request.tags,
+            raise_on_error=False,
+        )
+        wave = Wave(result.success, [], [])
+        for event in result.get_asset_materialization_events():
+            kept = KEPT in event.step_materialization_data.materialization.metadata
+            assert event.asset_key is not None
+            (wave.kept if kept else wave.made).append(event.asset_key.to_user_string())
+        return wave
 
     def tick(self, name: str) -> dg.SensorResult:
         """One evaluation of a sensor that has something to say."""
@@ -131,7 +158,7 @@ def say(folder: Path, text: str) -> None:
 def test_nothing_is_stale_after_a_run(made: Made) -> None:
     made.look_again()
     assert made.stale() == {}
-    assert made.make_what_is_stale() == []
+    assert not made.tick("stale_screens").run_requests
 
 
 def test_a_parameter_of_one_scorer(made: Made) -> None:
@@ -139,7 +166,7 @@ def test_a_parameter_of_one_scorer(made: Made) -> None:
     made.look_again()
     assert made.stale() == {"scores/dss2": {"settings/dss2"}}
     before = made.store.read_table("scores", SCREEN, "scores/dss2")["score"].sum()
-    assert made.make_what_is_stale() == ["scores/dss2", "patient_report"]
+    assert made.make_what_is_stale() == Wave(True, ["scores/dss2", "patient_report"], [])
     assert made.store.read_table("scores", SCREEN, "scores/dss2")["score"].sum() != before
     assert made.stale() == {}
 
@@ -149,7 +176,13 @@ def test_a_layout_with_the_same_contents_is_read_again_and_nothing_else(made: Ma
     layout.write_text(layout.read_text().replace("\n", "\r\n"))
     made.look_again()
     assert made.stale() == {"layout": {"raw/layout"}}
-    assert made.make_what_is_stale() == ["layout"]
+    checks = made.checks("viability/ctg")
+    wave = made.make_what_is_stale()
+    assert wave.success
+    assert wave.made == ["layout"]
+    assert set(wave.kept) == {*MADE.split(",")} - {"layout"}
+    assert made.stale() == {}
+    assert made.checks("viability/ctg") == checks
 
 
 def test_a_layout_with_another_dose_changes_what_comes_after(made: Made) -> None:
@@ -158,11 +191,10 @@ def test_a_layout_with_another_dose_changes_what_comes_after(made: Made) -> None
     layout.to_csv(made.folder / "layout.csv", index=False)
     made.look_again()
     assert set(made.stale()) == {"layout"}
-    again = made.make_what_is_stale()
-    assert again[:3] == ["layout", "viability/ctg", "curves/ctg"]
-    assert set(again[3:-1]) == {"scores/auc", "scores/dss2", "scores/dss3"}
-    assert again[-1] == "patient_report"
-    assert len(again) == 7
+    wave = made.make_what_is_stale()
+    assert (wave.success, wave.kept) == (True, [])
+    assert wave.made[:3] == ["layout", "viability/ctg", "curves/ctg"]
+    assert sorted(wave.made[3:]) == ["patient_report", "scores/auc", "scores/dss2", "scores/dss3"]
     assert made.stale() == {}
 
 
@@ -170,8 +202,10 @@ def test_what_was_asked_for_and_failed_is_not_asked_for_again_and_again(made: Ma
     say(made.folder, "[parameters.dss3]\nno_such_parameter = 1\n")
     made.look_again()
     (request,) = made.tick("stale_screens").run_requests or []
-    assert [key.to_user_string() for key in request.asset_selection or []] == ["scores/dss3"]
-    assert not made.make("scores/dss3").success
+    assert [key.to_user_string() for key in request.asset_selection or []] == ["scores/dss3", "patient_report"]
+    wave = made.run(request)
+    assert not wave.success
+    assert "scores/dss3" not in [*wave.made, *wave.kept]
     (again,) = made.tick("stale_screens").run_requests or []
     assert again.run_key == request.run_key
     settings = made.folder / "screen.toml"
@@ -216,7 +250,8 @@ def test_a_reading_that_changes(made: Made) -> None:
     made.look_again()
     assert made.stale()["viability/ctg"] == {"raw/readings/ctg"}
     (request,) = made.tick("stale_screens").run_requests or []
-    assert request.asset_selection == [dg.AssetKey(["viability", "ctg"])]
+    assert (request.asset_selection or [])[0] == dg.AssetKey(["viability", "ctg"])
+    assert request.tags[MADE_ANYWAY].split()[0] == "viability/ctg"
 
 
 def test_a_screen_with_a_run_under_way_is_left_alone(made: Made) -> None:

@@ -55,6 +55,7 @@ def view(imaged_store: Store, capsys: pytest.CaptureFixture[str]) -> Callable[..
         (["BT-40_V1_DS1"], "Screens with images: IMG_V1_DS1"),
         (["../evil"], "screen id"),
         ([IMAGED, "--plate", "P7"], "has no plate 'P7' with images; it has P1"),
+        ([IMAGED, "--drug", "Lorlatinib"], "no well of the screen holds the drug 'Lorlatinib'; its drugs: none."),
         ([IMAGED, "--port", "70000"], "--port"),
     ],
 )

@@ -16,17 +16,24 @@ from phenodose.io.machine_faults import fault_of_surroundings
 from phenodose.quality.metrics import metrics_of
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
-from phenodose_assets.graph.metadata import listed, numbers, path, table
+from phenodose_assets.graph.metadata import link, listed, numbers, path, table
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
+from phenodose_assets.links import report_address
 from phenodose_assets.resources import StepEvent
 
 COHORT_DB = "cohort_db"
 COHORT_REPORT = "cohort_report"
 #: The controls of every screen are as in the screens made before it.
 CONTROL_DRIFT = "control_drift"
+#: The verdict on every screen, all at once: a check of an asset of one screen shows what came last, of any screen.
+EVERY_SCREEN = "every_screen"
 _POOL = "duckdb"
 #: Rebuilt after every screen; so long without, either no screen came or its automation is off.
 _FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=14), fail_window=timedelta(days=60))
+
+#: Once no run that makes something of a screen is queued or under way. `eager()` alone would wait until every screen
+#: has every asset, which a screen without images never has.
+AFTER_SCREENS = dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
 
 
 def cohort_assets(assets: Sequence[ScreenAsset], tried_again: bool = True) -> list[dg.AssetsDefinition]:
@@ -47,8 +54,14 @@ def cohort_assets(assets: Sequence[ScreenAsset], tried_again: bool = True) -> li
                         f"{metric.title}: {metric.meaning}" for metric in metrics_of("cohort").values()
                     ),
                 ),
+                dg.AssetCheckSpec(
+                    EVERY_SCREEN,
+                    asset=dg.AssetKey(COHORT_DB),
+                    description="No screen has a verdict of 'fail'; every screen is listed with its verdict, whichever "
+                    "was made last.",
+                ),
             ),
-            verdicts=_control_drift,
+            verdicts=lambda store: [*_control_drift(store), _every_screen(store)],
             tried_again=tried_again,
         ),
         _cohort_asset(
@@ -85,8 +98,7 @@ def _cohort_asset(
         required_resource_keys={"store", "listener"},
         output_required=False,
         check_specs=checks,
-        # `eager()` alone would wait until every screen has every asset, which a screen without images never has.
-        automation_condition=dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing()),
+        automation_condition=AFTER_SCREENS,
         description=description,
     )
     def cohort(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
@@ -156,10 +168,32 @@ def _control_drift(store: Store) -> list[dg.AssetCheckResult]:
     ]
 
 
+def _every_screen(store: Store) -> dg.AssetCheckResult:
+    """The verdict on every screen that has one."""
+    from phenodose.cohort.query import query
+
+    rows = query(
+        store, "SELECT screen, verdict, verdict_reason FROM screens ORDER BY screen", row_limit=None
+    ).table.to_pylist()
+    failed = [row for row in rows if row["verdict"] == "fail"]
+    return dg.AssetCheckResult(
+        check_name=EVERY_SCREEN,
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(f"{row['screen']}: {row['verdict_reason']}" for row in failed)
+        or f"no verdict of {len(rows)} screens is 'fail'",
+        metadata={row["screen"]: f"{row['verdict']}: {row['verdict_reason'] or ''}".rstrip(": ") for row in rows},
+    )
+
+
 def _build_report(store: Store, context: dg.AssetExecutionContext) -> dict[str, Any]:
     from phenodose.reports import build_cohort_report
 
     if store.read_table("screens").empty:
         raise NotMade("no screen of the store has a layout yet.")
     place = build_cohort_report(store)
-    return {"path": path(place), **numbers({"kilobytes": place.stat().st_size / 1000})}
+    return {
+        "look at it": link(report_address(None)),
+        "path": path(place),
+        **numbers({"kilobytes": place.stat().st_size / 1000}),
+    }

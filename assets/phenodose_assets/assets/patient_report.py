@@ -13,6 +13,7 @@ from phenodose.pipeline.drugs import DRUGS
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.screen_asset import ScreenAsset
+from phenodose_assets.links import report_address
 
 PATIENT_REPORT = "patient_report"
 
@@ -32,6 +33,12 @@ def report_assets(upstream: Sequence[ScreenAsset]) -> list[ScreenAsset]:
     ]
 
 
+def _not_made(step: Context) -> list[str]:
+    """What the screen was asked for and is not there, with the reasons."""
+    rows = step.store.read_table("not_made", step.screen_id).sort_values("asset")
+    return [f"{row.asset} ({row.outcome}): {row.reason}" for row in rows.itertuples()]
+
+
 def _make_report(step: Context) -> Result:
     from phenodose.pipeline.verdict import verdict_of
     from phenodose.reports import build_report
@@ -46,8 +53,9 @@ def _make_report(step: Context) -> Result:
     return Result(
         show=lambda: {
             "verdict": metadata.listed(verdict.sentences, "none"),
+            "look at it": metadata.link(report_address(step.screen_id)),
             "path": metadata.path(path),
-            "look at it": metadata.markdown(f"open the file in a browser, or `xdg-open {path}`"),
+            "not made": metadata.listed(_not_made(step), "nothing"),
             "hash": hash_file(path),
             **metadata.numbers({"kilobytes": path.stat().st_size / 1000}),
         },

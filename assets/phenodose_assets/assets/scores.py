@@ -6,6 +6,7 @@ Belongs here: which assets there are, and what the UI shows of them. Does not be
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -30,7 +31,8 @@ _POOLED = "pooled"
 
 
 def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAsset]) -> list[ScreenAsset]:
-    """One asset a scorer, over the curves of whatever readouts there are."""
+    """One asset a scorer, over the curves of whatever readouts there are; scorers of one module are a family."""
+    modules = Counter(scorer.__module__ for scorer in scorers.values())
     return [
         ScreenAsset(
             key=scores_key(name),
@@ -44,6 +46,7 @@ def score_assets(scorers: Mapping[str, type[Scorer]], curves: Sequence[ScreenAss
             tables=((GROUP, scores_key(name)),),
             code_version=_version(scorer),
             batch=GROUP,
+            family=scorer.__module__.rpartition(".")[2] if modules[scorer.__module__] > 1 else "",
         )
         for name, scorer in scorers.items()
     ]

@@ -36,7 +36,7 @@ from phenodose_assets.assets.checkpoints import POOL
 from phenodose_assets.assets.layout import LAYOUT
 from phenodose_assets.assets.plate_images import PLATE_IMAGES
 from phenodose_assets.assets.pseudo_rgb import PSEUDO_RGB, plate_paths
-from phenodose_assets.external import CONTROLS, IMAGE_SETTINGS, QUALITY, ExternalAsset, readings
+from phenodose_assets.external import CONTROLS, CURATIONS, IMAGE_SETTINGS, QUALITY, ExternalAsset, readings
 from phenodose_assets.graph import metadata
 from phenodose_assets.graph.checks import quality_checks, quality_verdicts
 from phenodose_assets.graph.screen_asset import ScreenAsset
@@ -103,7 +103,7 @@ def _asset(
         settings=((readout.name, readout.Parameters), (VIABILITY, ViabilityParameters)),
         kinds=frozenset({kind, "parquet"}),
         checks=quality_checks("viability"),
-        reads=(*reads, CONTROLS, QUALITY),
+        reads=(*reads, CONTROLS, QUALITY, CURATIONS),
         tables=(("viability", key), ("qc", key), *((table, key) for table in _more_tables(readout))),
         optional_tables=corrected_parts(name),
         code_version=readout.version,

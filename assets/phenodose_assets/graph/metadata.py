@@ -113,6 +113,11 @@ def path(place: Path) -> dg.PathMetadataValue:
     return dg.MetadataValue.path(str(place))
 
 
+def link(address: str) -> dg.UrlMetadataValue:
+    """An address that the UI opens in a new tab; of our own server, without its name."""
+    return dg.MetadataValue.url(address)
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"

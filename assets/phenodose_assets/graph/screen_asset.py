@@ -19,7 +19,7 @@ import re
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -33,8 +33,9 @@ from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
 from phenodose.store.store import Store
 from phenodose_assets.executors.work import LIGHT, Work
 from phenodose_assets.external import ExternalAsset, settings_of
-from phenodose_assets.graph.checks import MADE, SCHEMA, schema_verdict
+from phenodose_assets.graph.checks import MADE, SCHEMA, quality_verdicts, schema_verdict
 from phenodose_assets.graph.config import Settings, config_class, said
+from phenodose_assets.graph.kept import kept_version, shown_before
 from phenodose_assets.graph.metadata import listed, numbers
 from phenodose_assets.networks import StepNetworks
 from phenodose_assets.partitions import screens
@@ -43,6 +44,8 @@ from phenodose_assets.resources import StepEvent
 OWNER = "team:phenodose"
 #: Pool of what a graphics card makes: as many at once as there are cards.
 GPU_POOL = "gpu"
+#: What a check says that was not carried out.
+_NO_SUCH_FIGURE, _NOT_MADE = "not looked at: the screen has no such figure", "not looked at: the asset was not made"
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class ScreenAsset:
         parts: how it is made in parts, each a step; None for one step.
         reads: what it is made from that no asset makes, beside its parameters.
         batch: cheap assets of one batch are made one after the other in one step; '' for a step of its own.
+        family: assets of one family lie together within their group, where people look at the graph; '' for none.
         lacks: whether a screen of the store can surely have no such product; asked before a run, None for never.
         cores: whether it keeps many cores busy for long, so that a cluster gives it a job of its own.
     """
@@ -86,6 +90,7 @@ class ScreenAsset:
     parts: SubSteps | None = None
     reads: tuple[ExternalAsset, ...] = ()
     batch: str = ""
+    family: str = ""
     lacks: Callable[[Store, str], bool] | None = None
     cores: bool = False
 
@@ -101,6 +106,11 @@ class ScreenAsset:
         """What it is made from that no asset makes: raw files and settings."""
         tables = [(name, tuple(model.model_fields)) for name, model in self.settings]
         return (*self.reads, *(settings_of(name, fields) for name, fields in tables if fields))
+
+    @property
+    def place(self) -> str:
+        """Where it lies in the graph that people see: its group, or a group within that."""
+        return f"{self.group}/{self.family}" if self.family else self.group
 
     @property
     def asset_key(self) -> dg.AssetKey:
@@ -154,20 +164,26 @@ class ScreenAsset:
             drops: (table, part) of the files that hold rows derived from this asset; they are removed when
                 it cannot be made, so that no table tells what the screen no longer shows.
         """
-        listener = context.resources.listener
+        listener, screen = context.resources.listener, step.screen_id
         started_at, clock = datetime.now(UTC), time.monotonic()
+        verdicts: list[Verdict] = []
         listener(StepEvent(self.key, "started"))
         try:
             made_from = versions_now(step, (*self.needs, *self.any_of), self.external)
+            if version := kept_version(step, context, made_from):
+                again = list(self._verdicts_again(step))
+                yield self._output(version, shown_before(step, context))
+                yield from self._told(screen, again, _NO_SUCH_FIGURE)
+                listener(StepEvent(self.key, "made", seconds=time.monotonic() - clock))
+                return
             product = self.make(step)
-            verdicts = list(product.verdicts)
             tables = self._written(step)
             if tables:
-                schema = schema_verdict(step.store, step.screen_id, tables)
+                schema = schema_verdict(step.store, screen, tables)
                 verdicts.append(schema)
                 if not schema.passed:
-                    yield self._check_result(schema)
                     raise TableError(schema.description)
+            verdicts = [*product.verdicts, *verdicts]
             now = datetime.now(UTC)
             version = content_version(step, tables, product.inputs)
             made = Made(None if version == step.run_id else version, made_from, tables)
@@ -186,6 +202,7 @@ class ScreenAsset:
             details = "" if mendable else traceback.format_exc()
             context.log.error(details or message)
             self._note(step, context, "failed", message)
+            yield from self._told(screen, verdicts, _NOT_MADE)
             yield self._failure(message, type(error).__name__, mendable)
             seconds = time.monotonic() - clock
             listener(StepEvent(self.key, "failed", 0, 0, message, seconds, mendable, details))
@@ -194,8 +211,7 @@ class ScreenAsset:
         if product.blocked:
             for table, part in set(drops) - {*self.tables, *self.optional_tables, ("runs", self.key)}:
                 step.store.drop_table_part(table, step.screen_id, part)
-            for verdict in verdicts:
-                yield self._check_result(verdict)
+            yield from self._told(screen, verdicts, _NO_SUCH_FIGURE)
             context.log.error(product.blocked)
             self._note(step, context, "failed", product.blocked)
             yield self._failure(product.blocked, "QualityBlock", mendable=True)
@@ -206,15 +222,27 @@ class ScreenAsset:
         shown = {**self._shown(context, product), **numbers({"seconds": seconds})}
         if product.notes:
             shown["notes"] = listed(product.notes, "none")
+        yield self._output(version, shown)
+        yield from self._told(screen, [*verdicts, Verdict(MADE, True, "made")], _NO_SUCH_FIGURE)
+        listener(StepEvent(self.key, "made", seconds=seconds, notes=tuple(product.notes)))
+
+    def is_kept(self, step: Context, context: dg.OpExecutionContext) -> bool:
+        """Whether the run keeps the product that there is."""
+        return kept_version(step, context, versions_now(step, (*self.needs, *self.any_of), self.external)) is not None
+
+    def _verdicts_again(self, step: Context) -> Iterator[Verdict]:
+        """The outcomes of the checks of a product that is kept: Dagster shows those of the last run only."""
+        if tables := self._written(step):
+            yield schema_verdict(step.store, step.screen_id, tables)
+        if ("qc", self.key) in self.tables:
+            yield from quality_verdicts(step.store.read_table("qc", step.screen_id, self.key), step.limits)
+        yield Verdict(MADE, True, "made before, and kept: nothing that it was made from has changed")
+
+    def _output(self, version: str, shown: Mapping[str, Any]) -> dg.Output[None]:
         with warnings.catch_warnings():
             # Dagster calls versions of its own outputs a beta.
             warnings.simplefilter("ignore", dg.BetaWarning)
-            output = dg.Output(None, self.node_name, metadata=shown, data_version=dg.DataVersion(version))
-        yield output
-        for verdict in verdicts:
-            yield self._check_result(verdict)
-        yield self._made_evaluation(step.screen_id, "made")
-        listener(StepEvent(self.key, "made", seconds=seconds, notes=tuple(product.notes)))
+            return dg.Output(None, self.node_name, metadata=shown, data_version=dg.DataVersion(version))
 
     def _written(self, step: Context) -> tuple[tuple[str, str], ...]:
         """(table, part) of the files that it should have written, and of those that it was asked to write."""
@@ -276,29 +304,32 @@ class ScreenAsset:
     def _skipped(self, context: dg.OpExecutionContext, reason: str) -> Iterator[Any]:
         context.log.warning(f"{self.key} is skipped: {reason}")
         yield dg.AssetObservation(self.asset_key, partition=context.partition_key, metadata={"skipped": reason})
-        yield self._made_evaluation(context.partition_key, f"skipped: {reason}")
-
-    def _made_evaluation(self, screen: str, outcome: str) -> dg.AssetCheckEvaluation:
-        # The check's own output belongs to the step `failed`, so that its passing is told as an event.
-        return dg.AssetCheckEvaluation(
-            asset_key=self.asset_key,
-            check_name=MADE,
-            passed=True,
-            description=outcome,
-            metadata={},
-            partition=screen,
-        )
+        yield from self._told(context.partition_key, [Verdict(MADE, True, f"skipped: {reason}")], _NOT_MADE)
 
     def _failure(self, message: str, error: str, mendable: bool) -> dg.Output[dict[str, Any]]:
         facts = {"asset": self.key, "message": message, "error": error, "mendable": mendable}
         return dg.Output(facts, self.failure_output)
 
-    def _check_result(self, verdict: Verdict) -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(
+    def _told(self, screen: str, verdicts: Sequence[Verdict], otherwise: str) -> Iterator[dg.AssetCheckEvaluation]:
+        """The outcomes of all checks but `made`, which is told where it is among the verdicts.
+
+        Dagster shows a check of which nothing is told as failed, as soon as anything else of the run fails; and beside
+        the asset it shows what came last, of whichever screen.
+        """
+        known = {verdict.check for verdict in verdicts}
+        declared = [SCHEMA, *self.checks] if self.tables else list(self.checks)
+        others = [Verdict(name, True, otherwise) for name in declared if name not in known]
+        for verdict in (*verdicts, *others):
+            yield self._evaluation(screen, verdict)
+
+    def _evaluation(self, screen: str, verdict: Verdict) -> dg.AssetCheckEvaluation:
+        """The outcome of a check as an event; as an output of the step it would be two."""
+        return dg.AssetCheckEvaluation(
             asset_key=self.asset_key,
             check_name=verdict.check,
             passed=verdict.passed,
             severity=dg.AssetCheckSeverity.ERROR if verdict.error else dg.AssetCheckSeverity.WARN,
             description=verdict.description,
             metadata=dict(verdict.metadata),
+            partition=screen,
         )

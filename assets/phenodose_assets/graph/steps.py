@@ -98,7 +98,7 @@ class _Steps:
                     arguments[_ANY_OF] = [_arrived.alias(f"arrived_{i}")(product=value) for i, value in arrivals]
             if first.parts is not None:
                 names, part = sub_step_ops(
-                    self.name, first.parts, list(arguments), first.config, first.step, self.retries
+                    self.name, first.parts, list(arguments), first.config, first.step, self.retries, first.is_kept
                 )
                 arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
             made = make.alias("make")(**arguments)
@@ -125,7 +125,7 @@ class _Steps:
             keys_by_output_name={asset.node_name: asset.asset_key for asset in self.batch},
             internal_asset_deps={asset.node_name: set(map(_key, _parents(asset))) for asset in self.batch},
             partitions_def=screens,
-            group_names_by_output_name={asset.node_name: asset.group for asset in self.batch},
+            group_names_by_output_name={asset.node_name: asset.place for asset in self.batch},
             descriptions_by_output_name={asset.node_name: asset.description for asset in self.batch},
             tags_by_output_name={asset.node_name: asset.tags() for asset in self.batch},
             owners_by_output_name={asset.node_name: [OWNER] for asset in self.batch},

@@ -26,6 +26,7 @@ def sub_step_ops(
     config_class: type[dg.Config],
     step_of: Callable[[dg.OpExecutionContext, Any], Context],
     retries: dg.RetryPolicy | None = None,
+    is_kept: Callable[[Context, dg.OpExecutionContext], bool] = lambda step, context: False,
 ) -> tuple[dg.OpDefinition, dg.OpDefinition]:
     """The step that names the parts, and the one that makes a part.
 
@@ -36,12 +37,13 @@ def sub_step_ops(
         config_class: the asset's parameters.
         step_of: what a make-function sees.
         retries: how a part is tried again whose process or machine is gone.
+        is_kept: whether the run keeps the asset that there is, so that no part is made.
     """
 
     def name(context: dg.OpExecutionContext, config: Any) -> Iterator[dg.DynamicOutput[str]]:
         step = step_of(context, config)
         try:
-            names = parts.names(step)
+            names = [] if is_kept(step, context) else parts.names(step)
         except Exception as error:
             context.log.warning(f"there are no parts: {error}")
             names = []

@@ -18,6 +18,8 @@ import dagster as dg
 from phenodose.io.files import hash_json
 from phenodose_assets.data_versions import DATA_VERSION, Fetch, newest_events, tags_of
 from phenodose_assets.dead_runs import end_dead_runs
+from phenodose_assets.external import NOTHING
+from phenodose_assets.graph.kept import wave_tags
 from phenodose_assets.graph.screen_asset import ScreenAsset
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.sensors.ticks import in_time
@@ -40,7 +42,10 @@ _UNFINISHED = [
 
 
 def stale_screens_sensor(job: Any, assets: Sequence[ScreenAsset]) -> dg.SensorDefinition:
-    """Asks for what is stale, from above: what comes after follows in a later tick, if it is then stale itself.
+    """Asks for one run a screen: of what is stale, and of all that was made from it.
+
+    A step of the run keeps a product if nothing that it was made from comes out another (`graph.kept`), so that a
+    product which is made again and comes out the same costs one step. The cohort follows each run once.
 
     Args:
         job: job of everything that is made for one screen.
@@ -63,20 +68,47 @@ def stale_screens_sensor(job: Any, assets: Sequence[ScreenAsset]) -> dg.SensorDe
         free = sorted(turn.waiting - busy)
         for some in in_time(free[start : start + _AT_ONCE] for start in range(0, len(free), _AT_ONCE)):
             turn.waiting -= set(some)
-            for screen, stale in first_stale(context.instance, assets, some).items():
-                keys = sorted(asset.asset_key for asset in assets if asset.key in stale)
+            for screen, wave in stale_waves(context.instance, assets, some).items():
                 requests.append(
-                    dg.RunRequest(f"{screen}:{hash_json(stale)}", partition_key=screen, asset_selection=keys)
+                    dg.RunRequest(
+                        f"{screen}:{hash_json(wave.first)}",
+                        partition_key=screen,
+                        asset_selection=[_asset_key(key) for key in wave.together],
+                        tags=wave_tags(wave.stale),
+                    )
                 )
         return dg.SensorResult(requests, cursor=turn.cursor)
 
     return stale_screens
 
 
+@dataclass(frozen=True)
+class Wave:
+    """What of a screen is made again in one run.
+
+    Attributes:
+        first: the stale assets that no other stale asset comes before; by asset, why it is stale, one text a cause. A
+            new change makes other texts, and so does a product made since.
+        stale: all assets with a cause of their own.
+        together: these, and what was made from them; in the order of the pipeline.
+    """
+
+    first: dict[str, list[str]]
+    stale: list[str]
+    together: list[str]
+
+
 def first_stale(
     instance: dg.DagsterInstance, assets: Sequence[ScreenAsset], screens: Collection[str]
 ) -> dict[str, dict[str, list[str]]]:
-    """The stale assets of screens that no other stale asset of the screen comes before.
+    """By screen and asset, why it is stale; assets that come after a stale one are left out (`Wave.first`)."""
+    return {screen: wave.first for screen, wave in stale_waves(instance, assets, screens).items()}
+
+
+def stale_waves(
+    instance: dg.DagsterInstance, assets: Sequence[ScreenAsset], screens: Collection[str]
+) -> dict[str, Wave]:
+    """What of screens is stale, and what comes after it; screens without a stale asset are left out.
 
     What was never made is missing, and not stale. An asset that takes a new input is stale once that input is there.
 
@@ -84,24 +116,24 @@ def first_stale(
         instance: where Dagster keeps its events.
         assets: everything that is made for one screen, each after what it is made from.
         screens: the screens to look into.
-
-    Returns:
-        By screen and asset, why it is stale, one text a cause; a new change makes other texts, and so does a product
-        made since. Screens without a stale asset are left out.
     """
     events = _Events(instance, assets, screens)
     found = {}
     for screen in screens:
-        stale: dict[str, list[str]] = {}
-        after_stale: set[str] = set()
+        wave, gone = Wave({}, [], []), set[str]()
         for asset in assets:
-            if not after_stale.isdisjoint(_inputs(asset)):
-                after_stale.add(asset.key)
-            elif causes := list(_causes(events, screen, asset)):
-                stale[asset.key] = causes
-                after_stale.add(asset.key)
-        if stale:
-            found[screen] = stale
+            causes, after = list(_causes(events, screen, asset)), not gone.isdisjoint(_inputs(asset))
+            if not causes and not after:
+                continue
+            gone.add(asset.key)
+            if events.newest(asset.key, screen) is not None:
+                wave.together.append(asset.key)
+            if causes:
+                wave.stale.append(asset.key)
+                if not after:
+                    wave.first[asset.key] = causes
+        if wave.first:
+            found[screen] = wave
     return found
 
 
@@ -123,7 +155,7 @@ def _causes(events: _Events, screen: str, asset: ScreenAsset) -> Iterator[str]:
     for key in _inputs(asset):
         newest = events.newest(key, screen)
         known = made.event if by_hand else seen.get(key)
-        if newest is not None and (known is None or events.has_changed(key, screen, known)):
+        if newest is not None and events.has_changed(key, screen, known):
             yield f"{key} {newest.tags.get(DATA_VERSION)} {since}"
 
 
@@ -150,14 +182,18 @@ class _Events:
         """The newest event of an asset."""
         return self._newest.get((key, screen))
 
-    def has_changed(self, key: str, screen: str, event: int) -> bool:
-        """Whether an asset has another version than it had at an event."""
+    def has_changed(self, key: str, screen: str, event: int | None) -> bool:
+        """Whether an asset or input has another version than it had at an event; None for before all of its events."""
         newest = self._newest[key, screen]
-        if newest.event <= event:
+        if event is not None and newest.event <= event:
             return False
-        wanted = dg.AssetRecordsFilter(_asset_key(key), asset_partitions=[screen], before_storage_id=event + 1)
-        then = self._fetch[key](wanted, limit=1).records
-        return not then or tags_of(then[0]).get(DATA_VERSION) != newest.tags.get(DATA_VERSION)
+        then: Sequence[dg.EventLogRecord] = []
+        if event is not None:
+            wanted = dg.AssetRecordsFilter(_asset_key(key), asset_partitions=[screen], before_storage_id=event + 1)
+            then = self._fetch[key](wanted, limit=1).records
+        # Of an input of which nothing was said there was no event.
+        before = tags_of(then[0]).get(DATA_VERSION) if then else NOTHING
+        return before != newest.tags.get(DATA_VERSION)
 
 
 def _asset_key(key: str) -> dg.AssetKey:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from phenodose.cli.output import json_option, open_store, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, print_json, store_option
 from phenodose.errors import InputError
 from phenodose.settings.environment import CHROMIUM, read_environment
 
@@ -65,7 +65,7 @@ def command(
     browser = find_browser(read_environment().chromium, CHROMIUM) if pdf else ""
     if screen is not None and (expected or export):
         raise InputError("--expected and --export belong to the report of the cohort; leave SCREEN out, add --cohort.")
-    opened = open_store(store)
+    opened = open_screens(store, *([screen] if screen else []))
     files: list[Path] = []
     if screen is None:
         path = build_cohort_report(opened, out, expected)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, open_store, plugins_at, print_json, store_option
 
 
 @click.group()
@@ -127,7 +127,7 @@ def show(screen: str, store: str | None, as_json: bool) -> None:
     """
     from phenodose.screens.overview import screen_overview
 
-    overview = screen_overview(open_store(store), screen)
+    overview = screen_overview(open_screens(store, screen), screen)
     if as_json:
         print_json(overview)
         return

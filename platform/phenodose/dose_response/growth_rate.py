@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenodose.names import add_on_keys
+from phenodose.tables.curations import EXCLUDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ def doublings_of(
 
     Args:
         groups: plate, sample, readout, add_on ('' for none; and add_on_concentration_nM).
-        viability: plate, well, readout, raw, control, masked (and viability_fraction).
+        viability: plate, well, readout, raw, control, masked (and viability_fraction, mask_reason).
         wells: plate, well, sample, well_type (and add_on, add_on_concentration_nM).
         starts: plate, sample, readout, raw of living wells that were read when the treatment began; time-zero wells
             count before them.
@@ -83,7 +84,7 @@ def doublings_of(
     read = read[read["raw"].notna()]
     masked = read["masked"].fillna(True).astype(bool)
     # a plate of time-zero wells alone has no controls, for which all its wells are masked
-    alone = masked.groupby([read["plate"], read["readout"]]).transform("all")
+    alone = masked.groupby([read["plate"], read["readout"]]).transform("all") & ~_left_out(read)
     if zero.any() or starts is None:
         starts = read[read["zero"] & (~masked | alone)]
     ends = read[~masked]
@@ -107,6 +108,13 @@ def doublings_of(
     with np.errstate(all="ignore"):
         doublings = np.log2((negative - positive) / (x0 - positive))
     return np.where(doublings <= 0, 0.0, doublings)
+
+
+def _left_out(read: pd.DataFrame) -> np.ndarray:
+    """Which wells a person has left out, bool array (well,)."""
+    if "mask_reason" not in read.columns:
+        return np.zeros(len(read), dtype=bool)
+    return np.array([str(reason).startswith(EXCLUDED) for reason in read["mask_reason"]], dtype=bool)
 
 
 def static_and_toxic(

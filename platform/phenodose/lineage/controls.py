@@ -14,47 +14,58 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def control_rows(wells: pd.DataFrame, drug_wells: pd.DataFrame, by: str) -> list[dict[str, Any]]:
-    """The controls of some drug wells of one sample, a row a group and kind of control.
+class ControlWells:
+    """The control wells of a readout, ready to be asked for those of many drugs."""
 
-    Args:
-        wells: all wells of the readout: plate, well, sample, treatment, add_on (and add_on_concentration_nM), raw,
-            control, masked.
-        drug_wells: those whose controls are told, likewise; of one sample, with one add-on in one concentration, or
-            with none.
-        by: what viability is relative to: 'plate', 'treatment' or 'both'.
+    def __init__(self, wells: pd.DataFrame) -> None:
+        """Take all wells of the readout.
 
-    Returns:
-        group (such as 'plate P1' or 'plate P1 with Drug3'), plate (where the group is of one), control, n_wells,
-        median_raw, n_masked (left out where there are none), values ('A01 100504.8; B01 95761.6', in order of the
-        plate).
-    """
-    extra, plain_extra = add_on_keys(drug_wells).iloc[0], _text(drug_wells["add_on"]).iloc[0]
-    held, names = add_on_keys(wells), add_on_names(wells)
-    shown = dict(zip(held, names, strict=True)).get(extra, extra)
-    sample = drug_wells["sample"].iloc[0]
-    controls = wells[wells["control"].notna()]
-    groups = drug_wells[_columns(by)].drop_duplicates().sort_values(_columns(by))
-    rows: list[dict[str, Any]] = []
-    for group in groups.to_dict("records"):
-        here = controls
-        for column, value in group.items():
-            here = here[here[column] == value]
-        own, plain = here["sample"] == sample, _text(here["add_on"]) == ""
-        untreated = own & (here["control"] == "negative")
-        negative = here[untreated & (held[here.index] == extra)]
-        if negative["raw"].notna().sum() == 0:  # those with the add-on whose concentration nobody says serve
-            negative = here[untreated & (held[here.index] == plain_extra)]
-        positive = here[own & (here["control"] == "positive")]
-        if positive.empty and by == "plate":  # killed cells of the plate's other samples serve
-            positive = here[plain & (here["control"] == "positive")]
-        if not extra:
-            positive = positive[_text(positive["add_on"]) == ""]
-        name = " of ".join(f"{column} {value}" for column, value in reversed(group.items()))
-        place = {"plate": group["plate"]} if "plate" in group else {}
-        for kind, some in (("negative", negative), ("positive", positive)):
-            rows.append({"group": name + (f" with {shown}" if extra else ""), **place, **_facts(kind, some)})
-    return rows
+        Args:
+            wells: plate, well, sample, treatment, add_on (and add_on_concentration_nM), raw, control, masked.
+        """
+        held = add_on_keys(wells)
+        self._shown = dict(zip(held, add_on_names(wells), strict=True))
+        controls = wells.assign(held=held)[wells["control"].notna()]
+        self._controls = controls.assign(added=_text(controls["add_on"]))
+
+    def rows(self, drug_wells: pd.DataFrame, by: str) -> list[dict[str, Any]]:
+        """The controls of some drug wells of one sample, a row a group and kind of control.
+
+        Args:
+            drug_wells: plate, sample, treatment, add_on (and add_on_concentration_nM) of wells of one sample, with one
+                add-on in one concentration, or with none.
+            by: what viability is relative to: 'plate', 'treatment' or 'both'.
+
+        Returns:
+            group (such as 'plate P1' or 'plate P1 with Drug3'), plate (where the group is of one), control, n_wells,
+            median_raw, n_masked (left out where there are none), values ('A01 100504.8; B01 95761.6', in order of the
+            plate).
+        """
+        first = drug_wells.iloc[:1]
+        extra, plain_extra = add_on_keys(first).iloc[0], _text(first["add_on"]).iloc[0]
+        shown = self._shown.get(extra, extra)
+        sample = first["sample"].iloc[0]
+        groups = drug_wells[_columns(by)].drop_duplicates().sort_values(_columns(by))
+        rows: list[dict[str, Any]] = []
+        for group in groups.to_dict("records"):
+            here = self._controls
+            for column, value in group.items():
+                here = here[here[column] == value]
+            own = here["sample"] == sample
+            untreated = own & (here["control"] == "negative")
+            negative = here[untreated & (here["held"] == extra)]
+            if negative["raw"].notna().sum() == 0:  # those with the add-on whose concentration nobody says serve
+                negative = here[untreated & (here["held"] == plain_extra)]
+            positive = here[own & (here["control"] == "positive")]
+            if positive.empty and by == "plate":  # killed cells of the plate's other samples serve
+                positive = here[(here["added"] == "") & (here["control"] == "positive")]
+            if not extra:
+                positive = positive[positive["added"] == ""]
+            name = " of ".join(f"{column} {value}" for column, value in reversed(group.items()))
+            place = {"plate": group["plate"]} if "plate" in group else {}
+            for kind, some in (("negative", negative), ("positive", positive)):
+                rows.append({"group": name + (f" with {shown}" if extra else ""), **place, **_facts(kind, some)})
+        return rows
 
 
 def _columns(by: str) -> list[str]:

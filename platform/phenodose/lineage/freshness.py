@@ -22,9 +22,12 @@ from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_file, hash_json
 from phenodose.io.places import is_remote
 from phenodose.io.seals import seal_of
+from phenodose.lineage.taught_networks import taught_otherwise
 from phenodose.plugins import plugins_of
+from phenodose.screens.curations import CURATIONS as CURATIONS_TABLE
+from phenodose.screens.curations import DECISIONS, PART, Decision, decisions_of, excluded_wells
 from phenodose.screens.drug_files import site_library_files
-from phenodose.screens.external_inputs import input_of, is_watched, look_at, name_of
+from phenodose.screens.external_inputs import CURATIONS, input_of, is_watched, look_at, name_of
 from phenodose.screens.target_files import site_target_files
 from phenodose.store.curves import points_fault
 
@@ -38,6 +41,8 @@ _REPORT = "patient_report"
 _NAMED = 6
 #: Before there was a step `drugs`, `layout` wrote its table.
 _MOVED = "drugs layout"
+#: Decisions that are named.
+_MOST_DECISIONS = 3
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,14 @@ class Change:
         direct: keys of what was made from it.
         products: keys of everything that is older than it, directly or through others.
         sentence: what is older than what, and what to do.
+        kept: whether the products are good to be kept as they are until somebody asks for others by name.
     """
 
     what: str
     direct: tuple[str, ...]
     products: tuple[str, ...]
     sentence: str
+    kept: bool = False
 
 
 def changes_since(store: Store, screen: str) -> list[Change]:
@@ -139,13 +146,19 @@ class _Runs:
             changed.setdefault(key, []).append(asset)
         found = [self._change(key, assets) for key, assets in changed.items() if set(assets) != {_REPORT}]
         found += [self._replaced(asset, file) for asset, file in self._replaced_files()]
-        return [*found, *self._points()]
+        found += [Change(key, (key,), (key,), said, kept=True) for key, said in self._taught()]
+        return [*found, *self._decided(), *self._points()]
+
+    def _taught(self) -> Iterator[tuple[str, str]]:
+        return taught_otherwise(self.store, self.screen, self._inputs)
 
     def _of_external(self) -> Iterator[tuple[str, str]]:
         """Key of every input that has changed, with each asset that was made from another version of it."""
         wanted: dict[tuple[str, bool], list[str]] = {}
         for asset, versions in self._made_from.items():
             for key in filter(is_watched, versions):
+                if key == CURATIONS.key:
+                    continue  # which of them concern a readout, `_decided` tells
                 wanted.setdefault((key, self._compares(asset)), []).append(asset)
         if self._folder is None or not wanted:
             return
@@ -155,6 +168,40 @@ class _Runs:
                 if self._made_from[asset][thing.key] != version:
                     self._names[thing.key] = name_of(thing, contents)
                     yield thing.key, asset
+
+    def _decided(self) -> Iterator[Change]:
+        """Decisions on wells since a readout's viability was made."""
+        decisions = decisions_of(self.store, self.screen)
+        heeding = {asset: made[DECISIONS] for asset, made in self._inputs.items() if DECISIONS in made}
+        if lost := [asset for asset, heeded in heeding.items() if heeded["newest"] > len(decisions)]:
+            yield self._lost_decisions(lost, max(heeding[asset]["newest"] for asset in lost))
+        if not decisions or lost:
+            return
+        layout = self.store.read_table("wells", self.screen)
+        by_news: dict[tuple[str, str], list[str]] = {}
+        for asset in (one for one in self._inputs if one.startswith("viability/")):
+            heeded = heeding.get(asset, {})
+            readout = asset.partition("/")[2]
+            if excluded_wells(self.store, self.screen, layout, readout).version == heeded.get("wells", ""):
+                continue
+            since = [one for one in decisions[heeded.get("newest", 0) :] if one.concerns(readout)]
+            by_news.setdefault(_of_decisions(since), []).append(asset)
+        for (key, words), assets in by_news.items():
+            after, alone = self._after(assets), len(assets) == 1
+            further = f", and with {'it' if alone else 'them'} {_listed(after)}" if after else ""
+            sentence = (
+                f"{_listed(assets)} {'is' if alone else 'are'} older than {words}{further}; make "
+                f"{'it' if alone and not after else 'them'} again with `phenodose run {self.screen} --stale`."
+            )
+            yield Change(key, tuple(assets), (*assets, *after), sentence)
+
+    def _lost_decisions(self, assets: list[str], newest: int) -> Change:
+        file = self.store.table_part(CURATIONS_TABLE, self.screen, PART)
+        sentence = (
+            f"{file.relative_to(self.store.root)} is gone or older than {_listed(assets)}, which heeded decisions up "
+            f"to {newest}; restore it from a backup, or decide again with `phenodose curate`."
+        )
+        return Change(str(file), tuple(assets), (*assets, *self._after(assets)), sentence)
 
     def _compares(self, asset: str) -> bool:
         """Whether a step compared with reference samples."""
@@ -232,6 +279,15 @@ class _Runs:
             f"it again with `phenodose run {self.screen}`."
         )
         return Change(str(file), (asset,), (asset, *self._after([asset])), sentence)
+
+
+def _of_decisions(since: list[Decision]) -> tuple[str, str]:
+    """Key and words of what was decided since."""
+    if not since:  # the layout has other wells for the same decisions
+        return CURATIONS.key, "the wells that decisions leave out"
+    newest = since[-_MOST_DECISIONS:]
+    before = f"{len(since) - len(newest)} decisions, " if len(since) > len(newest) else ""
+    return f"{CURATIONS.key} {since[-1].number}", before + ", ".join(one.words for one in newest)
 
 
 def _parsed(text: Any) -> dict[str, Any]:

@@ -130,6 +130,8 @@ class _PairTables(ScreenTables):
             doubts=self._older(part),
         )
         link.made_from.append(self._plain_controls(readout, own[dosed.loc[own.index]], by))
+        places = list(zip(own["plate"], own["well"], strict=True))
+        link.made_from.extend(self._decisions(readout, places, frozenset(own["plate"])))
         checkpoints = dict.fromkeys(own["checkpoint"].dropna()) if "checkpoint" in own else {}
         for weights in checkpoints:
             link.made_from.extend(self._checkpoints(weights))
@@ -139,10 +141,10 @@ class _PairTables(ScreenTables):
 
     def _plain_controls(self, readout: str, drug_wells: pd.DataFrame, by: str) -> Link:
         """The controls without add-on of the plates (or treatments) of some wells."""
-        from phenodose.lineage.controls import control_rows
+        from phenodose.lineage.controls import ControlWells
 
         plain = drug_wells.assign(add_on=None, **{ADD_ON_DOSE: float("nan")})
-        return Link(f"controls of {readout}", rows=control_rows(self._all_wells(readout), plain, by))
+        return Link(f"controls of {readout}", rows=ControlWells(self._all_wells(readout)).rows(plain, by))
 
 
 def _folded(values: pd.Series[Any]) -> pd.Series[Any]:

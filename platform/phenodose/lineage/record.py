@@ -78,7 +78,9 @@ _VERSIONS: dict[str, str] = {}
 def _version_of(step: Context, asset: str) -> str:
     """Version of an asset of the screen as its step recorded it; '' if it was not made, or by an older version."""
     content = read_bytes(step.store.table_part("runs", step.screen_id, asset))
-    seal = "" if content is None else seal_of(content)
+    if content is None:
+        return ""
+    seal = seal_of(content)
     if seal and seal in _VERSIONS:
         return _VERSIONS[seal]
     rows = step.store.read_table("runs", step.screen_id, asset)

@@ -19,6 +19,7 @@ from phenodose.lineage.reachable import KEY, c_max_links
 from phenodose.lineage.rows import grouped, records, some
 from phenodose.names import ADD_ON_DOSE, curve_names, measured_name
 from phenodose.plugins import Preferences
+from phenodose.screens.curations import decisions_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,6 +213,7 @@ class ScreenTables:
         groups = frozenset((well["plate"], well["treatment"] if by != "plate" else "") for well in of_drug)
         key = ("controls", readout, score["sample"], str(of_drug[0]["add_on"]), str(of_drug[0][ADD_ON_DOSE]), groups)
         link.made_from.append(self._once(key, lambda: self._controls(readout, of_drug, by)))
+        link.made_from.extend(self._decisions(readout, [(well["plate"], well["well"]) for well in of_drug], plates))
         images = not self.is_metabolic(run)
         weights = row["checkpoint"]
         if isinstance(weights, str):
@@ -246,11 +248,23 @@ class ScreenTables:
         """What 100 % and 0 % of these wells were."""
         import pandas as pd
 
-        from phenodose.lineage.controls import control_rows
+        from phenodose.lineage.controls import ControlWells
 
+        controls = self._once(("control wells", readout), lambda: ControlWells(self._all_wells(readout)))
         drug_wells = pd.DataFrame(of_drug)[["plate", "well", "sample", "treatment", "add_on", ADD_ON_DOSE]]
-        rows = control_rows(self._all_wells(readout), drug_wells, by)
-        return Link(f"controls of {readout}", rows=rows)
+        return Link(f"controls of {readout}", rows=controls.rows(drug_wells, by))
+
+    def _decisions(self, readout: str, own: list[tuple[str, str]], plates: frozenset[str]) -> list[Link]:
+        """What was decided on some wells, given as plate and well, and on the controls of some plates."""
+        decisions = self._once("decisions", lambda: decisions_of(self.store, self.screen))
+        if not decisions:
+            return []
+        from phenodose.lineage.decisions import decision_links
+
+        wells, places = self._all_wells(readout), set(own)
+        is_control = wells["control"].notna() & wells["plate"].isin(plates)
+        is_own = [place in places for place in zip(wells["plate"], wells["well"], strict=True)]
+        return decision_links(decisions, wells, is_control.to_numpy(dtype=bool) | is_own, readout)
 
     # --- networks, images and raw files -----------------------------------------------------------
 
@@ -266,7 +280,9 @@ class ScreenTables:
         if rows.empty:
             return [Link(f"network {weights}", doubts=["no checkpoint in the store has these weights any more."])]
         row = records(rows)[0]
-        link = Link(f"network {row['readout']} {row['phase']}", some(row, _NETWORK))
+        kept = [change for change in self.changes() if change.kept]
+        doubts = [one.sentence for one in kept if one.what == f"checkpoint/{row['readout']}/{row['phase']}"]
+        link = Link(f"network {row['readout']} {row['phase']}", some(row, _NETWORK), doubts=doubts)
         link.made_from.extend(self._checkpoints(row["parent_hash"]))
         return [link]
 

@@ -130,7 +130,7 @@ def _changes(store: Store, screen: str) -> tuple[list[str], list[str]]:
 
 def _is_of_points(change: Change) -> bool:
     """Whether the change is one of points against their rows, which are checked by themselves."""
-    return change.direct == (change.what,)
+    return change.direct == (change.what,) and not change.kept
 
 
 def _plates(store: Store, screen: str) -> Iterator[_Found]:

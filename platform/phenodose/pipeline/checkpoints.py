@@ -6,12 +6,15 @@ plugins, in the networks' process) and finding checkpoints (`phenodose.store.che
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import NotMade
 from phenodose.plugins import Phase, Progress, StagedReadout, TrainingRecord
+from phenodose.screens.curations import excluded_wells
+from phenodose.screens.well_selectors import well_list
 from phenodose.store.store import parameters_text
 from phenodose.tables import TABLES
 
@@ -70,7 +73,9 @@ def _train(step: Context, readout: type[StagedReadout], phase: Phase, progress: 
     from phenodose.plugins.declarations import target_of
 
     plugin = step.create(readout)
-    controls = step.controls(readout, readout.name, step.wells())
+    wells = step.wells()
+    controls = step.controls(readout, readout.name, wells)
+    decided = excluded_wells(step.store, step.screen_id, wells, f"{readout.name}_{phase.name}")
     asked = Training(
         store=step.store.to_json(),
         screen=step.screen_id,
@@ -79,6 +84,8 @@ def _train(step: Context, readout: type[StagedReadout], phase: Phase, progress: 
         phase=phase.name,
         negative=[int(row) for row in controls.negative.nonzero()[0]],
         positive=[int(row) for row in controls.positive.nonzero()[0]],
+        without=well_list(wells, decided.reasons.notna().to_numpy(dtype=bool)),
+        before=_without_before(step),
         chosen=bool(step.parameters(readout.name)),
     )
     answer = step.networks(train, asdict(asked), progress)
@@ -106,6 +113,16 @@ def _train(step: Context, readout: type[StagedReadout], phase: Phase, progress: 
     _write_row(step, readout, phase, row)
     forget_work(step.store, step.screen_id, plugin.name, phase.name)
     return ScreenCheckpoint(row, answer["inputs"], plugin, list(record.history), answer["estimated_training_s"])
+
+
+def _without_before(step: Context) -> list[str] | None:
+    """The wells that the checkpoint which is there has learned without; None if it is not known."""
+    from phenodose.lineage.taught_networks import TRAINING_SET, WITHOUT
+
+    for text in step.store.read_table("runs", step.screen_id, step.asset)["inputs"].dropna():
+        inputs = json.loads(text)
+        return list(inputs.get(WITHOUT, [])) if TRAINING_SET in inputs else None
+    return None
 
 
 def _adopt(step: Context, readout: type[StagedReadout], phase: Phase) -> ScreenCheckpoint:

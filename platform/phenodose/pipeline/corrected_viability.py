@@ -56,6 +56,8 @@ def make_corrected_viability(
     Raises:
         InputError: screen.toml names a readout that there is none of.
     """
+    from phenodose.quality.wells import is_left_out
+
     asked = _asked(step, readout, name)
     for table, part in corrected_parts(name):
         step.store.drop_table_part(table, step.screen_id, part)
@@ -66,7 +68,9 @@ def make_corrected_viability(
     normalisation = step.normalisation(readout, name)
     wells = made.wells
     raw = made.viability[["plate", "row", "column", "raw", "raw_sd"]].copy()
-    left_out = made.viability["masked"].astype(bool) & made.viability["flag"].notna()
+    left_out = made.viability["masked"].astype(bool) & (
+        made.viability["flag"].notna() | is_left_out(made.viability["mask_reason"])
+    )
     raw.loc[left_out, "raw"] = float("nan")
     try:
         corrected = corrected_readings(raw, wells, normalisation, asked, what)
@@ -110,7 +114,7 @@ def _asked(step: Context, readout: type[Readout], name: str) -> CorrectionParame
 
 
 def _with_images(rows: pd.DataFrame, measured: pd.DataFrame, left_out: pd.Series) -> pd.DataFrame:
-    """Rows with what the images said of the wells; wells that were left out for a flag stay so."""
+    """Rows with what the images said of the wells; wells that were left out for a flag, or by a person, stay so."""
     rows = rows.copy()
     for column in _OF_IMAGES:
         rows[column] = measured[column].to_numpy()

@@ -67,18 +67,17 @@ def readout_matrices(
     """What the dose matrices among the wells of a screen show; empty tables where there are none.
 
     Args:
-        viability: as for `of_single_drugs`; wells masked for a flag do not count.
+        viability: as for `of_single_drugs`; wells masked for a flag, or by a person, do not count.
         wells: likewise.
         readout: name of the readout.
         draws: draws for the intervals; 0 for none.
         seed: seed of the draws.
     """
-    from phenodose.quality.wells import FLAGGED
+    from phenodose.quality.wells import is_left_out
 
     if not has_second_doses(wells):
         return excess_of_matrices([], readout, draws, seed)
-    flagged = viability["mask_reason"].astype(object).fillna("").astype(str).str.startswith(FLAGGED)
-    left_out = viability["masked"].to_numpy(dtype=bool) & flagged.to_numpy(dtype=bool)
+    left_out = viability["masked"].to_numpy(dtype=bool) & is_left_out(viability["mask_reason"])
     found = excess_of_matrices(matrix_wells(viability, wells, left_out), readout, draws, seed)
     found.notes[:0] = _without_curves(viability, wells)
     return found

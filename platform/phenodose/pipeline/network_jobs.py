@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import BusyError, CheckpointError, DownloadError, NotMade, PluginError, TooLongError
 from phenodose.io.files import clear_partials, written_aside
+from phenodose.lineage.taught_networks import TRAINING_SET, WITHOUT
 from phenodose.pipeline.training_clock import clock_of, ways_out
 from phenodose.pipeline.well_classes import WELL_CLASSES, named_classes
 from phenodose.plugins import (
@@ -45,6 +46,7 @@ from phenodose.store.checkpoints import Checkpoint, checkpoint_of, checkpoint_ro
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import xarray as xr
 
@@ -68,6 +70,8 @@ class Training:
         phase: name of the phase.
         negative: rows of the screen's table `wells` that are negative controls.
         positive: rows that are positive controls.
+        without: wells such as 'P1/B07' that a person has left out: they teach nothing.
+        before: the same when the checkpoint that is there was trained; None if nobody knows.
         chosen: whether screen.toml or the launchpad says anything of this network; see `TrainingClock.chosen`.
     """
 
@@ -78,11 +82,16 @@ class Training:
     phase: str
     negative: list[int]
     positive: list[int]
+    without: Sequence[str] = ()
+    before: Sequence[str] | None = None
     chosen: bool = True
 
 
 def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -> dict[str, Any]:
     """Train a phase of a screen and put its checkpoint into place, unless the same training was done before.
+
+    A checkpoint is kept, too, where nothing has changed but which wells are left out by decisions: those are taken one
+    at a time, and a training takes hours. Trained again, it learns without them.
 
     Args:
         request: a `Training`.
@@ -90,7 +99,8 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         log: the step's log.
 
     Returns:
-        record: the checkpoint's `TrainingRecord`; inputs: hashes of the training set and of the parent's weights;
+        record: the checkpoint's `TrainingRecord`; inputs: hashes of the training set and of the parent's weights, and
+        under WITHOUT the wells that it learned without;
         estimated_training_s: how long it was said to take before it began, None if nobody said.
 
     Raises:
@@ -100,10 +110,13 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         BusyError: another process trains the same phase.
         CheckpointError: the parent does not fit, or the training diverged.
     """
+    import numpy as np
+
     from phenodose.io.machine_faults import fault_of_surroundings
     from phenodose.learning.training import inputs_hash
     from phenodose.learning.training_sets import sparse_controls, training_set
     from phenodose.plates.tensors import open_tensors
+    from phenodose.viability.controls import Controls
 
     asked = Training(**request)
     store = Store.from_json(asked.store)
@@ -120,11 +133,27 @@ def train(request: Mapping[str, Any], progress: Progress, log: logging.Logger) -
         named = named_classes(wells) if asked.parameters.get(WELL_CLASSES) else None
         all_wells = bool(asked.parameters.get(CONTRASTIVE_EPOCHS)) and phase.labels == "controls"
         controls = _controls(asked, len(wells))
-        data = training_set(phase, tensors, wells, controls, outputs, named, unlabelled=all_wells)
+
+        def data_without(left_out: Sequence[str]) -> tuple[TrainingSet, dict[str, Any]]:
+            kept, names = _kept_rows(wells, left_out), None if named is None else np.array(named, dtype=object)
+            those = Controls(controls.negative[kept], controls.positive[kept], "", "")
+            found = training_set(
+                *(phase, tensors, wells[kept].reset_index(drop=True), those, outputs),
+                None if names is None else names[kept].tolist(),
+                unlabelled=all_wells,
+            )
+            own = {TRAINING_SET: inputs_hash(found), "parent": parent.weights_hash if parent else None}
+            return found, own | ({WITHOUT: list(left_out)} if left_out else {})
+
+        record = None
+        if asked.before is not None and list(asked.before) != list(asked.without):
+            data, inputs = data_without(asked.before)
+            record = _unchanged(store, asked.screen, plugin, phase, inputs)
+        if record is None:
+            data, inputs = data_without(asked.without)
+            record = _unchanged(store, asked.screen, plugin, phase, inputs)
         for sentence in sparse_controls(data):
             log.warning(sentence)
-        inputs = {"training_set": inputs_hash(data), "parent": parent.weights_hash if parent else None}
-        record = _unchanged(store, asked.screen, plugin, phase, inputs)
         if record is None:
             log.info(f"training on {int((~data.validation).sum())} wells")
             n_controls, n_seen = len(asked.negative) + len(asked.positive), int(tensors.sizes["well"])
@@ -237,6 +266,15 @@ def forget_work(store: Store, screen: str, readout: str, phase: str) -> None:
         clear_partials(here.parent, here.name)
 
 
+def _kept_rows(wells: pd.DataFrame, left_out: Sequence[str]) -> np.ndarray:
+    """Rows of the table `wells` that are not left out, bool array (well,)."""
+    import numpy as np
+
+    gone = set(left_out)
+    names = (f"{plate}/{well}" for plate, well in zip(wells["plate"], wells["well"], strict=True))
+    return np.array([name not in gone for name in names], dtype=bool)
+
+
 def _controls(asked: Training, n_wells: int) -> Controls:
     import numpy as np
 
@@ -277,7 +315,7 @@ def _unchanged(
     except CheckpointError:
         return None
     same = (
-        record.inputs_hash == inputs["training_set"]
+        record.inputs_hash == inputs[TRAINING_SET]
         and record.parent_hash == inputs["parent"]
         and _completed(plugin, record.parameters) == _values(plugin.parameters)
     )

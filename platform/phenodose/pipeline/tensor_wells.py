@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def tensor_wells(readout: type[Readout], step: Context, tensors: xr.DataArray, images: bool = True) -> TensorWells:
     """The images with what the layout says of their wells; a well that it does not name holds nothing.
 
+    So does a well that a person has left out: a readout learns nothing from it, and reads it all the same.
+
     Args:
         readout: whose controls are meant.
         step: screen and store.
@@ -29,12 +31,16 @@ def tensor_wells(readout: type[Readout], step: Context, tensors: xr.DataArray, i
     import numpy as np
 
     from phenodose.pipeline.well_classes import named_classes
+    from phenodose.screens.curations import excluded_wells
 
     wells = step.wells().reset_index(drop=True)
     controls = step.controls(readout, readout.name, wells)
     rows = tensor_rows(tensors)
     layout_row = np.full(tensors.sizes["well"], -1)
+    left_out = excluded_wells(step.store, step.screen_id, wells, readout.name).reasons.notna().to_numpy(dtype=bool)
     for place, key in enumerate(zip(wells["plate"], wells["well"], strict=True)):
+        if left_out[place]:
+            continue
         if (row := rows.get((plate_key(key[0]), key[1]))) is not None:
             layout_row[row] = place
     drugs = (wells["well_type"] == "therapy").to_numpy()

@@ -105,6 +105,7 @@ def viability_of(
     input_notes: Sequence[str] = (),
     control_distance: np.ndarray | None = None,
     classes: pd.DataFrame | None = None,
+    left_out: pd.Series[str] | None = None,
 ) -> ReadoutViability:
     """The viability of every well of one readout, sample by sample.
 
@@ -120,6 +121,7 @@ def viability_of(
         input_notes: sentences on layout and files, which become the metric `input_notes`.
         control_distance: how far each well's image lies from what the controls span (`checked_viability`).
         classes: well_class and class_probability of each well (`checked_viability`).
+        left_out: of each well why a person has left it out, missing where nobody has (`checked_viability`).
 
     Raises:
         InputError: samples without controls, drug wells without usable controls (unless they may be masked), or
@@ -143,8 +145,9 @@ def viability_of(
         seen = {words: each[own.position] for words, each in (views or {}).items()}
         beyond = None if control_distance is None else control_distance[own.position]
         called = None if classes is None else classes.iloc[own.position]
+        decided = None if left_out is None else left_out.iloc[own.position]
         try:
-            viability = _of_sample(own, of_sample, n, limits, trusted, seen, beyond, called)
+            viability = _of_sample(own, of_sample, n, limits, trusted, seen, beyond, called, decided)
         except InputError as error:
             text = str(error) if str(error).startswith("sample ") else f"sample {own.sample}: {error}"
             # A sample without drugs, or one whose wells may be left out, stops nobody else.
@@ -187,19 +190,20 @@ def _of_sample(
     views: Mapping[str, np.ndarray],
     control_distance: np.ndarray | None,
     classes: pd.DataFrame | None,
+    left_out: pd.Series[str] | None,
 ) -> pd.DataFrame:
-    from phenodose.quality.wells import FLAGGED, checked_viability
+    from phenodose.quality.wells import checked_viability, is_left_out
     from phenodose.viability.normalise import NOT_MEASURED, refuse_lost_drugs
 
     n = normalisation
     controls = own.controls(n.negative, n.positive, n.lower_anchor)
     viability = checked_viability(
-        raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views, control_distance, classes
+        raw, own.wells, controls, n.by, limits, trusted, n.rises_with, views, control_distance, classes, left_out
     )
     if not n.mask_uncontrolled:
-        # A well that is left out because it is flagged has its controls.
-        flagged = viability["mask_reason"].astype(object).fillna("").str.startswith(FLAGGED).to_numpy(dtype=bool)
-        judged = viability.assign(mask_reason=viability["mask_reason"].where(~flagged, NOT_MEASURED))
+        # A well that is left out because it is flagged, or by a person, has its controls.
+        chosen = is_left_out(viability["mask_reason"])
+        judged = viability.assign(mask_reason=viability["mask_reason"].where(~chosen, NOT_MEASURED))
         refuse_lost_drugs(judged, own.wells, controls, n.by)
     return viability
 
@@ -329,9 +333,11 @@ def make_viability(
     from phenodose.pipeline.raw_values import control_distances, image_classes, image_views
     from phenodose.pipeline.time_courses import TIME_COURSES, course_notes, course_table
     from phenodose.plugins import PlateReaderReadout
+    from phenodose.screens.curations import DECISIONS, excluded_wells
     from phenodose.tables import TABLES
 
     wells = step.wells()
+    decided = excluded_wells(step.store, step.screen_id, wells, name)
     values = measure(step)
     normalisation = step.normalisation(readout, name)
     found = viability_of(
@@ -346,6 +352,7 @@ def make_viability(
         input_notes=[*step.notes_of("layout"), *values.notes],
         control_distance=control_distances(values, wells),
         classes=image_classes(values, wells),
+        left_out=decided.reasons,
     )
     provenance = step.provenance(values.plugin, values.checkpoint)
     viability = provenance.stamp(found.viability.assign(screen=step.screen_id))
@@ -367,6 +374,9 @@ def make_viability(
         "rises_with": normalisation.rises_with or "as the controls say",
         "mask_uncontrolled": normalisation.mask_uncontrolled,
         **({"lower_anchor": normalisation.anchored_by} if normalisation.anchored_by else {}),
+        **({DECISIONS: {"newest": decided.newest, "wells": decided.version}} if decided.newest else {}),
     }
-    notes = [f"readout {name}, {note}" for note in [*values.notes, *values.remarks, *found.notes, *of_course]]
+    nowhere = [f"{one.words} names no well of the layout any more and has no effect." for one in decided.nowhere]
+    said = [*values.notes, *values.remarks, *found.notes, *of_course, *nowhere]
+    notes = [f"readout {name}, {note}" for note in said]
     return ScreenViability(viability, qc, wells, values, inputs, notes)

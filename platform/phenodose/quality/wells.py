@@ -19,6 +19,7 @@ from phenodose.names import add_on_keys, class_key
 from phenodose.quality.gates import Limits
 from phenodose.quality.image_outliers import image_outliers
 from phenodose.quality.zprime import mad
+from phenodose.tables.curations import EXCLUDED
 from phenodose.viability.controls import Controls
 from phenodose.viability.normalise import Grouping, RisesWith, to_viability
 
@@ -66,8 +67,12 @@ def checked_viability(
     views: Mapping[str, np.ndarray] | None = None,
     control_distance: np.ndarray | None = None,
     classes: pd.DataFrame | None = None,
+    left_out: pd.Series[str] | None = None,
 ) -> pd.DataFrame:
     """Viability of every well with the flags of doubtful wells; those that the limits name are masked.
+
+    Wells that a person has left out are masked before anything is computed: no other well is measured by them or
+    compared with them, and they are not judged.
 
     Args:
         raw: plate, row, column, raw and perhaps raw_sd of the measured wells.
@@ -82,35 +87,61 @@ def checked_viability(
             for wells without; None for readouts that do not know it.
         classes: well_class and class_probability of every well, missing for wells without an image; None for readouts
             that were not asked for classes.
+        left_out: of every well, why a person has left it out, which becomes its mask_reason; missing where nobody has.
 
     Returns:
         The columns of `to_viability`, image_distance (NaN without images), flag and flag_reason (missing where there is
-        nothing to say), and the columns of `classes`. A masked well keeps its raw reading, and its mask_reason is the
-        flag's.
+        nothing to say), and the columns of `classes`. A well that is masked for its flag, or left out, keeps its raw
+        reading.
 
     Raises:
         InputError: as `to_viability`; also where masking leaves no controls.
     """
     limits = limits or Limits()
     viability = to_viability(raw, wells, controls, by, rises_with)
+    readings = viability["raw"]
+
+    def without(places: Iterable[int]) -> pd.DataFrame:
+        kept = viability[["plate", "row", "column", "raw", "raw_sd"]].copy()
+        kept.loc[list(places), "raw"] = np.nan
+        return to_viability(kept, wells, controls, by, rises_with).assign(raw=readings)
+
+    excluded: dict[int, str] = {}
+    if left_out is not None and left_out.notna().any():
+        reasons = left_out.set_axis(viability.index, axis=0).dropna()
+        excluded = dict(zip(reasons.index.tolist(), reasons, strict=True))
+        viability = without(excluded)
+        views = {words: _unseen(each, list(excluded)) for words, each in (views or {}).items()}
     distance, strange = image_outliers(views or {}, wells, controls, limits.most_image_distance)
     classes = NO_CLASSES.reindex(viability.index) if classes is None else classes.set_axis(viability.index, axis=0)
     flags = flag_wells(viability, wells, limits.most_sd, trusted, strange, control_distance)
     flags = _together(flags, _of_no_cells(classes, _judged(viability, wells), limits.no_cell_state))
     masked = {place: said for place, said in flags.items() if set(said) & set(limits.mask)}
     if masked:
-        without = viability[["plate", "row", "column", "raw", "raw_sd"]].copy()
-        without.loc[list(masked), "raw"] = np.nan
-        readings = viability["raw"]
-        viability = to_viability(without, wells, controls, by, rises_with).assign(raw=readings)
+        viability = without([*excluded, *masked])
         for place, said in masked.items():
             named = [f"{FLAGGED}{name}: {text}" for name, text in said.items() if name in limits.mask]
             viability.loc[place, "mask_reason"] = "; ".join(named)
+    for place, text in excluded.items():
+        viability.loc[place, "mask_reason"] = text
     flag = pd.Series(None, index=viability.index, dtype=object)
     reason = pd.Series(None, index=viability.index, dtype=object)
     for place, said in flags.items():
         flag[place], reason[place] = next(iter(said)), "; ".join(said.values())
     return viability.assign(image_distance=distance, flag=flag, flag_reason=reason, **classes)
+
+
+def is_left_out(mask_reason: pd.Series[str]) -> np.ndarray:
+    """Which wells are masked for their flag or by a person, bool array (well,): they had a reading and controls."""
+    texts = mask_reason.astype(object).fillna("").astype(str)
+    return np.array([text.startswith((FLAGGED, EXCLUDED)) for text in texts], dtype=bool)
+
+
+def _unseen(features: np.ndarray, places: list[int]) -> np.ndarray:
+    """Features (well, feature) in which some wells have none."""
+    kept = np.array(features, dtype=np.float64)
+    kept[places] = np.nan
+    return kept
 
 
 def flag_wells(

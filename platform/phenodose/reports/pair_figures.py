@@ -14,7 +14,7 @@ from markupsafe import Markup
 from phenodose.combinations import DoseMatrix, isobologram
 from phenodose.io.frames import rows_of
 from phenodose.plots import combination_figures
-from phenodose.quality.wells import FLAGGED
+from phenodose.quality.wells import is_left_out
 from phenodose.reports.data import text_of
 from phenodose.reports.drug_pairs import Pair, known
 from phenodose.viability.dose_matrices import MatrixWells, matrix_wells
@@ -31,8 +31,7 @@ _FULL_EXCESS = 30.0
 def matrices_of(data: ScreenData, readout: str) -> dict[tuple[str, str, str], MatrixWells]:
     """sample, drug, add_on -> the wells of the pair by a readout, with those of each drug alone."""
     viability = data["viability"][data["viability"]["readout"] == readout]
-    doubtful = viability["mask_reason"].astype(object).fillna("").astype(str).str.startswith(FLAGGED)
-    left_out = (viability["masked"].astype(bool) & doubtful).to_numpy(dtype=bool)
+    left_out = viability["masked"].to_numpy(dtype=bool) & is_left_out(viability["mask_reason"])
     found = matrix_wells(viability, data["wells"], left_out)
     return {(one.sample, one.drug, one.add_on): one for one in found}
 

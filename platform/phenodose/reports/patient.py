@@ -19,6 +19,7 @@ from phenodose.plots.svg import marker_definitions
 from phenodose.reports import (
     activation,
     combinations,
+    decisions,
     dose_pairs,
     drug_cards,
     evidence,
@@ -29,6 +30,7 @@ from phenodose.reports import (
     sections,
     targets,
     time_courses,
+    viewer_links,
 )
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.fitted_curves import fitted_curves
@@ -117,6 +119,7 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "maps": activation.overlays(data, no_maps),
         "agreement": sections.agreement(data),
         "quality": evidence.quality(data),
+        "decisions": decisions.decisions(data),
         "phenotypes": phenotypes.phenotypes(data, links),
         "pairs": phenotypes.distant_pairs(data),
         "links": links,
@@ -172,10 +175,12 @@ def render(template: str, **context: object) -> str:
 def _environment() -> jinja2.Environment:
     import jinja2
 
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["wells_of"] = viewer_links.wells_of
+    return environment

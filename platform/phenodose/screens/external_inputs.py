@@ -23,6 +23,7 @@ from phenodose.drug_library.library_table import built_in_hash
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.io.files import hash_file, hash_json
 from phenodose.plugins import REFERENCE, choose_reader, plugins_of
+from phenodose.screens.curations import in_force
 from phenodose.screens.drug_files import site_library
 from phenodose.screens.inside import named_file
 from phenodose.screens.screen import Screen
@@ -71,7 +72,10 @@ def input_of(key: str, compares: bool) -> ExternalInput:
         key: of an input that is watched.
         compares: whether the table of parameters is of a scorer that compares with reference samples.
     """
-    every = (LAYOUT_FILE, SAMPLE, TENSOR_SETTINGS, IMAGE_SETTINGS, CONTROLS, QUALITY, TARGET_TABLES, DRUG_LIBRARY)
+    every = (
+        *(LAYOUT_FILE, SAMPLE, TENSOR_SETTINGS, IMAGE_SETTINGS, CONTROLS, QUALITY, CURATIONS, TARGET_TABLES),
+        DRUG_LIBRARY,
+    )
     known = {one.key: one for one in every}
     if key in known:
         return known[key]
@@ -286,6 +290,12 @@ IMAGE_SETTINGS = ExternalInput("settings/images", "[images] of screen.toml.", _i
 CONTROLS = ExternalInput("settings/controls", "[controls] of screen.toml.", _controls)
 QUALITY = ExternalInput(
     "settings/quality", "[quality] and [wells] of screen.toml and of the store's site.toml.", _quality
+)
+CURATIONS = ExternalInput(
+    "settings/curations",
+    "decisions on wells (`phenodose curate`): the exclusions that hold.",
+    # Of a screen on which nothing was ever decided there is nothing, so that screens of before stay as they are.
+    lambda screen, store: in_force(store, screen.id),
 )
 TARGET_TABLES = ExternalInput(
     "settings/target_tables",

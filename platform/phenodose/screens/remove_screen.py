@@ -72,8 +72,7 @@ def held_by(store: Store, screen: str) -> list[Held]:
     """
     found = [held for path in _places(store, screen) if (held := _held(path)) is not None]
     if not found:
-        known = ", ".join(store.screens()) or "none"
-        raise StoreError(f"screen {screen!r} is not in the store {store.root} (it holds: {known}).")
+        raise store.unknown_screen(screen)
     targets, _ = _targets(store, screen)
     return [held for target in targets if (held := _held(target)) is not None] + found
 

@@ -7,6 +7,7 @@ the cohort database (`phenodose.cohort.query`), the declarations of tables (`phe
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: The store where nobody names another.
 DEFAULT_STORE = "store"
+#: Screens that are named where one is not there.
+_NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -200,16 +203,38 @@ class Store:
         """
         record = read_bytes(self.screen_dir(screen) / "source.json")
         if record is None:
-            known = ", ".join(self.screens()) or "none"
-            raise StoreError(
-                f"screen {screen!r} is not in the store {self.root} (it holds: {known}); "
-                "register its folder with `phenodose run FOLDER`."
-            )
+            raise self.unknown_screen(screen)
         source = Path(json.loads(record)["source"])
         for there, here in self.raw_roots:
             if source.is_relative_to(there):
                 return here / source.relative_to(there)
         return source
+
+    def unknown_screen(self, screen: str) -> StoreError:
+        """The error that says that a screen is not in the store, which are, and which one has the nearest name."""
+        known = self.screens()
+        by_name = {name.casefold(): name for name in known}
+        near = difflib.get_close_matches(screen.casefold(), by_name, n=1)
+        meant = f"did you mean {by_name[near[0]]}? " if near else ""
+        named = ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")
+        return StoreError(
+            f"screen {screen!r} is not in the store {self.root} ({meant}it holds: {named or 'none'}); "
+            "register its folder with `phenodose run FOLDER`."
+        )
+
+    def expect_screen(self, screen: str) -> str:
+        """The screen id itself, if the store knows anything of the screen: its raw folder or rows of a table.
+
+        Raises:
+            InputError: it is no screen id.
+            StoreError: the store does not know it.
+        """
+        if read_bytes(self.screen_dir(screen) / "source.json") is not None:
+            return screen
+        # Rows may have been copied from another store, whose raw folders are nowhere.
+        if any(files(self.root / "tables" / table / f"screen={screen}", "*.parquet") for table in TABLES):
+            return screen
+        raise self.unknown_screen(screen)
 
     def screens(self) -> list[str]:
         """Ids of all registered screens, in order of name."""

@@ -10,6 +10,8 @@ Belongs here: the bytes of one file of a table. Does not belong here: where file
 from __future__ import annotations
 
 import io
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
 MAKE_AGAIN = "take the file away and make the screen again with `phenodose run SCREEN`"
 #: In a file's metadata: which file of which table it is.
 _PLACE = "phenodose.place"
+#: Rows of files read before, by table, file and seal, the one that was asked for last at the end: the steps of a run
+#: read the same tables again and again. What a file holds is compared with its seal each time all the same.
+_READ: OrderedDict[tuple[str, str, str], tuple[int, pd.DataFrame]] = OrderedDict()
+#: Most bytes of files whose rows are kept, and of one of them.
+_MOST_KEPT, _LARGEST_KEPT = 8_000_000, 1_000_000
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def check_inside(file: Path) -> None:
@@ -100,9 +108,31 @@ def sealed_parquet(rows: pa.Table, path: Path) -> bytes:
 def read_part(path: Path, content: bytes, table: Table) -> pd.DataFrame:
     """The rows of a file of a table, by its bytes; columns that it lacks and may lack are empty.
 
+    They may be given to others, too: whoever changes them takes a copy.
+
+    Args:
+        path: where it lies.
+        content: its bytes, which fit their seal.
+        table: what it is a file of.
+
     Raises:
         StoreError: they are no table, lack columns that the table must have, or are of another screen.
     """
+    key = (table.name, str(path), seal_of(content))
+    with _ONE_AT_A_TIME:
+        if key in _READ:
+            _READ.move_to_end(key)
+            return _READ[key][1]
+    rows = _parsed(path, content, table)
+    if key[2] and len(content) <= _LARGEST_KEPT:
+        with _ONE_AT_A_TIME:
+            _READ[key] = len(content), rows
+            while sum(size for size, _ in _READ.values()) > _MOST_KEPT:
+                _READ.popitem(last=False)
+    return rows
+
+
+def _parsed(path: Path, content: bytes, table: Table) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     schema = table.arrow_schema()

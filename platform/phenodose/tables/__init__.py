@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from phenodose.table import Table
 from phenodose.tables.columns import PROVENANCE
+from phenodose.tables.curations import CURATIONS
 from phenodose.tables.dose_response import (
     COMBINATION_EFFECTS,
     COMBINATION_SCORES,
@@ -53,6 +54,7 @@ TABLES: dict[str, Table] = {
         CHECKPOINTS,
         RUNS,
         NOT_MADE,
+        CURATIONS,
     )
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from phenodose.names import well_sort_key
@@ -26,19 +27,25 @@ _LAYOUT = {
     "add_on_concentration_nM": "add_on_dose_nM",
     "replicate": "replicate",
 }
+#: How the mask_reason of a well begins that a person has left out.
+_DECIDED = "excluded by decision "
 #: Wells that hold the same are replicates.
 _SAME = ("sample", "well_type", "treatment", "dose_nM", "add_on", "add_on_dose_nM")
 
 
 def well_facts(store: Store, screen: str) -> dict[str, dict[str, dict[str, Any]]]:
-    """Facts by plate and well: layout, `viability` by readout, masks and flags as sentences, `classes` by readout.
+    """Facts by plate and well, none of a screen without tables.
 
-    A screen without tables has none.
+    They are the layout; `viability` by readout; `masked` and `flags` as sentences; `classes` by readout; `control`, the
+    role (negative or positive) by readout of a well that was one; and `decide`, the command that leaves
+    the well out or, where a decision does so already, takes it back.
     """
     found: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for row in store.read_table("wells", screen).to_dict("records"):
         layout = {fact: _plain(row[column]) for column, fact in _LAYOUT.items()}
-        found[row["plate"]][row["well"]] = layout | {"viability": {}, "masked": [], "flags": []}
+        made: dict[str, Any] = {"viability": {}, "masked": [], "flags": [], "control": {}}
+        made["decide"] = curate_command(screen, "exclude", row["plate"], row["well"])
+        found[row["plate"]][row["well"]] = layout | made
     for row in store.read_table("viability", screen).to_dict("records"):
         known = found.get(row["plate"], {}).get(row["well"])
         if known is None:
@@ -46,13 +53,23 @@ def well_facts(store: Store, screen: str) -> dict[str, dict[str, dict[str, Any]]
         readout, value = str(row["readout"]), _plain(row["viability_fraction"])
         if value is not None:
             known["viability"][readout] = value
+        if role := _plain(row["control"]):
+            known["control"][readout] = role
         if name := _plain(row["well_class"]):
             known.setdefault("classes", {})[readout] = f"{name} (probability {row['class_probability']:.2f})"
         if row["masked"] is True:
-            known["masked"].append(f"{readout}: {_plain(row['mask_reason']) or 'masked'}")
+            reason = str(_plain(row["mask_reason"]) or "masked")
+            known["masked"].append(f"{readout}: {reason}")
+            if reason.startswith(_DECIDED):
+                known["decide"] = curate_command(screen, "restore", row["plate"], row["well"])
         if flag := _plain(row["flag"]):
             known["flags"].append(f"{readout}: {flag}. {_plain(row['flag_reason']) or ''}".strip())
     return dict(found)
+
+
+def curate_command(screen: str, action: str, plate: str, well: str) -> str:
+    """The command that decides on a well, `exclude` or `restore`, for a shell; who runs it writes the reason."""
+    return f'phenodose curate {screen} {action} {quote(f"{plate}/{well}")} --because "..."'
 
 
 def replicate_groups(

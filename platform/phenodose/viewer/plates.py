@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, PhenodoseError, StoreError
+from phenodose.io.places import file_bytes, read_bytes
 from phenodose.lineage.freshness import changes_since
 from phenodose.names import plate_sort_key
 from phenodose.plates.external_plate import ExternalPlate
@@ -22,6 +23,7 @@ from phenodose.plates.plate import Plate
 from phenodose.plates.tensors import source_images
 from phenodose.viewer.facts import replicate_groups, well_facts
 from phenodose.viewer.mosaics import mosaic_png
+from phenodose.viewer.strips import drugs_of, strip
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,12 +71,13 @@ class ScreenPlates:
             raise StoreError(f"screen {screen!r}: no plate can be opened. " + " ".join(self.faults.values()))
         self._store = store
         self._facts = well_facts(store, screen)
-        imaged = {name: plate.wells for name, plate in self.plates.items()}
-        self._groups, self._group_of = replicate_groups(self._facts, imaged)
+        self._imaged = {name: plate.wells for name, plate in self.plates.items()}
+        self._groups, self._group_of = replicate_groups(self._facts, self._imaged)
+        self._drugs = drugs_of(self._facts)
         self._making: defaultdict[tuple[str, int], threading.Lock] = defaultdict(threading.Lock)
 
     def overview(self) -> dict[str, Any]:
-        """The screen: its plates, those that cannot be opened with the reason, its readouts, and what is stale."""
+        """The screen: its plates, those that cannot be opened and why, its readouts and drugs, and what is stale."""
         facts = (each for wells in self._facts.values() for each in wells.values())
         return {
             "screen": self.screen,
@@ -83,7 +86,32 @@ class ScreenPlates:
             "stale": self._stale(),
             "readouts": sorted({readout for each in facts for readout in each["viability"]}),
             "replicates": self._groups,
+            "drugs": self._drugs,
+            "report": file_bytes(self.report_path) is not None,
         }
+
+    def strip(self, drug: str) -> dict[str, Any]:
+        """The `series` of a drug on plates that are shown (see `strips.strip`), and on which other `plates` it is.
+
+        Raises:
+            InputError: no well of the screen holds that drug.
+        """
+        found = strip(self._facts, self._imaged, drug)
+        elsewhere = dict.fromkeys(series["plate"] for series in found if series["plate"] not in self.plates)
+        return {
+            "drug": drug,
+            "series": [series for series in found if series["plate"] in self.plates],
+            "plates": list(elsewhere),
+        }
+
+    def report(self) -> bytes | None:
+        """The patient report as it is now in the store; None if there is none."""
+        return read_bytes(self.report_path)
+
+    @property
+    def report_path(self) -> Path:
+        """Where the patient report lies in the store."""
+        return self._store.report_path(self.screen)
 
     def _stale(self) -> list[str]:
         """What of the screen is older than its inputs, in sentences."""
@@ -189,6 +217,10 @@ class ScreenPlates:
     def check_plate(self, name: str) -> None:
         """Raise what is wrong with a plate of that name, if anything."""
         self._plate(name)
+
+    def check_drug(self, name: str) -> None:
+        """Raise InputError if no well of the screen holds that drug."""
+        self.strip(name)
 
 
 def _with_images(store: Store) -> list[str]:

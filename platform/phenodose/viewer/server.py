@@ -41,6 +41,14 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+#: The report is one file with scripts of its own. It runs apart (sandbox): it may lead to our page and read none of it.
+_REPORT_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "sandbox allow-scripts allow-downloads",
+    # A browser refuses a page that is both sandboxed and alone in its group of windows.
+    "Cross-Origin-Opener-Policy": "unsafe-none",
+}
 #: Answers in the making that Ctrl-C waits for.
 _LAST_ANSWERS_S = 1
 
@@ -114,7 +122,9 @@ class _Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await (self._refusal(scope) or self._app)(scope, receive, send_with_headers)
@@ -171,6 +181,18 @@ def _screen(request: Request) -> Response:
     return _json(_plates(request).overview())
 
 
+def _report(request: Request) -> Response:
+    page = _plates(request).report()
+    if page is None:
+        screen = _plates(request).screen
+        raise NotMade(f"screen {screen} has no report in the store; `phenodose report {screen}` writes it.")
+    return Response(page, media_type="text/html", headers=_REPORT_HEADERS)
+
+
+def _strip(request: Request) -> Response:
+    return _json(_plates(request).strip(request.query_params.get("drug", "")))
+
+
 def _plate(request: Request) -> Response:
     return _json(_plates(request).plate(request.path_params["plate"]))
 
@@ -202,6 +224,8 @@ _PLANE = "{kind}/{level:int}/{site:int}/{time:int}/{channel:int}/{z:int}"
 _ROUTES = [
     Route("/", _page),
     Route("/screen.json", _screen),
+    Route("/strip.json", _strip),
+    Route("/report.html", _report),
     Route("/plates/{plate}/plate.json", _plate),
     Route("/plates/{plate}/mosaics/{channel:int}.png", _mosaic),
     Route("/plates/{plate}/wells/{well}/well.json", _well),

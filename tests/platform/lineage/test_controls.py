@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenodose.lineage.controls import control_rows
+from phenodose.lineage.controls import ControlWells
 from phenodose.names import ADD_ON_DOSE
 from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.viability import viability_of
@@ -54,7 +54,7 @@ def test_a_concentration_of_an_add_on_has_its_own_controls_else_those_without_on
     joined = viability.merge(wells, on=["plate", "well", "row", "column"])
     drugs = joined[(joined["well_type"] == "therapy") & joined[ADD_ON_DOSE].notna()]
     for dose, own in drugs.groupby(ADD_ON_DOSE):
-        told = control_rows(joined, own, by)
+        told = ControlWells(joined).rows(own, by)
         assert all(one["group"].endswith(f" with Extra {dose:g} nM") for one in told)
         for plate, rows in own.groupby("plate"):
             here = {one["control"]: one for one in told if one.get("plate", plate) == plate}
@@ -74,7 +74,7 @@ def test_their_medians_give_the_viability_of_every_drug_well(by: Grouping, sampl
     joined = viability.merge(wells, on=["plate", "well", "row", "column"])
     drug = joined[(joined["well_type"] == "therapy") & (joined["sample"] == sample)]
     drug = drug[drug["add_on"].isna() if add_on is None else drug["add_on"] == add_on]
-    told = control_rows(joined, drug, by)
+    told = ControlWells(joined).rows(drug, by)
     if by == "treatment":
         assert {one["group"] for one in told} == {"treatment Drug" + (" with Extra" if add_on else "")}
     for plate, own in drug.groupby("plate"):
@@ -94,6 +94,6 @@ def test_masked_controls_are_counted_and_have_no_value_in_the_list() -> None:
     first = wells.index[(wells["control"] == "negative") & (wells["sample"] == "A")][0]
     wells.loc[first, "masked"] = True
     drug = wells[(wells["plate"] == "P1") & (wells["sample"] == "A") & (wells["well_type"] == "therapy")]
-    negative = control_rows(wells, drug[drug["add_on"].isna()], "plate")[0]
+    negative = ControlWells(wells).rows(drug[drug["add_on"].isna()], "plate")[0]
     assert (negative["group"], negative["n_wells"], negative["n_masked"]) == ("plate P1", 2, 1)
     assert negative["values"] == "A02 100; A03 100"

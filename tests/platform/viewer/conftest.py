@@ -23,7 +23,7 @@ SIZE_PX = 384
 
 
 def write_tables(store: Store, imaged: dict[str, list[str]]) -> None:
-    """The layout (one drug, a hostile name, a control) and a readout of which one well is flagged and one masked."""
+    """The layout (a drug, a hostile name, a control) and a readout: a well excluded by a person, and flagged ones."""
     origin = {"screen": SCREEN, "run_id": "r"}
     wells, viability = [], []
     for plate, names in imaged.items():
@@ -36,13 +36,13 @@ def write_tables(store: Store, imaged: dict[str, list[str]]) -> None:
                 | {"well_type": "neg" if treatment == "DMSO" else "therapy", "treatment": treatment}
                 | {"concentration_nM": None if treatment == "DMSO" else 2500.0, "replicate": 1}
             )
-            doubt = {"flag": "saturated", "flag_reason": "it is too bright"} if number == 0 else {}
+            doubt = {"flag": "saturated", "flag_reason": "it is too bright"} if number in (0, 4) else {}
             doubt |= {"well_class": "fibre", "class_probability": 0.876} if number == 2 else {}
             viability.append(
                 origin
                 | {"plate": plate, "well": well, "row": row, "column": column, "readout": "ctg"}
                 | {"raw": 1.0, "viability_fraction": 0.25 * (number % 5), "masked": number == 1}
-                | {"mask_reason": "a bubble" if number == 1 else None}
+                | {"mask_reason": "excluded by decision 1 (P1 by A. Doe: a bubble)" if number == 1 else None}
                 | {"plugin": "ctg", "plugin_version": "1", "parameters": "{}"}
                 | doubt
             )

@@ -13,6 +13,24 @@ from PIL import Image
 
 from phenodose.viewer.server import ViewerServer
 
+#: Widths and heights of windows: a telephone, half a screen, a small screen, a large one, and one that is low.
+WINDOWS = ((390, 844), (683, 700), (1024, 768), (1920, 1080), (1200, 500))
+#: The farthest that a well lies from its place on the mosaic, px, and the place of the worst in words.
+FARTHEST = """() => {
+  const picture = document.getElementById('mosaic').getBoundingClientRect();
+  const worst = [0, ''];
+  for (const cell of document.querySelectorAll('#grid [data-well]')) {
+    const at = cell.getBoundingClientRect(), well = cell.dataset.well;
+    const row = well.charCodeAt(0) - 65, column = Number(well.slice(1)) - 1;
+    const meant = [picture.left + picture.width * column / 24, picture.top + picture.height * row / 16,
+      picture.left + picture.width * (column + 1) / 24, picture.top + picture.height * (row + 1) / 16];
+    [at.left, at.top, at.right, at.bottom].forEach((side, n) => {
+      if (Math.abs(side - meant[n]) > worst[0]) { worst[0] = Math.abs(side - meant[n]); worst[1] = well; }
+    });
+  }
+  return [...worst, picture.width / picture.height, picture.width / 24];
+}"""
+
 HOSTILE = "<script>document.title='taken'</script>"
 
 
@@ -65,6 +83,39 @@ def test_the_mosaic_is_one_request_and_every_well_has_its_place(page: Any, shown
     page.screenshot("viewer-mosaic")
 
 
+def test_in_every_window_wells_lie_on_their_pictures_and_every_control_is_in_reach(
+    browser: Any, shown: ViewerServer
+) -> None:
+    wells = shown.plates.plates["P1"].wells
+    with browser.watched() as watched:
+        page = watched.page
+        for width, height in WINDOWS:
+            page.set_viewport_size({"width": width, "height": height})
+            page.goto("about:blank")
+            page.goto(shown.address)
+            page.wait_for_selector("#mosaic[data-shown=P1]")
+            page.select_option("#colour-by", "flags")
+            page.select_option("#drug", "Drug A")
+            farthest, well, ratio, tile = page.evaluate(FARTHEST)
+            assert farthest <= 0.5, (width, well)
+            assert ratio == pytest.approx(24 / 16, rel=0.002), width
+            assert tile > 12, width
+            found = {"plate": (watched.misplaced(), watched.unreached())}
+            watched.screenshot(f"viewer-plate-{width}", full_page=True)
+            page.click("#side-by-side")
+            page.wait_for_selector("#strip[data-shown='Drug A']")
+            found["strip"] = (watched.misplaced(), watched.unreached())
+            watched.screenshot(f"viewer-strip-{width}", full_page=True)
+            page.click(f"#strip [data-plate=P1][data-well={wells[0]}]")
+            page.wait_for_selector(f"#stage[data-shown^={wells[0]}]")
+            found["well"] = (watched.misplaced(), watched.unreached())
+            stage = page.locator("#stage").bounding_box()
+            assert min(stage["width"], stage["height"]) >= 290 or height < 560, (width, stage)
+            watched.screenshot(f"viewer-well-{width}", full_page=True)
+            assert found == {view: ([], []) for view in ("plate", "strip", "well")}, width
+        assert watched.troubles == []
+
+
 def test_what_is_known_of_a_well_is_told_as_text(page: Any, shown: ViewerServer) -> None:
     wells = shown.plates.plates["P1"].wells
     page.page.hover(f"#grid [data-well={wells[0]}]")
@@ -87,9 +138,109 @@ def test_wells_are_coloured_by_what_is_chosen(page: Any, shown: ViewerServer) ->
     page.page.select_option("#colour-by", "flags")
     signs = [page.page.inner_text(f"#grid [data-well={well}]") for well in wells]
     assert signs == ["!", "×", "", ""]
+    assert page.page.inner_text("#grid [data-well=P24]") == "", "a flag marks an image"
+    assert page.page.inner_text("#apart").endswith("without an image, so not marked: 1 that holds something (P24).")
     page.page.select_option("#colour-by", "type")
     assert page.page.inner_text("#legend").split() == ["nneg", "ttherapy"]  # sign and name
     page.screenshot("viewer-coloured")
+
+
+def test_wells_are_filtered_by_drug_dose_and_type(page: Any, shown: ViewerServer) -> None:
+    wells = shown.plates.plates["P1"].wells
+
+    def bright() -> list[str]:
+        return page.page.eval_on_selector_all(
+            "#grid button:not(.absent):not(.other)", "all => all.map(cell => cell.dataset.well)"
+        )
+
+    assert bright() == wells
+    page.page.select_option("#drug", "Drug A")
+    assert bright() == [wells[0], wells[3]]
+    assert page.page.inner_text("#filtered") == "2 wells here, 2 with an image; the drug is also on P2"
+    assert page.page.locator("#dose option").all_text_contents() == ["all", "2.5 µM"]
+    page.page.select_option("#dose", label="2.5 µM")
+    assert bright() == [wells[0], wells[3]]
+    page.page.select_option("#drug", HOSTILE)
+    assert page.page.inner_text("#filtered").startswith("2 wells here, 1 with an image")
+    page.page.select_option("#drug", "")
+    page.page.select_option("#kind-of-well", label="neg")
+    assert bright() == [wells[2]]
+    assert page.page.inner_text("#filtered") == "1 well here, 1 with an image"
+
+
+def test_the_mosaic_is_brightened_by_keys_and_channel_by_channel(page: Any, shown: ViewerServer) -> None:
+    def pixel(share: float) -> int:
+        """What a share of the display window is shown as, 0 to 255."""
+        table = page.page.locator("#brightness feFuncR").get_attribute("tableValues").split(" ")
+        return round(255 * float(table[round(255 * share)]))
+
+    cell = page.page.locator(f"#grid [data-well={shown.plates.plates['P1'].wells[2]}]")
+
+    def brightness() -> float:
+        return float(np.asarray(Image.open(io.BytesIO(cell.screenshot())).convert("L")).mean())
+
+    before = brightness()
+    slider = page.page.locator("#plate-view [data-sets=gamma]")
+    slider.focus()
+    for _ in range(20):
+        page.page.keyboard.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "2.00"
+    assert pixel(0.25) == 128  # 255 * 0.25 ** (1 / 2)
+    page.page.locator("#plate-view [data-sets=white]").fill("50")
+    page.page.locator("#plate-view [data-sets=black]").fill("90")
+    assert page.page.locator("#plate-view [data-sets=black]").input_value() == "49", "black stays below white"
+    page.page.locator("#plate-view [data-sets=black]").fill("10")
+    assert [pixel(0.09), pixel(0.5), pixel(0.9)] == [0, 255, 255]
+    assert brightness() > 1.2 * before, "the picture itself follows"
+    page.page.locator("#plate-view").get_by_role("button", name="as stored").click()
+    assert page.page.locator("body.brightened").count() == 0
+    assert len([url for url in page.requests if "mosaics" in url]) == 1
+
+
+def test_a_drug_is_shown_by_dose_beside_controls_of_its_plate(page: Any, shown: ViewerServer) -> None:
+    wells = shown.plates.plates["P1"].wells
+    page.page.select_option("#drug", "Drug A")
+    page.page.locator("#side-by-side").press("Enter")
+    page.page.wait_for_selector("#strip[data-shown='Drug A']")
+    first = page.page.locator("#strip section").first
+    assert first.locator("h3").inner_text() == "plate P1, replicate 1"
+    assert first.locator("figure").evaluate_all("all => all.map(e => [e.className, e.firstChild.dataset.well])") == [
+        ["control", wells[2]],
+        ["step", wells[0]],
+        ["step", wells[3]],
+    ]
+    assert "DMSO, negative, all its wells" in first.inner_text()
+    assert first.locator("button").nth(1).get_attribute("aria-label") == (
+        f"P1 {wells[0]}, 2.5 µM, viability 0 %, flagged"
+    )
+    # A tile shows its own well of the mosaic: one of 24 columns and 16 rows, moved to its place.
+    size, place = first.locator(f"[data-well={wells[0]}] .cut").evaluate(
+        "e => [getComputedStyle(e).backgroundSize, getComputedStyle(e).backgroundPosition]"
+    )
+    assert size == "2400% 1600%"
+    across, down = (float(share.rstrip("%")) for share in place.split(" "))
+    assert across == pytest.approx(100 * (int(wells[0][1:]) - 1) / 23, abs=0.01)
+    assert down == pytest.approx(100 * (ord(wells[0][0]) - 65) / 15, abs=0.01)
+    first.locator(f"[data-well={wells[3]}]").press("Enter")
+    page.page.wait_for_selector(f"#stage[data-shown^={wells[3]}]")
+    page.page.keyboard.press("Escape")
+    page.page.wait_for_selector("#strip-view:not([hidden])")
+    page.page.wait_for_function(f"document.activeElement.dataset.well === '{wells[3]}'")
+    page.page.keyboard.press("Escape")
+    page.page.wait_for_selector("#plate-view:not([hidden])")
+    assert page.page.input_value("#drug") == "Drug A"
+
+
+def test_a_well_is_left_out_by_a_command_that_can_be_copied(page: Any, shown: ViewerServer) -> None:
+    well = shown.plates.plates["P1"].wells[0]
+    said = f'phenodose curate TINY_V1_DS1 exclude P1/{well} --because "..."'
+    page.page.locator(f"#grid [data-well={well}]").focus()
+    assert page.page.inner_text("#hovered-links-decide") == said
+    open_well(page.page, well)
+    assert page.page.inner_text("#well-links-decide") == said
+    assert "Leave this well out" in page.page.inner_text("#well-links")
+    page.page.locator("[data-copies=well-links-decide]").press("Enter")
+    page.page.wait_for_selector("[data-copies=well-links-decide]:not(:text-is('copy'))")
 
 
 def test_a_well_shows_the_stored_pixels_in_the_plates_window(page: Any, shown: ViewerServer) -> None:

@@ -53,6 +53,10 @@ def test_the_screen_and_its_plates(shown: ViewerServer) -> None:
     known = told["wells"][well]
     assert (known["treatment"], known["dose_nM"], known["viability"]) == ("Drug A", 2500.0, {"ctg": 0.0})
     assert known["flags"] == ["ctg: saturated. it is too bright"]
+    assert known["decide"] == f'phenodose curate {SCREEN} exclude P1/{well} --because "..."'
+    excluded = told["wells"][plate.wells[1]]
+    assert excluded["masked"] == ["ctg: excluded by decision 1 (P1 by A. Doe: a bubble)"]
+    assert excluded["decide"] == f'phenodose curate {SCREEN} restore P1/{plate.wells[1]} --because "..."'
     assert "classes" not in known
     assert [each["classes"] for each in told["wells"].values() if "classes" in each] == [
         {"ctg": "fibre (probability 0.88)"}
@@ -75,6 +79,41 @@ def test_the_mosaic_is_the_plates_own_without_loss(shown: ViewerServer) -> None:
     status, headers, body = ask(shown, "plates/P1/mosaics/0.png")
     assert (status, headers["Content-Type"]) == (200, "image/png")
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(body))), plate.mosaic(tile_px(plate)))
+
+
+def test_the_strip_of_a_drug_is_asked_for_by_name(shown: ViewerServer) -> None:
+    wells = shown.plates.plates["P1"].wells
+    found = json.loads(ask(shown, "strip.json?drug=Drug+A")[2])
+    assert [series["plate"] for series in found["series"]] == ["P1", "P2"]
+    assert found["series"][0]["steps"] == [{"dose_nM": 2500.0, "wells": [wells[0], wells[3]]}]
+    assert found["plates"] == []
+    status, _, body = ask(shown, "strip.json?drug=Drug+B")
+    assert (status, body.decode()) == (404, "no well of the screen holds the drug 'Drug B'; did you mean 'Drug A'?")
+
+
+def test_the_report_is_shown_apart_from_the_page(shown: ViewerServer) -> None:
+    status, _, body = ask(shown, "report.html")
+    assert (status, body.decode()) == (
+        404,
+        f"screen {SCREEN} has no report in the store; `phenodose report {SCREEN}` writes it.",
+    )
+    assert json.loads(ask(shown, "screen.json")[2])["report"] is False
+    path = shown.plates.report_path
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("<!doctype html><title>β</title>", encoding="utf-8")
+    try:
+        status, headers, body = ask(shown, "report.html?viewer")
+        assert json.loads(ask(shown, "screen.json")[2])["report"] is True
+    finally:
+        path.unlink()
+    assert (status, body.decode()) == (200, "<!doctype html><title>β</title>")
+    policy = headers["Content-Security-Policy"]
+    assert "sandbox allow-scripts" in policy
+    assert "allow-same-origin" not in policy
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    for name, value in (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer")):
+        assert headers[name] == value
 
 
 def plane(server: ViewerServer, path: str) -> np.ndarray:

@@ -1,6 +1,6 @@
 // Colours of wells on the plate, told apart by colour-blind people; a sign stands beside each colour that is a class.
 
-import { element } from "./facts.js";
+import { byPlace, element } from "./facts.js";
 
 // viridis (S. van der Walt and N. Smith, 2015) at nine places
 const VIRIDIS = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"];
@@ -17,20 +17,30 @@ export function viridis(part) {
   return `rgb(${from.map((value, at) => Math.round(value + (to[at] - value) * (place - low))).join(",")})`;
 }
 
-/** What a well's cell wears: {colour, sign} or null. */
+/** What a well's cell wears: {colour, sign, said} or null. Flags and masks mark images, so wells without wear none. */
 export function coat(mode, well, readout, types) {
   if (!well) return null;
   if (mode === "viability") {
     const value = well.viability?.[readout];
-    return value === undefined ? null : { colour: viridis(value), sign: "" };
+    return value === undefined ? null : { colour: viridis(value), sign: "", said: `viability ${(100 * value).toFixed(0)} %` };
   }
   if (mode === "type" && types.includes(well.well_type)) {
     const at = types.indexOf(well.well_type);
-    return { colour: CLASSES[at % CLASSES.length], sign: signOf(types, at) };
+    return { colour: CLASSES[at % CLASSES.length], sign: signOf(types, at), said: well.well_type };
   }
-  if (mode === "flags" && well.flags?.length) return { colour: FLAG, sign: "!" };
-  if (mode === "flags" && well.masked?.length) return { colour: MASK, sign: "×" };
+  if (mode !== "flags" || !well.imaged) return null;
+  if (well.flags?.length) return { colour: FLAG, sign: "!", said: "flagged" };
+  if (well.masked?.length) return { colour: MASK, sign: "×", said: "left out" };
   return null;
+}
+
+/** The wells that flags and masks do not mark because they have no image, in words; empty ones are counted only. */
+export function tellApart(wells) {
+  const apart = Object.entries(wells).filter(([, well]) => !well.imaged && (well.flags?.length || well.masked?.length));
+  const held = (empty) => apart.filter(([, well]) => (well.well_type === "empty") === empty).map(([name]) => name).sort(byPlace);
+  const filled = held(false), empty = held(true).length;
+  const said = [filled.length && `${filled.length} that ${filled.length === 1 ? "holds" : "hold"} something (${filled.join(", ")})`, empty && `${empty} empty`].filter(Boolean);
+  return said.length ? `Flagged or left out without an image, so not marked: ${said.join(" and ")}.` : "";
 }
 
 /** The shortest beginning of a type that no other type has, at most three letters. */

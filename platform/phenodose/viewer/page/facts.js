@@ -70,3 +70,9 @@ export function wellPlace(name) {
   for (const letter of letters) row = row * 26 + letter.charCodeAt(0) - 64;
   return [row - 1, Number(column) - 1];
 }
+
+/** Order of well names: by row (A to Z, then AA), then by column. */
+export const byPlace = (one, other) => {
+  const [rowOne, rowOther] = [one, other].map((well) => well.replace(/[0-9]+$/, ""));
+  return rowOne.length - rowOther.length || (one < other ? -1 : one > other ? 1 : 0);
+};

@@ -1,17 +1,22 @@
 // The plate: one mosaic, a grid of wells over it, and what is known of the well under the pointer.
 
-import { coat, showLegend } from "./colours.js";
-import { answer, byId, element, fill, rowLabel, showFacts, tell, wellName, wellPlace } from "./facts.js";
+import { coat, showLegend, tellApart } from "./colours.js";
+import { answer, byId, dose, element, fill, rowLabel, showFacts, tell, wellName, wellPlace } from "./facts.js";
+import { showLinks } from "./links.js";
 
-const LABEL_PX = 22;
+/** Plates with more rows or columns than these have every second label, so that no two run into each other. */
+const MOST_LABELS = 24;
 
 export class PlateView {
-  constructor(open) {
+  constructor(open, filter, brightness) {
     this.open = open;
+    this.filter = filter;
+    this.brightness = brightness;
     this.cells = new Map();
     this.focused = null;
     const grid = byId("grid");
     grid.addEventListener("mouseover", (event) => event.target.closest("button") && this.tell(event.target.closest("button").dataset.well));
+    grid.addEventListener("mouseleave", () => this.focused && this.tell(this.focused));
     grid.addEventListener("focusin", (event) => event.target.dataset.well && this.#focusOn(event.target.dataset.well));
     grid.addEventListener("click", (event) => {
       const well = event.target.closest("button")?.dataset.well;
@@ -20,20 +25,21 @@ export class PlateView {
     grid.addEventListener("keydown", (event) => this.#move(event));
     for (const id of ["colour-by", "readout"]) byId(id).addEventListener("change", () => this.colour());
     byId("mosaic-channel").addEventListener("change", () => this.#showMosaic());
-    new ResizeObserver(() => this.#layOut()).observe(byId("plate-view"));
   }
 
-  show(plate, readouts) {
+  show(plate, screen) {
+    const before = byId("mosaic-channel").value;
     this.plate = plate;
+    this.screen = screen;
     this.types = [...new Set(Object.values(plate.wells).map((well) => well.well_type).filter((type) => type && type !== "empty"))].sort();
-    fill(byId("mosaic-channel"), plate.channels.map((channel, at) => [at, channel.name]), 0);
-    byId("mosaic-channel-label").hidden = plate.channels.length < 2;
-    const readout = byId("readout").value;
+    showChannels(plate, before);
+    const readout = byId("readout").value, { readouts } = screen;
     fill(byId("readout"), readouts.map((name) => [name, name]), readouts.includes(readout) ? readout : readouts[0]);
+    this.filter.show(plate);
     this.#makeGrid();
     this.#showMosaic();
     this.colour();
-    this.#layOut();
+    this.mark();
     this.focus(Object.keys(plate.wells).includes(this.focused) ? this.focused : this.#imaged()[0], false);
   }
 
@@ -43,6 +49,7 @@ export class PlateView {
 
   #showMosaic() {
     const channel = byId("mosaic-channel").value || 0;
+    this.brightness.show(this.plate.channels[channel].name);
     const image = byId("mosaic"), name = this.plate.name;
     image.alt = `Mosaic of plate ${name}`;
     image.dataset.shown = "";
@@ -51,42 +58,46 @@ export class PlateView {
     image.src = `plates/${encodeURIComponent(this.plate.name)}/mosaics/${channel}.png`;
   }
 
+  /** Rows of cells for labels and wells. The mosaic lies in the same tracks (viewer.css), so nothing here has a size. */
   #makeGrid() {
     const { rows, columns, wells } = this.plate;
-    const made = [element("span")];
-    for (let column = 0; column < columns; column++) made.push(element("span", String(column + 1), "label"));
+    const line = (cells) => {
+      const made = element("div");
+      made.setAttribute("role", "row");
+      made.append(...cells);
+      return made;
+    };
+    const label = (text, place, count, role) => {
+      const made = element("span", count > MOST_LABELS && place % 2 ? "" : text, "label");
+      made.setAttribute("role", role);
+      made.setAttribute("aria-label", text);
+      return made;
+    };
+    const corner = element("span", undefined, "label");
+    corner.setAttribute("role", "columnheader");
+    corner.setAttribute("aria-label", "row");
+    const heads = Array.from({ length: columns }, (_, column) => label(String(column + 1), column, columns, "columnheader"));
+    const made = [line([corner, ...heads])];
     this.cells.clear();
     for (let row = 0; row < rows; row++) {
-      made.push(element("span", rowLabel(row), "label"));
+      const cells = [label(rowLabel(row), row, rows, "rowheader")];
       for (let column = 0; column < columns; column++) {
         const well = wellName(row, column);
         const cell = element("button", undefined, wells[well]?.imaged ? "" : "absent");
         cell.dataset.well = well;
         cell.tabIndex = -1;
         cell.setAttribute("role", "gridcell");
-        cell.setAttribute("aria-label", `${well} ${wells[well]?.treatment ?? ""}${wells[well]?.imaged ? "" : ", no image"}`);
         this.cells.set(well, cell);
-        made.push(cell);
+        cells.push(cell);
       }
+      made.push(line(cells));
     }
+    const frame = byId("mosaic-frame");
+    frame.style.setProperty("--columns", columns);
+    frame.style.setProperty("--rows", rows);
     const grid = byId("grid");
-    grid.style.gridTemplateColumns = `${LABEL_PX}px repeat(${columns}, 1fr)`;
-    grid.style.gridTemplateRows = `${LABEL_PX}px repeat(${rows}, 1fr)`;
+    grid.setAttribute("aria-label", `Wells of plate ${this.plate.name}`);
     grid.replaceChildren(...made);
-  }
-
-  #layOut() {
-    const frame = byId("mosaic-frame"), room = frame.parentElement;
-    if (!this.plate || !room.clientWidth) return;
-    const { rows, columns } = this.plate;
-    const height = room.clientHeight - byId("legend").offsetHeight - 40, width = room.clientWidth - 32;
-    const tile = Math.max(6, Math.min((width - LABEL_PX) / columns, (height - LABEL_PX) / rows));
-    frame.style.width = `${LABEL_PX + tile * columns}px`;
-    frame.style.height = `${LABEL_PX + tile * rows}px`;
-    const image = byId("mosaic");
-    image.style.left = image.style.top = `${LABEL_PX}px`;
-    image.style.width = `${tile * columns}px`;
-    image.style.height = `${tile * rows}px`;
   }
 
   colour() {
@@ -97,14 +108,29 @@ export class PlateView {
       cell.classList.toggle("tinted", worn !== null);
       cell.style.setProperty("--tint", worn?.colour ?? "transparent");
       cell.replaceChildren(...(worn?.sign ? [element("span", worn.sign, "sign")] : []));
+      cell.setAttribute("aria-label", this.#said(well, worn));
     }
     showLegend(byId("legend"), mode, readout, this.types);
+    byId("apart").textContent = mode === "flags" ? tellApart(this.plate.wells) : "";
+  }
+
+  #said(well, worn) {
+    const known = this.plate.wells[well];
+    return [well, known?.treatment, dose(known?.dose_nM), worn?.said, !known?.imaged && "no image"].filter(Boolean).join(", ");
+  }
+
+  /** Darken the wells that the filter does not take. */
+  mark() {
+    for (const [well, cell] of this.cells) cell.classList.toggle("other", !this.filter.takes(this.plate.wells[well]));
+    this.filter.refresh();
+    this.filter.tell();
   }
 
   tell(well) {
     const known = this.plate.wells[well];
     byId("hovered").textContent = `Well ${well}`;
     showFacts(byId("hovered-facts"), known ?? {}, known?.imaged);
+    showLinks(byId("hovered-links"), this.screen, known);
   }
 
   focus(well, really = true) {
@@ -128,4 +154,11 @@ export class PlateView {
     const [row, column] = wellPlace(event.target.dataset.well);
     this.focus(wellName(row + steps[0], column + steps[1]));
   }
+}
+
+/** The channels of a plate to choose the mosaic's from; the one of before stays where there is one of its number. */
+export function showChannels(plate, before) {
+  const kept = before in plate.channels ? before : 0;
+  fill(byId("mosaic-channel"), plate.channels.map((channel, at) => [at, channel.name]), kept);
+  byId("mosaic-channel-label").hidden = plate.channels.length < 2;
 }

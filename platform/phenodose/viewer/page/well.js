@@ -2,6 +2,7 @@
 
 import { Channels } from "./channels.js";
 import { answer, byId, fill, showFacts, tell } from "./facts.js";
+import { showLinks } from "./links.js";
 import { Planes, paint, quantile } from "./planes.js";
 import { Stage } from "./stage.js";
 
@@ -20,12 +21,9 @@ export class WellView {
     byId("zoom-in").addEventListener("click", () => this.stage.zoom(1.25));
     byId("zoom-out").addEventListener("click", () => this.stage.zoom(0.8));
     for (const id of ["site", "time", "kind"]) byId(id).addEventListener("change", () => { this.#setZ(); this.#draw(); });
-    for (const button of document.querySelectorAll("[data-copies]")) {
-      button.addEventListener("click", () => this.#copy(button));
-    }
   }
 
-  async show(plate, well) {
+  async show(plate, well, screen) {
     const turn = ++this.turn;
     const folder = `plates/${encodeURIComponent(plate.name)}/wells/${encodeURIComponent(well)}`;
     const info = await (await answer(`${folder}/well.json`)).json();
@@ -47,6 +45,7 @@ export class WellView {
     Object.assign(this, { plate, well, info, folder, shown: null });
     byId("well-title").textContent = `${plate.name}, well ${well}`;
     showFacts(byId("well-facts"), plate.wells[well]);
+    showLinks(byId("well-links"), screen, plate.wells[well]);
     byId("napari").textContent = info.napari;
     byId("path").textContent = info.path;
     this.#setZ();
@@ -167,16 +166,5 @@ export class WellView {
       return plane.pixels[row * plane.width + column];
     });
     said.textContent = `x ${Math.floor(x)}  y ${Math.floor(y)}: ${values.join(", ")}`;
-  }
-
-  async #copy(button) {
-    try {
-      await navigator.clipboard.writeText(byId(button.dataset.copies).textContent);
-      button.textContent = "copied";
-    } catch {
-      getSelection().selectAllChildren(byId(button.dataset.copies));
-      button.textContent = "press Ctrl-C";
-    }
-    setTimeout(() => { button.textContent = "copy"; }, 1500);
   }
 }
