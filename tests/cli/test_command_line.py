@@ -29,6 +29,9 @@ OF_A_SCREEN = (
     ("evaluate", "NAME"),
     ("transfer-study", "NAME", SCREEN),
     ("export", "NAME", "--crate", "crate"),
+    ("curate", "NAME", "exclude", "P1/B07", "--because", "lint"),
+    ("sign", "NAME", "--by", "A. Doe"),
+    ("compare", "NAME", SCREEN),
 )
 
 

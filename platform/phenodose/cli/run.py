@@ -74,7 +74,7 @@ def command(
     plugins.refuse_clashes()
     opened = open_store(store)
     parameters = parse_settings(settings)
-    select = ",".join(selected) or None
+    select: str | None = ",".join(selected) or None
     folder = _folder(opened, target)
     graph = Graph(opened, read_environment().training)
     if stale:

@@ -28,6 +28,7 @@ from phenodose.crate.tables import put_ranking, put_tables, read_tables
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import is_vacant, written_aside
 from phenodose.io.places import absolute, is_remote, place, read_bytes, storage_errors
+from phenodose.io.seals import OPEN_SEAL, read_sealed, seal_of, sealed
 from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -208,12 +209,23 @@ def _put_tables(
     put_tables(parcel, tables)
     notes = [] if put_ranking(parcel, store, screen) else ["No drug has a score yet, so there is no ranking."]
     parcel.put(MIHCSME, workbook(screen, tables, [source.plate for source in sources]))
-    report = read_bytes(store.report_path(screen))
+    report = read_sealed(
+        store.report_path(screen), f"write it anew with `phenodose report {screen}`, then export again"
+    )
     if report is None:
         return [*notes, f"There is no report in it: none was written yet (`phenodose report {screen}`)."]
     names = {*tables["wells"]["sample"].dropna(), *tables["wells"]["treatment"].dropna()}
-    parcel.put(f"{screen}.html", hider.page(report.decode("utf-8"), names).encode())
+    parcel.put(f"{screen}.html", _page(report, hider, names))
     return notes
+
+
+def _page(report: bytes, hider: Hider, names: set[str]) -> bytes:
+    """The report without places and people; one that is not the same then is sealed anew."""
+    before = report.decode("utf-8")
+    page = hider.page(before, names)
+    if page == before or not (seal := seal_of(report)):
+        return page.encode()
+    return sealed(page.replace(OPEN_SEAL.replace("0" * len(seal), seal), OPEN_SEAL).encode())
 
 
 def _condition_file(plate: str) -> str:

@@ -46,12 +46,15 @@ class Store:
         plates_root: another place for the plates, the one large product; None for the store itself.
         cache: the folder for what a store in a bucket keeps on this machine; None for the user's cache.
         raw_roots: where raw folders lie on this machine if elsewhere than where they were registered: (there, here).
+        frozen: whether this is what a signed report keeps of a store (`phenodose.store.signed`): what changes from one
+            moment to the next was written down when it was signed.
     """
 
     root: Path
     plates_root: Path | None = None
     cache: Path | None = None
     raw_roots: tuple[tuple[Path, Path], ...] = ()
+    frozen: bool = False
 
     @classmethod
     def open(
@@ -183,6 +186,10 @@ class Store:
     def report_path(self, screen: str) -> Path:
         """The patient report, one HTML file."""
         return self.root / "reports" / f"{check_screen_id(screen)}.html"
+
+    def signed_dir(self, screen: str) -> Path:
+        """Folder of a screen's signed reports, one folder a version."""
+        return self.root / "signed" / check_screen_id(screen)
 
     @property
     def cohort_path(self) -> Path:

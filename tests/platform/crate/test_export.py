@@ -17,6 +17,7 @@ import tifffile
 from phenodose.cli import main
 from phenodose.crate.export import export_crate
 from phenodose.errors import InputError, StoreError
+from phenodose.io.seals import OPEN_SEAL, is_changed, seal_of, sealed
 from phenodose.io.workbook import read_sheets
 from phenodose.plates.ingest import ingest_plate
 from phenodose.plates.plate import Plate
@@ -99,7 +100,8 @@ def made(made_once, made_up_root):
             ingest_plate(raw_plate(folder, name), made.plate_path(SCREEN, name), ImageXpressReader(), name)
         report = made.report_path(SCREEN)
         report.parent.mkdir(exist_ok=True)
-        report.write_text(f"<html><p>made from {made.root}/screens by DSS 12.5</p></html>", encoding="utf-8")
+        page = f"<html><p>made from {made.root}/screens by DSS 12.5</p></html><!-- {OPEN_SEAL} -->"
+        report.write_bytes(sealed(page.encode()))
         export_crate(made, SCREEN, folder / "crate", licence="CC-BY-4.0", publisher="A hospital")
 
     return made_once("crate_of_a_screen", make)
@@ -262,7 +264,10 @@ def test_neither_people_nor_places_are_in_it(crate, store, made):
             assert not [one for one in told if one in text], name
     runs = pd.read_parquet(crate / "tables" / "runs.parquet").set_index("asset")
     assert json.loads(runs.loc["viability/ctg", "parameters"])["weights_file"] == "…/w.h5"
-    assert "DSS 12.5" in (crate / f"{SCREEN}.html").read_text("utf-8")
+    page = (crate / f"{SCREEN}.html").read_bytes()
+    assert b"DSS 12.5" in page
+    assert seal_of(page)
+    assert not is_changed(page)
 
 
 def test_a_zip_holds_what_the_folder_holds(crate, store, tmp_path):
