@@ -355,8 +355,13 @@ def _execute(
             outcome.notes.extend(note for note in event.notes if note not in outcome.notes)
         elif event is None and (asset.batch or asset.node_name) in broken:
             outcome.failed[asset.key] = broken[asset.batch or asset.node_name]
+        elif event is not None:
+            outcome.skipped[asset.key] = event.message
         else:
-            outcome.skipped[asset.key] = event.message if event is not None else _missing_upstream(asset, outcome)
+            # Nothing of the run tells why a step was not started; so its asset does.
+            outcome.skipped[asset.key] = reason = _missing_upstream(asset, outcome)
+            told = dg.AssetObservation(asset.asset_key, partition=screen, metadata={"skipped": reason})
+            instance.report_runless_asset_event(told)
     return outcome
 
 

@@ -64,7 +64,7 @@ def test_a_screen_without_images_is_the_same_in_a_bucket(s3: Any, ctg_run: Any, 
     here, there = ctg_run.store, Store.open(ADDRESS)
     raw = here.source_of(ctg_run.outcome.screen)
     register_screen(there, raw)
-    wanted = ["layout", "viability/ctg", "curves/ctg", "scores/dss_asym", "patient_report"]
+    wanted = ["layout", "drugs", "viability/ctg", "curves/ctg", "scores/dss_asym", "patient_report"]
     graph = Graph(there)
     outcome = materialize_screen(there, raw.name, select=",".join(wanted), instance=instance, graph=graph)
     assert outcome.success, outcome.failed

@@ -113,6 +113,11 @@ def test_a_failing_scorer_stops_neither_the_others_nor_the_report(
         run = instance.get_run_by_id(outcome.run_id)
         assert run is not None
         assert run.status is dg.DagsterRunStatus.FAILURE
+        # What was not even started says why on its page.
+        (told,) = instance.fetch_observations(dg.AssetKey("pseudo_rgb"), limit=1).records
+        assert told.partition_key == screen.id
+        assert told.asset_observation is not None
+        assert told.asset_observation.metadata["skipped"].value == "needs plate_images"
         finished = look_at(store, outcome, instance)
         assert not finished.checks("scores/bug")["made"].passed
         assert finished.checks("scores/bug")["schema"].passed

@@ -133,6 +133,19 @@ def test_wrong_images_are_told_before_anything_is_made(
     assert not (tmp_path / "here" / "st").exists()
 
 
+def test_a_faulty_table_of_drugs_is_told_before_anything_is_made(
+    phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "here" / "st"
+    store.mkdir(parents=True, exist_ok=True)
+    (store / "drug_library.csv").write_text("drug,synonyms,c_max_nM\nOwn,Gleevec,12\nTwo,,many\n")
+    code, _, err = phenodose("run", small_ctg_screen, "--store", "st")
+    assert code == 2, err
+    assert "Gleevec is a name of Imatinib and of Own" in err
+    assert "row 3: C max is 'many'" in err
+    assert sorted(path.name for path in store.iterdir()) == ["drug_library.csv"]
+
+
 def test_an_id_that_is_taken_by_another_folder_is_refused(
     phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
 ) -> None:

@@ -72,16 +72,14 @@ def command(
         files = export_cohort_figures(opened, export) if export else []
     else:
         path = build_report(opened, screen, out, explain_report(opened, screen) if maps else "")
-    printed = path.with_suffix(".pdf") if pdf else None
-    if printed is not None:
-        write_pdf(path.read_text(encoding="utf-8"), printed, browser)
-        files.insert(0, printed)
+    if pdf:
+        files.insert(0, path.with_suffix(".pdf"))
+        write_pdf(path.read_text(encoding="utf-8"), files[0], browser)
     if as_json:
         print_json(
             {
                 "screen": screen,
                 "report": str(path),
-                "pdf": None if printed is None else str(printed),
                 "bytes": path.stat().st_size,
                 "files": [str(file) for file in files],
             }

@@ -47,7 +47,7 @@ CURVES_WITH_ADD_ON = """therapies AS (
         SELECT DISTINCT screen, sample, treatment AS drug, trim(coalesce(add_on, '')) AS add_on,
                add_on_concentration_nM
         FROM wells
-        WHERE well_type = 'therapy'
+        WHERE well_type = 'therapy' AND screen IN (SELECT screen FROM wells WHERE trim(coalesce(add_on, '')) <> '')
     ), doses AS (
         SELECT screen, sample, add_on, count(DISTINCT add_on_concentration_nM) AS n_doses
         FROM therapies

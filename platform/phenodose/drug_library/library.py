@@ -70,11 +70,13 @@ class Match:
         drug: the drug; None if it is not in the library.
         by: how it was found.
         doubt: why it is not found though parts of the name are; '' else.
+        of_several: whether these parts are of more than one drug.
     """
 
     drug: LibraryDrug | None
     by: MatchedBy
     doubt: str = ""
+    of_several: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class DrugLibrary:
             return found
         if len({drug.name for drug in known}) > 1:
             names = " and of ".join(dict.fromkeys(drug.name for drug in known))
-            return Match(None, "none", f"{name} has names of {names}")
+            return Match(None, "none", f"{name} has names of {names}", of_several=True)
         if len(known) < 1 + len(others):
             return Match(None, "none", f"{name} may be a form of {known[0].name} with another C max")
         by: MatchedBy = "site" if any(match.by == "site" for match in (outside, *others)) else "synonym"
@@ -155,7 +157,7 @@ class DrugLibrary:
         for one in rows:
             place, row, fields = one
             match = self.find(row.name)
-            if match.doubt:
+            if match.of_several:
                 faults.add(f"{place}: {match.doubt}; write one name into the column drug.")
                 continue
             known = match.drug or LibraryDrug(row.name)

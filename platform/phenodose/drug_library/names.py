@@ -14,7 +14,7 @@ _SALTS = (
     "dimaleate malate fumarate succinate tartrate bitartrate ditartrate citrate lactate acetate sulfate sulphate "
     "disulfate hemisulfate hydrogensulfate phosphate diphosphate nitrate oxalate sodium disodium potassium calcium"
 )
-_HYDRATES = "hydrate monohydrate dihydrate trihydrate hemihydrate sesquihydrate anhydrous solvate"
+_HYDRATES = "hydrate monohydrate dihydrate trihydrate hemihydrate sesquihydrate anhydrous solvate dmso"
 _WORDS = "salt base freebase free"
 #: Words behind a name that say in which form the drug was weighed: 'Doxorubicin hydrochloride' is doxorubicin.
 _FORMS = frozenset(word for words in (_SALTS, _HYDRATES, _WORDS) for word in words.split())

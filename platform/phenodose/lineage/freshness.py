@@ -89,8 +89,12 @@ def freeze_changes(changes: Iterable[Change], root: Path) -> None:
 
 
 def _as_it_was(store: Store) -> list[Change]:
-    told = json.loads(read_bytes(store.root / _FROZEN) or b"[]")
-    return [Change(one["what"], tuple(one["direct"]), tuple(one["products"]), one["sentence"]) for one in told]
+    told: list[dict[str, Any]] = json.loads(read_bytes(store.root / _FROZEN) or b"[]")
+    lists = ("direct", "products")
+    as_told: list[dict[str, Any]] = [
+        {name: tuple(value) if name in lists else value for name, value in one.items()} for one in told
+    ]
+    return [Change(**one) for one in as_told]
 
 
 class InputStates:

@@ -63,9 +63,9 @@ def score_scatter(pairs: Sequence[PairOfScores], x_name: str, y_name: str) -> Ma
     )[:_MOST_NAMED]
     for pair in pairs:
         if pair.x[1] is not None and pair.x[2] is not None:
-            canvas.line(x(pair.x[1]), y(pair.y[0]), x(pair.x[2]), y(pair.y[0]), "grid")
+            canvas.line(x(pair.x[1]), y(pair.y[0]), x(pair.x[2]), y(pair.y[0]), "whisker")
         if pair.y[1] is not None and pair.y[2] is not None:
-            canvas.line(x(pair.x[0]), y(pair.y[1]), x(pair.x[0]), y(pair.y[2]), "grid")
+            canvas.line(x(pair.x[0]), y(pair.y[1]), x(pair.x[0]), y(pair.y[2]), "whisker")
     for stands_out, colour, marker in ((False, GREY, "o"), (True, VERMILLION, "D")):
         marks = [
             (x(pair.x[0]), y(pair.y[0]), f"{pair.drug}: {pair.x[0]:.4g}, {pair.y[0]:.4g}")

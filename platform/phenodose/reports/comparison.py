@@ -85,7 +85,7 @@ def _row(row: DrugRow) -> dict[str, Any]:
             {
                 "text": difference_text(one),
                 "interval": interval_text(one),
-                "clear": bool(one and one.is_clear),
+                "stands_out": bool(one and one.is_clear),
                 "sort": "" if one is None else one.difference,
             }
             for one in row.differences

@@ -164,7 +164,7 @@ def _doubts(store: Store, screen: str, page: _Page, has_pdf: bool) -> list[str]:
             "its report is not what the store gives now (made before something changed, by another version, or "
             f"edited): make it again with `phenodose report {screen}` and look at it."
         )
-    found += [change.sentence for change in changes_since(store, screen)]
+    found += [change.sentence for change in changes_since(store, screen) if not change.kept]
     found += [fault for _, faults in signed_faults(store, screen) for fault in faults]
     path = store.report_path(screen)
     if has_pdf and path.with_suffix(".pdf").stat().st_mtime < path.stat().st_mtime:

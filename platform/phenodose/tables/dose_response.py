@@ -182,7 +182,7 @@ REACHABLE_EFFECTS = Table(
             "'=', '>' where C max lies above the tested doses (at least so much), '<' where below (at most)",
             required=False,
         ),
-        number("half_effect_nM", "Dose of half the curve's effect (rel_ic50), within the tested doses", "nM"),
+        number("half_effect_nM", "Dose half way between the curve's asymptotes, within the tested doses", "nM"),
         text("half_effect_bound", "'=', or '<' / '>' where the tested doses do not reach it", required=False),
         Column(
             "needs_more_than_c_max",

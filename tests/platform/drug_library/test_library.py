@@ -58,6 +58,7 @@ def test_no_two_drugs_have_one_name() -> None:
         ("mk 1775", "Adavosertib"),
         ("TRAMETINIB", "Trametinib"),
         ("Imatinib mesylate", "Imatinib"),
+        ("Trametinib (DMSO solvate)", "Trametinib"),
         ("sunitinib L-malate", "Sunitinib"),
         ("Irinotecan HCl trihydrate", "Irinotecan"),
         ("Doxorubicin (hydrochloride)", "Doxorubicin"),

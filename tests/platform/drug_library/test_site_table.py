@@ -73,6 +73,14 @@ def test_further_drugs_and_names_are_found_by_the_sites_table(table: Table) -> N
     assert library.find("STI-571").by == "synonym"
 
 
+def test_a_formulation_may_be_a_drug_of_its_own_and_two_drugs_in_one_name_may_not(table: Table) -> None:
+    library = library_with(table("drug,c_max_nM", "Doxorubicin (liposomal),40000"))
+    assert drug_of(library, "doxorubicin (Liposomal)").c_max_nM == 40000
+    assert drug_of(library, "Doxorubicin").c_max_nM is None
+    with pytest.raises(InputError, match=r"row 2: .* has names of Paclitaxel and of Imatinib"):
+        library_with(table("drug,c_max_nM", "Paclitaxel (Imatinib),5"))
+
+
 def test_columns_that_are_not_read_are_told(table: Table) -> None:
     assert library_with(table("drug,Comment", "Imatinib,x")).notes == (
         "drug_library.csv: columns that are not read: Comment.",

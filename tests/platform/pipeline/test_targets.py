@@ -124,6 +124,18 @@ def test_screen_toml_wins_over_the_screens_table_and_that_over_the_sites(step):
     assert rows.loc["MAP2K1", "drugs"] == "Cobimetinib; Trametinib"
 
 
+def test_the_drug_library_serves_where_no_table_names_a_target(step):
+    drugs = step.store.read_table("drugs", SCREEN).set_index("drug")
+    for drug, gene in (("Aspirin", "PTGS2"), ("Selumetinib", "WRONG")):
+        drugs.loc[drug, ["targets", "targets_from"]] = [gene, "library"]
+    step.store.write_table("drugs", SCREEN, "layout", drugs.reset_index()[TABLES["drugs"].column_names])
+    made = make_targets(step)
+    rows = step.store.read_table("targets", SCREEN).set_index("target")
+    assert rows.loc["PTGS2", "drugs"] == "Aspirin"
+    assert "WRONG" not in rows.index, "the site's table comes first"
+    assert "targets from the drug library: 1 of 44 drugs: Aspirin." in made.notes
+
+
 def test_selective_scores_are_compared_too_and_others_by_name(step):
     write_scores(step.store, "sdss_asym", scores_of("sdss_asym", None, shift=5))
     make_targets(step)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from phenodose.errors import StoreError
 from phenodose.io.files import written_aside
 from phenodose.reports.sealed_page import sealed_page
@@ -60,7 +62,9 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
     """
     from phenodose.plots.cohort_drawing import shown
     from phenodose.reports.cohort import expected_hits, pairs, tables
+    from phenodose.reports.cohort.entities import entities
     from phenodose.reports.patient import render
+    from phenodose.reports.words import page_style
 
     cohort = _cohort(store)
     figures = {figure.name: shown(figure) for figure in cohort_figures(cohort, store)}
@@ -69,6 +73,10 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
         screens=tables.screens(cohort, _reports_beside(store) if linked else frozenset()),
         faults=cohort.faults,
         stale=tables.stale(cohort),
+        entities=entities(cohort),
+        page_style=Markup(page_style("Cohort", f"{len(cohort.screens)} screens")),
+        score_name=cohort.preferences.scorer_label(cohort.scorer or "") or "score",
+        label=cohort.preferences.readout_label,
         matrix=tables.matrix(cohort),
         pairs=pairs.pairs(cohort),
         mismatches=tables.mismatches(cohort),
