@@ -65,7 +65,7 @@ def test_one_step_makes_again_only_what_follows(run: Run, small_ctg_screen: Path
         (("curate", "NONE_V1", "list"), "screen 'NONE_V1' is not in the store"),
         (("curate", SCREEN, "exclude", "P1/D07"), "TST_V1_DS1"),
         (("curate", SCREEN, "lose", "P1/D07"), "is not one of 'exclude', 'restore', 'list'"),
-        (("run", SCREEN, "--stale"), "no screen of that name"),
+        (("run", SCREEN, "--stale"), "is not in the store"),
     ],
     ids=["no such screen", "no such screen to exclude from", "no such action", "nothing to be stale"],
 )

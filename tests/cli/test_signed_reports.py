@@ -122,7 +122,7 @@ def test_from_a_signature_to_an_amended_report(run: Run, store: Store, tmp_path:
         (["compare", FIRST], "at least two"),
         (["compare", FIRST, FIRST], "named twice"),
         (["compare", FIRST, f"{OTHER}@1"], "is not signed"),
-        (["compare", FIRST, "NOPE"], "holds no result"),
+        (["compare", FIRST, "NOPE"], "is not in the store"),
         (["compare", FIRST, OTHER, "--readout", "cnn_phase3"], "they have in common: ctg"),
         (["compare", FIRST, OTHER, "--scorer", "nope"], "in common: dss_asym"),
         (["sql", "SELECT 1", "--as-of", "signed", "--rebuild"], "leave out --rebuild"),
