@@ -38,7 +38,7 @@ def main(px: str, drugs: int) -> None:
         _phenodose("simulate", str(inbox), f"--drugs={drugs}", f"--size-px={drawn}", "--planes=3")
         _phenodose("run", str(inbox), store, "--select=layout,plate_images")
         select = "--select=pseudo_rgb,viability/features"
-        wall, cpu = _phenodose("run", inbox.name, store, select, "--set", f"tensors.size_px={px}")
+        wall, cpu = _phenodose("run", inbox.name, store, select, "--param", f"tensors.size_px={px}")
         wells = len(Store.open(Path(folder) / "store").read_table("viability", inbox.name, "viability/features"))
         work = wells * _multiplications(int(px))
         floor = work / _rate()

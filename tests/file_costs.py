@@ -41,6 +41,8 @@ USUAL = Budget(processes=6, runs=2, trainings=4)
 SHARED = Budget(processes=20, runs=4, trainings=6)
 #: Of the tests of `make test`. A number that goes up needs a reason.
 BUDGETS: dict[str, Budget] = {
+    # A browser is asked for its version, and prints.
+    "tests/platform/reports/test_report_pdf.py": Budget(processes=18),
     "tests/platform/sandbox/test_encoding.py": Budget(processes=12),
     "tests/platform/sandbox/test_worker.py": Budget(processes=24),
     "tests/docs/test_python_page.py": Budget(processes=16, runs=3),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from phenodose.errors import BusyError, PhenodoseError
 from phenodose.io.machine_faults import fault_of_surroundings
 from phenodose.screens.names_of import Names
-from phenodose.screens.remove_screen import Removal, held_by, remove_screen
+from phenodose.screens.remove_screen import Removal, held_by, refuse_signed, remove_screen
 from phenodose_assets.dead_runs import end_dead_runs
 from phenodose_assets.forgotten_runs import forget_runs
 from phenodose_assets.instance import open_instance
@@ -22,22 +22,29 @@ if TYPE_CHECKING:
     from phenodose.store.store import Store
 
 
-def remove_everywhere(store: Store, screen: str) -> Removal:
+def remove_everywhere(store: Store, screen: str, signed_too: bool = False) -> Removal:
     """Remove a screen from the store, from Dagster and from what is made of all screens.
 
     Where Dagster's records cannot be opened, such as on a full disk, what is in the way goes first.
+
+    Args:
+        store: the store.
+        screen: its id.
+        signed_too: remove its signed reports, too.
 
     Raises:
         BusyError: a run of the screen is waiting or under way.
         InputError, StoreError: as `phenodose.screens.remove_screen.remove_screen`.
     """
     held_by(store, screen)
+    if not signed_too:
+        refuse_signed(store, screen)
     try:
         _refuse_while_running(store, screen)
     except Exception as error:
         if isinstance(error, PhenodoseError) or not fault_of_surroundings(error, store.local):
             raise
-    removal = remove_screen(store, screen, lambda names: _forget(store, names))
+    removal = remove_screen(store, screen, lambda names: _forget(store, names), signed_too)
     if removal.had_cohort_report:
         _report_of_the_others(store, removal)
     return removal

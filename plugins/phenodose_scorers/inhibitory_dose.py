@@ -84,7 +84,7 @@ class RelIc50Scorer(_InhibitoryDoseScorer):
     """Dose half way between the asymptotes of the curve."""
 
     name = "rel_ic50"
-    label = "IC50 (half of the drug's effect)"
+    label = "IC50 (half of its own effect)"
     description = "Dose half way between the lower and the upper asymptote; none for a flat curve."
     formula = "dose where inhibition = (max(bottom, -10 %) + min(top, 110 %)) / 2"
     half_effect = "relative"

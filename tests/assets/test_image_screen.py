@@ -345,11 +345,11 @@ def test_evaluate_tells_how_well_every_phase_has_learned(
     assert all(Path(file).stat().st_size > 0 for file in told["files"])
 
 
-def test_a_screen_without_networks_cannot_be_evaluated(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_screen_that_is_not_there_cannot_be_evaluated(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["evaluate", "NONE_V1_DS1", "--store", str(store.root)])
     assert stop.value.code == 2
-    assert "NONE_V1_DS1 has no checkpoint of cnn" in capsys.readouterr().err
+    assert "'NONE_V1_DS1' is not in the store" in capsys.readouterr().err
 
 
 def test_the_transfer_study_of_a_store_leaves_its_screens_alone(

@@ -47,7 +47,7 @@ def test_the_cohort_has_a_report_too(report, made_up_store: Store) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["NOPE"], "screens with results: BT-40_V1_DS1, INF_R_153_V1_DS1"),
+        (["NOPE"], "it holds: BT-40_V1_DS1, INF_R_153_V1_DS1"),
         ([], "name one screen, or give --cohort"),
         ([SCREEN, "--cohort"], "name one screen, or give --cohort"),
         (["../evil"], "screen id"),

@@ -48,7 +48,8 @@ def test_tables_and_the_picture_are_written(targets, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["NOPE"], "holds no targets of it (screens with targets: BT-40_V1_DS1, INF_R_153_V1_DS1)"),
+        (["NOPE"], "is not in the store"),
+        (["NOPE"], "it holds: BT-40_V1_DS1, INF_R_153_V1_DS1"),
         ([SCREEN, "--readout", "nope"], "no targets by the readout 'nope'; name cnn_phase2 or"),
         ([SCREEN, "--scorer", "zdss"], "no targets by the scorer 'zdss'; name dss_asym"),
     ],

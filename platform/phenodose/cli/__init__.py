@@ -29,7 +29,7 @@ COMMANDS: dict[str, str] = {
     "simulate": "Write a raw screen folder with known truth.",
     "ingest": "Turn one raw plate folder into an OME-Zarr plate.",
     "verify": "Check every byte of an OME-Zarr plate against its own hashes and the raw files.",
-    "export": "Write an OME-Zarr plate as NGFF 0.4 for older programs.",
+    "export": "Write a screen as an RO-Crate, or a plate as NGFF 0.4 or as one file.",
     "screen": "Prepare, list and show screens.",
     "run": "Register a screen and materialize its assets.",
     "curate": "Leave wells out of a screen's results, or take them back, with who and why.",
@@ -39,6 +39,9 @@ COMMANDS: dict[str, str] = {
     "sql": "Ask the cohort in SQL, read-only.",
     "plugins": "List and check plugins.",
     "report": "Write the report of a screen.",
+    "sign": "Freeze the report of a screen with all that it rests on.",
+    "signed": "List signed reports, and give one back as it was signed.",
+    "compare": "Show two screens, or two versions of one, side by side.",
     "view": "Show the plates of a screen in a browser.",
     "ui": "Show the store in the Dagster UI.",
     "why": "Show where a score comes from: wells, images, networks, runs.",
@@ -48,6 +51,10 @@ COMMANDS: dict[str, str] = {
     "evaluate": "Tell how well the networks of screens have learned.",
     "transfer-study": "Tell what the epochs of phase I are worth to phase II.",
 }
+
+
+#: What click raises for a command or group by itself that needs more; before 8.2 it prints the help on its own.
+_NO_ARGUMENTS: type[click.UsageError] | tuple[()] = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class LazyCommands(click.Group):
@@ -100,6 +107,9 @@ def _run(wanted: list[str]) -> None:
         _complain(SENTENCE, wanted)
         sys.exit(EXIT_CODE)
     except click.ClickException as error:
+        if isinstance(error, _NO_ARGUMENTS) and error.ctx is not None:
+            click.echo(error.ctx.get_help())
+            sys.exit(2)
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
             hint = f" Try `{error.ctx.command_path} --help`."

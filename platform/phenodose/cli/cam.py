@@ -9,7 +9,7 @@ import click
 
 from phenodose.cli.default_plugins import staged_readout
 from phenodose.cli.native_messages import filter_stderr
-from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, plugins_at, print_json, store_option
 
 _METHODS = ("grad-cam", "grad-cam++", "score-cam")
 
@@ -51,13 +51,14 @@ def command(
     from phenodose.errors import InputError
     from phenodose.pipeline.activation_maps import Explanation, explain_wells
 
+    opened = open_screens(store, screen)
     plugin = staged_readout(plugins_at(store), readout)
     phases = [one.name for one in plugin.phases]
     if phase is not None and phase not in phases:
         raise InputError(f"phase {phase!r} of {plugin.name} is unknown; there are: {', '.join(phases)}.")
     asked = Explanation(plugin, phase, of_class, method, most_channels)  # type: ignore[arg-type]
     with filter_stderr():
-        folder = explain_wells(open_store(store), screen, wells, asked)
+        folder = explain_wells(opened, screen, wells, asked)
     if as_json:
         print_json({"screen": screen, "wells": list(wells), "folder": str(folder)})
     else:

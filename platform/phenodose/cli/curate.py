@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from phenodose.cli.output import json_option, open_store, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, print_json, store_option
 
 if TYPE_CHECKING:
     from phenodose.screens.curations import Decision
@@ -54,7 +54,7 @@ def command(
     from phenodose.screens.curations import decisions_of
     from phenodose.screens.decide import account, decide
 
-    opened = open_store(store)
+    opened = open_screens(store, screen)
     if action == "list":
         opened.source_of(screen)
         _show(decisions_of(opened, screen), as_json, f"No decision on wells of {screen}.")

@@ -12,7 +12,7 @@ import click
 
 from phenodose.cli.default_plugins import staged_readout
 from phenodose.cli.native_messages import filter_stderr
-from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
+from phenodose.cli.output import json_option, open_screens, plugins_at, print_json, progress_display, store_option
 
 
 @click.command("evaluate")
@@ -35,8 +35,8 @@ def command(screens: tuple[str, ...], readout: str | None, out: Path | None, sto
     """
     from phenodose.pipeline.evaluation import evaluate, write_evaluation
 
+    opened = open_screens(store, *screens)
     plugin = staged_readout(plugins_at(store), readout)
-    opened = open_store(store)
     with filter_stderr() as stream, progress_display("evaluate", stream) as progress:
         found = evaluate(opened, list(dict.fromkeys(screens)), plugin, progress)
     written = write_evaluation(found, out or opened.root / "evaluation")

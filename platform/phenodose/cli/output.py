@@ -48,6 +48,19 @@ def open_store(location: str | None) -> Store:
     return store
 
 
+def open_screens(location: str | None, *screens: str) -> Store:
+    """The store as `open_store` gives it, if it knows the screens that a command is about.
+
+    Raises:
+        InputError, StoreError: as `open_store`.
+        StoreError: a screen is not in the store; the one with the nearest name is told.
+    """
+    store = open_store(location)
+    for screen in screens:
+        store.expect_screen(screen)
+    return store
+
+
 def plugins_at(location: str | None = None) -> Registry:
     """What is installed, as the site.toml of that store says; the whole file is looked at.
 

@@ -1,4 +1,6 @@
-"""Parameters of plugins on the command line: `-p NAME=VALUE`, or `-p PLUGIN.NAME=VALUE` for one of several.
+"""Parameters of plugins on the command line: `--param NAME=VALUE`, or `--param PLUGIN.NAME=VALUE` for one of several.
+
+One name in every command, short `-p`; the names that commands had before (`--set`, `--parameter`) go on working.
 
 Belongs here: the option and what it means. Does not belong here: checking values, which each plugin's model does.
 """
@@ -17,15 +19,41 @@ from phenodose.plugins.base import Plugin
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+#: Names of the option in earlier versions, which no help shows.
+_OLD_NAMES = ("--set", "--parameter")
+
+
+class _ParamOption(click.Option):
+    """An option that has old names, too."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of the help, without the old names."""
+        every = self.opts
+        self.opts = [name for name in every if name not in _OLD_NAMES]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = every
+
+
+def param_option(as_name: str, metavar: str, help_text: str) -> Callable[[_Command], _Command]:
+    """Give a command the option `--param` (`-p`, and its old names).
+
+    Args:
+        as_name: the command's argument.
+        metavar: what stands after it, such as NAME=VALUE.
+        help_text: what it sets, and what it wins over.
+    """
+    names = ("-p", "--param", *_OLD_NAMES)
+    return click.option(*names, as_name, cls=_ParamOption, metavar=metavar, multiple=True, help=help_text)
+
+
 def plugin_options(command: _Command) -> _Command:
-    """Give a command the option `-p [PLUGIN.]NAME=VALUE` (as `given`)."""
-    return click.option(
-        "-p",
-        "--parameter",
+    """Give a command the option `--param [PLUGIN.]NAME=VALUE` (as `given`)."""
+    return param_option(
         "given",
-        metavar="[PLUGIN.]NAME=VALUE",
-        multiple=True,
-        help="A parameter of the plugin; values as in TOML, else text; may be repeated. docs/plugin_reference.md "
+        "[PLUGIN.]NAME=VALUE",
+        "A parameter of the plugin; values as in TOML, else text; may be repeated. docs/plugin_reference.md "
         "lists them.",
     )(command)
 
@@ -41,13 +69,13 @@ def given_parameters(given: Iterable[str], plugins: Mapping[str, type[Plugin]]) 
         left, equals, text = item.partition("=")
         plugin, dot, name = left.strip().rpartition(".")
         if not (equals and name):
-            raise InputError(f"-p {item}: write NAME=VALUE or PLUGIN.NAME=VALUE, such as -p amin=10.")
+            raise InputError(f"--param {item}: write NAME=VALUE or PLUGIN.NAME=VALUE, such as --param amin=10.")
         if dot and plugin not in plugins:
-            raise InputError(f"-p {item}: {plugin!r} is not used here; used are: {', '.join(plugins)}.")
+            raise InputError(f"--param {item}: {plugin!r} is not used here; used are: {', '.join(plugins)}.")
         takers = [one for one, cls in plugins.items() if plugin in ("", one) and name in cls.Parameters.model_fields]
         if not takers:
             known = sorted({f"{one}.{field}" for one, cls in plugins.items() for field in cls.Parameters.model_fields})
-            raise InputError(f"-p {item}: no plugin here has a parameter {name!r}; there are: {', '.join(known)}.")
+            raise InputError(f"--param {item}: no plugin here has a parameter {name!r}; there are: {', '.join(known)}.")
         for taker in takers:
             parameters.setdefault(taker, {})[name] = value_of(text.strip())
     return parameters

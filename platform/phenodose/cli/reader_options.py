@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from phenodose.cli.output import plugins_at
+from phenodose.cli.plugin_options import param_option
 from phenodose.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,13 +24,9 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def reader_options(command: _Command) -> _Command:
     """Give a command the options `--reader NAME` and `--param NAME=VALUE` (as `reader_name` and `param`)."""
-    command = click.option(
-        "--param",
-        "param",
-        metavar="NAME=VALUE",
-        multiple=True,
-        help="A parameter of the reader named by --reader; may be given several times.",
-    )(command)
+    command = param_option("param", "NAME=VALUE", "A parameter of the reader named by --reader; may be repeated.")(
+        command
+    )
     return click.option(
         "--reader", "reader_name", metavar="NAME", help="Reader plugin; by default the one that knows the files."
     )(command)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from phenodose.cli.output import json_option, open_store, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, print_json, store_option
 from phenodose.errors import InputError
 from phenodose.settings.environment import CHROMIUM, read_environment
 
@@ -65,23 +65,21 @@ def command(
     browser = find_browser(read_environment().chromium, CHROMIUM) if pdf else ""
     if screen is not None and (expected or export):
         raise InputError("--expected and --export belong to the report of the cohort; leave SCREEN out, add --cohort.")
-    opened = open_store(store)
+    opened = open_screens(store, *([screen] if screen else []))
     files: list[Path] = []
     if screen is None:
         path = build_cohort_report(opened, out, expected)
         files = export_cohort_figures(opened, export) if export else []
     else:
         path = build_report(opened, screen, out, explain_report(opened, screen) if maps else "")
-    printed = path.with_suffix(".pdf") if pdf else None
-    if printed is not None:
-        write_pdf(path.read_text(encoding="utf-8"), printed, browser)
-        files.insert(0, printed)
+    if pdf:
+        files.insert(0, path.with_suffix(".pdf"))
+        write_pdf(path.read_text(encoding="utf-8"), files[0], browser)
     if as_json:
         print_json(
             {
                 "screen": screen,
                 "report": str(path),
-                "pdf": None if printed is None else str(printed),
                 "bytes": path.stat().st_size,
                 "files": [str(file) for file in files],
             }

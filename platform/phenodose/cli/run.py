@@ -11,6 +11,7 @@ import click
 
 from phenodose.cli.ended import ends_at_once
 from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
+from phenodose.cli.plugin_options import param_option
 from phenodose.cli.steps import (
     answer,
     failed_quality,
@@ -34,15 +35,24 @@ REPORT = "patient_report"
 @click.command()
 @click.argument("target", metavar="DIR_OR_SCREEN")
 @store_option
-@click.option("--select", metavar="ASSETS", help="Assets, groups or selections, separated by commas; default all.")
 @click.option(
-    "--set", "settings", metavar="PLUGIN.NAME=VALUE", multiple=True, help="A parameter; wins over screen.toml."
+    "--select",
+    "selected",
+    metavar="ASSETS",
+    multiple=True,
+    help="Assets, groups or selections, separated by commas; may be repeated; default all.",
 )
+@param_option("settings", "PLUGIN.NAME=VALUE", "A parameter, may be repeated; wins over screen.toml.")
 @click.option("--stale", is_flag=True, help="Only what is older than its inputs, such as decisions, and the report.")
 @json_option
 @ends_at_once
 def command(
-    target: str, store: str | None, select: str | None, settings: tuple[str, ...], stale: bool, as_json: bool
+    target: str,
+    store: str | None,
+    selected: tuple[str, ...],
+    settings: tuple[str, ...],
+    stale: bool,
+    as_json: bool,
 ) -> None:
     """Register the screen folder DIR and materialize its assets, or those of a SCREEN that is registered.
 
@@ -51,7 +61,7 @@ def command(
 
     \b
     Example: phenodose run inbox/BT-40_V1_DS1 --store ./store
-             phenodose run BT-40_V1_DS1 --select scores --set cnn.epochs_phase2=100
+             phenodose run BT-40_V1_DS1 --select scores --param cnn.epochs_phase2=100
              phenodose run BT-40_V1_DS1 --stale
     """
     from phenodose.screens.drug_files import library_of
@@ -64,6 +74,7 @@ def command(
     plugins.refuse_clashes()
     opened = open_store(store)
     parameters = parse_settings(settings)
+    select: str | None = ",".join(selected) or None
     folder = _folder(opened, target)
     graph = Graph(opened, read_environment().training)
     if stale:
@@ -146,10 +157,7 @@ def _folder(store: Store, target: str) -> Path:
         return folder
     if SCREEN_ID.match(target) and target in store.screens():
         return store.source_of(target)
-    known = ", ".join(store.screens()) or "none"
-    raise MissingInputError(
-        f"{target}: there is no such folder, and no screen of that name in the store {store.root} (it holds: {known})."
-    )
+    raise MissingInputError(f"{target}: there is no such folder, and {store.unknown_screen(target)}")
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -163,7 +171,7 @@ def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Any]]:
         name, equals, text = setting.partition("=")
         plugin, dot, key = name.strip().partition(".")
         if not (equals and dot and plugin and key):
-            raise InputError(f"--set {setting!r}: write PLUGIN.NAME=VALUE, such as cnn.epochs_phase1=20.")
+            raise InputError(f"--param {setting!r}: write PLUGIN.NAME=VALUE, such as cnn.epochs_phase1=20.")
         parameters.setdefault(plugin, {})[key] = _value(text.strip())
     return parameters
 

@@ -36,6 +36,10 @@ def _amin(ctx: click.Context, param: click.Parameter, value: str | None) -> str 
     return number
 
 
+_NO_TIMES = (
+    "--courses: no readout was read several times; put the files of each time into a folder of its hours, such as "
+    "ctg/0h and ctg/24h, or leave the option out."
+)
 _FILE = click.Path(path_type=Path)
 _READOUT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -234,11 +238,14 @@ def command(
     plugins = plugins_at()
     names = scorer_names or default_scorers(plugins, read_environment().site().preferences)
     scorers, selective = _scorers(plugins, names, {"amin": amin, "reference": place, "doublings": doublings}, given)
+    readings = _matrices(readouts, block)
+    if courses_out is not None and not _has_times(readings):
+        raise InputError(_NO_TIMES)
     library = wanted_library(reachable_out, drug_library)
     with progress_display("samples scored") as listener:
         scored = score_layout(
             read_layout(layout, sheet, needs_positive=lower_anchor is None),
-            _matrices(readouts, block),
+            readings,
             scorers,
             fit=fit,
             by=by,
@@ -260,10 +267,7 @@ def command(
             library=library,
         )
     if courses_out is not None and scored.courses is None:
-        raise InputError(
-            "--courses: no readout was read several times; put the files of each time into a folder of its hours, "
-            "such as ctg/0h and ctg/24h, or leave the option out."
-        )
+        raise InputError(_NO_TIMES)
     write_together({place: getattr(scored, table) for table, place in places.items()})
     _tell(scored, list(places.values()), as_json)
     if scored.faults:
@@ -290,6 +294,12 @@ def _matrices(given: tuple[str, ...], block: str | None) -> Readings | dict[str,
             raise InputError(f"--readouts {text}: {name} is named twice ({named[name]} before); name each once.")
         named[name] = path
     return {name: read_readings(path, block) for name, path in named.items()} or None
+
+
+def _has_times(readings: Readings | dict[str, Readings] | None) -> bool:
+    """Whether a readout was read at several times, before anything is computed."""
+    several = readings.values() if isinstance(readings, dict) else [readings]
+    return any(one is not None and bool(one.course) for one in several)
 
 
 def _named_path(text: str) -> tuple[str | None, Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from phenodose.cli.output import json_option, open_store, plugins_at, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, open_store, plugins_at, print_json, store_option
 
 
 @click.group()
@@ -127,7 +127,7 @@ def show(screen: str, store: str | None, as_json: bool) -> None:
     """
     from phenodose.screens.overview import screen_overview
 
-    overview = screen_overview(open_store(store), screen)
+    overview = screen_overview(open_screens(store, screen), screen)
     if as_json:
         print_json(overview)
         return
@@ -143,13 +143,14 @@ def show(screen: str, store: str | None, as_json: bool) -> None:
 @command.command(name="remove")
 @click.argument("screen")
 @click.option("--yes", is_flag=True, help="Remove it; without this the command only tells what would go.")
+@click.option("--signed-too", is_flag=True, help="Remove its signed reports, too; without this it is refused.")
 @store_option
 @json_option
-def remove_(screen: str, yes: bool, store: str | None, as_json: bool) -> None:
+def remove_(screen: str, yes: bool, signed_too: bool, store: str | None, as_json: bool) -> None:
     """Take SCREEN out of the store: plates, tensors, networks, rows and reports, and its partition and runs in Dagster.
 
-    Its raw folder stays, so `phenodose run FOLDER` makes everything again. What this cannot reach is listed. Refused
-    while a run works on it.
+    Its raw folder stays, so `phenodose run FOLDER` makes everything again, but for signed reports: a screen that has
+    some is removed with --signed-too only. What this cannot reach is listed. Refused while a run works on it.
 
     \b
     Example: phenodose screen remove BT-40_V1_DS1
@@ -164,7 +165,7 @@ def remove_(screen: str, yes: bool, store: str | None, as_json: bool) -> None:
     if yes:
         from phenodose_assets.remove_screen import remove_everywhere
 
-        left = remove_everywhere(opened, screen).left
+        left = remove_everywhere(opened, screen, signed_too).left
     if as_json:
         print_json(
             {
@@ -183,7 +184,13 @@ def remove_(screen: str, yes: bool, store: str | None, as_json: bool) -> None:
     for one in left:
         click.echo(f"not removed, if it is there: {one}")
     if not yes:
-        click.echo(f"Nothing was removed. `phenodose screen remove {screen} --yes` removes it.")
+        from phenodose.store.signed import signed_versions
+
+        versions = [f"{screen}@{version}" for version in signed_versions(opened, screen)]
+        also = (
+            f" --signed-too` removes it with its signed reports {', '.join(versions)}." if versions else "` removes it."
+        )
+        click.echo(f"Nothing was removed. `phenodose screen remove {screen} --yes{also}")
     elif source:
         click.echo(
             f"Its raw folder {source} is untouched. If a sensor watches the folder it lies in, move it away, or the "

@@ -18,6 +18,9 @@ from phenodose.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from phenodose.cohort.query import QueryResult
+    from phenodose.store.store import Store
+
 _WIDEST_CELL = 60
 
 
@@ -35,9 +38,21 @@ _WIDEST_CELL = 60
 @click.option("--limit", type=click.IntRange(min=1), default=10_000, show_default=True, help="Most rows.")
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=60, show_default=True, help="Most time it may take.")
 @click.option("--rebuild", is_flag=True, help="Build the cohort anew from the store's tables first.")
+@click.option(
+    "--as-of",
+    metavar="DATE",
+    help="Ask the cohort as it was signed: of every screen the newest version signed until then; `signed` for now.",
+)
 @store_option
 def command(
-    query: str, form: str, out: Path | None, limit: int, seconds: float, rebuild: bool, store: str | None
+    query: str,
+    form: str,
+    out: Path | None,
+    limit: int,
+    seconds: float,
+    rebuild: bool,
+    as_of: str | None,
+    store: str | None,
 ) -> None:
     """Ask the cohort of all screens one question in SQL, read-only.
 
@@ -46,6 +61,7 @@ def command(
 
     \b
     Example: phenodose sql "SELECT screen, drug, score, p_hit_fraction FROM hits WHERE call = 'hit'"
+             phenodose sql --as-of 2026-03-31 "SELECT screen, verdict, n_hits FROM screens"
     """
     from phenodose.cohort.build import rebuild_cohort
     from phenodose.cohort.query import query as ask
@@ -54,15 +70,35 @@ def command(
 
     if form == "parquet" and out is None:
         raise InputError("--format parquet needs a file; add `--out rows.parquet`.")
+    if rebuild and as_of is not None:
+        raise InputError("--as-of asks what was signed, which nothing builds anew; leave out --rebuild.")
     opened = open_store(store)
     if rebuild:
         for fault in rebuild_cohort(opened, judge=ScreenJudge(opened)).faults:
             click.echo(f"phenodose: {fault}", err=True)
-    with process_limits(seconds):
-        result = ask(opened, query, row_limit=limit, seconds=seconds)
+    if as_of is not None:
+        result = _as_signed(opened, as_of, query, limit, seconds)
+    else:
+        with process_limits(seconds):
+            result = ask(opened, query, row_limit=limit, seconds=seconds)
     _put(result.table.rename_columns(_told_apart(result.table.column_names)), form, out)
     if result.truncated:
         click.echo(f"phenodose: there are more than {limit} rows; raise --limit to see them.", err=True)
+
+
+def _as_signed(store: Store, as_of: str, query: str, limit: int, seconds: float) -> QueryResult:
+    """The answer of the cohort as it was signed; which versions it holds is told on standard error."""
+    from phenodose.cohort.query import query as ask
+    from phenodose.sandbox.process_limits import process_limits
+    from phenodose.signing.as_of import in_words, moment, signed_cohort
+
+    until = None if as_of.strip().lower() == "signed" else moment(as_of.strip())
+    with signed_cohort(store, until) as cohort:
+        click.echo(f"phenodose: {in_words(cohort.reports, cohort.without)}", err=True)
+        for fault in cohort.faults:
+            click.echo(f"phenodose: {fault}", err=True)
+        with process_limits(seconds):
+            return ask(cohort.store, query, row_limit=limit, seconds=seconds)
 
 
 def _put(table: pa.Table, form: str, out: Path | None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from phenodose.cli.output import json_option, open_store, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, print_json, store_option
 from phenodose.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def command(
     \b
     Example: phenodose targets BT-40_V1_DS1 --out targets
     """
-    opened = open_store(store)
+    opened = open_screens(store, screen)
     rows, edges = _stored(opened, screen)
     chosen = _chosen(opened, screen, rows, readout, scorer)
     written = _write(out, rows, edges, chosen, screen) if out else []

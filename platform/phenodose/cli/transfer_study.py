@@ -13,7 +13,8 @@ import click
 
 from phenodose.cli.default_plugins import staged_readout
 from phenodose.cli.native_messages import filter_stderr
-from phenodose.cli.output import json_option, open_store, plugins_at, print_json, progress_display, store_option
+from phenodose.cli.output import json_option, open_screens, plugins_at, print_json, progress_display, store_option
+from phenodose.cli.plugin_options import param_option
 from phenodose.errors import InputError
 
 _SHOWN = (
@@ -30,11 +31,12 @@ _SHOWN = (
     help="Epochs of phase I after which phase II is tried; '...' goes on in equal steps.",
 )  # fmt: skip
 @click.option("--backbones", metavar="LIST", help="Networks to compare, such as vgg16,vgg19,mobilenet_v3.")
-@click.option(
-    "--set", "settings", metavar="NAME=VALUE", multiple=True,
-    help="A parameter of the readout, such as epochs_phase2=50, or of one network, such as vgg16.weights_file=FILE; "
-    "wins over screen.toml of the control experiment.",
-)  # fmt: skip
+@param_option(
+    "settings",
+    "NAME=VALUE",
+    "A parameter of the readout, such as epochs_phase2=50, or of one network, such as vgg16.weights_file=FILE; may be "
+    "repeated; wins over screen.toml of the control experiment.",
+)
 @click.option("--readout", help="Staged readout; default the first that is installed.")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
@@ -66,8 +68,8 @@ def command(
     from phenodose.pipeline.transfer_study import run_transfer_study
     from phenodose.plots.transfer import transfer_curves
 
+    opened = open_screens(store, control_experiment, *screens)
     plugin = staged_readout(plugins_at(store), readout)
-    opened = open_store(store)
     with filter_stderr() as stream, progress_display("transfer study", stream) as progress:
         rows = run_transfer_study(
             opened,
@@ -121,7 +123,7 @@ def parse_epochs(text: str) -> list[int]:
 
 
 def _networks(readout: str, settings: tuple[str, ...], backbones: str | None) -> list[dict[str, Any]]:
-    """The parameters of every network, from --set and --backbones; what is set for one network wins."""
+    """The parameters of every network, from --param and --backbones; what is set for one network wins."""
     from phenodose.cli.run import parse_settings
 
     names = [name.strip() for name in (backbones or "").split(",") if name.strip()]

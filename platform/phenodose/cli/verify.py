@@ -29,8 +29,9 @@ def command(
 ) -> None:
     """Check every byte of an OME-Zarr plate against its own hashes, and with --raw every raw image.
 
-    Of a store every product of every screen is checked: plates, tables, curves, tensors, features, maps, checkpoints
-    and the cohort; and it is told what is older than its inputs. Without a name it is the store of the environment.
+    Of a store every product of every screen is checked: plates, tables, curves, tensors, features, maps, checkpoints,
+    reports, signed reports with their chain, and the cohort; and it is told what is older than its inputs. Without a
+    name it is the store of the environment.
     Exit code 2 and a list of faults if anything is missing, truncated or changed.
 
     \b
@@ -92,6 +93,9 @@ def _verify_store(context: click.Context, name: str | None, as_json: bool) -> No
     for screen, sentences in found.stale.items():
         for sentence in sentences:
             click.echo(f"{screen}: {sentence}")
+    for name, sentences in found.superseded.items():
+        for sentence in sentences:
+            click.echo(f"{name}: {sentence}")
     if found.without_seal:
         more = f" and {len(found.without_seal) - _NAMED} more" if len(found.without_seal) > _NAMED else ""
         click.echo(

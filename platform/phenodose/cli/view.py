@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from phenodose.cli.output import open_store, store_option
+from phenodose.cli.output import open_screens, store_option
 
 
 @click.command("view")
@@ -33,7 +33,7 @@ def command(screen: str, plate: str | None, drug: str | None, port: int, no_open
     from phenodose.viewer.plates import ScreenPlates
     from phenodose.viewer.server import ViewerServer
 
-    plates = ScreenPlates(open_store(store), screen)
+    plates = ScreenPlates(open_screens(store, screen), screen)
     if plate is not None:
         plates.check_plate(plate)
     if drug is not None:

@@ -5,12 +5,12 @@ Does not belong here: gathering the chain (`phenodose.lineage.trace`, `pairs`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from phenodose.cli.output import json_option, open_store, print_json, store_option
+from phenodose.cli.output import json_option, open_screens, print_json, store_option
 
 if TYPE_CHECKING:
     from phenodose.lineage.link import Link
@@ -45,29 +45,31 @@ def command(
     from phenodose.lineage.freshness import changes_since
     from phenodose.lineage.pairs import why_drug_or_pair
 
-    opened = open_store(store)
+    opened = open_screens(store, screen)
     chains = why_drug_or_pair(opened, screen, drug, scorer, readout, replicate)
     if as_json:
         print_json([chain.to_dict() for chain in chains])
         return
-    for change in changes_since(opened, screen):
-        click.echo(f"! {change.sentence}\n")
-    click.echo("\n\n".join("\n".join(_lines(chain, "")) for chain in chains))
+    told = [change.sentence for change in changes_since(opened, screen)]
+    for sentence in told:
+        click.echo(f"! {sentence}\n")
+    click.echo("\n\n".join("\n".join(_lines(chain, "", told)) for chain in chains))
 
 
-def _lines(link: Link, indent: str) -> Iterator[str]:
+def _lines(link: Link, indent: str, told: Collection[str]) -> Iterator[str]:
+    """The lines of a link and of those before it; of its doubts those that were not told above."""
     yield f"{indent}{link.what}"
     inner = indent + "  "
     facts = [f"{name} {_short(value)}" for name, value in link.facts.items()]
     yield from (f"{inner}{line}" for line in _wrapped(facts, 118 - len(inner)))
-    yield from (f"{inner}! {doubt}" for doubt in link.doubts)
+    yield from (f"{inner}! {doubt}" for doubt in link.doubts if doubt not in told)
     yield from (f"{inner}{line}" for line in _table([_without_values(row) for row in link.rows]))
     for row in link.rows:
         if _VALUES in row:
             yield f"{inner}{row['group']}, {row['control']}:"
             yield from (f"{inner}  {line}" for line in _wrapped(row[_VALUES].split("; "), 116 - len(inner)))
     for before in link.made_from:
-        yield from _lines(before, inner)
+        yield from _lines(before, inner, told)
 
 
 def _without_values(row: dict[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def rebuild_cohort(
 
 def _rebuild(store: Store, whole: bool, judge: Judge | None) -> CohortSummary:
     folder = store.local_copy(store.root / "tables")
-    parts = _parts(folder)
+    parts = parts_now(folder)
     clear_partials(store.cohort_path.parent, store.cohort_path.name)
     with written_aside(store.cohort_path) as aside:
         known = {} if whole else _begin_with_old(store.local_copy(store.cohort_path), aside, parts)
@@ -144,7 +144,7 @@ def _rebuild(store: Store, whole: bool, judge: Judge | None) -> CohortSummary:
     return CohortSummary(store.cohort_path, rows, tuple(fault for (fault,) in faults), screens)
 
 
-def _parts(folder: Path) -> Parts:
+def parts_now(folder: Path) -> Parts:
     """What the files of every table and screen are now: a hash of names, sizes and times of writing."""
     found: Parts = {}
     for table in TABLES:
@@ -185,7 +185,7 @@ def _begin_with_old(old: Path, aside: Path, parts: Parts) -> Parts:
     shutil.copyfile(old, aside)
     try:
         with _connected(aside) as con:
-            known = _known_parts(con)
+            known = parts_known(con)
     except duckdb.Error:  # damaged, or made before there was a record of parts
         known = {}
     changed = sum(parts.get(part) != known.get(part) for part in parts.keys() | known.keys())
@@ -195,7 +195,7 @@ def _begin_with_old(old: Path, aside: Path, parts: Parts) -> Parts:
     return known
 
 
-def _known_parts(con: duckdb.DuckDBPyConnection) -> Parts:
+def parts_known(con: duckdb.DuckDBPyConnection) -> Parts:
     """The parts of a database that this version of phenodose made; none of another's, or of a worn one."""
     made: Any = con.execute("SELECT fingerprint, replaced_rows FROM build.made").fetchone()
     rows = sum(_number(con, f"SELECT count(*) FROM {identifier(name)}") for name in TABLES)
@@ -331,7 +331,7 @@ def _insert(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path])
     """Insert the rows of files in the order of files and rows; all or none."""
     for file in files:
         check_table(file)
-    names = [_literal_path(file) for file in files]
+    names = [literal_path(file) for file in files]
     present = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {_READ_PARQUET}", [names]).fetchall()}
     missing = [column.name for column in table.columns if column.required and column.name not in present]
     if missing:
@@ -341,7 +341,7 @@ def _insert(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path])
     con.execute(f"INSERT INTO {identifier(table.name)} ({columns}) SELECT {columns} FROM {_READ_PARQUET}", [names])
 
 
-def _literal_path(file: Path) -> str:
+def literal_path(file: Path) -> str:
     """A file's path as DuckDB reads it: it takes `*`, `?` and `[` in a path for a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(file))
 

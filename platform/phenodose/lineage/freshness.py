@@ -14,13 +14,13 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import PhenodoseError
-from phenodose.io.files import hash_file, hash_json
-from phenodose.io.places import is_remote
+from phenodose.io.files import hash_file, hash_json, write_json
+from phenodose.io.places import is_remote, read_bytes
 from phenodose.io.seals import seal_of
 from phenodose.lineage.taught_networks import taught_otherwise
 from phenodose.plugins import plugins_of
@@ -43,6 +43,8 @@ _NAMED = 6
 _MOVED = "drugs layout"
 #: Decisions that are named.
 _MOST_DECISIONS = 3
+#: What had changed when a report was signed, in the root of a store that is frozen.
+_FROZEN = "changes.json"
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,23 @@ def changes_since(store: Store, screen: str) -> list[Change]:
         store: the store.
         screen: screen id.
     """
+    if store.frozen:
+        return _as_it_was(store)
     runs = store.read_table("runs", screen)
     if runs.empty:
         return []
     return _Runs(store, screen, runs).changes()
+
+
+def freeze_changes(changes: Iterable[Change], root: Path) -> None:
+    """Write down what had changed, for a store that is frozen: whoever looks there is told the same."""
+    write_json(root / _FROZEN, [asdict(change) for change in changes])
+
+
+def _as_it_was(store: Store) -> list[Change]:
+    told = json.loads(read_bytes(store.root / _FROZEN) or b"[]")
+    lists = ("direct", "products")
+    return [Change(**{name: tuple(value) if name in lists else value for name, value in one.items()}) for one in told]
 
 
 class InputStates:

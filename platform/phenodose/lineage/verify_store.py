@@ -1,7 +1,8 @@
 """Checking a whole store: every product of every screen against what was noted when it was made.
 
 Plates against their hashes; tables, curve points and records of checkpoints against their seals; tensors, features and
-maps file by file; weights against their record; the cohort block by block. What a product was bound to is checked as
+maps file by file; weights against their record; pages against their seals; signed reports against their records and the
+chain of these; the cohort block by block, and row by row against the tables. What a product was bound to is checked as
 well: points to their rows, plates to the table `plates`, tables to the step that wrote them. Beside the faults it is
 told what is older than its inputs, which is no fault.
 
@@ -17,12 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phenodose.cohort.agreement import compare_with_tables
 from phenodose.errors import PhenodoseError
 from phenodose.io.places import files, folders, read_bytes
-from phenodose.io.seals import seal_of
+from phenodose.io.seals import check_seal, seal_of
 from phenodose.io.zarr_groups import ROOT, group_faults, is_group, noted_files
 from phenodose.lineage.freshness import Change, changes_since
+from phenodose.lineage.superseded import superseded
 from phenodose.progress import Progress, no_progress
+from phenodose.store.signed import signed_faults, signed_screens
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
@@ -41,10 +45,12 @@ class StoreVerification:
     Attributes:
         store: its folder or address.
         screens: the screens that were looked into.
-        checked: number of products by kind: plates, tables, curves, tensors, features, maps, checkpoints, cohort.
+        checked: number of products by kind: plates, tables, curves, tensors, features, maps, checkpoints, reports,
+            signed reports, cohort.
         faults: a sentence for each fault, with the remedy; empty if everything is as it was written.
         without_seal: products that an older version made, and which nothing can be said of.
         stale: by screen, what is older than its inputs, in sentences.
+        superseded: by signed report, what it rests on that the store has no longer, or has another of; no fault.
     """
 
     store: str
@@ -53,6 +59,7 @@ class StoreVerification:
     faults: list[str] = field(default_factory=list)
     without_seal: list[str] = field(default_factory=list)
     stale: dict[str, list[str]] = field(default_factory=dict)
+    superseded: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ def is_store(place: Path) -> bool:
 
 
 def verify_store(store: Store, progress: Progress = no_progress) -> StoreVerification:
-    """Check every product of every screen of a store, and its cohort.
+    """Check every product of every screen of a store, its reports, signed ones too, and its cohort.
 
     Args:
         store: the store, in a folder or in a bucket.
@@ -104,7 +111,11 @@ def verify_store(store: Store, progress: Progress = no_progress) -> StoreVerific
         if stale:
             found.stale[screen] = stale
         progress(number, len(screens), f"screens, {screen}")
-    note(_cohort(store))
+    note(_reports(store))
+    for screen in signed_screens(store):
+        note(_Found("signed reports", folder, faults) for folder, faults in signed_faults(store, screen))
+        found.superseded |= superseded(store, screen)
+    note(_cohort(store, found))
     found.checked = dict(counts)
     return found
 
@@ -224,8 +235,21 @@ def _checkpoints(store: Store, screen: str) -> Iterator[_Found]:
                 yield _Found("checkpoints", phase, told, bool(seal_of(content)))
 
 
-def _cohort(store: Store) -> Iterator[_Found]:
-    """The database; DuckDB compares every block that it reads with its checksum."""
+def _reports(store: Store) -> Iterator[_Found]:
+    """The pages of screens and of the cohort, as they were written last."""
+    for file in files(store.root / "reports", "*.html"):
+        content = read_bytes(file) or b""
+        again = "--cohort" if file.stem.startswith("_") else file.stem
+        try:
+            check_seal(content, file, f"make it again with `phenodose report {again}`")
+            faults = []
+        except PhenodoseError as error:
+            faults = [str(error)]
+        yield _Found("reports", file, faults, bool(seal_of(content)))
+
+
+def _cohort(store: Store, found: StoreVerification) -> Iterator[_Found]:
+    """The database, block by block (DuckDB compares each with its checksum), and its rows with those of the tables."""
     import duckdb
 
     there = store.local_copy(store.cohort_path)
@@ -236,9 +260,22 @@ def _cohort(store: Store) -> Iterator[_Found]:
         try:
             for (name,) in con.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'").fetchall():
                 con.execute(f'SELECT bit_xor(hash(t)) FROM "{name}" t').fetchall()
-            faults = []
+            faults = _rows_of_cohort(store, con, found)
         finally:
             con.close()
     except duckdb.Error as error:
         faults = [f"{store.cohort_path}: cannot be read ({str(error).splitlines()[0]}); {_COHORT_AGAIN}."]
     yield _Found("cohort", store.cohort_path, faults)
+
+
+def _rows_of_cohort(store: Store, con: Any, found: StoreVerification) -> list[str]:
+    import duckdb
+
+    try:
+        agreement = compare_with_tables(store, con)
+    except duckdb.Error:
+        return []  # a damaged file of a table, which was told
+    for screen in agreement.older:
+        sentence = f"the cohort is older than the tables of the screen; {_COHORT_AGAIN}."
+        found.stale.setdefault(screen, []).append(sentence)
+    return agreement.faults

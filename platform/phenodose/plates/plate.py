@@ -110,7 +110,7 @@ class Plate:
                 path=path,
                 name=own["plate"],
                 wells=sorted(own["wells"], key=well_sort_key),
-                shape=_shape(own["shape"]),
+                shape=shape_from_json(own["shape"]),
                 n_rows=len(grid["rows"]),
                 n_columns=len(grid["columns"]),
                 windows=[(start, end) for start, end in own["windows"]],
@@ -413,7 +413,7 @@ class Plate:
         return StackView(array, lead, f"{folder}: well {well}")
 
 
-def _shape(stored: dict[str, Any]) -> PlateShape:
+def shape_from_json(stored: dict[str, Any]) -> PlateShape:
     """A plate's shape from its JSON form."""
     return PlateShape(
         **stored

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _WIDTH, _EDGE = 760.0, 16.0
 #: Least and largest height of the plane in which the wells lie.
-_HEIGHTS = (260.0, 520.0)
+_HEIGHTS = (330.0, 540.0)
 #: Side of an image, its distance from the next and from the plane, and the room for its caption.
 _IMAGE_PX, _GAP_PX, _CAPTION_PX = 92.0, 6.0, 11.0
 #: Width of a sign of a label and height of its line, about.

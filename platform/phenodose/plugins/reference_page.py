@@ -19,8 +19,8 @@ Made by `make docs` from what the plugins declare; do not edit. `phenodose plugi
 is installed at your site. Plugin contract {contract}.
 
 A parameter is set in `screen.toml` (`[parameters.dss_asym]`, then `amin = 10`), in the launchpad of the Dagster UI,
-with `phenodose run SCREEN --set dss_asym.amin=10`, or with `phenodose score ... -p dss_asym.amin=10`. Whatever was
-used stands in the table `runs`, and `phenodose why` shows it.
+with `phenodose run SCREEN --param dss_asym.amin=10`, or with `phenodose score ... --param dss_asym.amin=10`.
+Whatever was used stands in the table `runs`, and `phenodose why` shows it.
 """
 
 

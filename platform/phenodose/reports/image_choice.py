@@ -75,14 +75,14 @@ def open_plates(data: ScreenData) -> dict[str, Plate]:
     Raises:
         StoreError: one is missing or damaged.
     """
-    from phenodose.plates.plate import Plate
+    from phenodose.plates.kept_pictures import plate_of_report
     from phenodose.plates.tensors import source_images
 
     plates = {}
     chosen = source_images(data.store.tensor_path(data.screen))
     for row in rows_of(data["plates"]):
         try:
-            opened = Plate.open(data.store.plate_at(row.path)).expected(row.plate, row.raw_hash)
+            opened = plate_of_report(data.store, row.path, row.plate, row.raw_hash)
             plates[row.plate] = opened.at(**chosen.get(row.plate, {}))
         except MissingInputError as error:
             raise StoreError(str(error)) from error

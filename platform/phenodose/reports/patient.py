@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from phenodose.io.files import write_text
+from phenodose.io.files import written_aside
 from phenodose.plots.svg import marker_definitions
 from phenodose.reports import (
     activation,
+    amendment,
     combinations,
     decisions,
     dose_pairs,
@@ -34,6 +35,7 @@ from phenodose.reports import (
 )
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.fitted_curves import fitted_curves
+from phenodose.reports.sealed_page import SEAL_BYTES, sealed_page
 from phenodose.reports.strips import filled, scale_bars
 from phenodose.reports.well_images import Gallery, WellImages
 from phenodose.reports.words import page_style, shortened
@@ -61,8 +63,19 @@ def build_report(store: Store, screen: str, out: Path | None = None, no_maps: st
         StoreError: the store holds no result of the screen.
     """
     path = out or store.report_path(screen)
-    write_text(path, render_report(store, screen, no_maps))
+    content = report_bytes(store, screen, no_maps)
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
     return path
+
+
+def report_bytes(store: Store, screen: str, no_maps: str = "") -> bytes:
+    """The report of a screen as the bytes of its file, sealed, so that a change of the file shows.
+
+    Raises:
+        StoreError: the store holds no result of the screen.
+    """
+    return sealed_page(render_report(store, screen, no_maps, MOST_FILE_BYTES - SEAL_BYTES))
 
 
 def render_report(store: Store, screen: str, no_maps: str = "", most_bytes: int = MOST_FILE_BYTES) -> str:
@@ -109,6 +122,7 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "page_style": Markup(page_style(shortened(data.sample, 60), f"screen {data.screen}")),
         "markers": marker_definitions(),
         "head": sections.header(data),
+        "amendment": amendment.amendment(data.store, data.screen),
         "ranking": sections.ranking(data),
         "table": sections.drug_table(data),
         "combinations": combinations.combinations(data, links),

@@ -113,7 +113,10 @@ def read_readings(source: Path, block: str | None = None, way: str = BY_OPTION) 
         other = owner.setdefault((sample, plate_key(plate)), file.name)
         if other != file.name:
             several = PurePosixPath(other).parent != PurePosixPath(file.name).parent
-            timed = ", or, if they were read at several times, lay out nothing but folders named by hours (0h, 24h, 3d)"
+            zipped = "unpack the zip and give the folder, with" if source.is_file() else "lay out"
+            timed = (
+                f", or, if they were read at several times, {zipped} nothing but folders named by hours (0h, 24h, 3d)"
+            )
             faults.add(f"{other} and {file.name} are both plate {plate!r} of {sample!r}; keep one{timed * several}.")
             continue
         try:

@@ -23,6 +23,7 @@ from phenodose.io.places import files, folders, is_remote, read_bytes, remove, r
 from phenodose.names import check_screen_id
 from phenodose.plates.lock import cached_aside
 from phenodose.screens.names_of import Names
+from phenodose.store.signed import RECORD, REPORT, signed_report, signed_screens, signed_versions
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
@@ -72,10 +73,31 @@ def held_by(store: Store, screen: str) -> list[Held]:
     """
     found = [held for path in _places(store, screen) if (held := _held(path)) is not None]
     if not found:
-        known = ", ".join(store.screens()) or "none"
-        raise StoreError(f"screen {screen!r} is not in the store {store.root} (it holds: {known}).")
+        raise store.unknown_screen(screen)
     targets, _ = _targets(store, screen)
     return [held for target in targets if (held := _held(target)) is not None] + found
+
+
+def refuse_signed(store: Store, screen: str) -> None:
+    """Refuse to remove a screen with signed reports, which nothing could make again.
+
+    Raises:
+        StoreError: it has some; they are named.
+    """
+    names = [f"{screen}@{version}{_signer(store, screen, version)}" for version in signed_versions(store, screen)]
+    if names:
+        raise StoreError(
+            f"screen {screen} has signed reports ({', '.join(names)}), which nothing can make again; keep them with "
+            f"`phenodose signed {screen}@1 --into FILE`, then remove everything with --signed-too. Nothing was removed."
+        )
+
+
+def _signer(store: Store, screen: str, version: int) -> str:
+    try:
+        report = signed_report(store, screen, version)
+    except PhenodoseError:
+        return ", damaged"
+    return f" by {report.by}, {report.signed_at[:10]}"
 
 
 #: Removes what other rooms keep, told what the screen is called, and says what is left there.
@@ -86,7 +108,9 @@ def _nothing_elsewhere(names: Names) -> list[str]:
     return []
 
 
-def remove_screen(store: Store, screen: str, elsewhere: Elsewhere = _nothing_elsewhere) -> Removal:
+def remove_screen(
+    store: Store, screen: str, elsewhere: Elsewhere = _nothing_elsewhere, signed_too: bool = False
+) -> Removal:
     """Remove a screen from the store and make the cohort without it.
 
     The mark by which the store knows the screen goes last: after a kill the same command goes on.
@@ -95,12 +119,15 @@ def remove_screen(store: Store, screen: str, elsewhere: Elsewhere = _nothing_els
         store: the store.
         screen: its id.
         elsewhere: called before the mark goes.
+        signed_too: remove its signed reports, too; without this a screen that has some stays as it is.
 
     Raises:
-        InputError, StoreError: as `held_by`; or something could not be removed, and all else is.
+        InputError, StoreError: as `held_by`; it has signed reports; or something could not be removed, and all else is.
         BusyError: another process is rebuilding the cohort and does not end.
     """
     held = held_by(store, screen)
+    if not signed_too:
+        refuse_signed(store, screen)
     names = Names.of(store, screen)
     targets, kept = _targets(store, screen)
     removal, erased = Removal(held, kept), Erased()
@@ -137,14 +164,14 @@ def _places(store: Store, screen: str) -> list[Path]:
     """The places of a screen, its own folder with the mark last."""
     check_screen_id(screen)
     own, plates = store.screen_dir(screen), store.plate_path(screen, "P").parent
-    places = [store.report_path(screen)]
+    places = [store.report_path(screen), store.report_path(screen).with_suffix(".pdf"), store.signed_dir(screen)]
     places += [store.root / "tables" / name / f"screen={screen}" for name in TABLES]
     places += [] if plates.is_relative_to(own) else [plates]
     if is_remote(plates):
         places += [cached_aside(plate) for plate in store.plates(screen)]
     if is_remote(store.root):
         copies = store.local / "copies"
-        cached = list(copies.glob(f"screens+{screen}+*")) if copies.is_dir() else []
+        cached = [path for of in ("screens", "signed") for path in copies.glob(f"{of}+{screen}+*")]
         # Copies of what holds all screens; the next reader fetches them again.
         cached += [path for path in (copies / "tables", copies / store.cohort_path.name) if path.is_dir()]
         places += [store.here(own), *sorted(cached)]
@@ -163,7 +190,7 @@ def _held(path: Path) -> Held | None:
 def _empty(path: Path, erased: Erased) -> None:
     if not is_remote(path):
         erase(path, erased)
-    elif path.suffix in (".html", ".duckdb"):
+    elif path.suffix in (".html", ".pdf", ".duckdb"):
         remove(path)
     else:
         remove_tree(path)
@@ -239,10 +266,27 @@ def _still_named(store: Store, names: Names) -> list[str]:
         pages += [page for ending in ("csv", "tsv", "toml") for page in files(store.root, f"*.{ending}")]
     contents = ((page, (read_bytes(page) or b"").decode("utf-8", "replace")) for page in pages)
     said = [f"{page} names it; make it again, or mend it by hand." for page, text in contents if names.are_in(text)]
+    said += _signed_that_name(store, names)
     said += _rows_that_name(store, names)
     if is_remote(store.root) or (store.plates_root is not None and is_remote(store.plates_root)):
         said.append("older versions of objects, if the bucket keeps them, and caches on other machines.")
     said.append("backups, exported plates and figures, and reports that were copied elsewhere.")
+    return said
+
+
+def _signed_that_name(store: Store, names: Names) -> list[str]:
+    """Sentences on signed reports of other screens, which hold scores of this one and show them on their page."""
+    said = []
+    for screen in signed_screens(store):
+        for version in signed_versions(store, screen):
+            folder = store.signed_dir(screen) / str(version)
+            record = (read_bytes(folder / RECORD) or b"").decode("utf-8", "replace")
+            page = (read_bytes(folder / REPORT) or b"").decode("utf-8", "replace")
+            if names.are_in(record) or names.are_in(page):
+                said.append(
+                    f"{folder}: the signed report {screen}@{version} compares with it and holds its scores; it cannot "
+                    "be changed without breaking its seal. If it must go, remove that screen with --signed-too."
+                )
     return said
 
 

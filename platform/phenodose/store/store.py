@@ -7,6 +7,7 @@ the cohort database (`phenodose.cohort.query`), the declarations of tables (`phe
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import re
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 #: The store where nobody names another.
 DEFAULT_STORE = "store"
+#: Screens that are named where one is not there.
+_NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,15 @@ class Store:
         plates_root: another place for the plates, the one large product; None for the store itself.
         cache: the folder for what a store in a bucket keeps on this machine; None for the user's cache.
         raw_roots: where raw folders lie on this machine if elsewhere than where they were registered: (there, here).
+        frozen: whether this is what a signed report keeps of a store (`phenodose.store.signed`): what changes from one
+            moment to the next was written down when it was signed.
     """
 
     root: Path
     plates_root: Path | None = None
     cache: Path | None = None
     raw_roots: tuple[tuple[Path, Path], ...] = ()
+    frozen: bool = False
 
     @classmethod
     def open(
@@ -181,6 +187,10 @@ class Store:
         """The patient report, one HTML file."""
         return self.root / "reports" / f"{check_screen_id(screen)}.html"
 
+    def signed_dir(self, screen: str) -> Path:
+        """Folder of a screen's signed reports, one folder a version."""
+        return self.root / "signed" / check_screen_id(screen)
+
     @property
     def cohort_path(self) -> Path:
         """The cohort database that readers open."""
@@ -200,16 +210,38 @@ class Store:
         """
         record = read_bytes(self.screen_dir(screen) / "source.json")
         if record is None:
-            known = ", ".join(self.screens()) or "none"
-            raise StoreError(
-                f"screen {screen!r} is not in the store {self.root} (it holds: {known}); "
-                "register its folder with `phenodose run FOLDER`."
-            )
+            raise self.unknown_screen(screen)
         source = Path(json.loads(record)["source"])
         for there, here in self.raw_roots:
             if source.is_relative_to(there):
                 return here / source.relative_to(there)
         return source
+
+    def unknown_screen(self, screen: str) -> StoreError:
+        """The error that says that a screen is not in the store, which are, and which one has the nearest name."""
+        known = self.screens()
+        by_name = {name.casefold(): name for name in known}
+        near = difflib.get_close_matches(screen.casefold(), by_name, n=1)
+        meant = f"did you mean {by_name[near[0]]}? " if near else ""
+        named = ", ".join(known[:_NAMED]) + (f" and {len(known) - _NAMED} more" if len(known) > _NAMED else "")
+        return StoreError(
+            f"screen {screen!r} is not in the store {self.root} ({meant}it holds: {named or 'none'}); "
+            "register its folder with `phenodose run FOLDER`."
+        )
+
+    def expect_screen(self, screen: str) -> str:
+        """The screen id itself, if the store knows anything of the screen: its raw folder or rows of a table.
+
+        Raises:
+            InputError: it is no screen id.
+            StoreError: the store does not know it.
+        """
+        if read_bytes(self.screen_dir(screen) / "source.json") is not None:
+            return screen
+        # Rows may have been copied from another store, whose raw folders are nowhere.
+        if any(files(self.root / "tables" / table / f"screen={screen}", "*.parquet") for table in TABLES):
+            return screen
+        raise self.unknown_screen(screen)
 
     def screens(self) -> list[str]:
         """Ids of all registered screens, in order of name."""

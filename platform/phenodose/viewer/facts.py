@@ -13,6 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from phenodose.names import well_sort_key
+from phenodose.tables.curations import EXCLUDED
 
 if TYPE_CHECKING:
     from phenodose.store.store import Store
@@ -27,8 +28,6 @@ _LAYOUT = {
     "add_on_concentration_nM": "add_on_dose_nM",
     "replicate": "replicate",
 }
-#: How the mask_reason of a well begins that a person has left out.
-_DECIDED = "excluded by decision "
 #: Wells that hold the same are replicates.
 _SAME = ("sample", "well_type", "treatment", "dose_nM", "add_on", "add_on_dose_nM")
 
@@ -60,7 +59,7 @@ def well_facts(store: Store, screen: str) -> dict[str, dict[str, dict[str, Any]]
         if row["masked"] is True:
             reason = str(_plain(row["mask_reason"]) or "masked")
             known["masked"].append(f"{readout}: {reason}")
-            if reason.startswith(_DECIDED):
+            if reason.startswith(EXCLUDED):
                 known["decide"] = curate_command(screen, "restore", row["plate"], row["well"])
         if flag := _plain(row["flag"]):
             known["flags"].append(f"{readout}: {flag}. {_plain(row['flag_reason']) or ''}".strip())

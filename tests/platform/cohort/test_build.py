@@ -177,10 +177,10 @@ def test_the_record_of_itself_is_no_table_of_the_cohort(made_up_cohort: Store) -
 
 
 def test_parts_are_known_by_name_size_and_time(made_up_cohort: Store, tmp_path: Path) -> None:
-    before = build._parts(made_up_cohort.root / "tables")
+    before = build.parts_now(made_up_cohort.root / "tables")
     assert {table for table, _ in before} == {name for name in TABLES if len(made_up_cohort.read_table(name))}
     made_up_cohort.table_part("drugs", FULL, "layout").touch()
-    after = build._parts(made_up_cohort.root / "tables")
+    after = build.parts_now(made_up_cohort.root / "tables")
     assert {part for part in before if before[part] != after[part]} == {("drugs", FULL)}
 
 

@@ -118,6 +118,15 @@ def test_a_masked_time_zero_well_does_not_count():
     np.testing.assert_allclose(curve_points(viability, wells, per_replicate=False).doublings, 2.0)
 
 
+def test_a_time_zero_well_that_a_person_left_out_does_not_count_on_a_plate_without_controls_either():
+    viability, wells = screen(2.0, zero_plate="2")
+    zero = viability.index[wells["well_type"] == "t0"]
+    assert viability.loc[zero, "masked"].all(), "their plate has no controls"
+    viability.loc[zero[:2], "raw"] = 1e7
+    viability.loc[zero[:2], "mask_reason"] = "excluded by decision 1 (A. Doe): lint"
+    np.testing.assert_allclose(curve_points(viability, wells, per_replicate=False).doublings, 2.0)
+
+
 def test_without_time_zero_wells_the_doublings_may_be_given():
     viability, wells = screen(2.0, zero_plate=None)
     assert curve_points(viability, wells).doublings is None

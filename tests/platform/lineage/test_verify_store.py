@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +19,7 @@ from phenodose.dose_response.curves import CurveBatch
 from phenodose.io.zarr_groups import write_group
 from phenodose.lineage.verify_store import verify_store
 from phenodose.plates.ingest import ingest_plate
+from phenodose.reports.sealed_page import sealed_page
 from phenodose.store.activation_maps import StoredMap, maps_folder, write_maps
 from phenodose.store.curves import curves_key, write_points
 from phenodose.store.store import Store
@@ -156,3 +158,21 @@ def test_a_store_that_is_not_there_is_no_whole_one(
         main(["verify"])
     assert ended.value.code == 2
     assert "there is no store here yet" in capsys.readouterr().err
+
+
+def test_an_edited_page_and_an_edited_or_older_cohort_are_told(store: Store) -> None:
+    page = store.report_path(SCREEN)
+    page.parent.mkdir(exist_ok=True)
+    page.write_bytes(sealed_page("<p>Trametinib 21.3</p>"))
+    assert verify_store(store).faults == []
+    page.write_bytes(page.read_bytes().replace(b"21.3", b"12.3"))
+    with duckdb.connect(str(store.cohort_path)) as con:
+        con.execute("UPDATE scores SET score = score + 1 WHERE screen = ? AND drug = 'Trametinib'", [SCREEN])
+    rows = store.read_table("drugs", SCREEN)
+    part = next((store.root / "tables/drugs" / f"screen={SCREEN}").glob("*.parquet")).stem
+    store.write_table("drugs", SCREEN, part, rows.assign(drug_class="another"))
+    found = verify_store(store)
+    assert len(found.faults) == 2
+    assert f"{page}: its bytes have changed" in found.faults[0]
+    assert f"the rows of {SCREEN} in the table scores are not those of the store's tables" in found.faults[1]
+    assert "the cohort is older than the tables" in " ".join(found.stale[SCREEN])

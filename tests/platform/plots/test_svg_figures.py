@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phenodose.plots import palette, svg_figures
+from phenodose.plots.phenotype_map import labels, phenotype_map
 from phenodose.plots.svg import Canvas, marker_definitions, swatch
 
 
@@ -93,11 +94,37 @@ def test_replicate_one_is_full_and_the_others_are_hollow() -> None:
 
 def test_the_map_keeps_the_shape_of_the_data() -> None:
     places = pd.DataFrame({"x": [0.0, 1.0, 0.0], "y": [0.0, 0.0, 1.0]}).assign(group="g", label="", title="t")
-    svg = ET.fromstring(str(svg_figures.phenotype_map(places, {"g": palette.look(0)})))
+    svg = ET.fromstring(str(phenotype_map(places, {"g": palette.look(0)}).start) + "</svg>")
     origin, right, up = [(float(m.attrib["x"]), float(m.attrib["y"])) for m in svg.iter("use")]
     assert right[0] - origin[0] == pytest.approx(origin[1] - up[1], abs=0.2)
-    single = svg_figures.phenotype_map(places.head(1), {"g": palette.look(0)})
-    assert "nan" not in str(single)
+    single = phenotype_map(places.head(1), {"g": palette.look(0)})
+    assert "nan" not in str(single.start)
+
+
+def test_labels_of_the_map_stand_in_the_frame_and_on_no_other_label() -> None:
+    points = [(50.0 + 3 * place, 40.0 + place % 3) for place in range(12)]
+    frame = (0.0, 0.0, 200.0, 120.0)
+    found = labels([(point, f"Drug {place}") for place, point in enumerate(points)], points, frame)
+    boxes = [box for _, box in found if box is not None]
+    assert len(boxes) >= 10
+    for place, box in enumerate(boxes):
+        assert frame[0] <= box[0] < box[2] <= frame[2]
+        assert frame[1] <= box[1] < box[3] <= frame[3]
+        for other in boxes[:place]:
+            assert box[2] <= other[0] or other[2] <= box[0] or box[3] <= other[1] or other[3] <= box[1]
+
+
+def test_images_beside_the_map_overlap_nothing_and_are_on_the_side_of_their_well() -> None:
+    places = pd.DataFrame({"x": [0.0, 9.0, 1.0, 8.0], "y": [0.0, 1.0, 4.0, 5.0]}).assign(group="g", label="", title="t")
+    pictured = [(place, f"P1/A0{place}", f"image {place}") for place in range(4)]
+    figure = phenotype_map(places, {"g": palette.look(0)}, (), pictured)
+    height = float(ET.fromstring(str(figure.start) + "</svg>").attrib["height"])
+    sides = {inset.well: inset.x for inset in figure.insets}
+    assert sides["P1/A00"] == sides["P1/A02"] < 100 < sides["P1/A01"] == sides["P1/A03"]
+    for inset in figure.insets:
+        assert 0 <= inset.y <= inset.y + inset.side <= height
+        others = [one.y for one in figure.insets if one.x == inset.x and one is not inset]
+        assert all(abs(inset.y - y) >= inset.side for y in others)
 
 
 def test_every_marker_is_defined() -> None:

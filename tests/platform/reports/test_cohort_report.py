@@ -75,8 +75,8 @@ def _ask(store: Store, sql: str) -> pd.DataFrame:
 def test_screens_scores_and_mismatches_stand_side_by_side(drawn_html: str) -> None:
     html = drawn_html
     assert html.count('<tr><th scope="row"') == 6
-    assert f"{FULL} (cnn_phase3)" in html
-    assert f"{METABOLIC_ONLY} (ctg)" in html
+    assert f"{FULL} (image, network (phase III))" in html
+    assert f"{METABOLIC_ONLY} (metabolic (ATP))" in html
     order = re.findall(r'<th scope="row" data-sort="([^"]*)"', html)
     assert order[:4] == ["Panobinostat", "Trametinib", "Venetoclax", "Vemurafenib"], "most often hit first"
     assert "Vemurafenib (cnn_phase3 25.8, ctg 0.0)" in html
@@ -194,7 +194,9 @@ def test_drugs_on_which_readouts_differ_are_named_in_percent(made_up_cohort: Sto
         "SELECT 100.0 * count(*) FILTER (agreement = 'differ') / count(*) AS percent "
         "FROM agreement WHERE scorer = 'dss_asym' AND imaging_readout = 'cnn_phase3'",
     )
-    row = re.search(r'<tr><td data-sort="cnn_phase3">cnn_phase3</td><td data-sort="ctg">.*', drawn_html)
+    row = re.search(
+        r'<tr><td data-sort="image, network \(phase III\)">[^<]*</td><td data-sort="metabolic \(ATP\)">.*', drawn_html
+    )
     assert row
     assert f">{rows['percent'][0]:.1f}</td>" in row.group()
     assert "Vemurafenib (1)" in row.group()
@@ -305,3 +307,20 @@ def _sorts(page: Any) -> None:
     assert len(states) > 30
     for state in states:
         assert set(state) == {"ascending", "descending"}
+
+
+def test_every_entity_has_its_drugs_counted_by_sample(made_up_cohort: Store) -> None:
+    from phenodose.reports.cohort.entities import entities
+    from phenodose.reports.cohort.source import read_cohort
+
+    cohort = read_cohort(made_up_cohort)
+    found = entities(cohort)["entities"]
+    assert [(one["entity"], one["samples"], one["names"]) for one in found] == [
+        ("Pleomorphic xanthoastrocytoma", 1, "BT-40"),
+        ("entity not given", 1, "INF_R_153"),
+    ]
+    hits = cohort.scores[(cohort.scores["screen"] == cohort.screens["screen"].iloc[0]) & cohort.scores["hit"]]
+    ranked = hits[hits["readout"] == cohort.ranked_by[cohort.screens["screen"].iloc[0]]]
+    first = next(one for one in found if one["names"] == cohort.screens["sample"].iloc[0])
+    assert {row["drug"] for row in first["drugs"]} == set(ranked["drug"])
+    assert {(row["hits"], row["tested"]) for row in first["drugs"]} == {(1, 1)}

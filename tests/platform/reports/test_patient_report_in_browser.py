@@ -62,6 +62,13 @@ def watched(browser: Any, report: tuple[Path, Path]) -> Iterator[Any]:
         assert found.outside() == []
 
 
+def label_of(readout: str) -> str:
+    """What the page calls a readout."""
+    from phenodose.plugins import Preferences, registry
+
+    return Preferences.of(registry()).readout_label(readout)
+
+
 def rows_of_table(page: Any) -> list[str]:
     return page.eval_on_selector_all(
         "#drug-table tbody tr", "rows => rows.filter(r => !r.hidden).map(r => r.cells[1].textContent)"
@@ -99,7 +106,7 @@ def test_the_table_shows_the_intervals_hits_and_half_doses_of_the_warehouse(
           cell.dataset.sort, cell.firstChild ? cell.firstChild.textContent.trim() : '',
           cell.querySelector('small') ? cell.querySelector('small').textContent : '']))"""
     )
-    heads = page.locator("#drug-table th").all_text_contents()
+    heads = page.eval_on_selector_all("#drug-table th", "all => all.map(e => e.dataset.name || e.textContent)")
     of_screen = f"from scores where screen = '{SCREEN}' and replicate = 'pooled'"
     query = f"select readout, drug, score, lower, upper, hit {of_screen} and scorer = 'dss_asym'"
     rows = warehouse(report, query)
@@ -135,7 +142,7 @@ def test_quality_figures_and_counts_are_those_of_the_warehouse(watched: Any, rep
                 const heads = Array.from(next.querySelectorAll('thead th'), th => th.textContent);
                 next.querySelectorAll('tbody tr').forEach(row =>
                   Array.from(row.cells).slice(1, -2).forEach((cell, n) => {
-                  if (cell.textContent) found.push([title.textContent, heads[n + 1],
+                  if (cell.textContent) found.push([title.dataset.name, heads[n + 1],
                     row.querySelector('small').textContent, Number(cell.textContent), cell.className.split(' ')[1]]);
                 }));
               }
@@ -153,7 +160,7 @@ def test_quality_figures_and_counts_are_those_of_the_warehouse(watched: Any, rep
     said = page.inner_text("#quality")
     query = f"select readout, count(*) from viability where screen = '{SCREEN}' and masked group by readout"
     for readout, n_masked in warehouse(report, query):
-        assert f"{readout}: {n_masked} well" in said
+        assert f"{label_of(readout)}: {n_masked} well" in said
 
 
 def test_the_reference_cohort_is_named(watched: Any) -> None:

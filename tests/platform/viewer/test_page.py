@@ -168,7 +168,7 @@ def test_wells_are_filtered_by_drug_dose_and_type(page: Any, shown: ViewerServer
     assert page.page.inner_text("#filtered") == "1 well here, 1 with an image"
 
 
-def test_the_mosaic_is_brightened_by_keys_and_channel_by_channel(page: Any, shown: ViewerServer) -> None:
+def test_the_mosaic_is_brightened_by_keys(page: Any, shown: ViewerServer) -> None:
     def pixel(share: float) -> int:
         """What a share of the display window is shown as, 0 to 255."""
         table = page.page.locator("#brightness feFuncR").get_attribute("tableValues").split(" ")

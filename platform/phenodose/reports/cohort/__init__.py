@@ -10,8 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from phenodose.errors import StoreError
-from phenodose.io.files import write_text, written_aside
+from phenodose.io.files import written_aside
+from phenodose.reports.sealed_page import sealed_page
 
 if TYPE_CHECKING:
     from phenodose.plots.cohort_drawing import CohortFigure
@@ -39,7 +42,9 @@ def build_cohort_report(store: Store, out: Path | None = None, expected: Path | 
         InputError: the list of expected hits has faults.
     """
     path = out or cohort_report_path(store)
-    write_text(path, render_cohort_report(store, linked=path == cohort_report_path(store), expected=expected))
+    page = sealed_page(render_cohort_report(store, linked=path == cohort_report_path(store), expected=expected))
+    with written_aside(path) as aside:
+        aside.write_bytes(page)
     return path
 
 
@@ -57,7 +62,9 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
     """
     from phenodose.plots.cohort_drawing import shown
     from phenodose.reports.cohort import expected_hits, pairs, tables
+    from phenodose.reports.cohort.entities import entities
     from phenodose.reports.patient import render
+    from phenodose.reports.words import page_style
 
     cohort = _cohort(store)
     figures = {figure.name: shown(figure) for figure in cohort_figures(cohort, store)}
@@ -66,6 +73,10 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
         screens=tables.screens(cohort, _reports_beside(store) if linked else frozenset()),
         faults=cohort.faults,
         stale=tables.stale(cohort),
+        entities=entities(cohort),
+        page_style=Markup(page_style("Cohort", f"{len(cohort.screens)} screens")),
+        score_name=cohort.preferences.scorer_label(cohort.scorer or "") or "score",
+        label=cohort.preferences.readout_label,
         matrix=tables.matrix(cohort),
         pairs=pairs.pairs(cohort),
         mismatches=tables.mismatches(cohort),

@@ -37,12 +37,12 @@ def replicate_scores(cohort: Cohort) -> CohortFigure:
     """DSS of one replicate against another, a panel a readout."""
     name, title, rows = "replicate_dss", "DSS of replicates", cohort.replicate_scores
     if rows.empty:
-        return absent(name, title, "", "no screen has scores of single replicates.")
+        return absent(name, title, "Fig. 8", "no screen has scores of single replicates.")
     note = "A point is a drug of a screen. R is Pearson's, ρ Spearman's correlation." + _counted(rows, "readout")
     panels = [(str(readout), of) for readout, of in rows.groupby("readout")]
     words = [("DSS, one replicate", "DSS, other replicate")] * len(panels)
     return CohortFigure(
-        name, title, "", note, rows,
+        name, title, "Fig. 8", note, rows,
         lambda: _scatter(cohort, panels, "first", "second", words),
     )  # fmt: skip
 

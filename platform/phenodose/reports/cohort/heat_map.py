@@ -23,6 +23,8 @@ _MOST_SCREENS = 2_000
 #: Trees of more leaves are a black block.
 _MOST_LEAVES = 150
 _NAME = "dss_heat_map"
+#: Widest map and height of a row: names are still legible where the figure is printed on A4.
+_MOST_PX, _ROW_PX = 760.0, 12.5
 
 
 def dss_heat_map(cohort: Cohort) -> CohortFigure:
@@ -133,11 +135,11 @@ def _draw(
     of_screens: np.ndarray | None, of_drugs: np.ndarray | None,
 ) -> Figure:  # fmt: skip
     n = len(readouts)
-    width = float(np.clip(n * len(screens) * 22, 420, 1040))
+    width = float(np.clip(n * len(screens) * 22, 420, _MOST_PX))
     has_room = width / (n * len(screens)) >= 8
-    figure = new_figure(width + 220, 150 + 11.5 * len(drugs) + (110 if has_room else 20))
+    figure = new_figure(width + 220, 150 + _ROW_PX * len(drugs) + (110 if has_room else 20))
     widths = [110 / (width / n), *([1.0] * n)]
-    heights = [max(45 / (11.5 * len(drugs)), 0.03), 1]
+    heights = [max(45 / (_ROW_PX * len(drugs)), 0.03), 1]
     grid: Any = figure.subplots(2, n + 1, squeeze=False, width_ratios=widths, height_ratios=heights)
     grid[0, 0].axis("off")
     _branches(grid[1, 0], of_drugs, len(drugs), sideways=True)
@@ -160,7 +162,7 @@ def _draw(
             axes.set_xticks([])
             axes.set_xlabel(f"{len(screens)} screens", fontsize=8)
         names = [label(drug) for drug in drugs] if index == n else [""] * len(drugs)
-        axes.set_yticks(range(len(drugs)), names, fontsize=7)
+        axes.set_yticks(range(len(drugs)), names, fontsize=8)
         axes.yaxis.tick_right()
         axes.tick_params(length=0)
     bar = figure.colorbar(

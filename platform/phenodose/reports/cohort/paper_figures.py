@@ -194,13 +194,13 @@ def phenotype_maps(cohort: Cohort) -> CohortFigure:
     name, title, rows = "phenotype_map", "Phenotypes of all screens on one map", cohort.maps
     if rows.empty:
         return absent(
-            name, title, "", f"no map holds wells of two screens; {_joining(cohort)}"
+            name, title, "Fig. 15", f"no map holds wells of two screens; {_joining(cohort)}"
             "The map of one screen is in its own report.",
         )  # fmt: skip
     note = "A point is a well; by class of its drug, and controls. Only places on the same axes are shown together."
     step = -(-len(rows) // _MOST_MAP_POINTS)
     note += f" Every {step}th of {len(rows)} wells is drawn." if step > 1 else ""
-    return CohortFigure(name, title, "", note, rows, lambda: _draw_maps(rows.iloc[::step]))
+    return CohortFigure(name, title, "Fig. 15", note, rows, lambda: _draw_maps(rows.iloc[::step]))
 
 
 def _joining(cohort: Cohort) -> str:
