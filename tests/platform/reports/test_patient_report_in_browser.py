@@ -108,17 +108,20 @@ def test_the_table_shows_the_intervals_hits_and_half_doses_of_the_warehouse(
     )
     heads = page.eval_on_selector_all("#drug-table th", "all => all.map(e => e.dataset.name || e.textContent)")
     of_screen = f"from scores where screen = '{SCREEN}' and replicate = 'pooled'"
-    query = f"select readout, drug, score, lower, upper, hit {of_screen} and scorer = 'dss_asym'"
+    query = f"select readout, drug, score, lower, upper, call {of_screen} and scorer = 'dss_asym'"
     rows = warehouse(report, query)
     shown = {row[1][0]: dict(zip(heads, row, strict=True)) for row in table}
     assert len(rows) == 4 * len(shown) == 24
-    for readout, drug, score, lower, upper, hit in rows:
+    query = f"select distinct readout from qc where screen = '{SCREEN}' and verdict = 'fail'"
+    failed = {readout for (readout,) in warehouse(report, query)}
+    marks = {"hit": "● ", "borderline": "○ "}
+    for readout, drug, score, lower, upper, call in rows:
         number, text, small = shown[drug][readout]
         if score is None:
             assert (number, text) == ("", "–")
             continue
         assert float(number) == score
-        assert text == f"{'● ' if hit else ''}{score:.1f}"
+        assert text == f"{'' if readout in failed else marks.get(call, '')}{score:.1f}".strip()
         assert small == f"{lower:.1f} to {upper:.1f}"
     query = f"select drug, score, bound, unit {of_screen} and scorer = 'rel_ic50' and readout = 'cnn_phase3'"
     for drug, score, bound, unit in warehouse(report, query):
@@ -135,7 +138,7 @@ def test_quality_figures_and_counts_are_those_of_the_warehouse(watched: Any, rep
     shown = page.evaluate(
         """() => {
           const found = [];
-          document.querySelectorAll('#quality h3').forEach(title => {
+          document.querySelectorAll('#quality h3[data-name]').forEach(title => {
             let next = title.nextElementSibling;
             while (next && next.tagName !== 'H3') {
               if (next.matches('.scroll')) {
