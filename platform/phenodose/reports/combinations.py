@@ -58,7 +58,7 @@ def combinations(data: ScreenData, links: dict[str, str]) -> dict[str, Any] | No
     figures = _figures(data, rows)
     return {
         "rows": rows,
-        "scorer": data.scorer,
+        "scorer": data.score_name,
         "figures": figures[:MOST_FIGURES],
         "n_not_drawn": max(len(figures) - MOST_FIGURES, 0),
     }

@@ -141,8 +141,7 @@ def _readout_pictures(data: ScreenData, readout: str) -> dict[str, Any]:
         )
     remark = "" if len(pairs) else "No duplicates to compare: no drug and concentration has replicates 1 and 2."
     return {
-        "readout": label,
-        "name": readout,
+        "readout": readout,
         "maps": maps,
         "pictures": pictures,
         "remark": remark,

@@ -196,5 +196,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Pages of one screen say it by the labels of its readouts.
+    environment.globals["label"] = str
     environment.globals["wells_of"] = viewer_links.wells_of
     return environment

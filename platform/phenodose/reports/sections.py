@@ -183,8 +183,8 @@ def _comparison(data: ScreenData, metabolic: str, imaging: str, both: pd.DataFra
     correlation = float(both["score_m"].corr(both["score_i"])) if len(both) >= 3 else float("nan")
     failed = [name for name, end in ((imaging, "_i"), (metabolic, "_m")) if both[f"readout_failed{end}"].any()]
     return {
-        "metabolic": data.label(metabolic),
-        "imaging": data.label(imaging),
+        "metabolic": metabolic,
+        "imaging": imaging,
         "n_drugs": len(both),
         "n_agree": int(both["agreement"].eq(AGREE).sum()),
         "n_differ": int(differ.sum()),

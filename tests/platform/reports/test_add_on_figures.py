@@ -51,7 +51,10 @@ def screen(root: object) -> ScreenData:
 def test_every_concentration_of_an_add_on_has_its_waterfalls_and_a_loss_shows_without_a_floor(tmp_path) -> None:
     found = combinations(screen(tmp_path), {})
     assert found is not None
-    assert [figure["title"] for figure in found["figures"]] == ["Extra 100 nM by ctg", "Extra 1000 nM by ctg"]
+    assert [figure["title"] for figure in found["figures"]] == [
+        "Extra 100 nM by metabolic (ATP)",
+        "Extra 1000 nM by metabolic (ATP)",
+    ]
     score, inhibition = (str(found["figures"][0][name]) for name in ("score", "inhibition"))
     assert "Loses: +0.0, 95 % interval -3.0 to +3.0" in score
     assert "Loses: -15.0, 95 % interval -19.0 to -11.0" in inhibition

@@ -236,7 +236,7 @@ def test_readouts_differ_on_drugs_that_lie_surely_on_either_side_of_the_limit(ma
     limit = threshold(data)
     assert limit is not None
     failed = found["comparisons"].pop()
-    assert (failed["failed"], failed["n_undecided"]) == ("mean_of_stack", failed["n_drugs"])
+    assert (failed["failed"], failed["n_undecided"]) == ("image, mean brightness", failed["n_drugs"])
     for one in found["comparisons"]:
         both = wide[[one["imaging"], "ctg"]].dropna() >= limit
         assert [name.rpartition(" (")[0] for name in one["undecided"]] == ["Venetoclax"]

@@ -34,7 +34,7 @@ def test_the_ranking_names_the_drug_its_wells_and_what_other_readouts_give(data:
     assert shown["hits"][0].endswith(", not trusted)")
     assert not any("not trusted" in hit for hit in shown["hits"][1:])
     best, last = shown["untrusted"]
-    assert best.startswith(f"{data.drugs[0]}: {SENTENCE}; ctg gives ")
+    assert best.startswith(f"{data.drugs[0]}: {SENTENCE}; metabolic (ATP) gives ")
     assert best.count(" gives ") == 1
     assert last.startswith(data.drugs[-1])
 

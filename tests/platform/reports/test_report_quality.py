@@ -36,7 +36,7 @@ def test_doubtful_wells_are_listed_and_wells_without_cells_are_not_missed(data: 
     shown = quality(data)
     assert not isinstance(shown, Missing)
     (line,) = shown["flagged"]
-    assert line.startswith("ctg: 1 well, empty (P")
+    assert line.startswith("metabolic (ATP): 1 well, empty (P")
     assert not any("no value in the readout" in line for line in shown["masked"])
     assert any("out of focus" in line for line in shown["masked"])
 
@@ -83,4 +83,4 @@ def test_a_corrected_readout_shows_what_was_taken_off(data: ScreenData) -> None:
     maps = {one["readout"]: [each["alt"] for each in one["maps"]] for one in shown["readouts"]}
     n_plates = ctg["plate"].nunique()
     assert len(maps["ctg_corrected"]) == 3 * n_plates == 1.5 * len(maps["ctg"])
-    assert sum("taken off ctg as an effect of place" in alt for alt in maps["ctg_corrected"]) == n_plates
+    assert sum("taken off metabolic (ATP) as an effect of place" in alt for alt in maps["ctg_corrected"]) == n_plates
