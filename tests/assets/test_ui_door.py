@@ -118,6 +118,26 @@ def test_its_processes_send_nothing_and_know_the_store(tmp_path: Path, monkeypat
     assert told["PHENODOSE_INBOX"] == str(tmp_path / "inbox")
     assert told["DAGSTER_DISABLE_TELEMETRY"]
     assert "telemetry:\n  enabled: false" in (Path(told["DAGSTER_HOME"]) / "dagster.yaml").read_text()
-    server, daemon = ui.commands("127.0.0.1", 3000, NAMES)
+    server, daemon = ui.commands("127.0.0.1", 3000, NAMES, tmp_path / "workspace.yaml")
     assert server[1:4] == ["-m", "phenodose_assets.ui_server", ",".join(NAMES)]
-    assert server[-2:] == daemon[-2:] == ["-m", "phenodose_assets.definitions"]
+    assert server[-2:] == daemon[-2:] == ["-w", str(tmp_path / "workspace.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (None, "phenodose_assets.definitions"),
+        ("load_from:\n- python_module: {module_name: phenodose_assets.definitions, location_name: lab}\n", "lab"),
+        ("load_from:\n- python_module: {module_name: of_somebody_else}\n", None),
+        ("load_from:\n- python_module: {module_name: phenodose_assets.definitions}\n- python_file: b.py\n", None),
+        ("load_from: [", None),
+    ],
+    ids=["no file", "ours", "other code", "ours and other code", "no YAML"],
+)
+def test_our_code_is_held_by_one_process_under_the_name_that_the_file_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, name: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        (tmp_path / "workspace.yaml").write_text(text)
+    assert ui.location_name() == name

@@ -30,6 +30,7 @@ FACES = (
     "platform/phenodose/api.py",
     "platform/phenodose/cli/",
     "assets/phenodose_assets/definitions.py",
+    "assets/phenodose_assets/ui_reports.py",
     "platform/phenodose/settings/",
 )
 
