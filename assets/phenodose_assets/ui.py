@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from phenodose.errors import InputError, ProcessError
 from phenodose.io.files import write_text
