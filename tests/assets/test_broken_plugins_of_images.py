@@ -168,7 +168,7 @@ def test_everything_else_is_made(spoilt: Spoilt) -> None:
     others = {key: state for key, state in spoilt.made.state.items() if not any(name in key for name in faulty)}
     assert {key for key, state in others.items() if state != "made"} == set()
     good = {"checkpoint/net_good/one", "viability/net_good_one", "viability/image_good", "embedding/map_good"}
-    assert good | {"plate_images", "layout", "pseudo_rgb", "viability/mean_of_stack"} == set(others)
+    assert good | {"plate_images", "layout", "drugs", "pseudo_rgb", "viability/mean_of_stack"} == set(others)
     # Training worked; what its network says of the wells is the fault.
     assert spoilt.made.state["checkpoint/net_nan/one"] == "made"
     assert not list(spoilt.store.root.rglob("mine.txt"))

@@ -23,7 +23,7 @@ from phenodose.cohort.hit_views import RankingOrder
 from phenodose.cohort.view import View, identifier, literal
 from phenodose.cohort.views import cohort_views
 from phenodose.errors import PhenodoseError, StoreError, TableError
-from phenodose.io.files import clear_partials, hash_json, written_aside
+from phenodose.io.files import clear_partials, hash_bytes, hash_json, written_aside
 from phenodose.io.machine_faults import is_of_one_file, machine_fault
 from phenodose.io.places import is_remote
 from phenodose.plugins import Preferences, plugins_of
@@ -386,13 +386,23 @@ def _double_keys(con: duckdb.DuckDBPyConnection, table: Table, screens: Sequence
 
 def _make_views(con: duckdb.DuckDBPyConnection, store: Store, changed: Sequence[str], whole: bool) -> None:
     """All views; of those that are kept as tables, the rows of the changed screens."""
+    for view in views_now(con, store):  # in their order: some are made from others, stored or not
+        if view.kept:
+            _keep(con, view, changed, whole)
+        else:
+            con.execute(f"CREATE OR REPLACE VIEW {identifier(view.name)} AS {view.sql}")
+            con.execute(f"COMMENT ON VIEW {identifier(view.name)} IS {literal(view.description)}")
+
+
+def views_now(con: duckdb.DuckDBPyConnection, store: Store) -> list[View]:
+    """All views, as what the cohort holds and what the site prefers make them."""
     site = read_site(store.root)
     readouts = [row[0] for row in con.execute("SELECT DISTINCT readout FROM scores ORDER BY readout").fetchall()]
     preferences = Preferences.of(plugins_of(store), site.preferences)
     scorer = preferences.default_scorer() or ""
     naming = [row[0] for row in con.execute("SELECT DISTINCT scorer FROM scores WHERE hit IS NOT NULL").fetchall()]
     thresholds = {name: one.hit_threshold for name, one in preferences.scorers.items()}
-    views = cohort_views(
+    return cohort_views(
         readouts,
         preferences.metabolic_readouts(),
         resolve_limits(site.quality),
@@ -401,20 +411,21 @@ def _make_views(con: duckdb.DuckDBPyConnection, store: Store, changed: Sequence[
         RankingOrder(preferences.ordered_readouts(readouts), preferences.ordered_scorers(naming)),
         {name: value for name, value in thresholds.items() if value is not None},
     )
-    for view in views:
-        if not view.kept:
-            con.execute(f"CREATE OR REPLACE VIEW {identifier(view.name)} AS {view.sql}")
-            con.execute(f"COMMENT ON VIEW {identifier(view.name)} IS {literal(view.description)}")
-    for view in views:
-        if view.kept:
-            _keep(con, view, changed, whole)
 
 
 def _keep(con: duckdb.DuckDBPyConnection, view: View, changed: Sequence[str], whole: bool) -> None:
-    name = identifier(view.name)
-    if whole:
+    """The rows of the changed screens; all of them where the question is another than that of the rows there are.
+
+    What a site prefers and which plugins it has is part of some questions.
+    """
+    name, asked = identifier(view.name), hash_bytes(view.sql.encode())
+    con.execute("CREATE TABLE IF NOT EXISTS build.kept (name VARCHAR PRIMARY KEY, question VARCHAR)")
+    before = con.execute("SELECT question FROM build.kept WHERE name = ?", [view.name]).fetchone()
+    if whole or before != (asked,):
+        con.execute(f"DROP TABLE IF EXISTS {name}")
         con.execute(f"CREATE TABLE {name} AS {view.sql}")
         con.execute(f"COMMENT ON TABLE {name} IS {literal(view.description)}")
+        con.execute("INSERT OR REPLACE INTO build.kept VALUES (?, ?)", [view.name, asked])
     elif changed:
         names = ", ".join(literal(screen) for screen in changed)
         con.execute(f"DELETE FROM {name} WHERE screen IN ({names})")

@@ -65,6 +65,7 @@ def hits_view(order: RankingOrder) -> View:
     LEFT JOIN quality q ON q.screen = s.screen AND q.sample = s.sample AND q.readout = s.readout
     WHERE s.replicate = 'pooled'
     """,
+        kept=True,
     )
 
 
@@ -114,6 +115,7 @@ def agreement_view(metabolic: Sequence[str], thresholds: Mapping[str, float]) ->
                 ELSE '{UNDECIDED}' END AS agreement
     FROM pairs
     """,
+        kept=True,
     )
 
 

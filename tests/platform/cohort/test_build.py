@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from phenodose.cohort import build
-from phenodose.cohort.build import rebuild_cohort
+from phenodose.cohort.build import rebuild_cohort, views_now
 from phenodose.cohort.views import cohort_views
 from phenodose.errors import StoreError
 from phenodose.store.store import Store
@@ -157,17 +157,37 @@ def test_the_database_does_not_grow_without_end(made_up_cohort: Store) -> None:
     assert made_up_cohort.cohort_path.stat().st_size < 2 * size
 
 
-def test_a_kept_view_tells_what_its_query_tells(made_up_cohort: Store) -> None:
-    kept = [view for view in cohort_views([], []) if view.kept]
-    assert [view.name for view in kept] == ["replicate_pairs"]
-    with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
+def _expect_kept_views_are_what_their_queries_tell(store: Store) -> None:
+    with duckdb.connect(str(store.cohort_path), read_only=True) as con:
+        kept = [view for view in views_now(con, store) if view.kept]
+        assert [view.name for view in kept] == ["hits", "agreement", "replicate_pairs"]
         for view in kept:
-            stored = con.execute(f"SELECT * FROM {view.name}").df()
-            asked = con.execute(view.sql).df()
-            key = [name for name in stored.columns if not name.endswith("fraction")]
+            stored, asked = con.execute(f"SELECT * FROM {view.name}").df(), con.execute(view.sql).df()
+            assert len(stored)
+            key = [name for name in stored.columns if not pd.api.types.is_float_dtype(stored[name])]
             pd.testing.assert_frame_equal(
                 stored.sort_values(key, ignore_index=True), asked.sort_values(key, ignore_index=True)
             )
+
+
+def test_a_kept_view_tells_what_its_query_tells(made_up_cohort: Store) -> None:
+    _expect_kept_views_are_what_their_queries_tell(made_up_cohort)
+    _copy_screen(made_up_cohort, FULL, "A_V1_DS1", shift=0.1)
+    rebuild_cohort(made_up_cohort)
+    _expect_kept_views_are_what_their_queries_tell(made_up_cohort)
+
+
+def test_a_kept_view_is_asked_anew_when_the_site_prefers_another_readout(made_up_cohort: Store) -> None:
+    def ranked_by() -> set[str]:
+        with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
+            rows = con.execute("SELECT DISTINCT readout FROM hits WHERE screen = ?", [FULL]).fetchall()
+        return {name for (name,) in rows}
+
+    before = ranked_by()
+    assert before != {"ctg"}
+    (made_up_cohort.root / "site.toml").write_text('[preferences]\nreadouts = ["ctg"]\n', encoding="utf-8")
+    assert rebuild_cohort(made_up_cohort).screens_read == ()
+    assert ranked_by() == {"ctg"}
 
 
 def test_the_record_of_itself_is_no_table_of_the_cohort(made_up_cohort: Store) -> None:
