@@ -173,5 +173,5 @@ def test_report_and_viewer_say_it(made_up_store: Store, monkeypatch: pytest.Monk
     monkeypatch.setattr(ScreenPlates, "__init__", lambda self: None)
     viewed = ScreenPlates()  # type: ignore[call-arg]
     viewed.screen, viewed._store, viewed.plates, viewed.faults = screen, made_up_store, {}, {}
-    viewed._facts, viewed._groups = {}, {}  # type: ignore[assignment]
+    viewed._facts, viewed._groups, viewed._drugs = {}, {}, []  # type: ignore[assignment]
     assert viewed.overview()["stale"] == [change.sentence]

@@ -55,7 +55,8 @@ def drawn_html(drawn_report: Path) -> str:
 
 
 def _words(html: str) -> str:
-    return re.sub(r"data:image/svg\+xml;base64,[\w+/=]*", "", html)
+    """The page without its figures, and without the seal, which is of them too."""
+    return re.sub(r"data:image/svg\+xml;base64,[\w+/=]*|<!-- phenodose-xxh3:.*?-->", "", html)
 
 
 def _svg_of(page: Path, name: str) -> bytes:

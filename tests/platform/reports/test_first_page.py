@@ -84,7 +84,8 @@ def test_doses_stand_in_the_unit_of_a_clinician(data: ScreenData) -> None:
 
 
 def test_the_effect_at_the_reachable_concentration_is_told(data: ScreenData) -> None:
-    assert {one["reach"] for one in sheet_of(data)["drugs"]} == {None}, "nothing is known of it"
+    nothing = dataclasses.replace(data, tables=data.tables | {"reachable_effects": data["reachable_effects"].iloc[:0]})
+    assert {one["reach"] for one in sheet_of(nothing)["drugs"]} == {None}, "nothing is known of it"
     row = {
         "readout": "cnn_phase3",
         "replicate": "pooled",
