@@ -239,12 +239,12 @@ def test_readouts_differ_on_drugs_that_lie_surely_on_either_side_of_the_limit(ma
     assert (failed["failed"], failed["n_undecided"]) == ("image, mean brightness", failed["n_drugs"])
     for one in found["comparisons"]:
         both = wide[[one["imaging"], "ctg"]].dropna() >= limit
-        assert [name.rpartition(" (")[0] for name in one["undecided"]] == ["Venetoclax"]
+        assert [name.partition(" (")[0] for name in one["undecided"]] == ["Venetoclax"]
         assert one["n_agree"] == one["n_drugs"] - 3
         for names, chosen in (
             (one["imaging_only"], both[one["imaging"]] & ~both["ctg"]),
             (one["metabolic_only"], both["ctg"] & ~both[one["imaging"]]),
         ):
-            assert sorted(name.rpartition(" (")[0] for name in names) == sorted(both.index[chosen])
+            assert sorted(name.partition(" (")[0] for name in names) == sorted(both.index[chosen])
         assert one["n_differ"] == len(one["imaging_only"]) + len(one["metabolic_only"]) == 2
     assert "Lorlatinib" in found["comparisons"][0]["metabolic_only"][0]

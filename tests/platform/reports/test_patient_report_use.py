@@ -245,7 +245,7 @@ def overlapping(page: Any) -> list[Any]:
 
 def test_nothing_is_cut_off_or_covered_on_paper(watched: Any, tmp_path: Path) -> None:
     page = watched.page
-    page.set_viewport_size({"width": 1032, "height": 720})  # A4 landscape less the margins, at 96 px an inch
+    page.set_viewport_size({"width": 710, "height": 1020})  # A4 less the margins, at 96 px an inch
     page.emulate_media(media="print")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     cut = page.eval_on_selector_all(
@@ -264,7 +264,7 @@ def test_nothing_is_cut_off_or_covered_on_paper(watched: Any, tmp_path: Path) ->
     boxes = {tuple(map(float, box)) for box in re.findall(rb"/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)", unpacked(data))}
     assert len(boxes) == 1
     width, height = boxes.pop()
-    assert (width, height) == pytest.approx((842, 595), abs=2), "A4 landscape in points"
+    assert (width, height) == pytest.approx((595, 842), abs=2), "A4 in points"
 
 
 def unpacked(pdf: bytes) -> bytes:

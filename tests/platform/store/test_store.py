@@ -19,7 +19,7 @@ def drug(screen: str = "S1", name: str = "Vemurafenib") -> pd.DataFrame:
 
 def test_what_is_written_is_read_back_in_declared_order(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
-    frame = drug()[["run_id", "drug", "targets", "screen", "drug_class"]]
+    frame = drug()[sorted(TABLES["drugs"].column_names, reverse=True)]
     store.write_table("drugs", "S1", "layout", frame)
     read = store.read_table("drugs", "S1")
     assert list(read.columns) == TABLES["drugs"].column_names
