@@ -144,3 +144,10 @@ def test_a_damaged_table_file_is_named_and_the_rest_is_kept(
     _, out, told = run("sql", "--rebuild", sql, "--format", "json")
     assert path.name in told
     assert {row["screen"] for row in json.loads(out)} == {"BT-40_V1_DS1", "INF_R_153_V1_DS1"}
+
+
+def test_a_word_that_is_no_utf8_is_told_and_no_bug(run: Run) -> None:
+    """As a terminal set to Latin-1 gives `Müller`."""
+    status, _, told = run("sql", "--rebuild", "SELECT '\udcfc'")
+    assert (status, "Traceback" in told) == (2, False)
+    assert "no UTF-8" in told

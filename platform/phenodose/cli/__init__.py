@@ -125,9 +125,25 @@ def _run(wanted: list[str]) -> None:
             _complain(str(fault), wanted)
             _forget_unwritten()
             sys.exit(2)
+        if garbled := _garbled(wanted):
+            _complain(f"{garbled}: this is no UTF-8; set the terminal to UTF-8, or write it otherwise.", wanted)
+            sys.exit(2)
         traceback.print_exc()
         _complain("this is a bug in phenodose; the lines above say where.", wanted)
         sys.exit(1)
+
+
+def _garbled(arguments: list[str]) -> str:
+    """The first argument that is no UTF-8, as of a terminal set to Latin-1, or ''.
+
+    A path may be such a name, so it is told only of a command that failed.
+    """
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            return repr(argument.encode(errors="surrogateescape"))[1:]
+    return ""
 
 
 def _nobody_reads() -> bool:

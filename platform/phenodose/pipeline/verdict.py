@@ -204,7 +204,8 @@ def _of_wells(tables: Mapping[str, pd.DataFrame], ranked_by: str | None) -> list
     plates = sorted(plate for plate, rows in used.groupby(both["plate"]) if not rows.any())
     whole = f", among them all of plate {_and(plates)}" if plates else ""
     level: Level = "warn" if share >= MANY_LEFT_OUT or plates else "none"
-    return [(level, f"{lost} of {len(both)} drug wells ({100 * share:.0f} %) have no value of {ranked_by}{whole}.")]
+    percent = f"{100 * share:.0f}" if share >= 0.005 else "under 1"
+    return [(level, f"{lost} of {len(both)} drug wells ({percent} %) have no value of {ranked_by}{whole}.")]
 
 
 def _of_drugs(pooled: pd.DataFrame, ranked_by: str | None) -> list[tuple[Level, str]]:

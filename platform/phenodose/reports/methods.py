@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Signs of a run's id by which steps name it.
 _RUN_SIGNS = 8
+#: The step that writes the report; the report does not tell it.
+OWN_STEP = "patient_report"
 
 
 class _Settings:
@@ -46,6 +48,9 @@ class _Settings:
 def lineage(data: ScreenData) -> dict[str, Any]:
     """Runs, steps, plugins with versions and settings, networks, plates."""
     runs = data["runs"].sort_values(["finished_at", "asset"])
+    # A page cannot tell the step that is writing it; to tell the one before would make the page of a run, which nobody
+    # may sign, another than the page that `phenodose report` makes right after it.
+    runs = runs[runs["asset"] != OWN_STEP]
     checkpoints = data["checkpoints"].sort_values(["readout", "phase"])
     settings = _Settings()
     names = _short_names(runs["run_id"].dropna().unique().tolist())

@@ -177,7 +177,13 @@ def _first_page(data: ScreenData, made: Mapping[str, Any], pictures: WellImages)
 def _above(head: Mapping[str, Any]) -> list[str]:
     """The words above the drugs of the first page; the sample's name is written in large."""
     large = 2 * [head["sample"] + " " * len(head["sample"])]
-    return [*large, f"{head['entity']} {' ' * 100}", *head["stale"][: sections.MOST_STALE], head["verdict"] + " " * 30]
+    return [
+        *large,
+        f"{head['entity']} {' ' * 100}",
+        *head["stale"][: sections.MOST_STALE],
+        head["mixed"],
+        head["verdict"] + " " * 30,
+    ]
 
 
 def render(template: str, **context: object) -> str:

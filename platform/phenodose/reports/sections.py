@@ -18,6 +18,7 @@ from phenodose.names import measured_name
 from phenodose.pipeline.verdict import screen_verdict
 from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, is_true, number_of, text_of
+from phenodose.reports.methods import OWN_STEP
 from phenodose.reports.other_scores import other_scores
 from phenodose.reports.reference import reference_cohort
 from phenodose.reports.targets import targets_by_drug
@@ -35,6 +36,7 @@ MOST_STALE = 2
 def header(data: ScreenData) -> dict[str, Any]:
     """Sample, screen and the quality verdict in plain words."""
     about, runs = data.about, data["runs"]
+    runs = runs[runs["asset"] != OWN_STEP]
     finished = None if runs.empty else runs["finished_at"].max().strftime("%Y-%m-%d %H:%M UTC")
     versions = sorted(set(runs["phenodose_version"]))
     stale = [change.sentence for change in changes_since(data.store, data.screen)]
@@ -54,9 +56,23 @@ def header(data: ScreenData) -> dict[str, Any]:
         "verdict_rest": rest,
         "anchors": [data.in_words(anchor) for anchor in anchors_of(runs)],
         "notes": [data.in_words(note) for note in notes_of(runs)],
+        "mixed": mixed_samples(data),
         "stale": stale,
         "stale_rest": " ".join(stale[MOST_STALE:]),
     }
+
+
+def mixed_samples(data: ScreenData) -> str:
+    """What a reader of a screen of several samples has to know, as the page names drugs without their sample."""
+    samples = sorted(map(str, data["scores"]["sample"].dropna().unique()))
+    if len(samples) < 2:
+        return ""
+    named = f"{', '.join(samples[:6])}{' and more' if len(samples) > 6 else ''}"
+    return (
+        f"This screen holds {len(samples)} samples ({named}), and this page does not keep them apart: a drug stands "
+        "once for each sample without its name, and doses, curves and wells of a drug may be those of another sample. "
+        f"Take them from `phenodose why {data.screen} DRUG`, or a screen for each sample."
+    )
 
 
 def anchors_of(runs: pd.DataFrame) -> list[str]:

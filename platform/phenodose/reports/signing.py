@@ -22,6 +22,7 @@ import phenodose
 from phenodose.errors import InputError, MissingInputError, PhenodoseError, StoreError
 from phenodose.io.files import written_aside
 from phenodose.io.places import file_bytes, read_bytes, sizes
+from phenodose.io.typed_text import one_line, plain
 from phenodose.lineage.freshness import changes_since
 from phenodose.plates.kept_pictures import noted_pictures
 from phenodose.reports.amendment import amendment, freeze_amendment, since_newest
@@ -88,7 +89,7 @@ def sign_report(store: Store, screen: str, by: str, because: str = "", anyway: b
             than the page, and `anyway` is not given; or a file is damaged.
         BusyError: somebody else is signing the screen.
     """
-    by, because = " ".join(by.split()), because.strip()
+    by, because = one_line(by), plain(because).strip()
     if not by:
         raise InputError("say who signs: --by NAME.")
     ScreenState.named(store, screen)  # tells of a screen that is not there

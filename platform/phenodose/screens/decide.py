@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from phenodose.errors import Faults, InputError
+from phenodose.io.typed_text import one_line
 from phenodose.names import measured_name
 from phenodose.screens.curations import CURATIONS, PART, Action, Decision, decisions_of, excluded, row_of
 from phenodose.screens.left_without import left_without
@@ -98,7 +99,7 @@ def decide(
             except InputError as error:
                 faults.add(str(error))
                 continue
-            decisions.append(replace(new, by=" ".join(by.split()), at=now, because=" ".join(because.split())))
+            decisions.append(replace(new, by=one_line(by), at=now, because=one_line(because)))
             decisions = _ended(decisions, layout)
         if action == "exclude" and len(decisions) > len(before):
             faults.extend(left_without(store, screen, layout, before, decisions))

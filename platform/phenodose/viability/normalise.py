@@ -152,7 +152,8 @@ def refuse_lost_drugs(
     listed = [f"{reason} ({count} drug wells)" for reason, count in counts.items()]
     raise InputError(
         f"{_listed(listed)}. {_way_out(listed, controls, by)} To score the rest alone, leave these wells out "
-        "(--mask-uncontrolled)."
+        "(--mask-uncontrolled; of a screen in a store: mask_uncontrolled = true below [parameters.viability] in "
+        "screen.toml)."
     )
 
 
