@@ -81,6 +81,8 @@ def command(
         select = _stale(opened, folder, select, selected_keys(opened, None))
         if not select:
             nothing = f"Nothing of {folder.resolve().name} is older than its inputs."
+            if failed := _failed(opened, folder.resolve().name):
+                nothing += f" {', '.join(failed)} failed and is made by a run without --stale."
             print_json({"made": [], "notes": [nothing]}) if as_json else click.echo(nothing)
             return
     wanted = selected_keys(opened, select, graph)
@@ -135,6 +137,12 @@ def _stale(store: Store, folder: Path, select: str | None, assets: set[str]) -> 
     # A name without a slash may be that of a group, too.
     keys = sorted(found | ({REPORT} & assets)) if found else []
     return ",".join(key if "/" in key else f'key:"{key}"' for key in keys)
+
+
+def _failed(store: Store, screen: str) -> list[str]:
+    """The assets that failed when they were tried last."""
+    rows = store.read_table("not_made", screen)
+    return sorted(rows.loc[rows["outcome"] == "failed", "asset"])
 
 
 def _train_again(store: Store, screen: str, select: str) -> None:
