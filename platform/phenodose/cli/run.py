@@ -81,8 +81,8 @@ def command(
         select = _stale(opened, folder, select, selected_keys(opened, None))
         if not select:
             nothing = f"Nothing of {folder.resolve().name} is older than its inputs."
-            if failed := _failed(opened, folder.resolve().name):
-                nothing += f" {', '.join(failed)} failed and is made by a run without --stale."
+            if broken := _failed(opened, folder.resolve().name):
+                nothing += f" What failed before needs a run without --stale: {', '.join(broken)}."
             print_json({"made": [], "notes": [nothing]}) if as_json else click.echo(nothing)
             return
     wanted = selected_keys(opened, select, graph)
