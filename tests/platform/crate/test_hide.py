@@ -12,7 +12,7 @@ from phenodose.crate.hide import Hider
 
 @pytest.fixture
 def hider():
-    return Hider(["/data/my store", "/root", "/data/raw/S1", None])
+    return Hider(["/data/my store", "/depot", "/data/raw/S1", None])
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_path_keeps_its_last_part(hider, text, hidden):
         "offset at (640, 640)\r\nGain: 16-bit (low noise & high well capacity)",
         "https://example.org/a/b",
         "2024-02-12/4466",
-        "/rootstock and a/root/b",
+        "/depots and a/depot/b",
         "20X/0.75; and/or; km/h",
     ],
 )
@@ -62,5 +62,5 @@ def test_people_get_numbers_in_columns_sentences_and_pages(hider):
 
 
 def test_a_picture_within_a_page_is_left_alone(hider):
-    page = "<img src='data:image/png;base64,iVBOR/root/x+/root=='><a href='/root/x'>/root</a>"
-    assert hider.page(page) == "<img src='data:image/png;base64,iVBOR/root/x+/root=='><a href='…/x'>…</a>"
+    page = "<img src='data:image/png;base64,iVBOR/depot/x+/depot=='><a href='/depot/x'>/depot</a>"
+    assert hider.page(page) == "<img src='data:image/png;base64,iVBOR/depot/x+/depot=='><a href='…/x'>…</a>"
