@@ -20,6 +20,7 @@ from phenodose.settings.environment import CHROMIUM, read_environment
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write; default in the store's reports/."
 )
+@click.option("--sample", metavar="NAME", help="Of a screen of several samples this one alone; needs --out.")
 @click.option(
     "--maps/--no-maps", default=True, show_default=True,
     help="Whether to make the maps of what the network looks at, if the store holds none; needs the network's engine.",
@@ -42,6 +43,7 @@ def command(
     screen: str | None,
     cohort: bool,
     out: Path | None,
+    sample: str | None,
     maps: bool,
     expected: Path | None,
     export: Path | None,
@@ -65,13 +67,17 @@ def command(
     browser = find_browser(read_environment().chromium, CHROMIUM) if pdf else ""
     if screen is not None and (expected or export):
         raise InputError("--expected and --export belong to the report of the cohort; leave SCREEN out, add --cohort.")
+    if sample is not None and (cohort or out is None):
+        raise InputError(
+            "--sample makes a page of one sample of SCREEN beside its report: name the screen, and add --out FILE."
+        )
     opened = open_screens(store, *([screen] if screen else []))
     files: list[Path] = []
     if screen is None:
         path = build_cohort_report(opened, out, expected)
         files = export_cohort_figures(opened, export) if export else []
     else:
-        path = build_report(opened, screen, out, explain_report(opened, screen) if maps else "")
+        path = build_report(opened, screen, out, explain_report(opened, screen) if maps else "", sample or "")
     if pdf:
         files.insert(0, path.with_suffix(".pdf"))
         write_pdf(path.read_text(encoding="utf-8"), files[0], browser)

@@ -30,18 +30,31 @@ VERDICTS = LEVELS
 
 @dataclass(frozen=True)
 class ScreenData:
-    """The rows of one screen, a frame a table, and who owns them."""
+    """The rows of one screen, a frame a table, and who owns them.
+
+    Attributes:
+        store: the store.
+        screen: screen id.
+        tables: the rows, by table.
+        only: the sample that the rows are of; '' for all samples of the screen.
+    """
 
     store: Store
     screen: str
     tables: dict[str, pd.DataFrame]
+    only: str = ""
 
     @classmethod
-    def load(cls, store: Store, screen: str) -> ScreenData:
+    def load(cls, store: Store, screen: str, only: str = "") -> ScreenData:
         """Read all tables of the screen.
 
+        Args:
+            store: the store.
+            screen: screen id.
+            only: a sample of the screen, to leave out the drugs of its other samples; '' for all.
+
         Raises:
-            StoreError: no table has a row of this screen.
+            StoreError: no table has a row of this screen, or it has no such sample.
         """
         tables = {name: store.read_table(name, screen) for name in TABLES}
         if all(frame.empty for frame in tables.values()):
@@ -50,7 +63,7 @@ class ScreenData:
                 f"screen {screen!r}: the store {store.root} holds no result of it (screens with results: "
                 f"{', '.join(made) or 'none'}); make some with `phenodose run FOLDER`."
             )
-        return cls(store, screen, tables)
+        return cls(store, screen, _of_sample(tables, screen, only) if only else tables, only)
 
     def __getitem__(self, table: str) -> pd.DataFrame:
         return self.tables[table]
@@ -103,7 +116,7 @@ class ScreenData:
     @cached_property
     def sample(self) -> str:
         """The sample's name."""
-        return str(self.about["sample"] or self.screen)
+        return self.only or str(self.about["sample"] or self.screen)
 
     @cached_property
     def readouts(self) -> list[str]:
@@ -169,6 +182,30 @@ class ScreenData:
             return means.iloc[:0].reindex(columns=["first", "second"]).reset_index()
         pairs = means[[1, 2]].dropna().set_axis(["first", "second"], axis=1)
         return pairs.reset_index()
+
+
+def _of_sample(tables: dict[str, pd.DataFrame], screen: str, only: str) -> dict[str, pd.DataFrame]:
+    """The rows without those of other samples; control wells stay, as a plate's may serve several samples.
+
+    Raises:
+        StoreError: the screen has no such sample.
+    """
+    import pandas as pd
+
+    wells = tables["wells"]
+    therapy = wells["well_type"] == "therapy"
+    known = sorted(map(str, wells.loc[therapy, "sample"].dropna().unique()))
+    if only not in known:
+        raise StoreError(f"screen {screen!r}: there is no sample {only!r}; it holds {', '.join(known) or 'none'}.")
+    others = pd.MultiIndex.from_frame(wells.loc[therapy & (wells["sample"] != only), ["plate", "well"]])
+    kept = {}
+    for name, frame in tables.items():
+        if {"plate", "well"} <= set(frame.columns):
+            frame = frame[~pd.MultiIndex.from_frame(frame[["plate", "well"]]).isin(others)]
+        elif "sample" in frame.columns and name != "screens":
+            frame = frame[frame["sample"].isna() | frame["sample"].isin(["", only])]
+        kept[name] = frame.reset_index(drop=True)
+    return kept
 
 
 @dataclass(frozen=True)

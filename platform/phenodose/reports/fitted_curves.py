@@ -63,7 +63,8 @@ def _bands(data: ScreenData) -> dict[tuple[str, str], Band]:
             continue
         grid = batch.log10_dose_grid(_BAND_POINTS)
         for index, row in enumerate(rows_of(batch.keys)):
-            ends = band(batch, index, grid[index]) if row.replicate == "pooled" else None
+            wanted = row.replicate == "pooled" and data.only in ("", row.sample)
+            ends = band(batch, index, grid[index]) if wanted else None
             if ends is not None:
                 found[row.drug, readout] = (grid[index].tolist(), *((100 * end).tolist() for end in ends))
     return found

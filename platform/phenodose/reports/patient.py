@@ -50,7 +50,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 MOST_FILE_BYTES = 15_000_000
 
 
-def build_report(store: Store, screen: str, out: Path | None = None, no_maps: str = "") -> Path:
+def build_report(store: Store, screen: str, out: Path | None = None, no_maps: str = "", only: str = "") -> Path:
     """Write the report of a screen and return its path.
 
     Args:
@@ -58,27 +58,30 @@ def build_report(store: Store, screen: str, out: Path | None = None, no_maps: st
         screen: screen id.
         out: file to write; `store.report_path(screen)` by default.
         no_maps: why no activation maps could be made, if that was tried.
+        only: a sample of the screen, for a page of that sample alone; '' for all.
 
     Raises:
-        StoreError: the store holds no result of the screen.
+        StoreError: the store holds no result of the screen, or the screen has no such sample.
     """
     path = out or store.report_path(screen)
-    content = report_bytes(store, screen, no_maps)
+    content = report_bytes(store, screen, no_maps, only)
     with written_aside(path) as aside:
         aside.write_bytes(content)
     return path
 
 
-def report_bytes(store: Store, screen: str, no_maps: str = "") -> bytes:
+def report_bytes(store: Store, screen: str, no_maps: str = "", only: str = "") -> bytes:
     """The report of a screen as the bytes of its file, sealed, so that a change of the file shows.
 
     Raises:
         StoreError: the store holds no result of the screen.
     """
-    return sealed_page(render_report(store, screen, no_maps, MOST_FILE_BYTES - SEAL_BYTES))
+    return sealed_page(render_report(store, screen, no_maps, MOST_FILE_BYTES - SEAL_BYTES, only))
 
 
-def render_report(store: Store, screen: str, no_maps: str = "", most_bytes: int = MOST_FILE_BYTES) -> str:
+def render_report(
+    store: Store, screen: str, no_maps: str = "", most_bytes: int = MOST_FILE_BYTES, only: str = ""
+) -> str:
     """The report of a screen as one HTML document; the same tables give the same bytes.
 
     The pictures of wells take the bytes that the rest leaves. Where these are too few, pictures become smaller, then
@@ -89,11 +92,12 @@ def render_report(store: Store, screen: str, no_maps: str = "", most_bytes: int 
         screen: screen id.
         no_maps: why no activation maps could be made, if that was tried.
         most_bytes: size of the file that is kept to; numbers, curves and maps are shown even if they alone need more.
+        only: a sample of the screen, for a page of that sample alone; '' for all.
 
     Raises:
         StoreError: the store holds no result of the screen.
     """
-    data = ScreenData.load(store, screen)
+    data = ScreenData.load(store, screen, only)
     made, gallery = _sections(data, no_maps), Gallery(data, first_page.sheet_drugs(data))
     maps = {well: len(one["uri"]) for well, one in made["maps"]["wells"].items()}
     made["chains"] = True

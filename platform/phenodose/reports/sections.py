@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from phenodose.dose_response.agreement import AGREE, DIFFER, UNDECIDED, compared
@@ -71,7 +72,7 @@ def mixed_samples(data: ScreenData) -> str:
     return (
         f"This screen holds {len(samples)} samples ({named}), and this page does not keep them apart: a drug stands "
         "once for each sample without its name, and doses, curves and wells of a drug may be those of another sample. "
-        f"Take them from `phenodose why {data.screen} DRUG`, or a screen for each sample."
+        f"`phenodose report {data.screen} --sample {shlex.quote(samples[0])}` gives a page of one sample alone."
     )
 
 
