@@ -1,6 +1,6 @@
 """Kill every command that writes at a random moment, ask it again, and count what was lost or is blocked.
 
-Run: python benchmarks/kills.py [--kills 504] [--seed 1] [--into kills.csv]
+Run: python benchmarks/kills.py [--kills 544] [--seed 1] [--into kills.csv]
 
 It takes hours; with `--into` every outcome is kept as it comes, and the same command goes on where it was.
 
@@ -27,6 +27,7 @@ import tempfile
 import time
 import traceback
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,15 +51,19 @@ class Command:
         name: what the table calls it.
         arguments: of `phenodose`, given the folder of everything.
         left: a text that is the same whenever the command has come to its end, given the folder of everything.
+        refuses_twice: whether the command refuses (exit code 2) what has been done already.
+        turns: how often it is killed in a round of all commands.
     """
 
     name: str
     arguments: Callable[[Path], list[str]]
     left: Callable[[Path], str]
+    refuses_twice: bool = False
+    turns: int = 2
 
 
 @click.command()
-@click.option("--kills", type=click.IntRange(min=1), default=504, show_default=True)
+@click.option("--kills", type=click.IntRange(min=1), default=544, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the moments.")
 @click.option("--into", type=click.Path(dir_okay=False, path_type=Path), help="Keep outcomes here, and go on from it.")
 def main(kills: int, seed: int, into: Path | None) -> None:
@@ -79,8 +84,9 @@ def main(kills: int, seed: int, into: Path | None) -> None:
                 if whole[command.name].startswith(UNREADABLE):
                     raise click.ClickException(f"what {command.name} leaves {whole[command.name]} without any kill.")
         counts: dict[str, Counter[str]] = {command.name: Counter() for command in commands}
+        turns = [command for command in commands for _ in range(command.turns)]
         for number in range(kills):
-            command = commands[number % len(commands)]
+            command = turns[number % len(turns)]
             came = known.get(str(number), "")
             if not came:
                 moment = np.random.default_rng([seed, number]).uniform(0, takes[command.name])
@@ -109,11 +115,29 @@ def _commands() -> list[Command]:
     run = ["run", ONE, "--store=store"]
     return [
         Command("ingest", lambda folder: ["ingest", f"inbox/{ONE}/P1", "P1.ome.zarr"], _plate),
-        Command("run, scores", lambda folder: [*run, f"--select={_SCORES}"], _scores),
-        Command("run, tensors", lambda folder: [*run, "--select=plate_images,pseudo_rgb"], _tensors),
+        Command("run, scores", lambda folder: [*run, f"--select={_SCORES}"], _scores, turns=1),
+        Command("run, tensors", lambda folder: [*run, "--select=plate_images,pseudo_rgb"], _tensors, turns=1),
         Command("report", lambda folder: ["report", ONE, "--store=store", "--no-maps"], _report),
         Command("sql --rebuild", lambda folder: ["sql", "--rebuild", "SELECT 1", "--store=store"], _scores),
-        Command("screen remove", lambda folder: ["screen", "remove", ONE, "--yes", "--store=store"], _scores),
+        Command(
+            "screen remove",
+            lambda folder: ["screen", "remove", ONE, "--yes", "--store=store"],
+            _scores,
+            refuses_twice=True,
+        ),
+        Command(
+            "curate",
+            lambda folder: ["curate", ONE, "exclude", "P1/C07", "--because=lint", "--by=A", "--store=store"],
+            _decisions,
+            refuses_twice=True,
+        ),
+        Command("sign", lambda folder: ["sign", OTHER, "--by=A", "--store=store"], _signed, refuses_twice=True),
+        Command(
+            "export --crate",
+            lambda folder: ["export", ONE, "--crate=crate.zip", "--store=store"],
+            _crate,
+            refuses_twice=True,
+        ),
     ]
 
 
@@ -149,6 +173,33 @@ def _report(folder: Path) -> str:
     return f"{text.count('<svg')} figures, whole: {text.rstrip().endswith('</html>')}"
 
 
+def _decisions(folder: Path) -> str:
+    """What was decided on the wells of both screens, and that it is read without a fault."""
+    from phenodose import open_store
+    from phenodose.screens.curations import decisions_of
+
+    store = open_store(folder / "store")
+    return str(
+        [(each.number, each.what, each.because) for screen in (ONE, OTHER) for each in decisions_of(store, screen)]
+    )
+
+
+def _signed(folder: Path) -> str:
+    """Every signed version with its files, and what is wrong with their chain."""
+    from phenodose import open_store
+    from phenodose.store.signed import signed_faults, signed_reports
+
+    store = open_store(folder / "store")
+    found = [(each.name, each.by, sorted(each.record["files"])) for each in signed_reports(store, OTHER)]
+    return f"{found}, faults: {[faults for _, faults in signed_faults(store, OTHER) if faults]}"
+
+
+def _crate(folder: Path) -> str:
+    """Names of the crate's files, and which of them does not hold what its check sum says."""
+    with zipfile.ZipFile(folder / "crate.zip") as crate:
+        return f"{sorted(crate.namelist())}, damaged: {crate.testzip()}"
+
+
 def _hash(*contents: bytes) -> str:
     digest = hashlib.sha256()
     for content in contents:
@@ -164,6 +215,7 @@ def _prepared(base: Path) -> None:
         _expect(_phenodose(simulated, base), "simulate")
         select = f"{_SCORES},plate_images,pseudo_rgb" if screen == ONE else _SCORES
         _expect(_phenodose(["run", f"inbox/{screen}", "--store=store", f"--select={select}"], base), "run")
+        _expect(_phenodose(["report", screen, "--store=store", "--no-maps"], base), "report")
 
 
 @contextlib.contextmanager
@@ -188,7 +240,7 @@ def _killed(command: Command, folder: Path, moment_s: float, whole: str) -> str:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     code = _phenodose(command.arguments(folder), folder)
-    if code != 0 and not (command.name == "screen remove" and code == 2):
+    if code != 0 and not (command.refuses_twice and code == 2):
         return "blocked"
     if _left(command, folder) != whole:
         return "lost"
