@@ -10,7 +10,7 @@ Does not belong here: what happens while an asset is made (`screen_asset`).
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +31,10 @@ Drops = Callable[[ScreenAsset], tuple[tuple[str, str], ...]]
 
 
 def screen_definitions(
-    assets: Sequence[ScreenAsset], drops: Drops = lambda asset: (), retries: dg.RetryPolicy | None = AFTER_A_CRASH
+    assets: Sequence[ScreenAsset],
+    drops: Drops = lambda asset: (),
+    retries: dg.RetryPolicy | None = AFTER_A_CRASH,
+    pods: Mapping[str, Any] | None = None,
 ) -> list[dg.AssetsDefinition]:
     """The Dagster assets.
 
@@ -39,6 +42,7 @@ def screen_definitions(
         assets: what is declared of them.
         drops: what is removed when an asset cannot be made.
         retries: how a step is tried again whose process, job or machine is gone; None for not at all.
+        pods: what pods of a kind of work have of their own; see `executors.work.tags_of`.
     """
     batches: dict[tuple[Any, ...], list[ScreenAsset]] = {}
     for asset in assets:
@@ -51,7 +55,7 @@ def screen_definitions(
         names.append(name)
         many = names.count(name)
         definitions.append(
-            _Steps(name if many == 1 else f"{name}_{many}", tuple(batch), drops, len(key) > 1, retries).assets()
+            _Steps(name if many == 1 else f"{name}_{many}", tuple(batch), drops, len(key) > 1, retries, pods).assets()
         )
     return definitions
 
@@ -75,6 +79,7 @@ class _Steps:
     drops: Drops
     named: bool
     retries: dg.RetryPolicy | None
+    pods: Mapping[str, Any] | None
 
     def assets(self) -> dg.AssetsDefinition:
         first = self.batch[0]
@@ -98,7 +103,14 @@ class _Steps:
                     arguments[_ANY_OF] = [_arrived.alias(f"arrived_{i}")(product=value) for i, value in arrivals]
             if first.parts is not None:
                 names, part = sub_step_ops(
-                    self.name, first.parts, list(arguments), first.config, first.step, self.retries, first.is_kept
+                    self.name,
+                    first.parts,
+                    list(arguments),
+                    first.config,
+                    first.step,
+                    self.retries,
+                    first.is_kept,
+                    tags_of(first.parts.work, self.pods),
                 )
                 arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
             made = make.alias("make")(**arguments)
@@ -182,7 +194,7 @@ class _Steps:
             pool=first.pool,
             retry_policy=self.retries,
             required_resource_keys=_RESOURCES,
-            tags=tags_of(first.work),
+            tags=tags_of(first.work, self.pods),
         )(run)
 
     def _failed_op(self) -> dg.OpDefinition:
