@@ -54,7 +54,7 @@ def retries_of(settings: ClusterSettings) -> dg.RetryPolicy:
 
 def pods_of(settings: ClusterSettings) -> dict[str, dict[str, object]]:
     """What pods of a kind of work have of their own, by kind; empty where steps are no pods."""
-    return dict(settings.kubernetes_pods) if settings.executor == "kubernetes" else {}
+    return {str(kind): own for kind, own in settings.kubernetes_pods.items() if settings.executor == "kubernetes"}
 
 
 def executor_of(settings: ClusterSettings, store: Store) -> dg.ExecutorDefinition:

@@ -55,7 +55,7 @@ class OneWatcher:
         with self._turn:
             if where in self.said and now() - self.said[where] < AGAIN_S:
                 return None
-            mine, place = instance.run_storage.get_run_storage_id(), _place(store)
+            mine, place = _identity(instance), _place(store)
             there = place.read()
             if there is None:
                 taken = place.create(_said(mine)) is not None
@@ -86,6 +86,15 @@ def refusal(store: Store, host: str) -> str:
         "each screen twice; stop one of the two daemons, or let both use one instance (docs/cluster.md). This one "
         f"takes over {GONE_S:.0f} s after the other has ended."
     )
+
+
+def _identity(instance: dg.DagsterInstance) -> str:
+    """The same for all processes of an instance, on whatever host, and for no other instance."""
+    storage: Any = instance.run_storage
+    # All of Dagster's own storages are SQL and have an id; one of somebody else's is known by its folder and host.
+    if hasattr(storage, "get_run_storage_id"):
+        return str(storage.get_run_storage_id())
+    return f"{socket.gethostname()} {instance.root_directory}"
 
 
 def _place(store: Store) -> LockPlace:
