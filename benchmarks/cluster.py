@@ -32,15 +32,15 @@ import click
 import dagster as dg
 import numpy as np
 import pandas as pd
-from slurm_rig import CannotRun, Rig
+from slurm_rig import STEP_NODES, CannotRun, Rig
 from slurm_site import Site, ended, events, jobs, node_of_step, run_of, waited, worker_processes
 
 from phenodose.store.store import Store
 
 TRAINED, SCREEN = "CE_001_V1_DS1", "SC_001_V1_DS1"
-PHASE1 = "checkpoint__cnn__phase1.make"
 EPOCHS = 40
-MOST_JOBS, MOST_S = 12, 900.0
+_NETWORK = "What is trained: a small network, or a readout that only counts, for machines of few processors."
+MOST_JOBS, MOST_S = 12, 1800.0
 
 
 class Checks:
@@ -48,6 +48,7 @@ class Checks:
 
     def __init__(self, site: Site, instance: dg.DagsterInstance, seed: int) -> None:
         self.site, self.instance, self.random = site, instance, np.random.default_rng(seed)
+        self.training = f"checkpoint__{site.network}__phase1.make"
         self.alone = Store.open(site.folder / "alone_store")
         self.notes: dict[str, list[str]] = {}
         self._rounds = 0
@@ -55,7 +56,7 @@ class Checks:
     def one(self) -> list[str]:
         """A screen of two plates."""
         self._control_experiment()
-        self.site.arrives(self.site.folder / "raw" / SCREEN, SCREEN)
+        self._launch(SCREEN, SCREEN)
         run = ended(self.instance, SCREEN, MOST_S)
         faults = _not_a_success(self.instance, run)
         parts = events(self.instance, run.run_id).query("step.str.startswith('plate_images.part[')", engine="python")
@@ -68,7 +69,7 @@ class Checks:
     def two(self) -> list[str]:
         """A node dies in the middle of a training."""
         screen, run = self._in_training()
-        node = node_of_step(self.instance, run.run_id, PHASE1, self.site.rig)
+        node = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
         self.site.rig.kill_node(node)
         killed = time.time()
         try:
@@ -76,9 +77,9 @@ class Checks:
         finally:
             self.site.rig.start_node(node)
             self.site.rig.wait_for_nodes(node)
-        elsewhere = node_of_step(self.instance, run.run_id, PHASE1, self.site.rig)
-        log = events(self.instance, run.run_id)
-        again = log.query("step == @PHASE1 and kind == 'STEP_RESTARTED'")["at"]
+        elsewhere = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
+        log = self._of_training(run)
+        again = log[log["kind"] == "STEP_RESTARTED"]["at"]
         self._note("2", f"began again after {again.max() - killed:.0f} s" if len(again) else "was not begun again")
         faults = self._result(screen, run)
         return faults if elsewhere != node else [*faults, f"it was tried again on {node}, which had died"]
@@ -93,9 +94,9 @@ class Checks:
         log = events(self.instance, run.run_id)
         resumed = log[log["said"].str.contains("resume", case=False) & (log["at"] > killed)]["at"]
         self._note("3", f"resumed after {resumed.min() - killed:.0f} s" if len(resumed) else "was not resumed")
-        starts = log.query("step == @PHASE1 and kind in ('STEP_START', 'STEP_RESTARTED')")
+        starts = int(self._of_training(run)["kind"].isin(["STEP_START", "STEP_RESTARTED"]).sum())
         faults = self._result(screen, run)
-        return faults if len(starts) == 1 else [*faults, f"the training was started {len(starts)} times"]
+        return faults if starts == 1 else [*faults, f"the training was started {starts} times"]
 
     def six(self) -> list[str]:
         """Two trainings at once on two nodes with a card each."""
@@ -122,6 +123,12 @@ class Checks:
             faults += self._result(screen, run) if run else []
         return faults
 
+    def seven(self) -> list[str]:
+        """Raw folders on one node only; what is the coordinator's is hidden from all nodes in every check."""
+        with self.site.raw_on(STEP_NODES[0]):
+            screen = self._arrived()
+            return self._result(screen, ended(self.instance, screen, MOST_S))
+
     def nine(self) -> list[str]:
         """What a screen costs."""
         run = run_of(self.instance, SCREEN)
@@ -139,15 +146,18 @@ class Checks:
     def _control_experiment(self) -> None:
         """The control experiment that the screens start from, made once."""
         if run_of(self.instance, TRAINED) is None:
-            self.site.arrives(self.site.folder / "raw" / TRAINED, TRAINED)
+            self._launch(TRAINED, TRAINED)
             if faults := _not_a_success(self.instance, ended(self.instance, TRAINED, MOST_S)):
                 raise CannotRun(f"{TRAINED}: {faults[0]}")
 
+    def _launch(self, raw: str, screen: str) -> None:
+        self.site.launch(self.instance, self.site.folder / "raw" / raw, screen)
+
     def _arrived(self) -> str:
-        """A further control experiment, of the same bytes as the first, comes into the inbox."""
+        """A further control experiment, of the same bytes as the first, is launched."""
         self._rounds += 1
         screen = f"CE_{self._rounds + 100}_V1_DS1"
-        self.site.arrives(self.site.folder / "raw" / TRAINED, screen)
+        self._launch(TRAINED, screen)
         return screen
 
     def _in_training(self) -> tuple[str, dg.DagsterRun]:
@@ -159,9 +169,14 @@ class Checks:
         time.sleep(self.random.uniform(0, 0.6 * seconds))
         run = run_of(self.instance, screen)
         assert run is not None
-        if len(events(self.instance, run.run_id).query("step == @PHASE1 and kind == 'STEP_SUCCESS'")):
+        if (self._of_training(run)["kind"] == "STEP_SUCCESS").any():
             raise CannotRun(f"the training of {screen} had ended before anything was killed")
         return screen, run
+
+    def _of_training(self, run: dg.DagsterRun) -> pd.DataFrame:
+        """The events of the training's step."""
+        log = events(self.instance, run.run_id)
+        return log[log["step"] == self.training]
 
     def _result(self, screen: str, run: dg.DagsterRun) -> list[str]:
         """In what a run of a control experiment is not what a run of one process gives."""
@@ -191,16 +206,20 @@ CHECKS: dict[str, tuple[Callable[[Checks], list[str]], bool]] = {
     "2": (Checks.two, True),
     "3": (Checks.three, True),
     "6": (Checks.six, True),
+    "7": (Checks.seven, False),
 }
 
 
 @click.command()
 @click.option("--check", "checks", multiple=True, type=click.Choice(list(CHECKS)), help="Which; default all.")
 @click.option("--times", type=click.IntRange(min=1), default=10, show_default=True, help="How often 2, 3 and 6.")
+@click.option("--network", type=click.Choice(["cnn", "counting"]), default="cnn", show_default=True, help=_NETWORK)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the moments.")
 @click.option("--packages", type=click.Path(path_type=Path), help="Folder with Slurm's Debian packages.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for everything; references are kept.")
-def main(checks: tuple[str, ...], times: int, seed: int, packages: Path | None, keep: Path | None) -> None:
+def main(
+    checks: tuple[str, ...], times: int, network: str, seed: int, packages: Path | None, keep: Path | None
+) -> None:
     """Make a cluster, try the checks on it, and print what held."""
     warnings.simplefilter("ignore")
     # The cluster ends with this process, however that is asked to end.
@@ -208,7 +227,7 @@ def main(checks: tuple[str, ...], times: int, seed: int, packages: Path | None, 
     folder = keep or Path(tempfile.mkdtemp(prefix="phenodose-cluster-"))
     folder.mkdir(exist_ok=True)
     folder.chmod(0o711)
-    for part in ("rig", "coordinator", "store", "inbox", "logs"):
+    for part in ("rig", "coordinator", "store", "inbox", "registered", "logs"):
         shutil.rmtree(folder / part, ignore_errors=True)
     rig = Rig(folder / "rig", hidden=[folder / "coordinator"])
     try:
@@ -216,7 +235,7 @@ def main(checks: tuple[str, ...], times: int, seed: int, packages: Path | None, 
 
         (folder / "coordinator").mkdir()
         rig.start(packages)
-        tables = _tried(Site(folder, rig), checks or tuple(CHECKS), times, seed)
+        tables = _tried(Site(folder, rig, network), checks or tuple(CHECKS), times, seed)
     except (CannotRun, ImportError) as reason:
         click.echo(f"not run: {reason}")
         return

@@ -138,9 +138,9 @@ class Rig:
             self.start_node(name)
         self.wait_for_nodes(*STEP_NODES, HEAD)
 
-    def start_node(self, name: str) -> None:
-        """Start a host."""
-        hide = "".join(f"mount -t tmpfs none {path} && " for path in self.hidden)
+    def start_node(self, name: str, hidden: Sequence[Path] = ()) -> None:
+        """Start a host, from which further folders are hidden."""
+        hide = "".join(f"mount -t tmpfs none {path} && " for path in (*self.hidden, *hidden))
         slurmd = f"{self.root}/usr/sbin/slurmd-wlm -D -f {self.folder}/slurm.conf -N {name}"
         script = f"hostname {name} && {hide}{slurmd} -d {self.root}/usr/sbin/slurmstepd-wlm & wait"
         # The shell is the host's first process, which takes in orphans; with it all others end.
@@ -280,6 +280,9 @@ class Rig:
                 process.wait(20)
             process.kill()
         process.wait()
+        # What it started may outlive it: a daemon's code servers do.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _wait(done: Callable[[], bool], message: str, seconds: float = 60.0) -> None:

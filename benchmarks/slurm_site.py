@@ -1,7 +1,7 @@
 """A site with a store, an inbox and a coordinator on the made-up cluster of `slurm_rig`, and what its runs did.
 
-The coordinator is Dagster's daemon: its sensor takes in whatever comes into the inbox, run workers are jobs of the
-host `head`, heavy steps are jobs of n1 and n2. The coordinator's DAGSTER_HOME is hidden from all hosts. A node's memory
+The coordinator is Dagster's daemon, which takes runs from its queue: run workers are jobs of the host `head`, heavy
+steps are jobs of n1 and n2. The coordinator's DAGSTER_HOME is hidden from all hosts. A node's memory
 stands for its graphics card: a training asks for most of it.
 
 Belongs here: starting, watching, comparing. Does not belong here: what is checked (`cluster`).
@@ -9,24 +9,28 @@ Belongs here: starting, watching, comparing. Does not belong here: what is check
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import counting_readout
 import dagster as dg
 import pandas as pd
-from slurm_rig import HEAD, NODE_MEMORY_MB, CannotRun, Rig
+from slurm_rig import HEAD, NODE_MEMORY_MB, STEP_NODES, CannotRun, Rig
 
+from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 from phenodose_assets.instance import open_instance
 
 POLL_S = 0.5
+_CODE = "phenodose_assets.definitions"
 _DAGSTER = """\
 storage:
   postgres:
@@ -50,6 +54,7 @@ concurrency:
 run_monitoring:
   enabled: true
   poll_interval_seconds: 10
+  start_timeout_seconds: 86400
   max_resume_run_attempts: 3
   free_slots_after_run_end_seconds: 30
 telemetry: {{enabled: false}}
@@ -73,8 +78,7 @@ executor = "slurm"
 gpu = ["--mem={NODE_MEMORY_MB * 3 // 4}"]
 
 [plugins]
-disable = [{", ".join(f'"{name}"' for name in _LEFT_OUT)}]
-"""
+disable = """
 #: What differs between two runs of the same screen: ids, times, and the seals of files that hold them.
 _IDS_AND_TIMES = {"run_id", "started_at", "finished_at", "tried_at", "seconds", "files"}
 #: What differs between two screens of the same bytes under two names.
@@ -84,14 +88,24 @@ _NAMES = {"screen", "source", "path", "trained_on"}
 class Site:
     """The store, the inbox, and the runs of the coordinator."""
 
-    def __init__(self, folder: Path, rig: Rig) -> None:
-        self.folder, self.rig, self.home = folder, rig, folder / "coordinator"
+    def __init__(self, folder: Path, rig: Rig, network: str) -> None:
+        """Lay out everything.
+
+        Args:
+            folder: where.
+            rig: the cluster.
+            network: the staged readout that learns, `cnn` or `counting`; the other is left out.
+        """
+        self.folder, self.rig, self.home, self.network = folder, rig, folder / "coordinator", network
         self.store = Store.open(folder / "store")
         for each in (self.store.root, folder / "inbox", folder / "raw", folder / "logs", self.home):
             each.mkdir(parents=True, exist_ok=True)
         for store in (self.store.root, folder / "alone_store"):
             store.mkdir(exist_ok=True)
-            (store / "site.toml").write_text(_SITE)
+            (store / "site.toml").write_text(_site(network))
+        if not (folder / "plugins").exists():
+            counting_readout.install(folder / "plugins")
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "plugins"), os.environ.get("PYTHONPATH", "")])
         text = _DAGSTER.format(port=rig.postgres_port, home=self.home, logs=folder / "logs")
         (self.home / "dagster.yaml").write_text(text)
 
@@ -100,14 +114,8 @@ class Site:
         """Dagster's daemon with its code location, while the block runs; gives the instance."""
         os.environ["DAGSTER_HOME"] = str(self.home)
         with open_instance(self.store) as instance:
-            daemon = [sys.executable, "-m", "dagster._daemon", "run", "-m", "phenodose_assets.definitions"]
-            surroundings = {
-                **self.rig.environment,
-                "DAGSTER_HOME": str(self.home),
-                "PHENODOSE_STORE": str(self.store.root),
-                "PHENODOSE_INBOX": str(self.folder / "inbox"),
-            }
-            self.rig.spawn("daemon", daemon, surroundings, self.folder)
+            daemon = [sys.executable, "-m", "dagster._daemon", "run", "-m", _CODE]
+            self.rig.spawn("daemon", daemon, self._surroundings(), self.folder)
             try:
                 yield instance
             finally:
@@ -141,11 +149,53 @@ class Site:
             self.phenodose("run", str(self.simulate(screen, *options, epochs=epochs)), "--store=alone_store")
             mark.touch()
 
-    def arrives(self, raw: Path, screen: str) -> None:
-        """Let a raw screen come into the inbox under a name."""
-        folder = self.folder / "inbox" / screen
-        shutil.copytree(raw, folder, ignore=shutil.ignore_patterns("_DONE"))
-        (folder / "_DONE").touch()
+    @contextmanager
+    def raw_on(self, node: str) -> Iterator[None]:
+        """While the block runs, raw folders are seen on one host only, and plates are ingested there."""
+        settings = self.store.root / "site.toml"
+        text = settings.read_text()
+        others = [each for each in (HEAD, *STEP_NODES) if each != node]
+        settings.write_text(text.replace("[cluster.slurm]\n", f'[cluster.slurm]\nplates = ["--nodelist={node}"]\n'))
+
+        def start_again(hidden: Sequence[Path]) -> None:
+            for each in others:
+                self.rig.kill_node(each)
+                self.rig.start_node(each, hidden)
+            self.rig.wait_for_nodes(*others)
+
+        start_again([self.folder / "registered"])
+        try:
+            yield
+        finally:
+            settings.write_text(text)
+            start_again([])
+
+    def launch(self, instance: dg.DagsterInstance, raw: Path, screen: str) -> None:
+        """Register a raw screen under a name, and queue a run of it.
+
+        Raises:
+            CannotRun: Dagster refuses it.
+        """
+        folder = self.folder / "registered" / screen
+        shutil.copytree(raw, folder)
+        register_screen(self.store, folder)
+        instance.add_dynamic_partitions("screen", [screen])
+        tags = json.dumps({"dagster/partition": screen})
+        asked = [sys.executable, "-m", "dagster", "job", "launch", "-m", _CODE, "-j", "screen", "--tags", tags]
+        done = subprocess.run(
+            asked, cwd=self.folder, env=self._surroundings(), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise CannotRun(f"dagster job launch: {done.stderr[-2000:]}")
+
+    def _surroundings(self) -> dict[str, str]:
+        """The environment of whatever belongs to the coordinator."""
+        return {
+            **self.rig.environment,
+            "DAGSTER_HOME": str(self.home),
+            "PHENODOSE_STORE": str(self.store.root),
+            "PHENODOSE_INBOX": str(self.folder / "inbox"),
+        }
 
     def differences(self, other: Store, screen: str, of_other: str) -> list[str]:
         """Tables of a screen that are not those of a screen of another store, but for ids, times and names."""
@@ -157,6 +207,11 @@ class Site:
                 columns = [name for name in here if name in there and not here[name].equals(there[name])]
                 found.append(f"{table} ({len(here)} and {len(there)} rows; {', '.join(columns)})")
         return found
+
+
+def _site(network: str) -> str:
+    other = "readout:cnn" if network == counting_readout.NAME else f"readout:{counting_readout.NAME}"
+    return f"{_SITE}{json.dumps([*_LEFT_OUT, other])}\n"
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

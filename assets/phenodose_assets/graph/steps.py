@@ -16,9 +16,11 @@ from typing import Any
 
 import dagster as dg
 
-from phenodose_assets.executors.choice import AFTER_A_CRASH
+from phenodose.pipeline.context import Context
+from phenodose_assets.executors.choice import AFTER_A_CRASH, AFTER_A_DEAD_NODE
 from phenodose_assets.executors.work import tags_of
 from phenodose_assets.graph.checks import MADE
+from phenodose_assets.graph.patience import patiently
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.graph.sub_steps import PARTS, sub_step_ops
 from phenodose_assets.partitions import screens
@@ -166,18 +168,22 @@ class _Steps:
             if spec.name != MADE:
                 outputs[spec.get_python_identifier()] = dg.Out(dg.Nothing, is_required=False)
 
+        def made(asset: ScreenAsset, step: Context, context: dg.OpExecutionContext) -> Iterator[Any]:
+            several = self.retries == AFTER_A_DEAD_NODE
+            return patiently(lambda: asset.run(step, context, self.drops(asset)), context.log.warning, several)
+
         def alone(context: dg.OpExecutionContext, config: Any) -> Iterator[Any]:
-            yield from first.run(first.step(context, config), context, self.drops(first))
+            yield from made(first, first.step(context, config), context)
 
         def of_parts(context: dg.OpExecutionContext, config: Any, parts: list[dict[str, Any]]) -> Iterator[Any]:
             results = {part["name"]: part["result"] for part in parts if part["result"] is not None}
-            yield from first.run(replace(first.step(context, config), parts=results), context, self.drops(first))
+            yield from made(first, replace(first.step(context, config), parts=results), context)
 
         def together(context: dg.OpExecutionContext) -> Iterator[Any]:
             for asset in self.batch:
                 if asset.node_name in context.selected_output_names:
                     config = asset.config(**context.op_config.get(asset.node_name, {}))
-                    yield from asset.run(asset.step(context, config), context, self.drops(asset))
+                    yield from made(asset, asset.step(context, config), context)
 
         run: Any = together if self.named else alone if first.parts is None else of_parts
         if first.parts is not None:

@@ -15,12 +15,9 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from phenodose.errors import StoreError
 from phenodose.io.guarded_writes import is_refused
 from phenodose.io.places import filesystem_of
 
-#: Servers (address and bucket) that were seen to keep conditions.
-_KEEP_CONDITIONS: set[tuple[str, str]] = set()
 _NUMBERED = re.compile(r"(?P<name>.+)\.(?P<number>\d+)")
 
 
@@ -31,17 +28,10 @@ class LockObject:
     """
 
     def __init__(self, path: Path) -> None:
-        """Find the object.
-
-        Raises:
-            StoreError: the server takes no notice of conditions, so that no lock would hold.
-        """
         self._filesystem, self._name = filesystem_of(path)
         self._is_s3 = hasattr(self._filesystem, "call_s3")
         bucket, _, key = self._name.partition("/")
         self._key = {"Bucket": bucket, "Key": key}
-        if self._is_s3:
-            self._expect_conditions()
 
     def read(self) -> tuple[bytes, str] | None:
         """What it holds, and its version; None if there is none."""
@@ -61,13 +51,13 @@ class LockObject:
 
     def create(self, content: bytes) -> str | None:
         """Make it and give its version; None if there is one."""
-        if self._is_s3:
-            return self._put(content, IfNoneMatch="*")
-        try:
-            self._filesystem.pipe_file(self._name, content, mode="create")
-        except FileExistsError:
-            return None
-        return _hash(content)
+        if not self._is_s3:
+            try:
+                self._filesystem.pipe_file(self._name, content, mode="create")
+            except FileExistsError:
+                return None
+            return _hash(content)
+        return self._put(content, IfNoneMatch="*")
 
     def replace(self, content: bytes, version: str) -> str | None:
         """Write it if it has that version, and give the new one; None if it has another, or is gone."""
@@ -90,36 +80,12 @@ class LockObject:
             if not is_refused(error):
                 raise
 
-    def _expect_conditions(self) -> None:
-        """Try once a process and bucket whether the server keeps conditions: one that does not says yes to everybody.
-
-        Raises:
-            StoreError: it does not.
-        """
-        server = (str(getattr(self._filesystem, "endpoint_url", None)), self._key["Bucket"])
-        if server in _KEEP_CONDITIONS:
-            return
-        probe = f"{self._key['Key']}.{uuid.uuid4().hex}"
-        try:
-            self._put(b"1", Key=probe, IfNoneMatch="*")
-            second = self._put(b"2", Key=probe, IfNoneMatch="*")
-            third = self._put(b"3", Key=probe, IfMatch=f'"{"0" * 32}"')
-        finally:
-            with suppress(Exception):
-                self._filesystem.call_s3("delete_object", Bucket=server[1], Key=probe)
-        if second is not None or third is not None:
-            raise StoreError(
-                f"{server[1]}: the server takes no notice of If-None-Match and If-Match, so that several processes "
-                "could hold one lock at once; update the server, or keep the store in a folder."
-            )
-        _KEEP_CONDITIONS.add(server)
-
     def _etag(self) -> str:
         return str(self._filesystem.call_s3("head_object", **self._key)["ETag"])
 
     def _put(self, content: bytes, **condition: str) -> str | None:
         try:
-            return str(self._filesystem.call_s3("put_object", **{**self._key, **condition}, Body=content)["ETag"])
+            return str(self._filesystem.call_s3("put_object", **self._key, Body=content, **condition)["ETag"])
         except Exception as error:
             # No bucket is no condition.
             if is_refused(error) and not ("IfNoneMatch" in condition and isinstance(error, FileNotFoundError)):

@@ -20,7 +20,7 @@ import xarray as xr
 
 from phenodose.cli import main
 from phenodose.errors import BusyError, CheckpointError, InputError, StoreError
-from phenodose.io import copies, guarded_writes, leases, lock_places
+from phenodose.io import copies, guarded_writes, leases
 from phenodose.io.files import write_text, written_aside
 from phenodose.io.places import place, remove, sizes
 from phenodose.io.zarr_groups import write_group
@@ -394,23 +394,6 @@ def test_what_a_killed_process_of_this_machine_held_is_free_at_once(s3):
     assert "lock" in sizes(store.root)
     with store.locked(store.root / "lock", "taken by {}.".format):
         pass
-    assert sizes(store.root) == {}
-
-
-def test_a_server_that_keeps_no_conditions_is_refused(s3, monkeypatch):
-    store = Store.open(ADDRESS)
-    asked = store.root.fs.call_s3
-
-    def without_conditions(method, **words):
-        return asked(method, **{name: value for name, value in words.items() if name not in ("IfMatch", "IfNoneMatch")})
-
-    monkeypatch.setattr(lock_places, "_KEEP_CONDITIONS", set())
-    monkeypatch.setattr(store.root.fs, "call_s3", without_conditions)
-    with (
-        pytest.raises(StoreError, match="bucket: the server takes no notice of If-None-Match and If-Match"),
-        store.locked(store.root / "lock", "taken by {}.".format),
-    ):
-        pytest.fail("a lock was had that holds nobody off")
     assert sizes(store.root) == {}
 
 
