@@ -33,7 +33,7 @@ from phenodose_assets.assets import (
 )
 from phenodose_assets.assets.broken_plugins import broken_plugin_assets
 from phenodose_assets.assets.curves import curve_assets
-from phenodose_assets.executors.choice import executor_of, retries_of
+from phenodose_assets.executors.choice import executor_of, pods_of, retries_of
 from phenodose_assets.external import ExternalAsset
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.graph.steps import screen_definitions
@@ -126,7 +126,7 @@ def build_definitions(
     return dg.Definitions(
         assets=[
             *(thing.spec(OWNER, _takers(thing.key, assets)) for thing in external),
-            *screen_definitions(assets, lambda asset: _drops(asset, assets), retries),
+            *screen_definitions(assets, lambda asset: _drops(asset, assets), retries, pods_of(where)),
             *cohort.cohort_assets(assets, tried_again),
         ],
         jobs=[screen_job, verify],

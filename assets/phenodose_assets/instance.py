@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import yaml
 
 from phenodose.errors import InputError
 from phenodose.io.files import write_text
 from phenodose.io.locks import locked
+from phenodose.io.processes import is_on_network, kind_of_disk
 from phenodose.store.store import Store
 from phenodose_assets.event_log import connections_kept
 
@@ -43,6 +45,9 @@ def instance_home(store: Store) -> Path:
 
     The first two are what `dagster dev` uses when it is started in the same folder. The last is inside the store, of a
     bucket inside the store's folder on this machine.
+
+    Raises:
+        InputError: DAGSTER_HOME is no absolute path, or runs would be kept in SQLite on a file server.
     """
     if os.environ.get("DAGSTER_HOME"):
         home = _given_home(os.environ["DAGSTER_HOME"])
@@ -50,6 +55,7 @@ def instance_home(store: Store) -> Path:
         home = Path()
     else:
         home = store.local / ".dagster"
+    _expect_no_file_server(home)
     if not any((home / name).is_file() for name in _SETTINGS_FILES):
         write_text(home / "dagster.yaml", _SETTINGS)
     return home
@@ -71,6 +77,40 @@ def _opened(home: Path) -> dg.DagsterInstance:
         # They are made when they are first asked for.
         _ = instance.run_storage, instance.event_log_storage, instance.schedule_storage
     return instance
+
+
+def _expect_no_file_server(home: Path) -> None:
+    """Refuse SQLite on a file server, whose locks may not reach other hosts: databases are torn, and runs are lost.
+
+    Raises:
+        InputError: the instance's files would lie there.
+    """
+    folder = _sqlite_folder(home)
+    if folder is None or not is_on_network(folder):
+        return
+    raise InputError(
+        f"{folder}: lies on a file server ({kind_of_disk(folder)}), where SQLite, in which Dagster keeps its runs, is "
+        "not safe; set DAGSTER_HOME to a folder on a disk of this machine (export DAGSTER_HOME=/var/lib/phenodose), or "
+        "let its dagster.yaml name PostgreSQL (docs/cluster.md)."
+    )
+
+
+def _sqlite_folder(home: Path) -> Path | None:
+    """Where an instance keeps its runs in SQLite; None if its dagster.yaml names another database."""
+    path = next((home / name for name in _SETTINGS_FILES if (home / name).is_file()), None)
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path else {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        # Dagster says what is wrong with it.
+        return home
+    storage = settings.get("storage") if isinstance(settings, dict) else None
+    if not isinstance(storage, dict) or not storage:
+        return home
+    sqlite = storage.get("sqlite")
+    if not isinstance(sqlite, dict):
+        return None
+    base = sqlite.get("base_dir", "")
+    return home / base if isinstance(base, str) else home
 
 
 def _given_home(text: str) -> Path:

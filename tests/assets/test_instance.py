@@ -12,10 +12,12 @@ import dagster as dg
 import pytest
 
 from phenodose.errors import InputError
+from phenodose.io import processes
+from phenodose.io.files import write_text
 from phenodose.store.store import Store
 from phenodose_assets import dead_runs
 from phenodose_assets.dead_runs import PROCESS_TAG, end_dead_runs, tagged
-from phenodose_assets.instance import open_instance
+from phenodose_assets.instance import instance_home, open_instance
 
 
 @pytest.fixture
@@ -79,6 +81,30 @@ def test_a_relative_home_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch)
     ):
         pass
     assert not (here / "home").exists()
+
+
+_POSTGRES = "storage:\n  postgres:\n    postgres_url: postgresql://nobody@nowhere/dagster\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [(None, True), ("storage:\n  sqlite:\n    base_dir: /\n", False), ("nux: {}\n", True), (_POSTGRES, False)],
+    ids=["none", "SQLite elsewhere", "no storage", "PostgreSQL"],
+)
+def test_sqlite_on_a_file_server_is_refused(
+    here: Path, monkeypatch: pytest.MonkeyPatch, settings: str | None, refused: bool
+) -> None:
+    home = here / "home"
+    if settings is not None:
+        write_text(home / "dagster.yaml", settings)
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    mounts = f"root / ext4 rw 0 0\nserver:/lab {here.resolve()} nfs4 rw 0 0\n"
+    monkeypatch.setattr(processes, "_mounts", mounts.splitlines)
+    if not refused:
+        assert instance_home(Store.open(here / "store")) == home
+        return
+    with pytest.raises(InputError, match=r"home: lies on a file server \(nfs4\).* set DAGSTER_HOME to a folder on"):
+        instance_home(Store.open(here / "store"))
 
 
 def test_a_dagster_yaml_that_keeps_no_runs_is_passed_over(here: Path) -> None:

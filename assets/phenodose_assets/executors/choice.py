@@ -52,6 +52,11 @@ def retries_of(settings: ClusterSettings) -> dg.RetryPolicy:
     return AFTER_A_CRASH if settings.executor == "local" else AFTER_A_DEAD_NODE
 
 
+def pods_of(settings: ClusterSettings) -> dict[str, dict[str, object]]:
+    """What pods of a kind of work have of their own, by kind; empty where steps are no pods."""
+    return {str(kind): own for kind, own in settings.kubernetes_pods.items() if settings.executor == "kubernetes"}
+
+
 def executor_of(settings: ClusterSettings, store: Store) -> dg.ExecutorDefinition:
     """The executor that the settings name.
 

@@ -34,7 +34,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from phenodose.errors import InputError
 from phenodose.settings.cluster import JobOptions
-from phenodose_assets.executors.slurm import Slurm, dagster_command
+from phenodose_assets.executors.slurm import Slurm, SlurmError, dagster_command
 
 _TIMES_RESUMED = "phenodose/times_resumed"
 
@@ -144,6 +144,21 @@ class SlurmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         where = f" on {job.node}" if job.node else ""
         said = f"job {job.number} of Slurm ended{where}: {job.state}"
         return CheckRunHealthResult(status, said, run_worker_id=str(job.number))
+
+    def get_run_worker_debug_info(self, run: dg.DagsterRun, include_container_logs: bool | None = True) -> str | None:
+        """What Slurm knows of a worker, for a run that did not start in time; None if nothing."""
+        try:
+            job = self._slurm.newest(_job_name(run))
+        except SlurmError as error:
+            return str(error)
+        if job is None:
+            return None
+        why = f" ({job.reason})" if job.reason not in ("", "None") else ""
+        where = f" on {job.node}" if job.node else ""
+        return (
+            f"Its worker is job {job.number} of Slurm, {job.state}{where}{why}; a worker may wait for as long as "
+            "run_monitoring.start_timeout_seconds of dagster.yaml says."
+        )
 
     def _submit(self, run: dg.DagsterRun, command: Sequence[str], times_resumed: int) -> None:
         arguments = dagster_command(command, self._python or _origin(run).executable_path)

@@ -6,10 +6,12 @@ Belongs here: the kinds. Does not belong here: which asset is of which kind (`gr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 #: Tag of an op.
 TAG = "phenodose/work"
+#: Tag of an op by which dagster-k8s knows what its pod has of its own.
+POD_TAG = "dagster-k8s/config"
 
 #: `plates` needs the raw folders; `tensors` many cores; `gpu` a graphics card; `light` takes about a second.
 Work = Literal["light", "plates", "tensors", "gpu"]
@@ -17,9 +19,14 @@ LIGHT: Work = "light"
 _KINDS: dict[str, Work] = {"plates": "plates", "tensors": "tensors", "gpu": "gpu"}
 
 
-def tags_of(work: Work) -> dict[str, str]:
-    """The tags of an op."""
-    return {TAG: work}
+def tags_of(work: Work, pods: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The tags of an op.
+
+    Args:
+        work: its kind.
+        pods: what pods of a kind of work have of their own, by kind; None or empty where steps are no pods.
+    """
+    return {TAG: work} | ({POD_TAG: dict(pods[work])} if pods and work in pods else {})
 
 
 def work_of(tags: Mapping[str, str]) -> Work:

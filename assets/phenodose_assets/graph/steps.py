@@ -10,15 +10,17 @@ Does not belong here: what happens while an asset is made (`screen_asset`).
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
 
-from phenodose_assets.executors.choice import AFTER_A_CRASH
+from phenodose.pipeline.context import Context
+from phenodose_assets.executors.choice import AFTER_A_CRASH, AFTER_A_DEAD_NODE
 from phenodose_assets.executors.work import tags_of
 from phenodose_assets.graph.checks import MADE
+from phenodose_assets.graph.patience import patiently
 from phenodose_assets.graph.screen_asset import OWNER, ScreenAsset
 from phenodose_assets.graph.sub_steps import PARTS, sub_step_ops
 from phenodose_assets.partitions import screens
@@ -31,7 +33,10 @@ Drops = Callable[[ScreenAsset], tuple[tuple[str, str], ...]]
 
 
 def screen_definitions(
-    assets: Sequence[ScreenAsset], drops: Drops = lambda asset: (), retries: dg.RetryPolicy | None = AFTER_A_CRASH
+    assets: Sequence[ScreenAsset],
+    drops: Drops = lambda asset: (),
+    retries: dg.RetryPolicy | None = AFTER_A_CRASH,
+    pods: Mapping[str, Any] | None = None,
 ) -> list[dg.AssetsDefinition]:
     """The Dagster assets.
 
@@ -39,6 +44,7 @@ def screen_definitions(
         assets: what is declared of them.
         drops: what is removed when an asset cannot be made.
         retries: how a step is tried again whose process, job or machine is gone; None for not at all.
+        pods: what pods of a kind of work have of their own; see `executors.work.tags_of`.
     """
     batches: dict[tuple[Any, ...], list[ScreenAsset]] = {}
     for asset in assets:
@@ -51,7 +57,7 @@ def screen_definitions(
         names.append(name)
         many = names.count(name)
         definitions.append(
-            _Steps(name if many == 1 else f"{name}_{many}", tuple(batch), drops, len(key) > 1, retries).assets()
+            _Steps(name if many == 1 else f"{name}_{many}", tuple(batch), drops, len(key) > 1, retries, pods).assets()
         )
     return definitions
 
@@ -75,6 +81,7 @@ class _Steps:
     drops: Drops
     named: bool
     retries: dg.RetryPolicy | None
+    pods: Mapping[str, Any] | None
 
     def assets(self) -> dg.AssetsDefinition:
         first = self.batch[0]
@@ -98,7 +105,14 @@ class _Steps:
                     arguments[_ANY_OF] = [_arrived.alias(f"arrived_{i}")(product=value) for i, value in arrivals]
             if first.parts is not None:
                 names, part = sub_step_ops(
-                    self.name, first.parts, list(arguments), first.config, first.step, self.retries, first.is_kept
+                    self.name,
+                    first.parts,
+                    list(arguments),
+                    first.config,
+                    first.step,
+                    self.retries,
+                    first.is_kept,
+                    tags_of(first.parts.work, self.pods),
                 )
                 arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
             made = make.alias("make")(**arguments)
@@ -154,18 +168,22 @@ class _Steps:
             if spec.name != MADE:
                 outputs[spec.get_python_identifier()] = dg.Out(dg.Nothing, is_required=False)
 
+        def made(asset: ScreenAsset, step: Context, context: dg.OpExecutionContext) -> Iterator[Any]:
+            several = self.retries == AFTER_A_DEAD_NODE
+            return patiently(lambda: asset.run(step, context, self.drops(asset)), context.log.warning, several)
+
         def alone(context: dg.OpExecutionContext, config: Any) -> Iterator[Any]:
-            yield from first.run(first.step(context, config), context, self.drops(first))
+            yield from made(first, first.step(context, config), context)
 
         def of_parts(context: dg.OpExecutionContext, config: Any, parts: list[dict[str, Any]]) -> Iterator[Any]:
             results = {part["name"]: part["result"] for part in parts if part["result"] is not None}
-            yield from first.run(replace(first.step(context, config), parts=results), context, self.drops(first))
+            yield from made(first, replace(first.step(context, config), parts=results), context)
 
         def together(context: dg.OpExecutionContext) -> Iterator[Any]:
             for asset in self.batch:
                 if asset.node_name in context.selected_output_names:
                     config = asset.config(**context.op_config.get(asset.node_name, {}))
-                    yield from asset.run(asset.step(context, config), context, self.drops(asset))
+                    yield from made(asset, asset.step(context, config), context)
 
         run: Any = together if self.named else alone if first.parts is None else of_parts
         if first.parts is not None:
@@ -182,7 +200,7 @@ class _Steps:
             pool=first.pool,
             retry_policy=self.retries,
             required_resource_keys=_RESOURCES,
-            tags=tags_of(first.work),
+            tags=tags_of(first.work, self.pods),
         )(run)
 
     def _failed_op(self) -> dg.OpDefinition:

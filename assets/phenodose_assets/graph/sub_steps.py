@@ -7,7 +7,7 @@ Belongs here: the Dagster form of `SubSteps`. Does not belong here: what the par
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -27,6 +27,7 @@ def sub_step_ops(
     step_of: Callable[[dg.OpExecutionContext, Any], Context],
     retries: dg.RetryPolicy | None = None,
     is_kept: Callable[[Context, dg.OpExecutionContext], bool] = lambda step, context: False,
+    tags: Mapping[str, Any] | None = None,
 ) -> tuple[dg.OpDefinition, dg.OpDefinition]:
     """The step that names the parts, and the one that makes a part.
 
@@ -38,6 +39,7 @@ def sub_step_ops(
         step_of: what a make-function sees.
         retries: how a part is tried again whose process or machine is gone.
         is_kept: whether the run keeps the asset that there is, so that no part is made.
+        tags: of both; if left out those of the kind of work.
     """
 
     def name(context: dg.OpExecutionContext, config: Any) -> Iterator[dg.DynamicOutput[str]]:
@@ -67,7 +69,7 @@ def sub_step_ops(
         out=dg.DynamicOut(str),
         required_resource_keys=needed,
         retry_policy=retries,
-        tags=tags_of(parts.work),
+        tags=tags or tags_of(parts.work),
     )(name)
     making = dg.op(
         name=f"part_{node_name}",
@@ -76,6 +78,6 @@ def sub_step_ops(
         out=dg.Out(dict),
         required_resource_keys=needed,
         retry_policy=retries,
-        tags=tags_of(parts.work),
+        tags=tags or tags_of(parts.work),
     )(make)
     return naming, making

@@ -19,11 +19,13 @@ from phenodose_assets.hand_over import remove_hand_overs
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.resources import StoreResource
 from phenodose_assets.sensors.looked_at_apart import Looks
+from phenodose_assets.sensors.one_watcher import OneWatcher, refusal
 from phenodose_assets.sensors.ticks import in_time
 
 _INTERVAL_SECONDS = 15
 #: Folders that took too long to look at, with the time of their done-mark.
 _TOOK_TOO_LONG: dict[Path, int] = {}
+_WATCHER = OneWatcher()
 
 
 def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) -> dg.SensorDefinition:
@@ -32,7 +34,8 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
     A folder is asked for once for each time its done-mark was written: touching the mark again asks for
     another run. A folder that is no screen, that may not be read, that takes too long or too much memory to look at, or
     whose layout and readings `phenodose run` would refuse, is named in the log of every tick and stops no other.
-    Images, which take longer to look at, are judged by the run.
+    Images, which take longer to look at, are judged by the run. Where another instance takes in the screens of the
+    store, nothing is asked for.
 
     Args:
         job_name: job of everything that is made for one screen.
@@ -53,6 +56,8 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
         requests: list[dg.RunRequest] = []
         observed: list[dg.AssetObservation] = []
         opened = store.open()
+        if (host := _WATCHER.other(context.instance, opened)) is not None:
+            return dg.SkipReason(refusal(opened, host))
         remove_hand_overs(context.instance, opened)
         known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
         done: dict[Path, int] = {}

@@ -20,6 +20,12 @@ from typing import NamedTuple
 #: File systems of which only one running system has the files, so that a lock that is free is free for all.
 _OF_ONE_MACHINE = ("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "overlay", "apfs", "hfs", "bcachefs")
 
+#: File systems whose files lie on another machine, as Linux names them.
+_OF_A_NETWORK = (
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "beegfs", "gpfs", "pvfs2"),
+    *("glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse.ceph-fuse", "fuse.s3fs", "fuse.mount-s3", "fuse.moosefs"),
+)
+
 
 class Process(NamedTuple):
     """A process.
@@ -160,10 +166,21 @@ def is_of_one_machine(folder: Path) -> bool:
 
     A system that does not tell is taken for one that is alone.
     """
+    kind = kind_of_disk(folder)
+    return kind is None or kind in _OF_ONE_MACHINE
+
+
+def is_on_network(folder: Path) -> bool:
+    """Whether the files of a folder, or of where it would be made, lie on a file server as far as the system tells."""
+    return kind_of_disk(folder) in _OF_A_NETWORK
+
+
+def kind_of_disk(folder: Path) -> str | None:
+    """The kind of file system that a folder lies on, as the system names it; None where it does not tell."""
     try:
-        lines = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
+        lines = _mounts()
     except OSError:
-        return True
+        return None
     full = Path(os.path.realpath(folder))
     best = ("", "")
     for line in lines:
@@ -171,4 +188,9 @@ def is_of_one_machine(folder: Path) -> bool:
         place = place.replace("\\040", " ")
         if full.is_relative_to(place) and len(place) >= len(best[0]):
             best = (place, kind)
-    return best[1] in _OF_ONE_MACHINE
+    return best[1]
+
+
+def _mounts() -> list[str]:
+    """What is mounted, a line each: what, where, kind, options."""
+    return Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()

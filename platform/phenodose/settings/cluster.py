@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 #: Where steps run. `local`: processes of this machine; `slurm`: heavy steps are jobs of Slurm; `kubernetes`: steps are
 #: pods (needs the package dagster-k8s).
 Executor = Literal["local", "slurm", "kubernetes"]
+#: Kinds of work; see `phenodose_assets.executors.work`.
+Kind = Literal["light", "plates", "tensors", "gpu"]
 EXECUTORS: tuple[Executor, ...] = ("local", "slurm", "kubernetes")
 #: Options of sbatch that are given by phenodose itself, and those that would break what it relies on.
 _OURS = ("--job-name", "--output", "--error", "--parsable", "--wrap", "--array", "--requeue", "--no-requeue", "--wait")
@@ -67,4 +69,9 @@ class ClusterSettings(BaseModel):
     slurm: SlurmSettings = Field(SlurmSettings(), description="How heavy steps become jobs of Slurm")
     kubernetes: dict[str, object] = Field(
         {}, description="With kubernetes: configuration of dagster-k8s's k8s_job_executor, as its documentation has it"
+    )
+    kubernetes_pods: dict[Kind, dict[str, object]] = Field(
+        {"gpu": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}}},
+        description="With kubernetes: what pods of one kind of work (light, plates, tensors, gpu) have of their own, "
+        "as dagster-k8s's tag dagster-k8s/config has it; if left out, networks ask for one graphics card",
     )

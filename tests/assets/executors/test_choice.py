@@ -9,8 +9,8 @@ import pytest
 from phenodose.errors import InputError
 from phenodose.store.store import Store
 from phenodose_assets.build import build_definitions, screen_assets
-from phenodose_assets.executors.choice import AFTER_A_CRASH, cluster_settings, executor_of, retries_of
-from phenodose_assets.executors.work import TAG
+from phenodose_assets.executors.choice import AFTER_A_CRASH, cluster_settings, executor_of, pods_of, retries_of
+from phenodose_assets.executors.work import POD_TAG, TAG, tags_of
 
 
 def _store(folder: Path, text: str) -> Store:
@@ -63,6 +63,18 @@ def test_a_screen_of_three_plates_costs_twelve_jobs_at_most(tmp_path: Path) -> N
     # The part of a plate is one op and a job for each plate.
     assert len(heavy) + 2 <= 12
     assert {work[name] for name in heavy} == {"plates", "tensors", "gpu"}
+
+
+def test_on_kubernetes_networks_ask_for_a_card_and_other_work_for_what_the_site_says(tmp_path: Path) -> None:
+    store = _store(
+        tmp_path, "[cluster.kubernetes_pods.plates]\npod_spec_config = { node_selector = { raw = 'yes' } }\n"
+    )
+    asked = cluster_settings(store, "kubernetes")
+    assert pods_of(cluster_settings(store)) == {}
+    assert tags_of("plates", pods_of(asked))[POD_TAG] == {"pod_spec_config": {"node_selector": {"raw": "yes"}}}
+    networks = tags_of("gpu", pods_of(cluster_settings(Store.open(tmp_path / "other"), "kubernetes")))
+    assert networks[POD_TAG] == {"container_config": {"resources": {"limits": {"nvidia.com/gpu": "1"}}}}
+    assert tags_of("light", pods_of(asked)) == {TAG: "light"}
 
 
 def test_plates_are_all_that_needs_the_raw_folders(tmp_path: Path) -> None:

@@ -58,6 +58,16 @@ def test_a_worker_without_a_job_is_gone(fake_slurm: Any, instance: dg.DagsterIns
     assert _launcher(instance).check_run_worker_health(run).status is WorkerStatus.NOT_FOUND
 
 
+def test_a_run_that_did_not_start_in_time_is_told_where_its_worker_waits(
+    fake_slurm: Any, instance: dg.DagsterInstance, run: dg.DagsterRun
+) -> None:
+    assert _launcher(instance).get_run_worker_debug_info(run) is None
+    fake_slurm.job(f"phenodose-{run.run_id}-worker-0", "PENDING", "", "Resources")
+    told = _launcher(instance).get_run_worker_debug_info(run)
+    assert told is not None
+    assert told.startswith("Its worker is job 1 of Slurm, PENDING (Resources); a worker may wait for as long as")
+
+
 def test_a_resumed_run_is_judged_by_its_last_worker(
     fake_slurm: Any, instance: dg.DagsterInstance, run: dg.DagsterRun
 ) -> None:

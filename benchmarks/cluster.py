@@ -1,0 +1,275 @@
+"""Whether a screen on a cluster comes to its end as on one machine, whatever dies: on a real Slurm and PostgreSQL.
+
+Run: sudo .venv/bin/python benchmarks/cluster.py [--check 1 --check 2 ...] [--times 10] [--packages DEBS] [--keep DIR]
+
+`slurm_rig` makes the cluster of one machine. The checks:
+
+1  A screen of two plates: its plates are ingested on different nodes, every table is that of a run of one process.
+2  A node dies in the middle of a training: the step goes on elsewhere, the run succeeds, the network is the same.
+3  The run worker dies in the middle of a training: the run is resumed, the training is not started again.
+6  Two trainings at once, on two nodes with a card each: both at work at the same time, never both on one node.
+7  The coordinator's DAGSTER_HOME cannot be seen from any node, and the raw folders from one node only.
+9  What a screen costs: jobs, and processor seconds of a job before and after its work; hand-overs are gone.
+
+Checks 2, 3 and 6 are tried `--times` times. It ends with 1 where a check did not hold, and with 0 and the reason where
+there is no cluster to be had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import dagster as dg
+import numpy as np
+import pandas as pd
+from slurm_rig import STEP_NODES, CannotRun, Rig
+from slurm_site import Site, ended, events, jobs, node_of_step, run_of, waited, worker_processes
+
+from phenodose.store.store import Store
+
+TRAINED, SCREEN = "CE_001_V1_DS1", "SC_001_V1_DS1"
+EPOCHS = 40
+_NETWORK = "What is trained: a small network, or a readout that only counts, for machines of few processors."
+MOST_JOBS, MOST_S = 12, 1800.0
+
+
+class Checks:
+    """The checks, each of which says in what it did not hold: nothing where it did."""
+
+    def __init__(self, site: Site, instance: dg.DagsterInstance, seed: int) -> None:
+        self.site, self.instance, self.random = site, instance, np.random.default_rng(seed)
+        self.training = f"checkpoint__{site.network}__phase1.make"
+        self.alone = Store.open(site.folder / "alone_store")
+        self.notes: dict[str, list[str]] = {}
+        self._rounds = 0
+
+    def one(self) -> list[str]:
+        """A screen of two plates."""
+        self._control_experiment()
+        self._launch(SCREEN, SCREEN)
+        run = ended(self.instance, SCREEN, MOST_S)
+        faults = _not_a_success(self.instance, run)
+        parts = events(self.instance, run.run_id).query("step.str.startswith('plate_images.part[')", engine="python")
+        nodes = {step: node_of_step(self.instance, run.run_id, step, self.site.rig) for step in set(parts["step"])}
+        self._note("1", f"plates on {nodes}")
+        if len(set(nodes.values())) < 2:
+            faults.append(f"plates were ingested on {nodes}")
+        return faults + [f"other table: {each}" for each in self.site.differences(self.alone, SCREEN, SCREEN)]
+
+    def two(self) -> list[str]:
+        """A node dies in the middle of a training."""
+        screen, run = self._in_training()
+        node = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
+        self.site.rig.kill_node(node)
+        killed = time.time()
+        try:
+            run = ended(self.instance, screen, MOST_S)
+        finally:
+            self.site.rig.start_node(node)
+            self.site.rig.wait_for_nodes(node)
+        elsewhere = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
+        log = self._of_training(run)
+        again = log[log["kind"] == "STEP_RESTARTED"]["at"]
+        self._note("2", f"began again after {again.max() - killed:.0f} s" if len(again) else "was not begun again")
+        faults = self._result(screen, run)
+        return faults if elsewhere != node else [*faults, f"it was tried again on {node}, which had died"]
+
+    def three(self) -> list[str]:
+        """The run worker dies in the middle of a training."""
+        screen, run = self._in_training()
+        for process in worker_processes(run.run_id):
+            _kill(process)
+        killed = time.time()
+        run = ended(self.instance, screen, MOST_S)
+        log = events(self.instance, run.run_id)
+        resumed = log[log["said"].str.contains("resume", case=False) & (log["at"] > killed)]["at"]
+        self._note("3", f"resumed after {resumed.min() - killed:.0f} s" if len(resumed) else "was not resumed")
+        starts = int(self._of_training(run)["kind"].isin(["STEP_START", "STEP_RESTARTED"]).sum())
+        faults = self._result(screen, run)
+        return faults if starts == 1 else [*faults, f"the training was started {starts} times"]
+
+    def six(self) -> list[str]:
+        """Two trainings at once on two nodes with a card each."""
+        screens = [self._arrived(), self._arrived()]
+        both: dict[str, str] = {}
+        faults: list[str] = []
+        until = time.monotonic() + MOST_S
+        runs = [run_of(self.instance, screen) for screen in screens]
+        while not all(run is not None and run.is_finished for run in runs):
+            if time.monotonic() > until:
+                return ["the runs did not end"]
+            asking = ["squeue", "--noheader", "--states=RUNNING", "--partition=all", "--format=%j|%N|%m"]
+            at_work = [line.split("|") for line in self.site.rig.command(*asking).splitlines()]
+            trainings = {name: node for name, node, memory in at_work if memory == "1500M"}
+            if len(trainings) > len(set(trainings.values())):
+                faults.append(f"two trainings on one node: {trainings}")
+            if len(trainings) > 1:
+                both |= trainings
+            time.sleep(1)
+            runs = [run_of(self.instance, screen) for screen in screens]
+        if not both:
+            faults.append("the two were never at work at the same time")
+        for screen, run in zip(screens, runs, strict=True):
+            faults += self._result(screen, run) if run else []
+        return faults
+
+    def seven(self) -> list[str]:
+        """Raw folders on one node only; what is the coordinator's is hidden from all nodes in every check."""
+        with self.site.raw_on(STEP_NODES[0]):
+            screen = self._arrived()
+            return self._result(screen, ended(self.instance, screen, MOST_S))
+
+    def nine(self) -> list[str]:
+        """What a screen costs."""
+        run = run_of(self.instance, SCREEN)
+        if run is None:
+            self.one()
+            run = run_of(self.instance, SCREEN)
+        assert run is not None
+        names = [name for name in jobs(self.site.rig)["name"] if run.run_id in name and "-worker-" not in name]
+        self._note("9", f"{len(names)} jobs for {SCREEN}")
+        faults = [] if len(names) <= MOST_JOBS else [f"{len(names)} jobs"]
+        left = self.site.store.root / ".hand_over"
+        waited(lambda: not any(left.glob("*")), "end of the hand-overs", 120)
+        return faults
+
+    def _control_experiment(self) -> None:
+        """The control experiment that the screens start from, made once."""
+        if run_of(self.instance, TRAINED) is None:
+            self._launch(TRAINED, TRAINED)
+            if faults := _not_a_success(self.instance, ended(self.instance, TRAINED, MOST_S)):
+                raise CannotRun(f"{TRAINED}: {faults[0]}")
+
+    def _launch(self, raw: str, screen: str) -> None:
+        self.site.launch(self.instance, self.site.folder / "raw" / raw, screen)
+
+    def _arrived(self) -> str:
+        """A further control experiment, of the same bytes as the first, is launched."""
+        self._rounds += 1
+        screen = f"CE_{self._rounds + 100}_V1_DS1"
+        self._launch(TRAINED, screen)
+        return screen
+
+    def _in_training(self) -> tuple[str, dg.DagsterRun]:
+        """A control experiment whose training is under way, at a random moment of it."""
+        screen = self._arrived()
+        work = self.site.store.root / "screens" / screen
+        waited(lambda: any(work.rglob(".phase1.training/*")), f"training of {screen}", MOST_S)
+        seconds = float(self.alone.read_table("checkpoints", TRAINED)["seconds"].iloc[0])
+        time.sleep(self.random.uniform(0, 0.6 * seconds))
+        run = run_of(self.instance, screen)
+        assert run is not None
+        if (self._of_training(run)["kind"] == "STEP_SUCCESS").any():
+            raise CannotRun(f"the training of {screen} had ended before anything was killed")
+        return screen, run
+
+    def _of_training(self, run: dg.DagsterRun) -> pd.DataFrame:
+        """The events of the training's step."""
+        log = events(self.instance, run.run_id)
+        return log[log["step"] == self.training]
+
+    def _result(self, screen: str, run: dg.DagsterRun) -> list[str]:
+        """In what a run of a control experiment is not what a run of one process gives."""
+        tables = self.site.differences(self.alone, screen, TRAINED)
+        return _not_a_success(self.instance, run) + [f"other table: {each}" for each in tables]
+
+    def _note(self, check: str, said: str) -> None:
+        self.notes.setdefault(check, []).append(said)
+
+
+def _not_a_success(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    if run.status is dg.DagsterRunStatus.SUCCESS:
+        return []
+    log = events(instance, run.run_id)
+    why = log[log["kind"].isin(["STEP_FAILURE", "PIPELINE_FAILURE"])][["step", "said"]].to_string(index=False)
+    return [f"run {run.run_id} ended with {run.status.value}: {why}"]
+
+
+def _kill(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+CHECKS: dict[str, tuple[Callable[[Checks], list[str]], bool]] = {
+    "1": (Checks.one, False),
+    "9": (Checks.nine, False),
+    "2": (Checks.two, True),
+    "3": (Checks.three, True),
+    "6": (Checks.six, True),
+    "7": (Checks.seven, False),
+}
+
+
+@click.command()
+@click.option("--check", "checks", multiple=True, type=click.Choice(list(CHECKS)), help="Which; default all.")
+@click.option("--times", type=click.IntRange(min=1), default=10, show_default=True, help="How often 2, 3 and 6.")
+@click.option("--network", type=click.Choice(["cnn", "counting"]), default="cnn", show_default=True, help=_NETWORK)
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the moments.")
+@click.option("--packages", type=click.Path(path_type=Path), help="Folder with Slurm's Debian packages.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder for everything; references are kept.")
+def main(
+    checks: tuple[str, ...], times: int, network: str, seed: int, packages: Path | None, keep: Path | None
+) -> None:
+    """Make a cluster, try the checks on it, and print what held."""
+    warnings.simplefilter("ignore")
+    # The cluster ends with this process, however that is asked to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = keep or Path(tempfile.mkdtemp(prefix="phenodose-cluster-"))
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)
+    for part in ("rig", "coordinator", "store", "inbox", "registered", "logs"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    rig = Rig(folder / "rig", hidden=[folder / "coordinator"])
+    try:
+        import dagster_postgres  # noqa: F401
+
+        (folder / "coordinator").mkdir()
+        rig.start(packages)
+        tables = _tried(Site(folder, rig, network), checks or tuple(CHECKS), times, seed)
+    except (CannotRun, ImportError) as reason:
+        click.echo(f"not run: {reason}")
+        return
+    finally:
+        rig.stop()
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    click.echo(tables.to_string(index=False))
+    sys.exit(int((tables["tried"] != tables["held"]).any()))
+
+
+def _tried(site: Site, names: tuple[str, ...], times: int, seed: int) -> pd.DataFrame:
+    site.alone(TRAINED, "--kind=control-experiment", "--control-wells=20", epochs=EPOCHS)
+    if {"1", "9"} & set(names):
+        site.alone(SCREEN, "--drugs=2", "--plates=2", f"--phase1={TRAINED}", epochs=4)
+    rows = []
+    with site.coordinator() as instance:
+        checks = Checks(site, instance, seed)
+        for name in names:
+            check, many = CHECKS[name]
+            held, tried = 0, times if many else 1
+            for number in range(tried):
+                clock = time.monotonic()
+                try:
+                    faults = check(checks)
+                except TimeoutError as error:
+                    faults = [str(error)]
+                held += not faults
+                said = "; ".join(faults) or "held"
+                click.echo(f"check {name}, {number + 1} of {tried}, {time.monotonic() - clock:.0f} s: {said}")
+                click.echo(f"    {checks.notes.get(name, [''])[-1]}")
+            rows.append({"check": name, "tried": tried, "held": held, "notes": "; ".join(checks.notes.get(name, []))})
+    return pd.DataFrame(rows)
+
+
+if __name__ == "__main__":
+    main()

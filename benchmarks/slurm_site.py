@@ -1,0 +1,297 @@
+"""A site with a store, an inbox and a coordinator on the made-up cluster of `slurm_rig`, and what its runs did.
+
+The coordinator is Dagster's daemon, which takes runs from its queue: run workers are jobs of the host `head`, heavy
+steps are jobs of n1 and n2. The coordinator's DAGSTER_HOME is hidden from all hosts. A node's memory
+stands for its graphics card: a training asks for most of it.
+
+Belongs here: starting, watching, comparing. Does not belong here: what is checked (`cluster`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import counting_readout
+import dagster as dg
+import pandas as pd
+from slurm_rig import HEAD, NODE_MEMORY_MB, STEP_NODES, CannotRun, Rig
+
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
+from phenodose.tables import TABLES
+from phenodose_assets.instance import open_instance
+
+POLL_S = 0.5
+_CODE = "phenodose_assets.definitions"
+_DAGSTER = """\
+storage:
+  postgres:
+    postgres_db:
+      hostname: 127.0.0.1
+      port: {port}
+      username: dagster
+      password: none
+      db_name: dagster
+      scheme: postgresql+psycopg2
+local_artifact_storage:
+  module: dagster._core.storage.root
+  class: LocalArtifactStorage
+  config: {{base_dir: {home}/artifacts}}
+run_launcher:
+  module: phenodose_assets.executors.slurm_runs
+  class: SlurmRunLauncher
+  config: {{options: ["--partition=light"], logs: {logs}}}
+concurrency:
+  pools: {{default_limit: 2}}
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 10
+  start_timeout_seconds: 86400
+  max_resume_run_attempts: 3
+  free_slots_after_run_end_seconds: 30
+telemetry: {{enabled: false}}
+nux: {{enabled: false}}
+"""
+#: A network that learns in seconds: what is tried is what becomes of its training, not what it learns.
+_NETWORK = """preset = "small"
+micro_widths = [4, 8]
+micro_dense = [8]
+inference_copies = 0
+epochs_phase1 = {epochs}
+epochs_phase2 = {epochs}
+epochs_phase3 = {epochs}"""
+#: What costs most of the time and brings no further kind of step.
+_LEFT_OUT = ("readout:features", "readout:spheroid_area", "embedder:tsne", "embedder:umap", "embedder:shared")
+_SITE = f"""\
+[cluster]
+executor = "slurm"
+
+[cluster.slurm]
+gpu = ["--mem={NODE_MEMORY_MB * 3 // 4}"]
+
+[plugins]
+disable = """
+#: What differs between two runs of the same screen: ids, times, and the seals of files that hold them.
+_IDS_AND_TIMES = {"run_id", "started_at", "finished_at", "tried_at", "seconds", "files"}
+#: What differs between two screens of the same bytes under two names.
+_NAMES = {"screen", "source", "path", "trained_on"}
+
+
+class Site:
+    """The store, the inbox, and the runs of the coordinator."""
+
+    def __init__(self, folder: Path, rig: Rig, network: str) -> None:
+        """Lay out everything.
+
+        Args:
+            folder: where.
+            rig: the cluster.
+            network: the staged readout that learns, `cnn` or `counting`; the other is left out.
+        """
+        self.folder, self.rig, self.home, self.network = folder, rig, folder / "coordinator", network
+        self.store = Store.open(folder / "store")
+        for each in (self.store.root, folder / "inbox", folder / "raw", folder / "logs", self.home):
+            each.mkdir(parents=True, exist_ok=True)
+        for store in (self.store.root, folder / "alone_store"):
+            store.mkdir(exist_ok=True)
+            (store / "site.toml").write_text(_site(network))
+        if not (folder / "plugins").exists():
+            counting_readout.install(folder / "plugins")
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "plugins"), os.environ.get("PYTHONPATH", "")])
+        text = _DAGSTER.format(port=rig.postgres_port, home=self.home, logs=folder / "logs")
+        (self.home / "dagster.yaml").write_text(text)
+
+    @contextmanager
+    def coordinator(self) -> Iterator[dg.DagsterInstance]:
+        """Dagster's daemon with its code location, while the block runs; gives the instance."""
+        os.environ["DAGSTER_HOME"] = str(self.home)
+        with open_instance(self.store) as instance:
+            daemon = [sys.executable, "-m", "dagster._daemon", "run", "-m", _CODE]
+            self.rig.spawn("daemon", daemon, self._surroundings(), self.folder)
+            try:
+                yield instance
+            finally:
+                self.rig.end("daemon")
+
+    def phenodose(self, *arguments: str) -> None:
+        """Run a command of phenodose in this place, outside the cluster.
+
+        Raises:
+            CannotRun: it fails.
+        """
+        own = {**os.environ, "DAGSTER_HOME": str(self.folder / "alone")}
+        command = [sys.executable, "-c", "from phenodose.cli import main; main()", *arguments]
+        done = subprocess.run(command, cwd=self.folder, env=own, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotRun(f"phenodose {' '.join(arguments)}: {done.stderr[-2000:]}")
+
+    def simulate(self, screen: str, *options: str, epochs: int) -> Path:
+        """A raw screen beside the inbox, whose networks learn for so many epochs a phase."""
+        folder = self.folder / "raw" / screen
+        self.phenodose("simulate", str(folder), "--size-px=48", "--planes=1", *options)
+        settings = folder / "screen.toml"
+        text = settings.read_text()
+        settings.write_text(text.replace('preset = "small"', _NETWORK.format(epochs=epochs)))
+        return folder
+
+    def alone(self, screen: str, *options: str, epochs: int) -> None:
+        """A raw screen, and what a run of one process makes of it, unless both are there."""
+        mark = self.folder / f"{screen}.made"
+        if not mark.exists():
+            self.phenodose("run", str(self.simulate(screen, *options, epochs=epochs)), "--store=alone_store")
+            mark.touch()
+
+    @contextmanager
+    def raw_on(self, node: str) -> Iterator[None]:
+        """While the block runs, raw folders are seen on one host only, and plates are ingested there."""
+        settings = self.store.root / "site.toml"
+        text = settings.read_text()
+        others = [each for each in (HEAD, *STEP_NODES) if each != node]
+        settings.write_text(text.replace("[cluster.slurm]\n", f'[cluster.slurm]\nplates = ["--nodelist={node}"]\n'))
+
+        def start_again(hidden: Sequence[Path]) -> None:
+            for each in others:
+                self.rig.kill_node(each)
+                self.rig.start_node(each, hidden)
+            self.rig.wait_for_nodes(*others)
+
+        start_again([self.folder / "registered"])
+        try:
+            yield
+        finally:
+            settings.write_text(text)
+            start_again([])
+
+    def launch(self, instance: dg.DagsterInstance, raw: Path, screen: str) -> None:
+        """Register a raw screen under a name, and queue a run of it.
+
+        Raises:
+            CannotRun: Dagster refuses it.
+        """
+        folder = self.folder / "registered" / screen
+        shutil.copytree(raw, folder)
+        register_screen(self.store, folder)
+        instance.add_dynamic_partitions("screen", [screen])
+        tags = json.dumps({"dagster/partition": screen})
+        asked = [sys.executable, "-m", "dagster", "job", "launch", "-m", _CODE, "-j", "screen", "--tags", tags]
+        done = subprocess.run(
+            asked, cwd=self.folder, env=self._surroundings(), capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise CannotRun(f"dagster job launch: {done.stderr[-2000:]}")
+
+    def _surroundings(self) -> dict[str, str]:
+        """The environment of whatever belongs to the coordinator."""
+        return {
+            **self.rig.environment,
+            "DAGSTER_HOME": str(self.home),
+            "PHENODOSE_STORE": str(self.store.root),
+            "PHENODOSE_INBOX": str(self.folder / "inbox"),
+        }
+
+    def differences(self, other: Store, screen: str, of_other: str) -> list[str]:
+        """Tables of a screen that are not those of a screen of another store, but for ids, times and names."""
+        found = []
+        for table in TABLES:
+            here, there = _plain(self.store.read_table(table, screen)), _plain(other.read_table(table, of_other))
+            here, there = here.replace(screen, of_other, regex=True), there.replace(screen, of_other, regex=True)
+            if not here.equals(there):
+                columns = [name for name in here if name in there and not here[name].equals(there[name])]
+                found.append(f"{table} ({len(here)} and {len(there)} rows; {', '.join(columns)})")
+        return found
+
+
+def _site(network: str) -> str:
+    other = "readout:cnn" if network == counting_readout.NAME else f"readout:{counting_readout.NAME}"
+    return f"{_SITE}{json.dumps([*_LEFT_OUT, other])}\n"
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows as text, in an order that does not hang on how they came."""
+    kept = frame[[name for name in frame if name not in _IDS_AND_TIMES | _NAMES]].astype(str)
+    return kept.sort_values(list(kept)).reset_index(drop=True)
+
+
+def run_of(instance: dg.DagsterInstance, screen: str) -> dg.DagsterRun | None:
+    """The newest run of a screen; None before there is one."""
+    runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": screen}), limit=1)
+    return runs[0] if runs else None
+
+
+def waited(found: Callable[[], object], what: str, seconds: float) -> None:
+    """Wait for something.
+
+    Raises:
+        TimeoutError: it did not come.
+    """
+    until = time.monotonic() + seconds
+    while not found():
+        if time.monotonic() > until:
+            raise TimeoutError(f"no {what} within {seconds:g} s")
+        time.sleep(POLL_S)
+
+
+def ended(instance: dg.DagsterInstance, screen: str, seconds: float) -> dg.DagsterRun:
+    """The run of a screen, when it has ended.
+
+    Raises:
+        TimeoutError: it has not.
+    """
+
+    def over() -> bool:
+        run = run_of(instance, screen)
+        return run is not None and run.is_finished
+
+    waited(over, f"end of the run of {screen}", seconds)
+    run = run_of(instance, screen)
+    assert run is not None
+    return run
+
+
+def events(instance: dg.DagsterInstance, run_id: str) -> pd.DataFrame:
+    """What a run's event log holds of its steps: columns step, kind, at (seconds), said."""
+    rows = [
+        {"step": event.step_key, "kind": event.event_type_value, "at": entry.timestamp, "said": event.message or ""}
+        for entry in instance.all_logs(run_id)
+        if (event := entry.dagster_event) is not None
+    ]
+    return pd.DataFrame(rows, columns=["step", "kind", "at", "said"])
+
+
+def jobs(rig: Rig) -> pd.DataFrame:
+    """Slurm's jobs: columns name, state, node."""
+    lines = rig.command("squeue", "--noheader", "--states=all", "--format=%j|%T|%N").splitlines()
+    return pd.DataFrame([line.split("|") for line in lines], columns=["name", "state", "node"])
+
+
+def node_of_step(instance: dg.DagsterInstance, run_id: str, step: str, rig: Rig) -> str:
+    """The host of a step's newest job; '' if it has none."""
+    started = events(instance, run_id).query("step == @step and kind == 'STEP_WORKER_STARTING'")
+    for said in reversed(list(started["said"])):
+        number = next((word for word in said.split() if word.isdecimal()), "")
+        return rig.command("squeue", "--noheader", "--states=all", f"--jobs={number}", "--format=%N").strip()
+    return ""
+
+
+def worker_processes(run_id: str) -> list[int]:
+    """Ids of the processes of a run's worker (not of its steps' jobs)."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (place / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if (b"execute_run" in words or b"resume_run" in words) and any(run_id.encode() in word for word in words):
+            found.append(int(place.name))
+    return found
+
+
+__all__ = ["HEAD", "Site", "ended", "events", "jobs", "node_of_step", "run_of", "waited", "worker_processes"]
