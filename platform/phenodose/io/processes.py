@@ -160,10 +160,16 @@ def is_of_one_machine(folder: Path) -> bool:
 
     A system that does not tell is taken for one that is alone.
     """
+    kind = file_system(folder)
+    return kind is None or kind in _OF_ONE_MACHINE
+
+
+def file_system(folder: Path) -> str | None:
+    """The kind of file system that a folder lies in, such as 'ext4'; None where the system does not tell."""
     try:
         lines = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
     except OSError:
-        return True
+        return None
     full = Path(os.path.realpath(folder))
     best = ("", "")
     for line in lines:
@@ -171,4 +177,4 @@ def is_of_one_machine(folder: Path) -> bool:
         place = place.replace("\\040", " ")
         if full.is_relative_to(place) and len(place) >= len(best[0]):
             best = (place, kind)
-    return best[1] in _OF_ONE_MACHINE
+    return best[1]
