@@ -142,6 +142,12 @@ def _beside(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def beside() -> Callable[[str], ModuleType]:
+    """Gives a module that lies beside this file, such as `other_host`, by its name."""
+    return lambda name: sys.modules.get(name) or _beside(name)
+
+
+@pytest.fixture(scope="session")
 def _s3_server() -> Iterator[Any]:
     server = _beside("s3_server").S3Server()
     yield server
@@ -164,6 +170,7 @@ def s3(_s3_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
 
     def answer_everything() -> None:
         _s3_server.fail_every, _s3_server.denies, _s3_server.before = 0, False, None
+        _s3_server.ignores_conditions = False
 
     answer_everything()
     filesystem = place("s3://bucket").fs  # type: ignore[attr-defined]

@@ -6,11 +6,14 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
+_CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
+
 
 class S3Server:
     """moto's S3 on a free port of the loopback, with one empty bucket; `fail_every` makes it fail now and then.
 
-    `denies` makes it refuse everything, and `before` is called with the method and path of every request.
+    `denies` makes it refuse everything, `ignores_conditions` write whatever a request says about it, and `before` is
+    called with the method and path of every request.
     """
 
     def __init__(self) -> None:
@@ -25,7 +28,7 @@ class S3Server:
         self.url = f"http://127.0.0.1:{self._server.port}"
         self.requests = self.failed = 0
         self.fail_every = 0
-        self.denies = False
+        self.denies = self.ignores_conditions = False
         self.before: Callable[[str, str], None] | None = None
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -36,6 +39,8 @@ class S3Server:
             self.failed += bool(fails)
         if self.before is not None:
             self.before(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        if self.ignores_conditions:
+            environ = {name: value for name, value in environ.items() if name not in _CONDITIONS}
         if self.denies:
             body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))

@@ -17,7 +17,7 @@ import yaml
 from phenodose.errors import InputError
 from phenodose.io.files import write_text
 from phenodose.io.locks import locked
-from phenodose.io.processes import is_on_network, kind_of_disk
+from phenodose.io.processes import is_on_network, file_system
 from phenodose.store.store import Store
 from phenodose_assets.event_log import connections_kept
 
@@ -89,7 +89,7 @@ def _expect_no_file_server(home: Path) -> None:
     if folder is None or not is_on_network(folder):
         return
     raise InputError(
-        f"{folder}: lies on a file server ({kind_of_disk(folder)}), where SQLite, in which Dagster keeps its runs, is "
+        f"{folder}: lies on a file server ({file_system(folder)}), where SQLite, in which Dagster keeps its runs, is "
         "not safe; set DAGSTER_HOME to a folder on a disk of this machine (export DAGSTER_HOME=/var/lib/phenodose), or "
         "let its dagster.yaml name PostgreSQL (docs/cluster.md)."
     )

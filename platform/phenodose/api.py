@@ -218,7 +218,7 @@ def _run_screen(
     select: str | None,
     parameters: Mapping[str, Mapping[str, Any]] | None,
 ) -> RunOutcome:
-    from phenodose.screens.registration import check_screen, register_screen
+    from phenodose.screens.registration import screen_to_make
     from phenodose_assets.run import materialize_cohort, materialize_screen, selected_keys
 
     known = installed_plugins(opened)
@@ -226,8 +226,7 @@ def _run_screen(
     folder = Path(folder_or_screen).expanduser()
     if not folder.is_dir():
         folder = opened.source_of(str(folder_or_screen))
-    check_screen(folder, known, images="plate_images" in selected_keys(opened, select))
-    screen = register_screen(opened, folder)
+    screen = screen_to_make(opened, folder, known, images="plate_images" in selected_keys(opened, select))
     outcome = materialize_screen(opened, screen.id, select=select, parameters=parameters)
     materialize_cohort(opened).raise_if_failed()
     return outcome

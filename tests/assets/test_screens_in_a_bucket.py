@@ -18,6 +18,7 @@ from phenodose.cli import cam, report, screen, sql
 from phenodose.cohort.build import rebuild_cohort
 from phenodose.cohort.query import query
 from phenodose.io.places import place, sizes
+from phenodose.lineage.freshness import changes_since
 from phenodose.reports.cohort import render_cohort_report
 from phenodose.screens.registration import register_screen
 from phenodose.simulation import simulate_screen
@@ -73,6 +74,14 @@ def test_a_screen_without_images_is_the_same_in_a_bucket(s3: Any, ctg_run: Any, 
     expect_equal(here, there)
     assert set(sizes(there.root)) <= set(sizes(here.root))
     assert materialize_cohort(there, instance=instance, graph=graph).success
+    # Another machine, which does not have the raw folder, makes the same of the store's copy, and finds nothing stale.
+    elsewhere = Store.from_json(there.to_json() | {"raw_roots": f"{raw.parent}=/not/here"})
+    before = there.read_table("scores")
+    assert changes_since(elsewhere, raw.name) == []
+    outcome = materialize_screen(elsewhere, raw.name, select=",".join(wanted[2:5]), instance=instance)
+    assert (outcome.success, outcome.made) == (True, wanted[2:5])
+    pd.testing.assert_frame_equal(*(one.drop(columns="run_id") for one in (before, there.read_table("scores"))))
+    assert changes_since(there, raw.name) == []
     # The commands read it back.
     scores = json.loads(told(sql.command, "SELECT * FROM scores", "--format", "json"))
     assert len(scores) == len(there.read_table("scores"))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from phenodose.errors import Faults, NotMade, PhenodoseError
+from phenodose.errors import Faults, MissingInputError, NotMade, PhenodoseError
 from phenodose.names import parse_well, row_index
 from phenodose.pipeline.context import Context, Result, SubSteps
-from phenodose.plugins import Parameters, Progress, Reader, choose_reader, plugins_of
-from phenodose.screens.screen import Screen
+from phenodose.plugins import Parameters, Progress, Reader, choose_reader
+from phenodose.screens.raw_copy import screen_at
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 from phenodose_assets.assets.drugs import drug_asset
@@ -82,7 +82,7 @@ def _plate_folders(step: Context) -> dict[str, Path]:
 
 
 def _plate_names(step: Context) -> list[str]:
-    return list(_plate_folders(step))
+    return [] if step.screen.copy_of is not None else list(_plate_folders(step))
 
 
 def _reader_of(step: Context, folder: Path) -> Reader:
@@ -136,8 +136,8 @@ def _make_plate_images(step: Context) -> Result:
     from phenodose.plates.ingest import PlateRecord
 
     folders = _plate_folders(step)
-    if not folders:
-        return _kept_plates(step)
+    if not folders or step.screen.copy_of is not None:
+        return _kept_plates(step, folders)
     rows: list[dict[str, Any]] = []
     notes: list[str] = []
     reader: Reader | None = None
@@ -213,7 +213,7 @@ _RECORD_COLUMNS = (
 def _no_images(store: Store, screen: str) -> bool:
     """Whether there are surely no images, neither in the screen's folder nor in the store."""
     try:
-        raw = Screen.load(store.source_of(screen), plugins_of(store).plate_reader_folders()).plate_folders
+        raw = screen_at(store.source_of(screen), store).plate_folders
     except (PhenodoseError, OSError):
         return False  # the step says what is wrong
     return not raw and _keeps_no_plates(store, screen)
@@ -223,14 +223,35 @@ def _keeps_no_plates(store: Store, screen: str) -> bool:
     return store.read_table("plates", screen, PLATE_IMAGES).empty or not store.plates(screen)
 
 
-def _kept_plates(step: Context) -> Result:
-    """The plates that the store holds from an earlier run, where the raw images are gone."""
+def _kept_plates(step: Context, folders: Mapping[str, Path]) -> Result:
+    """The plates that the store holds from an earlier run, where the raw images are gone, or on another machine.
+
+    Args:
+        step: the step.
+        folders: raw folder of every plate that there is, on whatever machine.
+
+    Raises:
+        MissingInputError: some are on another machine and not in the store.
+        NotMade: there never were any.
+    """
+    there = (
+        []
+        if _keeps_no_plates(step.store, step.screen_id)
+        else [path.name for path in step.store.plates(step.screen_id)]
+    )
+    lacking = [name for name in folders if f"{name}.ome.zarr" not in there]
+    if lacking:
+        raise MissingInputError(
+            f"{step.screen.copy_of}: this machine does not have the raw images of plate {', '.join(lacking)}, and the "
+            f"store has no plate of them; run `phenodose run {step.screen_id} --select {PLATE_IMAGES}` on a machine "
+            "that has the folder, or say where it lies here with PHENODOSE_RAW_ROOTS."
+        )
     if _keeps_no_plates(step.store, step.screen_id):
         others = step.screen.other_image_folders()
         named = f" (there are images in {', '.join(map(repr, others[:_NAMED]))})" if others else ""
         raise NotMade(f"the screen has no images: {step.screen.folder} holds no plate folder such as P1{named}.")
     frame = step.store.read_table("plates", step.screen_id, PLATE_IMAGES)
-    step.log.warning("the raw images are gone; the plates in the store are used")
+    step.log.warning("there are no raw images on this machine; the plates in the store are used")
     return Result(
         show=lambda: _plate_metadata(step, frame), inputs=dict(zip(frame["plate"], frame["raw_hash"], strict=True))
     )

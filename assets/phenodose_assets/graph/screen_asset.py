@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from phenodose.errors import NotMade, PhenodoseError, TableError
+from phenodose.errors import BusyError, NotMade, PhenodoseError, TableError
 from phenodose.io.machine_faults import fault_of_surroundings
 from phenodose.lineage.record import Made, content_version, record_not_made, record_step, versions_now
 from phenodose.pipeline.context import Context, Make, Result, SubSteps, Verdict
@@ -176,32 +176,38 @@ class ScreenAsset:
                 yield from self._told(screen, again, _NO_SUCH_FIGURE)
                 listener(StepEvent(self.key, "made", seconds=time.monotonic() - clock))
                 return
-            product = self.make(step)
-            tables = self._written(step)
-            if tables:
-                schema = schema_verdict(step.store, screen, tables)
-                verdicts.append(schema)
-                if not schema.passed:
-                    raise TableError(schema.description)
-            verdicts = [*product.verdicts, *verdicts]
-            now = datetime.now(UTC)
-            version = content_version(step, tables, product.inputs)
-            made = Made(None if version == step.run_id else version, made_from, tables)
-            record_step(step, started_at, now, product.plugin, product.inputs, product.notes, made)
+            with step.store.making(screen, self.key):
+                try:
+                    product = self.make(step)
+                    tables = self._written(step)
+                    if tables:
+                        schema = schema_verdict(step.store, screen, tables)
+                        verdicts.append(schema)
+                        if not schema.passed:
+                            raise TableError(schema.description)
+                    verdicts = [*product.verdicts, *verdicts]
+                    now = datetime.now(UTC)
+                    version = content_version(step, tables, product.inputs)
+                    made = Made(None if version == step.run_id else version, made_from, tables)
+                    record_step(step, started_at, now, product.plugin, product.inputs, product.notes, made)
+                except NotMade:
+                    for table, part in drops:
+                        step.store.drop_table_part(table, step.screen_id, part)
+                    raise
         except NotMade as reason:
-            for table, part in drops:
-                step.store.drop_table_part(table, step.screen_id, part)
-            self._note(step, context, "skipped", str(reason))
-            yield from self._skipped(context, str(reason))
-            listener(StepEvent(self.key, "skipped", message=str(reason)))
+            why = step.told(str(reason))
+            self._note(step, context, "skipped", why)
+            yield from self._skipped(context, why)
+            listener(StepEvent(self.key, "skipped", message=why))
             return
         except Exception as raised:
             error = fault_of_surroundings(raised, step.store.root) or raised
             mendable = isinstance(error, PhenodoseError)
-            message = str(error) if mendable else f"{type(error).__name__}: {error}"
+            message = step.told(str(error)) if mendable else f"{type(error).__name__}: {error}"
             details = "" if mendable else traceback.format_exc()
             context.log.error(details or message)
-            self._note(step, context, "failed", message)
+            if not isinstance(error, BusyError):  # another process makes it, and tells what becomes of it
+                self._note(step, context, "failed", message)
             yield from self._told(screen, verdicts, _NOT_MADE)
             yield self._failure(message, type(error).__name__, mendable)
             seconds = time.monotonic() - clock

@@ -15,6 +15,7 @@ import dagster as dg
 
 from phenodose.io.files import hash_json
 from phenodose.screens.external_inputs import look_at
+from phenodose.screens.raw_copy import keep, screen_at
 from phenodose.store.checkpoints import checkpoints_read_once
 from phenodose_assets.external import ExternalAsset, Found, unknown_versions
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
@@ -49,11 +50,15 @@ def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinit
             for name in in_time(in_turn):
                 last = name
                 try:
-                    found = look_at(store.source_of(name), opened, external)
+                    folder = store.source_of(name)
+                    found = look_at(folder, opened, external)
+                    hashed = hash_json({asset.key: version for asset, (version, _) in found.items()})[:16]
+                    if hashed != seen.get(name) and folder.is_dir():
+                        # For the machines that do not have the folder.
+                        keep(opened, screen_at(folder, opened))
                 except Exception as error:  # whatever is wrong with a screen is wrong with it alone
                     context.log.warning(f"{name} is not looked at: {error}")
                     continue
-                hashed = hash_json({asset.key: version for asset, (version, _) in found.items()})[:16]
                 if hashed != seen.get(name):
                     changed[name], seen[name] = found, hashed
         observed = unknown_versions(context.instance, changed)

@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "export": "Write a screen as an RO-Crate, or a plate as NGFF 0.4 or as one file.",
     "screen": "Prepare, list and show screens.",
     "run": "Register a screen and materialize its assets.",
+    "store": "Check whether several machines may use a store.",
     "curate": "Leave wells out of a screen's results, or take them back, with who and why.",
     "score": "Score a layout with readouts, without a store.",
     "fit": "Fit dose-response curves from a CSV file.",

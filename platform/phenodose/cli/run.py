@@ -65,7 +65,7 @@ def command(
              phenodose run BT-40_V1_DS1 --stale
     """
     from phenodose.screens.drug_files import library_of
-    from phenodose.screens.registration import check_screen, register_screen
+    from phenodose.screens.registration import screen_to_make
     from phenodose.settings.environment import read_environment
     from phenodose_assets.instance import open_instance
     from phenodose_assets.run import Graph, materialize_cohort, materialize_screen, selected_keys
@@ -88,10 +88,9 @@ def command(
     wanted = selected_keys(opened, select, graph)
     if select:
         _train_again(opened, folder.resolve().name, select)
-    check_screen(folder, plugins, images="plate_images" in wanted)
     if {"drugs", "reachable_effects"} & wanted:
         library_of(opened)  # a faulty table of the site is told before anything is computed
-    screen = register_screen(opened, folder)
+    screen = screen_to_make(opened, folder, plugins, images="plate_images" in wanted)
     with open_instance(opened) as instance, steps_display(screen.id) as progress:
         outcome = materialize_screen(
             opened,

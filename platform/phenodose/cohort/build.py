@@ -23,6 +23,7 @@ from phenodose.cohort.hit_views import RankingOrder
 from phenodose.cohort.view import View, identifier, literal
 from phenodose.cohort.views import cohort_views
 from phenodose.errors import PhenodoseError, StoreError, TableError
+from phenodose.io.copies import copied_versions
 from phenodose.io.files import clear_partials, hash_bytes, hash_json, written_aside
 from phenodose.io.machine_faults import is_of_one_file, machine_fault
 from phenodose.io.places import is_remote
@@ -81,8 +82,11 @@ JUDGED = ("stale", "verdict", "verdict_reason", "ranked_by", "n_hits")
 class Judge(Protocol):
     """Tells what a screen's rows do not (`phenodose.pipeline.verdict.ScreenJudge`)."""
 
-    def state(self, screen: str) -> str:
-        """What a screen's inputs look like from outside; as long as they and its rows are the same, so is `judge`."""
+    def state(self, screen: str) -> tuple[str, str]:
+        """What a screen's own inputs look like from outside, and those of all screens; '' where that cannot be seen.
+
+        As long as they and its rows are the same, so is `judge`.
+        """
 
     def judge(self, screen: str) -> Mapping[str, str | int | None]:
         """Cells of the columns of `screens` in `JUDGED`."""
@@ -145,8 +149,18 @@ def _rebuild(store: Store, whole: bool, judge: Judge | None) -> CohortSummary:
 
 
 def parts_now(folder: Path) -> Parts:
-    """What the files of every table and screen are now: a hash of names, sizes and times of writing."""
+    """What the files of every table and screen are now: a hash of names, sizes and times of writing.
+
+    Of a copy of a bucket's tables, whose times are those of this machine, a hash of names and of the objects' versions.
+    """
     found: Parts = {}
+    if (versions := copied_versions(folder)) is not None:
+        of_part: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for path, version in versions.items():
+            table, *place, name = path.split("/")
+            if table in TABLES and len(place) == 1 and place[0].startswith("screen=") and name.endswith(".parquet"):
+                of_part.setdefault((table, place[0].removeprefix("screen=")), []).append((name, version))
+        return {part: hash_json(sorted(of_part[part])) for part in sorted(of_part)}
     for table in TABLES:
         for screen in sorted((folder / table).glob("screen=*")):
             files = sorted(_file_states(screen))
@@ -282,15 +296,24 @@ def _note_verdicts(con: duckdb.DuckDBPyConnection, judge: Judge, changed: set[st
     known = {screen: rest for screen, *rest in con.execute("SELECT * FROM build.inputs").fetchall()}
     now = {}
     for (screen,) in con.execute("SELECT screen FROM screens ORDER BY screen").fetchall():
-        state = judge.state(screen)
-        same = screen not in changed and known.get(screen, [""])[0] == state
-        now[screen] = known[screen] if same else [state, *_judged(judge, screen)]
+        before, state = str(known.get(screen, [""])[0]), judge.state(screen)
+        if screen not in changed and screen in known and _says_nothing_new(state, before):
+            now[screen] = known[screen]
+        else:
+            now[screen] = ["\n".join(state), *_judged(judge, screen)]
     con.execute("DELETE FROM build.inputs")
     rows = [(screen, *one) for screen, one in now.items()]
     if rows:
         con.executemany(f"INSERT INTO build.inputs VALUES (?, ?, {', '.join('?' * len(JUDGED))})", rows)
     cells = ", ".join(f"{column} = i.{column}" for column in JUDGED)
     con.execute(f"UPDATE screens SET {cells} FROM build.inputs i WHERE i.screen = screens.screen")
+
+
+def _says_nothing_new(state: tuple[str, str], before: str) -> bool:
+    """Whether a screen's inputs look as before; a machine without its raw folder contradicts none that has it."""
+    own, of_site = state
+    own_before, _, of_site_before = before.partition("\n")
+    return of_site == of_site_before and own in ("", own_before)
 
 
 def _judged(judge: Judge, screen: str) -> list[str | int | None]:

@@ -66,6 +66,15 @@ def local_copy(path: Path, name: str, copies: Path) -> Path:
     return kept / path.name
 
 
+def copied_versions(copy: Path) -> dict[str, str] | None:
+    """Version of every object in a copy, by its path in it, the same on all machines; None for what is no copy."""
+    try:
+        state: dict[str, str] = json.loads((copy.parent / _STATE).read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return state
+
+
 def _kept(own: Path, state: Mapping[str, str]) -> Path:
     return own / hash_json(state)
 

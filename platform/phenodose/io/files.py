@@ -32,6 +32,10 @@ _PARTIAL = re.compile(rf"\.(?P<of>.+)\.[0-9a-f]{{8}}{_WRITER}\.partial(\.wal|\.t
 _OLD = re.compile(rf"\.(?P<of>.+)\.[0-9a-f]{{8}}{_WRITER}\.old")
 #: Seconds after which a leftover of a writer that cannot be asked about counts as such.
 _FORGOTTEN_S = 24 * 3600.0
+#: A file that was written just now may be written again within one step of the file system's clock.
+_SETTLED_NS = 2_000_000_000
+#: Hash of files that this process has read, and what the file system said of them then.
+_HASHES: dict[Path, tuple[tuple[int, ...], str]] = {}
 #: Folders in which this process has taken away what killed ones left.
 _CLEARED: set[Path] = set()
 
@@ -225,6 +229,19 @@ def hash_file(path: Path, block_bytes: int = 1 << 22) -> str:
         while block := handle.read(block_bytes):
             digest.update(block)
     return str(digest.hexdigest())
+
+
+def hash_as_it_is(path: Path) -> str:
+    """The hash of a file; read anew only if the file system says that it was touched since this process read it."""
+    about = path.stat()
+    signature = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    known = _HASHES.get(path)
+    if known is not None and known[0] == signature:
+        return known[1]
+    found = hash_file(path)
+    if time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS:
+        _HASHES[path] = (signature, found)
+    return found
 
 
 def hash_json(value: Any) -> str:

@@ -164,10 +164,20 @@ def acquire(at: LockPlace, what: str, local: Path, busy: Callable[[str], str], u
             _holding(local).write_text(token, encoding="ascii")
             return Lease(at, what, local, token, version, began)
         if time.monotonic() >= until:
-            facts = _facts(there[0]) if there is not None else {}
-            who = f"process {facts['pid']} on {facts['host']}" if {"pid", "host"} <= facts.keys() else "another process"
-            raise BusyError(f"{busy(who)} A lock that is left over gives way after {STALE_S:.0f} s.")
+            raise BusyError(f"{busy(_named(there))} A lock that is left over gives way after {STALE_S:.0f} s.")
         time.sleep(min(_LOOK_S, max(until - time.monotonic(), 0.01)))
+
+
+def holder_of(at: LockPlace) -> str:
+    """Who holds a lock, in words."""
+    with suppress(Exception):
+        return _named(at.read())
+    return "another process"
+
+
+def _named(there: tuple[bytes, str] | None) -> str:
+    facts = _facts(there[0]) if there is not None else {}
+    return f"process {facts['pid']} on {facts['host']}" if {"pid", "host"} <= facts.keys() else "another process"
 
 
 def now() -> float:

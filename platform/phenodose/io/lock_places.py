@@ -15,9 +15,12 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from phenodose.errors import StoreError
 from phenodose.io.guarded_writes import is_refused
 from phenodose.io.places import filesystem_of
 
+#: Servers and buckets that were seen to keep to the conditions of a writing.
+_KEEP_TO_CONDITIONS: set[tuple[str, ...]] = set()
 _NUMBERED = re.compile(r"(?P<name>.+)\.(?P<number>\d+)")
 
 
@@ -28,10 +31,42 @@ class LockObject:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._filesystem, self._name = filesystem_of(path)
         self._is_s3 = hasattr(self._filesystem, "call_s3")
         bucket, _, key = self._name.partition("/")
         self._key = {"Bucket": bucket, "Key": key}
+
+    def expect_conditions(self) -> None:
+        """Make sure that the server keeps to the conditions of a writing; asked once a process and bucket.
+
+        Raises:
+            StoreError: it writes whatever they say, or does not know them.
+        """
+        server = (str(id(self._filesystem)), self._key["Bucket"])
+        if not self._is_s3 or server in _KEEP_TO_CONDITIONS:
+            return
+        probe = LockObject(self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}.probe"))
+        why = "writes an object that is to be made although it is there"
+        try:
+            probe._put(b"probe")
+            kept = probe.create(b"again") is None
+            if kept:
+                why = "writes an object that is to be as it was although it is not"
+                kept = probe.replace(b"again", f'"{"0" * 32}"') is None
+        except Exception as error:
+            if not _is_not_known(error):
+                raise
+            kept, why = False, "does not know conditional writing"
+        finally:
+            with suppress(Exception):
+                self._filesystem.call_s3("delete_object", **probe._key)
+        if not kept:
+            raise StoreError(
+                f"s3://{self._key['Bucket']}: this server {why}, so that two machines could write the same at once; "
+                "use one that keeps to If-Match and If-None-Match (AWS, newer MinIO and Ceph, ...)."
+            )
+        _KEEP_TO_CONDITIONS.add(server)
 
     def read(self) -> tuple[bytes, str] | None:
         """What it holds, and its version; None if there is none."""
@@ -162,6 +197,16 @@ class LockFiles:
     def _numbers(self) -> set[int]:
         found = (_NUMBERED.fullmatch(name) for name in os.listdir(self._folder))  # noqa: PTH208
         return {int(one["number"]) for one in found if one and one["name"] == self._base}
+
+
+def _is_not_known(error: BaseException | None) -> bool:
+    """Whether a server has answered that it does not do what was asked."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, dict):
+            return response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 501
+        error = error.__cause__
+    return False
 
 
 def _hash(content: bytes) -> str:

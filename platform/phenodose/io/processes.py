@@ -166,17 +166,17 @@ def is_of_one_machine(folder: Path) -> bool:
 
     A system that does not tell is taken for one that is alone.
     """
-    kind = kind_of_disk(folder)
+    kind = file_system(folder)
     return kind is None or kind in _OF_ONE_MACHINE
 
 
 def is_on_network(folder: Path) -> bool:
     """Whether the files of a folder, or of where it would be made, lie on a file server as far as the system tells."""
-    return kind_of_disk(folder) in _OF_A_NETWORK
+    return file_system(folder) in _OF_A_NETWORK
 
 
-def kind_of_disk(folder: Path) -> str | None:
-    """The kind of file system that a folder lies on, as the system names it; None where it does not tell."""
+def file_system(folder: Path) -> str | None:
+    """The kind of file system that a folder lies in, such as 'ext4'; None where the system does not tell."""
     try:
         lines = _mounts()
     except OSError:

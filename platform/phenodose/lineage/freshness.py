@@ -106,19 +106,24 @@ class InputStates:
         tables = [*site_target_files(store.root), *site_library_files(store.root)]
         self._of_site = [store.root / "site.toml", *tables]
 
-    def state(self, screen: str) -> str:
+    def state(self, screen: str) -> tuple[str, str]:
         """What a screen's raw folder looks like from outside: names, sizes and times of layout, settings and tables.
 
         As long as it and the screen's tables are the same, `changes_since` says the same.
+
+        Returns:
+            Of the screen's own files, '' where this machine does not have its folder; and of those of all screens.
         """
+        site = hash_json([_entry(path) for path in self._of_site])
         try:
             folder = self.store.source_of(screen)
         except PhenodoseError:
-            return ""
+            return "", site
+        if not folder.is_dir():
+            return "", site
         of_readers = [folder / name for name in sorted(self._folders)]
         times = [path for place in of_readers if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()]
-        of_site = [_entry(path) for path in self._of_site]
-        return hash_json([list(_entries(place)) for place in [folder, *of_readers, *times]] + of_site)
+        return hash_json([list(_entries(place)) for place in [folder, *of_readers, *times]]), site
 
 
 def _entries(folder: Path) -> Iterator[Any]:

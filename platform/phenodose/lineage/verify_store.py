@@ -26,6 +26,7 @@ from phenodose.io.zarr_groups import ROOT, group_faults, is_group, noted_files
 from phenodose.lineage.freshness import Change, changes_since
 from phenodose.lineage.superseded import superseded
 from phenodose.progress import Progress, no_progress
+from phenodose.screens.raw_copy import copy_faults
 from phenodose.store.signed import signed_faults, signed_screens
 from phenodose.tables import TABLES
 
@@ -45,8 +46,8 @@ class StoreVerification:
     Attributes:
         store: its folder or address.
         screens: the screens that were looked into.
-        checked: number of products by kind: plates, tables, curves, tensors, features, maps, checkpoints, reports,
-            signed reports, cohort.
+        checked: number of products by kind: raw files, plates, tables, curves, tensors, features, maps, checkpoints,
+            reports, signed reports, cohort.
         faults: a sentence for each fault, with the remedy; empty if everything is as it was written.
         without_seal: products that an older version made, and which nothing can be said of.
         stale: by screen, what is older than its inputs, in sentences.
@@ -121,11 +122,19 @@ def verify_store(store: Store, progress: Progress = no_progress) -> StoreVerific
 
 
 def _of_screen(store: Store, screen: str) -> Iterator[_Found]:
+    yield from _raw_files(store, screen)
     yield from _plates(store, screen)
     yield from _tables(store, screen)
     yield from _curves(store, screen)
     yield from _groups(store, screen)
     yield from _checkpoints(store, screen)
+
+
+def _raw_files(store: Store, screen: str) -> Iterator[_Found]:
+    """The copy of the screen's small raw files."""
+    found = copy_faults(store, screen)
+    if found is not None:
+        yield _Found("raw files", *found)
 
 
 def _changes(store: Store, screen: str) -> tuple[list[str], list[str]]:

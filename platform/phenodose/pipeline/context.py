@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from phenodose.errors import Faults, NotMade
+from phenodose.errors import Faults, NotMade, PhenodoseError
 from phenodose.lineage.provenance import Provenance
 from phenodose.plugins import Parameters, Plugin, Progress, Readout, Registry, no_progress, plugins_of
-from phenodose.screens.screen import Screen
+from phenodose.screens.raw_copy import keep, screen_at
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from phenodose.lineage.record import Inputs
     from phenodose.pipeline.normalisation import Normalisation
     from phenodose.quality.gates import Limits
+    from phenodose.screens.screen import Screen
     from phenodose.viability.controls import Controls
 
 AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
@@ -140,8 +141,21 @@ class Context:
 
     @cached_property
     def screen(self) -> Screen:
-        """The raw screen folder, looked at afresh."""
-        return Screen.load(self.source(), self.plugins.plate_reader_folders())
+        """The raw screen folder, looked at afresh; where this machine has none, the store's copy of its small files.
+
+        Who sees the folder brings the copy up to date, so that steps on other machines see the same.
+        """
+        screen = screen_at(self.source(), self.store, self.plugins.plate_reader_folders())
+        try:
+            keep(self.store, screen)
+        except (PhenodoseError, OSError) as error:
+            self.log.warning(f"the store's copy of the raw files stays as it was: {error}")
+        return screen
+
+    def told(self, text: str) -> str:
+        """What is said of the screen's files, with the names that people know them by."""
+        known = self.__dict__.get("screen")
+        return text if known is None else known.told(text)
 
     @cached_property
     def plugins(self) -> Registry:

@@ -24,6 +24,7 @@ from phenodose.errors import BusyError, CheckpointError, DownloadError, NotMade,
 from phenodose.io.files import clear_partials, written_aside
 from phenodose.lineage.taught_networks import TRAINING_SET, WITHOUT
 from phenodose.pipeline.training_clock import clock_of, ways_out
+from phenodose.pipeline.training_copies import TrainingCopy
 from phenodose.pipeline.well_classes import WELL_CLASSES, named_classes
 from phenodose.plugins import (
     Inference,
@@ -263,6 +264,7 @@ def forget_work(store: Store, screen: str, readout: str, phase: str) -> None:
     # A busy one: another process trains there by now.
     with suppress(BusyError), _locked(store, screen, place):
         shutil.rmtree(_work_folder(here), ignore_errors=True)
+        TrainingCopy(place, _work_folder(here), logging.getLogger(__name__)).forget()
         clear_partials(here.parent, here.name)
 
 
@@ -349,6 +351,8 @@ def _train_into_place(
 ) -> TrainingRecord:
     """Train in a folder that a later run finds again if this one is killed; then copy it into place.
 
+    Of a store in a bucket the folder is kept there, too, for other machines.
+
     The folder stays until the checkpoint's row is written (`forget_work`): a kill on the way costs no training.
     """
     from phenodose.learning.epoch_logs import logged
@@ -357,9 +361,11 @@ def _train_into_place(
     work = _work_folder(store.here(place))
     work.mkdir(parents=True, exist_ok=True)
     with _locked(store, screen, place):
+        copy = TrainingCopy(place, work, log)
+        copy.fetch()
         with logged(work / LOGS, progress, log) as listener:
-            folder = parent.folder if parent else None
-            record: TrainingRecord = asked_of(plugins_of(store), plugin, "train", phase, data, folder, work, listener)
+            folder, told = parent.folder if parent else None, copy.keeping(listener)
+            record: TrainingRecord = asked_of(plugins_of(store), plugin, "train", phase, data, folder, work, told)
         with written_aside(place) as aside:
             shutil.copytree(work, aside)
     return record

@@ -43,6 +43,9 @@ def locked(out: Path, plate: str) -> Iterator[Path]:
         aside = made_folder(out.with_name(f".{out.name}.ingest"))
         lock = aside / "lock"
     with held(
-        lock, aside / "lock", lambda who: f"plate {plate}: {who} is ingesting it into {out}; wait until that is done."
+        lock,
+        aside / "lock",
+        lambda who: f"plate {plate}: {who} is ingesting it into {out}; wait until that is done.",
+        below=(out, aside),
     ):
         yield aside

@@ -14,7 +14,9 @@ from __future__ import annotations
 import json
 import shutil
 import threading
+import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +28,7 @@ from phenodose.errors import Faults, InputError
 from phenodose.io.exchange import exchanged
 from phenodose.io.files import clear_partials, hash_json, sync_folder, write_text
 from phenodose.io.fsync import sync_tree
+from phenodose.io.guarded_writes import expect_held
 from phenodose.io.places import folders, is_remote, read_bytes, remove_tree, sizes, upload_tree
 from phenodose.names import row_index, row_label
 from phenodose.plates.ingest_summary import Speed, images_cut_off, plate_windows
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 INGESTING, COMPLETE = "ingesting", "complete"
 #: Wells that wait for the disk or the object store while others are encoded.
 _SETTLING = 2
+#: Folder of wells under way, in which every ingest has its own.
+_WELLS = "wells"
 #: Wells that are compared with those of another raw folder.
 _LOOKED_AT = 3
 _ROW = encoded(group_document({}))
@@ -102,6 +107,7 @@ class PlateIngest:
     plan: PlatePlan
     metadata: dict[str, Any]
     reread: bool = False
+    _turn: str = field(default_factory=lambda: uuid.uuid4().hex)
     _begun: bool = False
     _place: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -119,7 +125,8 @@ class PlateIngest:
             progress: told after every well.
             workers: wells encoded at the same time.
         """
-        shutil.rmtree(self._wells_aside, ignore_errors=True)
+        # What was left by those who had the lock before; who comes back to it late has a folder of its own.
+        shutil.rmtree(self.aside / _WELLS, ignore_errors=True)
         self._refuse_another_measurement()
         try:
             written = self._all_wells(progress, workers)
@@ -132,6 +139,8 @@ class PlateIngest:
         finally:
             # A full disk is not left fuller than it was found.
             shutil.rmtree(self._wells_aside, ignore_errors=True)
+            with suppress(OSError):
+                (self.aside / _WELLS).rmdir()
         return record
 
     def _all_wells(self, progress: Progress, workers: int) -> list[str]:
@@ -274,6 +283,7 @@ class PlateIngest:
         """Before the first change: the plate says that it is being ingested, and all groups above the wells exist."""
         if self._begun:
             return
+        expect_held(self.out)
         for folder in (self.out, *(self.out / row for row in self.plan.rows_used)):
             clear_partials(folder)
         self._write_root(self._static_attributes() | {"status": INGESTING, "wells": {}})
@@ -288,6 +298,7 @@ class PlateIngest:
         return all(read_bytes(self.out / row / ROOT) == _ROW for row in self.plan.rows_used)
 
     def _put_in_place(self, aside: Path, folder: Path) -> None:
+        expect_held(folder)
         if folder.exists() and exchanged(aside, folder):
             shutil.rmtree(aside)  # the old one
         elif folder.exists():
@@ -369,7 +380,7 @@ class PlateIngest:
 
     @property
     def _wells_aside(self) -> Path:
-        return self.aside / "wells"
+        return self.aside / _WELLS / self._turn
 
 
 def _as_json(value: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,20 +19,18 @@ from typing import Any, TypeVar
 
 from phenodose.dose_response.reference_samples import REFERENCE_NAMES
 from phenodose.drug_library.library_table import built_in_hash
-from phenodose.errors import NotMade, PhenodoseError
-from phenodose.io.files import hash_file, hash_json
+from phenodose.errors import MissingInputError, NotMade, PhenodoseError
+from phenodose.io.files import hash_as_it_is, hash_json
 from phenodose.plugins import REFERENCE, choose_reader, plugins_of
 from phenodose.screens.curations import in_force
 from phenodose.screens.drug_files import site_library
 from phenodose.screens.inside import named_file
+from phenodose.screens.raw_copy import screen_at
 from phenodose.screens.screen import Screen
 from phenodose.screens.target_files import target_files
 from phenodose.settings.site import read_site
 from phenodose.store.store import Store
 from phenodose.training_records import DEFAULT_INPUTS
-
-#: A file that was written just now may be written again within one step of the file system's clock.
-_SETTLED_NS = 2_000_000_000
 
 log = logging.getLogger("phenodose_assets")
 
@@ -93,7 +90,7 @@ def name_of(thing: ExternalInput, contents: Any) -> str:
 
 
 def look_at(folder: Path, store: Store, external: Iterable[AnyInput]) -> dict[AnyInput, tuple[str, Any]]:
-    """What a raw screen folder holds now.
+    """What a raw screen folder holds now; on a machine that has no such folder, what the store's copy of it holds.
 
     What is not there any more (raw images are archived) or cannot be read is left out: products made from it stay.
 
@@ -103,9 +100,9 @@ def look_at(folder: Path, store: Store, external: Iterable[AnyInput]) -> dict[An
         external: what is looked at.
     """
     try:
-        if not folder.is_dir():
-            return {}
-        screen = Screen.load(folder, plugins_of(store).plate_reader_folders())
+        screen = screen_at(folder, store)
+    except MissingInputError:
+        return {}
     except (PhenodoseError, OSError) as error:
         log.warning("%s is not looked at: %s", folder, error)
         return {}
@@ -141,7 +138,7 @@ def readings(readout: str) -> ExternalInput:
         times = screen.course_folders.get(readout, {})
         places = {f"{hours:g} h/": place for hours, place in times.items()} or {"": folder}
         files = {
-            before + path.name: _hash(path)
+            before + path.name: hash_as_it_is(path)
             for before, place in places.items()
             for path in sorted(place.iterdir())
             if path.is_file()
@@ -156,27 +153,13 @@ def _layout(screen: Screen, store: Store) -> Any:
         return None
     sheet = screen.settings.layout.sheet
     curated = screen.well_classes_path
-    classes = {curated.name: _hash(curated)} if curated and curated.is_file() else {}
-    return {screen.layout_path.name: _hash(screen.layout_path)} | ({"sheet": sheet} if sheet else {}) | classes
-
-
-def _hash(path: Path) -> str:
-    """The hash of a file; read anew only if the file system says that it was touched since this process read it."""
-    about = path.stat()
-    signature = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-    known = _HASHES.get(path)
-    if known is not None and known[0] == signature:
-        return known[1]
-    found = hash_file(path)
-    if time.time_ns() - max(about.st_mtime_ns, about.st_ctime_ns) > _SETTLED_NS:
-        _HASHES[path] = (signature, found)
-    return found
-
-
-_HASHES: dict[Path, tuple[tuple[int, ...], str]] = {}
+    classes = {curated.name: hash_as_it_is(curated)} if curated and curated.is_file() else {}
+    return {screen.layout_path.name: hash_as_it_is(screen.layout_path)} | ({"sheet": sheet} if sheet else {}) | classes
 
 
 def _images(screen: Screen, store: Store) -> Any:
+    if screen.copy_of is not None:
+        return None  # they lie elsewhere
     # Names, sizes and times: hashing 100 GB each minute is out of the question.
     return {plate: hash_json(list(_files(folder))) for plate, folder in screen.plate_folders.items()} or None
 
@@ -216,7 +199,7 @@ def settings_of(table: str, fields: Sequence[str]) -> ExternalInput:
 def _parameters(table: str, compares: bool, screen: Screen, store: Store) -> Any:
     said = dict(screen.parameters.get(table, {}))
     if compares and (reference := reference_file(screen, store, said.get(REFERENCE))):
-        said |= {f"hash of {reference.name}": _hash(reference)}
+        said |= {f"hash of {reference.name}": hash_as_it_is(reference)}
     return said
 
 
@@ -233,7 +216,7 @@ def _sample(screen: Screen, store: Store) -> Any:
 
 
 def _reader(screen: Screen, store: Store) -> Any:
-    if not screen.plate_folders:
+    if not screen.plate_folders or screen.copy_of is not None:
         return None
     folder = next(iter(screen.plate_folders.values()))
     reader = choose_reader(folder, plugins_of(store), screen.reader, screen.parameters, log.warning)
@@ -272,13 +255,13 @@ def _quality(screen: Screen, store: Store) -> Any:
 def _target_tables(screen: Screen, store: Store) -> Any:
     files = target_files(screen, store)
     # A screen without any has an empty answer, so that a table that is added later is news.
-    hashes = {path.name: _hash(path) for path in files.paths() if path.is_file()}
+    hashes = {path.name: hash_as_it_is(path) for path in files.paths() if path.is_file()}
     return hashes | ({} if files.least_score is None else {"least_score": files.least_score})
 
 
 def _drug_library(screen: Screen, store: Store) -> Any:
     own = site_library(store)
-    return {"built-in": built_in_hash()} | ({own.name: _hash(own)} if own else {})
+    return {"built-in": built_in_hash()} | ({own.name: hash_as_it_is(own)} if own else {})
 
 
 SAMPLE = ExternalInput("settings/sample", "sample, kind, entity and [drugs] of screen.toml.", _sample)

@@ -10,8 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from phenodose.errors import PhenodoseError
-from phenodose.plugins import plugins_of
-from phenodose.screens.screen import Screen
+from phenodose.screens.raw_copy import screen_at
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
@@ -30,7 +29,7 @@ def screen_overview(store: Store, screen_id: str) -> dict[str, Any]:
     source = store.source_of(screen_id)
     overview: dict[str, Any] = {"screen": screen_id, "source": str(source)}
     try:
-        screen = Screen.load(source, plugins_of(store).plate_reader_folders())
+        screen = screen_at(source, store)
     except PhenodoseError as error:
         overview["source_fault"] = str(error)
     else:

@@ -14,20 +14,23 @@ from phenodose.errors import Faults, InputError, PhenodoseError
 from phenodose.plates.agreement import PlateFacts, compare_plates
 from phenodose.plates.plane_index import PLANES
 from phenodose.plugins import Registry, choose_reader, plugins_of
+from phenodose.screens.raw_copy import keep, screen_at
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 
 
 def register_screen(store: Store, folder: Path) -> Screen:
-    """Remember in the store which raw folder a screen comes from.
+    """Remember in the store which raw folder a screen comes from, with a copy of its small files for other machines.
 
     Raises:
+        BusyError: another process is taking the copy and does not end.
         InputError: the folder is no screen, or the id is taken by another folder that is still there.
     """
     screen = Screen.load(folder, plugins_of(store).plate_reader_folders())
     if screen.id in store.screens():
         known = store.source_of(screen.id)
         if known == screen.folder:
+            keep(store, screen)
             return screen
         if known.is_dir():
             raise InputError(
@@ -35,6 +38,31 @@ def register_screen(store: Store, folder: Path) -> Screen:
                 "rename the folder, or remove the other one."
             )
     store.register(screen.id, screen.folder)
+    keep(store, screen)
+    return screen
+
+
+def screen_to_make(store: Store, folder: Path, plugins: Registry, images: bool = True) -> Screen:
+    """Check a raw folder whole and register it; of a registered screen whose folder this machine lacks, the copy.
+
+    Args:
+        store: the store.
+        folder: the raw screen folder.
+        plugins: where the readers are found.
+        images: whether to look at every image file's header and size, too.
+
+    Raises:
+        InputError, BusyError: as `check_screen` and `register_screen`.
+        MissingInputError: there is neither the folder nor a copy of it.
+    """
+    if folder.is_dir():
+        check_screen(folder, plugins, images)
+        return register_screen(store, folder)
+    screen = screen_at(folder, store, plugins.plate_reader_folders())
+    try:
+        _checked(screen, plugins, images=False)
+    except InputError as error:
+        raise InputError(screen.told(str(error))) from error
     return screen
 
 
@@ -52,9 +80,12 @@ def check_screen(folder: Path, plugins: Registry, images: bool = True) -> list[s
     Raises:
         InputError: all faults of the folder in one message.
     """
+    return _checked(Screen.load(folder, plugins.plate_reader_folders()), plugins, images)
+
+
+def _checked(screen: Screen, plugins: Registry, images: bool) -> list[str]:
     from phenodose.screens.contents import course_of, judge_images, layout_of_screen, readings_of
 
-    screen = Screen.load(folder, plugins.plate_reader_folders())
     layout = layout_of_screen(screen)
     faults: list[str] = []
     notes = list(layout.notes)

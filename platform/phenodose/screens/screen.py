@@ -140,6 +140,8 @@ class Screen:
         readout_folders: plate-reader folder of every readout that has one; of one that was read several times the
             folder of the last time.
         course_folders: the folders of all times, by readout and hours, of those that were read several times.
+        copy_of: the raw folder, if `folder` is the store's copy of its small files (`phenodose.screens.raw_copy`), as
+            this machine has no such folder; None for a raw folder itself.
     """
 
     id: str
@@ -149,6 +151,7 @@ class Screen:
     plate_folders: Mapping[str, Path] = field(default_factory=dict)
     readout_folders: Mapping[str, Path] = field(default_factory=dict)
     course_folders: Mapping[str, Mapping[float, Path]] = field(default_factory=dict)
+    copy_of: Path | None = None
 
     @classmethod
     def load(cls, folder: Path, plate_readers: Mapping[str, str] | None = None) -> Screen:
@@ -273,6 +276,10 @@ class Screen:
     def is_done(self) -> bool:
         """Whether the copying side has said that it is done."""
         return (self.folder / DONE_MARK).exists()
+
+    def told(self, text: str) -> str:
+        """A sentence as it is said to people: of a copy, the files that they can change are those in the raw folder."""
+        return text if self.copy_of is None else text.replace(str(self.folder), str(self.copy_of))
 
     def require_layout(self) -> Path:
         """The layout file, or a sentence on how to bring one."""

@@ -22,6 +22,7 @@ DRUG_TARGETS, MUTATIONS, EXPRESSION = "drug_targets", "mutations", "expression"
 INTERACTIONS = "interactions"
 #: Endings that are looked for in the store, which may be a bucket; site.toml names other files.
 SITE_TABLES = (".csv", ".xlsx", ".tsv")
+_MUTATION_ENDINGS = (*ACCEPTED, ".maf")
 _SITE_NETWORKS = (".sif", ".tsv", ".csv", ".txt")
 
 
@@ -68,7 +69,7 @@ def target_files(screen: Screen, store: Store) -> TargetFiles:
         site_targets=file_of_site(store, site.drug_targets, "[targets] drug_targets", DRUG_TARGETS, SITE_TABLES),
         interactions=file_of_site(store, site.interactions, "[targets] interactions", INTERACTIONS, _SITE_NETWORKS),
         gene_names=file_of_site(store, site.gene_names, "[targets] gene_names", "", ()),
-        mutations=_in_folder(screen, MUTATIONS, (*ACCEPTED, ".maf")),
+        mutations=_in_folder(screen, MUTATIONS, _MUTATION_ENDINGS),
         expression=_in_folder(screen, EXPRESSION),
         least_score=site.least_score,
     )
@@ -86,6 +87,12 @@ def site_target_files(root: Path) -> list[Path]:
         *(f"{INTERACTIONS}{ending}" for ending in _SITE_NETWORKS),
     ]
     return [own if (own := Path(name).expanduser()).is_absolute() else root / name for name in [*named, *usual]]
+
+
+def own_table_names() -> list[str]:
+    """Every name that such a table in the folder of a screen may have."""
+    endings = {DRUG_TARGETS: ACCEPTED, MUTATIONS: _MUTATION_ENDINGS, EXPRESSION: ACCEPTED}
+    return [f"{name}{ending}" for name, of_name in endings.items() for ending in of_name]
 
 
 def _in_folder(screen: Screen, name: str, endings: Sequence[str] = ACCEPTED) -> Path | None:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_bytes, user_cache, write_json, written_aside
-from phenodose.io.locks import locked
+from phenodose.io.leases import STALE_S
+from phenodose.io.locks import locked, seen_by_several_machines
 from phenodose.io.places import absolute, expect_bucket, files, folders, is_remote, place, read_bytes, remove
 from phenodose.names import SCREEN_ID, check_screen_id
 from phenodose.store.table_files import contents_of, read_part, readable, sealed_parquet
@@ -139,6 +140,32 @@ class Store:
     def locked(self, path: Path, busy: Callable[[str], str], wait_seconds: float = 0) -> Iterator[None]:
         """Hold the lock at `path`, a place in the store; see `phenodose.io.locks.locked`."""
         with locked(path, self.here(path), busy, wait_seconds):
+            yield
+
+    @contextmanager
+    def making(self, screen: str, asset: str) -> Iterator[None]:
+        """Let one process at a time make an asset of a screen, where several machines use the store.
+
+        A step that was suspended, and whose retry runs elsewhere by then, comes back too late: everything that it would
+        write is refused. On a machine that has the store for itself nothing is locked.
+
+        Raises:
+            BusyError: another process makes it and does not end, or has taken it over meanwhile.
+        """
+        name = re.sub(r"[^A-Za-z0-9_-]+", ".", asset)
+        path = self.screen_dir(screen) / ".making" / f"{name}.lock"
+        if not is_remote(path):
+            if not seen_by_several_machines(self.root):
+                yield
+                return
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+        def busy(who: str) -> str:
+            return f"{asset} of {screen} is being made by {who}; wait until it is done, then run this again."
+
+        local = (self.cache or user_cache()) / "making" / hash_bytes(str(path).encode())
+        places = [self.root, *([self.plates_root] if self.plates_root else [])]
+        with locked(path, local, busy, STALE_S + 30, below=places):
             yield
 
     def _name(self, path: Path) -> str:

@@ -17,7 +17,7 @@ from phenodose.plates import lock
 
 
 @contextmanager
-def held(*_: Any) -> Iterator[None]:
+def held(*_: Any, **__: Any) -> Iterator[None]:
     yield
 
 
