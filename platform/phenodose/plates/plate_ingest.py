@@ -131,23 +131,27 @@ class PlateIngest:
             if self._before.get("status") != COMPLETE:
                 return self._index()
             raise InputError(f"{self.out} is ingested already; open it as it is, or give the index another name.")
-        if virtual == FIRST and self._before.get("status") != COMPLETE:
-            # Images that cannot be read in place are told by the ingest itself, if they are at fault.
-            with suppress(InputError):
-                self._index()
+        indexed = virtual == FIRST and self._before.get("status") != COMPLETE
         try:
+            if indexed:
+                # Images that cannot be read in place are told by the ingest itself, if they are at fault.
+                with suppress(InputError):
+                    self._index()
             written = self._all_wells(progress, workers)
             record, attributes = self._plate_record(written)
             if written or self._surplus() or not (is_intact(self.out, attributes) and self._rows_intact()):
                 self._begin()
                 for folder in self._surplus():
                     remove_tree(folder)
-                if virtual != NEVER or self._before.get("status") in (VIRTUAL, INGESTING):
+                if indexed or self._before.get("status") in (VIRTUAL, INGESTING):
                     remove(self.out / INDEX)
                 self._write_root(attributes)
         finally:
             # A full disk is not left fuller than it was found.
             shutil.rmtree(self._wells_aside, ignore_errors=True)
+            if indexed and not self._before and not self._begun:
+                # Not a well could be made: there is no plate.
+                remove_tree(self.out)
         return record
 
     def _index(self) -> PlateRecord:

@@ -183,3 +183,17 @@ def test_the_command_indexes_a_plate_and_python_opens_it(raw_plate, tmp_path):
     assert (result.exit_code, "keep" in result.output) == (0, True)
     assert {path.name for path in out.iterdir()} == {"zarr.json", INDEX}
     assert phenodose.open_plate(out).mosaic(8).any()
+
+
+def test_a_plate_of_which_no_well_can_be_made_leaves_no_index(raw_plate, tmp_path):
+    raw, out = raw_plate(size=(20, 30), wells=("B02",), planes=2), tmp_path / "P1.ome.zarr"
+
+    class Damaged(ImageXpressReader):
+        def read_plane(self, folder, plane):
+            if plane.projection:
+                return super().read_plane(folder, plane)
+            raise InputError(f"{plane.path}: damaged")
+
+    with pytest.raises(InputError, match="damaged"):
+        ingest_plate(raw, out, Damaged(), "P1", virtual="first")
+    assert not out.exists()
