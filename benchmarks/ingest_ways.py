@@ -17,8 +17,11 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -47,12 +50,90 @@ def copy(raw: Path, out: Path, pool: Executor) -> None:
     subprocess.run(["cp", "-r", str(raw), str(out)], check=True)
 
 
-def phenodose(raw: Path, out: Path, pool: Executor) -> None:
+def phenodose(raw: Path, out: Path, pool: Executor, workers: int | None = None) -> None:
     """The project's own ingest: checksums of sources, chunks and files, MIP, pyramid, fsync, crash safety."""
     from phenodose.plates.ingest import ingest_plate
     from phenodose.plugins import choose_reader, registry
 
-    ingest_plate(raw, out, choose_reader(raw, registry()), "P1")
+    ingest_plate(raw, out, choose_reader(raw, registry()), "P1", workers=workers)
+
+
+def virtual(raw: Path, out: Path, pool: Executor) -> None:
+    """The project's virtual plate: an index of the raw images, and one picture read by it."""
+    from phenodose.plates.ingest import ONLY, ingest_plate
+    from phenodose.plates.plate import Plate
+    from phenodose.plugins import choose_reader, registry
+
+    ingest_plate(raw, out, choose_reader(raw, registry()), "P1", virtual=ONLY)
+    plate = Plate.open(out)
+    plate.middle(plate.wells[0])
+
+
+def tensorstore(raw: Path, out: Path, pool: Executor) -> None:
+    """Tensorstore with the same shards, chunks and codec; no MIP, no checksums."""
+    import tensorstore
+
+    from phenodose.plates.pyramid import halve
+
+    for well, paths in stacks(raw).items():
+        pixels = read_stack(paths)
+        for level in range(LEVELS):
+            if level:
+                pixels = np.stack([halve(plane) for plane in pixels[0]])[None]
+            y, x = pixels.shape[2:]
+            blosc = {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "typesize": 2, "blocksize": 1 << 20}
+            codecs = [
+                {"name": "bytes", "configuration": {"endian": "little"}},
+                {"name": "blosc", "configuration": blosc},
+            ]
+            inner = {"chunk_shape": [1, 1, min(1024, y), min(1024, x)], "codecs": codecs}
+            metadata = {
+                "shape": list(pixels.shape),
+                "data_type": "uint16",
+                "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": list(pixels.shape)}},
+                "codecs": [{"name": "sharding_indexed", "configuration": inner}],
+            }
+            place = {"driver": "file", "path": str(out / well / "0" / str(level))}
+            tensorstore.open({"driver": "zarr3", "kvstore": place, "metadata": metadata}, create=True).result()[...] = (
+                pixels
+            )
+
+
+def acquire_zarr(raw: Path, out: Path, pool: Executor) -> None:
+    """Acquire-zarr, a plane at a time, with the same shards, chunks, codec and pyramid; no MIP, no checksums."""
+    import acquire_zarr as acquire
+    import tifffile
+
+    for well, paths in stacks(raw).items():
+        y, x = tifffile.imread(paths[0]).shape
+        side = min(1024, y)
+        sizes = [("c", 1, 1), ("z", len(paths), 1), ("y", y, side), ("x", x, side)]
+        kinds = acquire.DimensionType
+        dimensions = [
+            acquire.Dimension(
+                name=name,
+                kind=kinds.CHANNEL if name == "c" else kinds.SPACE,
+                array_size_px=size,
+                chunk_size_px=chunk,
+                shard_size_chunks=-(-size // chunk),
+            )
+            for name, size, chunk in sizes
+        ]
+        array = acquire.ArraySettings(
+            output_key="0",
+            dimensions=dimensions,
+            data_type=np.uint16,
+            downsampling_method=acquire.DownsamplingMethod.MEAN,
+            max_levels=LEVELS,
+            compression=acquire.CompressionSettings(
+                compressor=acquire.Compressor.BLOSC1, codec=acquire.CompressionCodec.BLOSC_ZSTD, level=1, shuffle=1
+            ),
+        )
+        (out / well).parent.mkdir(parents=True, exist_ok=True)
+        stream = acquire.ZarrStream(acquire.StreamSettings(arrays=[array], store_path=str(out / well), overwrite=True))
+        for path in paths:
+            stream.append(tifffile.imread(path))
+        stream.close()
 
 
 def ome_zarr(raw: Path, out: Path, pool: Executor) -> None:
@@ -106,6 +187,10 @@ def _zarr_well(folder: Path, paths: list[Path]) -> None:
 WAYS: dict[str, Callable[[Path, Path, Executor], None]] = {
     "cp": copy,
     "phenodose": phenodose,
+    "one thread": partial(phenodose, workers=1),
+    "virtual": virtual,
+    "tensorstore": tensorstore,
+    "acquire": acquire_zarr,
     "zarr": zarr_sharded,
     "ome-zarr": ome_zarr,
 }
@@ -128,12 +213,45 @@ def timed(way: str, raw: Path, out: Path, warm: Path) -> dict[str, Any]:
             WAYS[way](warm, out.with_name(f"warm-{way}.ome.zarr"), pool)
         # Not the command: a forked child would for a moment be counted as a second copy of this process's memory.
         os.sync()
-        before, start = cpu_seconds() + _workers_cpu(pool), time.perf_counter()
+        codec = _CodecClock() if way in ("phenodose", "one thread") else None
+        read = _bytes_read()
+        before, start, main = cpu_seconds() + _workers_cpu(pool), time.perf_counter(), time.thread_time()
         WAYS[way](raw, out, pool)
+        main = time.thread_time() - main
         os.sync()
         seconds = time.perf_counter() - start
         used = cpu_seconds() + _workers_cpu(pool) - before
-    return {"seconds": seconds, "cpu_seconds": used}
+    found = {"seconds": seconds, "cpu_seconds": used, "serial_seconds": main, "bytes_read": _bytes_read() - read}
+    return found | ({"codec_seconds": codec.seconds} if codec else {})
+
+
+class _CodecClock:
+    """CPU seconds of all threads in the ingest's codec."""
+
+    def __init__(self) -> None:
+        from phenodose.plates import shard
+
+        self.seconds, self._lock, make = 0.0, Lock(), shard._codec
+
+        def watched() -> Any:
+            codec = make()
+
+            def encode(values: np.ndarray) -> bytes:
+                start = time.thread_time()
+                packed: bytes = codec.encode(values)
+                used = time.thread_time() - start
+                with self._lock:
+                    self.seconds += used
+                return packed
+
+            return SimpleNamespace(encode=encode)
+
+        shard._codec = watched
+
+
+def _bytes_read() -> int:
+    """Bytes that this process has asked the kernel for."""
+    return int(Path("/proc/self/io").read_text().split()[1])
 
 
 def _workers_cpu(pool: ProcessPoolExecutor) -> float:

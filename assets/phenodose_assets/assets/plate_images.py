@@ -93,7 +93,7 @@ def _reader_of(step: Context, folder: Path) -> Reader:
 
 def _ingest_plate(step: Context, plate: str, progress: Progress | None = None) -> PlateRecord:
     """Bring one plate up to date."""
-    from phenodose.plates.ingest import ingest_plate
+    from phenodose.plates.ingest import FIRST, ingest_plate
 
     folder = _plate_folders(step)[plate]
     reader, out = _reader_of(step, folder), step.store.plate_path(step.screen_id, plate)
@@ -102,7 +102,7 @@ def _ingest_plate(step: Context, plate: str, progress: Progress | None = None) -
     def listener(done: int, total: int, message: str) -> None:
         step.progress(done, total, f"{plate} {message}")
 
-    record = ingest_plate(folder, out, reader, plate, progress or listener, workers)
+    record = ingest_plate(folder, out, reader, plate, progress or listener, workers, virtual=FIRST)
     step.log.info(f"plate {plate}: {len(record.wells_written)} of {record.n_wells} wells written")
     for text in record.notes:
         step.log.warning(f"plate {plate}: {text}")

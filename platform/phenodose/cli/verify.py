@@ -56,6 +56,12 @@ def command(
     faults = Faults(str(plate), most=200)
     faults.extend(result.faults)
     faults.raise_if_any(StoreError)
+    if result.virtual:
+        click.echo(
+            f"{plate}: not ingested yet: the files of all {result.n_raw} raw images of {result.n_wells} wells have the "
+            "sizes and times of the index."
+        )
+        return
     if result.in_place:
         click.echo(
             f"{plate}: made elsewhere and used in place ({result.in_place}): all {result.n_files} chunks of "

@@ -28,6 +28,7 @@ from phenodose.plates.external_plate import ExternalPlate
 from phenodose.plates.ngff import OWN, ROOT, encoded, parsed_document, sealed
 from phenodose.plates.plan import well_path
 from phenodose.plates.plate import Plate
+from phenodose.plates.virtual_plate import VirtualPlate
 
 if TYPE_CHECKING:
     from phenodose.crate.hide import Hider
@@ -88,7 +89,10 @@ def plates_of(store: Store, screen: str, listed: bool) -> list[PlateSource]:
     for row in store.read_table("plates", screen).sort_values("plate").to_dict("records"):
         name, raw_hash = str(row["plate"]), str(row["raw_hash"] or "")
         try:
-            source = PlateSource(name, Plate.open(store.plate_at(str(row["path"]))).expected(name, raw_hash))
+            plate = Plate.open(store.plate_at(str(row["path"]))).expected(name, raw_hash)
+            if isinstance(plate, VirtualPlate):
+                raise StoreError(f"{plate.path}: only the index of this plate is there; ingest it first.")
+            source = PlateSource(name, plate)
             found.append(_with_files(source) if listed else source)
         except PhenodoseError:
             if listed:

@@ -25,6 +25,7 @@ from phenodose.plates.ngff import OWN, ROOT, VERSION, axes, read_document
 from phenodose.plates.plan import STACK, Field, well_path
 from phenodose.plates.plate import Plate
 from phenodose.plates.shard import chunk_side
+from phenodose.plates.virtual_plate import VirtualPlate
 from phenodose.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def export_plate(
             "it is written to OUT.ozx."
         )
     plate = Plate.open(path)
+    if isinstance(plate, VirtualPlate):
+        raise InputError(f"{path}: only the index of this plate is there; ingest it, then export it.")
     if type(plate) is not Plate:
         raise InputError(f"{path}: the plate was made elsewhere and is used in place; export it with its own tools.")
     with storage_errors(out, "the export cannot be written; make room or give another place, then export again"):

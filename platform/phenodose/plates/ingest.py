@@ -27,7 +27,9 @@ from phenodose.io.zipped import ENDINGS
 from phenodose.plates.lock import locked
 from phenodose.plates.ngff import ROOT, own_attributes
 from phenodose.plates.plan import make_plan
-from phenodose.plates.plate_ingest import PlateIngest
+from phenodose.plates.plate_ingest import FIRST as FIRST
+from phenodose.plates.plate_ingest import NEVER, PlateIngest, Virtual
+from phenodose.plates.plate_ingest import ONLY as ONLY
 from phenodose.plates.plate_ingest import PlateRecord as PlateRecord
 from phenodose.progress import Progress, no_progress
 
@@ -45,6 +47,7 @@ def ingest_plate(
     progress: Progress = no_progress,
     workers: int | None = None,
     reread: bool = False,
+    virtual: Virtual = NEVER,
 ) -> PlateRecord:
     """Turn a raw plate folder into the OME-Zarr plate `out`; a complete and unchanged plate is left as it is.
 
@@ -56,6 +59,8 @@ def ingest_plate(
         progress: told after every well.
         workers: wells written at the same time; the number of processors by default.
         reread: read all raw images again, also those whose files look unchanged by size and times.
+        virtual: whether a plate that is not there yet gets an index of its raw images, by which it can be opened at
+            once (`virtual_plate`): `never`, `first`, before its wells are written, or `only`, and no well is written.
 
     Raises:
         InputError: the raw images are at fault (all faults in one message; nothing has been written unless pixels
@@ -82,7 +87,7 @@ def ingest_plate(
         _check_target(out, metadata)
         with locked(out, plate) as aside:
             ingest = PlateIngest(raw, out, aside, reader, plan, metadata, reread)
-            return ingest.run(progress, workers or os.cpu_count() or 1)
+            return ingest.run(progress, workers or os.cpu_count() or 1, virtual)
 
 
 def _used_in_place(folder: Path, out: Path, plate: str, acquisition: str | None) -> PlateRecord:

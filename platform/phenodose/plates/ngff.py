@@ -196,7 +196,7 @@ def _omero_channels(shape: PlateShape) -> list[dict[str, Any]]:
     return [
         {
             "label": channel.name,
-            "color": _color(channel.wavelength_nm),
+            "color": color(channel.wavelength_nm),
             "active": True,
             "window": {"min": 0, "max": largest, "start": 0, "end": largest},
         }
@@ -204,7 +204,8 @@ def _omero_channels(shape: PlateShape) -> list[dict[str, Any]]:
     ]
 
 
-def _color(wavelength_nm: float | None) -> str:
+def color(wavelength_nm: float | None) -> str:
+    """Display colour of an emission wavelength, as six hexadecimal digits; white where it is not known."""
     if wavelength_nm is None:
         return "FFFFFF"
     return next(color for limit, color in _COLORS if wavelength_nm <= limit)

@@ -62,7 +62,8 @@ class Plate:
     def open(cls, path: Path | str, checked: bool = True) -> Plate:
         """Open a complete plate at a path or an address such as `s3://bucket/P1.ome.zarr`.
 
-        A reference to a plate that is used in place opens that plate, and so does its own folder (`external_plate`).
+        One that is being ingested, or has only an index of its raw images, is read from these (`virtual_plate`). A
+        reference to a plate that is used in place opens that plate, and so does its own folder (`external_plate`).
 
         Args:
             path: the plate.
@@ -97,6 +98,11 @@ class Plate:
                 f"{path} has plate format {own.get('format')}, this phenodose reads {PLATE_FORMAT}; ingest it again."
             )
         if own.get("status") != "complete":
+            from phenodose.plates.virtual_index import has_index
+            from phenodose.plates.virtual_plate import open_virtual
+
+            if has_index(path):
+                return open_virtual(path, str(own["status"]))
             raise StoreError(f"{path} is not complete (its ingest was interrupted); {INGEST_AGAIN}.")
         try:
             if "in_place" in own:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -29,19 +29,23 @@ from phenodose.io.exchange import exchanged
 from phenodose.io.files import clear_partials, hash_json, sync_folder, write_text
 from phenodose.io.fsync import sync_tree
 from phenodose.io.guarded_writes import expect_held
-from phenodose.io.places import folders, is_remote, read_bytes, remove_tree, sizes, upload_tree
+from phenodose.io.places import folders, is_remote, read_bytes, remove, remove_tree, sizes, upload_tree
 from phenodose.names import row_index, row_label
 from phenodose.plates.ingest_summary import Speed, images_cut_off, plate_windows
 from phenodose.plates.ngff import ROOT, document_hash, encoded, group_document, is_intact, own_attributes, root_document
 from phenodose.plates.plan import PLATE_FORMAT, PlatePlan, WellPlan
 from phenodose.plates.raw_file_stats import RawFileStats
+from phenodose.plates.virtual_index import INDEX, first_windows, write_index
 from phenodose.plates.well_writer import WellWriter, plane_hash, plane_key
 from phenodose.progress import Progress
 
 if TYPE_CHECKING:
     from phenodose.plugins.readers import Reader
 
-INGESTING, COMPLETE = "ingesting", "complete"
+INGESTING, COMPLETE, VIRTUAL = "ingesting", "complete", "virtual"
+#: Whether a plate that is not there yet gets an index of its raw images before its wells are written.
+Virtual = Literal["never", "first", "only"]
+NEVER, FIRST, ONLY = get_args(Virtual)
 #: Wells that wait for the disk or the object store while others are encoded.
 _SETTLING = 2
 #: Folder of wells under way, in which every ingest has its own.
@@ -118,30 +122,56 @@ class PlateIngest:
         self._seen = RawFileStats(self.raw, self.aside / "sources.jsonl", self.reread)
         self._writer = WellWriter(self.plan.shape, self._read_plane, lasting=not is_remote(self.out))
 
-    def run(self, progress: Progress, workers: int) -> PlateRecord:
+    def run(self, progress: Progress, workers: int, virtual: Virtual = NEVER) -> PlateRecord:
         """Bring every well up to date, then the plate.
 
         Args:
             progress: told after every well.
             workers: wells encoded at the same time.
+            virtual: whether a plate that is not complete gets an index of its raw images first, or only that.
         """
         # What was left by those who had the lock before; who comes back to it late has a folder of its own.
         shutil.rmtree(self.aside / _WELLS, ignore_errors=True)
         self._refuse_another_measurement()
+        if virtual == ONLY:
+            if self._before.get("status") != COMPLETE:
+                return self._index()
+            raise InputError(f"{self.out} is ingested already; open it as it is, or give the index another name.")
+        indexed = virtual == FIRST and self._before.get("status") != COMPLETE
         try:
+            if indexed:
+                # Images that cannot be read in place are told by the ingest itself, if they are at fault.
+                with suppress(InputError):
+                    self._index()
             written = self._all_wells(progress, workers)
             record, attributes = self._plate_record(written)
             if written or self._surplus() or not (is_intact(self.out, attributes) and self._rows_intact()):
                 self._begin()
                 for folder in self._surplus():
                     remove_tree(folder)
+                if indexed or self._before.get("status") in (VIRTUAL, INGESTING):
+                    remove(self.out / INDEX)
                 self._write_root(attributes)
         finally:
             # A full disk is not left fuller than it was found.
             shutil.rmtree(self._wells_aside, ignore_errors=True)
             with suppress(OSError):
                 (self.aside / _WELLS).rmdir()
+            if indexed and not self._before and not self._begun:
+                # Not a well could be made: there is no plate.
+                remove_tree(self.out)
         return record
+
+    def _index(self) -> PlateRecord:
+        """Write the index of the raw images, by which the plate can be opened before its wells are there."""
+        about = self._static_attributes() | {
+            "raw": str(self.raw),
+            "windows": first_windows(self.raw, self.plan, self.reader),
+        }
+        raw_hash = write_index(self.out / INDEX, self.plan, about, self._seen.stats)
+        if self._before.get("status") != INGESTING:
+            self._write_root(self._static_attributes() | {"status": VIRTUAL, "wells": {}})
+        return self._record(raw_hash, [], list(self.metadata.get("notes", [])))
 
     def _all_wells(self, progress: Progress, workers: int) -> list[str]:
         """Check every well and write those that need it; returns the names of the written ones.
@@ -340,21 +370,8 @@ class PlateIngest:
             ends = [plane for plane in own["planes"] if plane.get("rows_of_zeros")]
             cut_off += [f"{plane['path']} ({plane['rows_of_zeros']} rows, well {well.name})" for plane in ends]
             pixels += [[well.name, *plane_key(SimpleNamespace(**plane)), plane["hash"]] for plane in own["planes"]]
-        shape = self.plan.shape
         notes = [*self.metadata.get("notes", []), *images_cut_off(cut_off)]
-        record = PlateRecord(
-            n_wells=len(self.plan.wells),
-            n_planes=self.plan.n_planes,
-            size_x_px=shape.size_x_px,
-            size_y_px=shape.size_y_px,
-            n_z=shape.n_planes,
-            pixel_size_um=shape.pixel_size_um,
-            z_step_um=shape.z_step_um,
-            raw_hash=hash_json(pixels),
-            wells=[well.name for well in self.plan.wells],
-            wells_written=written,
-            notes=notes,
-        )
+        record = self._record(hash_json(pixels), written, notes)
         static = self._static_attributes()
         if cut_off:
             static["instrument"] = static["instrument"] | {"notes": notes}
@@ -365,6 +382,22 @@ class PlateIngest:
             "wells": hashes,
         }
         return record, attributes
+
+    def _record(self, raw_hash: str, written: list[str], notes: list[str]) -> PlateRecord:
+        shape = self.plan.shape
+        return PlateRecord(
+            n_wells=len(self.plan.wells),
+            n_planes=self.plan.n_planes,
+            size_x_px=shape.size_x_px,
+            size_y_px=shape.size_y_px,
+            n_z=shape.n_planes,
+            pixel_size_um=shape.pixel_size_um,
+            z_step_um=shape.z_step_um,
+            raw_hash=raw_hash,
+            wells=[well.name for well in self.plan.wells],
+            wells_written=written,
+            notes=notes,
+        )
 
     def _static_attributes(self) -> dict[str, Any]:
         """What is known of the plate before a pixel is read."""

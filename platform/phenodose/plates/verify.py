@@ -27,6 +27,10 @@ from phenodose.plates.external_reference import verify_external
 from phenodose.plates.ngff import ROOT, document_hash, encoded, group_document, is_intact, own_attributes
 from phenodose.plates.plan import well_path
 from phenodose.plates.plate import Plate
+from phenodose.plates.plate_ingest import VIRTUAL
+from phenodose.plates.stack_view import INGEST_AGAIN
+from phenodose.plates.virtual_index import INDEX_AGAIN
+from phenodose.plates.virtual_plate import VirtualPlate
 from phenodose.plates.well_writer import plane_hash, plane_key
 from phenodose.progress import Progress, no_progress
 
@@ -45,6 +49,7 @@ class Verification:
         faults: a sentence for each fault, with the remedy; empty if the plate is whole.
         in_place: folder of a plate that was made elsewhere; '' for a plate of this project. Such a plate has no hashes:
             `n_files` counts the chunks that were read.
+        virtual: whether only the index of the plate is there; of its raw images the sizes and times were compared.
     """
 
     n_wells: int
@@ -52,6 +57,7 @@ class Verification:
     n_raw: int
     faults: list[str]
     in_place: str = ""
+    virtual: bool = False
 
 
 def verify_plate(
@@ -73,6 +79,8 @@ def verify_plate(
         plate = Plate.open(path, checked=False)
         if isinstance(plate, ExternalPlate):
             return _external_verified(plate, progress)
+        if isinstance(plate, VirtualPlate):
+            return _virtual_verified(plate)
         return _verified(plate, raw, reader, progress)
 
 
@@ -85,6 +93,19 @@ def _external_verified(plate: ExternalPlate, progress: Progress) -> Verification
         faults += found
         progress(done, len(plate.wells), f"wells, {well}")
     return Verification(len(plate.wells), n_chunks, 0, faults, str(plate.folder))
+
+
+def _virtual_verified(plate: VirtualPlate) -> Verification:
+    """Of a plate that is not ingested yet: whether its raw images are those that were indexed."""
+    faults = [
+        f"{plate.raw / path}: well {well}: the raw image has changed or is gone since it was indexed; {INDEX_AGAIN}."
+        for well in plate.wells
+        for path in plate.changed_files(well)
+    ]
+    if plate.status != VIRTUAL:
+        faults.append(f"{plate.path} is not complete (its ingest was interrupted); {INGEST_AGAIN}.")
+    n_planes = sum(len(plate.rows(well)) for well in plate.wells)
+    return Verification(len(plate.wells), 1, n_planes, faults, virtual=True)
 
 
 def _verified(plate: Plate, raw: Path | None, reader: Reader | None, progress: Progress) -> Verification:

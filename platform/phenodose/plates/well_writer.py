@@ -10,7 +10,7 @@ Belongs here: one well. Does not belong here: which wells to write and moving th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -101,7 +101,7 @@ class WellWriter:
         for place, planes in groupby(rows, key=lambda plane: (plane.site, plane.time, plane.channel)):
             written.add_channel(*place, tuple(planes))
         self._write_documents(written)
-        common, planes_record = _split_tags(rows, written.hashes, written.zeros)
+        common, planes_record = split_tags(rows, written.hashes, written.zeros)
         own = {
             "well": well.name,
             "fingerprint": well.fingerprint,
@@ -155,31 +155,18 @@ class _WellPass:
             maximum = "computed" if stack else None
         if highest is not None:
             smallest, _ = self._write_image(site, time, channel, MAXIMUM, [(0, highest)])
-            self.windows.setdefault(channel, []).append(_window(smallest))
+            self.windows.setdefault(channel, []).append(display_window(smallest))
         for kind, plane in sorted(projections.items()):
             self._write_image(site, time, channel, kind, [(0, self._pixels(plane))])
         size = self.shape.size_y_px * self.shape.size_x_px
-        there = {plane.z for plane in stack}
-        self.channels.append(
-            {
-                "site": site,
-                "time": time,
-                "channel": channel,
-                "mean_of_stack": total / (size * len(stack)) if stack else None,
-                "maximum": maximum,
-                "missing_z": [z for z in range(self.shape.n_planes) if z not in there] if self._has_stacks else [],
-            }
-        )
+        mean = total / (size * len(stack)) if stack else None
+        self.channels.append(channel_record(self.shape, (site, time, channel), stack, maximum, mean))
 
     def display_windows(self) -> list[tuple[int, int]]:
         """Start and end of every channel's display window, over all its sites and time points."""
         largest = int(np.iinfo(self.shape.dtype).max)
         found = [self.windows.get(channel) or [(0, largest)] for channel in range(len(self.shape.channels))]
         return [(min(start for start, _ in each), max(end for _, end in each)) for each in found]
-
-    @property
-    def _has_stacks(self) -> bool:
-        return STACK in self.shape.kinds
 
     def _write_stack(self, site: int, time: int, channel: int, stack: Sequence[Any]) -> tuple[int, np.ndarray | None]:
         """Write the planes; returns the sum of all pixels and the maximum over z."""
@@ -246,6 +233,24 @@ class _WellPass:
         return pixels
 
 
+def channel_record(
+    shape: PlateShape, place: tuple[int, int, int], stack: Sequence[Any], maximum: str | None, mean: float | None
+) -> dict[str, Any]:
+    """What a well's attributes say of one site, time point and channel (`place`).
+
+    Args:
+        shape: the plate's.
+        place: site, time point and channel.
+        stack: the planes of its stack.
+        maximum: where the maximum projection comes from: 'instrument', 'computed', or None where there is none.
+        mean: of all pixels of the stack.
+    """
+    there = {plane.z for plane in stack}
+    missing = [z for z in range(shape.n_planes) if z not in there] if STACK in shape.kinds else []
+    named = dict(zip(("site", "time", "channel"), place, strict=True))
+    return named | {"mean_of_stack": mean, "maximum": maximum, "missing_z": missing}
+
+
 def rows_of_zeros(pixels: np.ndarray) -> int:
     """How many rows at the end of an image are all 0, if at least a sixteenth are and the others are not; else 0.
 
@@ -270,14 +275,15 @@ def _add_chunks(writer: ShardWriter, z: int, plane: np.ndarray, sides: tuple[int
             writer.add((z, row, column), plane[None, y : y + side_y, x : x + side_x])
 
 
-def _window(plane: np.ndarray) -> tuple[int, int]:
+def display_window(plane: np.ndarray) -> tuple[int, int]:
+    """Start and end of the display window of an image: all but a thousandth of its pixels at either end."""
     values = np.sort(plane, axis=None)
     start, end = (int(values[round(q * (values.size - 1))]) for q in _WINDOW_QUANTILES)
     return start, max(end, start + 1)
 
 
-def _split_tags(
-    planes: Sequence[Any], hashes: dict[tuple[Any, ...], str], zeros: dict[tuple[Any, ...], int]
+def split_tags(
+    planes: Sequence[Any], hashes: Mapping[tuple[Any, ...], str], zeros: Mapping[tuple[Any, ...], int]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Instrument tags that all planes share, and the record of every plane with the tags that are its own."""
     import json
@@ -289,7 +295,7 @@ def _split_tags(
     records = []
     for plane, own in zip(planes, tags, strict=True):
         record = {column: getattr(plane, column) for column in KEPT_COLUMNS}
-        record["hash"] = hashes[plane_key(plane)]
+        record["hash"] = hashes.get(plane_key(plane))
         if plane_key(plane) in zeros:
             record["rows_of_zeros"] = zeros[plane_key(plane)]
         record["tags"] = {key: value for key, value in own.items() if key not in common}

@@ -83,6 +83,7 @@ def carried_to_plugins() -> tuple[Carried, ...]:
     from phenodose.dose_response.curves import CurveBatch
     from phenodose.plates.external_plate import ExternalPlate
     from phenodose.plates.plate import Plate
+    from phenodose.plates.virtual_plate import VirtualPlate
     from phenodose.plugins.embedders import WellFeatures
     from phenodose.training_records import TensorWells
 
@@ -108,6 +109,7 @@ def carried_to_plugins() -> tuple[Carried, ...]:
         Carried(WellFeatures, declared, lambda held: WellFeatures(**held)),
         Carried(Plate, of_plate, plate),
         Carried(ExternalPlate, of_plate, plate),
+        Carried(VirtualPlate, of_plate, plate),
         Carried(SimpleNamespace, vars, lambda held: SimpleNamespace(**held)),
     )
 

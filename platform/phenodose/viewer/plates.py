@@ -17,7 +17,7 @@ from phenodose.io.places import file_bytes, read_bytes
 from phenodose.lineage.freshness import changes_since
 from phenodose.names import plate_sort_key
 from phenodose.plates.external_plate import ExternalPlate
-from phenodose.plates.ngff import ROOT, read_document
+from phenodose.plates.ngff import ROOT, color, read_document
 from phenodose.plates.plan import MAXIMUM, STACK, well_path
 from phenodose.plates.plate import Plate
 from phenodose.plates.tensors import source_images
@@ -243,7 +243,7 @@ def _channels(plate: Plate) -> list[dict[str, Any]]:
     return [
         {
             "name": channel.name,
-            "color": str(said[number].get("color", _WHITE)) if number < len(said) else _WHITE,
+            "color": str(said[number].get("color", _WHITE)) if number < len(said) else color(channel.wavelength_nm),
             "window": list(plate.windows[number]),
         }
         for number, channel in enumerate(plate.channels)
