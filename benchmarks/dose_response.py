@@ -80,16 +80,23 @@ def scipy_one_by_one(points: CurvePoints, models: tuple[int, ...], starts: tuple
     return least
 
 
-#: What CurveCurator does with a curve: several starts (its default), least squares, four parameters.
+#: What CurveCurator does with a curve by default: four parameters by least squares, `speed = "standard"`.
 CURVE_CURATOR = """
 import sys, time
 import numpy as np
-from curve_curator.models import LogisticModel
+from curve_curator.models import LogisticModel, MeanModel
 x, y = np.load(sys.argv[1])
-LogisticModel().fit_guided_ols(x[0], y[0])
+def fit(doses, values):
+    flat, model = MeanModel(max_iterations=1000), LogisticModel(max_iterations=1000)
+    flat.set_boundaries()
+    model.set_boundaries(doses)
+    flat.set_initial_guess(np.mean(values), np.std(values))
+    flat.fit_ols(doses, values)
+    model.efficiently_fit_ols(doses, values, noise=flat.noise)
+fit(x[0], y[0])
 start = time.process_time()
 for doses, values in zip(x, y):
-    LogisticModel().fit_guided_ols(doses, values)
+    fit(doses, values)
 print(len(x) / (time.process_time() - start))
 """
 
@@ -98,7 +105,7 @@ def curve_curator(points: CurvePoints, python: str) -> float:
     """Fits a CPU-second of CurveCurator's guided least-squares fit, in the environment of that Python."""
     with tempfile.TemporaryDirectory() as scratch:
         wells = Path(scratch) / "wells.npy"
-        np.save(wells, np.stack([points.log10_dose, 1 - points.inhibition]))
+        np.save(wells, np.stack([points.log10_dose - 9, 1 - points.inhibition]))
         run = [python, "-c", CURVE_CURATOR, str(wells)]
         return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
 

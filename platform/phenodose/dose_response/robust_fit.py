@@ -211,8 +211,8 @@ def _starts(problem: Problem, number: int, slopes: Sequence[float] = START_SLOPE
     """
     wells = by_dose(problem.x, problem.y)
     parts = [slice(first, first + _STARTS_AT_ONCE) for first in range(0, problem.x.shape[1], _STARTS_AT_ONCE)]
-    bounds = problem.lower[0], problem.upper[0], problem.weight[3]
-    found = [_starts_of(wells.some(part), *(one[part] for one in bounds), number, slopes) for part in parts]
+    least, most, weight = problem.lower[0], problem.upper[0], problem.weight[3]
+    found = [_starts_of(wells.some(at), least[at], most[at], weight[at], number, slopes) for at in parts]
     return [np.concatenate(rank, axis=1) for rank in zip(*found, strict=True)]
 
 
