@@ -1,6 +1,6 @@
 """Excess of dose matrices against a known truth: errors, how often intervals hold it, and false synergy.
 
-Run: python benchmarks/combinations.py [--pairs 300 --seed 1 --noise 0.05 --doses 5 --replicates 1]
+Run: python benchmarks/combinations.py [--pairs 300 --seed 1 --noise 0.05 --doses 5 --replicates 1 --bad 0.02]
 
 A row is a simulator and a measure; all matrices of a simulator are computed together. The first four simulators are
 those of `phenodose.simulation.dose_matrices`; the others are of this file and share nothing with the project's curves:
@@ -136,6 +136,20 @@ class Row(NamedTuple):
     pairs_held: float
 
 
+def spoilt(
+    some: list[Case], share: float, random: np.random.Generator
+) -> tuple[list[DoseMatrix], set[tuple[float, ...]]]:
+    """The matrices with a share of the wells with both drugs off by 50 points, and which these are."""
+    found, bad = [], set()
+    for number, case in enumerate(some):
+        one = case.matrix
+        both = (one.first_nM > 0) & (one.second_nM > 0) & (random.random(len(one.inhibition)) < share)
+        off = np.where(both, random.choice([-0.5, 0.5], len(both)), 0.0)
+        found.append(DoseMatrix(one.first_nM, one.second_nM, one.inhibition + off))
+        bad |= {(number, a, b) for a, b in zip(one.first_nM[both], one.second_nM[both], strict=True)}
+    return found, bad
+
+
 def print_rows(kind: str, some: list[Case], found: Excess, clean: Excess) -> list[Row]:
     """Print one row a measure."""
     rows = []
@@ -179,25 +193,30 @@ def main() -> None:
     )
     parser.add_argument("--doses", type=int, default=5, help="of each drug, besides 0; 5 makes matrices of 6 x 6")
     parser.add_argument("--replicates", type=int, default=1, help="wells of every dose pair")
+    parser.add_argument("--bad", type=float, default=0.0, help="share of the wells with both drugs off by 50 points")
     parser.add_argument("--draws", type=int, default=200)
     options = parser.parse_args()
     head = ("true mean", "bias", "median error", "sums held", "pairs held", "width", "synergy", "antagonism")
     head = ("simulator", "measure", *head, "false synergy")  # type: ignore[assignment]
     click.echo("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
-    seconds, rows = 0.0, []
+    seconds, rows, told, right, there = 0.0, [], 0, 0, 0
     kinds = (*get_args(Interaction), "other bliss", "other loewe", "other bump")
     for kind in kinds:
         some = cases(kind, options)
+        wells, bad = spoilt(some, options.bad, np.random.default_rng([options.seed, *kind.encode()]))
         start = time.process_time()
-        found = excess_of([one.matrix for one in some], options.draws, options.seed)
+        found = excess_of(wells, options.draws, options.seed)
         seconds += time.process_time() - start
+        named = set(found.doubtful[["matrix", "first_nM", "second_nM"]].itertuples(index=False, name=None))
+        told, right, there = told + len(named), right + len(named & bad), there + len(bad)
         rows += print_rows(kind, some, found, excess_of([one.without_noise() for one in some], draws=0))
     spread = np.sqrt(0.95 * 0.05 / (len(kinds) * options.pairs))
     for measure in (*MODELS, "css"):
         bias, held, pairs = np.array([row[1:] for row in rows if row.measure == measure]).mean(axis=0)
         last = "" if measure == "css" else f"{pairs:.3f}"
         click.echo(f"| all | {measure} |  | {bias:+.2f} |  | {held:.3f} ± {spread:.3f} | {last} |  |  |  |  |")
-    click.echo(f"\n100 matrices: {100 * seconds / (len(kinds) * options.pairs):.1f} CPU seconds")
+    click.echo(f"\ndose pairs with a bad well: {there}; called doubtful: {told}, of which {right} hold one")
+    click.echo(f"100 matrices: {100 * seconds / (len(kinds) * options.pairs):.1f} CPU seconds")
 
 
 if __name__ == "__main__":

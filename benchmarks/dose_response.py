@@ -3,25 +3,31 @@
 Belongs here: timing of `fit_curves`. Does not belong here: how near the truth a fit comes (`fit_accuracy`).
 
 All times are CPU seconds of one process on one core, both sides in turn. scipy is timed on a sample of the
-curves. Prints one table: who fits what, fits a CPU-second, how many times the yardstick beside it, and the
-memory that fitting takes.
+curves, and so is CurveCurator where it is installed (`--curve-curator PYTHON`: the Python of an environment that has
+it). Prints one table: who fits what, fits a CPU-second, how many times the yardstick beside it; one screen with all
+intervals; the memory that fitting takes; and a plain loop before and after, since a core that others use too is slower.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import subprocess
+import tempfile
 import time
 import tracemalloc
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import OptimizeWarning, curve_fit
 
 from phenodose.dose_response.fit import fit_curves
-from phenodose.dose_response.points import CurvePoints
+from phenodose.dose_response.points import CURVE_KEYS, CurvePoints, points_from_long
+from phenodose.dose_response.scoring import score_curves
+from phenodose.plugins import registry
 from phenodose.simulation.curves import Difficulty, simulate_curves
 
 #: Fits a CPU-second of the R package nplr (all models and its refit) on the 75 curves of a screen: measured once
@@ -74,6 +80,67 @@ def scipy_one_by_one(points: CurvePoints, models: tuple[int, ...], starts: tuple
     return least
 
 
+#: What CurveCurator does with a curve by default: four parameters by least squares, `speed = "standard"`.
+CURVE_CURATOR = """
+import sys, time
+import numpy as np
+from curve_curator.models import LogisticModel, MeanModel
+x, y = np.load(sys.argv[1])
+def fit(doses, values):
+    flat, model = MeanModel(max_iterations=1000), LogisticModel(max_iterations=1000)
+    flat.set_boundaries()
+    model.set_boundaries(doses)
+    flat.set_initial_guess(np.mean(values), np.std(values))
+    flat.fit_ols(doses, values)
+    model.efficiently_fit_ols(doses, values, noise=flat.noise)
+fit(x[0], y[0])
+start = time.process_time()
+for doses, values in zip(x, y):
+    fit(doses, values)
+print(len(x) / (time.process_time() - start))
+"""
+
+
+def curve_curator(points: CurvePoints, python: str) -> float:
+    """Fits a CPU-second of CurveCurator's guided least-squares fit, in the environment of that Python."""
+    with tempfile.TemporaryDirectory() as scratch:
+        wells = Path(scratch) / "wells.npy"
+        np.save(wells, np.stack([points.log10_dose - 9, 1 - points.inhibition]))
+        run = [python, "-c", CURVE_CURATOR, str(wells)]
+        return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+
+
+def one_screen(drugs: int, readouts: int, seed: int) -> CurvePoints:
+    """A screen's curves, pooled and by replicate: two replicates of five doses; four drugs in ten do nothing."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for readout in range(readouts):
+        for drug in range(drugs):
+            does = random.random() < 0.6
+            bottom = random.normal(0, 0.02)
+            top = random.uniform(0.2, 1.0) if does else random.normal(0, 0.03)
+            mid, slope = random.uniform(0.5, 4.0), np.exp(random.normal(0.2, 0.5))
+            dose = np.tile(np.arange(5.0), 2) + drug % 2
+            values = five(dose, bottom, top, mid, slope, 0.0) + random.normal(0, 0.04 + 0.02 * readout, 10)
+            for well, (at, value) in enumerate(zip(dose, values, strict=True)):
+                rows += [("", f"readout {readout}", of, f"drug {drug}", 10**at, value) for of in ("pooled", well // 5)]
+    table = pd.DataFrame(rows, columns=[*CURVE_KEYS, "concentration_nM", "inhibition"])
+    return points_from_long(table.astype({"replicate": str}), CURVE_KEYS)
+
+
+def scored(points: CurvePoints) -> None:
+    """Fits, 200 draws of each curve, and the default score with its interval."""
+    score_curves(fit_curves(points, bootstrap=200, noise="batch"), registry().create("scorer", "dss_asym"))
+
+
+def loop() -> float:
+    """CPU seconds of a plain loop: about 0.5 on a core that nobody else uses."""
+    clock, summed = time.process_time(), 0
+    for number in range(10_000_000):
+        summed += number
+    return time.process_time() - clock
+
+
 def cpu_seconds(work: Callable[..., object], *arguments: object, **named: object) -> float:
     """CPU seconds that one call takes."""
     start = time.process_time()
@@ -87,18 +154,24 @@ def main() -> None:
     parser.add_argument("--curves", type=int, default=100_000)
     parser.add_argument("--sample", type=int, default=500, help="curves that scipy fits")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--curve-curator", metavar="PYTHON", help="a Python with curve-curator, to time that too")
     parser.add_argument("--memory", action="store_true", help="measure memory too; slows everything down")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", OptimizeWarning)
     points = many_curves(arguments.curves, arguments.seed)
     sample = some_curves(points, arguments.sample)
     few = some_curves(points, max(arguments.sample // 5, 1))
+    loops = [loop()]
     fit_curves(few)
     scipy_five = len(sample) / cpu_seconds(scipy_one_by_one, sample, (5,), (0.5,))
     ours_five = len(points) / cpu_seconds(fit_curves, points, model=5)
     scipy_all = len(few) / cpu_seconds(scipy_one_by_one, few, (2, 3, 4, 5), (0.25, 0.5, 0.75))
     ours_all = len(points) / cpu_seconds(fit_curves, points)
     nplr = len(sample) / cpu_seconds(fit_curves, sample, "nplr")
+    screen = one_screen(75, 4, arguments.seed)
+    scored(one_screen(2, 1, arguments.seed))
+    of_screen = cpu_seconds(scored, screen)
+    loops.append(loop())
     rows = [
         ("scipy curve_fit, 5 parameters, one start", scipy_five, ""),
         ("fit_curves(model=5), one start", ours_five, f"{ours_five / scipy_five:.0f} x the line above"),
@@ -111,9 +184,17 @@ def main() -> None:
         ),
         ("fit_curves('nplr')", nplr, f"{nplr / NPLR_IN_R:.1f} x nplr in R"),
     ]
+    if arguments.curve_curator:
+        theirs = curve_curator(few, arguments.curve_curator)
+        rows.insert(2, ("CurveCurator, 4 parameters, several starts", theirs, ""))
     print(f"{len(points)} curves of 10 wells, scipy and nplr on a sample; one core")  # noqa: T201
     for name, rate, ratio in rows:
         print(f"{name:52s} {rate:8.0f} fits/CPU-second  {ratio}")  # noqa: T201
+    print(  # noqa: T201
+        f"one screen: 75 drugs x 4 readouts, pooled and by replicate ({len(screen)} curves), fits, 200 draws each, "
+        f"dss_asym with its interval: {of_screen:.2f} CPU-s"
+    )
+    print(f"a loop of 10 million additions, before and after: {loops[0]:.2f} and {loops[1]:.2f} CPU-s")  # noqa: T201
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"largest memory of the whole process: {peak:.0f} MiB")  # noqa: T201
     if arguments.memory:

@@ -7,11 +7,13 @@ Belongs here: everything about the spelling of an identifier. Does not belong he
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Hashable, Iterable
 from typing import TYPE_CHECKING
 
 from phenodose.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 SCREEN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -123,6 +125,33 @@ def add_on_keys(wells: pd.DataFrame) -> pd.Series[str]:
     dose = wells[ADD_ON_DOSE].astype("float64")
     texts = [f"{name} {value:.12g} nM" for name, value in zip(add_on, dose, strict=True)]
     return add_on.mask((add_on != "") & dose.notna(), wells[[]].assign(text=texts)["text"])
+
+
+def serving_add_on(
+    held: Iterable[str], plain: Iterable[str], group: Iterable[Hashable], there: Collection[tuple[Hashable, str]]
+) -> np.ndarray:
+    """The add-on whose negative controls serve each well.
+
+    Those with the same add-on in the same concentration, else those with the add-on whose concentration nobody says.
+
+    Args:
+        held: what every well holds beside its treatment, as `add_on_keys` writes it.
+        plain: the same without concentration.
+        group: of what every well shares controls with, such as its plate and sample.
+        there: group and `held` of the negative controls that can serve.
+
+    Returns:
+        Text (well,): the `held` of the controls that serve; the well's own where there are none.
+    """
+    import numpy as np
+
+    return np.array(
+        [
+            without if (of, key) not in there and (of, without) in there else key
+            for of, key, without in zip(group, held, plain, strict=True)
+        ],
+        dtype=object,
+    )
 
 
 def add_on_names(wells: pd.DataFrame, decide: pd.Series[bool] | None = None) -> pd.Series[str]:

@@ -18,6 +18,7 @@ from phenodose.names import (
     plate_sort_key,
     row_index,
     row_label,
+    serving_add_on,
     well_name,
     well_sort_key,
 )
@@ -67,3 +68,10 @@ def test_a_combination_is_named_by_its_parts_unless_another_drug_has_that_name()
 def test_screen_ids_that_would_hurt_are_refused(screen: str) -> None:
     with pytest.raises(InputError):
         check_screen_id(screen)
+
+
+def test_an_add_on_is_served_by_its_own_controls_else_by_those_whose_dose_nobody_says() -> None:
+    held, plain = ["B 1 nM", "B 9 nM", "C 1 nM", ""], ["B", "B", "C", ""]
+    there = {("P1", "B 1 nM"), ("P1", "B"), ("P2", "C"), ("P1", "")}
+    assert list(serving_add_on(held, plain, ["P1"] * 4, there)) == ["B 1 nM", "B", "C 1 nM", ""]
+    assert list(serving_add_on(held, plain, ["P2"] * 4, there)) == ["B 1 nM", "B 9 nM", "C", ""]

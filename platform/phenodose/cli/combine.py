@@ -55,7 +55,9 @@ def command(
     TABLE has one row a well, in the forms of other programs: PairIndex (or BlockId), Drug1, Drug2, Conc1, Conc2,
     ConcUnit, Response (SynergyFinder); DrugName, DrugName_2, Concentration, Concentration_2, CellLineName, Barcode,
     ReadoutValue, BackgroundValue (gDR); or drug, add_on, concentration_nM, add_on_concentration_nM,
-    inhibition_percent. A dose of 0 is the other drug alone. A layout with readouts is for phenodose score.
+    inhibition_percent. Or it holds grids, as SynergyFinder's matrix form: lines Drug1:, Drug2: and ConcUnit:, and below
+    them a grid with the concentrations of Drug1 on its left and those of Drug2 on top. A dose of 0 is the other drug
+    alone. A layout with readouts is for phenodose score.
 
     \b
     Example: phenodose combine pairs.csv --response viability --out combinations.csv --dose-pairs cells.csv

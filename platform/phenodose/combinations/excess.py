@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import xxhash
 
+from phenodose.combinations.bad_wells import Doubtful, doubtful_pairs, drawn_with, without
 from phenodose.combinations.dose_matrix import Cells, DoseMatrix, cells_of
 from phenodose.combinations.reference_models import HALVINGS_OF_DRAWS, bliss, hsa, hsa_of_draws, loewe
 from phenodose.combinations.sensitivity import Sensitivity, sensitivity
@@ -33,6 +34,7 @@ PAIR_COLUMNS = (
     *("lower_percent", "upper_percent", "n_wells", "status"),
 )
 SUM_COLUMNS = ("matrix", "measure", "value", "lower", "upper", "probability_synergy", "interaction", "status")
+DOUBTFUL_COLUMNS = ("matrix", "first_nM", "second_nM", "off_percent", "probability")
 MODELS = ("hsa", "bliss", "loewe", "zip")
 _Model = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: Models of wells, and how draws of the effects alone go into them.
@@ -54,10 +56,16 @@ class Excess:
             upper, probability_synergy (posterior probability that the true value is above 0; NaN for css), interaction
             ('synergy' or 'antagonism' where the interval leaves out 0, else 'undecided'; '' for css and without
             intervals), status ('ok', or why there is no value).
+        doubtful: one row a dose pair whose wells are more probably bad than good (`bad_wells`), with
+            `DOUBTFUL_COLUMNS`: matrix, first_nM, second_nM, off_percent (how far they lie off those around them),
+            probability. They count in every value; the intervals leave open whether they are right.
+        sd: float64 (m,), standard deviation of a well of each matrix, fraction of inhibition; NaN without draws.
     """
 
     pairs: pd.DataFrame
     sums: pd.DataFrame
+    doubtful: pd.DataFrame
+    sd: np.ndarray
 
 
 def excess_of(matrices: Sequence[DoseMatrix], draws: int = 200, seed: int = 0) -> Excess:
@@ -76,23 +84,30 @@ def excess_of(matrices: Sequence[DoseMatrix], draws: int = 200, seed: int = 0) -
         raise InputError(f"draws {draws}: give a number of draws from 0.")
     pairs: list[pd.DataFrame] = []
     sums: list[dict[str, Any]] = []
+    doubts: list[dict[str, Any]] = []
+    sd = np.full(len(matrices), np.nan)
     if matrices:
         cells = [cells_of(matrix) for matrix in matrices]
         reasons = [_broken_reading(matrix) for matrix in matrices]
         # a broken reading tells nothing of the noise of the others
         sound = [_emptied(one) if broken else one for one, broken in zip(matrices, reasons, strict=True)]
         singles, every = single_drugs(sound, draws, seed), fit_matrices([cells_of(one) for one in sound])
+        sd = np.median(singles.sd, axis=1) if draws else sd
         for number, (matrix, fits, broken) in enumerate(zip(matrices, every, reasons, strict=True)):
             if broken:
                 found, css = _nothing(cells[number], broken)
             else:
-                found, css = _of_matrix(number, cells[number], singles, fits, _generator(matrix, seed))
+                found, css, bad = _of_matrix(number, cells[number], singles, fits, _generator(matrix, seed))
+                doubts += bad
             pairs += [_frame(number, name, cells[number], of_model) for name, of_model in found.items()]
             sums += [_sum(number, name, of_model) for name, of_model in found.items()]
             sums.append(_sensitivity(number, css))
     empty = pd.DataFrame(columns=list(PAIR_COLUMNS))
     return Excess(
-        pd.concat(pairs, ignore_index=True) if pairs else empty, pd.DataFrame(sums, columns=list(SUM_COLUMNS))
+        pd.concat(pairs, ignore_index=True) if pairs else empty,
+        pd.DataFrame(sums, columns=list(SUM_COLUMNS)),
+        pd.DataFrame(doubts, columns=list(DOUBTFUL_COLUMNS)),
+        sd,
     )
 
 
@@ -108,18 +123,42 @@ class _Pairs:
 
 def _of_matrix(
     number: int, cells: Cells, singles: Singles, fits: Fits | None, random: np.random.Generator
-) -> tuple[dict[str, _Pairs], Sensitivity]:
-    """The dose pairs of a matrix under every model, and its sensitivity score."""
+) -> tuple[dict[str, _Pairs], Sensitivity, list[dict[str, Any]]]:
+    """The dose pairs of a matrix under every model, its sensitivity score, and the pairs that are probably bad."""
     alone = [effect_alone(singles, number, drug, cells, random) for drug in (0, 1)]
     i, j = cells.pairs
     sd = singles.sd[number]
     spread = sd[:, None] / np.sqrt(cells.number[i, j])
     drawn = cells.mean[i, j] + spread * random.standard_normal(spread.shape)
     drawn_fits = None if fits is None else draw_fits(cells, fits, sd, random)
+    bad = []
+    if len(sd):
+        doubtful = doubtful_pairs(cells, alone, float(np.median(sd)), singles.bad_wells)
+        drawn = drawn_with(doubtful, drawn, random) if len(doubtful.at) else drawn
+        bad = _rows_of(number, cells, doubtful)
+        fewer = without(cells, doubtful)
+        again = fit_matrices([fewer])[0] if bad else None
+        drawn_fits = drawn_fits if again is None else draw_fits(fewer, again, sd, random)
     found = {name: _raw(*models, cells, alone, drawn) for name, models in _RAW_MODELS.items()}
     found["loewe"] = _loewe(cells, alone, fits, singles.draws[2 * number : 2 * number + 2], drawn)
     found["zip"] = _zip(cells, alone, fits, drawn_fits)
-    return found, sensitivity(cells, fits, drawn_fits)
+    return found, sensitivity(cells, fits, drawn_fits), bad
+
+
+def _rows_of(number: int, cells: Cells, doubtful: Doubtful) -> list[dict[str, Any]]:
+    """Rows of `Excess.doubtful`."""
+    i, j = cells.pairs
+    return [
+        {
+            "matrix": number,
+            "first_nM": cells.first_nM[i[at] - 1],
+            "second_nM": cells.second_nM[j[at] - 1],
+            "off_percent": 100 * off,
+            "probability": probability,
+        }
+        for at, off, probability in zip(doubtful.at, doubtful.off, doubtful.probability, strict=True)
+        if probability > 0.5
+    ]
 
 
 def _broken_reading(matrix: DoseMatrix) -> str:

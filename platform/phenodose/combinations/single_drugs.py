@@ -37,11 +37,13 @@ class Singles(NamedTuple):
         curves: 2 m curves: first and second drug of the first matrix, and so on.
         draws: float64 (2 m, draws, 5), from the posterior of the curves; NaN where there is no curve.
         sd: float64 (m, draws), standard deviation of a well of the matrix, fraction of inhibition.
+        bad_wells: share of all wells that are bad.
     """
 
     curves: CurveBatch
     draws: np.ndarray
     sd: np.ndarray
+    bad_wells: float
 
 
 def single_drugs(matrices: Sequence[DoseMatrix], draws: int, seed: int) -> Singles:
@@ -58,7 +60,7 @@ def single_drugs(matrices: Sequence[DoseMatrix], draws: int, seed: int) -> Singl
     # even quantiles, as whatever goes with them is random
     at = (np.arange(draws) + 0.5) / max(draws, 1)
     sd = np.exp([np.interp(at * total[-1], total, fine) for total in summed]).reshape(len(matrices), draws)
-    return Singles(curves, posterior_draws(curves, draws, seed, noise), sd)
+    return Singles(curves, posterior_draws(curves, draws, seed, noise), sd, noise.bad_wells)
 
 
 class Alone(NamedTuple):

@@ -27,15 +27,15 @@ def solve_positive(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
     the solution finite and a descent direction.
 
     Args:
-        matrices: float64 (p, p, g).
-        right: float64 (p, g).
+        matrices: float64 (p, p, g); worked on in place.
+        right: float64 (p, g); likewise.
 
     Returns:
         float64 (p, g).
     """
     p = len(right)
     least = 1e-14 * np.maximum(np.max(np.abs(matrices[range(p), range(p)]), axis=0), 1e-300)
-    lower, roots, solution = matrices.copy(), [], right.copy()
+    lower, roots, solution = matrices, [], right
     for j in range(p):
         root = np.sqrt(np.maximum(lower[j, j], least))
         roots.append(root)

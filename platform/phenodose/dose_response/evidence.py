@@ -109,17 +109,23 @@ def grid_over(span: float) -> Grid:
 def effect(mid: np.ndarray, log_slope: np.ndarray, log_asymmetry: np.ndarray, doses: np.ndarray) -> np.ndarray:
     """How far the curve has gone from bottom to top; the doses come first, float64 (d, ...)."""
     shape = (-1,) + (1,) * mid.ndim
-    e = LN10 * np.exp(log_slope) * (mid - doses.reshape(shape))
-    return np.asarray(np.exp(-np.exp(log_asymmetry) * np.log1p(np.exp(np.minimum(e, 600.0)))))
+    e = mid - doses.reshape(shape)
+    e *= LN10 * np.exp(log_slope)
+    np.minimum(e, 600.0, out=e)
+    np.exp(e, out=e)
+    e += 1.0
+    np.log(e, out=e)  # a third of the time of log1p, and exact to 1e-16 of an effect
+    e *= -np.exp(log_asymmetry)
+    return np.asarray(np.exp(e, out=e))
 
 
 class _Tables(NamedTuple):
     """What the evidence on the grid needs of the doses alone, for one kind of asymptotes."""
 
-    pulls: np.ndarray  # (2 * node, d), the two directions in which the curve can move, at right angles, and
+    pulls: np.ndarray  # (d, 2 * node), the two directions in which the curve can move, at right angles, and
     pulled: np.ndarray  # (2 * node,), how far the curve of the prior means has gone there
-    expected: np.ndarray  # (node, d), the curve of the prior means
-    constant: np.ndarray  # float32 (node, sd) from here on: the grid only proposes places
+    expected: np.ndarray  # (d, node), the curve of the prior means
+    constant: np.ndarray  # float32 (sd, node) from here on: the grid only proposes places
     by_squares: np.ndarray
     by_first: np.ndarray
     by_second: np.ndarray
@@ -146,40 +152,51 @@ def _tables(doses: tuple[float, ...], counts: tuple[float, ...]) -> tuple[_Table
         by_terms = (-0.5 / variance, 0.5 / (variance * (variance + large)), 0.5 / (variance * (variance + small)))
         found.append(
             _Tables(
-                np.ascontiguousarray(pulls.T),
+                pulls,
                 (pulls * np.tile(expected, 2)).sum(axis=0),
-                np.ascontiguousarray(expected.T),
-                *(term.astype(np.float32) for term in (constant, *by_terms)),
+                expected,
+                *(
+                    np.ascontiguousarray(np.broadcast_to(term, constant.shape).T, dtype=np.float32)
+                    for term in (constant, *by_terms)
+                ),
             )
         )
     return tuple(found)
 
 
-def evidence_on_grid(wells: Wells) -> np.ndarray:
+def evidence_on_grid(wells: Wells, more: np.ndarray | None = None) -> np.ndarray:
     """Log evidence, float32 (g, v, kinds of asymptotes * nodes, sds).
 
-    Prior of slope, asymmetry and asymptotes included, those of noise and bad wells not.
+    Prior of slope, asymmetry and asymptotes included, those of noise and bad wells not: these are given, float64 (g,
+    v, sd), or left out.
     """
-    g, views, _ = wells.number.shape
-    doses = tuple(wells.doses.tolist())
-    nodes = int(np.prod(CELLS))
-    found = np.empty((g, views, len(ASYMPTOTES), nodes, len(LOG_SD_GRID)), dtype=np.float32)
-    term = np.empty(found.shape[3:], dtype=np.float32)
-    for i in range(g):
-        for view in range(views):
-            count, mean = wells.number[i, view], wells.mean[i, view]
-            for kind, table in enumerate(_tables(doses, tuple(count.tolist()))):
-                pull = table.pulls @ mean - table.pulled
-                away = mean - table.expected
-                squares = wells.within[i, view] + (away * away) @ count
-                square = (pull * pull).astype(np.float32)
-                place = found[i, view, kind]
-                np.multiply(squares.astype(np.float32)[:, None], table.by_squares, out=place)
+    g, views, d = wells.number.shape
+    doses, nodes, sds = tuple(wells.doses.tolist()), int(np.prod(CELLS)), len(LOG_SD_GRID)
+    found = np.empty((g * views, len(ASYMPTOTES), nodes, sds), dtype=np.float32)
+    means, within = wells.mean.reshape(-1, d), wells.within.reshape(-1)
+    added = None if more is None else more.reshape(-1, sds).astype(np.float32)
+    counts, of_counts = np.unique(wells.number.reshape(-1, d), axis=0, return_inverse=True)
+    place, term = np.empty((2, sds, nodes), dtype=np.float32)
+    for number, count in enumerate(counts):
+        which = np.flatnonzero(of_counts.ravel() == number)
+        mean = means[which]
+        for kind, table in enumerate(_tables(doses, tuple(count.tolist()))):
+            pull = mean[:, :1] * table.pulls[0]
+            squares = count[0] * (mean[:, :1] - table.expected[0]) ** 2
+            for j in range(1, d):
+                pull += mean[:, j : j + 1] * table.pulls[j]
+                squares += count[j] * (mean[:, j : j + 1] - table.expected[j]) ** 2
+            pull -= table.pulled
+            square, squares = (pull * pull).astype(np.float32), (squares + within[which, None]).astype(np.float32)
+            for i, at in enumerate(which):
+                np.multiply(squares[i], table.by_squares, out=place)
                 place += table.constant
-                for values, by in ((square[:nodes], table.by_first), (square[nodes:], table.by_second)):
-                    np.multiply(values[:, None], by, out=term)
-                    place += term
-    return found.reshape(g, views, -1, len(LOG_SD_GRID))
+                place += np.multiply(square[i, :nodes], table.by_first, out=term)
+                place += np.multiply(square[i, nodes:], table.by_second, out=term)
+                if added is not None:
+                    place += added[at, :, None]
+                found[at, kind] = place.T
+    return found.reshape(g, views, -1, sds)
 
 
 class Coordinates(NamedTuple):
@@ -192,12 +209,19 @@ class Coordinates(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What is fixed at each of the places: the wells by dose and the prior of the asymptotes, (.., g, k) each."""
+    """What is fixed at each of the places: the wells by dose and the prior of the asymptotes, (.., g, k) each.
+
+    `mean` is the mean inhibition of a dose above the prior mean of bottom, times the number of wells; `total` is the
+    number of wells, `summed` the sum of these means, and `squares` the sum of the squares of all wells' distances to
+    the prior mean of bottom.
+    """
 
     doses: np.ndarray
     number: np.ndarray
     mean: np.ndarray
-    within: np.ndarray
+    total: np.ndarray
+    summed: np.ndarray
+    squares: np.ndarray
     wells: np.ndarray
     log_share: np.ndarray
     bottom_mean: np.ndarray
@@ -224,11 +248,16 @@ def setting(wells: Wells, view: np.ndarray, kind: np.ndarray, log_share_of_views
     """The wells as seen in the view (g, k), and the asymptotes of the kind (g, k)."""
     row = np.arange(len(view))[:, None]
     share, *priors = np.array(ASYMPTOTES).T[:, kind]
+    number = np.ascontiguousarray(np.moveaxis(wells.number[row, view], 2, 0))
+    above = np.moveaxis(wells.mean[row, view], 2, 0) - priors[0]
+    mean = number * above
     return Setting(
         wells.doses,
-        np.ascontiguousarray(np.moveaxis(wells.number[row, view], 2, 0)),
-        np.ascontiguousarray(np.moveaxis(wells.mean[row, view], 2, 0)),
-        wells.within[row, view],
+        number,
+        mean,
+        number.sum(axis=0),
+        mean.sum(axis=0),
+        wells.within[row, view] + (mean * above).sum(axis=0),
         wells.wells[row, view],
         np.log(share) + log_share_of_views[row, view],
         *priors,
@@ -239,19 +268,19 @@ def evidence_at(places: Coordinates, at: Setting) -> tuple[np.ndarray, Linear]:
     """Log evidence (g, k) at places, all priors but that of noise included; and what it says of the asymptotes."""
     fraction = effect(places.mid, places.log_slope, places.log_asymmetry, at.doses)
     variance = np.exp(2 * places.log_sd)
-    ll, hh, lh = variance.copy(), variance.copy(), np.zeros_like(variance)
-    pull_low, pull_high, squares = np.zeros_like(variance), np.zeros_like(variance), at.within.copy()
-    for j in range(len(at.doses)):
-        f = fraction[j]
-        low, high = at.bottom_sd * (1 - f), at.top_sd * f
-        away = at.mean[j] - at.bottom_mean * (1 - f) - at.top_mean * f
-        weighted_low, weighted_high, weighted = at.number[j] * low, at.number[j] * high, at.number[j] * away
-        ll += weighted_low * low
-        hh += weighted_high * high
-        lh += weighted_low * high
-        pull_low += weighted * low
-        pull_high += weighted * high
-        squares += weighted * away
+    # sums over the wells of the fraction of the effect, its square, and its product with the inhibition
+    weighted = at.number * fraction
+    of_fraction = weighted.sum(axis=0)
+    of_square = np.multiply(weighted, fraction, out=weighted).sum(axis=0)
+    of_product = np.multiply(at.mean, fraction, out=weighted).sum(axis=0)
+    step = at.top_mean - at.bottom_mean
+    along = of_product - step * of_square
+    ll = variance + at.bottom_sd * at.bottom_sd * (at.total - 2 * of_fraction + of_square)
+    hh = variance + at.top_sd * at.top_sd * of_square
+    lh = at.bottom_sd * at.top_sd * (of_fraction - of_square)
+    pull_high = at.top_sd * along
+    pull_low = at.bottom_sd * (at.summed - step * of_fraction - along)
+    squares = at.squares - step * (of_product + along)
     determinant = ll * hh - lh * lh
     mean_low = (hh * pull_low - lh * pull_high) / determinant
     mean_high = (ll * pull_high - lh * pull_low) / determinant

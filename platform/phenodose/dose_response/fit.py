@@ -32,7 +32,7 @@ IntervalName = Literal["posterior", "bootstrap"]
 #: Fewest different doses of a curve.
 LEAST_DOSES = 3
 #: Most curves that are fitted side by side.
-BLOCK = 2048
+BLOCK = 8192
 #: Inhibitions beyond this are broken readings (100 million percent); a curve with one is not fitted.
 LARGEST_INHIBITION = 1e6
 #: log10 doses beyond this, in either direction, count as missing.
@@ -106,12 +106,15 @@ def fit_curves(
         gof=np.full(n, np.nan),
         objective=np.full(n, np.nan),
         status=np.full(n, "failed", dtype=object),
-        reason=np.array([_why_not(doses, size) for doses, size in zip(n_doses, largest, strict=True)], dtype=object),
+        reason=np.full(n, "", dtype=object),
         lack_of_fit_f=np.full(n, np.nan),
         lack_of_fit_p=np.full(n, np.nan),
         draws=np.full((n, bootstrap, 5), np.nan) if bootstrap and intervals == "bootstrap" else None,
     )
-    for which, m in _blocks(n_points, (n_doses >= LEAST_DOSES) & (largest <= LARGEST_INHIBITION)):
+    usable = (n_doses >= LEAST_DOSES) & (largest <= LARGEST_INHIBITION)
+    for row in np.flatnonzero(~usable):
+        result.reason[row] = _why_not(n_doses[row], largest[row])
+    for which, m in _blocks(n_points, usable):
         columns = np.ascontiguousarray(x[which, :m].T), np.ascontiguousarray(y[which, :m].T)
         _fit_block(*columns, fit, model, bootstrap, seed, which, result)
     low, high = _extremes(x, n_points)
@@ -181,8 +184,10 @@ def _fit_block(
     result.objective[which] = np.where(model > 0, power_loss(y - fitted), np.nan)
     test = lack_of_fit(x + lowest, y, fitted, np.where(flat & (fit == "robust"), 1, model))
     result.lack_of_fit_f[which], result.lack_of_fit_p[which] = test.f, test.p
-    for i, row in enumerate(which):
-        result.status[row], result.reason[row] = _status(
+    plain = (model > 0) & ~flat & (ends[1] >= ends[0]) & (test.reason == "")
+    result.status[which[plain]] = "ok"
+    for i in np.flatnonzero(~plain):
+        result.status[which[i]], result.reason[which[i]] = _status(
             bool(model[i]), bool(flat[i]), float(ends[0, i]), float(ends[1, i]), str(test.reason[i])
         )
     if result.draws is not None:
@@ -252,7 +257,8 @@ def _extremes(x: np.ndarray, n_points: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def _dose(log10_dose: np.ndarray) -> np.ndarray:
     """10^x without the last digits, which the logarithm has spoilt: 4.999999999999999 was 5."""
-    return np.array([float(f"{10**x:.12g}") for x in log10_dose.tolist()], dtype=np.float64)
+    known, which = np.unique(log10_dose, return_inverse=True)
+    return np.array([float(f"{10**x:.12g}") for x in known.tolist()], dtype=np.float64)[which]
 
 
 def _blocks(n_points: np.ndarray, usable: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from phenodose.names import add_on_keys
+from phenodose.names import add_on_keys, serving_add_on
 from phenodose.tables.curations import EXCLUDED
 
 if TYPE_CHECKING:
@@ -96,9 +96,11 @@ def doublings_of(
 
     here = median(starts, "plate", "sample", "readout")
     x0 = np.where(np.isfinite(here), here, median(starts, "sample", "readout"))
-    untreated, by = ends[ends["control"].eq("negative")], ("plate", "sample", "readout", "add_on")
-    own = median(untreated, *by, of=groups.assign(add_on=add_on_keys(groups)))
-    negative = np.where(np.isfinite(own), own, median(untreated, *by))
+    untreated, of_one = ends[ends["control"].eq("negative")], ["plate", "sample", "readout"]
+    there = set(zip(untreated[of_one].itertuples(index=False, name=None), untreated["add_on"], strict=True))
+    of_groups = groups[of_one].itertuples(index=False, name=None)
+    served = serving_add_on(add_on_keys(groups), groups["add_on"], of_groups, there)
+    negative = median(untreated, *of_one, "add_on", of=groups.assign(add_on=served))
     killed = ends[ends["control"].eq("positive")]
     positive = median(killed, "plate", "sample", "readout")
     # as for viability, killed cells of the other samples of a plate stand for those that a sample lacks

@@ -21,7 +21,6 @@ means of the doses alone, since a curve of five parameters at five doses leaves 
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -93,10 +92,9 @@ def lack_of_fit(x: np.ndarray, y: np.ndarray, fitted: np.ndarray, parameters: np
             f"the wells lie off the curve by up to {100 * largest[i]:.0f} % (at {_nm(doses.x[worst, i])}), far more "
             f"than their replicates differ (lack of fit: F = {f[i]:.3g}, p = {p[i]:.1g})."
         )
-    for i in np.flatnonzero((noise_freedom > 0) & (_largest_turn(doses.mean) >= LARGE_TURN)):
-        own = slice(n_doses[i])
-        at, count, mean = doses.x[own, i], doses.number[own, i], doses.mean[own, i]
-        reason[i] = _turn(at, count, mean, float(variance[i]), int(noise_freedom[i])) or reason[i]
+    turning = np.flatnonzero((noise_freedom > 0) & (_largest_turn(doses.mean) >= LARGE_TURN))
+    for i, turn in zip(turning, _turns(doses, turning, variance, noise_freedom), strict=True):
+        reason[i] = turn or reason[i]
     return LackOfFit(f, p, reason)
 
 
@@ -128,28 +126,45 @@ def _largest_turn(mean: np.ndarray) -> np.ndarray:
     return largest
 
 
-def _turn(x: np.ndarray, count: np.ndarray, mean: np.ndarray, variance: float, freedom: int) -> str:
-    """Where the means of the doses (d,) rise and fall back, or fall and rise again, beyond chance; else ''."""
+def _turns(doses: _Doses, which: np.ndarray, variance: np.ndarray, freedom: np.ndarray) -> list[str]:
+    """Where the means of these curves' doses rise and fall back, or fall and rise again, beyond chance; else ''."""
     from scipy.special import stdtr
 
-    # Few numbers each time: as Python's own they take a tenth of the time.
-    weights, means = (1 / count).tolist(), mean.tolist()
-    found = (0.0, "")
-    for sign, first, then in ((1.0, "rises", "falls"), (-1.0, "falls", "rises")):
-        height = [sign * value for value in means]
-        for j in range(1, len(height) - 1):
-            i, k = (min(side, key=height.__getitem__) for side in (range(j), range(j + 1, len(height))))
-            steps = height[j] - height[i], height[j] - height[k]
-            smallest = min(steps)
-            if smallest <= max(found[0], LARGE_TURN):
-                continue
-            errors = (math.sqrt(variance * (weights[j] + weights[at])) for at in (i, k))
-            if all(
-                stdtr(freedom, -step / error) < MOST_CHANCE_OF_A_STEP for step, error in zip(steps, errors, strict=True)
-            ):
-                low, top, end = (f"{100 * means[at]:.0f} % at {_nm(x[at])}" for at in (i, j, k))
-                found = smallest, f"inhibition {first} from {low} to {top} and {then} to {end}, and replicates agree."
-    return found[1]
+    x, mean, weight = doses.x[:, which], doses.mean[:, which], 1 / np.maximum(doses.number[:, which], 1)
+    variance, freedom, everyone = variance[which], freedom[which], np.arange(len(which))
+    largest, at = np.zeros(len(which)), np.zeros((4, len(which)), dtype=np.int64)
+    for rising, height in ((1, mean), (0, -mean)):
+        before, after = _lowest_on_either_side(height)
+        for j in range(1, len(mean) - 1):
+            sides = np.stack([before[j], after[j]])
+            steps = height[j] - height[sides, everyone]
+            errors = np.sqrt(variance * (weight[j] + weight[sides, everyone]))
+            with np.errstate(invalid="ignore"):
+                candidate = steps.min(axis=0) > np.maximum(largest, LARGE_TURN)
+                candidate &= (stdtr(freedom, -steps / errors) < MOST_CHANCE_OF_A_STEP).all(axis=0)
+            largest = np.where(candidate, steps.min(axis=0), largest)
+            at[:, candidate] = np.stack([np.full(len(which), rising), sides[0], np.full(len(which), j), sides[1]])[
+                :, candidate
+            ]
+    found = []
+    for i, (rising, *places) in enumerate(at.T):
+        low, top, end = (f"{100 * mean[place, i]:.0f} % at {_nm(x[place, i])}" for place in places)
+        first, then = ("rises", "falls") if rising else ("falls", "rises")
+        turn = f"inhibition {first} from {low} to {top} and {then} to {end}, and replicates agree."
+        found.append(turn if largest[i] else "")
+    return found
+
+
+def _lowest_on_either_side(height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the (first) lowest of the doses before each dose lies, and of those after it; int64 (d, n) each."""
+    known = np.where(np.isnan(height), np.inf, height)
+    before, after = np.zeros(height.shape, dtype=np.int64), np.full(height.shape, len(height) - 1, dtype=np.int64)
+    columns = np.arange(height.shape[1])
+    for j in range(1, len(height)):
+        before[j] = np.where((known[j - 1] < known[before[j - 1], columns]), j - 1, before[j - 1])
+    for j in reversed(range(len(height) - 1)):
+        after[j] = np.where(known[j + 1] <= known[after[j + 1], columns], j + 1, after[j + 1])
+    return before, after
 
 
 def _nm(log10_dose: float) -> str:

@@ -5,6 +5,9 @@ search for its minimum. Does not belong here: starts and the choice of a model (
 
 The search works on (bottom, top, log10_mid, ln slope, ln asymmetry). Every operation treats a curve by
 itself, so that its result does not depend on the other curves of the batch.
+
+For speed a curve that is done makes room for the next one that waits, so that always about as many are worked on at
+once; a curve is computed once a dose, not once a well, and once a step: its loss, gradient and curvature together.
 """
 
 from __future__ import annotations
@@ -13,11 +16,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phenodose.dose_response.batched_linalg import solve_positive, total
+from phenodose.dose_response.batched_linalg import solve_positive
+from phenodose.dose_response.dose_layout import by_dose
 from phenodose.dose_response.models import LN10
 
 #: Residuals well below this (fraction of inhibition) count quadratically: the loss has no kink at 0.
 SMOOTHING = 0.01
+#: Curves worked on at once: many, since a call of numpy takes as long as 1,000 additions.
+SIDE_BY_SIDE = 4000
+#: Share of curves not yet done below which the others give up their places.
+_WORTH_MOVING = 0.8
+#: exp of more than this would not be finite in all that follows.
+_LARGEST_EXPONENT = 600.0
+#: Damping of the first step, and what it becomes with a step that lowers the loss, and with one that does not.
+_DAMPING, _LESS, _MORE = 1e-2, 0.2, 6.0
+#: Loss of a curve that is not yet computed.
+_UNKNOWN = 1e300
 
 
 @dataclass(frozen=True)
@@ -25,7 +39,7 @@ class Problem:
     """What the search minimises: g curves with m points each.
 
     Attributes:
-        x: float64 (m, g), log10 dose.
+        x: float64 (m, g), log10 dose; equal doses are neighbours.
         y: float64 (m, g), inhibition.
         lower, upper: float64 (5, g), the box, in search coordinates.
         centre: float64 (5, g), where the penalty is zero.
@@ -58,10 +72,10 @@ def curve_values(theta: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.asarray(bottom + (top - bottom) * np.exp(-np.exp(log_asymmetry) * softplus))
 
 
-def penalised_loss(theta: np.ndarray, problem: Problem) -> np.ndarray:
-    """Smoothed sum of |residual|^1.5 plus penalty, float64 (g,)."""
-    loss = total(smooth_power(problem.y - curve_values(theta, problem.x), problem.smoothing))
-    return np.asarray(loss + _penalty(theta, problem))
+def smooth_power(residual: np.ndarray, smoothing: float = SMOOTHING) -> np.ndarray:
+    """(r^2 + eps^2)^(3/4) - eps^(3/2): |r|^1.5 without the kink at 0."""
+    root = np.sqrt(residual * residual + smoothing**2)
+    return np.asarray(root * np.sqrt(root) - smoothing**1.5)
 
 
 def search(
@@ -72,7 +86,7 @@ def search(
     Args:
         problem: the curves.
         start: float64 (5, g), within the box.
-        free: which of the five parameters may change.
+        free: which of the five parameters may change: some of `FREE_PARAMETERS`, neighbours all.
         iterations: most steps tried.
         tolerance: a curve is done when a step lowers its loss by a smaller part than this.
 
@@ -80,85 +94,172 @@ def search(
         theta float64 (5, g) and the penalised loss float64 (g,).
     """
     best, best_loss = start.copy(), np.empty(start.shape[1])
-    best_loss[:] = penalised_loss(start, problem)
-    active, theta, loss = np.arange(start.shape[1]), start.copy(), best_loss.copy()
-    damping = np.full(len(active), 1e-2)
-    stalled = np.zeros(len(active), dtype=np.int64)
-    for _ in range(iterations):
-        step = _step(theta, problem, free, damping)
-        trial = np.clip(theta + step, problem.lower, problem.upper)
-        trial_loss = penalised_loss(trial, problem)
-        better = trial_loss < loss
-        gain = np.where(better, loss - trial_loss, 0.0)
-        small = gain <= tolerance * loss
-        theta = np.where(better, trial, theta)
-        loss = np.where(better, trial_loss, loss)
-        damping = np.clip(np.where(better, damping * 0.2, damping * 6.0), 1e-9, 1e9)
-        stalled = np.where(small, stalled + 1, 0)
-        done = (better & small & (stalled >= 2)) | (stalled >= 5)
-        if done.any():
-            best[:, active], best_loss[active] = theta, loss
-            keep = np.flatnonzero(~done)
-            if not len(keep):
-                return best, best_loss
-            active, problem = active[keep], problem.some(keep)
-            theta, loss = np.ascontiguousarray(theta[:, keep]), loss[keep]
-            damping, stalled = damping[keep], stalled[keep]
-    best[:, active], best_loss[active] = theta, loss
+    if not start.shape[1]:
+        return best, best_loss
+    work = _Work(problem, start, free)
+    while work.going():
+        work.step()
+        better, small = work.try_step(tolerance)
+        stalled, steps = work.at["stalled"], work.at["steps"]
+        done = (better & small & (stalled >= 2)) | (stalled >= 5) | (steps >= iterations)
+        work.replace(done, best, best_loss)
     return best, best_loss
 
 
-def smooth_power(residual: np.ndarray, smoothing: float = SMOOTHING) -> np.ndarray:
-    """(r^2 + eps^2)^(3/4) - eps^(3/2): |r|^1.5 without the kink at 0."""
-    root = np.sqrt(residual * residual + smoothing**2)
-    return np.asarray(root * np.sqrt(root) - smoothing**1.5)
+class _Work:
+    """The curves that are worked on, and those that wait.
 
+    Attributes:
+        all: arrays of all curves, (..., g) each.
+        at: those of the curves that are worked on, (..., k) each. Beside the wells, box and penalty: `which` curve it
+            is, where it is (`theta`), the `loss` there, its `fall` (gradient, p) and curvature (`bend`, p x p), the
+            `damping`, how many `steps` were tried (-1: none, not even the start), how many of the last did not help
+            (`stalled`), and whether the curve is `over`.
+    """
 
-def _penalty(theta: np.ndarray, problem: Problem) -> np.ndarray:
-    away = theta - problem.centre
-    return np.asarray(0.5 * total(problem.weight * away * away))
+    def __init__(self, problem: Problem, start: np.ndarray, free: tuple[int, ...]) -> None:
+        wells, g, p = by_dose(problem.x, problem.y), start.shape[1], len(free)
+        self.free, self.smoothing = slice(free[0], free[-1] + 1), problem.smoothing
+        self.constant = wells.wells * problem.smoothing**1.5
+        self.symmetric = 4 not in free and not start[4].any()
+        self.all = {"doses": wells.doses, "y": wells.y, "theta": start, "which": np.arange(g)}
+        self.all |= {name: getattr(problem, name) for name in ("lower", "upper", "centre", "weight")}
+        if wells.there is not None:
+            self.all["there"] = wells.there
+        self.waiting = min(SIDE_BY_SIDE, g)
+        # never a lone column: numpy sums that in another order
+        first = np.arange(self.waiting) if g > 1 else np.zeros(2, dtype=np.int64)
+        self.at = {name: np.ascontiguousarray(values[..., first]) for name, values in self.all.items()}
+        k = len(first)
+        self.unknown = {"loss": _UNKNOWN, "fall": 0.0, "bend": 0.0, "damping": _DAMPING / _LESS, "steps": -1}
+        self.unknown |= {"stalled": 0, "over": False}
+        shapes: dict[str, tuple[int, ...]] = {"fall": (p, k), "bend": (p, p, k)}
+        self.at |= {name: np.full(shapes.get(name, (k,)), value) for name, value in self.unknown.items()}
 
+    def going(self) -> bool:
+        """Whether any curve is not done."""
+        return not bool(self.at["over"].all())
 
-def _step(theta: np.ndarray, problem: Problem, free: tuple[int, ...], damping: np.ndarray) -> np.ndarray:
-    """Damped Newton step (5, g); zero for fixed parameters and for those held by the box."""
-    bottom, top, mid, log_slope, log_asymmetry = theta
-    steepness = LN10 * np.exp(log_slope)
-    distance = steepness * (mid - problem.x)
-    decay = np.exp(-np.abs(distance))
-    softplus = np.maximum(distance, 0.0) + np.log1p(decay)
-    share = np.where(distance > 0, 1.0, decay) / (1.0 + decay)
-    s = np.exp(log_asymmetry)
-    fraction = np.exp(-s * softplus)
-    height = top - bottom
-    residual = problem.y - bottom - height * fraction
-    by_exponent = -height * s * fraction * share
-    derivatives = {
-        0: lambda: 1.0 - fraction,
-        1: lambda: fraction,
-        2: lambda: by_exponent * steepness,
-        3: lambda: by_exponent * distance,
-        4: lambda: -height * s * fraction * softplus,
-    }
-    jacobian = np.stack([derivatives[i]() for i in free])
-    square = residual * residual + problem.smoothing**2
-    fourth = np.sqrt(np.sqrt(square))
-    pull = 1.5 * residual / fourth
-    bend = 1.5 * (0.5 * residual * residual + problem.smoothing**2) / (square * fourth)
-    p, g, rows = len(free), theta.shape[1], list(free)
-    weight = problem.weight[rows]
-    right = total(jacobian * pull, axis=1) - weight * (theta[rows] - problem.centre[rows])
-    bent = jacobian * bend
-    matrix = np.empty((p, p, g))
-    for a in range(p):
-        matrix[a, : a + 1] = matrix[: a + 1, a] = total(bent[a] * jacobian[: a + 1], axis=1)
-        matrix[a, a] += weight[a]
-    held = ((theta[rows] <= problem.lower[rows]) & (right < 0)) | ((theta[rows] >= problem.upper[rows]) & (right > 0))
-    loose = 1.0 - held
-    for a in range(p):
-        diagonal = matrix[a, a] * (1.0 + damping) + 1e-10
-        matrix[a] *= loose[a]
-        matrix[:, a] *= loose[a]
-        matrix[a, a] = np.where(held[a], 1.0, diagonal)
-    step = np.zeros_like(theta)
-    step[rows] = solve_positive(matrix, right * loose)
-    return step
+    def step(self) -> None:
+        """The damped Newton step to `trial` (5, k); none for fixed parameters and for those held by the box."""
+        at, free = self.at, self.free
+        theta, fall, matrix = at["theta"][free], at["fall"].copy(), at["bend"].copy()
+        held = (theta <= at["lower"][free]) & (fall < 0)
+        held |= (theta >= at["upper"][free]) & (fall > 0)
+        diagonal = matrix[range(len(fall)), range(len(fall))]
+        diagonal *= 1.0 + at["damping"]
+        diagonal += 1e-10
+        some = np.flatnonzero(held.any(axis=0))
+        if len(some):
+            loose = 1.0 - held[:, some]
+            fall[:, some] *= loose
+            matrix[..., some] *= loose * loose[:, None]
+            diagonal[:, some] = np.where(held[:, some], 1.0, diagonal[:, some])
+        matrix[range(len(fall)), range(len(fall))] = diagonal
+        trial = at["theta"].copy()
+        trial[free] += solve_positive(matrix, fall)
+        np.maximum(trial, at["lower"], out=trial)
+        self.trial = np.minimum(trial, at["upper"], out=trial)
+
+    def try_step(self, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+        """Take the step where the loss falls: bool (k,) where it does, and where it falls by little."""
+        at, before = self.at, self.at["loss"]
+        new = dict(zip(("loss", "fall", "bend"), self.evaluate(self.trial), strict=True)) | {"theta": self.trial}
+        better = new["loss"] < before
+        small = np.where(better, before - new["loss"], 0.0) <= tolerance * before
+        back = np.flatnonzero(~better)
+        for name, values in new.items():
+            values[..., back] = at[name][..., back]
+            at[name] = values
+        at["damping"] = np.clip(at["damping"] * np.where(better, _LESS, _MORE), 1e-9, 1e9)
+        at["stalled"] = np.where(small, at["stalled"] + 1, 0)
+        at["steps"] += 1
+        return better, small
+
+    def evaluate(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Penalised loss (k,), its fall (p, k) and its curvature (p, p, k), by Gauss and Newton, at theta (5, k)."""
+        bottom, top, mid, log_slope, log_asymmetry = theta
+        steepness, height = LN10 * np.exp(log_slope), top - bottom
+        distance = mid - self.at["doses"]
+        distance *= steepness
+        by_exponent = np.minimum(distance, _LARGEST_EXPONENT)
+        np.exp(by_exponent, out=by_exponent)
+        whole = by_exponent + 1.0
+        if self.symmetric:
+            fraction = 1.0 / whole
+            scaled = fraction * -height
+            by_exponent *= fraction
+        else:
+            less = -np.exp(log_asymmetry)
+            softplus = np.log(whole)
+            np.maximum(softplus, distance, out=softplus)
+            fraction = softplus * less
+            np.exp(fraction, out=fraction)
+            scaled = fraction * (height * less)
+            by_exponent /= whole
+        by_exponent *= scaled
+        fitted = fraction * height
+        fitted += bottom
+        loss, pull, bend = self.by_fitted(fitted)
+        jacobian = np.empty((len(self.at["fall"]), *fraction.shape))
+        for derivative, parameter in zip(jacobian, range(5)[self.free], strict=True):
+            if parameter == 0:
+                np.subtract(1.0, fraction, out=derivative)
+            elif parameter == 1:
+                derivative[:] = fraction
+            elif parameter == 4:
+                np.multiply(scaled, softplus, out=derivative)
+            else:
+                np.multiply(by_exponent, steepness if parameter == 2 else distance, out=derivative)
+        away = theta - self.at["centre"]
+        weight = self.at["weight"]
+        weighted = weight * away
+        loss += 0.5 * (weighted * away).sum(axis=0)
+        fall = (jacobian * pull).sum(axis=1) - weighted[self.free]
+        matrix = np.empty((len(fall), *fall.shape))
+        for a in range(len(fall)):
+            np.add.reduce(jacobian[: a + 1] * (jacobian[a] * bend), axis=1, out=matrix[a, : a + 1])
+            matrix[a, a] += weight[self.free][a]
+            matrix[:a, a] = matrix[a, :a]
+        return loss, fall, matrix
+
+    def by_fitted(self, fitted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Loss (k,), and its first and second derivative (d, k) by the inhibition `fitted` (d, k) at each dose."""
+        residual = self.at["y"] - fitted[:, None]
+        square = residual * residual
+        part = square * 0.5
+        square += self.smoothing**2
+        root = np.sqrt(square)
+        slack = np.sqrt(root)
+        root *= slack
+        np.divide(1.5, slack, out=slack)
+        if "there" in self.at:
+            root *= self.at["there"]
+            slack *= self.at["there"]
+        residual *= slack
+        part /= square
+        np.subtract(1.0, part, out=part)
+        part *= slack
+        loss = root.reshape(-1, root.shape[-1]).sum(axis=0) - self.constant
+        return loss, residual.sum(axis=1), part.sum(axis=1)
+
+    def replace(self, done: np.ndarray, best: np.ndarray, best_loss: np.ndarray) -> None:
+        """Note where curves that are done have come; those that wait take their places, or the places go."""
+        at = self.at
+        places = np.flatnonzero(done & ~at["over"])
+        if not len(places):
+            return
+        which = at["which"][places]
+        best[:, which], best_loss[which] = at["theta"][:, places], at["loss"][places]
+        g = len(self.all["which"])
+        fresh = np.arange(self.waiting, min(self.waiting + len(places), g))
+        self.waiting += len(fresh)
+        at["over"][places[len(fresh) :]] = True
+        if len(fresh):
+            places = places[: len(fresh)]
+            for name, values in at.items():
+                values[..., places] = self.all[name][..., fresh] if name in self.all else self.unknown[name]
+        keep = np.flatnonzero(~at["over"])
+        if 0 < len(keep) < _WORTH_MOVING * len(at["over"]):
+            keep = keep if len(keep) > 1 else np.repeat(keep, 2)
+            self.at = {name: np.ascontiguousarray(values[..., keep]) for name, values in at.items()}

@@ -17,8 +17,9 @@ from typing import Literal
 import numpy as np
 import xxhash
 
-from phenodose.dose_response.by_design import BLOCK, wells_by_design, wells_of
+from phenodose.dose_response.by_design import wells_by_design, wells_of
 from phenodose.dose_response.curve_prior import (
+    ASYMPTOTES,
     LOG_ASYMMETRY_RANGE,
     LOG_SLOPE_RANGE,
     MID_MARGIN,
@@ -51,6 +52,11 @@ LEAST_PLACES = 32
 _JITTER = 0.02
 #: Uniform numbers that moving one place once takes.
 _NUMBERS_A_MOVE = 8
+#: Weights smaller than the largest by this factor (ln) do not change a sum.
+_NEGLIGIBLE = 45.0
+#: Curves that are drawn side by side, and whose grids are.
+_DRAWN_AT_ONCE = 64
+_GRIDS_AT_ONCE = 4
 
 
 def posterior_draws(
@@ -77,8 +83,8 @@ def posterior_draws(
     for which, wells, scale in wells_by_design(curves):
         lowest = np.log10(curves.min_dose_nM[which])
         generators = [_generator(curves.log10_dose[i, known[i]], curves.inhibition[i, known[i]], seed) for i in which]
-        for first in range(0, len(which), BLOCK):
-            some = slice(first, first + BLOCK)
+        for first in range(0, len(which), _DRAWN_AT_ONCE):
+            some = slice(first, first + _DRAWN_AT_ONCE)
             drawn = _draw(wells.some(some), scale[some], noise, draws, generators[some])
             drawn[:, :, 2] += lowest[some, None]
             found[which[some]] = drawn
@@ -116,13 +122,8 @@ def _first_places(
     """Places (g, k) drawn from the grid, spread over its cells and drawn again, in random order."""
     g, nodes, sds = len(wells.number), int(np.prod(CELLS)), len(LOG_SD_GRID)
     log_share = log_share_of_views(wells.wells, noise.bad_wells)
-    value = evidence_on_grid(wells)
-    prior = log_prior_of_noise(LOG_SD_GRID, usual_sd, noise.weight)
-    value += (log_share[:, :, None, None] + prior[:, None, None, :]).astype(np.float32)
-    kinds = value.shape[2] // nodes
-    value = value.reshape(g, -1)
-    picked = _pick(value, (np.arange(k) + numbers[:, :k]) / k)
-    of_cell = np.take_along_axis(value, picked, axis=1)
+    picked, of_cell = _picked_on_grid(wells, log_share, usual_sd, noise.weight, (np.arange(k) + numbers[:, :k]) / k)
+    kinds = len(ASYMPTOTES)
     rest, sd = np.divmod(picked, sds)
     rest, node = np.divmod(rest, nodes)
     view, kind = np.divmod(rest, kinds)
@@ -147,14 +148,33 @@ def _first_places(
     return places, setting(wells, view, kind, log_share)
 
 
+def _picked_on_grid(
+    wells: Wells, log_share: np.ndarray, usual_sd: np.ndarray, weight: float, at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of the grid of every curve at quantiles `at` (g, k) of their evidence, and that evidence; (g, k) each.
+
+    The grids of all curves are larger than a processor's cache, those of a few are not.
+    """
+    picked, of_cell = np.empty(at.shape, dtype=np.int64), np.empty(at.shape, dtype=np.float32)
+    prior = log_prior_of_noise(LOG_SD_GRID, usual_sd, weight)
+    for first in range(0, len(at), _GRIDS_AT_ONCE):
+        some = slice(first, first + _GRIDS_AT_ONCE)
+        value = evidence_on_grid(wells.some(some), log_share[some, :, None] + prior[some, None, :])
+        value = value.reshape(len(value), -1)
+        picked[some] = _pick(value, at[some])
+        of_cell[some] = np.take_along_axis(value, picked[some], axis=1)
+    return picked, of_cell
+
+
 def _pick(log_weight: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Positions (g, k) drawn in proportion to the weights (g, w), at quantiles `at` (g, k) of their sum."""
     found = np.empty(at.shape, dtype=np.int64)
     for row, quantiles, places in zip(log_weight, at, found, strict=True):
-        weight = np.exp(row - row.max())
-        summed = np.cumsum(weight, dtype=np.float64)
-        places[:] = np.searchsorted(summed, quantiles * summed[-1])
-    return np.asarray(np.minimum(found, log_weight.shape[1] - 1))
+        largest = row.max()
+        worth = np.flatnonzero(row > largest - _NEGLIGIBLE)
+        summed = np.cumsum(np.exp(row[worth] - largest), dtype=np.float64)
+        places[:] = worth[np.minimum(np.searchsorted(summed, quantiles * summed[-1]), len(worth) - 1)]
+    return found
 
 
 def _moved(

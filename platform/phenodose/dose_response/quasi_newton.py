@@ -80,7 +80,7 @@ def minimise(loss: Loss, start: np.ndarray, iterations: int = 100) -> tuple[np.n
 
 def _iterate(loss: Loss, state: _State, problems: np.ndarray, stepmax: np.ndarray) -> np.ndarray:
     """One iteration of every problem in place; True where a problem has stopped."""
-    step = solve_positive(state.hessian, -state.g)
+    step = solve_positive(state.hessian.copy(), -state.g)
     new_x, new_f, failed = _line_search(loss, state.x, state.f, state.g, step, problems, stepmax)
     again = failed & ~state.central
     if again.any():  # the gradient was too coarse: central differences from here on

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from phenodose.dose_response.batched_linalg import total
+from phenodose.dose_response.dose_layout import DoseLayout, by_dose
 from phenodose.dose_response.levenberg_marquardt import SMOOTHING, Problem, curve_values, search, smooth_power
 from phenodose.dose_response.models import FREE_PARAMETERS, LN10
 
@@ -59,6 +60,8 @@ START_ASYMMETRIES = (0.4, 1.0, 2.5)
 SEARCHES = 3
 REWEIGHTINGS = 3
 ITERATIONS = 40
+#: Curves whose starts are looked for at once: their arrays stay in a processor's cache.
+_STARTS_AT_ONCE = 256
 
 
 class RobustFit(NamedTuple):
@@ -97,7 +100,8 @@ def fit_robust(x: np.ndarray, y: np.ndarray, model: int | None = None) -> Robust
         model: number of parameters, fitted from one start; None chooses among all, from several starts.
     """
     problem = robust_problem(x, y)
-    flat_loss, level = constant_loss(y), plausible_level(y)
+    centre = _centre(y)
+    flat_loss, level = total(smooth_power(y - centre)), _plausible_level(y, centre)
     if model is None:
         number, theta, criterion = _best_model(problem)
     else:
@@ -146,17 +150,11 @@ def information_criterion(loss: np.ndarray, n_points: int, parameters: np.ndarra
     return np.asarray(fit + COST_OF_A_PARAMETER * parameters)
 
 
-def constant_loss(y: np.ndarray) -> np.ndarray:
-    """Smallest loss that a constant inhibition can have, float64 (g,); y is (m, g)."""
-    return total(smooth_power(y - _centre(y)))
-
-
-def plausible_level(y: np.ndarray) -> np.ndarray:
+def _plausible_level(y: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """Inhibition (g,) of wells (m, g) without trend: what nine curves in ten, those without effect, make of it.
 
-    Posterior mean of the level of smallest loss, with a mixture of two normal priors (`LEVELS`).
+    Posterior mean of the level of smallest loss (`centre`), with a mixture of two normal priors (`LEVELS`).
     """
-    centre = _centre(y)
     squares = total((y - centre) ** 2) + USUAL_NOISE_WEIGHT * USUAL_NOISE**2
     variance = squares / (len(y) - 1 + USUAL_NOISE_WEIGHT) / len(y)
     evidence, levels = [], []
@@ -173,7 +171,7 @@ def _centre(y: np.ndarray) -> np.ndarray:
     constant = np.quantile(y, 0.5, axis=0)
     for _ in range(20):  # reweighted means: each halves the distance to the minimum at least
         residual = y - constant
-        weight = (residual * residual + SMOOTHING**2) ** -0.25
+        weight = 1 / np.sqrt(np.sqrt(residual * residual + SMOOTHING**2))
         constant = total(weight * y) / total(weight)
     return np.asarray(constant)
 
@@ -211,17 +209,29 @@ def _starts(problem: Problem, number: int, slopes: Sequence[float] = START_SLOPE
     At each place of the grid the best asymptotes are taken: given mid dose and slope the loss has one minimum
     only, so that a bad well misleads no start.
     """
-    x, y = problem.x, problem.y
-    everyone = np.arange(x.shape[1])
-    low, high = x.min(axis=0), x.max(axis=0)
+    wells = by_dose(problem.x, problem.y)
+    parts = [slice(first, first + _STARTS_AT_ONCE) for first in range(0, problem.x.shape[1], _STARTS_AT_ONCE)]
+    least, most, weight = problem.lower[0], problem.upper[0], problem.weight[3]
+    found = [_starts_of(wells.some(at), least[at], most[at], weight[at], number, slopes) for at in parts]
+    return [np.concatenate(rank, axis=1) for rank in zip(*found, strict=True)]
+
+
+def _starts_of(
+    wells: DoseLayout, least: np.ndarray, most: np.ndarray, weight: np.ndarray, number: int, slopes: Sequence[float]
+) -> list[np.ndarray]:
+    """`_starts` of curves whose asymptotes lie within a range, (g,), and whose ln slope has that weight, (g,)."""
+    everyone = np.arange(len(least))
+    low, high = wells.doses.min(axis=0), wells.doses.max(axis=0)
     mids = low + (high - low) * START_MIDS[:, None]
     losses, starts = [], []
     for slope in slopes:
-        fraction = 1 / (1 + np.exp(np.minimum(LN10 * slope * (mids[:, None] - x), 700.0)))
-        bottom, top = _best_asymptotes(fraction, y, problem, number)
-        loss = total(smooth_power(y - bottom[:, None] - (top - bottom)[:, None] * fraction), axis=1)
+        fraction = np.minimum(LN10 * slope * (mids[:, None] - wells.doses), 700.0)
+        np.exp(fraction, out=fraction)
+        fraction += 1.0
+        np.divide(1.0, fraction, out=fraction)
+        bottom, top, loss = _best_asymptotes(fraction, wells, least, most, number)
         best = np.argmin(loss, axis=0), everyone
-        losses.append(loss[best] + 0.5 * problem.weight[3] * (np.log(slope) - np.log(USUAL_SLOPE)) ** 2)
+        losses.append(loss[best] + 0.5 * weight * (np.log(slope) - np.log(USUAL_SLOPE)) ** 2)
         log_slope = np.full(len(everyone), np.log(slope))
         starts.append(np.stack([bottom[best], top[best], mids[best], log_slope, np.zeros(len(everyone))]))
     order = np.argsort(np.stack(losses), axis=0, kind="stable")[:SEARCHES]
@@ -229,27 +239,58 @@ def _starts(problem: Problem, number: int, slopes: Sequence[float] = START_SLOPE
 
 
 def _best_asymptotes(
-    fraction: np.ndarray, y: np.ndarray, problem: Problem, number: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Bottom and top (k, g) of smallest loss within the box, for effect fractions (k, m, g), by reweighting."""
+    fraction: np.ndarray, wells: DoseLayout, least: np.ndarray, most: np.ndarray, number: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bottom and top of smallest loss within their range, by reweighting, and that loss; (k, g) each.
+
+    Args:
+        fraction: float64 (k, d, g), effect fractions at each dose.
+        wells: of the curves.
+        least: float64 (g,), lower bound of bottom and top.
+        most: float64 (g,), upper bound.
+        number: parameters of the model: with two, bottom is 0 and top 1, with three bottom is 0.
+    """
     k, _, g = fraction.shape
-    bottom, top = np.zeros((k, g)), np.ones((k, g))
-    if number == 2:
-        return bottom, top
-    least, most = problem.lower[0], problem.upper[0]
-    rest, weight, tiny = 1 - fraction, np.ones_like(fraction), 1e-9
-    for _ in range(REWEIGHTINGS):
-        of_rest, of_fraction = weight * rest, weight * fraction
-        aa, bb = total(of_rest * rest, axis=1), total(of_fraction * fraction, axis=1)
-        ab, ay, by = (total(value, axis=1) for value in (of_rest * fraction, of_rest * y, of_fraction * y))
+    bottom, top, tiny = np.zeros((k, g)), np.ones((k, g)), 1e-9
+    there, y = wells.there, wells.y
+    weight = total(np.ones_like(y) if there is None else there, axis=1)
+    weighted, rest = total(y, axis=1), 1 - fraction
+    rounds = REWEIGHTINGS if number > 2 else 0
+    square, fourth = _roots(fraction, wells, bottom, top) if not rounds else (fraction, fraction)
+    for left in reversed(range(rounds)):
+        of_fraction = weight * fraction
+        bb, by = total(of_fraction * fraction, axis=1), total(weighted * fraction, axis=1)
         if number == 4:
+            ab, ay = total(of_fraction * rest, axis=1), total(weighted * rest, axis=1)
+            aa = total(weight * rest * rest, axis=1)
             bottom = np.clip((ay * bb - by * ab) / (aa * bb - ab * ab + tiny), least, most)
-        top = np.clip((by - bottom * ab) / (bb + tiny), least, most)
-        if number == 4:
+            top = np.clip((by - bottom * ab) / (bb + tiny), least, most)
             bottom = np.clip((ay - top * ab) / (aa + tiny), least, most)
-        residual = y - bottom[:, None] - (top - bottom)[:, None] * fraction
-        weight = 1 / np.sqrt(np.sqrt(residual * residual + SMOOTHING**2))
-    return bottom, top
+        else:
+            top = np.clip(by / (bb + tiny), least, most)
+        square, fourth = _roots(fraction, wells, bottom, top)
+        if left:
+            np.divide(1.0, fourth, out=fourth)
+            if there is not None:
+                fourth *= there
+            weight, weighted = total(fourth, axis=2), total(np.multiply(fourth, y, out=square), axis=2)
+    square = square * fourth
+    if there is not None:
+        square *= there
+    return bottom, top, total(square.reshape(k, -1, g), axis=1) - wells.wells * SMOOTHING**1.5
+
+
+def _roots(
+    fraction: np.ndarray, wells: DoseLayout, bottom: np.ndarray, top: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Square and fourth root of r^2 + eps^2, (k, d, r, g) each, of the wells about curves."""
+    fitted = (top - bottom)[:, None] * fraction
+    fitted += bottom[:, None]
+    square = wells.y - fitted[:, :, None]
+    square *= square
+    square += SMOOTHING**2
+    np.sqrt(square, out=square)
+    return square, np.sqrt(square)
 
 
 def _asymmetric_starts(symmetric: np.ndarray, problem: Problem) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from phenodose.names import add_on_keys, add_on_names
+from phenodose.names import add_on_keys, add_on_names, serving_add_on
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,10 +52,9 @@ class ControlWells:
             for column, value in group.items():
                 here = here[here[column] == value]
             own = here["sample"] == sample
-            untreated = own & (here["control"] == "negative")
-            negative = here[untreated & (here["held"] == extra)]
-            if negative["raw"].notna().sum() == 0:  # those with the add-on whose concentration nobody says serve
-                negative = here[untreated & (here["held"] == plain_extra)]
+            untreated = here[own & (here["control"] == "negative")]
+            there = {("", held) for held in untreated.loc[untreated["raw"].notna(), "held"]}
+            negative = untreated[untreated["held"] == serving_add_on([extra], [plain_extra], [""], there)[0]]
             positive = here[own & (here["control"] == "positive")]
             if positive.empty and by == "plate":  # killed cells of the plate's other samples serve
                 positive = here[(here["added"] == "") & (here["control"] == "positive")]

@@ -105,7 +105,7 @@ def curves_of(
     from phenodose.dose_response.points import POOLED, curve_points
     from phenodose.dose_response.posterior import posterior_draws
     from phenodose.dose_response.reading_error import with_scale_error
-    from phenodose.quality.report import curve_qc_rows
+    from phenodose.quality.report import curve_qc_rows, matrix_qc_rows
 
     p = parameters or CurveParameters()
     matrices = readout_matrices(viability, wells, readout, p.bootstrap, p.seed)
@@ -133,6 +133,8 @@ def curves_of(
         some = judged if of_sample.all() else judged.select(of_sample)
         figures.append(curve_qc_rows(rows, mine, some, readout, limits).assign(sample=sample))
         notes += _notes(sample, some)
+    for sample, of_matrices in ((of, some) for of, some in matrices.figures.items() if some):
+        figures.append(matrix_qc_rows(of_matrices, readout, limits).assign(sample=sample))
     return ReadoutCurves(batch, pd.concat(figures, ignore_index=True), matrices, [*notes, *matrices.notes])
 
 

@@ -40,11 +40,13 @@ class ReadoutMatrices:
         pairs: one row a matrix, dose pair and model, with `COLUMNS`.
         sums: one row a matrix and measure, likewise.
         notes: a sentence on everything that cannot be computed, each begins with the sample.
+        figures: quality metrics by sample: metric, value and a remark each.
     """
 
     pairs: pd.DataFrame
     sums: pd.DataFrame
     notes: list[str] = field(default_factory=list)
+    figures: dict[str, list[tuple[str, float, str]]] = field(default_factory=dict)
 
 
 def of_single_drugs(viability: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
@@ -95,14 +97,17 @@ def excess_of_matrices(
         seed: seed of the draws.
     """
     pairs, sums, notes = [], [], []
+    figures: dict[str, list[tuple[str, float, str]]] = {}
     for sample in dict.fromkeys(one.sample for one in matrices):
         own = [one for one in matrices if one.sample == sample]
-        of_pairs, of_sums = _of_sample(own, draws, seed)
+        of_pairs, of_sums, doubtful, sd = _of_sample(own, draws, seed)
         pairs.append(of_pairs.assign(sample=sample, readout=readout))
         sums.append(of_sums.assign(sample=sample, readout=readout))
         as_add_on = {(one.drug, one.add_on) for one in own if one.has_controls}
+        figures[sample] = _figures(of_pairs, as_add_on, doubtful, sd)
+        notes += _doubtful(sample, doubtful)
         notes += [*_not_computed(sample, of_sums, as_add_on), *_partly_computed(sample, of_pairs, as_add_on)]
-    return ReadoutMatrices(joined(pairs, PAIRS, [readout]), joined(sums, SUMS, [readout]), notes)
+    return ReadoutMatrices(joined(pairs, PAIRS, [readout]), joined(sums, SUMS, [readout]), notes, figures)
 
 
 def joined(parts: Sequence[pd.DataFrame], table: str, readouts: Sequence[str]) -> pd.DataFrame:
@@ -118,8 +123,10 @@ def joined(parts: Sequence[pd.DataFrame], table: str, readouts: Sequence[str]) -
     return rows[COLUMNS[table]].reset_index(drop=True)
 
 
-def _of_sample(matrices: Sequence[MatrixWells], draws: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of the matrices of one sample, with the names of the drugs."""
+def _of_sample(
+    matrices: Sequence[MatrixWells], draws: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str]], np.ndarray]:
+    """The rows of the matrices of one sample, with names; pairs that may be bad, in words; noise of each matrix."""
     import numpy as np
     import pandas as pd
 
@@ -136,7 +143,50 @@ def _of_sample(matrices: Sequence[MatrixWells], draws: int, seed: int) -> tuple[
     pairs, sums = tables
     sums["interaction"] = sums["interaction"].astype(object).where(sums["interaction"] != "", None)
     doses = {"first_nM": "concentration_nM", "second_nM": ADD_ON_DOSE}
-    return pairs.rename(columns=doses), sums
+    doubtful = [
+        (
+            f"{matrices[row.matrix].drug} {row.first_nM:.4g} nM with {matrices[row.matrix].add_on} "
+            f"{row.second_nM:.4g} nM",
+            f"{row.off_percent:+.0f} points",
+        )
+        for row in found.doubtful.itertuples()
+    ]
+    return pairs.rename(columns=doses), sums, doubtful, found.sd
+
+
+def _figures(
+    pairs: pd.DataFrame, as_add_on: set[tuple[str, str]], doubtful: Sequence[tuple[str, str]], sd: np.ndarray
+) -> list[tuple[str, float, str]]:
+    """The quality metrics of the matrices of one sample: metric, value, remark.
+
+    A drug with an add-on that has controls was perhaps not meant as a matrix (`as_add_on`): it may lack single drugs.
+    """
+    import numpy as np
+
+    bliss = pairs[pairs["model"] == "bliss"]
+    names = zip(bliss["drug"], bliss["add_on"], strict=True)
+    meant = bliss[np.array([pair not in as_add_on for pair in names], dtype=bool)]
+    found = []
+    if n := len(meant):
+        without = int(meant["status"].ne("ok").sum())
+        found.append(("pairs_without_excess_percent", 100 * without / n, f"{without} of {n} dose pairs"))
+    if len(bliss) and np.isfinite(sd).any():
+        found.append(("pair_noise_percent", 100 * float(np.nanmedian(sd)), f"{len(sd)} dose matrices"))
+        remark = "; ".join([f"{len(doubtful)} of {len(bliss)} dose pairs", *(" ".join(pair) for pair in doubtful[:3])])
+        found.append(("doubtful_pairs_percent", 100 * len(doubtful) / len(bliss), remark))
+    return found
+
+
+def _doubtful(sample: str, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """A sentence on the dose pairs whose wells lie off those around them, if there are any."""
+    if not pairs:
+        return []
+    shown = _listed([f"{pair} ({off})" for pair, off in pairs])
+    return [
+        f"sample {sample}: wells of {len(pairs)} dose pair{'s' * (len(pairs) > 1)} lie off those around them "
+        f"and may be bad: {shown}. They count in every excess, and the intervals leave open whether they are right; "
+        "mask them if not."
+    ]
 
 
 def _named(status: str, matrix: MatrixWells) -> str:

@@ -147,12 +147,11 @@ def _same_readings(rows: pd.DataFrame) -> list[str]:
 def _served_by(wells: pd.DataFrame, viability: pd.DataFrame) -> np.ndarray:
     """The add-on whose negative controls serve each well, as for its viability; '' for cells without any drug.
 
-    Those with the add-on in the same concentration, else those with the add-on whose concentration nobody says; wells
-    of a dose matrix that has no such controls are compared with cells without any drug.
+    By `serving_add_on`; wells of a dose matrix that has no such controls are compared with cells without any drug.
     """
     import numpy as np
 
-    from phenodose.names import add_on_keys
+    from phenodose.names import add_on_keys, serving_add_on
     from phenodose.viability.dose_matrices import without_own_controls
 
     key, plain = add_on_keys(wells).to_numpy(), wells["add_on"].astype(str).str.strip().to_numpy()
@@ -160,10 +159,7 @@ def _served_by(wells: pd.DataFrame, viability: pd.DataFrame) -> np.ndarray:
     usable = negative & ~viability["masked"].to_numpy(dtype=bool)
     groups = list(zip(wells["sample"].astype(object).fillna(""), viability["plate"], strict=True))
     there = {(group, held) for group, held, is_one in zip(groups, key, usable, strict=True) if is_one}
-    own = [(group, held) in there for group, held in zip(groups, key, strict=True)]
-    undosed = [(group, held) in there for group, held in zip(groups, plain, strict=True)]
-    served = np.where(np.array(own) | ~np.array(undosed), key, plain)
-    return np.where(without_own_controls(wells, negative), "", served)
+    return np.where(without_own_controls(wells, negative), "", serving_add_on(key, plain, groups, there))
 
 
 def starts_of(rows: pd.DataFrame, readout: str) -> pd.DataFrame | None:

@@ -118,6 +118,11 @@ def curve_qc_rows(
     return _rows(metrics, readout, limits)
 
 
+def matrix_qc_rows(figures: Iterable[tuple[str, float, str]], readout: str, limits: Limits | None) -> pd.DataFrame:
+    """The quality metrics of a sample's dose matrices: metric, value and remark of each, as rows of `QC_COLUMNS`."""
+    return _rows([(SCREEN, *figure) for figure in figures], readout, limits)
+
+
 def _rows(metrics: Iterable[_Metric], readout: str, limits: Limits | None) -> pd.DataFrame:
     limits = limits or Limits()
     return pd.DataFrame([_row(readout, limits, *metric) for metric in metrics], columns=list(QC_COLUMNS))

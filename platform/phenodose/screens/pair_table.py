@@ -18,6 +18,7 @@ from phenodose.screens.layout_add_ons import add_on_of
 from phenodose.screens.layout_columns import is_layout, nanomolar
 from phenodose.screens.pair_columns import Kind, PairColumns, Scale, find_pair_columns
 from phenodose.screens.pair_gaps import gathered, refuse_gaps
+from phenodose.screens.pair_grid import is_grid, rows_of_grids
 from phenodose.screens.pair_matrices import PairRow, matrices_of, tell_odd_responses
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Said:
 def read_pair_table(path: Path, said: Said | None = None, sheet: str | None = None) -> PairTable:
     """Read a table with two drugs and their concentrations in every row.
 
+    A dose matrix may also be drawn as a grid (`pair_grid`); each grid is a block.
+
     Rows of like drugs and doses are replicates. A row with a dose of 0 is the other drug alone; with two, cells without
     any drug. In a table with blocks (PairIndex, BlockId) a block is a matrix; else the wells of a drug alone are those
     of all its pairs. Raw values (gDR's ReadoutValue less BackgroundValue) are divided by the median of the plate's
@@ -88,9 +91,16 @@ def read_pair_table(path: Path, said: Said | None = None, sheet: str | None = No
         raise InputError(f"{table.place}: is empty; write a header and one row a well.")
     if is_layout(table):
         raise InputError(f"{table.place}: is a layout; give it to `phenodose score` with its readouts.")
-    columns = find_pair_columns(table.rows[start], said.column, faults)
-    below = [(number, row) for number, row in enumerate(table.rows[start + 1 :], start + 2) if any(_filled(row))]
-    if not below:
+    if drawn := is_grid(table.rows):
+        header, below = rows_of_grids(table.rows, faults)
+        faults.raise_if_any()
+    else:
+        header = table.rows[start]
+        below = [(number, row) for number, row in enumerate(table.rows[start + 1 :], start + 2) if any(_filled(row))]
+    columns = find_pair_columns(header, said.column, faults)
+    if not below and drawn:
+        faults.add("the grids hold no value; write the responses between the concentrations.")
+    elif not below:
         faults.add("there is a header but no row; write one row a well below it.")
     kind, percent = _response(columns, said, below, faults)
     factors = _units(columns, said, below, faults, notes)
@@ -134,7 +144,9 @@ def _open(path: Path, sheet: str | None) -> tuple[Sheet, list[str]]:
 
 
 def _is_like_pairs(sheet: Sheet) -> bool:
-    """Whether a sheet's header names two drugs and their concentrations."""
+    """Whether a sheet's header names two drugs and their concentrations, or it holds grids of two drugs."""
+    if is_grid(sheet.rows):
+        return True
     header = next((row for row in sheet.rows if any(_filled(row))), [])
     found = find_pair_columns(header, None, Faults(sheet.place))
     return {"drug", "add_on", "dose", "add_on_dose"} <= set(found.at)

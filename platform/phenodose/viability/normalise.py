@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from phenodose.errors import Faults, InputError
-from phenodose.names import add_on_keys, add_on_names, plate_key, row_index
+from phenodose.names import add_on_keys, add_on_names, plate_key, row_index, serving_add_on
 from phenodose.viability.controls import Controls
 from phenodose.viability.dose_matrices import without_own_controls
 
@@ -90,17 +90,16 @@ def to_viability(
     reason = np.full(len(frame), NOT_MEASURED, dtype=object)
     reason[measured] = None
     add_on, named = add_on_keys(layout_frame).to_numpy(), layout_frame["add_on"].astype(object).fillna("")
-    without_dose = dict(zip(add_on, named.astype(str).str.strip(), strict=True))
     shown = dict(zip(add_on, add_on_names(layout_frame), strict=True))
     add_on = np.where(without_own_controls(layout_frame, controls.negative), "", add_on)
     group = _groups(layout_frame, by)
+    there = set(zip(group[negative], add_on[negative], strict=True))
+    served = serving_add_on(add_on, np.where(add_on == "", "", named.astype(str).str.strip()), group, there)
     sets: list[tuple[str, np.ndarray, np.ndarray, np.ndarray]] = []
     for name in dict.fromkeys(group):
         for extra in dict.fromkeys(add_on[group == name]):
             wells = (group == name) & (add_on == extra) & measured
-            top = values[negative & wells]
-            if not len(top):
-                top = values[negative & (group == name) & (add_on == without_dose.get(extra, ""))]
+            top = values[negative & (group == name) & np.isin(add_on, served[wells])]
             # A combination is measured against all positive controls, with and without the add-on.
             bottom = values[positive & (group == name) & ((add_on == extra) | (extra != ""))]
             if controls.lower_anchor is not None:

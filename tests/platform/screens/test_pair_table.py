@@ -260,3 +260,59 @@ def test_decimal_commas_between_commas_are_told(tmp_path: Path) -> None:
 def test_without_a_background_zero_is_a_reading_of_zero(tmp_path: Path) -> None:
     notes = read(tmp_path, of_gdr().drop(columns="BackgroundValue")).notes
     assert any("viability 0 is a reading of 0" in note for note in notes)
+
+
+def drawn(folder: Path, *lines: str, name: str = "pairs.csv", said: Said = VIABILITY) -> PairTable:
+    (folder / name).write_text("\n".join(lines) + "\n")
+    return read_pair_table(folder / name, said)
+
+
+def grid(unit: str | None = "nM") -> list[str]:
+    """SynergyFinder's matrix form: the first drug on the left, the second on top."""
+    head = ["Drug1:,A", "Drug2:,B", *([f"ConcUnit:,{unit}"] if unit else [])]
+    body = [",".join([f"{a:g}", *(f"{100 * left_alive(a, b):.15g}" for b in SECOND)]) for a in FIRST]
+    return [*head, "," + ",".join(f"{b:g}" for b in SECOND), *body]
+
+
+def test_a_grid_is_a_matrix(tmp_path: Path) -> None:
+    expect_truth(drawn(tmp_path, *grid()))
+    expect_truth(drawn(tmp_path, *grid(None), said=Said(kind="viability", unit="nM")))
+    joined = [line.replace(":,", ": ") + ",," if ":" in line else line for line in grid()]
+    expect_truth(drawn(tmp_path, "", *joined))
+
+
+def test_grids_below_each_other_are_blocks_and_may_lack_cells(tmp_path: Path) -> None:
+    other = ["drug_1:,C", "Drug2:,D", "ConcUnit:,uM", ",0,1,2,4", "0,99,80,60,40", "1,90,,50,30", "2,80,60,40,20"]
+    first, second = drawn(tmp_path, *grid(), "", *other).matrices
+    assert (first.drug, first.add_on, second.drug, second.add_on) == ("A", "B", "C", "D")
+    assert len(second.inhibition) == 11
+    assert set(second.second_nM) == {0.0, 1000.0, 2000.0, 4000.0}
+
+
+def test_a_workbook_may_hold_grids(tmp_path: Path) -> None:
+    rows = [[cell or None for cell in f"{line},,,".split(",")[:5]] for line in grid()]
+    pd.DataFrame(rows).to_excel(tmp_path / "pairs.xlsx", header=False, index=False)
+    expect_truth(read_pair_table(tmp_path / "pairs.xlsx", VIABILITY))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({0: ""}, "no line 'Drug1: NAME' above it"),
+        ({1: "Drug2:,"}, "no line 'Drug2: NAME' above it"),
+        ({2: "ConcUnit:,ug/ml"}, "rows 5, 6, 7: the unit 'ug/ml' cannot be turned into nM"),
+        ({3: "x,0,5,50,500"}, "row 4: the corner of the grid holds 'x'"),
+        ({3: ",0,5,50"}, "row 5: 1 value without a concentration of the second drug on top (row 4)"),
+        ({4: ",99,80,60,50"}, "row 5: there is no concentration of the first drug on the left"),
+        ({4: "0,99,eighty,60,50"}, "row 5: response is 'eighty'; write a number"),
+        ({4: "-1,99,80,60,50"}, "row 5: the concentration of the first drug is -1"),
+        ({4: "", 5: "", 6: ""}, "the grid at row 4 has no rows"),
+    ],
+)
+def test_a_grid_with_a_broken_frame_is_refused(tmp_path: Path, change: dict[int, str], said: str) -> None:
+    lines = [change.get(number, line) for number, line in enumerate(grid())]
+    if not lines[0]:
+        lines[0], lines[1] = lines[1], "Drug1:,"
+    with pytest.raises(InputError) as refused:
+        drawn(tmp_path, *lines)
+    assert said in str(refused.value)
