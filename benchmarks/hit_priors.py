@@ -2,7 +2,8 @@
 
 Run: python benchmarks/hit_priors.py [--screens 12 --seed 1]
 
-P(hit) is of one curve and its wells and knows of no other drug of the panel. Here the same draws of the same simulated screens (`hit_calibration`) are weighed in two other ways, which change no score:
+P(hit) is of one curve and its wells and knows of no other drug of the panel. Here the same draws of the same
+simulated screens (`hit_calibration`) are weighed in two other ways, which change no score:
 
     panel   by the distribution of scores that the panel itself shows: again and again the draws of all its drugs are
             weighed by it, and it becomes the smoothed mean of these (EM), beside a few drugs that lie anywhere
