@@ -46,8 +46,13 @@ async def _report(request: Request) -> Response:
 def _read(store: Store, name: str) -> bytes:
     from phenodose.reports import cohort_report_path
 
-    path = cohort_report_path(store) if name == COHORT_NAME else store.report_path(check_screen_id(name))
+    screen, of_sample, sample = name.partition("+")
+    if name == COHORT_NAME:
+        path = cohort_report_path(store)
+    else:
+        path = store.report_path(check_screen_id(screen))
+        path = path.with_name(f"{screen}+{check_screen_id(sample)}.html") if of_sample else path
     try:
         return store.local_copy(path).read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: there is no such report; materialize `patient_report` of {name}.") from None
+        raise FileNotFoundError(f"{path}: there is no such report; materialize `patient_report` of {screen}.") from None

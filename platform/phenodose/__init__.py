@@ -7,6 +7,7 @@ stays instant.
 """
 
 from phenodose.api import (
+    curate,
     fit_curves,
     installed_plugins,
     open_plate,
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "InputError",
     "PhenodoseError",
+    "curate",
     "fit_curves",
     "installed_plugins",
     "open_plate",

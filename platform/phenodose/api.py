@@ -232,6 +232,50 @@ def _run_screen(
     return outcome
 
 
+def curate(
+    store: Store | str | Path | None,
+    screen: str,
+    action: Literal["exclude", "restore"],
+    wells: Sequence[str],
+    *,
+    because: str,
+    by: str | None = None,
+    sample: str | None = None,
+    readout: str | None = None,
+) -> pd.DataFrame:
+    """Leave wells of a screen out of its results, or take them back, as `phenodose curate`; all that is named, or none.
+
+    `run_screen` or `phenodose run SCREEN --stale` then makes again what follows.
+
+    Args:
+        store: the store or where it is; None for $PHENODOSE_STORE, else ./store.
+        screen: screen id.
+        action: exclude, or restore.
+        wells: wells such as P2/C07, blocks such as P2/C07-D12, drug:NAME, replicate:NUMBER, plate:NAME; to restore
+            also the number of a decision.
+        because: why.
+        by: who decides; None for the account that runs this.
+        sample: only wells of this sample; 'all' for all.
+        readout: only readings of this readout.
+
+    Returns:
+        The decisions taken, rows of the table `curations`.
+
+    Raises:
+        InputError: something named is not there, is so already, or would leave nothing; or there is no reason.
+        StoreError: the store does not hold the screen.
+        BusyError: another process is deciding and does not end.
+    """
+    from phenodose.screens.curations import row_of
+    from phenodose.screens.decide import account, decide
+    from phenodose.tables import TABLES
+
+    who = account() if by is None else by
+    made = decide(_store(store), screen, action, wells, because=because, by=who, sample=sample, readout=readout)
+    frame: pd.DataFrame = TABLES["curations"].frame([row_of(screen, one) for one in made])
+    return frame
+
+
 def query(sql: str, store: Store | str | Path | None = None, *, row_limit: int | None = None) -> pd.DataFrame:
     """Ask the cohort one question in SQL, read-only; docs/sql_cookbook.md has examples.
 

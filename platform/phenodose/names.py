@@ -6,7 +6,9 @@ Belongs here: everything about the spelling of an identifier. Does not belong he
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,8 @@ PLATE_FORMATS: dict[int, tuple[int, int]] = {
 MAX_ROWS, MAX_COLUMNS = PLATE_FORMATS[1536]
 #: Column of the concentration of a combination's second treatment.
 ADD_ON_DOSE = "add_on_concentration_nM"
+#: Signs of a name that stand in the name of a file.
+_LONGEST_FILE_NAME = 80
 
 
 def check_screen_id(screen: str) -> str:
@@ -231,3 +235,29 @@ def corrected_name(readout: str) -> str:
 def measured_name(readout: str) -> str:
     """Name of the readout that was measured: `ctg` of `ctg_corrected` and of `ctg`."""
     return readout.removesuffix(_CORRECTED)
+
+
+def in_a_row(names: Iterable[str]) -> str:
+    """Names in a sentence, by commas, or by semicolons where a name holds a comma.
+
+    >>> in_a_row(["A", "B"]), in_a_row(["1,3-DPG (12.1)", "B"])
+    ('A, B', '1,3-DPG (12.1); B')
+    """
+    held = list(names)
+    return ("; " if any("," in name for name in held) else ", ").join(held)
+
+
+def names_for_files(names: Iterable[str]) -> dict[str, str]:
+    """A name for a file for each of some names: letters, digits, dot, underscore and dash, and no two alike.
+
+    A name of such signs stays as it is; others, and those that differ in upper and lower case alone, end in eight
+    digits of their hash.
+    """
+    held = list(dict.fromkeys(names))
+    alike = Counter(name.casefold() for name in held)
+    found = {}
+    for name in held:
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:_LONGEST_FILE_NAME] or "sample"
+        digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        found[name] = name if plain == name and alike[name.casefold()] == 1 else f"{plain}-{digits}"
+    return found

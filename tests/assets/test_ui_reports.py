@@ -19,7 +19,12 @@ from phenodose_assets.ui_server import behind_the_door
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     made = Store.open(tmp_path / "store")
-    for path, text in ((made.report_path("A_V1_DS1"), "of A"), (made.root / "reports" / "_cohort.html", "of all")):
+    page = made.report_path("A_V1_DS1")
+    for path, text in (
+        (page, "of A"),
+        (page.with_name("A_V1_DS1+S-1.html"), "of S-1"),
+        (page.with_name("_cohort.html"), "of all"),
+    ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (tmp_path / "secret.html").write_text("no report")
@@ -45,7 +50,7 @@ def answer(path: str) -> tuple[int, dict[str, str], str]:
 
 @pytest.mark.usefixtures("store")
 def test_the_links_of_both_reports_open_them() -> None:
-    for screen, text in (("A_V1_DS1", "of A"), (None, "of all")):
+    for screen, text in (("A_V1_DS1", "of A"), ("A_V1_DS1+S-1", "of S-1"), (None, "of all")):
         status, headers, body = answer(report_address(screen))
         assert (status, body) == (200, text)
         assert headers["content-type"].startswith("text/html")
@@ -55,7 +60,10 @@ def test_the_links_of_both_reports_open_them() -> None:
 
 
 @pytest.mark.usefixtures("store")
-@pytest.mark.parametrize("name", ["B_V1_DS1", "../secret", "..%2Fsecret", "_cohort/../../secret", ".hidden", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["B_V1_DS1", "../secret", "..%2Fsecret", "_cohort/../../secret", ".hidden", "", "A_V1_DS1+../secret", "A_V1_DS1+"],
+)
 def test_what_is_no_report_is_not_sent(name: str) -> None:
     status, _, body = answer(report_address(name))
     assert status == 404

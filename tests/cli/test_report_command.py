@@ -57,3 +57,16 @@ def test_what_cannot_be_reported_is_exit_code_2(report, arguments: list[str], sa
     code, out, err = report(*arguments)
     assert (code, out) == (2, "")
     assert said in err
+
+
+def test_no_file_where_none_can_be_and_none_in_the_store(report, made_up_store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for out, told in (
+        (made_up_store.root / "tables" / "mine.html", "which keeps its own files; name a place elsewhere"),
+        (made_up_store.cohort_path, "which keeps its own files"),
+        (tmp_path / "file" / "mine.html", "cannot be written (File exists); name a file in a folder that takes one"),
+    ):
+        code, said, err = report(SCREEN, "--no-maps", "--out", str(out))
+        assert (code, said) == (2, "")
+        assert told in err
+        assert err.count("\n") == 1, "a sentence, and no trace"

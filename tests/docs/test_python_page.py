@@ -38,6 +38,11 @@ def test_its_blocks_run_and_both_ways_give_the_same_scores(
     pd.testing.assert_series_equal(both["score"], both["score_stored"], check_names=False, check_exact=True)
     assert list(found["hits"]["drug"]) == ["Potent"]
     assert found["curve"]["status"] == "ok"
+    taken = found["store"].read_table("curations", "TST_V1_DS1").sort_values("number")
+    assert list(zip(taken["action"], taken["what"], taken["undone_by"].notna(), strict=True)) == [
+        ("exclude", "P1/D05", True),
+        ("restore", "P1/D05", False),
+    ]
 
 
 def test_the_notebook_runs_on_a_store_of_screens(made_up_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

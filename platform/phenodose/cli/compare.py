@@ -38,17 +38,19 @@ def command(
     Example: phenodose compare BT-40_V1_DS1@1 BT-40_V1_DS1@2
              phenodose compare BT-40_V1_DS1 BT-40_V1_DS2 --html both.html
     """
-    from phenodose.io.files import written_aside
+    from phenodose.io.files import written_where_named
     from phenodose.signing.comparison import compare, to_json
     from phenodose.signing.state import ScreenState
 
     opened = open_screens(store, *(name for name in names if "@" not in name))
+    if html is not None:
+        opened.expect_outside(html)
     found = compare([ScreenState.named(opened, name) for name in names], readout, scorer)
     if html is not None:
         from phenodose.reports.comparison import comparison_page
 
         content = comparison_page(found)
-        with written_aside(html) as aside:
+        with written_where_named(html) as aside:
             aside.write_bytes(content)
     if as_json:
         print_json(to_json(found) | ({"html": str(html)} if html else {}))

@@ -72,6 +72,9 @@ def _all(library: DrugLibrary, as_json: bool) -> None:
 def _named(library: DrugLibrary, names: Sequence[str], as_json: bool) -> None:
     faults, found = Faults("the drug library"), []
     for name in names:
+        if not name.strip():
+            faults.add("a name is empty; name a drug, or leave the name out to list all.")
+            continue
         match = library.find(name)
         if match.drug is None:
             near = library.alike(name)

@@ -20,7 +20,7 @@ from phenodose.settings.environment import CHROMIUM, read_environment
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="File to write; default in the store's reports/."
 )
-@click.option("--sample", metavar="NAME", help="Of a screen of several samples this one alone; needs --out.")
+@click.option("--sample", metavar="NAME", help="Of a screen of several samples the page of this one.")
 @click.option(
     "--maps/--no-maps", default=True, show_default=True,
     help="Whether to make the maps of what the network looks at, if the store holds none; needs the network's engine.",
@@ -53,13 +53,17 @@ def command(
 ) -> None:
     """Write the report of SCREEN as one HTML file that needs no network, and say where.
 
+    A screen of several samples has a page for each, beside an index of them; --out takes the page that --sample names.
+
     \b
     Example: phenodose report BT-40_V1_DS1 --pdf
+             phenodose report TWO_V1_DS1 --sample HD-MB03 --out hd-mb03.html
              phenodose report --cohort --out cohort.html --export figures
     """
-    from phenodose.reports import build_cohort_report, build_report
+    from phenodose.reports import build_cohort_report, build_report, cohort_report_path
     from phenodose.reports.activation import explain_report
     from phenodose.reports.cohort import export_cohort_figures
+    from phenodose.reports.pages import page_of
     from phenodose.reports.pdf import find_browser, write_pdf
 
     if (screen is None) != cohort:
@@ -67,20 +71,31 @@ def command(
     browser = find_browser(read_environment().chromium, CHROMIUM) if pdf else ""
     if screen is not None and (expected or export):
         raise InputError("--expected and --export belong to the report of the cohort; leave SCREEN out, add --cohort.")
-    if sample is not None and (cohort or out is None):
-        raise InputError(
-            "--sample makes a page of one sample of SCREEN beside its report: name the screen, and add --out FILE."
-        )
+    if sample is not None and cohort:
+        raise InputError("--sample belongs to the report of one screen; name the screen, and leave --cohort out.")
     opened = open_screens(store, *([screen] if screen else []))
+    own = cohort_report_path(opened) if screen is None else opened.report_path(screen)
+    for place in filter(None, (out, export)):
+        opened.expect_outside(place, own)
+    pages: list[Path] = []
     files: list[Path] = []
     if screen is None:
         path = build_cohort_report(opened, out, expected)
         files = export_cohort_figures(opened, export) if export else []
     else:
-        path = build_report(opened, screen, out, explain_report(opened, screen) if maps else "", sample or "")
+        asked = page_of(opened, screen, sample) if sample is not None and out is None else None
+        no_maps = explain_report(opened, screen) if maps else ""
+        path = build_report(opened, screen, out, no_maps, sample or "")
+        if asked is not None:
+            path = asked
+        elif out is None:
+            pages = [one for one in opened.files_of_samples(screen) if one.suffix == ".html"]
     if pdf:
-        files.insert(0, path.with_suffix(".pdf"))
-        write_pdf(path.read_text(encoding="utf-8"), files[0], browser)
+        printed = [(page, page.with_suffix(".pdf")) for page in pages or [path]]
+        for page, file in printed:
+            write_pdf(page.read_text(encoding="utf-8"), file, browser)
+        files = [*(file for _, file in printed), *files]
+    files = [*pages, *files]
     if as_json:
         print_json(
             {

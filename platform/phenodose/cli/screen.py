@@ -97,15 +97,16 @@ def import_(data: Path, out: Path, screens: tuple[str, ...], as_json: bool) -> N
 def list_(store: str | None, as_json: bool) -> None:
     """List the screens of the store: id, when made, entity, verdict, hits, the readout that ranks, raw folder.
 
-    Verdict and hits are those of the cohort as it was built last (`phenodose run` and `phenodose sql --rebuild` do).
+    Verdict and hits are those of the cohort, and of screens that have changed since it was built those of their tables.
 
     \b
     Example: phenodose screen list --store ./store
     """
+    from phenodose.pipeline.verdict import ScreenJudge
     from phenodose.screens.overview import listed_screens
 
     opened = open_store(store)
-    rows = listed_screens(opened)
+    rows = listed_screens(opened, ScreenJudge(opened))
     if as_json:
         print_json(rows)
         return

@@ -26,13 +26,22 @@ if TYPE_CHECKING:
 @click.option(
     "--again", is_flag=True, help="Make the report again from what was kept, and compare it with the signed one."
 )
+@click.option("--sample", metavar="NAME", help="With --into, of a screen of several samples: whose page is written.")
 @click.option("--seal", metavar="SEAL", help="The seal as you have written it down: tell whether the report has it.")
 @store_option
 @json_option
 def command(
-    name: str | None, into: Path | None, again: bool, seal: str | None, store: str | None, as_json: bool
+    name: str | None,
+    into: Path | None,
+    again: bool,
+    sample: str | None,
+    seal: str | None,
+    store: str | None,
+    as_json: bool,
 ) -> None:
     """List signed reports, of all screens or of one; with a version tell what it says and rests on.
+
+    Of a screen of several samples --sample names the one whose page is written.
 
     --again needs nothing but what was kept when it was signed: tables may have been made anew since, networks trained
     anew, plates removed. With --into the page that was made again is written. A later version of phenodose may draw a
@@ -51,7 +60,7 @@ def command(
         report = signed_report(opened, screen, version)
         _checked(opened, report, seal)
         if into or again:
-            _written(opened, report, into, again, as_json)
+            _written(opened, report, into, again, sample, as_json)
         elif as_json:
             print_json({"name": report.name} | dict(report.record))
         else:
@@ -108,38 +117,52 @@ def _checked(store: Store, report: SignedReport, seal: str | None) -> None:
         )
 
 
-def _written(store: Store, report: SignedReport, into: Path | None, again: bool, as_json: bool) -> None:
+def _written(
+    store: Store, report: SignedReport, into: Path | None, again: bool, sample: str | None, as_json: bool
+) -> None:
     from phenodose.errors import InputError, StoreError
-    from phenodose.io.files import written_aside
-    from phenodose.reports.signing import first_difference, made_again
-    from phenodose.store.signed import PDF, REPORT
+    from phenodose.io.files import written_where_named
+    from phenodose.reports.signing import made_again, page_difference
 
-    wants_pdf = into is not None and into.suffix.lower() == ".pdf"
-    if wants_pdf and (again or PDF not in report.record["files"]):
-        raise InputError(
-            "a PDF is not made again; leave out --again, or name an HTML file."
-            if again
-            else f"{report.name} was signed without a PDF; name an HTML file."
-        )
-    signed = report.file(PDF if wants_pdf else REPORT)
-    content = made_again(store, report) if again else signed
+    pages = {page: report.file(page) for page in report.pages}
+    remade = made_again(store, report) if again else pages
+    content = b""
     if into is not None:
-        with written_aside(into) as aside:
+        store.expect_outside(into)
+        file = report.page(sample)
+        content = remade.get(file, b"")
+        if into.suffix.lower() == ".pdf":
+            content = _pdf(report, str(Path(file).with_suffix(".pdf")), again)
+        with written_where_named(into) as aside:
             aside.write_bytes(content)
-    if content != signed:
+    elif sample is not None:
+        raise InputError("--sample belongs to --into FILE, which writes one page.")
+    difference = page_difference(pages, remade)
+    if difference:
         where = f" ({into} is the page made again)" if into else ""
         made = report.record["rests_on"]["software"]
         raise StoreError(
-            f"{report.name} made again is not the page that was signed{where}: {first_difference(signed, content)}. It "
+            f"{report.name} made again is not the page that was signed{where}: {difference}. It "
             f"was drawn by phenodose {made['phenodose']} under Python {made['python']}; the signed bytes are intact: "
             f"`phenodose signed {report.name} --into FILE`."
         )
     if as_json:
-        print_json({"name": report.name, "file": str(into) if into else None, "bytes": len(content), "again": again})
+        n_bytes = len(content) if into else sum(map(len, remade.values()))
+        print_json({"name": report.name, "file": str(into) if into else None, "bytes": n_bytes, "again": again})
     elif again:
         click.echo(f"{report.name}: made again from what was kept, byte for byte the page that was signed.")
     if into is not None and not as_json:
         click.echo(str(into))
+
+
+def _pdf(report: SignedReport, file: str, again: bool) -> bytes:
+    from phenodose.errors import InputError
+
+    if again:
+        raise InputError("a PDF is not made again; leave out --again, or name an HTML file.")
+    if file not in report.record["files"]:
+        raise InputError(f"{report.name} was signed without a PDF; name an HTML file.")
+    return report.file(file)
 
 
 def _show(report: SignedReport) -> None:

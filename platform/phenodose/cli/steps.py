@@ -15,6 +15,7 @@ import click
 
 from phenodose.cli.native_messages import filter_stderr
 from phenodose.cli.terminal import harmless, harmless_stream, unfiltered
+from phenodose.names import in_a_row
 from phenodose.store.store import Store
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def print_answer(found: dict[str, Any]) -> None:
     several = len({drug["sample"] for drug in hits + borderline}) > 1
 
     def named(drugs: list[dict[str, Any]]) -> str:
-        return ", ".join(
+        return in_a_row(
             f"{drug['drug']}{' in ' + drug['sample'] if several else ''} ({drug['score']:.1f}"
             f"{', not trusted' if drug['doubt'] else ''})"
             for drug in drugs

@@ -5,12 +5,14 @@ Does not belong here: gathering the chain (`phenodose.lineage.trace`, `pairs`).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from phenodose.cli.output import json_option, open_screens, print_json, store_option
+from phenodose.errors import InputError
 
 if TYPE_CHECKING:
     from phenodose.lineage.link import Link
@@ -28,11 +30,19 @@ _VALUES = "values"
     "--scorer", help="Which score; default the one that ranks, such as dss_asym; of a pair a measure such as bliss."
 )
 @click.option("--readout", help="Only this readout; default all.")
+@click.option("--sample", metavar="NAME", help="Of a screen of several samples this one; it has to be named there.")
 @click.option("--replicate", default="pooled", show_default=True, help="pooled, or a replicate's number.")
 @store_option
 @json_option
 def command(
-    screen: str, drug: str, scorer: str | None, readout: str | None, replicate: str, store: str | None, as_json: bool
+    screen: str,
+    drug: str,
+    scorer: str | None,
+    readout: str | None,
+    sample: str | None,
+    replicate: str,
+    store: str | None,
+    as_json: bool,
 ) -> None:
     """Print the chain behind the score of DRUG in SCREEN: curve, wells, controls, networks, images, files, runs.
 
@@ -41,12 +51,19 @@ def command(
 
     \b
     Example: phenodose why BT-40_V1_DS1 Trametinib --readout ctg
+             phenodose why TWO_V1_DS1 Trametinib --sample HD-MB03
     """
     from phenodose.lineage.freshness import changes_since
-    from phenodose.lineage.pairs import why_drug_or_pair
+    from phenodose.lineage.pairs import samples_given, why_drug_or_pair
 
     opened = open_screens(store, screen)
-    chains = why_drug_or_pair(opened, screen, drug, scorer, readout, replicate)
+    having = samples_given(opened, screen, drug)
+    if sample is None and len(having) > 1:
+        raise InputError(
+            f"{drug} was given to {len(having)} samples of {screen} ({', '.join(having)}): name one, such as --sample "
+            f"{shlex.quote(having[0])}."
+        )
+    chains = why_drug_or_pair(opened, screen, drug, scorer, readout, replicate, sample)
     if as_json:
         print_json([chain.to_dict() for chain in chains])
         return

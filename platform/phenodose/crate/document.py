@@ -11,7 +11,7 @@ Belongs here: entities of files, columns and of the crate. Does not belong here:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -219,7 +219,7 @@ def _column_entity(table: str, index: int) -> Entity:
 
 
 def file_names(
-    screen: str, tables: Mapping[str, pd.DataFrame], conditions: Mapping[str, str]
+    screen: str, tables: Mapping[str, pd.DataFrame], conditions: Mapping[str, str], pages: Iterable[str] = ()
 ) -> dict[str, tuple[str, str]]:
     """Name and description of the files that every crate has.
 
@@ -227,6 +227,7 @@ def file_names(
         screen: screen id.
         tables: rows of the screen by table.
         conditions: names of plates by the file of their condition table.
+        pages: files of the report.
     """
     known = {table_file(table): (f"Table {table}", TABLES[table].description) for table in tables}
     known |= {file: (f"Conditions of plate {plate}", _CONDITIONS) for file, plate in conditions.items()}
@@ -234,6 +235,7 @@ def file_names(
         DICTIONARY: ("Data dictionary", "Every column of every table: type, unit, meaning."),
         RANKING: ("Drugs as they rank", "One row a drug and sample, the most sensitive first."),
         "layout_mihcsme.xlsx": ("Layout as a MIHCSME workbook", "What every well holds, with the template's sheets."),
+        **dict.fromkeys(pages, ("Report of a sample", "The report for people on one of the samples.")),
         f"{screen}.html": ("Report", "The report for people, one page that needs no network."),
     }
 

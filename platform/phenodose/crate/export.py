@@ -119,7 +119,8 @@ def export_crate(
                 csvs = _put_conditions(parcel, tables)
                 notes += _put_plates(parcel, sources, plates, csvs, hider, extent, progress)
                 about = About(screen, datetime.now(UTC), publisher, licence, tuple(notes))
-                names = file_names(screen, tables, {_condition_file(plate): plate for plate in csvs})
+                pages = [path.name for path in store.files_of_samples(screen)]
+                names = file_names(screen, tables, {_condition_file(plate): plate for plate in csvs}, pages)
                 parcel.put(NAME, document(about, dict(parcel.files), names, tables, sources, plates_at))
             if _state(store, screen) != before:
                 raise StoreError(
@@ -209,13 +210,13 @@ def _put_tables(
     put_tables(parcel, tables)
     notes = [] if put_ranking(parcel, store, screen) else ["No drug has a score yet, so there is no ranking."]
     parcel.put(MIHCSME, workbook(screen, tables, [source.plate for source in sources]))
-    report = read_sealed(
-        store.report_path(screen), f"write it anew with `phenodose report {screen}`, then export again"
-    )
-    if report is None:
-        return [*notes, f"There is no report in it: none was written yet (`phenodose report {screen}`)."]
     names = {*tables["wells"]["sample"].dropna(), *tables["wells"]["treatment"].dropna()}
-    parcel.put(f"{screen}.html", _page(report, hider, names))
+    of_samples = [path for path in store.files_of_samples(screen) if path.suffix == ".html"]
+    for path in (store.report_path(screen), *of_samples):
+        report = read_sealed(path, f"write it anew with `phenodose report {screen}`, then export again")
+        if report is None:
+            return [*notes, f"There is no report in it: none was written yet (`phenodose report {screen}`)."]
+        parcel.put(path.name, _page(report, hider, names))
     return notes
 
 

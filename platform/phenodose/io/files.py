@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from phenodose.errors import InputError
 from phenodose.io.exchange import exchanged
 from phenodose.io.guarded_writes import expect_held
 from phenodose.io.places import is_remote, upload, upload_tree
@@ -186,6 +187,21 @@ def written_aside(path: Path) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
         else:
             aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_where_named(path: Path) -> Iterator[Path]:
+    """`written_aside` for a file that a person has named.
+
+    Raises:
+        InputError: no file can be written there.
+    """
+    try:
+        with written_aside(path) as aside:
+            yield aside
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise InputError(f"{path} cannot be written ({reason}); name a file in a folder that takes one.") from error
 
 
 @contextmanager

@@ -33,6 +33,7 @@ def why_drug_or_pair(
     scorer: str | None = None,
     readout: str | None = None,
     replicate: str = "pooled",
+    sample: str | None = None,
 ) -> list[Link]:
     """The chains of the scores of a drug, and of the pair 'drug + add-on' where it was given in a dose matrix.
 
@@ -43,16 +44,25 @@ def why_drug_or_pair(
         scorer: which score; a measure of pairs such as 'bliss' asks for the pair alone. None for scores and pair.
         readout: only this readout; None for all.
         replicate: as for `trace.why`.
+        sample: only this sample; None for all.
 
     Raises:
         StoreError: the screen has no scores.
-        InputError: there is no such drug, pair, scorer, readout or replicate.
+        InputError: there is no such drug, pair, scorer, readout, replicate or sample.
     """
     tables = _PairTables(store, screen)
-    pairs = tables.chains_of_pair(drug, scorer, readout)
+    pairs = tables.chains_of_pair(drug, scorer, readout, sample)
     if pairs and (scorer in tables.measures or not tables.has_curve(drug)):
         return pairs
-    return [*why(store, screen, drug, scorer, readout, replicate), *([] if scorer else pairs)]
+    return [*why(store, screen, drug, scorer, readout, replicate, sample), *([] if scorer else pairs)]
+
+
+def samples_given(store: Store, screen: str, drug: str) -> list[str]:
+    """The samples of a screen with a score of a drug, or of a pair 'A + B', in order of their names."""
+    tables = _PairTables(store, screen)
+    scores = tables["scores"]
+    rows = [scores[scores["drug"].astype(str).str.lower() == drug.lower()], tables.rows_of_pair(drug)]
+    return sorted({str(sample) for found in rows for sample in found["sample"].dropna()})
 
 
 class _PairTables(ScreenTables):
@@ -66,7 +76,7 @@ class _PairTables(ScreenTables):
         """Whether a curve has this name; upper and lower case do not matter."""
         return drug.lower() in set(self["scores"]["drug"].astype(str).str.lower())
 
-    def chains_of_pair(self, name: str, scorer: str | None, readout: str | None) -> list[Link]:
+    def rows_of_pair(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
         rows = self["combination_scores"]
@@ -74,11 +84,16 @@ class _PairTables(ScreenTables):
             name.casefold() in (f"{one} + {other}".casefold(), f"{other} + {one}".casefold())
             for one, other in zip(rows["drug"], rows["add_on"], strict=True)
         ]
-        rows = rows[pd.Series(named, index=rows.index, dtype=bool)]
+        return rows[pd.Series(named, index=rows.index, dtype=bool)]
+
+    def chains_of_pair(self, name: str, scorer: str | None, readout: str | None, sample: str | None) -> list[Link]:
+        rows = self.rows_of_pair(name)
         if scorer is not None:
             rows = rows[rows["measure"] == scorer]
         if readout is not None:
             rows = rows[rows["readout"] == readout]
+        if sample is not None:
+            rows = rows[rows["sample"] == sample]
         return [self._pair(key, records(own)) for key, own in rows.groupby(list(_PAIR), sort=True)]
 
     def _pair(self, key: tuple[Any, ...], measures: list[dict[str, Any]]) -> Link:

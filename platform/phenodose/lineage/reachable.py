@@ -28,6 +28,13 @@ def c_max_links(rows: Mapping[tuple[Any, ...], Sequence[dict[str, Any]]], score:
     """
     found = rows.get(tuple(score[column] for column in KEY), ())
     return [
-        Link(f"effect at C max of {row['treatment']}", some(row, (*_TOLD, "plugin", "plugin_version", "run_id")))
+        Link(
+            f"effect at C max of {row['treatment']}", _facts(some(row, (*_TOLD, "plugin", "plugin_version", "run_id")))
+        )
         for row in found
     ]
+
+
+def _facts(told: dict[str, Any]) -> dict[str, Any]:
+    """A value that is no bound is not said to be one."""
+    return {name: value for name, value in told.items() if not (name.endswith("bound") and value == "=")}

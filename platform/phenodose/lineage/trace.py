@@ -54,6 +54,7 @@ def why(
     scorer: str | None = None,
     readout: str | None = None,
     replicate: str = "pooled",
+    sample: str | None = None,
 ) -> list[Link]:
     """The chain behind every score of a drug.
 
@@ -64,25 +65,36 @@ def why(
         scorer: which score; None for the one that is taken where none is named.
         readout: only this readout; None for all.
         replicate: 'pooled' or a replicate's number.
+        sample: only this sample; None for all.
 
     Returns:
         One chain a sample and readout, each starting with the score.
 
     Raises:
         StoreError: the screen has no scores.
-        InputError: there is no such drug, scorer, readout or replicate.
+        InputError: there is no such drug, scorer, readout, replicate or sample.
     """
     named = scorer or Preferences.of_store(store).default_scorer() or ""
-    return ScreenTables(store, screen).chains(drug, named, readout, replicate)
+    return ScreenTables(store, screen).chains(drug, named, readout, replicate, sample)
 
 
-def why_each(store: Store, screen: str, drugs: Iterable[str], scorer: str, readout: str) -> dict[str, list[Link]]:
+def why_each(
+    store: Store, screen: str, drugs: Iterable[str], scorer: str, readout: str, sample: str | None = None
+) -> dict[str, list[Link]]:
     """The chains of several drugs as `why` gives them, with every table read once; drugs without a score are left out.
+
+    Args:
+        store: the store.
+        screen: screen id.
+        drugs: names as scores have them.
+        scorer: which score.
+        readout: by which readout.
+        sample: only this sample; None for all.
 
     Raises:
         StoreError: the screen has no scores.
     """
-    return ScreenTables(store, screen).chains_of_each(drugs, scorer, readout)
+    return ScreenTables(store, screen).chains_of_each(drugs, scorer, readout, sample)
 
 
 class ScreenTables:
@@ -106,21 +118,29 @@ class ScreenTables:
         """The rows of a table by their values of some columns."""
         return self._once((table, columns), lambda: grouped(records(self[table]), columns))
 
-    def chains(self, drug: str, scorer: str, readout: str | None, replicate: str) -> list[Link]:
+    def chains(
+        self, drug: str, scorer: str, readout: str | None, replicate: str, sample: str | None = None
+    ) -> list[Link]:
         """The chains of a drug's scores, one a sample and readout."""
-        return [self._score(row) for row in self._scores(drug, scorer, readout, replicate)]
+        return [self._score(row) for row in self._scores(drug, scorer, readout, replicate, sample)]
 
-    def chains_of_each(self, drugs: Iterable[str], scorer: str, readout: str) -> dict[str, list[Link]]:
+    def chains_of_each(
+        self, drugs: Iterable[str], scorer: str, readout: str, sample: str | None = None
+    ) -> dict[str, list[Link]]:
         """The chains of the pooled scores of several drugs, by drug; those without a score are left out."""
         rows = self._all_scores()
+        rows = rows if sample is None else rows[rows["sample"] == sample]
         chosen = rows[(rows["scorer"] == scorer) & (rows["readout"] == readout) & (rows["replicate"] == "pooled")]
         by_drug = grouped(records(chosen.sort_values("sample", kind="stable")), ("drug",))
         return {drug: [self._score(row) for row in by_drug[drug,]] for drug in drugs if (drug,) in by_drug}
 
-    def _scores(self, drug: str, scorer: str, readout: str | None, replicate: str) -> list[dict[str, Any]]:
+    def _scores(
+        self, drug: str, scorer: str, readout: str | None, replicate: str, sample: str | None
+    ) -> list[dict[str, Any]]:
         rows = self._all_scores()
         names = {str(name).lower(): str(name) for name in rows["drug"].unique()}
-        wanted = {"drug": names.get(drug.lower(), drug), "scorer": scorer, "readout": readout, "replicate": replicate}
+        wanted = {"sample": sample, "drug": names.get(drug.lower(), drug), "scorer": scorer, "readout": readout}
+        wanted["replicate"] = replicate
         for column, value in wanted.items():
             if value is None:
                 continue
@@ -151,6 +171,7 @@ class ScreenTables:
     def _score(self, row: dict[str, Any]) -> Link:
         part = f"scores/{row['scorer']}"
         facts = some(row, ("score", "lower", "upper", "bound", "unit", "hit", "p_hit_fraction", "call", "status"))
+        facts = {name: value for name, value in facts.items() if (name, value) != ("bound", "=")}
         link = Link(
             f"{row['scorer']} of {row['drug']} in {row['sample']} by {row['readout']}, replicate {row['replicate']}",
             facts | self._made_by(row, part),

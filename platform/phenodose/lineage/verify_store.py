@@ -248,7 +248,7 @@ def _reports(store: Store) -> Iterator[_Found]:
     """The pages of screens and of the cohort, as they were written last."""
     for file in files(store.root / "reports", "*.html"):
         content = read_bytes(file) or b""
-        again = "--cohort" if file.stem.startswith("_") else file.stem
+        again = "--cohort" if file.stem.startswith("_") else file.stem.partition("+")[0]
         try:
             check_seal(content, file, f"make it again with `phenodose report {again}`")
             faults = []

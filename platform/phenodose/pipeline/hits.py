@@ -53,3 +53,8 @@ def not_judged(scores: pd.DataFrame) -> bool:
     """Whether scores that could be hits have no probability: they have no draws, or were made before there was one."""
     named = scores["hit"].notna()
     return bool(named.any()) and not bool(scores.loc[named, "p_hit_fraction"].notna().any())
+
+
+def of_an_older_version(scores: pd.DataFrame) -> bool:
+    """Whether scores that could be hits have intervals and yet no probability: what made them knew of none."""
+    return not_judged(scores) and bool(scores.loc[scores["hit"].notna(), "lower"].notna().any())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from phenodose.io.frames import rows_of
 from phenodose.lineage.freshness import InputStates, changes_since
+from phenodose.names import in_a_row
 from phenodose.pipeline.hits import is_hit, not_judged, standing_calls
 from phenodose.plugins import Preferences
 
@@ -236,6 +237,8 @@ def _worst(verdicts: pd.Series[str]) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
+    if any("," in name for name in names):
+        return in_a_row([*names[:3], *([f"and {len(names) - 3} more"] if len(names) > 3 else [])])
     return _and(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 

@@ -5,6 +5,6 @@ computing scores and quality figures; what was not made is said to be missing, w
 """
 
 from phenodose.reports.cohort import build_cohort_report, cohort_report_path
-from phenodose.reports.patient import build_report
+from phenodose.reports.pages import build_report
 
 __all__ = ["build_cohort_report", "build_report", "cohort_report_path"]

@@ -59,7 +59,10 @@ def wanted_maps(store: Store, screen: str) -> WantedMaps:
     """
     data = ScreenData.load(store, screen)
     readout, phase, weights = _network(data)
-    return WantedMaps(readout, phase, weights, shown_wells(data))
+    pages = [data.of_sample(sample) for sample in data.samples] or [data]
+    return WantedMaps(
+        readout, phase, weights, list(dict.fromkeys(well for page in pages for well in shown_wells(page)))
+    )
 
 
 def explain_report(store: Store, screen: str, networks: Networks | None = None) -> str:

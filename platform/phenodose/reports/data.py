@@ -15,6 +15,7 @@ from phenodose.names import curve_names, plate_sort_key
 from phenodose.pipeline.hits import is_hit, standing_calls
 from phenodose.pipeline.verdict import LEVELS, ranking_readout, ranking_scorer
 from phenodose.plots.palette import readout_looks
+from phenodose.reports.of_sample import rows_of_sample, samples_of
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
@@ -37,12 +38,14 @@ class ScreenData:
         screen: screen id.
         tables: the rows, by table.
         only: the sample that the rows are of; '' for all samples of the screen.
+        others: the samples of the screen whose rows are left out.
     """
 
     store: Store
     screen: str
     tables: dict[str, pd.DataFrame]
     only: str = ""
+    others: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, store: Store, screen: str, only: str = "") -> ScreenData:
@@ -51,7 +54,7 @@ class ScreenData:
         Args:
             store: the store.
             screen: screen id.
-            only: a sample of the screen, to leave out the drugs of its other samples; '' for all.
+            only: a sample of the screen, to leave out the rows of its other samples; '' for all.
 
         Raises:
             StoreError: no table has a row of this screen, or it has no such sample.
@@ -63,7 +66,25 @@ class ScreenData:
                 f"screen {screen!r}: the store {store.root} holds no result of it (screens with results: "
                 f"{', '.join(made) or 'none'}); make some with `phenodose run FOLDER`."
             )
-        return cls(store, screen, _of_sample(tables, screen, only) if only else tables, only)
+        found = cls(store, screen, tables)
+        return found.of_sample(only) if only else found
+
+    @cached_property
+    def samples(self) -> list[str]:
+        """The samples that drugs were given to, in order of their names."""
+        return samples_of(self["wells"])
+
+    def of_sample(self, sample: str) -> ScreenData:
+        """The rows of one sample; all rows where the screen holds no other.
+
+        Raises:
+            StoreError: the screen has no such sample.
+        """
+        if self.samples == [sample]:
+            return self
+        rows = rows_of_sample(self.tables, self.screen, sample)
+        others = tuple(one for one in self.samples if one != sample)
+        return ScreenData(self.store, self.screen, rows, sample, others)
 
     def __getitem__(self, table: str) -> pd.DataFrame:
         return self.tables[table]
@@ -182,30 +203,6 @@ class ScreenData:
             return means.iloc[:0].reindex(columns=["first", "second"]).reset_index()
         pairs = means[[1, 2]].dropna().set_axis(["first", "second"], axis=1)
         return pairs.reset_index()
-
-
-def _of_sample(tables: dict[str, pd.DataFrame], screen: str, only: str) -> dict[str, pd.DataFrame]:
-    """The rows without those of other samples; control wells stay, as a plate's may serve several samples.
-
-    Raises:
-        StoreError: the screen has no such sample.
-    """
-    import pandas as pd
-
-    wells = tables["wells"]
-    therapy = wells["well_type"] == "therapy"
-    known = sorted(map(str, wells.loc[therapy, "sample"].dropna().unique()))
-    if only not in known:
-        raise StoreError(f"screen {screen!r}: there is no sample {only!r}; it holds {', '.join(known) or 'none'}.")
-    others = pd.MultiIndex.from_frame(wells.loc[therapy & (wells["sample"] != only), ["plate", "well"]])
-    kept = {}
-    for name, frame in tables.items():
-        if {"plate", "well"} <= set(frame.columns):
-            frame = frame[~pd.MultiIndex.from_frame(frame[["plate", "well"]]).isin(others)]
-        elif "sample" in frame.columns and name != "screens":
-            frame = frame[frame["sample"].isna() | frame["sample"].isin(["", only])]
-        kept[name] = frame.reset_index(drop=True)
-    return kept
 
 
 @dataclass(frozen=True)

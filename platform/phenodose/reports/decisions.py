@@ -34,7 +34,7 @@ def decisions(data: ScreenData) -> dict[str, Any]:
                 "because": row.because,
                 "undone": f"by {row.undone_by}, {row.undone_at:%Y-%m-%d %H:%M} UTC" if text_of(row.undone_by) else "",
             }
-            for row in rows_of(data.store.read_table("curations", data.screen).sort_values("number"))
+            for row in rows_of(data["curations"].sort_values("number"))
         ],
         "commands": _commands(data),
     }

@@ -104,7 +104,7 @@ def _chains(data: ScreenData) -> dict[str, list[Link]]:
     if data.scorer is None or data.ranking_readout is None:
         return {}
     try:
-        return why_each(data.store, data.screen, data.drugs, data.scorer, data.ranking_readout)
+        return why_each(data.store, data.screen, data.drugs, data.scorer, data.ranking_readout, data.only or None)
     except StoreError:
         return {}
 

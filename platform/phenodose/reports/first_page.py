@@ -215,6 +215,10 @@ def _interval(row: Any) -> str:
     """The interval of a dose in words; an end beyond which it may go on says so."""
     if not (row.lower == row.lower and row.upper == row.upper):
         return ""
+    if row.bound != "=":
+        # Of a dose beyond the tested ones one end of the interval says nothing more.
+        near, word = (row.lower, "at least") if row.bound == ">" else (row.upper, "at most")
+        return "" if dose_words(near) == dose_words(row.score) else f" ({word} {dose_words(near)})"
     low = "< " if text_of(getattr(row, "lower_bound", "")) == "<" else ""
     high = "> " if text_of(getattr(row, "upper_bound", "")) == ">" else ""
     return f" ({low}{dose_words(row.lower)} to {high}{dose_words(row.upper)})"

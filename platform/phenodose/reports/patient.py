@@ -1,8 +1,8 @@
 """The patient report: one screen from quality to ranking to lineage, as one HTML file.
 
-Belongs here: the order of the report and the rendering of its template. What the sections say is in
-`sections`, `combinations`, `dose_pairs`, `drug_cards`, `phenotypes` and `evidence`, how their figures look in
-`phenodose.plots`.
+Belongs here: the order of a page and the rendering of its template. Does not belong here: which pages a screen has
+(`pages`), what the sections say (`sections`, `combinations`, `dose_pairs`, `drug_cards`, `phenotypes`, `evidence`), how
+their figures look (`phenodose.plots`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from phenodose.io.files import written_aside
+from phenodose.names import in_a_row
 from phenodose.plots.svg import marker_definitions
 from phenodose.reports import (
     activation,
@@ -35,7 +35,6 @@ from phenodose.reports import (
 )
 from phenodose.reports.data import Missing, ScreenData
 from phenodose.reports.fitted_curves import fitted_curves
-from phenodose.reports.sealed_page import SEAL_BYTES, sealed_page
 from phenodose.reports.strips import filled, scale_bars
 from phenodose.reports.well_images import Gallery, WellImages
 from phenodose.reports.words import page_style, shortened
@@ -50,54 +49,35 @@ TEMPLATES = Path(__file__).with_name("templates")
 MOST_FILE_BYTES = 15_000_000
 
 
-def build_report(store: Store, screen: str, out: Path | None = None, no_maps: str = "", only: str = "") -> Path:
-    """Write the report of a screen and return its path.
+def render_report(
+    store: Store, screen: str, no_maps: str = "", most_bytes: int = MOST_FILE_BYTES, only: str = ""
+) -> str:
+    """The page of a screen, or of one of its samples, from the store; see `report_of`.
 
     Args:
         store: the store.
         screen: screen id.
-        out: file to write; `store.report_path(screen)` by default.
-        no_maps: why no activation maps could be made, if that was tried.
-        only: a sample of the screen, for a page of that sample alone; '' for all.
+        no_maps: as for `report_of`.
+        most_bytes: as for `report_of`.
+        only: a sample of the screen, for its page; '' where the screen holds no other.
 
     Raises:
         StoreError: the store holds no result of the screen, or the screen has no such sample.
     """
-    path = out or store.report_path(screen)
-    content = report_bytes(store, screen, no_maps, only)
-    with written_aside(path) as aside:
-        aside.write_bytes(content)
-    return path
+    return report_of(ScreenData.load(store, screen, only), no_maps, most_bytes)
 
 
-def report_bytes(store: Store, screen: str, no_maps: str = "", only: str = "") -> bytes:
-    """The report of a screen as the bytes of its file, sealed, so that a change of the file shows.
-
-    Raises:
-        StoreError: the store holds no result of the screen.
-    """
-    return sealed_page(render_report(store, screen, no_maps, MOST_FILE_BYTES - SEAL_BYTES, only))
-
-
-def render_report(
-    store: Store, screen: str, no_maps: str = "", most_bytes: int = MOST_FILE_BYTES, only: str = ""
-) -> str:
-    """The report of a screen as one HTML document; the same tables give the same bytes.
+def report_of(data: ScreenData, no_maps: str = "", most_bytes: int = MOST_FILE_BYTES) -> str:
+    """The page of a screen or of one of its samples as one HTML document; the same tables give the same bytes.
 
     The pictures of wells take the bytes that the rest leaves. Where these are too few, pictures become smaller, then
     fewer, and at last the lineage of single drugs is left out; the page tells what is missing.
 
     Args:
-        store: the store.
-        screen: screen id.
+        data: the rows of one sample.
         no_maps: why no activation maps could be made, if that was tried.
         most_bytes: size of the file that is kept to; numbers, curves and maps are shown even if they alone need more.
-        only: a sample of the screen, for a page of that sample alone; '' for all.
-
-    Raises:
-        StoreError: the store holds no result of the screen.
     """
-    data = ScreenData.load(store, screen, only)
     made, gallery = _sections(data, no_maps), Gallery(data, first_page.sheet_drugs(data))
     maps = {well: len(one["uri"]) for well, one in made["maps"]["wells"].items()}
     made["chains"] = True
@@ -185,7 +165,7 @@ def _above(head: Mapping[str, Any]) -> list[str]:
         *large,
         f"{head['entity']} {' ' * 100}",
         *head["stale"][: sections.MOST_STALE],
-        head["mixed"],
+        head["older"],
         head["verdict"] + " " * 30,
     ]
 
@@ -208,5 +188,6 @@ def _environment() -> jinja2.Environment:
     )
     # Pages of one screen say it by the labels of its readouts.
     environment.globals["label"] = str
+    environment.filters["in_a_row"] = in_a_row
     environment.globals["wells_of"] = viewer_links.wells_of
     return environment

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from phenodose.errors import InputError
-from phenodose.io.files import written_aside
+from phenodose.io.files import written_where_named
 
 #: What the policy of a page says of scripts, and what it says where it is printed: nothing runs there.
 _SCRIPTS, _NO_SCRIPTS = "script-src 'unsafe-inline'", "script-src 'none'"
@@ -102,7 +102,7 @@ def write_pdf(html: str, path: Path, browser: str, most_seconds: float = MOST_SE
         told = _run([browser, *_without_sandbox(), *arguments], place, most_seconds)
         if not printed.is_file() or not printed.read_bytes().startswith(b"%PDF"):
             raise InputError(f"{browser} printed no PDF of the report; it said: {told or 'nothing'}")
-        with written_aside(path) as aside:
+        with written_where_named(path) as aside:
             aside.write_bytes(printed.read_bytes())
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from phenodose.dose_response.agreement import AGREE, DIFFER, UNDECIDED, compared
 from phenodose.io.frames import rows_of
 from phenodose.lineage.freshness import changes_since
 from phenodose.names import measured_name
+from phenodose.pipeline.hits import of_an_older_version
 from phenodose.pipeline.verdict import screen_verdict
 from phenodose.plots import svg_figures
 from phenodose.reports.data import Missing, is_true, number_of, text_of
@@ -26,6 +26,8 @@ from phenodose.reports.targets import targets_by_drug
 from phenodose.reports.words import first_sentences
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from phenodose.reports.data import ScreenData
@@ -56,24 +58,26 @@ def header(data: ScreenData) -> dict[str, Any]:
         "verdict": first,
         "verdict_rest": rest,
         "anchors": [data.in_words(anchor) for anchor in anchors_of(runs)],
-        "notes": [data.in_words(note) for note in notes_of(runs)],
-        "mixed": mixed_samples(data),
+        "notes": [data.in_words(note) for note in notes_of(runs) if not _is_of(note, data.others)],
+        "older": _made_by_an_older_version(data),
         "stale": stale,
         "stale_rest": " ".join(stale[MOST_STALE:]),
     }
 
 
-def mixed_samples(data: ScreenData) -> str:
-    """What a reader of a screen of several samples has to know, as the page names drugs without their sample."""
-    samples = sorted(map(str, data["scores"]["sample"].dropna().unique()))
-    if len(samples) < 2:
+def _made_by_an_older_version(data: ScreenData) -> str:
+    """What a page without calls says of itself, and the command that mends it; '' where there are calls."""
+    if not of_an_older_version(data["scores"]):
         return ""
-    named = f"{', '.join(samples[:6])}{' and more' if len(samples) > 6 else ''}"
     return (
-        f"This screen holds {len(samples)} samples ({named}), and this page does not keep them apart: a drug stands "
-        "once for each sample without its name, and doses, curves and wells of a drug may be those of another sample. "
-        f"`phenodose report {data.screen} --sample {shlex.quote(samples[0])}` gives a page of one sample alone."
+        "The scores on this page were made by an older version of phenodose, which did not say how sure a hit is, so "
+        f"no drug is called one. Make them again: phenodose run {data.screen} --select scores,{OWN_STEP}"
     )
+
+
+def _is_of(note: str, samples: Sequence[str]) -> bool:
+    """Whether a note is on one of these samples."""
+    return any(f"sample {sample}:" in note for sample in samples)
 
 
 def anchors_of(runs: pd.DataFrame) -> list[str]:

@@ -21,15 +21,16 @@ from typing import TYPE_CHECKING, Any
 import phenodose
 from phenodose.errors import InputError, MissingInputError, PhenodoseError, StoreError
 from phenodose.io.files import written_aside
-from phenodose.io.places import file_bytes, read_bytes, sizes
+from phenodose.io.places import read_bytes, sizes
 from phenodose.io.typed_text import one_line, plain
 from phenodose.lineage.freshness import changes_since
 from phenodose.plates.kept_pictures import noted_pictures
 from phenodose.reports.amendment import amendment, freeze_amendment, since_newest
-from phenodose.reports.patient import report_bytes
+from phenodose.reports.of_sample import samples_of
+from phenodose.reports.pages import page_files, report_pages
 from phenodose.signing.rests_on import rests_on
 from phenodose.signing.snapshot import write_snapshot
-from phenodose.signing.state import ScreenState, call_of
+from phenodose.signing.state import ScreenState
 from phenodose.store.signed import (
     PDF,
     RECORD,
@@ -46,6 +47,8 @@ from phenodose.store.signed import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from phenodose.plates.kept_pictures import PictureLog
     from phenodose.signing.differences import Differences
     from phenodose.store.store import Store
@@ -60,13 +63,15 @@ class _Page:
     """The report in the store, and what the store gives now.
 
     Attributes:
-        content: the bytes of the report in the store.
+        files: the bytes of its pages in the store by the names under which they are signed, the first page first.
+        pdfs: the bytes of their PDFs, as far as there are any, likewise.
         no_maps: why it has no activation maps, as it says.
         pictures: what it asked of the plates.
         is_current: whether the tables give the same bytes now.
     """
 
-    content: bytes
+    files: dict[str, bytes]
+    pdfs: dict[str, bytes]
     no_maps: str
     pictures: PictureLog
     is_current: bool
@@ -100,14 +105,13 @@ def sign_report(store: Store, screen: str, by: str, because: str = "", anyway: b
     with store.locked(store.signed_dir(screen) / ".lock", busy, wait_seconds=30):
         newest, found = since_newest(store, screen) if signed_versions(store, screen) else (None, None)
         page = _page(store, screen)
-        pdf = _pdf(store, screen)
-        doubts = _doubts(store, screen, page, pdf is not None)
+        doubts = _doubts(store, screen, page)
         if doubts and not anyway:
             raise StoreError(
                 f"{screen} is not signed: {' '.join(doubts)} To sign it as it is, and have the record say so, add "
                 "--anyway."
             )
-        if newest is not None and not found and newest.by == by and page.content == newest.file(REPORT):
+        if newest is not None and not found and newest.by == by and page.files == _signed_pages(newest):
             raise InputError(
                 f"nothing of {screen} has changed since {newest.name}, which {newest.by} signed on "
                 f"{newest.signed_at[:10]}; there is nothing to amend. Another person may sign the same report again."
@@ -117,7 +121,7 @@ def sign_report(store: Store, screen: str, by: str, because: str = "", anyway: b
         with written_aside(folder) as aside:
             aside.mkdir()
             record = {"format": _FORMAT, "screen": screen, "version": version, "by": by, "because": because}
-            record |= _frozen(store, screen, page, pdf, aside)
+            record |= _frozen(store, screen, page, aside)
             record |= _of_before(newest, found)
             record |= {"signed_anyway": doubts, "signed_at": datetime.now(UTC).isoformat()}
             record["files"] = {
@@ -127,15 +131,27 @@ def sign_report(store: Store, screen: str, by: str, because: str = "", anyway: b
         return signed_report(store, screen, version)
 
 
-def made_again(store: Store, report: SignedReport) -> bytes:
-    """A signed report made anew from what was kept of its store; nothing else of the store is read.
+def made_again(store: Store, report: SignedReport) -> dict[str, bytes]:
+    """The pages of a signed report made anew from what was kept of its store, by their names in its folder.
+
+    Nothing else of the store is read.
 
     Raises:
         StoreError: a file that was kept has changed since.
     """
     for name in report.record["files"]:
         report.file(name)
-    return report_bytes(frozen_store(store, report), report.screen, report.record["no_maps"])
+    return _signed_names(report_pages(frozen_store(store, report), report.screen, report.record["no_maps"]))
+
+
+def _signed_names(pages: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Pages by the names under which they are signed: the first as `REPORT`, those of samples by their own."""
+    first, *others = pages
+    return {REPORT: pages[first]} | {name: pages[name] for name in others}
+
+
+def _signed_pages(report: SignedReport) -> dict[str, bytes]:
+    return {name: report.file(name) for name in report.pages}
 
 
 def _page(store: Store, screen: str) -> _Page:
@@ -146,18 +162,18 @@ def _page(store: Store, screen: str) -> _Page:
             f"{path}: there is no report of {screen} yet; make it with `phenodose report {screen}`, look at it, then "
             "sign."
         )
-    said = _NO_MAPS.search(content.decode("utf-8", "replace"))
+    of_samples = [one for one in store.files_of_samples(screen) if one.suffix == ".html"]
+    pages = {path.name: content} | {one.name: read_bytes(one) or b"" for one in of_samples}
+    said = _NO_MAPS.search(b" ".join(pages.values()).decode("utf-8", "replace"))
     no_maps = html.unescape(said.group(1)) if said else ""
     with noted_pictures() as pictures:
-        now = report_bytes(store, screen, no_maps)
-    return _Page(content, no_maps, pictures, now == content)
+        now = report_pages(store, screen, no_maps)
+    printed = [one.with_suffix(".pdf") for one in (of_samples or [path])]
+    pdfs = {PDF if not of_samples else one.name: pdf for one in printed if (pdf := read_bytes(one)) is not None}
+    return _Page(_signed_names(pages), pdfs, no_maps, pictures, now == pages)
 
 
-def _pdf(store: Store, screen: str) -> bytes | None:
-    return read_bytes(store.report_path(screen).with_suffix(".pdf"))
-
-
-def _doubts(store: Store, screen: str, page: _Page, has_pdf: bool) -> list[str]:
+def _doubts(store: Store, screen: str, page: _Page) -> list[str]:
     """What speaks against signing the report as it is, a sentence each."""
     found = []
     if not page.is_current:
@@ -167,31 +183,38 @@ def _doubts(store: Store, screen: str, page: _Page, has_pdf: bool) -> list[str]:
         )
     found += [change.sentence for change in changes_since(store, screen) if not change.kept]
     found += [fault for _, faults in signed_faults(store, screen) for fault in faults]
-    path = store.report_path(screen)
-    if has_pdf and path.with_suffix(".pdf").stat().st_mtime < path.stat().st_mtime:
-        found.append(
-            f"{path.with_suffix('.pdf').name} is older than the page: make both again with `phenodose report {screen} "
-            "--pdf`, or take the PDF away."
-        )
+    for name in page.pdfs:
+        path = store.report_path(screen) if name == PDF else store.report_path(screen).with_name(name)
+        file = path.with_suffix(".pdf")
+        if file.stat().st_mtime < path.with_suffix(".html").stat().st_mtime:
+            found.append(
+                f"{file.name} is older than the page: make both again with `phenodose report {screen} --pdf`, or take "
+                "the PDF away."
+            )
     return found
 
 
-def _frozen(store: Store, screen: str, page: _Page, pdf: bytes | None, aside: Path) -> dict[str, Any]:
+def _frozen(store: Store, screen: str, page: _Page, aside: Path) -> dict[str, Any]:
     """Write the report and what it rests on into a folder; what the record says of them."""
     kept = write_snapshot(store, screen, aside / SNAPSHOT, page.pictures, changes_since(store, screen))
     freeze_amendment(amendment(store, screen), kept.root)
-    (aside / REPORT).write_bytes(page.content)
-    files = {"report": {"file": REPORT, "bytes": file_bytes(aside / REPORT), "sha256": sha256(page.content)}}
-    if pdf is not None:
-        (aside / PDF).write_bytes(pdf)
-        files["pdf"] = {"file": PDF, "bytes": len(pdf), "sha256": sha256(pdf)}
+    for name, content in (page.files | page.pdfs).items():
+        (aside / name).write_bytes(content)
+    files: dict[str, Any] = {"report": _told(REPORT, page.files[REPORT])}
+    if PDF in page.pdfs:
+        files["pdf"] = _told(PDF, page.pdfs[PDF])
     state = ScreenState(screen, kept, screen)
+    if len(page.files) > 1:
+        of_samples = page_files(screen, samples_of(kept.read_table("wells", screen)))
+        files["pages"] = {
+            sample: _told(name, page.files[name]) for sample, name in of_samples.items() if name in page.files
+        }
     return files | {
         "phenodose_version": phenodose.__version__,
         "samples": state.samples,
         "verdict": {"level": state.verdict.level, "sentences": list(state.verdict.sentences)},
         "ranked_by": state.ranked_by,
-        "calls": {str(row.drug): call for row in state.ranked.itertuples() if (call := call_of(row))},
+        "calls": {name: call for name, call in state.calls.items() if call},
         "older_than_inputs": [change.sentence for change in changes_since(kept, screen)],
         "no_maps": page.no_maps,
         "made_again": _made_again(kept, screen, page),
@@ -204,11 +227,24 @@ def _made_again(kept: Store, screen: str, page: _Page) -> dict[str, Any]:
     if not page.is_current:
         return {"same": False, "why": "the report was not what the store's tables gave when it was signed"}
     try:
-        again = report_bytes(kept, screen, page.no_maps)
+        again = _signed_names(report_pages(kept, screen, page.no_maps))
     except PhenodoseError as error:
         return {"same": False, "why": str(error)}
-    same = again == page.content
-    return {"same": same, "why": "" if same else first_difference(page.content, again)}
+    why = page_difference(page.files, again)
+    return {"same": not why, "why": why}
+
+
+def page_difference(signed: Mapping[str, bytes], again: Mapping[str, bytes]) -> str:
+    """Where pages differ first, in words; '' where they are the same."""
+    for name, content in signed.items():
+        if content != again.get(name):
+            found = first_difference(content, again[name]) if name in again else "it is not made any more"
+            return found if len(signed) == 1 else f"{name}: {found}"
+    return ""
+
+
+def _told(name: str, content: bytes) -> dict[str, Any]:
+    return {"file": name, "bytes": len(content), "sha256": sha256(content)}
 
 
 def first_difference(signed: bytes, again: bytes) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from phenodose.io.frames import rows_of
+from phenodose.names import in_a_row
 from phenodose.reports.data import text_of
 from phenodose.reports.words import shortened
 
@@ -38,7 +39,7 @@ def _drugs(data: ScreenData) -> list[str]:
     ]
     more = f" and {len(without) - _MOST_DRUGS} more" if len(without) > _MOST_DRUGS else ""
     are = "drug has" if len(without) == 1 else "drugs have"
-    return [f"{len(without)} {are} no score: {', '.join(named)}{more}."]
+    return [f"{len(without)} {are} no score: {in_a_row(named)}{more}."]
 
 
 def _wells(data: ScreenData) -> list[str]:

@@ -7,17 +7,21 @@ patient report.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import PhenodoseError
 from phenodose.screens.raw_copy import screen_at
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
+if TYPE_CHECKING:
+    from phenodose.cohort.build import Judge
+
 _OF_COHORT = """
     SELECT s.screen, strftime(min(r.started_at), '%Y-%m-%d') AS made_on, s.entity, s.verdict, s.n_hits, s.ranked_by
     FROM screens s LEFT JOIN runs r USING (screen) GROUP BY ALL
 """
+_OF_COHORT_COLUMNS = ("made_on", "entity", "verdict", "n_hits", "ranked_by")
 
 
 def screen_overview(store: Store, screen_id: str) -> dict[str, Any]:
@@ -47,12 +51,18 @@ def screen_overview(store: Store, screen_id: str) -> dict[str, Any]:
     return overview
 
 
-def listed_screens(store: Store) -> list[dict[str, Any]]:
+def listed_screens(store: Store, judge: Judge | None = None) -> list[dict[str, Any]]:
     """All registered screens, with what the cohort says of them; None for what it does not know (yet).
+
+    Args:
+        store: the store.
+        judge: is asked about screens whose tables have changed since the cohort was built; without it the cohort's word
+            stands.
 
     Returns:
         screen, made_on (YYYY-MM-DD), entity, verdict, n_hits, ranked_by, source; a mapping a screen.
     """
+    from phenodose.cohort.changed import changed_since_built
     from phenodose.cohort.query import query
 
     known: dict[str, dict[str, Any]] = {}
@@ -60,9 +70,13 @@ def listed_screens(store: Store) -> list[dict[str, Any]]:
         # One that an older version has built does not know them.
         with suppress(PhenodoseError):
             known = {row["screen"]: row for row in query(store, _OF_COHORT, row_limit=None).table.to_pylist()}
+    changed = changed_since_built(store) if judge is not None else set()
     rows = []
     for name in store.screens():
-        of_cohort = known.get(name, {})
-        cells = {column: of_cohort.get(column) for column in ("made_on", "entity", "verdict", "n_hits", "ranked_by")}
+        cells = {column: known.get(name, {}).get(column) for column in _OF_COHORT_COLUMNS}
+        if judge is not None and name in changed:
+            # A damaged table is told where the screen is looked at.
+            with suppress(PhenodoseError):
+                cells |= {column: cell for column, cell in judge.judge(name).items() if column in cells}
         rows.append({"screen": name, **cells, "source": str(store.source_of(name))})
     return rows

@@ -23,7 +23,7 @@ from phenodose.io.places import files, folders, is_remote, read_bytes, remove, r
 from phenodose.names import check_screen_id
 from phenodose.plates.lock import cached_aside
 from phenodose.screens.names_of import Names
-from phenodose.store.signed import RECORD, REPORT, signed_report, signed_screens, signed_versions
+from phenodose.store.signed import RECORD, signed_report, signed_screens, signed_versions
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
@@ -142,6 +142,8 @@ def remove_screen(
             erase(own, erased, keep=_SOURCE)
     if not is_remote(store.root):
         clear_partials(store.root / "reports", f"{screen}.html")
+        for half_written in (store.root / "reports").glob(f".{screen}+*.partial"):
+            half_written.unlink(missing_ok=True)
         clear_partials(store.root / "reports", _COHORT_REPORT)
     _without_in_cohort(store, removal, erased)
     removal.left += elsewhere(names)
@@ -164,7 +166,8 @@ def _places(store: Store, screen: str) -> list[Path]:
     """The places of a screen, its own folder with the mark last."""
     check_screen_id(screen)
     own, plates = store.screen_dir(screen), store.plate_path(screen, "P").parent
-    places = [store.report_path(screen), store.report_path(screen).with_suffix(".pdf"), store.signed_dir(screen)]
+    places = [store.report_path(screen), store.report_path(screen).with_suffix(".pdf")]
+    places += [*store.files_of_samples(screen), store.signed_dir(screen)]
     places += [store.root / "tables" / name / f"screen={screen}" for name in TABLES]
     places += [] if plates.is_relative_to(own) else [plates]
     if is_remote(plates):
@@ -281,8 +284,8 @@ def _signed_that_name(store: Store, names: Names) -> list[str]:
         for version in signed_versions(store, screen):
             folder = store.signed_dir(screen) / str(version)
             record = (read_bytes(folder / RECORD) or b"").decode("utf-8", "replace")
-            page = (read_bytes(folder / REPORT) or b"").decode("utf-8", "replace")
-            if names.are_in(record) or names.are_in(page):
+            pages = [(read_bytes(page) or b"").decode("utf-8", "replace") for page in files(folder, "*.html")]
+            if any(map(names.are_in, [record, *pages])):
                 said.append(
                     f"{folder}: the signed report {screen}@{version} compares with it and holds its scores; it cannot "
                     "be changed without breaking its seal. If it must go, remove that screen with --signed-too."

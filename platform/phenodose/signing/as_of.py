@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,10 @@ from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+#: The largest distance of a local time from UTC.
+_MOST_AHEAD = timedelta(hours=14)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def moment(text: str) -> datetime:
     """The moment that a date or a time means, in UTC; a date means its end.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is neither, or lies in the future.
     """
     try:
         found = datetime.fromisoformat(text)
@@ -60,9 +64,16 @@ def moment(text: str) -> datetime:
             f"--as-of {text!r} is no date: write 2026-03-31 (the end of that day, UTC), 2026-03-31T12:00, or `signed` "
             "for the newest signed version of every screen."
         ) from error
-    if len(text) <= len("2026-03-31"):
-        found = datetime.combine(found.date(), time.max)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    is_date = len(text) <= len("2026-03-31")
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    now = datetime.now(UTC)
+    # East of Greenwich it may be tomorrow already.
+    if found.date() > (now + _MOST_AHEAD).date() if is_date else found > now:
+        raise InputError(
+            f"--as-of {text!r} lies in the future, and nobody knows what will be signed by then; write `signed` for "
+            "the newest signed version of every screen."
+        )
+    return datetime.combine(found.date(), time.max, tzinfo=UTC) if is_date else found
 
 
 def reports_as_of(store: Store, until: datetime | None) -> list[SignedReport]:

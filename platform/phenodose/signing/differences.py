@@ -90,7 +90,7 @@ def differences(was: ScreenState, now: ScreenState) -> Differences:
     return Differences(
         verdict=list(_between(_verdict(was), _verdict(now))),
         scores=scores,
-        calls=list(_between(_calls(was), _calls(now))),
+        calls=list(_between(was.calls, now.calls)),
         wells=list(_between(_wells(was), _wells(now))),
         left_out=list(_between(_left_out(was), _left_out(now))),
         inputs=list(_between(_inputs(was), _inputs(now))),
@@ -145,12 +145,6 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def _number(value: Any) -> float | None:
     return None if value is None or value != value else float(value)
-
-
-def _calls(state: ScreenState) -> dict[str, Any]:
-    several = len(state.samples) > 1
-    rows = rows_of(state.ranked)
-    return {f"{row.drug} in {row.sample}" if several else str(row.drug): call_of(row) for row in rows}
 
 
 def _wells(state: ScreenState) -> dict[str, Any]:

@@ -97,6 +97,13 @@ class ScreenState:
         """Readouts with scores, the one that comes first at the site first."""
         return Preferences.of_store(self.store).ordered_readouts(set(self["scores"]["readout"]))
 
+    @property
+    def calls(self) -> dict[str, str | None]:
+        """Call of every drug by the ranking readout, best first; of several samples by 'DRUG in SAMPLE'."""
+        several = len(self.samples) > 1
+        rows = self.ranked.itertuples()
+        return {f"{row.drug} in {row.sample}" if several else str(row.drug): call_of(row) for row in rows}
+
     def pooled(self, readout: str, scorer: str) -> pd.DataFrame:
         """Scores of a readout and scorer with all replicates together."""
         rows = self["scores"]

@@ -71,6 +71,26 @@ class SignedReport:
         """SHA-256 of everything in the record, 64 hexadecimal digits."""
         return str(self.record[_SEAL])
 
+    @property
+    def pages(self) -> list[str]:
+        """Its HTML files, the first page first; those of samples follow it where the screen holds several."""
+        return [REPORT, *(page["file"] for page in self.record.get("pages", {}).values())]
+
+    def page(self, sample: str | None = None) -> str:
+        """The file of the page of a sample; without one of the page of the screen.
+
+        Raises:
+            InputError: there is no page of that sample; or the screen has several samples, and none is named.
+        """
+        pages: Mapping[str, Any] = self.record.get("pages", {})
+        if sample in pages:
+            return str(pages[sample]["file"])
+        if (sample is None and not pages) or (not pages and [sample] == self.record.get("samples")):
+            return REPORT
+        known = ", ".join(pages or self.record.get("samples", []))
+        asked = f"there is no sample {sample!r}" if sample is not None else "it has a page a sample: name one, --sample"
+        raise InputError(f"{self.name}: {asked} (samples: {known}).")
+
     def file(self, name: str) -> bytes:
         """The bytes of one of its files, as they were signed.
 

@@ -211,8 +211,13 @@ class Store:
         return self.screen_dir(screen) / "checkpoints" / readout / phase
 
     def report_path(self, screen: str) -> Path:
-        """The patient report, one HTML file."""
+        """The patient report, one HTML file; of a screen of several samples the index of its pages."""
         return self.root / "reports" / f"{check_screen_id(screen)}.html"
+
+    def files_of_samples(self, screen: str) -> list[Path]:
+        """Pages and PDFs of a screen's samples, beside `report_path`, where it holds several; in order of name."""
+        found = files(self.root / "reports", f"{check_screen_id(screen)}+*")
+        return [path for path in found if path.suffix in (".html", ".pdf")]
 
     def signed_dir(self, screen: str) -> Path:
         """Folder of a screen's signed reports, one folder a version."""
@@ -222,6 +227,22 @@ class Store:
     def cohort_path(self) -> Path:
         """The cohort database that readers open."""
         return self.root / "cohort.duckdb"
+
+    def expect_outside(self, path: Path, *own: Path) -> None:
+        """Refuse a place in the store for a file that a person has named: nothing of the store is written over.
+
+        Args:
+            path: where the file would go.
+            own: places in the store that the file may have.
+
+        Raises:
+            InputError: the place lies in the store.
+        """
+        for root in (self.root, self.plates_root):
+            if root is None or is_remote(root) or path.resolve() in own:
+                continue
+            if path.resolve().is_relative_to(root.resolve()):
+                raise InputError(f"{path} lies in the store {root}, which keeps its own files; name a place elsewhere.")
 
     # --- the registered screens -----------------------------------------------------------------
 

@@ -104,9 +104,15 @@ class ScreenPlates:
             "plates": list(elsewhere),
         }
 
-    def report(self) -> bytes | None:
-        """The patient report as it is now in the store; None if there is none."""
-        return read_bytes(self.report_path)
+    def report(self, sample_page: str = "") -> bytes | None:
+        """The patient report as it is now in the store; None if there is none.
+
+        Args:
+            sample_page: the file of the page of one sample, of a screen that holds several; '' for the first page.
+        """
+        pages = {path.name: path for path in self._store.files_of_samples(self.screen) if path.suffix == ".html"}
+        path = pages.get(sample_page) if sample_page else self.report_path
+        return None if path is None else read_bytes(path)
 
     @property
     def report_path(self) -> Path:

@@ -182,9 +182,10 @@ def _screen(request: Request) -> Response:
 
 
 def _report(request: Request) -> Response:
-    page = _plates(request).report()
+    screen = _plates(request).screen
+    sample = request.path_params.get("sample")
+    page = _plates(request).report(f"{screen}+{sample}.html" if sample else "")
     if page is None:
-        screen = _plates(request).screen
         raise NotMade(f"screen {screen} has no report in the store; `phenodose report {screen}` writes it.")
     return Response(page, media_type="text/html", headers=_REPORT_HEADERS)
 
@@ -226,6 +227,7 @@ _ROUTES = [
     Route("/screen.json", _screen),
     Route("/strip.json", _strip),
     Route("/report.html", _report),
+    Route("/{screen}+{sample}.html", _report),
     Route("/plates/{plate}/plate.json", _plate),
     Route("/plates/{plate}/mosaics/{channel:int}.png", _mosaic),
     Route("/plates/{plate}/wells/{well}/well.json", _well),

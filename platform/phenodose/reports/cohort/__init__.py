@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from phenodose.errors import StoreError
-from phenodose.io.files import written_aside
+from phenodose.io.files import written_where_named
 from phenodose.reports.sealed_page import sealed_page
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def build_cohort_report(store: Store, out: Path | None = None, expected: Path | 
     """
     path = out or cohort_report_path(store)
     page = sealed_page(render_cohort_report(store, linked=path == cohort_report_path(store), expected=expected))
-    with written_aside(path) as aside:
+    with written_where_named(path) as aside:
         aside.write_bytes(page)
     return path
 
@@ -104,7 +104,7 @@ def export_cohort_figures(store: Store, folder: Path) -> list[Path]:
         contents = {"svg": svg, "png": png, "csv": csv_of(figure.rows).encode()}
         for kind, content in contents.items():
             path = folder / f"{figure.name}.{kind}"
-            with written_aside(path) as aside:
+            with written_where_named(path) as aside:
                 aside.write_bytes(content)
             written.append(path)
     return written
