@@ -68,7 +68,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_readers_in_the_graph.py": Budget(processes=4, runs=4),
     "tests/assets/test_screens_in_a_bucket.py": Budget(processes=8, runs=2),
     "tests/assets/test_skipping.py": Budget(processes=10, runs=6),
-    "tests/assets/test_staleness.py": Budget(processes=46, runs=12),
+    "tests/assets/test_staleness.py": Budget(processes=30, runs=9),
     # What a killed, refused or skipped training leaves is looked at in runs of its own.
     "tests/assets/test_training_process.py": Budget(processes=12, runs=7),
     "tests/cli/test_hostile_input.py": Budget(processes=8, runs=2),
