@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 MAKE_AGAIN = "take the file away and make the screen again with `phenodose run SCREEN`"
 #: In a file's metadata: which file of which table it is.
 _PLACE = "phenodose.place"
-#: Rows of files read before, by place and seal, the one that was asked for last at the end: the steps of a run read the
-#: same tables again and again. What a file holds is compared with its seal each time all the same.
-_READ: OrderedDict[tuple[str, str], tuple[int, pd.DataFrame]] = OrderedDict()
+#: Rows of files read before, by table, place and seal, the one that was asked for last at the end: the steps of a run
+#: read the same tables again and again. What a file holds is compared with its seal each time all the same.
+_READ: OrderedDict[tuple[str, str, str], tuple[int, pd.DataFrame]] = OrderedDict()
 #: Most bytes of files whose rows are kept, and of one of them.
 _MOST_KEPT, _LARGEST_KEPT = 8_000_000, 1_000_000
 _ONE_AT_A_TIME = threading.Lock()
@@ -83,8 +83,7 @@ def _expect_place(content: bytes, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    seal = seal_of(content)
-    if not seal or (_place(path), seal) in _READ:
+    if not seal_of(content):
         return
     try:
         told = pq.read_metadata(pa.BufferReader(content)).metadata or {}
@@ -119,13 +118,13 @@ def read_part(path: Path, content: bytes, table: Table) -> pd.DataFrame:
     Raises:
         StoreError: they are no table, lack columns that the table must have, or are of another screen.
     """
-    key = (_place(path), seal_of(content))
+    key = (table.name, _place(path), seal_of(content))
     with _ONE_AT_A_TIME:
         if key in _READ:
             _READ.move_to_end(key)
             return _READ[key][1]
     rows = _parsed(path, content, table)
-    if key[1] and len(content) <= _LARGEST_KEPT:
+    if key[2] and len(content) <= _LARGEST_KEPT:
         with _ONE_AT_A_TIME:
             _READ[key] = len(content), rows
             while sum(size for size, _ in _READ.values()) > _MOST_KEPT:
@@ -198,7 +197,8 @@ def contents_of(parts: list[Path]) -> Iterator[tuple[Path, bytes]]:
     for part, content in zip(parts, contents, strict=True):
         if content is not None:
             check_seal(content, part, MAKE_AGAIN)
-            _expect_place(content, part)
+            if (part.parts[-3], _place(part), seal_of(content)) not in _READ:
+                _expect_place(content, part)
             yield part, content
 
 
