@@ -49,6 +49,7 @@ test-slow:  ## Before a release: what is too long for `make test`, and what need
 
 slow-tests: $(READY)
 	$(BIN)/python -m pytest $(TWO_FILES) -m slow
+	$(BIN)/python -m pytest $(TWO_FILES) -m hypothesis --hypothesis-profile more
 	$(BIN)/python -m pytest -m '' tests/plugins/test_umap_embedder.py
 	for engine in jax torch; do KERAS_BACKEND=$$engine $(BIN)/python -m pytest -m '' $(OF_ENGINES) || exit; done
 

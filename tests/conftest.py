@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import logging
 import os
@@ -31,8 +32,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # This is for commands and the code location; `networks_are_trained_here` is for calls from Python.
 os.environ.setdefault("PHENODOSE_TRAINING", "inline")
 
+# Two files at a time fill two cores. More threads of linear algebra only wait for each other, at full speed: of workers
+# that are started from here, and of all that tests start.
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+
 # A busy machine is no fault of the code: no example is judged by the clock; every run tries the same ones.
-settings.register_profile("phenodose", deadline=None, derandomize=True)
+settings.register_profile("phenodose", deadline=None, derandomize=True, max_examples=30)
+# More of them, for `make test-slow`.
+settings.register_profile("more", deadline=None, derandomize=True)
 # New examples at every run, to look for what the fixed ones miss: see CONTRIBUTING.md.
 settings.register_profile("search", deadline=None)
 settings.load_profile("phenodose")
@@ -41,6 +49,13 @@ settings.load_profile("phenodose")
 def pytest_configure(config: pytest.Config) -> None:
     """Time and operations of every file; see file_costs.py."""
     config.pluginmanager.register(_beside("file_costs").FileCosts(), "file-costs")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported for all tests stays: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 ROWS = "ABCDEFGHIJKLMNOP"
@@ -58,6 +73,17 @@ def networks_are_trained_here() -> Iterator[None]:
         # Dagster is not imported for tests that have nothing to do with it.
         if "phenodose.plugins.network_process" in sys.modules:
             patch.setattr("phenodose.plugins.network_process.DEFAULT_MODE", "inline")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def the_disk_is_not_waited_for() -> Iterator[None]:
+    """No power is cut in a test. What is synced, and in which order, tests see that listen to the call.
+
+    Some 8 ms a call on a plain disk, and two calls for every file that is written aside.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
         yield
 
 
@@ -239,10 +265,10 @@ def made_up_cohort(made_up_root: Path, tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def made_up_store(made_up_cohort: Store) -> Store:
+def made_up_store(made_up_root: Path, tmp_path: Path) -> Store:
     """A copy of the made-up store, tables only."""
-    made_up_cohort.cohort_path.unlink()
-    return made_up_cohort
+    database = shutil.ignore_patterns("cohort.duckdb")
+    return Store.open(shutil.copytree(made_up_root, tmp_path / "store", ignore=database))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from phenodose.errors import Faults, TableError
@@ -52,6 +53,7 @@ class Table:
         """The names of the columns in their declared order."""
         return [column.name for column in self.columns]
 
+    @cache  # noqa: B019  (declarations stay)
     def arrow_schema(self) -> pa.Schema:
         """The Parquet schema; descriptions and units travel as field metadata."""
         import pyarrow as pa
@@ -122,6 +124,10 @@ class Table:
 
     def empty(self) -> pd.DataFrame:
         """A frame with the declared columns and no row."""
+        return self._empty().copy(deep=False)  # whoever writes into it writes into a copy
+
+    @cache  # noqa: B019  (declarations stay)
+    def _empty(self) -> pd.DataFrame:
         frame: pd.DataFrame = self.arrow_schema().empty_table().to_pandas()
         return frame
 

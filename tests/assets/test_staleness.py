@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ from phenodose.screens.registration import register_screen
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose_assets.build import SCREEN_JOB, screen_assets
+from phenodose_assets.event_log import connections_kept
 from phenodose_assets.external import IMAGE_FILES, new_observations
 from phenodose_assets.graph.kept import KEPT, MADE_ANYWAY
 from phenodose_assets.resources import StoreResource
@@ -59,6 +61,8 @@ class Made:
         self.home = root / "home"
         self.home.mkdir()
         self.instance = dg.DagsterInstance.local_temp(str(self.home), overrides={"telemetry": {"enabled": False}})
+        self.open = contextlib.ExitStack()
+        self.open.enter_context(connections_kept(self.instance.event_log_storage))  # as the command line does
         register_screen(self.store, self.folder)
         self.make(MADE).raise_if_failed()
 
@@ -147,6 +151,7 @@ def made(
     site = site_of("readout:ctg", "scorer:auc", "scorer:dss2", "scorer:dss3")
     screen = Made(tmp_path_factory.mktemp("stale"), write_ctg_screen, site)
     yield screen
+    screen.open.close()
     screen.instance.dispose()
 
 

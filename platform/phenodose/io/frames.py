@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
     """The rows of a frame as named tuples, as `itertuples` gives them, column by column and so many times faster."""
     row = _row(tuple(map(str, frame.columns)))
-    return map(row._make, zip(frame.index.tolist(), *(column.tolist() for _, column in frame.items()), strict=True))
+    return map(row._make, zip(frame.index.tolist(), *(_values(column) for _, column in frame.items()), strict=True))
+
+
+def _values(column: pd.Series) -> list[Any]:
+    # Texts of Arrow are taken out one by one by `tolist`.
+    return list((column.to_numpy(dtype=object) if column.dtype == "str" else column).tolist())
 
 
 @cache

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MAKE_AGAIN = "take the file away and make the screen again with `phenodose run SCREEN`"
 #: In a file's metadata: which file of which table it is.
 _PLACE = "phenodose.place"
-#: Rows of files read before, by table, file and seal, the one that was asked for last at the end: the steps of a run
+#: Rows of files read before, by table, place and seal, the one that was asked for last at the end: the steps of a run
 #: read the same tables again and again. What a file holds is compared with its seal each time all the same.
 _READ: OrderedDict[tuple[str, str, str], tuple[int, pd.DataFrame]] = OrderedDict()
 #: Most bytes of files whose rows are kept, and of one of them.
@@ -118,7 +118,7 @@ def read_part(path: Path, content: bytes, table: Table) -> pd.DataFrame:
     Raises:
         StoreError: they are no table, lack columns that the table must have, or are of another screen.
     """
-    key = (table.name, str(path), seal_of(content))
+    key = (table.name, _place(path), seal_of(content))
     with _ONE_AT_A_TIME:
         if key in _READ:
             _READ.move_to_end(key)
@@ -137,10 +137,17 @@ def _parsed(path: Path, content: bytes, table: Table) -> pd.DataFrame:
 
     schema = table.arrow_schema()
     needed = {column.name for column in table.columns if column.required}
-    lacking = sorted(needed - set(readable(path, pq.read_schema, content).names))
+    held = readable(path, pq.read_schema, content)
+    lacking = sorted(needed - set(held.names))
     if lacking:
         raise StoreError(f"{path}: lacks the columns {', '.join(lacking)} of the table {table.name}; {MAKE_AGAIN}.")
-    rows: pd.DataFrame = readable(path, pq.read_table, content, schema=schema, partitioning=None).to_pandas()
+    # To hand a small file to other threads, or to what can fill columns in, takes several times as long as to read it.
+    threads = len(content) > _LARGEST_KEPT
+    if held.equals(schema):
+        read = readable(path, _whole, content, use_threads=threads)
+    else:
+        read = readable(path, pq.read_table, content, schema=schema, partitioning=None)
+    rows: pd.DataFrame = read.to_pandas(use_threads=threads)
     of_folder = path.parent.name.removeprefix("screen=")
     others = rows.loc[rows["screen"] != of_folder, "screen"]
     if len(others):
@@ -148,6 +155,12 @@ def _parsed(path: Path, content: bytes, table: Table) -> pd.DataFrame:
             f"{path}: holds rows of screen {others.iloc[0]!r}, but lies in the folder of {of_folder!r}; {MAKE_AGAIN}."
         )
     return rows
+
+
+def _whole(content: Any, use_threads: bool) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(content).read(use_threads=use_threads)
 
 
 def readable(path: Path, read: Callable[..., Any], content: bytes, **how: Any) -> Any:
@@ -184,7 +197,8 @@ def contents_of(parts: list[Path]) -> Iterator[tuple[Path, bytes]]:
     for part, content in zip(parts, contents, strict=True):
         if content is not None:
             check_seal(content, part, MAKE_AGAIN)
-            _expect_place(content, part)
+            if (part.parts[-3], _place(part), seal_of(content)) not in _READ:
+                _expect_place(content, part)
             yield part, content
 
 
