@@ -17,7 +17,7 @@ import yaml
 from phenodose.errors import InputError
 from phenodose.io.files import write_text
 from phenodose.io.locks import locked
-from phenodose.io.processes import is_on_network, file_system
+from phenodose.io.processes import file_system, is_on_network
 from phenodose.store.store import Store
 from phenodose_assets.event_log import connections_kept
 
