@@ -15,6 +15,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,16 @@ def refuse_traces(seen: Seen) -> None:
 class _Watch:
     """An audit hook that notes writes outside the given folders, and connections."""
 
-    def __init__(self, writable: Sequence[str]) -> None:
-        self.writable = tuple(writable)
+    def __init__(self) -> None:
+        self.writable: tuple[str, ...] = ()
         self.writes: list[str] = []
         self.connections: list[str] = []
+        self.on = False
+
+    def begin(self, writable: Sequence[str]) -> None:
+        """Forget what was seen before."""
+        self.writable = tuple(writable)
+        self.writes, self.connections = [], []
         self.on = True
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -118,9 +125,17 @@ class _Watch:
             self.writes.append(f"{event} {place}")
 
 
-def _answer(place: Path, writable: Sequence[str]) -> None:
-    watch = _Watch([str(place / "home"), *writable])
+@cache
+def _the_watch() -> _Watch:
+    """Of this process. An audit hook stays for good, and one for every call would slow all that come after."""
+    watch = _Watch()
     sys.addaudithook(watch)
+    return watch
+
+
+def _answer(place: Path, writable: Sequence[str]) -> None:
+    watch = _the_watch()
+    watch.begin([str(place / "home"), *writable])
     try:
         function, arguments = pickle.loads((place / "asked").read_bytes())
         answer = (False, function(*arguments), watch.writes, watch.connections)

@@ -28,13 +28,35 @@ from phenodose.store.store import Store
 SCREEN, OTHER = "INF_R_153_V1_DS1", "BT-40_V1_DS1"
 
 
-@pytest.fixture
-def store(made_up_store: Store) -> Store:
-    """Two screens that were registered, and the report of one, which a person has looked at."""
+@pytest.fixture(scope="module")
+def looked_at(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two screens that were registered, and the report of one, which a person has looked at; to be copied."""
+    root = tmp_path_factory.mktemp("looked_at") / "store"
+    store = Store.open(shutil.copytree(made_up_root, root, ignore=shutil.ignore_patterns("cohort.duckdb")))
     for screen in (SCREEN, OTHER):
-        write_json(made_up_store.screen_dir(screen) / "source.json", {"screen": screen, "source": "/nowhere"})
-    build_report(made_up_store, SCREEN)
-    return made_up_store
+        write_json(store.screen_dir(screen) / "source.json", {"screen": screen, "source": "/nowhere"})
+    build_report(store, SCREEN)
+    return root
+
+
+@pytest.fixture(scope="module")
+def signed_once(looked_at: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after the first signature; to be copied."""
+    root = shutil.copytree(looked_at, tmp_path_factory.mktemp("signed_once") / "store")
+    sign_report(Store.open(root), SCREEN, "A. Pathologist")
+    return root
+
+
+@pytest.fixture
+def store(looked_at: Path, tmp_path: Path) -> Store:
+    """Two screens, and the report of one."""
+    return Store.open(shutil.copytree(looked_at, tmp_path / "store"))
+
+
+@pytest.fixture
+def signed(signed_once: Path, tmp_path: Path) -> Store:
+    """Two screens, and the report of one, which A. Pathologist has signed."""
+    return Store.open(shutil.copytree(signed_once, tmp_path / "store"))
 
 
 def change_score(store: Store, screen: str, drug: str, by: float) -> None:
@@ -65,87 +87,85 @@ def test_what_was_looked_at_is_kept_with_who_when_and_what_it_rests_on(store: St
     assert faults(store) == []
 
 
-def test_a_signed_report_is_made_again_byte_for_byte_after_twenty_changes_of_the_store(store: Store) -> None:
-    report = sign_report(store, SCREEN, "A. Pathologist")
+def test_a_signed_report_is_made_again_byte_for_byte_after_twenty_changes_of_the_store(signed: Store) -> None:
+    report = signed_report(signed, SCREEN, 1)
     page = report.file(REPORT)
-    tables = store.root / "tables"
+    tables = signed.root / "tables"
     for number in range(10):  # scores of this screen and of those that it is compared with
-        change_score(store, SCREEN if number % 2 else OTHER, "Trametinib", number)
+        change_score(signed, SCREEN if number % 2 else OTHER, "Trametinib", number)
     for number in range(4):  # the cohort grows
         grown = f"NEW_{number}_V1_DS1"
-        rows = store.read_table("scores", OTHER).assign(screen=grown, sample=f"NEW_{number}")
-        store.write_table("scores", grown, "scores/dss_asym", rows)
-        write_json(store.screen_dir(grown) / "source.json", {"screen": grown, "source": "/nowhere"})
-    viability = store.read_table("viability", SCREEN)  # viability and curves are made anew
+        rows = signed.read_table("scores", OTHER).assign(screen=grown, sample=f"NEW_{number}")
+        signed.write_table("scores", grown, "scores/dss_asym", rows)
+        write_json(signed.screen_dir(grown) / "source.json", {"screen": grown, "source": "/nowhere"})
+    viability = signed.read_table("viability", SCREEN)  # viability and curves are made anew
     for file in (tables / "viability" / f"screen={SCREEN}").glob("*.parquet"):
-        rows = store.read_table("viability", SCREEN, file.stem)
-        store.write_table("viability", SCREEN, file.stem, rows.assign(viability_fraction=0.5))
+        rows = signed.read_table("viability", SCREEN, file.stem)
+        signed.write_table("viability", SCREEN, file.stem, rows.assign(viability_fraction=0.5))
     for file in (tables / "curves" / f"screen={SCREEN}").glob("*.parquet"):
         file.unlink()
-    (store.root / "site.toml").write_text('[preferences]\nreadouts = ["ctg"]\n', encoding="utf-8")
-    checkpoints = store.read_table("checkpoints", OTHER).assign(weights_hash="another")  # a network is trained anew
-    store.write_table("checkpoints", OTHER, "checkpoints", checkpoints)
-    rebuild_cohort(store, whole=True)
-    build_report(store, SCREEN)
+    (signed.root / "site.toml").write_text('[preferences]\nreadouts = ["ctg"]\n', encoding="utf-8")
+    checkpoints = signed.read_table("checkpoints", OTHER).assign(weights_hash="another")  # a network is trained anew
+    signed.write_table("checkpoints", OTHER, "checkpoints", checkpoints)
+    rebuild_cohort(signed, whole=True)
+    build_report(signed, SCREEN)
     for file in (tables / "wells" / f"screen={SCREEN}").glob("*.parquet"):  # and most of it goes
         file.unlink()
 
     assert len(viability)
-    assert store.report_path(SCREEN).read_bytes() != page
+    assert signed.report_path(SCREEN).read_bytes() != page
     assert report.file(REPORT) == page
-    assert made_again(store, signed_report(store, SCREEN, 1)) == page
-    assert faults(store) == []
+    assert made_again(signed, signed_report(signed, SCREEN, 1)) == page
+    assert faults(signed) == []
 
 
-def test_a_later_change_gives_an_amended_report_that_names_what_changed(store: Store) -> None:
-    sign_report(store, SCREEN, "A. Pathologist")
-    before = store.report_path(SCREEN).read_bytes()
-    build_report(store, SCREEN)
-    assert store.report_path(SCREEN).read_bytes() == before, "a signature changes nothing on the page"
+def test_a_later_change_gives_an_amended_report_that_names_what_changed(signed: Store) -> None:
+    before = signed.report_path(SCREEN).read_bytes()
+    build_report(signed, SCREEN)
+    assert signed.report_path(SCREEN).read_bytes() == before, "a signature changes nothing on the page"
 
-    change_score(store, SCREEN, "Trametinib", 2.5)
+    change_score(signed, SCREEN, "Trametinib", 2.5)
     with pytest.raises(StoreError, match="not what the store gives now"):
-        sign_report(store, SCREEN, "A. Pathologist")
-    build_report(store, SCREEN)
-    page = store.report_path(SCREEN).read_text(encoding="utf-8")
+        sign_report(signed, SCREEN, "A. Pathologist")
+    build_report(signed, SCREEN)
+    page = signed.report_path(SCREEN).read_text(encoding="utf-8")
     assert "amends version 1, signed by A. Pathologist" in page
     assert "Trametinib" in page.split('id="amendment"')[1].split("</div>")[0]
 
-    second = sign_report(store, SCREEN, "A. Pathologist")
+    second = sign_report(signed, SCREEN, "A. Pathologist")
     assert (second.version, second.record["amends"]) == (2, 1)
-    assert second.record["previous"] == signed_report(store, SCREEN, 1).seal
+    assert second.record["previous"] == signed_report(signed, SCREEN, 1).seal
     (change,) = second.record["changes"]["scores"]
     assert change["what"] == "ctg, Trametinib"
     assert change["now"]["score"] == pytest.approx(change["was"]["score"] + 2.5)
     assert set(second.record["changes"]) <= {"scores", "verdict", "calls"}
     assert second.record["made_again"]["same"]
-    build_report(store, SCREEN)
-    assert store.report_path(SCREEN).read_bytes() == second.file(REPORT), "the page of version 2 stays"
-    assert [made_again(store, report) == report.file(REPORT) for report in signed_reports(store, SCREEN)] == [
+    build_report(signed, SCREEN)
+    assert signed.report_path(SCREEN).read_bytes() == second.file(REPORT), "the page of version 2 stays"
+    assert [made_again(signed, report) == report.file(REPORT) for report in signed_reports(signed, SCREEN)] == [
         True,
         True,
     ]
-    assert faults(store) == []
+    assert faults(signed) == []
 
 
-def test_inputs_wells_plugins_and_the_cohort_that_changed_are_named(store: Store) -> None:
-    sign_report(store, SCREEN, "A. Pathologist")
-    wells = store.read_table("wells", SCREEN)
-    part = next((store.root / "tables/wells" / f"screen={SCREEN}").glob("*.parquet")).stem
+def test_inputs_wells_plugins_and_the_cohort_that_changed_are_named(signed: Store) -> None:
+    wells = signed.read_table("wells", SCREEN)
+    part = next((signed.root / "tables/wells" / f"screen={SCREEN}").glob("*.parquet")).stem
     at = wells.index[wells["treatment"] == "Trametinib"][0]
     wells.loc[at, "treatment"] = "Dabrafenib"
-    store.write_table("wells", SCREEN, part, wells)
-    part = next((store.root / "tables/viability" / f"screen={SCREEN}").glob("*.parquet")).stem
-    viability = store.read_table("viability", SCREEN, part)
+    signed.write_table("wells", SCREEN, part, wells)
+    part = next((signed.root / "tables/viability" / f"screen={SCREEN}").glob("*.parquet")).stem
+    viability = signed.read_table("viability", SCREEN, part)
     viability.loc[viability.index[3], ["masked", "mask_reason"]] = [True, "lint"]
-    store.write_table("viability", SCREEN, part, viability)
-    for file in (store.root / "tables/runs" / f"screen={SCREEN}").glob("*.parquet"):
-        runs = store.read_table("runs", SCREEN, file.stem)
-        store.write_table("runs", SCREEN, file.stem, runs.assign(plugin_version="99"))
-    (store.root / "site.toml").write_text('[preferences]\nreadouts = ["ctg"]\n', encoding="utf-8")
-    change_score(store, OTHER, "Trametinib", 1.0)
-    build_report(store, SCREEN)
-    found = sign_report(store, SCREEN, "A. Pathologist").record
+    signed.write_table("viability", SCREEN, part, viability)
+    for file in (signed.root / "tables/runs" / f"screen={SCREEN}").glob("*.parquet"):
+        runs = signed.read_table("runs", SCREEN, file.stem)
+        signed.write_table("runs", SCREEN, file.stem, runs.assign(plugin_version="99"))
+    (signed.root / "site.toml").write_text('[preferences]\nreadouts = ["ctg"]\n', encoding="utf-8")
+    change_score(signed, OTHER, "Trametinib", 1.0)
+    build_report(signed, SCREEN)
+    found = sign_report(signed, SCREEN, "A. Pathologist").record
     assert [change["now"].split(", ")[2] for change in found["changes"]["wells"]] == ["Dabrafenib"]
     assert [change["now"] for change in found["changes"]["left_out"]] == ["lint"]
     assert any("99" in change["now"] for change in found["changes"]["plugins"])
@@ -154,11 +174,11 @@ def test_inputs_wells_plugins_and_the_cohort_that_changed_are_named(store: Store
     assert any("Dabrafenib" in sentence for sentence in found["changes_in_words"])
 
 
-def test_the_same_report_is_signed_twice_by_two_people_and_not_by_one(store: Store) -> None:
-    first = sign_report(store, SCREEN, "A. Pathologist")
+def test_the_same_report_is_signed_twice_by_two_people_and_not_by_one(signed: Store) -> None:
+    first = signed_report(signed, SCREEN, 1)
     with pytest.raises(InputError, match="nothing to amend"):
-        sign_report(store, SCREEN, " A.  Pathologist ")
-    second = sign_report(store, SCREEN, "B. Oncologist")
+        sign_report(signed, SCREEN, " A.  Pathologist ")
+    second = sign_report(signed, SCREEN, "B. Oncologist")
     assert second.file(REPORT) == first.file(REPORT)
     assert (second.record["amends"], second.record["changes"]) == (1, {})
 
@@ -210,10 +230,9 @@ def test_a_pdf_beside_the_page_is_signed_with_it_unless_it_is_older(store: Store
     assert sign_report(store, SCREEN, "A. Pathologist").file("report.pdf") == b"%PDF-1.7 made up"
 
 
-def test_whoever_changes_a_signed_report_is_told(store: Store, tmp_path: Path) -> None:
-    sign_report(store, SCREEN, "A. Pathologist")
-    sign_report(store, SCREEN, "B. Oncologist")
-    folder = store.root / "signed" / SCREEN
+def test_whoever_changes_a_signed_report_is_told(signed: Store, tmp_path: Path) -> None:
+    sign_report(signed, SCREEN, "B. Oncologist")
+    folder = signed.root / "signed" / SCREEN
     whole = shutil.copytree(folder, tmp_path / "whole")
 
     def page() -> None:
@@ -250,17 +269,17 @@ def test_whoever_changes_a_signed_report_is_told(store: Store, tmp_path: Path) -
         (folder / "1/note.txt").write_text("added later", encoding="utf-8")
 
     for tamper in (page, table, record, record_and_its_seal, removed, a_whole_version_removed, exchanged, added):
-        assert faults(store) == []
+        assert faults(signed) == []
         tamper()
-        assert faults(store), tamper.__name__
+        assert faults(signed), tamper.__name__
         shutil.rmtree(folder)
         shutil.copytree(whole, folder)
 
 
-def test_every_number_of_the_page_is_in_the_snapshot_and_of_others_only_what_it_shows(store: Store) -> None:
-    report = sign_report(store, SCREEN, "A. Pathologist")
+def test_every_number_of_the_page_is_in_the_snapshot_and_of_others_only_what_it_shows(signed: Store) -> None:
+    report = signed_report(signed, SCREEN, 1)
     kept = Store(report.folder / "store", frozen=True)
-    own = store.read_table("scores", SCREEN).reset_index(drop=True)
+    own = signed.read_table("scores", SCREEN).reset_index(drop=True)
     assert kept.read_table("scores", SCREEN).reset_index(drop=True).equals(own)
     others = kept.read_table("scores", OTHER)
     assert set(others["readout"]) == {"ctg"}
