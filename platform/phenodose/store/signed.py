@@ -83,7 +83,7 @@ class SignedReport:
             InputError: there is no page of that sample; or the screen has several samples, and none is named.
         """
         pages: Mapping[str, Any] = self.record.get("pages", {})
-        if sample in pages:
+        if sample is not None and sample in pages:
             return str(pages[sample]["file"])
         if (sample is None and not pages) or (not pages and [sample] == self.record.get("samples")):
             return REPORT

@@ -101,11 +101,16 @@ def test_the_report_is_shown_apart_from_the_page(shown: ViewerServer) -> None:
     path = shown.plates.report_path
     path.parent.mkdir(exist_ok=True)
     path.write_text("<!doctype html><title>β</title>", encoding="utf-8")
+    of_sample = path.with_name(f"{SCREEN}+S-1.html")
+    of_sample.write_text("of S-1")
     try:
+        assert ask(shown, f"{SCREEN}+S-1.html?viewer")[2] == b"of S-1"
+        assert ask(shown, f"{SCREEN}+S-2.html")[0] == 404
         status, headers, body = ask(shown, "report.html?viewer")
         assert json.loads(ask(shown, "screen.json")[2])["report"] is True
     finally:
         path.unlink()
+        of_sample.unlink()
     assert (status, body.decode()) == (200, "<!doctype html><title>β</title>")
     policy = headers["Content-Security-Policy"]
     assert "sandbox allow-scripts" in policy
