@@ -160,7 +160,7 @@ def main() -> None:
     options.add_argument("--where", nargs="+", choices=("bucket", "folder"), default=("bucket", "folder"))
     asked = options.parse_args()
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from s3_server import S3Server  # type: ignore[import-not-found]
+    from s3_server import S3Server
 
     server = S3Server()
     os.environ |= {"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t", "AWS_DEFAULT_REGION": "us-east-1"}

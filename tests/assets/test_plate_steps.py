@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,12 @@ import numpy as np
 import pytest
 import tifffile
 
+from phenodose.errors import MissingInputError
+from phenodose.pipeline.context import Context
+from phenodose.progress import no_progress
 from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
+from phenodose_assets.assets.plate_images import _make_plate_images, _plate_names
 
 WELLS = ("B02", "B03", "C10")
 PLATES = ("1", "2")
@@ -41,6 +48,22 @@ def steps_of(instance: dg.DagsterInstance) -> dict[str, str]:
     return {each.step_key: str(each.status.value) for each in stats if each.status}
 
 
+def without_raw_folder(store: Store, folder: Path) -> Context:
+    """The step on a machine that does not have the raw folder."""
+    there = Store.from_json(store.to_json() | {"raw_roots": f"{folder.parent}=/not/here"})
+    return Context(
+        asset="plate_images",
+        screen_id=folder.name,
+        run_id="r",
+        store=there,
+        source=lambda: there.source_of(folder.name),
+        launchpad={},
+        settings={"ingest": frozenset()},
+        log=logging.getLogger("tests"),
+        progress=no_progress,
+    )
+
+
 def test_each_plate_is_a_step(folder: Path, workshop: Any) -> None:
     store, screen = workshop.store, register_screen(workshop.store, folder)
     workshop.make(screen.id, "layout,plate_images").raise_if_failed()
@@ -48,6 +71,12 @@ def test_each_plate_is_a_step(folder: Path, workshop: Any) -> None:
     assert parts == {"plate_images.part[1]", "plate_images.part[2]"}
     assert [path.name for path in store.plates(screen.id)] == ["1.ome.zarr", "2.ome.zarr"]
     assert store.read_table("plates", screen.id)["n_wells"].tolist() == [3, 3]
+    elsewhere = without_raw_folder(store, folder)
+    assert _plate_names(elsewhere) == []
+    assert set(_make_plate_images(elsewhere).inputs) == set(PLATES)
+    shutil.rmtree(store.plate_path(screen.id, "2"))
+    with pytest.raises(MissingInputError, match=r"/not/here/TWO_V1_DS1: this machine does not have .* of plate 2, and"):
+        _make_plate_images(elsewhere)
 
 
 def test_a_plate_that_fails_fails_the_asset_and_keeps_the_others(folder: Path, workshop: Any) -> None:

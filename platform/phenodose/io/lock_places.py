@@ -204,7 +204,7 @@ def _is_not_known(error: BaseException | None) -> bool:
     while error is not None:
         response = getattr(error, "response", None)
         if isinstance(response, dict):
-            return response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 501
+            return bool(response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 501)
         error = error.__cause__
     return False
 

@@ -139,9 +139,9 @@ class _AsSigned(ScreenJudge):
         super().__init__(store)
         self._kept = {screen: ScreenJudge(one) for screen, one in kept.items()}
 
-    def state(self, screen: str) -> str:
+    def state(self, screen: str) -> tuple[str, str]:
         """The same for ever."""
-        return "signed"
+        return "signed", ""
 
     def judge(self, screen: str) -> dict[str, str | int | None]:
         """Cells of the columns of `screens` that the cohort fills in."""

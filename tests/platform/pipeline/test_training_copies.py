@@ -30,7 +30,8 @@ class Reader:
     name = "cnn"
 
     def __init__(self, die_after: int = 100) -> None:
-        self.die_after, self.learned = die_after, []
+        self.die_after = die_after
+        self.learned: list[int] = []
 
     def train(self, phase: Any, data: Any, parent: Any, work: Path, progress: Any) -> dict[str, Any]:
         point = work / "resume" / "epochs"

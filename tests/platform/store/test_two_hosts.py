@@ -167,7 +167,8 @@ def test_a_late_decision_does_not_undo_others(store: Store, one_other_host: Any,
 
     screen = register_screen(store, small_ctg_screen)
     wells = layout_of_screen(screen).frame.assign(screen=SCREEN, run_id="r")
-    store.write_table("wells", SCREEN, "layout", TABLES["wells"].frame(wells.to_dict("records")))
+    rows: Any = wells.to_dict("records")
+    store.write_table("wells", SCREEN, "layout", TABLES["wells"].frame(rows))
     code = """
 from phenodose.screens import decide
 decide.left_without = stopping(decide.left_without)
