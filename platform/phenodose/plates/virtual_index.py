@@ -94,8 +94,8 @@ def first_windows(raw: Path, plan: PlatePlan, reader: Reader) -> list[list[int]]
         there = [plane for plane in planes if plane.channel == channel]
         if there:
             plane = next((each for each in there if each.projection == MAXIMUM), there[len(there) // 2])
-            pixels = reader.read_plane(raw, plane)
-            if not np.array_equal(pixels, _pixels_of_file(raw, plane)):
+            pixels, of_file = reader.read_plane(raw, plane), _pixels_of_file(raw, plane)
+            if of_file is None or not np.array_equal(pixels, of_file):
                 raise InputError(
                     f"{raw / plane.path}: well {plane.well}: the reader {reader.name} makes its images of more than "
                     "one page of a TIFF file, so they cannot be read in place; ingest the plate without --virtual."

@@ -104,7 +104,9 @@ class VirtualPlate(Plate):
         """
         plane = self.rows(well).get((*place, "" if kind == STACK else kind, z))
         pixels = self._read(plane) if plane else self._maximum(well, place) if kind == MAXIMUM else None
-        for _ in range(level if pixels is not None else 0):
+        if pixels is None:
+            return None
+        for _ in range(level):
             pixels = halve(pixels)
         return pixels
 
