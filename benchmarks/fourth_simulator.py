@@ -1,6 +1,6 @@
 """A fourth simulator: sheets and cysts of point clouds, to judge how wells are told that died unlike the control.
 
-Written after `phenodose.learning.control_span` was given its present form, looked at once, and tuned on nothing. It
+Written after the readout `features` was given its present form, looked at once, and tuned on nothing. It
 shares no code, physics or way of dying with the other three: a nucleus is a cloud of points of dye, which are counted
 in voxels of five planes and blurred by their distance from the focus; cells fill the hills of a random landscape;
 the camera has bands, hot pixels and a seam; condensed water blurs some wells.
