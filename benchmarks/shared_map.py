@@ -67,7 +67,7 @@ def seen(screen: ScreenInMemory, features: np.ndarray) -> WellFeatures:
 def by_filters(images: np.ndarray) -> np.ndarray:
     """Features (well, feature) of the frozen filters of the readout `features`, the same for all screens."""
     network = frozen.network_of(frozen.FILTERS, "none", images.shape[1:], seed=0)
-    return frozen.features_of(images, frozen.typical_light(images), network, frozen.Turns(4), threads=1)
+    return frozen.features_of(images, frozen.typical_light(images), network, frozen.Turns(2), threads=1)
 
 
 def side_by_side(views: list[np.ndarray], negative: np.ndarray) -> np.ndarray:
