@@ -4,8 +4,10 @@ First table: Pearson correlation and mean absolute error of the viability of dru
 (median of the plates), correlation of replicates, CPU seconds. Viability is the readout's number scaled by the medians
 of the controls of each plate. `rescue` is taught by the true viability with the noise of a plate reader (standard
 deviation 0.05), of the organoids by the independent measurement; no drug is read by a model that has seen it. Second
-table: the share of wells that `features` flags (`control_distance` above 1), and the mean absolute error of `features`
-and `rescue` on the wells that died unlike the control.
+table: the share of wells that `features` flags (`control_distance` above 1) of those that died unlike the control and
+of all others, then these apart: wells that died unlike it, but less, and wells that died like it or not at all; and the
+mean absolute error of `features` and `rescue` on the wells that died unlike the control. `--unlike-alone` leaves the
+first table out.
 Every figure is the median over seeds, with the smallest and largest in brackets.
 """
 
@@ -19,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -43,7 +46,18 @@ ORGANOIDS = Path(__file__).resolve().parents[2] / "shared" / "reference" / "real
 PLATE_READER_SD = 0.05
 #: Wells of less viability have died visibly.
 DIED = 0.6
+#: Drug wells of less viability have lost cells.
+HARDLY = 0.9
 BINS = (-np.inf, 0.1, 0.3, 0.5, 0.7, 0.9, np.inf)
+#: Columns of the second table.
+SHARES = {
+    "unlike": "of these flagged",
+    "others": "others flagged",
+    "milder": f"died unlike it, {DIED} to {HARDLY}: flagged",
+    "like": "all the rest: flagged",
+    "error of features": "mean error of features on the first",
+    "error of rescue": "of rescue",
+}
 FIGURES = {"pearson": "Pearson", "mean_error": "mean error", "zprime": "robust Z'", "duplicates": "replicates"}
 
 
@@ -66,9 +80,9 @@ def tensor_wells(screen: ScreenInMemory) -> TensorWells:
     )
 
 
-def by_features(pictured: PicturedScreen, seed: int) -> np.ndarray:
-    """Raw viability by the readout `features` with its own settings."""
-    return np.asarray(FeaturesReadout({"seed": seed}).read(tensor_wells(pictured.screen)).raw)
+def by_features(copies: int, pictured: PicturedScreen, seed: int) -> np.ndarray:
+    """Raw viability by the readout `features` with its own settings, but for the copies of an image."""
+    return np.asarray(FeaturesReadout({"seed": seed, "copies": copies}).read(tensor_wells(pictured.screen)).raw)
 
 
 def by_rescue(pictured: PicturedScreen, seed: int) -> np.ndarray:
@@ -150,21 +164,30 @@ def ranks(screen: ScreenInMemory, viability: np.ndarray) -> pd.Series:
     return wide.mean().sort_values()
 
 
-def flagged(pictured: PicturedScreen, seed: int) -> dict[str, float]:
-    """Shares of drug wells with a control distance above 1: of those that died unlike the control, and of others."""
+def flagged(pictured: PicturedScreen, seed: int, copies: int) -> dict[str, float]:
+    """Shares of drug wells with a control distance above 1: of those that died unlike the control, and of others.
+
+    The others are in two parts: `milder` died unlike the control too, but keep a viability of 0.6 or more.
+    """
     wells = tensor_wells(pictured.screen)
-    found = FeaturesReadout({"seed": seed}).read(wells)
+    found = FeaturesReadout({"seed": seed, "copies": copies}).read(wells)
     assert found.control_distance is not None
     far = found.control_distance > 1
     strange = pictured.unlike & (pictured.screen.viability < DIED)
     others = (pictured.screen.layout["well_type"] == "therapy").to_numpy() & ~strange
+    milder = pictured.unlike & others & (pictured.screen.viability < HARDLY)
     raws = {"features": found.raw, "rescue": rescued(pictured, wells, found, seed)}
     errors = {}
     for name, raw in raws.items():
         away = np.abs(viability_of(pictured.screen, raw) - pictured.screen.viability)
         errors[f"error of {name}"] = float(np.nanmean(away[strange]))
-    counted = {"wells": float(strange.sum()), "unlike": float(far[strange].mean()), "others": float(far[others].mean())}
-    return counted | errors
+    parts = {"unlike": strange, "others": others, "milder": milder, "like": others & ~milder}
+    return {"wells": float(strange.sum())} | {name: _share(far[part]) for name, part in parts.items()} | errors
+
+
+def _share(far: np.ndarray) -> float:
+    """Part that is true; NaN of none."""
+    return float(far.mean()) if len(far) else float("nan")
 
 
 def over_seeds(values: pd.Series, digits: int = 3) -> str:
@@ -199,6 +222,8 @@ def main() -> None:
     """Print both tables."""
     parser = screens_parser(__doc__)
     parser.add_argument("--unlike-drugs", type=int, default=8, help="drugs of a screen of the second table")
+    parser.add_argument("--copies", type=int, choices=(1, 2, 4, 8), default=2, help="of an image, for `features`")
+    parser.add_argument("--unlike-alone", action="store_true", help="the second table alone")
     parser.add_argument("--network", action="store_true", help="also train `cnn`, small (a minute or more a screen)")
     parser.add_argument("--residuals", action="store_true", help="also the mean error of features by true viability")
     arguments = parser.parse_args()
@@ -215,12 +240,12 @@ def main() -> None:
 
     rows, left, orders = [], [], []
     for data_set in data_sets(size, arguments.settings, arguments.organoids if there else None):
-        if not wanted(data_set.name):
+        if arguments.unlike_alone or not wanted(data_set.name):
             continue
         for seed in seeds:
             pictured = data_set.make(seed)
             readouts: dict[str, Callable[[PicturedScreen, int], np.ndarray]] = {
-                "features": by_features,
+                "features": partial(by_features, arguments.copies),
                 "rescue": by_rescue,
                 "mean of stack": by_mean_of_stack,
                 "spheroid area": by_spheroid_area,
@@ -255,7 +280,7 @@ def main() -> None:
     shares = []
     for name, make in dying_unlike(Size(arguments.size_px, arguments.unlike_drugs, arguments.controls)).items():
         for seed in seeds if wanted(name) else ():
-            shares.append({"data set": name, **flagged(make(seed), seed)})
+            shares.append({"data set": name, **flagged(make(seed), seed, arguments.copies)})
             click.echo(f"unlike controls, {name}, seed {seed}: {time.monotonic() - began:.0f} s", err=True)
     if shares:
         click.echo(f"\n{second_table(pd.DataFrame(shares))}")
@@ -288,13 +313,11 @@ def second_table(shares: pd.DataFrame) -> str:
         [
             str(name),
             f"{its['wells'].sum():.0f}",
-            *(over_seeds(its[one], 2) for one in ("unlike", "others", "error of features", "error of rescue")),
+            *(over_seeds(its[one], 2) for one in SHARES),
         ]
         for name, its in shares.groupby("data set", sort=False)
     ]
-    heads = ["data set", f"wells below {DIED} that died unlike the control", "of these flagged", "others flagged"]
-    heads += ["mean error of features on these", "of rescue"]
-    return markdown(lines, heads)
+    return markdown(lines, ["data set", f"wells below {DIED} that died unlike the control", *SHARES.values()])
 
 
 if __name__ == "__main__":

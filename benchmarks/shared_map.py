@@ -9,7 +9,8 @@ phenotype. A phenotype is alive, or a way of dying below 35 % viability.
 
 With `--drug-share 0` every drug kills as the killing control does, and only living, dissolved and killed cells differ;
 with 1, the default, each kills its own way, and the killing control alone (named apoptosis) in the way of the sample,
-which no other screen can know.
+which no other screen can know. *Image and filters* are two views side by side: light, shape and grain, and the frozen
+filters of the readout `features`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import click
 import numpy as np
 import pandas as pd
 
+from phenodose.learning import frozen
 from phenodose.learning.training_sets import training_set
 from phenodose.phenotypes.alignment import sphered, with_untreated, without_viability
 from phenodose.phenotypes.average_precision import cosine_similarity
@@ -60,6 +62,17 @@ def seen(screen: ScreenInMemory, features: np.ndarray) -> WellFeatures:
     """Features with the controls of the layout."""
     controls = choose_controls(screen.layout, ("neg",), ("Staurosporine", "pos"), "simulated screen")
     return WellFeatures(features, controls.negative, controls.positive)
+
+
+def by_filters(images: np.ndarray) -> np.ndarray:
+    """Features (well, feature) of the frozen filters of the readout `features`, the same for all screens."""
+    network = frozen.network_of(frozen.FILTERS, "none", images.shape[1:], seed=0)
+    return frozen.features_of(images, frozen.typical_light(images), network, frozen.Turns(2), threads=1)
+
+
+def side_by_side(views: list[np.ndarray], negative: np.ndarray) -> np.ndarray:
+    """Profiles of all views beside each other, each in units of the median length of wells that are not untreated."""
+    return np.hstack([view / np.median(np.linalg.norm(view[~negative], axis=1)) for view in views])
 
 
 def compared(places: list[np.ndarray], names: list[np.ndarray]) -> tuple[float, float]:
@@ -136,14 +149,24 @@ def main() -> None:
         embedder = SharedEmbedder({"align": align})
         ratio, right = compared([embedder.embed_on(reference, each) for each in wells], names)
         click.echo(f"{align:8}  {ratio:14.2f}  {100 * right:19.0f}")
-    click.echo("\nprofiles  viability      wells right, %  drugs right, %  drugs, by phenotype")
+    click.echo("\nprofiles           viability      wells right, %  drugs right, %  drugs, by phenotype")
     pictures = [one.tensors.isel(channel=[0, 1]) for one in screens]
-    kinds = {"network": [one.features for one in wells], "image": [image_profile(each) for each in pictures]}
-    for kind, features in kinds.items():
-        own = [
+    kinds = {
+        "network": [one.features for one in wells],
+        "image": [image_profile(each) for each in pictures],
+        "filters": [by_filters(each.to_numpy()) for each in pictures],
+    }
+    seen_as = {
+        kind: [
             sphered(each, one.negative, screen.layout["plate"].to_numpy(dtype=object))
             for each, one, screen in zip(features, wells, screens, strict=True)
         ]
+        for kind, features in kinds.items()
+    }
+    seen_as["image and filters"] = [
+        side_by_side(each, one.negative) for *each, one in zip(seen_as["image"], seen_as["filters"], wells, strict=True)
+    ]
+    for kind, own in seen_as.items():
         left = [without_viability(each, alive) for each, alive in zip(own, viability, strict=True)]
         for taken, bare in (("as it is", own), ("projected out", left)):
             profiles = [with_untreated(each, one.negative) for each, one in zip(bare, wells, strict=True)]
@@ -152,7 +175,7 @@ def main() -> None:
             by_drug = named([each for each, _ in drugs], [called for _, called in drugs], 1)
             shares = ", ".join(f"{name} {100 * share:.0f}" for name, share in sorted(by_drug.items()))
             means = [100 * float(np.mean(list(shares_of.values()))) for shares_of in (by_well, by_drug)]
-            click.echo(f"{kind:8}  {taken:13}  {means[0]:14.0f}  {means[1]:14.0f}  {shares}")
+            click.echo(f"{kind:17}  {taken:13}  {means[0]:14.0f}  {means[1]:14.0f}  {shares}")
 
 
 if __name__ == "__main__":

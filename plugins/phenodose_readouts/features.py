@@ -37,8 +37,10 @@ class FeaturesParameters(Parameters):
         description="Weights of a network of keras.applications: imagenet (fetched by Keras) or none (random)",
     )
     weights_file: str | None = Field(default=None, description="File with its weights, used instead of `weights`")
-    copies: Literal[1, 2, 4] = Field(
-        default=2, description="Turned and mirrored copies of every image that features are averaged over"
+    copies: Literal[1, 2, 4, 8] = Field(
+        default=2,
+        description="Copies of every image that features are averaged over: 2 with its half turn, 4 with all quarter "
+        "turns, 8 with their mirror images",
     )
     blends: int = Field(
         default=48, ge=0, le=1000, description="Blends of controls that show how viability goes from one to the other"

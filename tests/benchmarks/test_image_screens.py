@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,9 @@ def image_screens(monkeypatch):
     monkeypatch.setattr(third, "IMAGE_PX", 20)
     monkeypatch.setattr(other, "SAMPLES", [replace(sample, image_px=20, cells=20) for sample in other.SAMPLES])
     monkeypatch.setattr(third, "CULTURES", [replace(culture, cells=12) for culture in third.CULTURES])
+    fourth = image_screens.fourth_simulator
+    monkeypatch.setattr(fourth, "IMAGE_PX", 24)
+    monkeypatch.setattr(fourth, "TISSUES", [replace(tissue, cells=15, hills=4.0) for tissue in fourth.TISSUES])
     return image_screens
 
 
@@ -61,13 +65,29 @@ def test_simulated_screens_are_as_a_run_has_them(image_screens):
         assert not pictured.unlike.any()
 
 
-def test_drugs_that_kill_unlike_the_control_are_known(image_screens):
-    pictured = image_screens.dying_unlike(image_screens.Size(px=16, drugs=4, controls=1))["third"](0)
+@pytest.mark.parametrize("name", ["third", "fourth"])
+def test_drugs_that_kill_unlike_the_control_are_known(image_screens, name):
+    pictured = image_screens.dying_unlike(image_screens.Size(px=16, drugs=4, controls=1))[name](0)
     layout = pictured.screen.layout
     unlike = layout[pictured.unlike]
     assert unlike["treatment"].nunique() == 3
     assert set(unlike["well_type"]) == {"therapy"}
     assert len(unlike) == 3 * 5 * 2
+    assert pictured.screen.tensors.to_numpy().std(axis=(1, 2)).min() > 0
+
+
+def test_each_way_of_dying_of_the_fourth_simulator_is_another_one(image_screens):
+    fourth = image_screens.fourth_simulator
+    draw = fourth.stack
+    stacks = [
+        draw(replace(fourth.TISSUES[0], dying=way), alive, 1.0, np.random.default_rng(3)).astype(float)
+        for alive in (0.0, 1.0)
+        for way in fourth.WAYS
+    ]
+    assert {stack.shape for stack in stacks} == {(fourth.PLANES, fourth.IMAGE_PX, fourth.IMAGE_PX)}
+    dead, living = stacks[:4], stacks[4:]
+    assert all(np.array_equal(living[0], other) for other in living)
+    assert all(not np.array_equal(one, other) for one, other in itertools.combinations(dead, 2))
 
 
 def test_organoids_are_measured_by_their_swelling(image_screens, organoids):

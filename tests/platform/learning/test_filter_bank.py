@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phenodose.learning.filter_bank import WIDTHS, FilterBank
+from phenodose.learning.filter_bank import _STRIP, WIDTHS, FilterBank
 
 
 def test_the_same_seed_gives_the_same_features_and_another_seed_others() -> None:
@@ -27,13 +27,22 @@ def test_the_first_block_sees_any_difference_in_a_neighbourhood() -> None:
     np.testing.assert_allclose(kernel[:, :9], -kernel[:, 9:])
 
 
-def test_an_image_is_convolved_as_by_the_definition() -> None:
-    image = np.random.default_rng(2).random((8, 9, 2), dtype=np.float32)
-    kernel = FilterBank(2)._kernels[0]
-    padded = np.pad(image, ((1, 1), (1, 1), (0, 0)))
+def by_definition(maps: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the rectified maps, side by side, and the maps with half the size."""
+    y, x, channels = maps.shape
+    padded = np.pad(maps, ((1, 1), (1, 1), (0, 0)))
     patches = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(0, 1)).transpose(0, 1, 3, 4, 2)
-    maps = np.maximum(patches.reshape(8, 9, 18) @ kernel, 0)
-    found = FilterBank(2)(image[None])[0]
-    width = kernel.shape[1]
-    np.testing.assert_allclose(found[:width], maps.mean(axis=(0, 1)), rtol=1e-5)
-    np.testing.assert_allclose(found[width : 2 * width], maps.std(axis=(0, 1)), rtol=1e-4)
+    found = np.maximum(patches.reshape(y, x, 9 * channels) @ kernel, 0)
+    cut = found[: y // 2 * 2, : x // 2 * 2].reshape(y // 2, 2, x // 2, 2, -1)
+    return np.concatenate([found.mean(axis=(0, 1)), found.std(axis=(0, 1))]), cut.mean(axis=(1, 3))
+
+
+def test_every_block_is_as_by_the_definition_also_where_an_image_is_worked_on_in_strips() -> None:
+    image = np.random.default_rng(2).random((37, 150, 2), dtype=np.float32)
+    bank = FilterBank(2, widths=(7, 5))
+    pooled, maps = [], image.astype(np.float64)
+    for kernel in bank._kernels:
+        figures, maps = by_definition(maps, kernel.astype(np.float64))
+        pooled.append(figures)
+    assert image.shape[1] * bank._kernels[0].shape[1] * image.shape[0] > _STRIP
+    np.testing.assert_allclose(bank(image[None])[0], np.concatenate(pooled), rtol=2e-5, atol=1e-6)

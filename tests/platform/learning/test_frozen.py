@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -37,11 +39,27 @@ def test_features_depend_neither_on_threads_nor_on_the_other_images() -> None:
     np.testing.assert_allclose(one[4:], features_of(images[4:], light, bank, Turns(2), threads=1), rtol=1e-5)
 
 
-def test_all_four_copies_make_features_of_a_mirrored_image_the_same() -> None:
+@pytest.mark.parametrize(
+    ("copies", "moved"),
+    [
+        (2, lambda images: images[:, ::-1, ::-1]),
+        (4, lambda images: np.rot90(images, 1, axes=(1, 2))),
+        (8, lambda images: np.swapaxes(images, 1, 2)),
+    ],
+)
+def test_features_do_not_depend_on_how_a_well_lies(copies: int, moved: Callable[[np.ndarray], np.ndarray]) -> None:
     images, light = pictures(2), np.array([1000.0, 1000.0], np.float32)
     bank = FilterBank(2)
-    found = features_of(images, light, bank, Turns(4), threads=1)
-    np.testing.assert_allclose(found, features_of(images[:, :, ::-1], light, bank, Turns(4), threads=1), rtol=1e-4)
+    found = features_of(images, light, bank, Turns(copies), threads=1)
+    again = features_of(moved(images), light, bank, Turns(copies), threads=1)
+    np.testing.assert_allclose(found, again, rtol=1e-4, atol=1e-5)
+    fewer = features_of(moved(images), light, bank, Turns(copies // 2), threads=1)
+    assert not np.allclose(found, fewer, rtol=1e-2)
+
+
+def test_copies_of_images_that_are_no_squares_have_their_shape() -> None:
+    images = pictures(2)[:, :12]
+    assert [copy.shape for copy in Turns(8).of(images)] == [images.shape] * 4
 
 
 def test_progress_reaches_its_end() -> None:
