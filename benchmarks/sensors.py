@@ -33,6 +33,8 @@ from phenodose_assets.resources import StoreResource
 
 WELLS = 384
 Asked = Counter[str]
+#: All of ours.
+SENSORS = ("new_screens", "changed_inputs", "stale_screens", "cohort_follows_screens")
 _CONDITIONS = dg.AutomationCondition
 
 
@@ -46,11 +48,11 @@ def main(screens: int, automation: bool) -> None:
         (place / "home").mkdir()
         names = [f"MADE_V{number}_DS1" for number in range(screens)]
         for name in names:
-            _write_folder(place / "inbox" / name)
+            write_folder(place / "inbox" / name)
         with dg.DagsterInstance.local_temp(str(place / "home")) as instance:
             click.echo(f"{screens} screens\n{'':46s}{'seconds':>8s}{'CPU s':>8s}{'queries':>9s}  asks for")
-            store = _MadeUp(place, instance, names)
-            ways: list[Any] = [_Sensors(store)]
+            store = MadeUp(place, instance, names)
+            ways: list[Any] = [Sensors(store)]
             ways[0].register()
             store.materialize_all()
             if automation:
@@ -83,17 +85,21 @@ def _tick(ways: Iterable[Any], what: str, change: Callable[[], object]) -> None:
         way.tick(what)
 
 
-class _MadeUp:
+class MadeUp:
     """A store of made-up screens and its Dagster instance."""
 
     def __init__(self, place: Path, instance: dg.DagsterInstance, names: list[str]) -> None:
         self.place, self.instance, self.names = place, instance, names
         self.resource = StoreResource.of(Store.open(place / "store"), place / "inbox")
+        #: Name of a sensor -> CPU seconds of its last tick, and statements that it sent.
+        self.cost: dict[str, tuple[float, int]] = {}
 
     def definitions(self) -> dg.Definitions:
+        """The whole graph."""
         return build_definitions(store=self.place / "store", inbox=self.place / "inbox")
 
     def report(self, events: Iterable[dg.AssetObservation | dg.AssetMaterialization]) -> None:
+        """Tell Dagster of these."""
         for event in events:
             self.instance.report_runless_asset_event(event)
 
@@ -161,16 +167,17 @@ class _MadeUp:
             clock, cpu = time.monotonic(), time.process_time()
             asked = work()
             seconds, cpu_seconds = time.monotonic() - clock, time.process_time() - cpu
+        self.cost[name] = cpu_seconds, len(sent)
         shown = ", ".join(f"{key} x{count}" for key, count in sorted(asked.items())[:4]) + (
             " ..." if len(asked) > 4 else ""
         )
         click.echo(f"{name:26s}{what:20.20s}{seconds:8.2f}{cpu_seconds:8.2f}{len(sent):9d}  {shown or '-'}")
 
 
-class _Sensors:
+class Sensors:
     """Our sensors."""
 
-    def __init__(self, store: _MadeUp) -> None:
+    def __init__(self, store: MadeUp) -> None:
         self._store, self._definitions = store, store.definitions()
         self._cursors: dict[str, str | None] = {}
 
@@ -188,7 +195,7 @@ class _Sensors:
     def tick(self, what: str) -> None:
         """One tick of each sensor."""
         self._definitions = self._store.definitions()
-        for name in ("new_screens", "changed_inputs", "stale_screens"):
+        for name in SENSORS:
             self._store.tell(name, what, lambda name=name: self._asked(name))
 
     def has_come_to_all(self) -> bool:
@@ -201,11 +208,13 @@ class _Sensors:
             instance=self._store.instance,
             cursor=self._cursors.get(name),
             definitions=self._definitions,
-            resources=None if name == "stale_screens" else {"store": self._store.resource},
+            resources=None if name in ("stale_screens", "cohort_follows_screens") else {"store": self._store.resource},
             sensor_name=name,
         )
         with context:
             result = self._definitions.resolve_sensor_def(name)(context)
+        if isinstance(result, dg.SkipReason):
+            return Counter()
         assert isinstance(result, dg.SensorResult), result
         self._cursors[name] = result.cursor
         self._store.report(result.asset_events)
@@ -216,7 +225,7 @@ class _Sensors:
 class _Automation:
     """Dagster's automation conditions; they take the observations that our sensor reports."""
 
-    def __init__(self, store: _MadeUp) -> None:
+    def __init__(self, store: MadeUp) -> None:
         self._store = store
         self._cursor: Any = None
 
@@ -288,7 +297,8 @@ def _copy(database: sqlite3.Connection, event: int, first: str, name: str) -> No
     )
 
 
-def _write_folder(folder: Path) -> None:
+def write_folder(folder: Path) -> None:
+    """A raw folder as new_screens takes it: a layout, seven plates of readings and screen.toml."""
     (folder / "ctg").mkdir(parents=True)
     wells = "".join(f"P1,{well},1\n" for well in range(WELLS))
     (folder / "layout.csv").write_text("Plate,Well,Number\n" + wells)

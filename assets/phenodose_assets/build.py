@@ -41,7 +41,7 @@ from phenodose_assets.hand_over import HandOver
 from phenodose_assets.networks import network_process
 from phenodose_assets.resources import Listener, StoreResource, no_listener
 from phenodose_assets.sensors.changed_inputs import changed_inputs_sensor
-from phenodose_assets.sensors.cohort_follows_screens import automation_sensor
+from phenodose_assets.sensors.cohort_follows_screens import cohort_sensor
 from phenodose_assets.sensors.new_screens import new_screens_sensor
 from phenodose_assets.sensors.stale_screens import stale_screens_sensor
 from phenodose_assets.sensors.verify_weekly import verify_job, verify_schedule
@@ -133,7 +133,7 @@ def build_definitions(
         schedules=[verify_schedule(verify)],
         sensors=[
             new_screens_sensor(SCREEN_JOB, external),
-            automation_sensor(),
+            cohort_sensor(cohort.upstream_of_cohort(assets), cohort.COHORT),
             changed_inputs_sensor(external),
             stale_screens_sensor(screen_job, assets),
         ],

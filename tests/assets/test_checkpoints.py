@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from phenodose.errors import CheckpointError, NotMade
+from phenodose.store import checkpoints
 from phenodose.store.checkpoints import checkpoint_key, checkpoint_of, checkpoint_to_adopt
 from phenodose.store.store import Store
+from phenodose.store.table_files import contents_of
 from phenodose.tables import TABLES
 
 KEY = checkpoint_key("cnn", "phase1")
@@ -47,6 +50,27 @@ def test_a_named_control_experiment_wins(store: Store) -> None:
     write(store, "A_CE", "old", day=1)
     write(store, "B_CE", "new", day=2)
     assert checkpoint_to_adopt(store, "cnn", "phase1", "A_CE")["weights_hash"] == "old"
+
+
+def test_checkpoints_that_have_not_changed_are_not_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "_SETTLED_NS", -(10**18))  # as if they had been written long ago
+    for name in ("A_CE", "B_CE"):
+        write(store, name, f"of {name}")
+    assert checkpoint_to_adopt(store, "cnn", "phase1", None)["screen"] == "B_CE"
+    read: list[Path] = []
+
+    def counted(parts: list[Path]) -> Iterator[tuple[Path, bytes]]:
+        read.extend(parts)
+        return contents_of(parts)
+
+    monkeypatch.setattr(checkpoints, "contents_of", counted)
+    assert checkpoint_to_adopt(store, "cnn", "phase1", None)["screen"] == "B_CE"
+    assert read == []
+    write(store, "C_CE", "new", day=2)
+    assert checkpoint_to_adopt(store, "cnn", "phase1", None)["screen"] == "C_CE"
+    store.drop_table_part("checkpoints", "C_CE", KEY)
+    assert checkpoint_to_adopt(store, "cnn", "phase1", None)["screen"] == "B_CE"
+    assert {path.parent.name for path in read} == {"screen=C_CE"}
 
 
 def test_files_of_another_training_are_told(store: Store) -> None:

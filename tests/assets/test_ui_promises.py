@@ -73,10 +73,15 @@ def test_a_killed_step_is_tried_again(definitions: dg.Definitions) -> None:
         assert op.retry_policy is not None
 
 
-def test_the_cohort_follows_the_screens_and_tells_when_it_does_not(graph: dg.AssetGraph) -> None:
+def test_the_cohort_follows_the_screens_and_tells_when_it_does_not(
+    graph: dg.AssetGraph, definitions: dg.Definitions
+) -> None:
+    sensor = definitions.resolve_sensor_def("cohort_follows_screens")
+    assert sensor.asset_selection is not None
+    followed = sensor.asset_selection.resolve(graph)
     for name in COHORT:
         node = graph.get(dg.AssetKey(name))
-        assert node.automation_condition is not None
+        assert node.key in followed
         expected = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=60), warn_window=timedelta(days=14))
         assert node.freshness_policy == expected
 

@@ -31,14 +31,18 @@ _POOL = "duckdb"
 #: Rebuilt after every screen; so long without, either no screen came or its automation is off.
 _FRESHNESS = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=14), fail_window=timedelta(days=60))
 
-#: Once no run that makes something of a screen is queued or under way. `eager()` alone would wait until every screen
-#: has every asset, which a screen without images never has.
-AFTER_SCREENS = dg.AutomationCondition.eager().without(~dg.AutomationCondition.any_deps_missing())
+#: Everything that is rebuilt after screens.
+COHORT = (dg.AssetKey(COHORT_DB), dg.AssetKey(COHORT_REPORT))
+
+
+def upstream_of_cohort(assets: Sequence[ScreenAsset]) -> list[dg.AssetKey]:
+    """What the cohort is made from: whatever writes a table."""
+    return [asset.asset_key for asset in assets if asset.tables]
 
 
 def cohort_assets(assets: Sequence[ScreenAsset], tried_again: bool = True) -> list[dg.AssetsDefinition]:
     """What is rebuilt after every screen; see `build_definitions` for `tried_again`."""
-    upstream = [asset.asset_key for asset in assets if asset.tables]
+    upstream = upstream_of_cohort(assets)
     return [
         _cohort_asset(
             COHORT_DB,
@@ -98,7 +102,6 @@ def _cohort_asset(
         required_resource_keys={"store", "listener"},
         output_required=False,
         check_specs=checks,
-        automation_condition=AFTER_SCREENS,
         description=description,
     )
     def cohort(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:

@@ -8,7 +8,8 @@ Belongs here: which screens a tick looks at. Does not belong here: what is looke
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import dagster as dg
@@ -20,16 +21,18 @@ from phenodose.store.checkpoints import checkpoints_read_once
 from phenodose_assets.external import ExternalAsset, Found, unknown_versions
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import StoreResource
-from phenodose_assets.sensors.ticks import in_time
+from phenodose_assets.sensors.ticks import MOST_SECONDS, QUIET_SECONDS, in_time
 
 _INTERVAL_SECONDS = 30
+#: Screens that came last, whose folders people still work on: half of a tick is theirs.
+_NEWEST = 20
 
 
 def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinition:
     """Observes every raw file and setting of every screen that has changed.
 
     The cursor holds one hash a screen of all that was found; Dagster is asked what it knows only of a screen whose
-    hash is another.
+    hash is another. A tick that finds nothing new ends after a second, and the next one goes on where it was.
     """
 
     @dg.sensor(
@@ -42,13 +45,15 @@ def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinit
     def changed_inputs(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
         opened = store.open()
         changed: dict[str, Found] = {}
-        every = sorted(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
-        last, before = _state(context.cursor)
-        seen = {name: before[name] for name in every if name in before}
-        in_turn = [*(name for name in every if name > last), *(name for name in every if name <= last)]
+        coming = context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME)
+        turns = [sorted(coming[:-_NEWEST]), sorted(coming[-_NEWEST:])]
+        lasts, before = _state(context.cursor)
+        seen = {name: before[name] for name in coming if name in before}
         with checkpoints_read_once():
-            for name in in_time(in_turn):
-                last = name
+            for name in in_time(
+                _in_turn(turns, lasts), most_seconds=lambda: MOST_SECONDS if changed else QUIET_SECONDS
+            ):
+                lasts[name in turns[1]] = name
                 try:
                     folder = store.source_of(name)
                     found = look_at(folder, opened, external)
@@ -62,15 +67,26 @@ def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinit
                 if hashed != seen.get(name):
                     changed[name], seen[name] = found, hashed
         observed = unknown_versions(context.instance, changed)
-        return dg.SensorResult(asset_events=observed, cursor=json.dumps({"last": last, "seen": seen}))
+        return dg.SensorResult(
+            asset_events=observed, cursor=json.dumps({"last": lasts[0], "last_of_newest": lasts[1], "seen": seen})
+        )
 
     return changed_inputs
 
 
-def _state(cursor: str | None) -> tuple[str, dict[str, Any]]:
-    """The screen that the tick before came to, and a hash of what was found of each."""
+def _in_turn(turns: Sequence[Sequence[str]], lasts: Sequence[str]) -> Iterator[str]:
+    """One of each list after the other, each list from behind the screen that the tick before came to."""
+    rotated = [
+        [*(name for name in names if name > last), *(name for name in names if name <= last)]
+        for names, last in zip(turns, lasts, strict=True)
+    ]
+    return (name for names in zip_longest(*rotated) for name in names if name is not None)
+
+
+def _state(cursor: str | None) -> tuple[list[str], dict[str, Any]]:
+    """Of both lists the screen that the tick before came to, and a hash of what was found of each screen."""
     try:
         found = json.loads(cursor or "{}")
-        return str(found["last"]), dict(found["seen"])
+        return [str(found["last"]), str(found.get("last_of_newest", ""))], dict(found["seen"])
     except (ValueError, KeyError, TypeError):  # none yet, or that of an older version
-        return "", {}
+        return ["", ""], {}

@@ -12,10 +12,18 @@ _T = TypeVar("_T")
 MOST_SECONDS = 15.0
 
 
-def in_time(every: Iterable[_T], now: Callable[[], float] = time.monotonic) -> Iterator[_T]:
-    """As many as a tick has time for, at least one."""
-    end = now() + MOST_SECONDS
+#: As long as it finds nothing new, a tick ends after this: it comes again soon, and nobody waits for it.
+QUIET_SECONDS = 1.0
+
+
+def in_time(
+    every: Iterable[_T],
+    now: Callable[[], float] = time.monotonic,
+    most_seconds: Callable[[], float] = lambda: MOST_SECONDS,
+) -> Iterator[_T]:
+    """As many as a tick has time for, at least one; `most_seconds` is asked after each."""
+    begin = now()
     for one in every:
         yield one
-        if now() >= end:
+        if now() - begin >= most_seconds():
             return

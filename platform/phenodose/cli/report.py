@@ -33,6 +33,11 @@ from phenodose.settings.environment import CHROMIUM, read_environment
     "--export", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="With --cohort: write every figure as SVG and PNG, and its data as CSV, into this folder too.",
 )  # fmt: skip
+@click.option("--entity", metavar="NAME", help="With --cohort: the screens of this entity alone.")
+@click.option(
+    "--newest", type=click.IntRange(min=1), metavar="N",
+    help="With --cohort: the N screens made last; default 1000.",
+)  # fmt: skip
 @click.option(
     "--pdf", is_flag=True,
     help="Print the report as PDF beside the HTML file too, with the Chromium that is installed.",
@@ -47,6 +52,8 @@ def command(
     maps: bool,
     expected: Path | None,
     export: Path | None,
+    entity: str | None,
+    newest: int | None,
     pdf: bool,
     store: str | None,
     as_json: bool,
@@ -59,10 +66,12 @@ def command(
     Example: phenodose report BT-40_V1_DS1 --pdf
              phenodose report TWO_V1_DS1 --sample HD-MB03 --out hd-mb03.html
              phenodose report --cohort --out cohort.html --export figures
+             phenodose report --cohort --entity Neuroblastoma --newest 200 --out neuroblastoma.html
     """
     from phenodose.reports import build_cohort_report, build_report, cohort_report_path
     from phenodose.reports.activation import explain_report
     from phenodose.reports.cohort import export_cohort_figures
+    from phenodose.reports.cohort.source import MOST_SCREENS, Selection
     from phenodose.reports.pages import page_of
     from phenodose.reports.pdf import find_browser, write_pdf
 
@@ -73,6 +82,8 @@ def command(
         raise InputError("--expected and --export belong to the report of the cohort; leave SCREEN out, add --cohort.")
     if sample is not None and cohort:
         raise InputError("--sample belongs to the report of one screen; name the screen, and leave --cohort out.")
+    if screen is not None and (entity or newest):
+        raise InputError("--entity and --newest choose among screens; leave SCREEN out, add --cohort.")
     opened = open_screens(store, *([screen] if screen else []))
     own = cohort_report_path(opened) if screen is None else opened.report_path(screen)
     for place in filter(None, (out, export)):
@@ -80,8 +91,9 @@ def command(
     pages: list[Path] = []
     files: list[Path] = []
     if screen is None:
-        path = build_cohort_report(opened, out, expected)
-        files = export_cohort_figures(opened, export) if export else []
+        selection = Selection(entity, newest or MOST_SCREENS)
+        path = build_cohort_report(opened, out, expected, selection)
+        files = export_cohort_figures(opened, export, selection) if export else []
     else:
         asked = page_of(opened, screen, sample) if sample is not None and out is None else None
         no_maps = explain_report(opened, screen) if maps else ""

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from phenodose.cohort.build import JUDGED, literal_path, parts_known, parts_now
+from phenodose.cohort.build import parts_known
+from phenodose.cohort.parts import literal_path, parts_now
+from phenodose.cohort.verdicts import JUDGED
 from phenodose.cohort.view import identifier, literal
 from phenodose.tables import TABLES
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from phenodose.cohort.build import Parts, parts_now
+from phenodose.cohort.parts import Parts, parts_now
 
 if TYPE_CHECKING:
     from phenodose.store.store import Store

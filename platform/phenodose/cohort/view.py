@@ -5,6 +5,7 @@ Does not belong here: the views (`views`, `hit_views`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -15,19 +16,29 @@ class View:
     Attributes:
         name: its name.
         description: what a row is.
-        sql: the query; a kept one has a column `screen`, and its rows follow from the tables' rows of that screen.
+        sql: the query; a kept one has a column `screen`, and its rows follow from the tables' rows of that screen
+            (but `of_all`).
         kept: the rows are stored, because making them takes longer than a person waits.
+        of_all: of a kept one: its rows rest on all screens, and it may have no column `screen`.
+        order: of a kept one: the columns that its rows are sorted by, so that a question for some of them is quick.
     """
 
     name: str
     description: str
     sql: str
     kept: bool = False
+    of_all: bool = False
+    order: str = ""
 
 
 def literal(text: str) -> str:
     """A text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def literals(texts: Iterable[str]) -> str:
+    """Texts as the inside of an SQL list; an empty one holds nothing."""
+    return ", ".join(map(literal, texts)) or "NULL"
 
 
 def identifier(text: str) -> str:

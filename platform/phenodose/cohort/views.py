@@ -10,11 +10,16 @@ from collections.abc import Mapping, Sequence
 
 from phenodose.cohort.hit_views import IMAGING_VS_METABOLIC, RankingOrder, agreement_view, hits_view
 from phenodose.cohort.reachable_view import REACHABLE
+from phenodose.cohort.summary_views import (
+    AGREEMENT_COUNTS,
+    CONTROL_LEVELS,
+    DRUG_SCORES,
+    POOLED_SCORES,
+    REPLICATE_AGREEMENT,
+    control_drift,
+)
 from phenodose.cohort.view import CURVES_WITH_ADD_ON, WORST_VERDICT, View, identifier, literal
 from phenodose.quality.gates import Limits
-
-#: With fewer earlier screens of a readout, drift over screens is told but not judged.
-LEAST_EARLIER_SCREENS = 3
 
 
 def cohort_views(
@@ -42,18 +47,23 @@ def cohort_views(
         _scores_wide(readouts, scorer),
         hits_view(order or RankingOrder()),
         _selective_scores(scorer, comparisons or {}),
+        POOLED_SCORES,
+        DRUG_SCORES,
         COHORT_Z_SCORES,
         TARGET_RANKS,
         DRUG_COMBINATIONS,
         SYNERGIES,
         agreement_view(metabolic, thresholds or {}),
+        AGREEMENT_COUNTS,
         IMAGING_VS_METABOLIC,
         DOSE_POINTS,
         READOUTS,
         REPLICATE_PAIRS,
+        REPLICATE_AGREEMENT,
         QC_SUMMARY,
         DOUBTFUL_WELLS,
-        _control_drift(limits or Limits()),
+        CONTROL_LEVELS,
+        control_drift(limits or Limits()),
         LATEST_RUNS,
         LATEST_RUN_OF_SCREEN,
         REACHABLE,
@@ -71,16 +81,7 @@ COHORT_Z_SCORES = View(
            CASE WHEN c.n_samples >= {LEAST_SAMPLES} AND c.sd_score > 0
                 THEN (s.score - c.mean_score) / c.sd_score END AS z_score
     FROM scores s
-    JOIN (
-        SELECT drug, readout, scorer, count(*) AS n_samples, avg(score) AS mean_score, stddev_samp(score) AS sd_score
-        FROM (
-            SELECT sample, drug, readout, scorer, avg(score) AS score
-            FROM scores
-            WHERE replicate = 'pooled' AND score IS NOT NULL
-            GROUP BY sample, drug, readout, scorer
-        )
-        GROUP BY drug, readout, scorer
-    ) c USING (drug, readout, scorer)
+    JOIN drug_scores c USING (drug, readout, scorer)
     WHERE s.replicate = 'pooled' AND s.score IS NOT NULL AND coalesce(s.unit, '') <> 'nM'
     """,
 )
@@ -94,6 +95,12 @@ TARGET_RANKS = View(
         FROM targets
         WHERE n_drugs > 0
         GROUP BY ALL
+    ), others AS (
+        SELECT sample, readout, scorer, target, nullif(count(*) OVER every - 1, 0) AS n_others,
+               (coalesce(sum(mean_score) OVER every, 0) - coalesce(mean_score, 0))
+                   / nullif(count(mean_score) OVER every - (mean_score IS NOT NULL)::INTEGER, 0) AS mean_of_others
+        FROM by_sample
+        WINDOW every AS (PARTITION BY readout, scorer, target)
     )
     SELECT t.screen, t.sample, t.readout, t.scorer, t.target, t.n_drugs, t.n_hits, t.drugs,
            t.mean_score, t.lower, t.upper, t.p_value, t.q_value,
@@ -102,13 +109,7 @@ TARGET_RANKS = View(
            o.n_others, o.mean_of_others, t.mean_score - o.mean_of_others AS above_others,
            t.n_hit_interactions, t.hub_q_value, t.mutation, t.expression, t.expression_unit
     FROM targets t
-    LEFT JOIN (
-        SELECT a.sample, a.readout, a.scorer, a.target, count(*) AS n_others, avg(b.mean_score) AS mean_of_others
-        FROM by_sample a
-        JOIN by_sample b ON b.readout = a.readout AND b.scorer = a.scorer AND b.target = a.target
-            AND b.sample <> a.sample
-        GROUP BY ALL
-    ) o ON o.sample = t.sample AND o.readout = t.readout AND o.scorer = t.scorer AND o.target = t.target
+    LEFT JOIN others o ON o.sample = t.sample AND o.readout = t.readout AND o.scorer = t.scorer AND o.target = t.target
     WHERE t.n_drugs > 0
     """,
 )
@@ -224,6 +225,7 @@ QC_SUMMARY = View(
     FROM qc
     GROUP BY screen, readout
     """,
+    kept=True,
 )
 
 DOUBTFUL_WELLS = View(
@@ -303,58 +305,5 @@ def _scores_wide(readouts: Sequence[str], scorer: str) -> View:
     FROM scores
     WHERE scorer = {literal(scorer)} AND replicate = 'pooled'
     GROUP BY screen, sample, drug
-    """,
-    )
-
-
-def _control_drift(limits: Limits) -> View:
-    """Drift over screens lives here and not in `qc`: a screen's own quality must not depend on its company."""
-    figures = ("cohort_window_drift", "cohort_spread_drift")
-
-    def beyond(side: str) -> str:
-        compared = [(name, getattr(limits.of[name], side)) for name in figures]
-        return " OR ".join(f"abs({name}) > {value!r}" for name, value in compared if value is not None) or "false"
-
-    return View(
-        "control_drift",
-        "One row a screen and readout: its controls against those of the screens that the store made before.",
-        f"""
-    WITH made AS (
-        SELECT screen, min(started_at) AS made_at FROM runs WHERE asset = 'layout' GROUP BY screen
-    ), levels AS (
-        SELECT v.screen, v.readout,
-               median(v.raw) FILTER (v.control = 'negative') AS negative_median,
-               median(v.raw) FILTER (v.control = 'positive') AS positive_median,
-               greatest(0.02, 1.4826 * mad(v.viability_fraction) FILTER (v.control = 'negative')) AS negative_spread
-        FROM viability v
-        JOIN wells w ON w.screen = v.screen AND w.plate = v.plate AND w.well = v.well
-        WHERE NOT v.masked AND v.control IS NOT NULL AND coalesce(w.add_on, '') = ''
-        GROUP BY v.screen, v.readout
-    ), ordered AS (
-        SELECT l.*, abs(negative_median - positive_median) AS control_window, m.made_at,
-               row_number() OVER (PARTITION BY l.readout ORDER BY m.made_at NULLS LAST, l.screen) AS place
-        FROM levels l
-        LEFT JOIN made m USING (screen)
-        WHERE negative_median <> positive_median
-    ), figures AS (
-        SELECT a.screen, a.readout, a.place, any_value(a.made_at) AS made_at, count(b.screen) AS n_earlier,
-               any_value(a.negative_median) AS negative_median, any_value(a.positive_median) AS positive_median,
-               any_value(a.control_window) AS control_window, any_value(a.negative_spread) AS negative_spread,
-               log2(any_value(a.control_window) / median(b.control_window)) AS cohort_window_drift,
-               greatest(0.0, log2(any_value(a.negative_spread) / median(b.negative_spread))) AS cohort_spread_drift
-        FROM ordered a
-        LEFT JOIN ordered b ON b.readout = a.readout AND b.place < a.place
-        GROUP BY a.screen, a.readout, a.place
-    )
-    SELECT f.screen, s.sample, f.readout, f.made_at, f.n_earlier, f.negative_median, f.positive_median,
-           f.control_window, f.negative_spread, f.cohort_window_drift,
-           CASE WHEN f.n_earlier > 0 THEN f.cohort_spread_drift END AS cohort_spread_drift,
-           CASE WHEN f.n_earlier < {LEAST_EARLIER_SCREENS} THEN 'none'
-                WHEN {beyond("poor")} THEN 'fail'
-                WHEN {beyond("good")} THEN 'warn'
-                ELSE 'pass' END AS verdict
-    FROM figures f
-    LEFT JOIN screens s USING (screen)
-    ORDER BY f.readout, f.place
     """,
     )

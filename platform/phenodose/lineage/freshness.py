@@ -43,6 +43,8 @@ _NAMED = 6
 _MOVED = "drugs layout"
 #: Decisions that are named.
 _MOST_DECISIONS = 3
+#: Columns of the table `runs` in which a step recorded itself.
+STEP_COLUMNS = ("asset", "inputs", "made_from", "files", "version")
 #: What had changed when a report was signed, in the root of a store that is frozen.
 _FROZEN = "changes.json"
 
@@ -66,7 +68,7 @@ class Change:
     kept: bool = False
 
 
-def changes_since(store: Store, screen: str) -> list[Change]:
+def changes_since(store: Store, screen: str, runs: pd.DataFrame | None = None) -> list[Change]:
     """What has changed since products of a screen were made from it; [] if every product fits its inputs.
 
     What is not there any more (raw folders are archived) is left out, and so is what an older version did not note.
@@ -74,10 +76,12 @@ def changes_since(store: Store, screen: str) -> list[Change]:
     Args:
         store: the store.
         screen: screen id.
+        runs: its rows of the table `runs`, `STEP_COLUMNS` of them; None to read them.
     """
     if store.frozen:
         return _as_it_was(store)
-    runs = store.read_table("runs", screen)
+    if runs is None:
+        runs = store.read_table("runs", screen)
     if runs.empty:
         return []
     return _Runs(store, screen, runs).changes()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from phenodose.io.frames import rows_of
-from phenodose.lineage.freshness import InputStates, changes_since
+from phenodose.lineage.freshness import STEP_COLUMNS, InputStates, changes_since
 from phenodose.names import in_a_row
 from phenodose.pipeline.hits import is_hit, not_judged, standing_calls
 from phenodose.plugins import Preferences
@@ -33,8 +33,18 @@ MANY_LEFT_OUT = 0.1
 _READINGS = ("viability/", "checkpoint/")
 #: Longest part of a reason that is quoted.
 _QUOTED = 240
-#: Tables that bear on the verdict.
-_READ = ("screens", "wells", "viability", "scores", "qc", "plates", "not_made")
+#: Tables that bear on the verdict, and the columns of them.
+_READ = {
+    "wells": ("plate", "well", "well_type"),
+    "viability": ("plate", "well", "readout", "masked", "viability_fraction"),
+    "scores": (
+        *("screen", "sample", "readout", "replicate", "scorer", "drug"),
+        *("score", "hit", "p_hit_fraction", "call"),
+    ),
+    "qc": ("screen", "sample", "readout", "verdict"),
+    "plates": ("plate",),
+    "not_made": ("asset", "outcome", "reason"),
+}
 
 
 @dataclass(frozen=True)
@@ -86,12 +96,17 @@ def ranked_drugs(store: Store, screen: str, preferences: Preferences | None = No
     Raises:
         StoreError: a file of a table is damaged.
     """
-    scores, preferences = store.read_table("scores", screen), preferences or Preferences.of_store(store)
+    tables = {name: store.read_table(name, screen) for name in ("scores", "qc")}
+    return _ranked(tables, preferences or Preferences.of_store(store))
+
+
+def _ranked(tables: Mapping[str, pd.DataFrame], preferences: Preferences) -> pd.DataFrame:
+    scores = tables["scores"]
     pooled = scores[(scores["replicate"] == "pooled") & (scores["scorer"] == ranking_scorer(scores, preferences))]
     rows = pooled[
         pooled["readout"] == ranking_readout(pooled, preferences.ordered_readouts(pooled["readout"].unique()))
     ]
-    rows = standing_calls(rows, store.read_table("qc", screen))
+    rows = standing_calls(rows, tables["qc"])
     return rows.sort_values(["score", "drug"], ascending=[False, True], na_position="last").reset_index(drop=True)
 
 
@@ -249,16 +264,29 @@ def _and(names: Sequence[str]) -> str:
 class ScreenJudge(InputStates):
     """What the cohort says of every screen beside its rows: what is older than its inputs, the verdict, the ranking."""
 
-    def judge(self, screen: str) -> dict[str, str | int | None]:
+    #: Columns that `judge` needs, by table.
+    reads: Mapping[str, Sequence[str]] = {**_READ, "runs": STEP_COLUMNS}
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._preferences = Preferences.of_store(store)
+
+    def judge(self, screen: str, tables: Mapping[str, pd.DataFrame] | None = None) -> Mapping[str, str | int | None]:
         """Cells of the columns of `screens` that the cohort fills in.
+
+        Args:
+            screen: its id.
+            tables: its rows of the tables in `reads`; None to read them from the store.
 
         Raises:
             StoreError: a file of a table is damaged.
         """
-        stale = [change.sentence for change in changes_since(self.store, screen)]
-        preferences = Preferences.of_store(self.store)
-        found = screen_verdict(_tables(self.store, screen), preferences, stale)
-        ranked = ranked_drugs(self.store, screen, preferences)
+        stale = [
+            change.sentence for change in changes_since(self.store, screen, None if tables is None else tables["runs"])
+        ]
+        rows = _tables(self.store, screen) if tables is None else tables
+        found = screen_verdict(rows, self._preferences, stale)
+        ranked = _ranked(rows, self._preferences)
         return {
             "stale": " ".join(stale) or None,
             "verdict": found.level,

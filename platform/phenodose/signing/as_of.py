@@ -29,6 +29,8 @@ from phenodose.tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
 
 #: The largest distance of a local time from UTC.
 _MOST_AHEAD = timedelta(hours=14)
@@ -143,8 +145,8 @@ class _AsSigned(ScreenJudge):
         """The same for ever."""
         return "signed", ""
 
-    def judge(self, screen: str) -> dict[str, str | int | None]:
-        """Cells of the columns of `screens` that the cohort fills in."""
+    def judge(self, screen: str, tables: Mapping[str, pd.DataFrame] | None = None) -> Mapping[str, str | int | None]:
+        """Cells of the columns of `screens` that the cohort fills in; by the rows that were kept."""
         return self._kept[screen].judge(screen)
 
 

@@ -7,19 +7,19 @@ them (`checkpoints`) and their files (the readout plugins).
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phenodose.errors import CheckpointError, NotMade
-from phenodose.io.places import read_bytes
+from phenodose.io.places import is_remote, read_bytes, versions
 from phenodose.store.store import Store
-
-if TYPE_CHECKING:
-    import pandas as pd
+from phenodose.store.table_files import contents_of, readable
 
 
 @dataclass(frozen=True)
@@ -91,24 +91,74 @@ def _recorded_weights(folder: Path) -> str:
 
 @contextmanager
 def checkpoints_read_once() -> Iterator[None]:
-    """Meanwhile the checkpoints of a store are read once, for a caller that asks for every one of its screens."""
-    token = _READ.set({})
+    """Meanwhile nobody looks again whether a store has new checkpoints, for a caller that asks for all its screens."""
+    token = _LOOKED_AT.set({})
     try:
         yield
     finally:
-        _READ.reset(token)
+        _LOOKED_AT.reset(token)
 
 
-def _of_all_screens(store: Store) -> pd.DataFrame:
-    read = _READ.get()
-    if read is None:
-        return store.read_table("checkpoints")
-    if store.root not in read:
-        read[store.root] = store.read_table("checkpoints")
-    return read[store.root]
+#: Rows of one part of the table `checkpoints` of all screens, which a process reads once for as long as its files
+#: stay as they are: by place of the store and part, and there by screen with the state of its files.
+_KEPT: dict[tuple[Path, str], dict[str, tuple[Any, tuple[Mapping[str, Any], ...]]]] = {}
+_LOOKED_AT: ContextVar[dict[tuple[Path, str], list[Mapping[str, Any]]] | None] = ContextVar("looked_at", default=None)
+_ROW = ("screen", "readout", "phase", "trained_on")
+#: A folder that was written to less than this before it was looked at may be written to again in the same moment.
+_SETTLED_NS = 1_000_000_000
 
 
-_READ: ContextVar[dict[Path, pd.DataFrame] | None] = ContextVar("checkpoints_read", default=None)
+def _trained_here(store: Store, readout: str, phase: str) -> list[Mapping[str, Any]]:
+    """Of a phase, the rows of the screens that trained it themselves, in order of their names."""
+    part = checkpoint_key(readout, phase)
+    known, looked_at = _KEPT.setdefault((store.root, part), {}), _LOOKED_AT.get()
+    if looked_at is not None and (store.root, part) in looked_at:
+        return looked_at[store.root, part]
+    states, now = _states(store, part), time.time_ns()
+    changed = [screen for screen, state in states.items() if known.get(screen, (None,))[0] != state]
+    rows: dict[str, tuple[Mapping[str, Any], ...]] = dict.fromkeys(changed, ())
+    for path, content in contents_of([store.table_part("checkpoints", screen, part) for screen in sorted(changed)]):
+        own = readable(path, _rows_in, content, columns=list(_ROW))
+        rows[path.parent.name.removeprefix("screen=")] = tuple(own)
+    for screen in known.keys() - states.keys():
+        del known[screen]
+    for screen in changed:
+        state = states[screen]
+        is_settled = not isinstance(state, int) or now - state > _SETTLED_NS
+        known[screen] = (state if is_settled else None), rows[screen]
+    found = [
+        row
+        for screen in sorted(known)
+        for row in known[screen][1]
+        if row["readout"] == readout and row["phase"] == phase and row["trained_on"] == row["screen"]
+    ]
+    if looked_at is not None:
+        looked_at[store.root, part] = found
+    return found
+
+
+def _rows_in(source: Any, columns: list[str]) -> list[dict[str, Any]]:
+    """Rows of a Parquet file, a mapping each."""
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = pq.ParquetFile(source).read(columns=columns, use_threads=False).to_pylist()
+    return rows
+
+
+def _states(store: Store, part: str) -> dict[str, str | int]:
+    """By screen, what changes when this part of its rows does; one listing, whatever the number of screens."""
+    folder = store.root / "tables" / "checkpoints"
+    if is_remote(folder):
+        name = store.table_part("checkpoints", "S", part).name
+        found = {tuple(file.split("/")): state for file, state in versions(folder).items()}
+        return {file[0].removeprefix("screen="): state for file, state in found.items() if file[1:] == (name,)}
+    try:
+        with os.scandir(folder) as entries:
+            # A folder's time of change tells that a file was put in its place.
+            there = [(entry.name, entry.stat().st_mtime_ns) for entry in entries if entry.name.startswith("screen=")]
+    except FileNotFoundError:
+        return {}
+    return {name.removeprefix("screen="): changed for name, changed in there}
 
 
 def checkpoint_to_adopt(store: Store, readout: str, phase: str, wanted: str | None) -> Mapping[str, Any]:
@@ -123,22 +173,21 @@ def checkpoint_to_adopt(store: Store, readout: str, phase: str, wanted: str | No
     Raises:
         NotMade: the store holds no such checkpoint.
     """
-    rows = _of_all_screens(store)
-    rows = rows[(rows["readout"] == readout) & (rows["phase"] == phase) & (rows["trained_on"] == rows["screen"])]
-    if wanted is not None and wanted not in set(rows["screen"]):
+    screens = [str(row["screen"]) for row in _trained_here(store, readout, phase)]
+    if wanted is not None and wanted not in screens:
         raise NotMade(
             f"the store holds no {phase} of {readout} from the control experiment {wanted}, which screen.toml names "
             "under phase1; run that control experiment first."
         )
-    if rows.empty:
+    if not screens:
         raise NotMade(
             f"the store holds no control experiment with {phase} of {readout}; run one first "
             "(its screen.toml says kind = 'control-experiment')."
         )
     finished: dict[str, Any] = {}
-    for screen in rows["screen"].unique():
+    for screen in screens:
         runs = store.read_table("runs", screen)
         for when in runs.loc[runs["asset"] == checkpoint_key(readout, phase), "finished_at"]:
             finished[screen] = when
-    newest = max(rows["screen"], key=lambda screen: (screen in finished, finished.get(screen), screen))
+    newest = max(screens, key=lambda screen: (screen in finished, finished.get(screen), screen))
     return checkpoint_row(store, wanted or newest, readout, phase) or {}

@@ -292,11 +292,34 @@ class Store:
         raise self.unknown_screen(screen)
 
     def screens(self) -> list[str]:
-        """Ids of all registered screens, in order of name."""
-        found = [folder for folder in folders(self.root / "screens") if SCREEN_ID.match(folder.name)]
+        """Ids of all registered screens, in order of name.
+
+        In a bucket this is one listing of folders, and one request for each that this machine has not seen yet: a
+        screen that is registered stays so as long as its folder is there (`remove_screen` takes the mark away last).
+        """
+        found = [folder.name for folder in folders(self.root / "screens") if SCREEN_ID.match(folder.name)]
+        if not is_remote(self.root):
+            return [name for name in found if (self.root / "screens" / name / "source.json").is_file()]
+        seen = self._seen_registered()
+        new = [name for name in found if name not in seen]
         with ThreadPoolExecutor(8) as pool:
-            records = list(pool.map(lambda folder: read_bytes(folder / "source.json"), found))
-        return [folder.name for folder, record in zip(found, records, strict=True) if record is not None]
+            records = list(pool.map(lambda name: read_bytes(self.root / "screens" / name / "source.json"), new))
+        without = {name for name, record in zip(new, records, strict=True) if record is None}
+        registered = [name for name in found if name not in without]
+        if seen != set(registered):
+            write_json(self._registered_path, registered)
+        return registered
+
+    @property
+    def _registered_path(self) -> Path:
+        """The file on this machine that holds which screens of a bucket were found to be registered."""
+        return self.local / "registered.json"
+
+    def _seen_registered(self) -> set[str]:
+        try:
+            return set(map(str, json.loads(self._registered_path.read_bytes())))
+        except (OSError, ValueError, TypeError):  # none yet, or damaged: the bucket is asked again
+            return set()
 
     # --- tables ---------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from phenodose.io.seals import OPEN_SEAL, check_seal, read_sealed, seal_of, seal
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from phenodose.table import Table
 
@@ -56,8 +57,11 @@ def check_inside(file: Path) -> None:
         raise TableError(f"it is a link to {place}, where nothing lies; remove it.")
 
 
-def check_table(file: Path) -> None:
+def check_table(file: Path) -> pq.FileMetaData | None:
     """A file of a table on this machine is in its place, and as it was written.
+
+    Returns:
+        What the file says of itself; None without a seal, for such a file may be anything.
 
     Raises:
         TableError: it is a link out of the tables.
@@ -65,8 +69,7 @@ def check_table(file: Path) -> None:
     """
     check_inside(file)
     content = read_sealed(file, MAKE_AGAIN)
-    if content is not None:
-        _expect_place(content, file)
+    return None if content is None else _expect_place(content, file)
 
 
 def _place(path: Path) -> str:
@@ -74,8 +77,8 @@ def _place(path: Path) -> str:
     return "/".join(path.parts[-3:])
 
 
-def _expect_place(content: bytes, path: Path) -> None:
-    """A file lies where it was written: whole files of a table can be exchanged, too.
+def _expect_place(content: bytes, path: Path) -> pq.FileMetaData | None:
+    """A file lies where it was written: whole files of a table can be exchanged, too; what it says of itself.
 
     Raises:
         StoreError: it was written as another file.
@@ -84,14 +87,15 @@ def _expect_place(content: bytes, path: Path) -> None:
     import pyarrow.parquet as pq
 
     if not seal_of(content):
-        return
+        return None
     try:
-        told = pq.read_metadata(pa.BufferReader(content)).metadata or {}
+        about = pq.read_metadata(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
-    held = told.get(_PLACE.encode(), b"").decode()
+    held = (about.metadata or {}).get(_PLACE.encode(), b"").decode()
     if held and held != _place(path):
         raise StoreError(f"{path}: is the file {held}, put in the place of this one; {MAKE_AGAIN}.")
+    return about
 
 
 def sealed_parquet(rows: pa.Table, path: Path) -> bytes:
@@ -127,8 +131,9 @@ def read_part(path: Path, content: bytes, table: Table) -> pd.DataFrame:
     if key[2] and len(content) <= _LARGEST_KEPT:
         with _ONE_AT_A_TIME:
             _READ[key] = len(content), rows
-            while sum(size for size, _ in _READ.values()) > _MOST_KEPT:
-                _READ.popitem(last=False)
+            kept = sum(size for size, _ in _READ.values())
+            while kept > _MOST_KEPT:
+                kept -= _READ.popitem(last=False)[1][0]
     return rows
 
 

@@ -366,7 +366,7 @@ def test_rows_stop_at_the_limit(asked_only: Store) -> None:
 
 
 def test_faults_name_what_exists(asked_only: Store) -> None:
-    with pytest.raises(InputError, match=r"The cohort has: agreement, checkpoints, .*curves, .*hits.*wells"):
+    with pytest.raises(InputError, match=r"The cohort has: agreement, agreement_counts, .*curves, .*hits.*wells"):
         query(asked_only, "SELECT * FROM score")
     with pytest.raises(InputError, match=r"Columns: hits \(screen, sample, entity"):
         query(asked_only, "SELECT dss FROM hits")

@@ -23,7 +23,7 @@ from phenodose.plots.cohort_drawing import drawn
 from phenodose.reports import build_cohort_report, cohort_report_path
 from phenodose.reports.cohort import cohort_figures, export_cohort_figures
 from phenodose.reports.cohort.expected_hits import read_expected
-from phenodose.reports.cohort.source import read_cohort
+from phenodose.reports.cohort.source import Selection, read_cohort
 from phenodose.store.store import Store
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
@@ -249,6 +249,37 @@ def test_a_faulty_list_of_expected_hits_is_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("words_alone")
+@pytest.mark.parametrize(
+    ("selection", "shown"),
+    [
+        (Selection(newest=1), METABOLIC_ONLY),
+        (Selection(entity="Pleomorphic xanthoastrocytoma"), FULL),
+        (Selection(entity="Pleomorphic xanthoastrocytoma", newest=1), FULL),
+    ],
+)
+def test_screens_may_be_chosen_and_nothing_of_others_is_shown(
+    made_up_cohort: Store, selection: Selection, shown: str
+) -> None:
+    whole, chosen = read_cohort(made_up_cohort), read_cohort(made_up_cohort, selection)
+    assert whole.left_out == ""
+    assert re.search(r"shows (1 screen|the 1 screen made last)( of Pleo.*)?; ", chosen.left_out)
+    assert "the other 1 of the store are left out" in chosen.left_out
+    assert list(chosen.screens["screen"]) == [shown]
+    for name in ("scores", "replicate_scores", "replicate_agreement", "zprime", "treatments", "drift", "checkpoints"):
+        own = getattr(whole, name)
+        expected = own[own["screen"] == shown].reset_index(drop=True)
+        pd.testing.assert_frame_equal(getattr(chosen, name), expected, check_dtype=False)
+
+
+@pytest.mark.usefixtures("words_alone")
+def test_a_page_of_chosen_screens_says_what_it_leaves_out(made_up_cohort: Store, tmp_path: Path) -> None:
+    page = build_cohort_report(made_up_cohort, tmp_path / "page.html", selection=Selection(newest=1)).read_text("utf-8")
+    assert "This page shows the 1 screen made last; the other 1 of the store are left out." in page
+    assert FULL not in page
+    with pytest.raises(InputError, match="no screen is of this entity; the store has: Pleomorphic"):
+        build_cohort_report(made_up_cohort, tmp_path / "none.html", selection=Selection(entity="Osteosarcoma"))
+
+
 def test_the_command_exports_and_refuses_what_has_no_meaning(
     made_up_cohort: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -261,6 +292,9 @@ def test_the_command_exports_and_refuses_what_has_no_meaning(
     assert all(Path(file).is_file() for file in told["files"])
     with pytest.raises(SystemExit) as done:
         main(["report", FULL, "--export", str(tmp_path), *place])
+    assert done.value.code == 2
+    with pytest.raises(SystemExit) as done:
+        main(["report", FULL, "--newest", "5", *place])
     assert done.value.code == 2
 
 

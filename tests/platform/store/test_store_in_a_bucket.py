@@ -85,6 +85,22 @@ def test_screens_are_registered_in_a_bucket(s3, tmp_path):
         store.source_of("C_V1_DS1")
 
 
+def test_screens_that_were_seen_cost_no_request_of_their_own(s3, tmp_path):
+    store = Store.open(ADDRESS)
+    names = [f"S{number}_V1_DS1" for number in range(5)]
+    for name in names:
+        store.register(name, tmp_path / name)
+    assert store.screens() == names
+    before = s3.requests
+    assert store.screens() == names
+    assert s3.requests - before == 1
+    remove(store.screen_dir(names[0]) / "source.json")  # with the last object its folder is gone
+    store.register("T_V1_DS1", tmp_path / "T_V1_DS1")
+    assert store.screens() == [*names[1:], "T_V1_DS1"]
+    store.register(names[0], tmp_path / names[0])
+    assert store.screens() == [*names, "T_V1_DS1"]
+
+
 def test_a_store_may_be_a_whole_bucket(s3):
     store = Store.open("s3://bucket")
     store.write_table("drugs", "S1", "layout", drug("S1", "A"))

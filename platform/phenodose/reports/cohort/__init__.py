@@ -18,7 +18,7 @@ from phenodose.reports.sealed_page import sealed_page
 
 if TYPE_CHECKING:
     from phenodose.plots.cohort_drawing import CohortFigure
-    from phenodose.reports.cohort.source import Cohort
+    from phenodose.reports.cohort.source import Cohort, Selection
     from phenodose.store.store import Store
 
 
@@ -27,8 +27,10 @@ def cohort_report_path(store: Store) -> Path:
     return store.root / "reports" / "_cohort.html"
 
 
-def build_cohort_report(store: Store, out: Path | None = None, expected: Path | None = None) -> Path:
-    """Write the report of all drug screens and return its path.
+def build_cohort_report(
+    store: Store, out: Path | None = None, expected: Path | None = None, selection: Selection | None = None
+) -> Path:
+    """Write the report of all drug screens, or of a choice of them, and return its path.
 
     The cohort database is brought up to date first; everything is read from it.
 
@@ -36,29 +38,33 @@ def build_cohort_report(store: Store, out: Path | None = None, expected: Path | 
         store: the store.
         out: file to write; `cohort_report_path(store)` by default.
         expected: list of expected hits, a CSV file; STORE/expected_hits.csv by default, if there is one.
+        selection: which screens it shows; the newest of all if None.
 
     Raises:
         StoreError: the store holds no screen.
-        InputError: the list of expected hits has faults.
+        InputError: the list of expected hits has faults, or no screen is chosen.
     """
     path = out or cohort_report_path(store)
-    page = sealed_page(render_cohort_report(store, linked=path == cohort_report_path(store), expected=expected))
+    page = sealed_page(render_cohort_report(store, path == cohort_report_path(store), expected, selection))
     with written_where_named(path) as aside:
         aside.write_bytes(page)
     return path
 
 
-def render_cohort_report(store: Store, linked: bool = False, expected: Path | None = None) -> str:
+def render_cohort_report(
+    store: Store, linked: bool = False, expected: Path | None = None, selection: Selection | None = None
+) -> str:
     """The cohort report as one HTML document.
 
     Args:
         store: the store.
         linked: lead from each screen to its own report, where there is one beside this.
         expected: list of expected hits, as in `build_cohort_report`.
+        selection: which screens it shows, as in `build_cohort_report`.
 
     Raises:
         StoreError: the store holds no screen.
-        InputError: the list of expected hits has faults.
+        InputError: the list of expected hits has faults, or no screen is chosen.
     """
     from phenodose.plots.cohort_drawing import shown
     from phenodose.reports.cohort import expected_hits, pairs, tables
@@ -66,12 +72,13 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
     from phenodose.reports.patient import render
     from phenodose.reports.words import page_style
 
-    cohort = _cohort(store)
+    cohort = _cohort(store, selection)
     figures = {figure.name: shown(figure) for figure in cohort_figures(cohort, store)}
     return render(
         "cohort.html.j2",
         screens=tables.screens(cohort, _reports_beside(store) if linked else frozenset()),
         faults=cohort.faults,
+        left_out=cohort.left_out,
         stale=tables.stale(cohort),
         entities=entities(cohort),
         page_style=Markup(page_style("Cohort", f"{len(cohort.screens)} screens")),
@@ -88,16 +95,17 @@ def render_cohort_report(store: Store, linked: bool = False, expected: Path | No
     )
 
 
-def export_cohort_figures(store: Store, folder: Path) -> list[Path]:
+def export_cohort_figures(store: Store, folder: Path, selection: Selection | None = None) -> list[Path]:
     """Write every figure of the report as NAME.svg and NAME.png, and all rows behind it as NAME.csv.
 
     Raises:
         StoreError: the store holds no screen.
+        InputError: no screen is chosen.
     """
     from phenodose.plots.cohort_drawing import csv_of, drawn
 
     written = []
-    for figure in cohort_figures(_cohort(store), store):
+    for figure in cohort_figures(_cohort(store, selection), store):
         if figure.missing:
             continue
         svg, png = drawn(figure, "svg", "png")
@@ -128,10 +136,10 @@ def cohort_figures(cohort: Cohort, store: Store) -> list[CohortFigure]:
     ]
 
 
-def _cohort(store: Store) -> Cohort:
+def _cohort(store: Store, selection: Selection | None) -> Cohort:
     from phenodose.reports.cohort.source import read_cohort
 
-    cohort = read_cohort(store)
+    cohort = read_cohort(store, selection)
     if cohort.screens.empty:
         raise StoreError(f"the store {store.root} holds no screen with results; make one with `phenodose run FOLDER`.")
     return cohort

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from phenodose.errors import InputError
 from phenodose.names import corrected_name
 from phenodose.plots.palette import Look, readout_looks
 from phenodose.plugins import Preferences
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: A question takes at most this long.
 _MOST_SECONDS = 300.0
+#: Screens that a report shows if nobody chooses: more make a page that no browser opens gladly.
+MOST_SCREENS = 1000
 
 _SCREENS = """
     SELECT s.screen, s.sample, s.entity, s.kind, s.stale, s.verdict, s.verdict_reason, r.made_at
@@ -46,24 +49,22 @@ _REPLICATE_SCORES = """
         AND a.replicate < b.replicate AND isfinite(a.score) AND isfinite(b.score)
     ORDER BY ALL
 """
-#: Spearman's rho is Pearson's R of the ranks, ties sharing the mean of their ranks.
+#: Spearman's rho is Pearson's R of the ranks, ties sharing the mean of their ranks. Of viabilities the database keeps
+#: both.
 _REPLICATE_AGREEMENT = f"""
-    WITH pairs AS (
-        SELECT screen, readout, 'viability' AS quantity,
-               first_viability_fraction AS first, second_viability_fraction AS second
-        FROM replicate_pairs
-        UNION ALL SELECT screen, readout, 'DSS', first, second FROM ({_REPLICATE_SCORES})
-    ), ranked AS (
+    WITH pairs AS ({_REPLICATE_SCORES}), ranked AS (
         SELECT *,
-               rank() OVER (PARTITION BY screen, readout, quantity ORDER BY first)
-                   + count(*) OVER (PARTITION BY screen, readout, quantity, first) / 2.0 AS first_rank,
-               rank() OVER (PARTITION BY screen, readout, quantity ORDER BY second)
-                   + count(*) OVER (PARTITION BY screen, readout, quantity, second) / 2.0 AS second_rank
+               rank() OVER (PARTITION BY screen, readout ORDER BY first)
+                   + count(*) OVER (PARTITION BY screen, readout, first) / 2.0 AS first_rank,
+               rank() OVER (PARTITION BY screen, readout ORDER BY second)
+                   + count(*) OVER (PARTITION BY screen, readout, second) / 2.0 AS second_rank
         FROM pairs
     )
-    SELECT screen, readout, quantity, count(*) AS n, corr(first, second) AS pearson,
-           corr(first_rank, second_rank) AS spearman
-    FROM ranked GROUP BY screen, readout, quantity ORDER BY ALL
+    SELECT screen, readout, 'viability' AS quantity, pairs AS n, pearson, spearman FROM replicate_agreement
+    UNION ALL
+    SELECT screen, readout, 'DSS', count(*), corr(first, second), corr(first_rank, second_rank)
+    FROM ranked GROUP BY screen, readout
+    ORDER BY ALL
 """
 _ZPRIME = """
     SELECT screen, plate, readout, value AS zprime_robust, threshold FROM qc
@@ -102,6 +103,50 @@ _CHECKPOINTS = """
 """
 
 
+#: Tables and views that these questions are asked of.
+_ASKED = (
+    *("screens", "runs", "scores", "qc", "replicate_agreement", "viability", "embeddings", "wells"),
+    *("control_drift", "combination_scores", "checkpoints"),
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which screens a report shows.
+
+    Attributes:
+        entity: those of this entity alone; None for all.
+        newest: of these the ones that were made last, at most so many.
+    """
+
+    entity: str | None = None
+    newest: int = MOST_SCREENS
+
+    def of(self, screens: pd.DataFrame) -> tuple[list[str] | None, str]:
+        """Names of the screens that are shown, None for all; and a sentence on what is left out, '' if nothing is.
+
+        Args:
+            screens: screen, entity and made_at of all screens.
+
+        Raises:
+            InputError: no screen is of this entity.
+        """
+        named = screens if self.entity is None else screens[screens["entity"] == self.entity]
+        if named.empty and len(screens):
+            known = ", ".join(sorted(map(str, screens["entity"].dropna().unique()))) or "none"
+            raise InputError(f"--entity {self.entity!r}: no screen is of this entity; the store has: {known}.")
+        shown = named.sort_values(["made_at", "screen"], na_position="first").tail(self.newest)
+        if len(shown) == len(screens):
+            return None, ""
+        screen = "screen" if len(shown) == 1 else "screens"
+        made = f"the {len(shown)} {screen} made last" if len(shown) < len(named) else f"{len(shown)} {screen}"
+        of = "" if self.entity is None else f" of {self.entity}"
+        return sorted(shown["screen"]), (
+            f"This page shows {made}{of}; the other {len(screens) - len(shown)} of the store are left out. "
+            "Choose others with `phenodose report --cohort --entity NAME --newest N --out FILE`."
+        )
+
+
 @dataclass(frozen=True)
 class Cohort:
     """The rows of the cohort that the report shows.
@@ -125,6 +170,7 @@ class Cohort:
         faults: files that the database had to leave out.
         preferences: order and colours of plugins at the store's site.
         scorer: the scorer that ranks: the first of those that name hits; None without any.
+        left_out: a sentence on the screens of the store that are not shown; '' if all are.
     """
 
     screens: pd.DataFrame
@@ -142,6 +188,7 @@ class Cohort:
     faults: tuple[str, ...]
     preferences: Preferences
     scorer: str | None
+    left_out: str = ""
 
     @cached_property
     def readouts(self) -> list[str]:
@@ -167,21 +214,33 @@ class Cohort:
         return {str(screen): next(r for r in self.readouts if r in own) for screen, own in of.items()}
 
 
-def read_cohort(store: Store) -> Cohort:
-    """Bring the cohort database up to date and read what the report shows."""
+def read_cohort(store: Store, selection: Selection | None = None) -> Cohort:
+    """Bring the cohort database up to date and read what the report shows.
+
+    Raises:
+        InputError: no screen is as `selection` wants it.
+    """
     from phenodose.cohort.build import rebuild_cohort
     from phenodose.cohort.query import query
-    from phenodose.cohort.view import literal
+    from phenodose.cohort.view import literal, literals
     from phenodose.pipeline.hits import is_hit, standing_calls
     from phenodose.pipeline.verdict import ScreenJudge
 
     faults = rebuild_cohort(store, judge=ScreenJudge(store)).faults
+    scope = ""
 
     def ask(sql: str) -> pd.DataFrame:
-        table = query(store, sql, row_limit=None, seconds=_MOST_SECONDS).table
-        frame: pd.DataFrame = table.to_pandas()
+        begin = sql.strip()
+        if scope:
+            begin = f"{scope}, {begin.removeprefix('WITH')}" if begin.startswith("WITH") else f"{scope} {begin}"
+        frame: pd.DataFrame = query(store, begin, row_limit=None, seconds=_MOST_SECONDS).table.to_pandas()
         return frame
 
+    shown, left_out = (selection or Selection()).of(ask(_SCREENS))
+    if shown is not None:
+        # What is left out is hidden from every question by tables of the same names.
+        only = f"WHERE screen IN ({literals(shown)})"
+        scope = "WITH " + ", ".join(f"{name} AS (SELECT * FROM main.{name} {only})" for name in _ASKED)
     preferences = Preferences.of_store(store)
     scorer = next(iter(preferences.ordered_scorers(ask(_SCORERS)["scorer"])), preferences.default_scorer())
     named = literal(scorer or "")
@@ -202,4 +261,5 @@ def read_cohort(store: Store) -> Cohort:
         faults=tuple(faults),
         preferences=preferences,
         scorer=scorer,
+        left_out=left_out,
     )
