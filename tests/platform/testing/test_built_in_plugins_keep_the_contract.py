@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -29,6 +30,7 @@ from phenodose.testing import (
     ScorerConformance,
     StagedReadoutConformance,
     TensorReadoutConformance,
+    synthetic,
 )
 from phenodose.testing.isolation import Seen
 from phenodose_readouts.cnn import CnnReadout
@@ -60,6 +62,9 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> str:
 def each(kind: str) -> list[str]:
     return [name for name in registry().names(kind) if registry().get(kind, name).__module__.startswith("phenodose_")]
 
+
+#: Made once for each set of arguments.
+the_same_curves = cache(synthetic.curves)
 
 #: Answers one call after another as the kit's process answers one; told the folder of each.
 PROCESS = """
@@ -135,7 +140,14 @@ class TestScorersOfEachWay(_Scorers):
 
 @pytest.mark.parametrize("scorer", sorted(set(each("scorer")) - ONE_OF_EACH_WAY))
 class TestOtherScorers(_Scorers):
-    """Their code is that of a scorer above, which keeps the slow rules too."""
+    """Their code is that of a scorer above, which keeps the slow rules too.
+
+    They are given the same curves, so that what scorers of a kind share (a fit of growth rates, say) is made once.
+    """
+
+    @pytest.fixture(autouse=True)
+    def _the_same_curves(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(synthetic, "curves", the_same_curves)
 
     @pytest.mark.slow
     def test_ten_thousand_curves_are_within_the_budget(self) -> None:
