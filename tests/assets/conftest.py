@@ -182,8 +182,8 @@ def ui_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
     It works as long as it runs, so one file has all of its tests.
     """
-    # Every asset is a process there, and one of each way is enough for the buttons. Other tests make them all.
-    site = _site_of("readout:ctg", "readout:mean_of_stack", "scorer:dss_asym", "scorer:sdss_asym")
+    # Every asset is a process there, and one branch is enough for the buttons. Other tests make them all.
+    site = _site_of("readout:ctg", "scorer:dss_asym")
     server = _module("ui_server", Path(__file__).with_name("ui_server.py"))
     running = server.Server(tmp_path_factory.mktemp("ui"), site)
     try:

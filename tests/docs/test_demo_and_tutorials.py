@@ -10,7 +10,6 @@ import json
 import re
 import shlex
 import shutil
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -91,33 +90,78 @@ def test_the_demo_ranks_the_drugs_as_they_are(fresh_environment: Any) -> None:
     assert Store.open(folder / "store").cohort_path.is_file()
 
 
-def followed(page: str, site: Any) -> list[str]:
-    """What each command of a tutorial prints, in order; its files are written on the way.
+class Page:
+    """A tutorial, of which what comes next is done.
 
-    Commands of phenodose and pytest that follow each other share a process.
+    Attributes:
+        printed: what each command so far has printed, in order.
     """
-    text = (DOCS / page).read_text(encoding="utf-8")
-    assert len(text.splitlines()) < LONGEST
-    printed: list[str] = []
+
+    def __init__(self, name: str) -> None:
+        text = (DOCS / name).read_text(encoding="utf-8")
+        assert len(text.splitlines()) < LONGEST
+        self.printed: list[str] = []
+        self._left: list[tuple[Path, str] | list[str]] = []
+        for step in STEPS.finditer(text):
+            if step["path"]:
+                self._left.append((Path(step["path"]), step["text"]))
+            else:
+                lines = step["commands"].replace(DEMO, "").replace(THEIR_DRUG, OUR_DRUG).splitlines()
+                self._left += [shlex.split(line) for line in lines]
+
+    def write_and_run(self, site: Any, exports: dict[str, str]) -> None:
+        """Write the files that come next and run the commands that have a process of their own."""
+        while self._left and not self.waits_for(*TOGETHER, "pip"):
+            step = self._left.pop(0)
+            if isinstance(step, tuple):
+                path = site.folder / step[0]
+                assert path.resolve().is_relative_to(site.folder)
+                path.write_text(step[1], encoding="utf-8")
+            elif step[0] == "export":
+                name, _, value = step[1].partition("=")
+                exports[name] = value
+            else:
+                self.printed.append(site.run(*step, variables=exports))
+
+    def waits_for(self, *programs: str) -> bool:
+        """Whether a command of one of these programs comes next."""
+        return bool(self._left) and isinstance(self._left[0], list) and self._left[0][0] in programs
+
+    def taken(self, *programs: str) -> list[list[str]]:
+        """The commands of these programs that come next, which are done then."""
+        found: list[list[str]] = []
+        while self.waits_for(*programs):
+            step = self._left.pop(0)
+            assert isinstance(step, list)
+            found.append(step)
+        return found
+
+
+@pytest.fixture(scope="module")
+def printed(demo: dict[str, Any], fresh_environment: Any) -> dict[str, list[str]]:
+    """What each command of a tutorial prints, by tutorial; their files are written on the way.
+
+    All are followed from top to bottom, side by side: commands of phenodose and pytest that come next on any page share
+    a process, and what is to be installed is installed at once.
+    """
+    pages = {name: Page(f"tutorial_{name}.md") for name in ("scorer", "readout", "reader", "embedder")}
     exports: dict[str, str] = {}
-    for step in STEPS.finditer(text):
-        if step["path"]:
-            path = site.folder / step["path"]
-            assert path.resolve().is_relative_to(site.folder)
-            path.write_text(step["text"], encoding="utf-8")
+    while True:
+        for page in pages.values():
+            page.write_and_run(fresh_environment, exports)
+        together = [(page, command) for page in pages.values() for command in page.taken(*TOGETHER)]
+        if together:
+            # On every page the tests come before what is made with the plugin.
+            together.sort(key=lambda one: one[1][0] != "pytest")
+            told = fresh_environment.together([command for _, command in together], exports)
+            for (page, _), text in zip(together, told, strict=True):
+                page.printed.append(text)
             continue
-        lines = step["commands"].replace(DEMO, "").replace(THEIR_DRUG, OUR_DRUG).splitlines()
-        for shared, some in groupby((shlex.split(line) for line in lines), lambda words: words[0] in TOGETHER):
-            if shared:
-                printed += site.together(list(some), exports)
-                continue
-            for words in some:
-                if words[0] == "export":
-                    name, _, value = words[1].partition("=")
-                    exports[name] = value
-                else:
-                    printed.append(site.run(*words, variables=exports))
-    return printed
+        installed = [command for page in pages.values() for command in page.taken("pip")]
+        if not installed:
+            return {name: page.printed for name, page in pages.items()}
+        assert {tuple(command[:-1]) for command in installed} == {("pip", "install", "-e")}
+        fresh_environment.run("pip", "install", *(word for command in installed for word in command[2:]))
 
 
 def asked(site: Any, sql: str) -> list[dict[str, Any]]:
@@ -125,9 +169,10 @@ def asked(site: Any, sql: str) -> list[dict[str, Any]]:
     return query(Store.open(site.folder / "store"), sql, row_limit=None).table.to_pylist()
 
 
-def test_a_scorer_from_an_empty_folder_to_sql_and_the_report(demo: dict[str, Any], fresh_environment: Any) -> None:
-    last = followed("tutorial_scorer.md", fresh_environment)[-1]
-    assert OUR_DRUG in last
+def test_a_scorer_from_an_empty_folder_to_sql_and_the_report(
+    demo: dict[str, Any], printed: dict[str, list[str]], fresh_environment: Any
+) -> None:
+    assert OUR_DRUG in printed["scorer"][-1]
     rows = asked(
         fresh_environment,
         "SELECT readout, drug, score, lower, upper, unit FROM scores "
@@ -138,8 +183,8 @@ def test_a_scorer_from_an_empty_folder_to_sql_and_the_report(demo: dict[str, Any
     assert "steepness" in (fresh_environment.folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("printed")
 def test_a_readout_becomes_viability_and_scores(demo: dict[str, Any], fresh_environment: Any) -> None:
-    followed("tutorial_readout.md", fresh_environment)
     rows = asked(
         fresh_environment,
         "SELECT drug FROM scores WHERE readout = 'contrast' AND scorer = 'dss_asym' AND replicate = 'pooled'",
@@ -148,13 +193,13 @@ def test_a_readout_becomes_viability_and_scores(demo: dict[str, Any], fresh_envi
     assert asked(fresh_environment, "SELECT 1 FROM qc WHERE readout = 'contrast' AND metric LIKE 'zprime%'")
 
 
+@pytest.mark.usefixtures("printed")
 def test_a_reader_ingests_its_plate(fresh_environment: Any) -> None:
-    followed("tutorial_reader.md", fresh_environment)
     assert (fresh_environment.folder / "P1.ome.zarr" / "zarr.json").is_file()
 
 
-def test_an_embedder_becomes_a_map(demo: dict[str, Any], fresh_environment: Any) -> None:
-    followed("tutorial_embedder.md", fresh_environment)
+@pytest.mark.usefixtures("printed")
+def test_an_embedder_becomes_a_map(fresh_environment: Any) -> None:
     (row,) = asked(
         fresh_environment,
         "SELECT count(*) AS n, count(DISTINCT x) AS places FROM embeddings WHERE embedder = 'two_directions'",
