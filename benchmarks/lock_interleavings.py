@@ -155,7 +155,7 @@ def main() -> None:
     """Run the rounds and print a table."""
     options = argparse.ArgumentParser(description="Interleavings of locks among machines.")
     options.add_argument("--rounds", type=int, default=200)
-    options.add_argument("--stale", type=float, default=1.5, help="seconds after which a lock is left over")
+    options.add_argument("--stale", type=float, default=2.0, help="seconds after which a lock is left over")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--where", nargs="+", choices=("bucket", "folder"), default=("bucket", "folder"))
     asked = options.parse_args()

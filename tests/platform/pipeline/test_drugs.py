@@ -165,7 +165,7 @@ def test_the_sites_table_lies_in_the_store_or_where_site_toml_says(store: Store)
 def test_a_changed_table_of_the_site_is_news_for_the_drugs_and_nothing_that_is_drawn_by_class(store: Store) -> None:
     step = context(store, DRUGS)
 
-    def state() -> tuple[str, str, str]:
+    def state() -> tuple[str, object, str]:
         make_drugs(step)
         seen = look_into(Screen.load(store.source_of(SCREEN)), store, [DRUG_LIBRARY])[DRUG_LIBRARY][0]
         return seen, InputStates(store).state(SCREEN), content_version(step, [(DRUGS, DRUGS)], {})
