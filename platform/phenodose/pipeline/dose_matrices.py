@@ -143,13 +143,13 @@ def _of_sample(
     pairs, sums = tables
     sums["interaction"] = sums["interaction"].astype(object).where(sums["interaction"] != "", None)
     doses = {"first_nM": "concentration_nM", "second_nM": ADD_ON_DOSE}
+    columns = (found.doubtful[name] for name in ("matrix", "first_nM", "second_nM", "off_percent"))
     doubtful = [
         (
-            f"{matrices[row.matrix].drug} {row.first_nM:.4g} nM with {matrices[row.matrix].add_on} "
-            f"{row.second_nM:.4g} nM",
-            f"{row.off_percent:+.0f} points",
+            f"{matrices[int(at)].drug} {first:.4g} nM with {matrices[int(at)].add_on} {second:.4g} nM",
+            f"{off:+.0f} points",
         )
-        for row in found.doubtful.itertuples()
+        for at, first, second, off in zip(*columns, strict=True)
     ]
     return pairs.rename(columns=doses), sums, doubtful, found.sd
 
