@@ -15,7 +15,7 @@ from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
-    from phenodose.cohort.build import Judge
+    from phenodose.cohort.verdicts import Judge
 
 _OF_COHORT = """
     SELECT s.screen, strftime(min(r.started_at), '%Y-%m-%d') AS made_on, s.entity, s.verdict, s.n_hits, s.ranked_by
