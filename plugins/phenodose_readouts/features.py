@@ -61,7 +61,7 @@ class FeaturesReadout(TensorReadout):
 
     name: ClassVar[str] = "features"
     label: ClassVar[str] = "image, frozen network"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     description: ClassVar[str] = "Viability as likeness to the controls, by a frozen network and a linear model"
     unit: ClassVar[str] = "likeness"
     precedence: ClassVar[int] = 25
