@@ -15,9 +15,10 @@ from PIL import Image
 from phenodose.errors import NotMade
 from phenodose.plates.ingest import ingest_plate
 from phenodose.plots.activation import activation_overlay
+from phenodose.reports import build_report
 from phenodose.reports.activation import METHOD, OF_CLASS, overlays, wanted_maps
 from phenodose.reports.data import ScreenData
-from phenodose.reports.patient import build_report, render_report
+from phenodose.reports.patient import render_report
 from phenodose.store.activation_maps import StoredMap, maps_folder, write_maps
 from phenodose.store.store import Store
 from phenodose_readers.pattern import PatternReader
