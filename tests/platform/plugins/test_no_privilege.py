@@ -54,6 +54,7 @@ ALLOWED = {
             ("plates/plate.py", "mean_of_stack"),
             ("plates/well_writer.py", "mean_of_stack"),
             ("plates/external_plate.py", "mean_of_stack"),
+            ("plates/virtual_plate.py", "mean_of_stack"),
         ),
         "an attribute of every plate, from which any readout can be made",
     ),
