@@ -196,21 +196,30 @@ def shown_drugs(page: Any) -> list[str]:
     )
 
 
+def expect_shown(page: Any, drugs: list[str]) -> None:
+    """Wait until these drugs are shown: a link's address changes first, and the page hears of it afterwards."""
+    for _ in range(100):
+        if shown_drugs(page) == drugs:
+            return
+        page.wait_for_timeout(100)
+    assert shown_drugs(page) == drugs
+
+
 def test_a_drug_is_chosen_from_everywhere(watched: Any) -> None:
     page = watched.page
     best = rows_of_table(page)[0]
-    assert shown_drugs(page) == [best]
+    expect_shown(page, [best])
     page.locator("#drug-table a", has_text="Lorlatinib").click()
-    assert shown_drugs(page) == ["Lorlatinib"]
+    expect_shown(page, ["Lorlatinib"])
     link = page.locator("#ranking svg a").nth(1)
     link.focus()
     page.keyboard.press("Enter")
-    assert shown_drugs(page) == [rows_of_table(page)[1]]
+    expect_shown(page, [rows_of_table(page)[1]])
     page.click("#after")
-    assert shown_drugs(page) == [rows_of_table(page)[2]]
+    expect_shown(page, [rows_of_table(page)[2]])
     page.click("#before")
     page.locator("#choice").select_option(label="1. " + best)
-    assert shown_drugs(page) == [best]
+    expect_shown(page, [best])
     page.check("#every")
     assert len(shown_drugs(page)) == 6
     page.uncheck("#every")

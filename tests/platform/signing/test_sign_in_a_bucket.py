@@ -36,7 +36,7 @@ def test_a_report_is_signed_in_a_bucket_as_in_a_folder(s3: Any, made_up_store: S
 
     for name in sizes(there.root / "tables"):
         (there.root / "tables" / name).unlink()
-    assert made_again(there, signed_report(there, SCREEN, 1)) == one.file(REPORT)
+    assert made_again(there, signed_report(there, SCREEN, 1)) == {REPORT: one.file(REPORT)}
     (other.folder / REPORT).write_bytes(one.file(REPORT).replace(b"Trametinib", b"Tramadol"))
     assert [len(faults) for _, faults in signed_faults(there, SCREEN)] == [1]
     with pytest.raises(StoreError, match="holds other bytes"):

@@ -115,7 +115,7 @@ def test_a_signed_report_is_made_again_byte_for_byte_after_twenty_changes_of_the
     assert len(viability)
     assert signed.report_path(SCREEN).read_bytes() != page
     assert report.file(REPORT) == page
-    assert made_again(signed, signed_report(signed, SCREEN, 1)) == page
+    assert made_again(signed, signed_report(signed, SCREEN, 1)) == {REPORT: page}
     assert faults(signed) == []
 
 
@@ -142,7 +142,9 @@ def test_a_later_change_gives_an_amended_report_that_names_what_changed(signed: 
     assert second.record["made_again"]["same"]
     build_report(signed, SCREEN)
     assert signed.report_path(SCREEN).read_bytes() == second.file(REPORT), "the page of version 2 stays"
-    assert [made_again(signed, report) == report.file(REPORT) for report in signed_reports(signed, SCREEN)] == [
+    assert [
+        made_again(signed, report) == {REPORT: report.file(REPORT)} for report in signed_reports(signed, SCREEN)
+    ] == [
         True,
         True,
     ]
@@ -206,7 +208,7 @@ def test_results_older_than_their_inputs_are_signed_only_by_who_says_so(store: S
     assert any("older than" in sentence for sentence in report.record["signed_anyway"])
     assert report.record["older_than_inputs"]
     assert b"older than what they were made from" in report.file(REPORT)
-    assert made_again(store, report) == report.file(REPORT)
+    assert made_again(store, report) == {REPORT: report.file(REPORT)}
 
 
 def test_a_page_that_was_edited_is_signed_only_as_such(store: Store) -> None:
