@@ -41,10 +41,6 @@ storage:
       password: none
       db_name: dagster
       scheme: postgresql+psycopg2
-local_artifact_storage:
-  module: dagster._core.storage.root
-  class: LocalArtifactStorage
-  config: {{base_dir: {home}/artifacts}}
 run_launcher:
   module: phenodose_assets.executors.slurm_runs
   class: SlurmRunLauncher
@@ -106,7 +102,7 @@ class Site:
         if not (folder / "plugins").exists():
             counting_readout.install(folder / "plugins")
         os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "plugins"), os.environ.get("PYTHONPATH", "")])
-        text = _DAGSTER.format(port=rig.postgres_port, home=self.home, logs=folder / "logs")
+        text = _DAGSTER.format(port=rig.postgres_port, logs=folder / "logs")
         (self.home / "dagster.yaml").write_text(text)
 
     @contextmanager
@@ -114,7 +110,7 @@ class Site:
         """Dagster's daemon with its code location, while the block runs; gives the instance."""
         os.environ["DAGSTER_HOME"] = str(self.home)
         with open_instance(self.store) as instance:
-            daemon = [sys.executable, "-m", "dagster._daemon", "run", "-m", _CODE]
+            daemon = [sys.executable, str(Path(sys.executable).with_name("dagster-daemon")), "run", "-m", _CODE]
             self.rig.spawn("daemon", daemon, self._surroundings(), self.folder)
             try:
                 yield instance
