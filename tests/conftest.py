@@ -58,6 +58,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
+def pytest_unconfigure() -> None:
+    """Libraries that count their own objects at the end find none left over."""
+    gc.unfreeze()
+
+
 ROWS = "ABCDEFGHIJKLMNOP"
 DOSES_NM = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 LAYOUT_COLUMNS = ["Plate", "Row", "Column", "Sample", "WellType", "Treatment", "Concentration"]
