@@ -1,6 +1,6 @@
 """Kill every command that writes at a random moment, ask it again, and count what was lost or is blocked.
 
-Run: python benchmarks/kills.py [--kills 520] [--seed 1] [--into kills.csv]
+Run: python benchmarks/kills.py [--kills 500] [--seed 1] [--into kills.csv]
 
 It takes hours; with `--into` every outcome is kept as it comes, and the same command goes on where it was.
 
@@ -68,7 +68,7 @@ class Command:
 
 
 @click.command()
-@click.option("--kills", type=click.IntRange(min=1), default=520, show_default=True)
+@click.option("--kills", type=click.IntRange(min=1), default=500, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the moments.")
 @click.option("--into", type=click.Path(dir_okay=False, path_type=Path), help="Keep outcomes here, and go on from it.")
 def main(kills: int, seed: int, into: Path | None) -> None:
@@ -143,8 +143,8 @@ def _commands() -> list[Command]:
     run = ["run", ONE, "--store=store"]
     return [
         Command("ingest", lambda folder: ["ingest", f"inbox/{ONE}/P1", "P1.ome.zarr"], _plate),
-        Command("run, scores", lambda folder: [*run, f"--select={_SCORES}"], _scores, turns=3),
-        Command("run, tensors", lambda folder: [*run, "--select=plate_images,pseudo_rgb"], _tensors, turns=3),
+        Command("run, scores", lambda folder: [*run, f"--select={_SCORES}"], _scores, turns=2),
+        Command("run, tensors", lambda folder: [*run, "--select=plate_images,pseudo_rgb"], _tensors, turns=2),
         Command("report", lambda folder: ["report", ONE, "--store=store", "--no-maps"], _report),
         Command("sql --rebuild", lambda folder: ["sql", "--rebuild", "SELECT 1", "--store=store"], _scores),
         Command(
@@ -152,7 +152,7 @@ def _commands() -> list[Command]:
             lambda folder: ["screen", "remove", ONE, "--yes", "--store=store"],
             _scores,
             refuses_twice=True,
-            turns=5,
+            turns=3,
         ),
         Command(
             "curate",
