@@ -24,12 +24,14 @@ _IDENTITY_TAG = "phenodose/process_identity"
 _LIFE_TAG = "phenodose/process_lock"
 #: A run that nobody tagged (of the UI) and that was not started after so long never will be, seconds.
 _MOST_BEFORE_START = 600.0
+#: Statuses of a run that has a process, or should have one; and of every run that is not over.
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+NOT_OVER = [dg.DagsterRunStatus.QUEUED, *UNFINISHED]
 
 
 @contextmanager

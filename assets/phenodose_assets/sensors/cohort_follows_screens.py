@@ -12,17 +12,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from phenodose_assets.dead_runs import end_dead_runs
+from phenodose_assets.dead_runs import NOT_OVER, end_dead_runs
 
 _INTERVAL_SECONDS = 30
 _PARTITION = "dagster/partition"
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def cohort_sensor(upstream: Sequence[dg.AssetKey], cohort: Sequence[dg.AssetKey]) -> dg.SensorDefinition:
@@ -67,5 +60,5 @@ def _newest(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[d
 
 
 def _is_busy(instance: dg.DagsterInstance, cohort: Sequence[dg.AssetKey]) -> bool:
-    runs = [record.dagster_run for record in instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))]
+    runs = [record.dagster_run for record in instance.get_run_records(dg.RunsFilter(statuses=NOT_OVER))]
     return any(_PARTITION in run.tags or not set(cohort).isdisjoint(run.asset_selection or ()) for run in runs)

@@ -20,7 +20,7 @@ from typing import Any
 
 import dagster as dg
 
-from phenodose.io.leases import LockPlace, now
+from phenodose.io.leases import LockPlace, facts_of, now
 from phenodose.io.lock_places import LockFiles, LockObject
 from phenodose.io.places import is_remote
 from phenodose.store.store import Store
@@ -59,7 +59,7 @@ class OneWatcher:
             there = place.read()
             if there is None:
                 taken = place.create(_said(mine)) is not None
-            elif _facts(there[0]).get("instance") == mine or self._is_silent(where, there[1]):
+            elif facts_of(there[0]).get("instance") == mine or self._is_silent(where, there[1]):
                 taken = place.replace(_said(mine), there[1]) is not None
             else:
                 taken = False
@@ -68,7 +68,7 @@ class OneWatcher:
                 return None
             self.said.pop(where, None)
             there = place.read()
-            facts = _facts(there[0]) if there is not None else {}
+            facts = facts_of(there[0]) if there is not None else {}
             # Another process of this very instance was quicker.
             return None if facts.get("instance") == mine else str(facts.get("host", "an unknown host"))
 
@@ -107,11 +107,3 @@ def _place(store: Store) -> LockPlace:
 
 def _said(instance: str) -> bytes:
     return json.dumps({"instance": instance, "host": socket.gethostname(), "again": uuid.uuid4().hex}).encode()
-
-
-def _facts(content: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(content)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

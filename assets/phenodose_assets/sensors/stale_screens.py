@@ -17,7 +17,7 @@ import dagster as dg
 
 from phenodose.io.files import hash_json
 from phenodose_assets.data_versions import DATA_VERSION, Fetch, newest_events, tags_of
-from phenodose_assets.dead_runs import end_dead_runs
+from phenodose_assets.dead_runs import NOT_OVER, end_dead_runs
 from phenodose_assets.external import NOTHING
 from phenodose_assets.graph.kept import wave_tags
 from phenodose_assets.graph.screen_asset import ScreenAsset
@@ -32,13 +32,6 @@ _AT_ONCE = 50
 _CODE_VERSION = "dagster/code_version"
 #: Tag of a product, by input: the newest event of that input, of whatever screen, when the product was made.
 _INPUT = "dagster/input_event_pointer/"
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def stale_screens_sensor(job: Any, assets: Sequence[ScreenAsset]) -> dg.SensorDefinition:
@@ -62,7 +55,7 @@ def stale_screens_sensor(job: Any, assets: Sequence[ScreenAsset]) -> dg.SensorDe
     def stale_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         requests = []
         end_dead_runs(context.instance)
-        unfinished = context.instance.get_run_records(dg.RunsFilter(statuses=_UNFINISHED))
+        unfinished = context.instance.get_run_records(dg.RunsFilter(statuses=NOT_OVER))
         busy = {record.dagster_run.tags.get("dagster/partition") for record in unfinished}
         turn = _Turn(context.instance, assets, context.cursor)
         free = sorted(turn.waiting - busy)

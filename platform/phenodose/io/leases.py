@@ -122,7 +122,7 @@ class Lease:
         if version is None:
             # An answer that was lost on its way: what lies there may be our own.
             there = self._at.read()
-            if there is None or _facts(there[0]).get("token") != self._token:
+            if there is None or facts_of(there[0]).get("token") != self._token:
                 self._lost = True
                 return
             self._version = there[1]
@@ -154,7 +154,7 @@ def acquire(at: LockPlace, what: str, local: Path, busy: Callable[[str], str], u
         began = now()
         there = at.read()
         version = at.create(_content(token, 0)) if there is None else None
-        if there is not None and _facts(there[0]).get("token") == token:
+        if there is not None and facts_of(there[0]).get("token") == token:
             # It was made; the answer was lost, and the client asked again.
             version = there[1]
         elif there is not None and _is_left_over(there, local, token):
@@ -176,7 +176,7 @@ def holder_of(at: LockPlace) -> str:
 
 
 def _named(there: tuple[bytes, str] | None) -> str:
-    facts = _facts(there[0]) if there is not None else {}
+    facts = facts_of(there[0]) if there is not None else {}
     return f"process {facts['pid']} on {facts['host']}" if {"pid", "host"} <= facts.keys() else "another process"
 
 
@@ -192,7 +192,8 @@ def _content(token: str, count: int) -> bytes:
     return json.dumps(facts).encode()
 
 
-def _facts(content: bytes) -> dict[str, Any]:
+def facts_of(content: bytes) -> dict[str, Any]:
+    """What a claim says of who made it; {} if it is none."""
     try:
         value = json.loads(content)
     except ValueError:
@@ -203,13 +204,13 @@ def _facts(content: bytes) -> dict[str, Any]:
 def _is_left_over(there: tuple[bytes, str], local: Path, token: str) -> bool:
     """Whether nobody holds the lock that was found; called with the local lock in hand."""
     content, version = there
-    if _facts(content).get("token") in _held_here(local, but=token):
+    if facts_of(content).get("token") in _held_here(local, but=token):
         # Its process had the local lock, which is ours now.
         return True
     # Kept in a file, for those who look but do not wait.
     first = {"version": version, "since": time.monotonic(), "boot": boot()}
     try:
-        seen = _facts(_seen(local).read_bytes())
+        seen = facts_of(_seen(local).read_bytes())
     except OSError:
         seen = {}
     if seen.get("version") != version or seen.get("boot") != first["boot"]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tarfile
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,14 +42,17 @@ class TrainingCopy:
             work: its folder on this machine, which is there.
             log: told what is gone on from, and why nothing could be kept.
         """
-        self._object = place.with_name(f".{place.name}.training.tar")
+        self._object = place.with_name(f".{place.name}.training.zip")
         self._is_kept = is_remote(place)
         self._work, self._log = work, log
         self._version = work.with_name(f"{work.name}.version")
         self._next = time.monotonic() + EVERY_S
 
     def fetch(self) -> None:
-        """Begin where another machine was, if one has gone on since this one; call it with the training's lock held."""
+        """Begin where another machine was, if one has gone on since this one; call it with the training's lock held.
+
+        A copy that is damaged is told and left alone: the training goes on from what this machine has.
+        """
         there = self._there()
         if not there or there == self._known():
             return
@@ -57,8 +60,13 @@ class TrainingCopy:
             packed, unpacked = Path(folder) / "packed", Path(folder) / "work"
             download(self._object, packed)
             unpacked.mkdir()
-            with tarfile.open(packed) as archive:
-                archive.extractall(unpacked, filter="data")
+            try:
+                # Names that lead elsewhere stay within the folder, and every file has a check sum.
+                with zipfile.ZipFile(packed) as archive:
+                    archive.extractall(unpacked)
+            except (zipfile.BadZipFile, EOFError) as error:
+                self._log.warning(f"{self._object} is damaged ({error}); nothing of it is used")
+                return
             shutil.rmtree(self._work, ignore_errors=True)
             unpacked.rename(self._work)
         write_text(self._version, there)
@@ -87,10 +95,11 @@ class TrainingCopy:
             return
         began = time.monotonic()
         try:
-            with written_aside(self._object) as aside, tarfile.open(aside, "w") as archive:
-                for path in sorted(self._work.iterdir()):
-                    if not path.name.endswith(".partial"):
-                        archive.add(path, path.name)
+            with written_aside(self._object) as aside, zipfile.ZipFile(aside, "w", strict_timestamps=False) as archive:
+                for path in sorted(self._work.rglob("*")):
+                    name = path.relative_to(self._work)
+                    if not name.parts[0].endswith(".partial"):
+                        archive.write(path, name)
             write_text(self._version, self._there())
         except OSError as error:
             self._log.warning(f"the training cannot be kept for other machines: {error}")

@@ -145,6 +145,9 @@ class PlaneIndex:
         """The rows of a well, each with the columns of `PLANES`, `file_bytes` and `file_mtime_ns` as attributes."""
         with _damage_told(self._path), self._lock:
             rows = self._file.read_row_group(self._places[well]).to_pylist()
+            for path in {str(row["path"]) for row in rows}:
+                if Path(path).is_absolute() or ".." in Path(path).parts:
+                    raise ValueError(f"well {well}: {path!r} lies outside of the raw folder")
         return [SimpleNamespace(**row) for row in rows]
 
 

@@ -74,7 +74,8 @@ class _Index:
             found = json.loads(content or b"")
             files = {str(name): (int(size), str(made)) for name, (size, made) in found["files"].items()}
             index = cls(files, tuple(found["plates"]), dict(found["left_out"]))
-            return index if index.version == found["version"] else None
+            leads_out = any(".." in Path(name).parts or Path(name).is_absolute() for name in (*files, *index.plates))
+            return None if leads_out or index.version != found["version"] else index
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
 

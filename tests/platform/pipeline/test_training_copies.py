@@ -83,11 +83,28 @@ def test_who_comes_back_has_what_another_machine_has_learned_since(s3: Any, tmp_
     assert again.learned == [3, 4]
 
 
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_a_damaged_copy_is_told_and_nothing_of_it_is_used(
+    s3: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    one, other = (Store.open("s3://bucket/lab", cache=tmp_path / name) for name in ("one", "other"))
+    with pytest.raises(Killed):
+        train(one, Reader(die_after=3))
+    (kept,) = [one.root / name for name in sizes(one.root) if name.endswith(".training.zip")]
+    content = kept.read_bytes()
+    at = content.index(b"3", content.index(b"epochs"))
+    kept.write_bytes(content[:at] + b"4" + content[at + 1 :] if damage == "flipped" else content[:-30])
+    again = Reader()
+    train(other, again)
+    assert again.learned == [0, 1, 2, 3, 4]
+    assert "is damaged" in caplog.text
+
+
 def test_in_a_folder_nothing_is_kept_twice(tmp_path: Path) -> None:
     store = Store.open(tmp_path)
     with pytest.raises(Killed):
         train(store, Reader(die_after=3))
-    assert not list(tmp_path.rglob("*.tar"))
+    assert not list(tmp_path.rglob("*.zip"))
     again = Reader()
     train(store, again)
     assert again.learned == [3, 4]

@@ -6,9 +6,11 @@ import asyncio
 import os
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import zarr
 from click.testing import CliRunner
+from pyarrow import parquet
 
 import phenodose
 from phenodose.cli.ingest import command
@@ -161,6 +163,19 @@ def test_a_damaged_index_is_told(both):
     index.write_bytes(payload)
     with pytest.raises(StoreError, match="index of raw images is damaged"):
         Plate.open(virtual.path).plane("B02", 0)
+
+
+def test_an_index_that_leads_out_of_the_raw_folder_is_not_followed(raw_plate, tmp_path):
+    raw, out = raw_plate(size=(20, 30), wells=("B02",)), tmp_path / "P1.ome.zarr"
+    ingest_plate(raw, out, READER, "P1", virtual="only")
+    about = parquet.read_metadata(out / INDEX).metadata
+    table = parquet.read_table(out / INDEX).replace_schema_metadata(about)
+    for path in ("../other/P1.tif", str(tmp_path / "other.tif")):
+        paths = pa.array([path] * table.num_rows, table.schema.field("path").type)
+        forged = table.set_column(table.schema.get_field_index("path"), table.schema.field("path"), paths)
+        parquet.write_table(forged, out / INDEX)
+        with pytest.raises(StoreError, match="lies outside of the raw folder"):
+            Plate.open(out).plane("B02", 0)
 
 
 class _Mirrored(ImageXpressReader):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 
 from phenodose.errors import InputError, MissingInputError, StoreError
+from phenodose.io.files import hash_json
 from phenodose.io.places import files, sizes
 from phenodose.io.privacy import private_files
 from phenodose.lineage.verify_store import verify_store
@@ -123,6 +125,20 @@ def test_a_damaged_copy_is_told_and_not_read(store: Store, small_ctg_screen: Pat
     # Who has the folder makes it anew.
     assert keep(store, Screen.load(raw))
     assert verify_store(store).faults == [] or layout.read_bytes() == (raw / "layout.csv").read_bytes()
+
+
+@pytest.mark.parametrize("named", ["files", "plates"])
+def test_an_index_that_leads_out_of_the_copy_is_not_followed(store: Store, small_ctg_screen: Path, named: str) -> None:
+    register_screen(store, small_ctg_screen)
+    path = store.screen_dir(small_ctg_screen.name) / "raw" / "files.json"
+    facts = json.loads(path.read_bytes())
+    del facts["version"]
+    outside = {"files": {"../../other": [1, "hash"]}, "plates": ["../other"]}[named]
+    facts[named] = outside if named == "plates" else {**facts[named], **outside}
+    path.write_bytes(json.dumps({"version": hash_json(facts), **facts}).encode())
+    there = without_raw(store, small_ctg_screen)
+    with pytest.raises(StoreError, match="is damaged"):
+        screen_at(there.source_of(small_ctg_screen.name), there)
 
 
 def test_where_there_is_neither_folder_nor_copy_the_ways_out_are_named(store: Store, small_ctg_screen: Path) -> None:
