@@ -1,8 +1,9 @@
 """The index of a virtual plate: which raw file each image of a plate is, without the pixels.
 
 `planes.parquet` in the plate's folder has a row a plane with the columns of `PLANES`, the size and the modification
-time of its file, and a row group a well, so that opening a plate reads no more than the wells that are asked for. What
-the root of a plate says stands in the file's own metadata. It is there until the plate is ingested.
+time of its file, and a row group a well, so that opening a plate unpacks no more than the wells that are asked for.
+What the root of a plate says stands in the file's own metadata. The file is sealed, and is there until the plate is
+ingested.
 
 Belongs here: writing and reading the index. Does not belong here: pixels (`virtual_plate`).
 """
@@ -22,7 +23,8 @@ import numpy as np
 
 from phenodose.errors import InputError, StoreError
 from phenodose.io.files import hash_json, written_aside
-from phenodose.io.places import file_bytes, is_remote, read_bytes
+from phenodose.io.places import file_bytes
+from phenodose.io.seals import OPEN_SEAL, read_sealed, sealed
 from phenodose.plates.plan import MAXIMUM, PlatePlan, WellPlan
 from phenodose.plates.plane_index import PLANES
 from phenodose.plates.pyramid import halve, level_shapes
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 #: Name of the index in the plate's folder.
 INDEX = "planes.parquet"
-_ABOUT = b"phenodose"
+_ABOUT, _SEAL = b"phenodose", b"phenodose_seal"
 _COLUMNS = tuple(name for name in PLANES.column_names if name != "checksum")
 INDEX_AGAIN = "run `phenodose ingest RAW OUT.ome.zarr --virtual` again, or ingest the plate"
 
@@ -63,10 +65,8 @@ def write_index(
 
     schema = _schema()
     wells: dict[str, str] = {}
-    with (
-        written_aside(path) as aside,
-        parquet.ParquetWriter(aside, schema, compression="zstd", write_page_checksum=True) as writer,
-    ):
+    content = io.BytesIO()
+    with parquet.ParquetWriter(content, schema, compression="zstd") as writer:
         for well in plan.wells:
             files = {name: values[:2] for name, values in stats(well).items()}
             rows = [
@@ -77,7 +77,9 @@ def write_index(
             writer.write_table(pa.Table.from_pylist(rows, schema))
             wells[well.name] = hash_json([well.fingerprint, files])
         written = dict(about) | {"grid": [plan.rows, plan.columns], "wells": wells, "raw_hash": hash_json(wells)}
-        writer.add_key_value_metadata({_ABOUT: json.dumps(written).encode()})
+        writer.add_key_value_metadata({_ABOUT: json.dumps(written).encode(), _SEAL: OPEN_SEAL.encode()})
+    with written_aside(path) as aside:
+        aside.write_bytes(sealed(content.getvalue()))
     return str(written["raw_hash"])
 
 
@@ -136,8 +138,7 @@ class PlaneIndex:
         self._path = path
         self._lock = Lock()
         with _damage_told(path):
-            source = io.BytesIO(read_bytes(path) or b"") if is_remote(path) else path
-            self._file = parquet.ParquetFile(source, page_checksum_verification=True)
+            self._file = parquet.ParquetFile(io.BytesIO(read_sealed(path, INDEX_AGAIN) or b""))
             self.about: dict[str, Any] = json.loads(self._file.metadata.metadata[_ABOUT])
             self._places = {well: number for number, well in enumerate(self.about["wells"])}
 
@@ -156,6 +157,8 @@ def _damage_told(path: Path) -> Iterator[None]:
     """Tell whatever a damaged file leads to as one error."""
     try:
         yield
+    except StoreError:
+        raise
     except Exception as error:
         raise StoreError(f"{path}: the index of raw images is damaged ({error}); {INDEX_AGAIN}.") from error
 

@@ -15,6 +15,7 @@ from pyarrow import parquet
 import phenodose
 from phenodose.cli.ingest import command
 from phenodose.errors import InputError, StoreError
+from phenodose.io.seals import OPEN_SEAL, sealed
 from phenodose.plates.export import export_plate
 from phenodose.plates.ingest import ingest_plate
 from phenodose.plates.plate import Plate
@@ -155,25 +156,32 @@ def test_what_needs_files_of_pixels_says_so(both, tmp_path):
         ingest_plate(raw, ingested.path, READER, "P1", virtual="only")
 
 
-def test_a_damaged_index_is_told(both):
-    _, virtual, _ = both()
-    index = virtual.path / INDEX
-    payload = bytearray(index.read_bytes())
-    payload[40] ^= 255
-    index.write_bytes(payload)
-    with pytest.raises(StoreError, match="index of raw images is damaged"):
-        Plate.open(virtual.path).plane("B02", 0)
+def test_every_flipped_bit_of_an_index_is_told(raw_plate, tmp_path):
+    raw, out = raw_plate(size=(20, 30), wells=("B02",)), tmp_path / "P1.ome.zarr"
+    ingest_plate(raw, out, READER, "P1", virtual="only")
+    whole = (out / INDEX).read_bytes()
+    rng = np.random.default_rng(1)
+    for at in [*rng.integers(0, len(whole), 150), len(whole) - 6]:
+        payload = bytearray(whole)
+        payload[at] ^= 1 << int(rng.integers(8))
+        (out / INDEX).write_bytes(payload)
+        with pytest.raises(StoreError, match=r"planes\.parquet.* --virtual"):
+            Plate.open(out).plane("B02", 0)
+    (out / INDEX).write_bytes(whole[:-40])
+    with pytest.raises(StoreError, match=r"planes\.parquet: .*damaged"):
+        Plate.open(out)
 
 
 def test_an_index_that_leads_out_of_the_raw_folder_is_not_followed(raw_plate, tmp_path):
     raw, out = raw_plate(size=(20, 30), wells=("B02",)), tmp_path / "P1.ome.zarr"
     ingest_plate(raw, out, READER, "P1", virtual="only")
-    about = parquet.read_metadata(out / INDEX).metadata
+    about = {**parquet.read_metadata(out / INDEX).metadata, b"phenodose_seal": OPEN_SEAL.encode()}
     table = parquet.read_table(out / INDEX).replace_schema_metadata(about)
     for path in ("../other/P1.tif", str(tmp_path / "other.tif")):
         paths = pa.array([path] * table.num_rows, table.schema.field("path").type)
         forged = table.set_column(table.schema.get_field_index("path"), table.schema.field("path"), paths)
         parquet.write_table(forged, out / INDEX)
+        (out / INDEX).write_bytes(sealed((out / INDEX).read_bytes()))
         with pytest.raises(StoreError, match="lies outside of the raw folder"):
             Plate.open(out).plane("B02", 0)
 
