@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from phenodose.cli.output import json_option, open_store, print_json, store_option
-from phenodose.errors import StoreError
+from phenodose.errors import MissingInputError, StoreError
 
 
 @click.group()
@@ -45,6 +45,9 @@ def check(seconds: float, as_json: bool, store: str | None) -> None:
             f"{opened.root}: the server keeps to the conditions of a writing; any number of machines may use the store."
         )
         return
+    if not opened.root.is_dir():
+        raise MissingInputError(f"{opened.root}: there is no such folder; make it, on a disk that the machines share.")
+    click.echo(f"Waiting up to {seconds:g} s for another machine that runs this check ...", err=True)
     try:
         checked = check_with_other_host(opened.root, seconds)
     except OSError as error:
