@@ -93,6 +93,30 @@ def test_a_cohort_that_was_made_since_is_not_asked_for(
     assert asked_for() == 0  # whatever has become of that run
 
 
+def test_what_was_made_while_the_cohort_was_is_asked_for_again(
+    instance: dg.DagsterInstance, asked_for: Callable[[], int]
+) -> None:
+    made(instance, scores, "A")
+
+    @dg.asset(name="cohort")
+    def slow_cohort() -> None:
+        made(instance, scores, "B")  # of another run, after the tables were read
+
+    assert dg.materialize([slow_cohort], instance=instance).success
+    assert asked_for() == 1
+    assert dg.materialize([cohort], instance=instance, selection=[cohort]).success
+    assert asked_for() == 0
+
+
+def test_a_cohort_whose_run_began_afterwards_is_not_asked_for(
+    instance: dg.DagsterInstance, asked_for: Callable[[], int]
+) -> None:
+    both = [layout, scores, cohort]
+    assert dg.materialize(both, instance=instance, partition_key="A", selection=[layout, scores]).success
+    assert dg.materialize(both, instance=instance, selection=[cohort]).success
+    assert asked_for() == 0
+
+
 def test_it_waits_while_the_cohort_is_being_made(instance: dg.DagsterInstance, asked_for: Callable[[], int]) -> None:
     made(instance, scores, "A")
     run = instance.create_run_for_job(

@@ -9,6 +9,7 @@ Belongs here: when the cohort is asked for. Does not belong here: making it (`ph
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -38,25 +39,49 @@ def cohort_sensor(upstream: Sequence[dg.AssetKey], cohort: Sequence[dg.AssetKey]
     )
     def cohort_follows_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         newest = _newest(context.instance, [*upstream, *cohort])
-        made = max(newest[key] for key in upstream)
-        handled = max(int(context.cursor or 0), min(newest[key] for key in cohort))
-        if made <= handled:
+        made = max((newest[key] for key in upstream), key=lambda each: each.number)
+        if made.number <= int(context.cursor or 0):
             return dg.SkipReason("Nothing was made of a screen since.")
+        if all(_has_seen(context.instance, newest[key], made) for key in cohort):
+            return dg.SkipReason("The cohort was made since, of all screens.")
         if _is_busy(context.instance, cohort):
             end_dead_runs(context.instance)
             return dg.SkipReason("Runs of screens, or of the cohort, are queued or under way.")
-        request = dg.RunRequest(run_key=f"cohort:{made}", asset_selection=list(cohort))
-        return dg.SensorResult([request], cursor=str(made))
+        request = dg.RunRequest(run_key=f"cohort:{made.number}", asset_selection=list(cohort))
+        return dg.SensorResult([request], cursor=str(made.number))
 
     return cohort_follows_screens
 
 
-def _newest(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[dg.AssetKey, int]:
-    """The number of each asset's newest materialization, 0 for none; one statement."""
-    found = dict.fromkeys(keys, 0)
+class _Made(NamedTuple):
+    """An asset's newest materialization: its number among all events, 0 for none; when it was; in which run."""
+
+    number: int = 0
+    at: float = 0.0
+    run: str = ""
+
+
+def _newest(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[dg.AssetKey, _Made]:
+    """Each asset's newest materialization; one statement."""
+    found = dict.fromkeys(keys, _Made())
     for record in instance.get_asset_records(list(keys)):
-        found[record.asset_entry.asset_key] = record.asset_entry.last_materialization_storage_id or 0
+        entry = record.asset_entry
+        if entry.last_materialization is not None:
+            event = entry.last_materialization
+            number = entry.last_materialization_storage_id or 0
+            found[entry.asset_key] = _Made(number, event.timestamp, event.run_id)
     return found
+
+
+def _has_seen(instance: dg.DagsterInstance, cohort: _Made, made: _Made) -> bool:
+    """Whether the cohort was made of what was made of a screen: what came while its run worked may have come too late.
+
+    In a run that makes both, the cohort comes last. An event without a run was reported by somebody, who knows.
+    """
+    if cohort.number < made.number:
+        return False
+    record = instance.get_run_record_by_id(cohort.run) if cohort.run not in ("", made.run) else None
+    return record is None or (record.start_time is not None and record.start_time >= made.at)
 
 
 def _is_busy(instance: dg.DagsterInstance, cohort: Sequence[dg.AssetKey]) -> bool:
