@@ -17,17 +17,30 @@ from phenodose.store.store import Store
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sql_cookbook.md").read_text(encoding="utf-8")
 QUERIES = re.findall(r"^```sql\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+#: Asks for samples that were screened again; the made-up cohort has none.
+(SCREENED_AGAIN,) = [sql for sql in QUERIES if "HAVING count(*) > 1" in sql]
 
 
 def test_the_page_has_its_queries() -> None:
     assert len(QUERIES) >= 22  # twenty beside SHOW and DESCRIBE
 
 
-@pytest.mark.parametrize("sql", QUERIES, ids=[q.split("\n")[0][:60] for q in QUERIES])
+@pytest.mark.parametrize("sql", [pytest.param(q, id=q.split("\n")[0][:60]) for q in QUERIES if q != SCREENED_AGAIN])
 def test_every_query_finds_rows(made_up_root: Path, sql: str) -> None:
     result = query(Store.open(made_up_root), sql)
     assert result.table.num_rows > 0
     assert not result.truncated
+
+
+def test_a_sample_that_was_screened_again_is_found(made_up_store: Store) -> None:
+    first = made_up_store.screens()[0]
+    for table in ("screens", "scores"):
+        rows = made_up_store.read_table(table, first).assign(screen="AGAIN_V1_DS2")
+        made_up_store.write_table(table, "AGAIN_V1_DS2", "layout", rows)
+    rebuild_cohort(made_up_store)
+    found = query(made_up_store, SCREENED_AGAIN).table.to_pylist()
+    assert found
+    assert all(row["screens"] == 2 and row["lowest"] == row["highest"] for row in found)
 
 
 def test_every_query_can_be_asked_of_a_store_that_knows_one_readout_alone(made_up_store: Store) -> None:

@@ -1,7 +1,7 @@
 """Views that keep what questions across all screens need of tables too large to be looked through each time.
 
 Belongs here: pooled scores, what the cohort makes of a drug, agreement of replicates and of readouts, levels of
-controls, and the drift of these. Does not belong here: the other views (`views`, `hit_views`).
+controls and the drift of these, strange images. Does not belong here: the other views (`views`, `hit_views`).
 """
 
 from __future__ import annotations
@@ -95,6 +95,23 @@ CONTROL_LEVELS = View(
     """,
     kept=True,
 )
+
+
+def strange_images(limits: Limits) -> View:
+    """Few of many wells, which all of them would be looked through for."""
+    return View(
+        "strange_images",
+        "One row a well and readout whose image lies further from like wells than the site's `most_image_distance`.",
+        f"""
+    SELECT v.screen, w.sample, v.readout, v.plate, v.well, w.well_type, w.treatment AS drug, w.concentration_nM,
+           v.image_distance, v.flag, v.flag_reason, v.masked
+    FROM viability v
+    JOIN wells w ON w.screen = v.screen AND w.plate = v.plate AND w.well = v.well
+    WHERE v.image_distance > {limits.most_image_distance!r}
+    """,
+        kept=True,
+        order="image_distance DESC, screen, plate, well, readout",
+    )
 
 
 def control_drift(limits: Limits) -> View:

@@ -17,6 +17,7 @@ from phenodose.cohort.summary_views import (
     POOLED_SCORES,
     REPLICATE_AGREEMENT,
     control_drift,
+    strange_images,
 )
 from phenodose.cohort.view import CURVES_WITH_ADD_ON, WORST_VERDICT, View, identifier, literal
 from phenodose.quality.gates import Limits
@@ -62,6 +63,7 @@ def cohort_views(
         REPLICATE_AGREEMENT,
         QC_SUMMARY,
         DOUBTFUL_WELLS,
+        strange_images(limits or Limits()),
         CONTROL_LEVELS,
         control_drift(limits or Limits()),
         LATEST_RUNS,

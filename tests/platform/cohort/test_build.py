@@ -164,7 +164,7 @@ def test_the_database_does_not_grow_without_end(made_up_cohort: Store) -> None:
 
 KEPT = [
     *("hits", "pooled_scores", "drug_scores", "agreement", "agreement_counts"),
-    *("replicate_pairs", "replicate_agreement", "qc_summary", "control_levels"),
+    *("replicate_pairs", "replicate_agreement", "qc_summary", "strange_images", "control_levels"),
 ]
 
 
