@@ -219,6 +219,7 @@ def _parse_well(
     treatment = to_name(cells["treatment"])
     well_type = _well_type(to_name(cells["well_type"]), treatment, place, faults)
     dosed = well_type in ("therapy", "trc")
+    before = len(faults.messages)
     concentration = _nanomolar(cells, "concentration", factors, dosed, written, place, faults)
     add_on, add_on_dose = _second(cells, factors, well_type, written, place, faults)
     if well_type == "therapy" and add_on is not None and add_on_dose and _is_without(treatment, concentration):
@@ -231,7 +232,8 @@ def _parse_well(
     if well_type in ("empty", "untreated"):
         treatment, concentration = None, None
     if well_type in ("therapy", "trc"):
-        faults.extend(f"{place}: {fault}" for fault in _dose_faults(well_type, treatment, concentration))
+        missing = not any(told.startswith(f"{place}: Concentration is ") for told in faults.messages[before:])
+        faults.extend(f"{place}: {fault}" for fault in _dose_faults(well_type, treatment, concentration, missing))
     elif concentration is not None and concentration < 0:
         faults.add(f"{place}: Concentration is {concentration:g}; a concentration cannot be negative.")
     return {
@@ -354,13 +356,14 @@ def _well_type(text: str | None, treatment: str | None, place: str, faults: Faul
     return _WELL_TYPES.get(plain(text), text)
 
 
-def _dose_faults(well_type: str, treatment: str | None, concentration: float | None) -> list[str]:
+def _dose_faults(well_type: str, treatment: str | None, concentration: float | None, missing: bool) -> list[str]:
+    """Faults of a dosed well; `missing` is whether a concentration that is None was not told to be unreadable."""
     found = []
     if treatment is None:
         found.append(f"a {well_type} well without Treatment; write the drug's name.")
-    if concentration is None:
+    if concentration is None and missing:
         found.append(f"a {well_type} well without Concentration; write it in nM.")
-    elif not 0 < concentration < float("inf"):
+    elif concentration is not None and not 0 < concentration < float("inf"):
         found.append(
             f"Concentration is {concentration:g}; a {well_type} well needs one above 0 (in nM, not its logarithm)."
         )

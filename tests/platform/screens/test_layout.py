@@ -333,7 +333,7 @@ def test_all_faults_of_the_wells_come_in_one_message(tmp_path: Path) -> None:
         "row 16 (plate 1, well B11): WellType is empty but the well holds 'Olaparib'",
     ):
         assert part in message
-    assert message.count("\n  - ") == 14  # the unreadable '10 nM' also leaves the therapy well without a dose
+    assert message.count("\n  - ") == 13  # the unreadable "10 nM" is told once
 
 
 @pytest.mark.parametrize("text", ["1,234", "12,000"])
