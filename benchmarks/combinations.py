@@ -26,7 +26,8 @@ import click
 import numpy as np
 from scipy.special import ndtr
 
-from phenodose.combinations import DoseMatrix, Excess, excess_of
+from phenodose import excess_of
+from phenodose.combinations import DoseMatrix, Excess
 from phenodose.simulation.dose_matrices import Interaction, simulate_matrices
 
 MODELS = ("hsa", "bliss", "loewe", "zip")
@@ -205,7 +206,7 @@ def main() -> None:
         some = cases(kind, options)
         wells, bad = spoilt(some, options.bad, np.random.default_rng([options.seed, *kind.encode()]))
         start = time.process_time()
-        found = excess_of(wells, options.draws, options.seed)
+        found = excess_of(wells, draws=options.draws, seed=options.seed)
         seconds += time.process_time() - start
         named = set(found.doubtful[["matrix", "first_nM", "second_nM"]].itertuples(index=False, name=None))
         told, right, there = told + len(named), right + len(named & bad), there + len(bad)

@@ -457,14 +457,20 @@ def _write_dose_matrix(store: Store, screen: str, pair: dict[str, object]) -> No
         for second in (50.0, 500.0)
         for model in models
     ]
-    pairs = [by | dose | excess | {"expected_percent": 60.0, "n_wells": 1, "status": "ok"} for dose in doses]
+    pairs = [
+        by
+        | (dose | {"fitted_percent": 72.0 if dose["model"] == "zip" else None})
+        | excess
+        | {"expected_percent": 60.0, "n_wells": 1, "status": "ok"}
+        for dose in doses
+    ]
     put(store, "dose_pairs", screen, "curves/ctg", pairs)
     sums = [
         {"measure": model, "value": 12.0, "lower": 6.0, "upper": 18.0, "probability_synergy": 0.99}
-        | {"interaction": "synergy"}
+        | {"interaction": "synergy", "unit": "percentage points"}
         for model in models
     ]
-    sums.append({"measure": "css", "value": 64.0, "lower": 58.0, "upper": 70.0})
+    sums.append({"measure": "css", "value": 64.0, "lower": 58.0, "upper": 70.0, "unit": "percent"})
     put(store, "combination_scores", screen, "curves/ctg", [by | one | {"status": "ok"} for one in sums])
 
 

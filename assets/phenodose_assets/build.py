@@ -66,7 +66,7 @@ def screen_assets(plugins: Registry) -> list[ScreenAsset]:
     for problem in plugins.problems():
         _tell(problem.error)
     viabilities = _usable(viability.viability_assets(readout_classes))
-    curves = curve_assets(viabilities)
+    curves = curve_assets(viabilities, plugins.wanted("measure"))
     scored = _usable(scores.score_assets(plugins.wanted("scorer"), curves))
     reachable = drugs.reachable_assets(curves)
     of_targets = targets.target_assets(scored)

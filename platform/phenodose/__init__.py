@@ -8,6 +8,7 @@ stays instant.
 
 from phenodose.api import (
     curate,
+    excess_of,
     fit_curves,
     installed_plugins,
     open_plate,
@@ -28,6 +29,7 @@ __all__ = [
     "InputError",
     "PhenodoseError",
     "curate",
+    "excess_of",
     "fit_curves",
     "installed_plugins",
     "open_plate",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
+    from phenodose.combinations import DoseMatrix, Excess
     from phenodose.pipeline.score_layout import Scored
     from phenodose.plates.plate import Plate
     from phenodose.plugins import Registry
@@ -180,6 +181,32 @@ def fit_curves(
 
     gathered = points_from_long(points, list(keys), dose, inhibition)
     return fits.fit_curves(gathered, fit=fit, bootstrap=draws, seed=seed, noise="batch").to_frame()
+
+
+def excess_of(
+    matrices: Sequence[DoseMatrix], measures: Sequence[str] = (), *, draws: int = 200, seed: int = 0
+) -> Excess:
+    """What two drugs do together beyond what the measures expect, dose pair by dose pair and for every matrix.
+
+    Args:
+        matrices: `phenodose.combinations.DoseMatrix`, of one sample and readout.
+        measures: names of installed measures, such as 'bliss'; all of them by default.
+        draws: draws for the 95 % intervals; 0 for none.
+        seed: seed of the draws.
+
+    Returns:
+        The frames pairs, sums and doubtful, and what is wrong with a measure that failed (`faults`).
+
+    Raises:
+        InputError: `draws` is negative.
+        PluginError: there is no such measure.
+    """
+    from phenodose.combinations import excess_of as found_of
+    from phenodose.pipeline.dose_matrices import installed_measures
+    from phenodose.plugins import registry
+
+    chosen = [registry().create("measure", name) for name in dict.fromkeys(measures)]
+    return found_of(matrices, chosen or installed_measures()[0], draws, seed)
 
 
 def run_screen(

@@ -127,5 +127,5 @@ def test_a_mean_over_some_of_the_dose_pairs_says_so(tmp_path: Path, capsys: pyte
     rows.to_csv(path, index=False)
     assert run(path, "--response", "viability", "--draws", 0, "--out", tmp_path / "out.csv") == 0
     told = capsys.readouterr().err
-    assert "A with B: the mean is over some dose pairs alone, 8 of 16 for hsa, bliss, loewe, zip" in told
+    assert "A with B: the mean is over some dose pairs alone, 8 of 16 for bliss, zip, loewe, hsa" in told
     assert "B alone" in told

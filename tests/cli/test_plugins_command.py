@@ -88,7 +88,7 @@ def with_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_installed_entry_point_is_listed(run) -> None:
     code, out, err = run("list", "--json")
     listed = {(row["kind"], row["name"]) for row in json.loads(out)}
-    groups = {"reader", "readout", "scorer", "embedder"}
+    groups = {"reader", "readout", "scorer", "measure", "embedder"}
     installed = {(kind, p.name) for kind in groups for p in metadata.entry_points(group=f"phenodose.{kind}s")}
     assert (code, err) == (0, "")
     assert listed == installed
@@ -100,6 +100,7 @@ def test_the_list_for_people_names_kinds_and_descriptions(run) -> None:
         "readers",
         "readouts",
         "scorers",
+        "measures",
         "embedders",
     ]
     assert "CellTiter-Glo" in out

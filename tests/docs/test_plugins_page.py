@@ -31,6 +31,20 @@ def test_the_scorers_written_in_passing_keep_the_contract(tmp_path: Path) -> Non
     assert selective == pytest.approx(100 / 1.01 - 30)
 
 
+def test_the_measure_of_the_page_measures() -> None:
+    """Two drugs that inhibit by 20 and 30 percent: expected half way between 30 and 50."""
+    import numpy as np
+
+    from phenodose.combinations import DoseMatrix, excess_of
+
+    (text,) = [text for text in SNIPPETS.findall(PAGE.read_text(encoding="utf-8")) if "ExcessMeasure" in text]
+    names: dict[str, Any] = {}
+    exec(text, names)
+    wells = DoseMatrix(np.array([10.0, 0.0, 10.0]), np.array([0.0, 5.0, 5.0]), np.array([0.2, 0.3, 0.6]))
+    found = excess_of([wells], [names["HalfwayMeasure"]()], draws=0)
+    assert found.pairs["excess_percent"].tolist() == pytest.approx([20.0])
+
+
 def test_the_installed_scorer_is_listed_kept_to_the_contract_and_materializes(
     fresh_environment: Any, small_ctg_screen: Path
 ) -> None:

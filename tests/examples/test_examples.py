@@ -1,4 +1,4 @@
-"""The three examples install with pip into a fresh environment, and a screen goes through all of them.
+"""The four examples install with pip into a fresh environment, and a screen goes through all of them.
 
 The examples' code comes from pip alone (`fresh_environment.py`).
 """
@@ -19,7 +19,10 @@ from phenodose.store.store import Store
 from phenodose.testing import ReaderConformance
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ("phenodose-cellvoyager", "phenodose-gr-nauc", "phenodose-spheroid-shape")
+EXAMPLES = (
+    *("phenodose-cellvoyager", "phenodose-gr-nauc"),
+    *("phenodose-response-additivity", "phenodose-spheroid-shape"),
+)
 DOSES_NM = (1, 10, 100, 1000, 10000)
 SIDE = 96
 SPACE = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
@@ -27,7 +30,7 @@ SPACE = 'xmlns:bts="http://www.yokogawa.co.jp/BTS/BTSSchema/1.0"'
 
 @pytest.fixture(scope="module")
 def site(fresh_environment: Any) -> Any:
-    """A fresh environment with the three examples in it."""
+    """A fresh environment with the four examples in it."""
     place = fresh_environment.folder
     for name in EXAMPLES:
         shutil.copytree(ROOT / "examples" / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -48,6 +51,7 @@ def test_each_is_listed_with_its_distribution_and_checked(site: Any, plate: Path
     wanted = {
         "cellvoyager": "phenodose-cellvoyager 1.0",
         "gr_nauc": "phenodose-gr-nauc 1.0",
+        "additivity": "phenodose-response-additivity 1.0",
         "spheroid_roundness": "phenodose-spheroid-shape 1.0",
     }
     full = ("check", "cellvoyager", "--full", "--raw", plate, "--json")

@@ -13,16 +13,18 @@ from functools import partial
 
 from phenodose.errors import PluginError
 from phenodose.pipeline.context import Context, Result
+from phenodose.pipeline.dose_matrices import combination_key
 from phenodose.pipeline.embeddings import embedding_key
 from phenodose.pipeline.scores import scores_key
 from phenodose.pipeline.viability import viability_key
 from phenodose.plugins import Found, Kind
 from phenodose_assets.graph.screen_asset import ScreenAsset
 
-#: Group and key of what a plugin of a kind makes; readers make none of their own.
+#: Group and key of what a plugin of a kind makes; readers make none of their own. Measures are a part of the curves.
 _PLACES = {
     "readout": ("readouts", viability_key),
     "scorer": ("scores", scores_key),
+    "measure": ("scores", combination_key),
     "embedder": ("phenotypes", embedding_key),
 }
 _KINDS = frozenset({"faulty"})

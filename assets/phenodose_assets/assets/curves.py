@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from phenodose.names import corrected_name
 from phenodose.pipeline.context import Context, Result
 from phenodose.pipeline.curves import CurveFitting, CurveParameters, curve_parts, make_corrected_curves, make_curves
-from phenodose.plugins import Preferences
+from phenodose.plugins import CombinationMeasure, Preferences
 from phenodose.quality.blocking import quality_block
 from phenodose.store.curves import curves_key
 from phenodose_assets.assets.layout import LAYOUT
@@ -27,9 +27,13 @@ from phenodose_assets.assets.scores import _POOLED, GROUP
 _CURVES = "curves"
 
 
-def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
-    """Curves of every readout."""
+def curve_assets(
+    viabilities: Sequence[ScreenAsset], measures: Mapping[str, type[CombinationMeasure]]
+) -> list[ScreenAsset]:
+    """Curves of every readout, with what the measures tell of two drugs together."""
     assets = []
+    of_measures = tuple((name, cls.Parameters) for name, cls in measures.items() if name != _CURVES)
+    versions = "".join(f", {name} {cls.version}" for name, cls in sorted(measures.items()))
     for viability in viabilities:
         readout = viability.key.removeprefix("viability/")
         key = curves_key(readout)
@@ -40,13 +44,13 @@ def curve_assets(viabilities: Sequence[ScreenAsset]) -> list[ScreenAsset]:
                 description=f"Dose-response curves of {readout}: every drug, replicates pooled and one by one.",
                 make=partial(_make_curves, readout),
                 needs=(LAYOUT, viability.key),
-                settings=((_CURVES, CurveParameters),),
+                settings=((_CURVES, CurveParameters), *of_measures),
                 kinds=frozenset({"parquet"}),
                 checks=quality_checks("curves"),
                 reads=(QUALITY,),
                 tables=curve_parts(readout),
                 optional_tables=curve_parts(corrected_name(readout)),
-                code_version=CurveFitting.version,
+                code_version=f"{CurveFitting.version}{versions}",
             )
         )
     return assets

@@ -105,7 +105,7 @@ def _asset(
         checks=quality_checks("viability"),
         reads=(*reads, CONTROLS, QUALITY, CURATIONS),
         tables=(("viability", key), ("qc", key), *((table, key) for table in _more_tables(readout))),
-        optional_tables=corrected_parts(name),
+        optional_tables=(*corrected_parts(name), *_courses_of_images(readout, key)),
         code_version=readout.version,
         pool=pool,
     )
@@ -114,6 +114,11 @@ def _asset(
 def _more_tables(readout: type[Readout]) -> list[str]:
     """Tables of some kinds of readouts."""
     return ["objects"] * issubclass(readout, ObjectReadout) + [TIME_COURSES] * issubclass(readout, PlateReaderReadout)
+
+
+def _courses_of_images(readout: type[Readout], key: str) -> tuple[tuple[str, str], ...]:
+    """The time course of a readout of images, which a time lapse has."""
+    return () if issubclass(readout, PlateReaderReadout) else ((TIME_COURSES, key),)
 
 
 def _make_viability(

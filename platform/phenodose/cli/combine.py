@@ -20,7 +20,7 @@ _LEAST_DRAWS = 40
 
 @click.command()
 @click.argument("table", type=_FILE)
-@click.option("--out", required=True, type=_FILE, help="Mean excess of every dose matrix by every model, CSV.")
+@click.option("--out", required=True, type=_FILE, help="What every measure tells of every dose matrix, CSV.")
 @click.option("--dose-pairs", type=_FILE, help="The same for every pair of doses, CSV.")
 @click.option("--sheet", metavar="NAME", help="Sheet of a workbook that holds several such tables.")
 @click.option("--column", metavar="NAME", help="Column of the response, where several could be it.")
@@ -75,7 +75,7 @@ def command(
     content = read_pair_table(table, Said(kind, scale, unit, column), sheet)
     found = excess_of_matrices(content.matrices, READOUT, draws, seed)
     write_together({place: getattr(found, name) for name, place in places.items()})
-    notes = [*content.notes, *found.notes]
+    notes = [*content.notes, *found.notes, *found.faults]
     written = [str(place) for place in places.values()]
     if as_json:
         samples = sorted({one.sample for one in content.matrices})

@@ -15,7 +15,7 @@ _MOST_SHOWN = 10
 
 
 def matrix_lines(sums: pd.DataFrame) -> list[str]:
-    """A line a dose matrix, the largest mean excess by Bliss first; of many the first ones, and how many more."""
+    """A line a dose matrix, the largest value of the first measure first; of many the first ones, and how many more."""
     import numpy as np
 
     shown = []
@@ -24,8 +24,8 @@ def matrix_lines(sums: pd.DataFrame) -> list[str]:
     for names, rows in sums.groupby(keys, sort=False):
         of = dict(zip(keys, names, strict=True))
         figures = [_figure(row) for row in rows.to_dict("records") if row["status"] == "ok"]
-        bliss = rows.loc[rows["measure"] == "bliss", "value"]
-        rank = -float(bliss.iloc[0]) if len(bliss) and np.isfinite(bliss.iloc[0]) else np.inf
+        ranking = float(rows["value"].iloc[0])
+        rank = -ranking if np.isfinite(ranking) else np.inf
         place = "".join(f"{of[name]}, " for name in several)
         text = f"{place}{of['drug']} with {of['add_on']}: {', '.join(figures) or 'nothing can be computed'}"
         shown.append((rank, text))
@@ -41,7 +41,7 @@ def matrix_records(sums: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _figure(row: Mapping[Hashable, Any]) -> str:
-    """'bliss 12.3 (8.1 to 16.5) synergy'."""
+    """The measure, its value, its interval and what it says: '12.3 (8.1 to 16.5) synergy'."""
     ends = f" ({row['lower']:.1f} to {row['upper']:.1f})" if row["lower"] == row["lower"] else ""
     said = f" {row['interaction']}" if row["interaction"] else ""
     return f"{row['measure']} {row['value']:.1f}{ends}{said}"

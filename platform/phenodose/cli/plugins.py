@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.group("plugins")
 def command() -> None:
-    """List, check and begin readers, readouts, scorers and embedders.
+    """List, check and begin readers, readouts, scorers, measures of two drugs and embedders.
 
     \b
     Example: phenodose plugins list

@@ -139,29 +139,20 @@ DRUG_COMBINATIONS = View(
     """,
 )
 
-#: The models of `combination_scores`, the one that pairs are ranked by first.
-_MODELS = ("bliss", "hsa", "loewe", "zip")
-
 SYNERGIES = View(
     "synergies",
-    "One row a dose matrix and readout: the mean excess over each model, that over Bliss with its interval and its "
-    "place among the pairs of the sample.",
-    f"""
-    SELECT c.screen, c.sample, any_value(s.entity) AS entity, c.readout, c.drug, c.add_on,
+    "One row a dose matrix, readout and measure of two drugs: its number with the interval and what it says, and its "
+    "place among the pairs of the sample by that measure.",
+    """
+    SELECT c.screen, c.sample, s.entity, c.readout, c.drug, c.add_on, c.measure,
            rank() OVER (
-               PARTITION BY c.screen, c.sample, c.readout
-               ORDER BY max(c.value) FILTER (c.measure = '{_MODELS[0]}') DESC NULLS LAST
+               PARTITION BY c.screen, c.sample, c.readout, c.measure
+               ORDER BY CASE WHEN isfinite(c.value) THEN c.value END DESC NULLS LAST
            ) AS place,
-           max(c.value) FILTER (c.measure = '{_MODELS[0]}') AS {_MODELS[0]},
-           max(c.lower) FILTER (c.measure = '{_MODELS[0]}') AS {_MODELS[0]}_lower,
-           max(c.upper) FILTER (c.measure = '{_MODELS[0]}') AS {_MODELS[0]}_upper,
-           max(c.probability_synergy) FILTER (c.measure = '{_MODELS[0]}') AS probability_synergy,
-           max(c.interaction) FILTER (c.measure = '{_MODELS[0]}') AS interaction,
-           {", ".join(f"max(c.value) FILTER (c.measure = '{name}') AS {name}" for name in (*_MODELS[1:], "css"))},
-           string_agg(DISTINCT c.status, '; ') FILTER (c.status <> 'ok') AS not_computed
+           c.value, c.lower, c.upper, c.unit, c.probability_synergy, c.interaction,
+           CASE WHEN c.status <> 'ok' THEN c.status END AS not_computed
     FROM combination_scores c
     LEFT JOIN screens s USING (screen)
-    GROUP BY c.screen, c.sample, c.readout, c.drug, c.add_on
     """,
 )
 

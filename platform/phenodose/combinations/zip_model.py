@@ -1,7 +1,7 @@
-"""ZIP: what a combination does to the potency of either drug, by curves through every row and column.
+"""Curves through every row and column of a dose matrix, as ZIP takes them: what a combination does to potencies.
 
-Belongs here: the fits and the expected and seen effect of every dose pair. Does not belong here: the fit of a curve
-(`hill`).
+Belongs here: the fits, and draws of them. Does not belong here: the fit of a curve (`hill`), what is made of them
+(measures, which are plugins).
 
 Source: Yadav et al. 2015 (Comput. Struct. Biotechnol. J. 13:504). A drug alone is y1 = Hill(a). At a dose b of the
 second drug the first one's curve starts at the second's own effect, y12 = (y2 + top (a/m12)^l12) / (1 + (a/m12)^l12),
@@ -19,7 +19,6 @@ import numpy as np
 
 from phenodose.combinations.dose_matrix import DRUGS, Cells
 from phenodose.combinations.hill import LEAST_DOSES, Hills, Points, Pulls, fit_hills, joined
-from phenodose.combinations.reference_models import bliss
 from phenodose.dose_response.curve_prior import LOG_SLOPE
 
 #: Prior of draws (mean, standard deviation): the tops, and ln slope as for single drugs.
@@ -52,14 +51,14 @@ def why_no_curve(cells: Cells) -> str:
 
 
 def why_not(cells: Cells) -> np.ndarray:
-    """Why a dose pair has no ZIP score, text (1 + d1, 1 + d2); '' where it has one."""
+    """Why a dose pair has no fitted surface, text (1 + d1, 1 + d2); '' where it has one."""
     reasons = np.full(cells.number.shape, why_no_curve(cells), dtype=object)
     if reasons[0, 0]:
         return reasons
     there = cells.number[1:, 1:] > 0
     for drug, other, along in ((*DRUGS, 0), (*DRUGS[::-1], 1)):
         few = np.concatenate([[False], there.sum(axis=along) < LEAST_DOSES])
-        text = f"ZIP fits {drug}'s curve at every dose of {other}: fewer than {LEAST_DOSES} doses of it here"
+        text = f"needs {drug}'s curve at every dose of {other}: fewer than {LEAST_DOSES} doses of it here"
         reasons[(slice(None), few) if along == 0 else (few, slice(None))] = text
     return reasons
 
@@ -127,15 +126,6 @@ def draw_fits(cells: Cells, fits: Fits, sd: np.ndarray, random: np.random.Genera
         _drawn(rows, fits.rows, np.repeat(sd, len(x2)), random),
         _drawn(columns, fits.columns, np.repeat(sd, len(x1)), random),
     )
-
-
-def surfaces(cells: Cells, fits: Fits) -> tuple[np.ndarray, np.ndarray]:
-    """The fitted effect (y12 + y21) / 2 and the expected one y_zip, float64 (draws, d1, d2) each; one draw for fits."""
-    x1, x2 = np.log10(cells.first_nM), np.log10(cells.second_nM)
-    along_first = fits.rows.at(x1).reshape(-1, len(x2), len(x1)).transpose(0, 2, 1)
-    along_second = fits.columns.at(x2).reshape(-1, len(x1), len(x2))
-    expected = bliss(fits.alone[0].at(x1)[:, :, None], fits.alone[1].at(x2)[:, None, :])
-    return (along_first + along_second) / 2, expected
 
 
 def _alone(cells: Cells) -> Points:

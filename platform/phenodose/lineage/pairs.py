@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from phenodose.store.store import Store
 
 _PAIR = ("sample", "readout", "drug", "add_on")
-_MEASURE = ("measure", "value", "lower", "upper", "probability_synergy", "interaction", "status")
+_MEASURE = (
+    *("measure", "value", "lower", "upper", "unit", "probability_synergy", "interaction", "status"),
+    *("plugin_version", "parameters"),
+)
 _WELL = (
     *("plate", "well", "treatment", "concentration_nM", "add_on", ADD_ON_DOSE),
     *("replicate", "raw", "masked", "mask_reason", "flag", "flag_reason"),
@@ -41,7 +44,7 @@ def why_drug_or_pair(
         store: the store.
         screen: screen id.
         drug: as for `trace.why`; or a pair, 'A + B' or 'B + A'.
-        scorer: which score; a measure of pairs such as 'bliss' asks for the pair alone. None for scores and pair.
+        scorer: which score; the name of a measure of pairs asks for the pair alone. None for scores and pair.
         readout: only this readout; None for all.
         replicate: as for `trace.why`.
         sample: only this sample; None for all.
@@ -114,8 +117,7 @@ class _PairTables(ScreenTables):
         for column, value in zip(_PAIR, key, strict=True):
             rows = rows[rows[column] == value]
         doses = ["concentration_nM", ADD_ON_DOSE]
-        # that of zip is of its fitted curves
-        seen = rows[rows["model"] != "zip"].groupby(doses)["inhibition_percent"].first()
+        seen = rows.groupby(doses)["inhibition_percent"].first()
         wide = rows.pivot_table("excess_percent", doses, "model").add_suffix("_excess_percent")
         link = Link("pairs of doses", rows=records(seen.to_frame().join(wide).reset_index()))
         link.made_from.append(self._wells_of_pair(key))

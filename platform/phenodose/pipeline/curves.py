@@ -9,6 +9,7 @@ Every scorer reads these, so that all scores of a curve rest on the same fit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -17,16 +18,25 @@ from pydantic import Field
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
 from phenodose.names import corrected_name, measured_name
-from phenodose.pipeline.dose_matrices import PAIRS, SUMS, ReadoutMatrices, of_single_drugs, readout_matrices
+from phenodose.pipeline.dose_matrices import (
+    PAIRS,
+    SUMS,
+    ReadoutMatrices,
+    installed_measures,
+    of_single_drugs,
+    readout_matrices,
+)
 from phenodose.pipeline.time_courses import OF_COURSES, TIME_COURSES, starts_of, write_course_results
-from phenodose.plugins import Parameters, Plugin, Preferences
+from phenodose.plugins import CombinationMeasure, Parameters, Plugin, Preferences
 from phenodose.store.curves import curves_key, drop_points, write_points
 from phenodose.tables import TABLES
+from phenodose.viability.dose_matrices import has_second_doses
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from phenodose.dose_response.curves import CurveBatch
+    from phenodose.lineage.provenance import Provenance
     from phenodose.pipeline.context import Context
     from phenodose.quality.gates import Limits
 
@@ -86,6 +96,7 @@ def curves_of(
     per_replicate: bool = True,
     starts: pd.DataFrame | None = None,
     scale_error: tuple[float, float, float] | None = None,
+    measures: Sequence[CombinationMeasure] | None = None,
 ) -> ReadoutCurves:
     """Fit every drug of every sample of one readout.
 
@@ -98,6 +109,7 @@ def curves_of(
         per_replicate: keep the curves of single replicates, with draws; else they serve the quality metrics alone.
         starts: readings when the treatment began, of a screen that was read several times (`doublings_of`).
         scale_error: how far the readout's scale is usually off (`Readout.scale_error`).
+        measures: of two drugs together; None for every installed one with its defaults.
     """
     import pandas as pd
 
@@ -108,7 +120,7 @@ def curves_of(
     from phenodose.quality.report import curve_qc_rows, matrix_qc_rows
 
     p = parameters or CurveParameters()
-    matrices = readout_matrices(viability, wells, readout, p.bootstrap, p.seed)
+    matrices = readout_matrices(viability, wells, readout, p.bootstrap, p.seed, measures)
     curved = of_single_drugs(viability, wells)
     points = curve_points(curved, wells, starts=starts)
     if per_replicate or p.intervals == "bootstrap":
@@ -233,17 +245,30 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
     checkpoint = viability["checkpoint"].dropna()
     provenance = step.provenance(plugin, str(checkpoint.iloc[0]) if len(checkpoint) else None)
     start = step.store.read_table(TIME_COURSES, step.screen_id, f"viability/{measured_name(readout)}")
-    scale = Preferences.of(step.plugins).scale_error(readout)
+    preferences = Preferences.of_store(step.store)
+    measures, left_out = _measures(step, preferences, wells)
     found = curves_of(
-        viability, wells, readout, plugin.parameters, step.limits, starts=starts_of(start, readout), scale_error=scale
+        viability,
+        wells,
+        readout,
+        plugin.parameters,
+        step.limits,
+        starts=starts_of(start, readout),
+        scale_error=preferences.scale_error(readout),
+        measures=measures,
     )
     rows = provenance.stamp(found.batch.to_frame().assign(screen=step.screen_id))
     step.store.write_table("curves", step.screen_id, curves_key(readout), rows[TABLES["curves"].column_names])
     write_points(step.store, step.screen_id, readout, found.batch)
-    together = (combination_effects(found.batch, wells), found.matrices.pairs, found.matrices.sums)
-    for table, of_table in zip(COMBINATIONS, together, strict=True):
-        stamped = provenance.stamp(of_table.assign(screen=step.screen_id))[TABLES[table].column_names]
-        step.store.write_table(table, step.screen_id, curves_key(readout), stamped)
+    effects = provenance.stamp(combination_effects(found.batch, wells).assign(screen=step.screen_id))
+    by_measure = {one.name: step.provenance(one, provenance.checkpoint) for one in measures}
+    together = {
+        EFFECTS: effects,
+        PAIRS: _stamped(found.matrices.pairs, "model", by_measure, step.screen_id),
+        SUMS: _stamped(found.matrices.sums, "measure", by_measure, step.screen_id),
+    }
+    for table, stamped in together.items():
+        step.store.write_table(table, step.screen_id, curves_key(readout), stamped[TABLES[table].column_names])
     write_course_results(step, readout, viability, wells, provenance)
     qc = provenance.stamp(found.qc.assign(screen=step.screen_id))
     step.store.write_table("qc", step.screen_id, curves_key(readout), qc)
@@ -254,5 +279,22 @@ def make_curves(step: Context, readout: str) -> ScreenCurves:
         wells,
         plugin,
         {key: hash_file(step.store.table_part("viability", step.screen_id, key))},
-        [f"readout {readout}, {note}" for note in found.notes],
+        [f"readout {readout}, {note}" for note in [*left_out, *found.notes, *found.matrices.faults]],
     )
+
+
+def _measures(
+    step: Context, preferences: Preferences, wells: pd.DataFrame
+) -> tuple[list[CombinationMeasure], list[str]]:
+    """The measures with the step's parameters, if they have anything to measure, and a note on each that cannot be."""
+    return installed_measures(step.plugins, preferences, step.create) if has_second_doses(wells) else ([], [])
+
+
+def _stamped(rows: pd.DataFrame, column: str, by_measure: Mapping[str, Provenance], screen: str) -> pd.DataFrame:
+    """Rows with the provenance of the measure that a column names, in their order."""
+    import pandas as pd
+
+    rows = rows.assign(screen=screen)
+    parts = [by_measure[str(name)].stamp(own) for name, own in rows.groupby(column, sort=False)]
+    empty = TABLES[PAIRS if column == "model" else SUMS].empty()
+    return pd.concat(parts).sort_index() if parts else empty

@@ -1,18 +1,20 @@
 """Dose matrices of a readout: what two drugs do together beyond what the models expect, for every face alike.
 
 Belongs here: from the wells of a screen, or the table of another program, to the rows of the tables `dose_pairs` and
-`combination_scores`. Does not belong here: which wells are a matrix (`phenodose.viability.dose_matrices`) and the
-models (`phenodose.combinations`).
+`combination_scores`, and which measures are taken. Does not belong here: which wells are a matrix
+(`phenodose.viability.dose_matrices`), the measures (plugins) and what they are given (`phenodose.combinations`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from phenodose.errors import PluginError
 from phenodose.names import ADD_ON_DOSE
+from phenodose.plugins import CombinationMeasure, Preferences, Registry, registry
 from phenodose.tables import PROVENANCE, TABLES
 from phenodose.viability.dose_matrices import MatrixWells, has_second_doses, matrix_wells, without_own_controls
 
@@ -37,16 +39,23 @@ class ReadoutMatrices:
     """What the dose matrices of a readout show.
 
     Attributes:
-        pairs: one row a matrix, dose pair and model, with `COLUMNS`.
+        pairs: one row a matrix, dose pair and measure of pairs, with `COLUMNS`.
         sums: one row a matrix and measure, likewise.
         notes: a sentence on everything that cannot be computed, each begins with the sample.
         figures: quality metrics by sample: metric, value and a remark each.
+        faults: a sentence on each measure that failed; its rows say so in their status.
     """
 
     pairs: pd.DataFrame
     sums: pd.DataFrame
     notes: list[str] = field(default_factory=list)
     figures: dict[str, list[tuple[str, float, str]]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+def combination_key(measure: str) -> str:
+    """Asset key under which a measure that cannot be used is told."""
+    return f"combinations/{measure}"
 
 
 def of_single_drugs(viability: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFrame:
@@ -64,7 +73,12 @@ def of_single_drugs(viability: pd.DataFrame, wells: pd.DataFrame) -> pd.DataFram
 
 
 def readout_matrices(
-    viability: pd.DataFrame, wells: pd.DataFrame, readout: str, draws: int = 200, seed: int = 0
+    viability: pd.DataFrame,
+    wells: pd.DataFrame,
+    readout: str,
+    draws: int = 200,
+    seed: int = 0,
+    measures: Sequence[CombinationMeasure] | None = None,
 ) -> ReadoutMatrices:
     """What the dose matrices among the wells of a screen show; empty tables where there are none.
 
@@ -74,19 +88,50 @@ def readout_matrices(
         readout: name of the readout.
         draws: draws for the intervals; 0 for none.
         seed: seed of the draws.
+        measures: what is measured; None for every installed measure with its defaults.
     """
     from phenodose.quality.wells import is_left_out
 
     if not has_second_doses(wells):
-        return excess_of_matrices([], readout, draws, seed)
+        return excess_of_matrices([], readout, draws, seed, measures)
     left_out = viability["masked"].to_numpy(dtype=bool) & is_left_out(viability["mask_reason"])
-    found = excess_of_matrices(matrix_wells(viability, wells, left_out), readout, draws, seed)
+    found = excess_of_matrices(matrix_wells(viability, wells, left_out), readout, draws, seed, measures)
     found.notes[:0] = _without_curves(viability, wells)
     return found
 
 
+def installed_measures(
+    plugins: Registry | None = None,
+    preferences: Preferences | None = None,
+    make: Callable[[type[CombinationMeasure]], CombinationMeasure] | None = None,
+) -> tuple[list[CombinationMeasure], list[str]]:
+    """The measures of two drugs, the one that ranks pairs first, and a sentence on each that cannot be made.
+
+    Args:
+        plugins: what is installed.
+        preferences: which comes first; by the plugins' own word if None.
+        make: makes a plugin of its class; with its defaults if None.
+    """
+    from phenodose.plugins.isolation import shared_sandbox
+
+    known = plugins or registry()
+    classes = known.wanted("measure")
+    order = (preferences or Preferences(measures=classes)).ordered_measures(classes)
+    found, notes = [], []
+    for name in order:
+        try:
+            found.append(make(classes[name]) if make else shared_sandbox(classes[name], {}, known))
+        except PluginError as error:
+            notes.append(f"the measure {name} of two drugs is left out: {error}")
+    return found, notes
+
+
 def excess_of_matrices(
-    matrices: Sequence[MatrixWells], readout: str, draws: int = 200, seed: int = 0
+    matrices: Sequence[MatrixWells],
+    readout: str,
+    draws: int = 200,
+    seed: int = 0,
+    measures: Sequence[CombinationMeasure] | None = None,
 ) -> ReadoutMatrices:
     """The tables of some dose matrices of one readout.
 
@@ -95,19 +140,26 @@ def excess_of_matrices(
         readout: name of the readout.
         draws: draws for the intervals; 0 for none.
         seed: seed of the draws.
+        measures: what is measured; None for every installed measure with its defaults.
     """
-    pairs, sums, notes = [], [], []
+    pairs, sums = [], []
+    notes: list[str] = []
+    failed: dict[str, None] = {}
+    if measures is None:
+        measures, notes = installed_measures() if matrices else ([], [])
     figures: dict[str, list[tuple[str, float, str]]] = {}
     for sample in dict.fromkeys(one.sample for one in matrices):
         own = [one for one in matrices if one.sample == sample]
-        of_pairs, of_sums, doubtful, sd = _of_sample(own, draws, seed)
+        of_pairs, of_sums, doubtful, sd, faults = _of_sample(own, measures, draws, seed)
         pairs.append(of_pairs.assign(sample=sample, readout=readout))
         sums.append(of_sums.assign(sample=sample, readout=readout))
         as_add_on = {(one.drug, one.add_on) for one in own if one.has_controls}
         figures[sample] = _figures(of_pairs, as_add_on, doubtful, sd)
+        failed.update(dict.fromkeys(faults))
         notes += _doubtful(sample, doubtful)
         notes += [*_not_computed(sample, of_sums, as_add_on), *_partly_computed(sample, of_pairs, as_add_on)]
-    return ReadoutMatrices(joined(pairs, PAIRS, [readout]), joined(sums, SUMS, [readout]), notes, figures)
+    tables = joined(pairs, PAIRS, [readout]), joined(sums, SUMS, [readout])
+    return ReadoutMatrices(*tables, notes, figures, list(failed))
 
 
 def joined(parts: Sequence[pd.DataFrame], table: str, readouts: Sequence[str]) -> pd.DataFrame:
@@ -124,15 +176,16 @@ def joined(parts: Sequence[pd.DataFrame], table: str, readouts: Sequence[str]) -
 
 
 def _of_sample(
-    matrices: Sequence[MatrixWells], draws: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str]], np.ndarray]:
-    """The rows of the matrices of one sample, with names; pairs that may be bad, in words; noise of each matrix."""
+    matrices: Sequence[MatrixWells], measures: Sequence[CombinationMeasure], draws: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str]], np.ndarray, list[str]]:
+    """The rows of the matrices of one sample, with names; pairs that may be bad, in words; noise; failed measures."""
     import numpy as np
     import pandas as pd
 
     from phenodose.combinations import DoseMatrix, excess_of
 
-    found = excess_of([DoseMatrix(one.first_nM, one.second_nM, one.inhibition) for one in matrices], draws, seed)
+    wells = [DoseMatrix(one.first_nM, one.second_nM, one.inhibition) for one in matrices]
+    found = excess_of(wells, measures, draws, seed)
     tables = []
     for rows in (found.pairs, found.sums):
         number = rows["matrix"].to_numpy(dtype=np.int64)
@@ -151,7 +204,7 @@ def _of_sample(
         )
         for at, first, second, off in zip(*columns, strict=True)
     ]
-    return pairs.rename(columns=doses), sums, doubtful, found.sd
+    return pairs.rename(columns=doses), sums, doubtful, found.sd, list(found.faults.values())
 
 
 def _figures(
@@ -163,17 +216,18 @@ def _figures(
     """
     import numpy as np
 
-    bliss = pairs[pairs["model"] == "bliss"]
-    names = zip(bliss["drug"], bliss["add_on"], strict=True)
-    meant = bliss[np.array([pair not in as_add_on for pair in names], dtype=bool)]
+    ranking = pairs[pairs["model"] == next(iter(pairs["model"]), "")]
+    names = zip(ranking["drug"], ranking["add_on"], strict=True)
+    meant = ranking[np.array([pair not in as_add_on for pair in names], dtype=bool)]
     found = []
     if n := len(meant):
         without = int(meant["status"].ne("ok").sum())
         found.append(("pairs_without_excess_percent", 100 * without / n, f"{without} of {n} dose pairs"))
-    if len(bliss) and np.isfinite(sd).any():
+    if len(ranking) and np.isfinite(sd).any():
         found.append(("pair_noise_percent", 100 * float(np.nanmedian(sd)), f"{len(sd)} dose matrices"))
-        remark = "; ".join([f"{len(doubtful)} of {len(bliss)} dose pairs", *(" ".join(pair) for pair in doubtful[:3])])
-        found.append(("doubtful_pairs_percent", 100 * len(doubtful) / len(bliss), remark))
+        shown = (" ".join(pair) for pair in doubtful[:3])
+        remark = "; ".join([f"{len(doubtful)} of {len(ranking)} dose pairs", *shown])
+        found.append(("doubtful_pairs_percent", 100 * len(doubtful) / len(ranking), remark))
     return found
 
 

@@ -25,6 +25,7 @@ from phenodose.plugins import (
     Readout,
     StagedReadout,
     TensorReadout,
+    TensorWells,
 )
 from phenodose.tables import OBJECT_COLUMNS
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from phenodose.pipeline.context import Context
     from phenodose.pipeline.well_classes import SeenClasses
+    from phenodose.plates.plate import Plate
 
 _UNSCALED = (
     "the images of {plates} do not say how wide their pixels are: areas are in pixels, which changes no viability "
@@ -129,12 +131,15 @@ def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step:
     import pandas as pd
 
     from phenodose.pipeline.images import chosen_plates, image_hashes
+    from phenodose.pipeline.images_over_time import plates_over_time
     from phenodose.plates.agreement import channel_number
 
     plugin = step.create(readout)
     by_name = _nuclei_by_name(readout, step)
     frames, objects, unscaled = [], [], []
+    course: dict[float, list[pd.DataFrame]] = {}
     opened_plates, notes = chosen_plates(step, plates, averaged=True)
+    over_time = plates_over_time(step, opened_plates)
     hashes = image_hashes(step, opened_plates)
     for number, (plate, opened) in enumerate(opened_plates.items(), 1):
         if by_name:
@@ -147,7 +152,12 @@ def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step:
             measured = plugin.of_objects(opened, found)
         else:
             measured = plugin.measure(opened)
-        frames.append(_placed(measured["well"], measured["raw"].to_numpy(), [plate] * len(measured)))
+        frames.append(_of_plate(plate, measured))
+        for hours, at_time in over_time.items():
+            again = frames[-1]
+            if at_time[plate].chosen_time != opened.chosen_time:
+                again = _of_plate(plate, _measured(plugin, at_time[plate]))
+            course.setdefault(hours, []).append(again)
         step.progress(number, len(plates), plate)
     if objects and not sum(map(len, objects)):
         raise NotMade(f"{readout.name} finds no object in any image of the screen.")
@@ -161,7 +171,20 @@ def measure_images(readout: type[ImageReadout], plates: Mapping[str, str], step:
         },
         notes=[*notes, *([_UNSCALED.format(plates=", ".join(unscaled))] if unscaled else [])],
         objects=pd.concat(objects, ignore_index=True) if objects else None,
+        course={hours: pd.concat(parts, ignore_index=True) for hours, parts in course.items()},
     )
+
+
+def _measured(plugin: Any, plate: Plate) -> pd.DataFrame:
+    """Columns well and raw of what a readout measures of a plate, the objects that it finds aside."""
+    if isinstance(plugin, ObjectReadout):
+        return plugin.of_objects(plate, plugin.find_objects(plate))
+    found: pd.DataFrame = plugin.measure(plate)
+    return found
+
+
+def _of_plate(plate: str, measured: pd.DataFrame) -> pd.DataFrame:
+    return _placed(measured["well"], measured["raw"].to_numpy(), [plate] * len(measured))
 
 
 def _nuclei_by_name(readout: type[ImageReadout], step: Context) -> str:
@@ -173,6 +196,7 @@ def _nuclei_by_name(readout: type[ImageReadout], step: Context) -> str:
 
 def measure_staged(readout: type[StagedReadout], phase: Phase, step: Context) -> RawValues:
     """What a phase of a network says of every well that has a tensor; its features are kept in the store."""
+    from phenodose.pipeline.images_over_time import tensors_over_time
     from phenodose.plates.tensors import open_tensors
     from phenodose.store.checkpoints import checkpoint_of
 
@@ -187,17 +211,39 @@ def measure_staged(readout: type[StagedReadout], phase: Phase, step: Context) ->
         raw = raw.assign(raw_sd=inference.raw_sd)
     weights = checkpoint.weights_hash
     classes, remarks = _classes(readout, plugin, step, tensors, inference)
+    course = {
+        hours: _of_tensors(at_time, inferred(step, plugin, checkpoint.folder, out, at_time).raw)
+        for hours, out, at_time in tensors_over_time(step, tensors)
+    }
     return RawValues(
         *(raw, plugin, {"checkpoint": weights}, weights, plugin.label_range, tensors, inference.features),
         remarks=remarks,
         classes=classes,
+        course=_with_chosen(step, course, raw, tensors),
     )
+
+
+def _of_tensors(tensors: xr.DataArray, raw: np.ndarray) -> pd.DataFrame:
+    return _placed(tensors["well_name"].to_numpy(), raw, tensors["plate"].to_numpy())
+
+
+def _with_chosen(
+    step: Context, course: dict[float, pd.DataFrame], chosen: pd.DataFrame, tensors: xr.DataArray
+) -> dict[float, pd.DataFrame]:
+    """The numbers of all times by their hours, those of the chosen one among them; {} without hours."""
+    if not course:
+        return {}
+    times = {int(one["time"]) for one in tensors.attrs["source_image"].values()}
+    hours = step.screen.settings.images.times_h
+    every = course | {hours[time]: chosen[["plate", "row", "column", "raw"]] for time in times}
+    return dict(sorted(every.items()))
 
 
 def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
     """What a readout of tensors says of every well that has one; its features are kept in the store."""
     import numpy as np
 
+    from phenodose.pipeline.images_over_time import read_with_controls, tensors_over_time
     from phenodose.pipeline.taught_wells import with_what_others_know
     from phenodose.plates.tensors import open_tensors
     from phenodose.plugins.isolation import is_sandboxed
@@ -205,11 +251,20 @@ def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
     plugin = step.create(readout)
     tensors = open_tensors(step.store.local_copy(step.store.tensor_path(step.screen_id)))
     given, taught_by = with_what_others_know(readout, step, tensors, tensor_wells(readout, step, tensors))
-    inference = plugin.read(given) if is_sandboxed(plugin) else plugin.read(given, step.progress)
+
+    def read(some: TensorWells) -> Inference:
+        return plugin.read(some) if is_sandboxed(plugin) else plugin.read(some, step.progress)
+
+    inference = read(given)
     _write_features(step, readout.name, inference, tensors)
     raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
     if inference.raw_sd is not None:
         raw = raw.assign(raw_sd=inference.raw_sd)
+    course = {}
+    # what others know of the wells, they know of the chosen time
+    for hours, _, at_time in () if readout.taught or readout.features_of else tensors_over_time(step, tensors):
+        others = tensor_wells(readout, step, at_time)
+        course[hours] = _of_tensors(at_time, read_with_controls(read, given, others))
     seen = {"images": hash_bytes(np.ascontiguousarray(given.images).tobytes()), **taught_by}
     features, distance = inference.features, inference.control_distance
     classes, remarks = _classes(readout, plugin, step, tensors, inference)
@@ -225,6 +280,7 @@ def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
         control_distance=distance,
         remarks=remarks,
         classes=classes,
+        course=_with_chosen(step, course, raw, tensors),
     )
 
 

@@ -20,7 +20,7 @@ from phenodose.errors import Faults, InputError, NotMade, PluginError
 from phenodose.io.parallel import in_processes, usable_cores
 from phenodose.names import corrected_name
 from phenodose.pipeline.curves import CurveParameters, curves_of
-from phenodose.pipeline.dose_matrices import PAIRS, READOUT, SUMS, joined
+from phenodose.pipeline.dose_matrices import PAIRS, READOUT, SUMS, installed_measures, joined
 from phenodose.pipeline.drugs import known_drugs, reachable_of
 from phenodose.pipeline.normalisation import Normalisation
 from phenodose.pipeline.plate_correction import Correction, CorrectionParameters, corrected_readings
@@ -36,6 +36,7 @@ from phenodose.screens.matrices import Readings, match_readings
 from phenodose.settings.plugin_limits import PluginLimits
 from phenodose.tables import CURVE_FIT_COLUMNS
 from phenodose.time_courses.series import CLASS_COLUMNS, course_classes
+from phenodose.viability.dose_matrices import has_second_doses
 from phenodose.viability.normalise import Grouping, RisesWith
 
 #: Plate-reader values: with what their files say, or the numbers alone.
@@ -127,6 +128,7 @@ class _Settings:
     optional: Sequence[Scorer]
     scale_errors: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     library: DrugLibrary | None = None
+    site: tuple[PluginChoices, PluginLimits] = (PluginChoices(), PluginLimits())
 
 
 def score_layout(
@@ -246,6 +248,7 @@ def score_layout(
         tuple(optional),
         _scale_errors([task.readout for task in tasks], plugins),
         library,
+        (plugins.choices, plugins.limits),
     )
     parts: list[Scored] = []
     many = len(tasks) >= MANY_TASKS
@@ -350,16 +353,18 @@ def _scale_errors(readouts: Iterable[str], plugins: Registry) -> dict[str, tuple
 
 def _score_task(task: _Task, settings: _Settings) -> Scored:
     """Fit and score one readout of one sample."""
-    how = settings.curves, None, settings.per_replicate, task.starts, settings.scale_errors.get(task.readout)
+    measures, lacking = installed_measures(registry(*settings.site)) if has_second_doses(task.wells) else ([], [])
+    how = settings.curves, None, settings.per_replicate, task.starts, settings.scale_errors.get(task.readout), measures
     fitted = curves_of(task.viability, task.wells, task.readout, *how)
     # A drug without any value is told in the notes; a store keeps its row, with the reason.
     curves = fitted.batch.select(fitted.batch.n_points > 0)
     scores, left_out, faults = _score(curves, task.wells, settings.scorers, settings.optional)
     prefix = "" if task.readout == READOUT else f"readout {task.readout}, "
-    notes = [*task.notes, *(prefix + note for note in [*fitted.notes, *left_out])]
+    notes = [*task.notes, *(prefix + note for note in [*lacking, *fitted.notes, *left_out])]
     courses = None if task.course is None else course_classes(task.course).assign(readout=task.readout)
     qc = pd.concat([task.qc, fitted.qc], ignore_index=True)
     pairs, sums = fitted.matrices.pairs, fitted.matrices.sums
+    faults += fitted.matrices.faults
     reachable = pd.DataFrame() if settings.library is None else reachable_of(curves, task.wells, settings.library)
     return Scored(scores, curves.to_frame(), qc, pairs, sums, notes, faults, courses, reachable=reachable)
 

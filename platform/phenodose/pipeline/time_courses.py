@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from phenodose.pipeline.context import Context
 
 TIME_COURSES = "time_courses"
+#: What only a readout that counts cells can tell.
+OF_CELLS = ("cells", "growth_per_hour", "untreated_growth_per_hour", "gr")
 #: A plate with so many different numbers is not alike by chance.
 _LEAST_DIFFERENT = 12
 #: Tables of what drugs do over time.
@@ -94,6 +96,21 @@ def course_table(
     return shown.assign(readout=readout, compared_with=shown["compared_with"].where(shown["compared_with"] != "", None))
 
 
+def viability_alone(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a readout whose number is no amount of cells (likeness to controls, a mean brightness).
+
+    Viability at each time stands, relative to the untreated wells of that time and the killed ones of the time that
+    scores stand for; cells, growth and GR are not known.
+    """
+    return rows.assign(**dict.fromkeys(OF_CELLS, float("nan")))
+
+
+def tells_viability_alone(rows: pd.DataFrame) -> bool:
+    """Whether rows of `time_courses` are those of a readout that counts no cells: the start was read, and has none."""
+    at_start = rows[rows["time_h"].eq(0)]
+    return bool(at_start["raw"].notna().any() and rows["cells"].isna().all())
+
+
 def course_notes(rows: pd.DataFrame) -> list[str]:
     """What a person should know before believing a time course, a sentence each; all begin with the sample.
 
@@ -107,6 +124,12 @@ def course_notes(rows: pd.DataFrame) -> list[str]:
         text = f"sample {sample}: time course: "
         living = own[own["drug"].notna() | own["control"].eq("negative")]
         start = living[living["time_h"].eq(0)]
+        if tells_viability_alone(own):
+            notes.append(
+                f"{text}viability at every time, and no growth: the readout tells how alive wells look, not how many "
+                "cells there are, so that there are no classes and no GR values."
+            )
+            continue
         if not start["cells"].gt(0).any():
             notes.append(
                 f"{text}the reading of 0 h shows no cells above killed ones, so nothing tells how cells grew; there "
@@ -170,6 +193,8 @@ def starts_of(rows: pd.DataFrame, readout: str) -> pd.DataFrame | None:
         readout: whose doublings are wanted: that readout, or the same without effects of place, which has the start of
             the one that was measured.
     """
+    if tells_viability_alone(rows):
+        return None
     living = rows["drug"].notna() | rows["control"].eq("negative")
     starts = rows[rows["time_h"].eq(0) & living & rows["raw"].notna()].assign(readout=readout)
     return starts[["plate", "sample", "readout", "raw"]] if len(starts) else None
@@ -187,6 +212,7 @@ def write_course_results(
     from phenodose.time_courses.series import course_classes, course_curves
 
     rows = step.store.read_table(TIME_COURSES, step.screen_id, f"viability/{readout}")
+    rows = rows.iloc[:0] if tells_viability_alone(rows) else rows
     curved = rows.merge(of_single_drugs(viability, wells)[["plate", "well"]], on=["plate", "well"])
     for table, compute, of in ((CLASSES, course_classes, rows), (CURVES, course_curves, curved)):
         columns = TABLES[table].column_names

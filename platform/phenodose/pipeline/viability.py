@@ -331,7 +331,7 @@ def make_viability(
         InputError: as `viability_of`.
     """
     from phenodose.pipeline.raw_values import control_distances, image_classes, image_views
-    from phenodose.pipeline.time_courses import TIME_COURSES, course_notes, course_table
+    from phenodose.pipeline.time_courses import TIME_COURSES, course_notes, course_table, viability_alone
     from phenodose.plugins import PlateReaderReadout
     from phenodose.screens.curations import DECISIONS, excluded_wells
     from phenodose.tables import TABLES
@@ -363,11 +363,15 @@ def make_viability(
         objects = provenance.stamp(values.objects.assign(screen=step.screen_id, readout=name))
         step.store.write_table("objects", step.screen_id, viability_key(name), objects)
     of_course: list[str] = []
-    if issubclass(readout, PlateReaderReadout):
+    if values.course or issubclass(readout, PlateReaderReadout):
         course = course_table(values.course, found.viability, wells, name)
+        counts = issubclass(readout, PlateReaderReadout) or getattr(readout, "counts_cells", False)
+        course = course if counts else viability_alone(course)
         rows = provenance.stamp(course.assign(screen=step.screen_id))[TABLES[TIME_COURSES].column_names]
         step.store.write_table(TIME_COURSES, step.screen_id, viability_key(name), rows)
         of_course = course_notes(course)
+    else:
+        step.store.drop_table_part(TIME_COURSES, step.screen_id, viability_key(name))
     inputs = {
         **values.inputs,
         "normalise_by": normalisation.by,

@@ -1,13 +1,14 @@
-"""The plugin engine: the contracts of the four kinds, and the registry that finds them.
+"""The plugin engine: the contracts of the five kinds, and the registry that finds them.
 
-Readers, readouts, scorers and embedders are found by the entry-point groups `phenodose.readers`,
-`phenodose.readouts`, `phenodose.scorers` and `phenodose.embedders`. The built-in ones live in
-`plugins/` and register the same way as anyone's.
+Readers, readouts, scorers, measures of two drugs together and embedders are found by the entry-point groups
+`phenodose.readers`, `phenodose.readouts`, `phenodose.scorers`, `phenodose.measures` and `phenodose.embedders`. The
+built-in ones live in `plugins/` and register the same way as anyone's.
 """
 
 from phenodose.plates.plane_index import PLANES, missing_images, planes_frame
 from phenodose.plugins.base import CONTRACT, Parameters, Plugin, contract_fault, contract_text
 from phenodose.plugins.embedders import AnyEmbedder, Embedder, ReferenceEmbedder, WellFeatures
+from phenodose.plugins.measures import CombinationMeasure, ExcessMeasure, MatrixMeasure
 from phenodose.plugins.preferences import Preferences
 from phenodose.plugins.readers import Reader, choose_reader
 from phenodose.plugins.readouts import (
@@ -31,12 +32,15 @@ __all__ = [
     "PLANES",
     "REFERENCE",
     "AnyEmbedder",
+    "CombinationMeasure",
     "Embedder",
     "EpochListener",
+    "ExcessMeasure",
     "Found",
     "ImageReadout",
     "Inference",
     "Kind",
+    "MatrixMeasure",
     "ObjectReadout",
     "Parameters",
     "Phase",

@@ -1,6 +1,6 @@
 """What every plugin is: a small class with a name, a version, a description and validated parameters.
 
-Belongs here: the base class and the contract version. Does not belong here: the four kinds (one module
+Belongs here: the base class and the contract version. Does not belong here: the five kinds (one module
 each beside this one) and finding plugins (`registry`).
 """
 
@@ -22,7 +22,7 @@ PRESET = "preset"
 #: Longest label of a plugin: it stands above a column of a table.
 LONGEST_LABEL = 40
 #: Raised when something is added that a plugin may use and need not; begins at 0 again with every CONTRACT.
-CONTRACT_MINOR = 4
+CONTRACT_MINOR = 5
 
 
 class Parameters(BaseModel):
@@ -63,7 +63,7 @@ class Parameters(BaseModel):
 
 
 class Plugin(ABC):
-    """Base of readers, readouts, scorers and embedders.
+    """Base of readers, readouts, scorers, measures and embedders.
 
     A subclass sets the class variables; nothing heavy is imported at the top of its module, so that
     plugins can be listed quickly.

@@ -28,7 +28,10 @@ from phenodose.training_records import Phase
 #: Version of what is told; another one is asked anew.
 FORMAT = 1
 #: Packages whose classes a plugin's class here may be made of.
-_OURS = ("phenodose", "phenodose_readers", "phenodose_readouts", "phenodose_scorers", "phenodose_embedders")
+_OURS = (
+    *("phenodose", "phenodose_readers", "phenodose_readouts", "phenodose_scorers"),
+    *("phenodose_measures", "phenodose_embedders"),
+)
 _CODE = (FunctionType, classmethod, staticmethod, property, cached_property)
 #: What a class has beside what it declares.
 _NO_DECLARATIONS = ("Parameters", "parameters", "plugins")

@@ -80,6 +80,7 @@ def carried() -> tuple[Carried, ...]:
 
 def carried_to_plugins() -> tuple[Carried, ...]:
     """Classes that arguments are made of, beside those of results."""
+    from phenodose.combinations.effects import PairEffects
     from phenodose.dose_response.curves import CurveBatch
     from phenodose.plates.external_plate import ExternalPlate
     from phenodose.plates.plate import Plate
@@ -105,6 +106,7 @@ def carried_to_plugins() -> tuple[Carried, ...]:
     return (
         *carried(),
         Carried(CurveBatch, declared, lambda held: CurveBatch(**held)),
+        Carried(PairEffects, declared, lambda held: PairEffects(**held)),
         Carried(TensorWells, declared, tensor_wells),
         Carried(WellFeatures, declared, lambda held: WellFeatures(**held)),
         Carried(Plate, of_plate, plate),

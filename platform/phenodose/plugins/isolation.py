@@ -25,6 +25,7 @@ from phenodose.plugins.base import Plugin
 from phenodose.plugins.declarations import stands_for
 from phenodose.plugins.embedders import Embedder, ReferenceEmbedder
 from phenodose.plugins.isolated_calls import PluginCalls, Target, as_argument, carried, carried_to_plugins, may_raise
+from phenodose.plugins.measures import ExcessMeasure, MatrixMeasure
 from phenodose.plugins.readers import Reader
 from phenodose.plugins.readouts import ImageReadout, ObjectReadout, PlateReaderReadout, TensorReadout
 from phenodose.plugins.registry import KINDS, OURS, Found, Registry, registry
@@ -43,6 +44,8 @@ AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
 METHODS: dict[type[Plugin], tuple[str, ...]] = {
     Scorer: ("score",),
     SelectiveScorer: ("compared_scorer",),
+    ExcessMeasure: ("expected", "expected_of_draws"),
+    MatrixMeasure: ("value",),
     PlateReaderReadout: ("measure",),
     ImageReadout: ("measure",),
     TensorReadout: ("read",),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from phenodose.names import corrected_name, measured_name
 from phenodose.plugins.base import LONGEST_LABEL, Plugin
 from phenodose.plugins.embedders import AnyEmbedder
+from phenodose.plugins.measures import CombinationMeasure
 from phenodose.plugins.readouts import PlateReaderReadout, Readout, StagedReadout
 from phenodose.plugins.scorers import Scorer
 from phenodose.plugins.selective import SelectiveScorer
@@ -55,6 +56,7 @@ class Preferences:
     Attributes:
         readouts: what is declared of every readout, those of staged readouts one by one.
         scorers: the scorers.
+        measures: the measures of two drugs together.
         embedders: the embedders.
         site: what the site says instead.
         readout_plugins: the readout plugins.
@@ -65,6 +67,7 @@ class Preferences:
     embedders: Mapping[str, type[AnyEmbedder]] = field(default_factory=dict)
     site: PluginPreferences = field(default_factory=PluginPreferences)
     readout_plugins: Mapping[str, type[Readout]] = field(default_factory=dict)
+    measures: Mapping[str, type[CombinationMeasure]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, plugins: Registry, site: PluginPreferences | None = None) -> Preferences:
@@ -76,6 +79,7 @@ class Preferences:
             plugins.usable("embedder"),
             site or PluginPreferences(),
             readouts,
+            plugins.usable("measure"),
         )
 
     @classmethod
@@ -123,6 +127,11 @@ class Preferences:
             if issubclass(plugin, SelectiveScorer)
         }
 
+    def ordered_measures(self, names: Iterable[str] | None = None) -> list[str]:
+        """The measures of two drugs together, the one that ranks pairs first; all that are installed by default."""
+        known = self.measures if names is None else names
+        return _ordered(known, self.site.measures, lambda name: _precedence(self.measures.get(name)))
+
     def ordered_embedders(self, names: Iterable[str] | None = None) -> list[str]:
         """The embedders in order of precedence; all that are installed by default."""
         known = self.embedders if names is None else names
@@ -151,6 +160,11 @@ class Preferences:
         """What reports call a scorer: its label, else its name."""
         found = self.scorers.get(scorer)
         return (found.label if found else "") or scorer
+
+    def measure_label(self, measure: str) -> str:
+        """What reports call a measure: its label, else its name."""
+        found = self.measures.get(measure)
+        return (found.label if found else "") or measure
 
     def embedder_label(self, embedder: str) -> str:
         """What reports call an embedder: its label, else its name."""
@@ -221,7 +235,7 @@ def declaration_fault(plugin: type[Plugin]) -> str:
             own = plugin.precedence if phase.precedence is None else phase.precedence
             declared += [("precedence", f" of {phase.name}", own), ("colour", f" of {phase.name}", phase.colour)]
             declared += [("label", f" of {phase.name}", phase.label)]
-    others = ("measures_distance", "summary_name", "half_effect", "remedy")
+    others = ("measures_distance", "summary_name", "half_effect", "remedy", "synergy", "basis")
     declared += [(name, "", getattr(plugin, name)) for name in others if hasattr(plugin, name)]
     for name, of, value in declared:
         usable, words = _USABLE[name]
@@ -267,6 +281,8 @@ _USABLE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "untrained": (_is_text, "a text, '' for none"),
     "half_effect": (lambda value: value in ("relative", "absolute", None), "'relative', 'absolute' or None"),
     "remedy": (_is_text, "a text, '' for none"),
+    "synergy": (lambda value: value in ("above", "below", ""), "'above', 'below' or ''"),
+    "basis": (lambda value: value in ("wells", "curves", "surface"), "'wells', 'curves' or 'surface'"),
 }
 
 

@@ -83,6 +83,9 @@ class ImageReadout(Readout):
     positive_controls: ClassVar[tuple[str, ...]] = ("STS", "Staurosporine", "pos")
     #: One spoilt plate does not stop the others, which cannot be filmed again.
     mask_uncontrolled: ClassVar[bool] = True
+    #: Whether its number grows with the number of living cells and is about what it is without any where wells are
+    #: killed: then a time lapse tells growth and the class of each drug, else viability alone. Came with contract 1.5.
+    counts_cells: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, plate: Plate) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from phenodose.errors import Faults, PluginError
 from phenodose.plugins.base import Plugin, contract_fault
 from phenodose.plugins.embedders import AnyEmbedder
+from phenodose.plugins.measures import CombinationMeasure
 from phenodose.plugins.preferences import declaration_fault
 from phenodose.plugins.readers import Reader
 from phenodose.plugins.readouts import PlateReaderReadout, Readout, StagedReadout
@@ -37,9 +38,15 @@ AnyPlugin = TypeVar("AnyPlugin", bound=Plugin)
 #: The distribution of the built-in plugins.
 OURS = "phenodose"
 
-Kind = Literal["reader", "readout", "scorer", "embedder"]
+Kind = Literal["reader", "readout", "scorer", "measure", "embedder"]
 
-KINDS: dict[Kind, type[Plugin]] = {"reader": Reader, "readout": Readout, "scorer": Scorer, "embedder": AnyEmbedder}
+KINDS: dict[Kind, type[Plugin]] = {
+    "reader": Reader,
+    "readout": Readout,
+    "scorer": Scorer,
+    "measure": CombinationMeasure,
+    "embedder": AnyEmbedder,
+}
 
 
 def group_of(kind: Kind) -> str:
@@ -52,7 +59,7 @@ class Found:
     """One entry point: what it offers and whether it can be used.
 
     Attributes:
-        kind: reader, readout, scorer or embedder.
+        kind: reader, readout, scorer, measure or embedder.
         name: the plugin's name.
         distribution: installed distribution that offers it, with its version.
         target: the object it names, 'module:Class'.

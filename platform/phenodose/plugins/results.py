@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from phenodose.combinations.effects import expected_fault, value_fault
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -46,6 +48,9 @@ def result_fault(method: str, arguments: Sequence[Any], result: Any, first: bool
         "train": lambda: _record_fault(arguments[0], result),
         "infer": lambda: _inference_fault(len(arguments[1]), result),
         "read": lambda: _inference_fault(len(arguments[0].images), result),
+        "expected": lambda: expected_fault(arguments[0], result),
+        "expected_of_draws": lambda: expected_fault(arguments[0], result),
+        "value": lambda: value_fault(arguments[0], result),
     }
     return others[method]() if method in others else ""
 

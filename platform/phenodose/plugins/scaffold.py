@@ -21,6 +21,7 @@ _USE: dict[Kind, str] = {
     "scorer": "phenodose run SCREEN --select scores/@NAME@",
     "readout": "phenodose run SCREEN --select viability/@NAME@,curves/@NAME@",
     "reader": "phenodose ingest RAW_FOLDER PLATE.ome.zarr --reader @NAME@",
+    "measure": "phenodose combine PAIRS.csv --out combinations.csv",
     "embedder": "phenodose run SCREEN --select embedding/@NAME@",
 }
 

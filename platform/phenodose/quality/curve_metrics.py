@@ -126,7 +126,7 @@ CURVE_METRICS: dict[str, Metric] = {
     "pairs_without_excess_percent": Metric(
         "dose pairs without an excess",
         "Whether dose matrices have the wells with each drug alone; finds matrices that show no interaction.",
-        "100 * dose pairs without an excess over Bliss / dose pairs of all matrices of the sample",
+        "100 * dose pairs without an excess by the measure that ranks pairs / dose pairs of all matrices of the sample",
         0.0,
         50.0,
         False,

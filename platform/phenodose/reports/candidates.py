@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from phenodose.dose_response.combination import PREFIX
 from phenodose.io.frames import rows_of
 from phenodose.reports.data import Missing, text_of
-from phenodose.reports.drug_pairs import MODELS, known, pairs_of, ranking
+from phenodose.reports.drug_pairs import known, measures_of, pairs_of, ranking
 from phenodose.reports.phenotypes import distant_pairs
 from phenodose.reports.words import shortened
 
@@ -36,7 +36,7 @@ def _synergies(data: ScreenData) -> list[str]:
     by = {pair.readout for pair in pairs}
     readout = next((name for name in data.readouts if name in by), None)
     pairs = [pair for pair in pairs if pair.readout == readout]
-    model = next((name for name in MODELS if any(known(pair.value(name)) for pair in pairs)), None)
+    model = next((name for name in measures_of(data).models if any(known(pair.value(name)) for pair in pairs)), None)
     if model is None:
         return []
     found = [pair for pair in ranking(pairs, model) if pair.interaction(model) == "synergy"]
@@ -44,7 +44,7 @@ def _synergies(data: ScreenData) -> list[str]:
     for pair in found[:MOST_LINES]:
         low, high = pair.value(model, "lower"), pair.value(model, "upper")
         ends = f" ({low:+.1f} to {high:+.1f})" if known(low, high) else ""
-        excess = f"{pair.value(model):+.1f}{ends} points over {model.title()}"
+        excess = f"{pair.value(model):+.1f}{ends} points over {data.preferences.measure_label(model)}"
         lines.append(f"{pair.drug} + {pair.add_on}: synergy, {excess}")
     return [*lines, *_more(len(found), "synergistic pairs")]
 

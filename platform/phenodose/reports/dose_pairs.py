@@ -6,11 +6,12 @@ figures (`pair_figures`), drugs with one add-on (`combinations`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from phenodose.io.frames import rows_of
 from phenodose.reports.data import Missing, number_of, text_of
-from phenodose.reports.drug_pairs import CSS, MODELS, Pair, known, listed, pairs_of, ranking, verdict
+from phenodose.reports.drug_pairs import Pair, known, listed, measures_of, pairs_of, ranking, verdict
 from phenodose.reports.drug_places import drug_places
 from phenodose.reports.pair_figures import excess, isobole, matrices_of, measured
 
@@ -42,35 +43,40 @@ def dose_pairs(data: ScreenData, links: dict[str, str], most_cells: int = MOST_C
     pairs = pairs_of(data["combination_scores"])
     if not pairs:
         return None
-    models = [name for name in MODELS if any(name in pair.measures for pair in pairs)]
+    models, others = measures_of(data)
+    if not models:
+        return None
     ranked_by = next((name for name in models if any(known(pair.value(name)) for pair in pairs)), models[0])
+    label = data.preferences.measure_label
+    judges = [*models, *(name for name in others if any(pair.interaction(name) for pair in pairs))]
     ranked = ranking(pairs, ranked_by)
     places = drug_places(data)
     nearest = _nearest(data["phenotypes"])
     several = len({pair.sample for pair in pairs}) > 1
     readouts = {pair.readout for pair in pairs}
     counted_by = next((name for name in data.readouts if name in readouts), min(readouts))
-    cards = _cards(data, ranked, models, ranked_by, most_cells)
+    cards = _cards(data, ranked, models, judges, ranked_by, most_cells)
     rows = [
         {
             "drugs": [(name, links.get(name)) for name in (pair.drug, pair.add_on)],
             "card": next((card["anchor"] for card in cards if card["pair"] is pair), None),
             "sample": pair.sample,
             "readout": pair.readout,
-            "verdict": verdict(pair, models, ranked_by),
+            "verdict": verdict(pair, judges, ranked_by, label),
             "interaction": pair.interaction(ranked_by) or "no verdict",
             "models": [measure_cell(pair.measures.get(name)) for name in models],
-            "css": measure_cell(pair.measures.get(CSS), signed=False),
+            "others": [measure_cell(pair.measures.get(name), signed=name in judges) for name in others],
             "phenotype": _phenotype(pair, places, nearest),
         }
         for pair in ranked
     ]
     return {
         "rows": rows,
-        "models": models,
+        "models": [{"name": name, "label": label(name), "means": _meaning(data, name)} for name in models],
+        "others": [{"label": label(name), "means": _meaning(data, name)} for name in others],
         "ranked_by": ranked_by,
+        "ranked_by_label": label(ranked_by),
         "several_samples": several,
-        "css": any(CSS in pair.measures for pair in pairs),
         "cards": cards,
         "n_not_drawn": len(ranked) - len(cards),
         "map": "" if isinstance(places, Missing) else places.embedder,
@@ -81,6 +87,12 @@ def dose_pairs(data: ScreenData, links: dict[str, str], most_cells: int = MOST_C
             for said in ("synergy", "antagonism", "undecided")
         },
     }
+
+
+def _meaning(data: ScreenData, name: str) -> str:
+    """What a measure says of itself; '' for one that is not installed any more."""
+    found = data.preferences.measures.get(name)
+    return "" if found is None else found.description.rstrip(".")
 
 
 def measure_cell(row: Any, signed: bool = True) -> dict[str, Any]:
@@ -106,12 +118,13 @@ def _chance(probability: float) -> str:
 
 
 def _cards(
-    data: ScreenData, ranked: list[Pair], models: list[str], ranked_by: str, most_cells: int
+    data: ScreenData, ranked: list[Pair], models: list[str], judges: list[str], ranked_by: str, most_cells: int
 ) -> list[dict[str, Any]]:
     """A card a pair: the readout that ranks the drugs first, the decided pairs first."""
     tables = dict(iter(data["dose_pairs"].groupby(["sample", "readout", "drug", "add_on"], sort=False)))
     matrices = {readout: matrices_of(data, readout) for readout in {pair.readout for pair in ranked}}
     readouts = {name: place for place, name in enumerate(data.readouts)}
+    label = data.preferences.measure_label
 
     def place(pair: Pair) -> tuple[int, int]:
         return readouts.get(pair.readout, len(readouts)), _ORDER_OF_CARDS.get(pair.interaction(ranked_by), 3)
@@ -132,19 +145,19 @@ def _cards(
                 "title": f"{pair.drug} and {pair.add_on}",
                 "readout": pair.readout,
                 "sample": pair.sample,
-                "verdict": verdict(pair, models, ranked_by),
-                "remarks": _remarks(pair, why_none),
+                "verdict": verdict(pair, judges, ranked_by, label),
+                "remarks": _remarks(pair, why_none, label),
                 "isobologram": figure,
                 "measured": measured(pair, rows, matrix),
-                "excess": [(name, excess(pair, rows, name)) for name in models],
+                "excess": [(name, excess(pair, rows, name, label(name))) for name in models],
             }
         )
     return cards
 
 
-def _remarks(pair: Pair, why_no_isobologram: str) -> list[str]:
+def _remarks(pair: Pair, why_no_isobologram: str, label: Callable[[str], str]) -> list[str]:
     """Why a measure or figure is not there, each reason once."""
-    statuses = {name: text_of(row.status) for name, row in pair.measures.items()}
+    statuses = {label(name): text_of(row.status) for name, row in pair.measures.items()}
     statuses["isobologram"] = why_no_isobologram
     reasons: dict[str, list[str]] = {}
     for name, status in statuses.items():

@@ -6,8 +6,9 @@ Belongs here: what follows from the table `combination_scores`. Does not belong 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phenodose.io.frames import rows_of
 from phenodose.reports.data import text_of
@@ -15,9 +16,8 @@ from phenodose.reports.data import text_of
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Models of no interaction; the first that the screen has ranks the pairs.
-MODELS = ("bliss", "zip", "loewe", "hsa")
-CSS = "css"
+    from phenodose.reports.data import ScreenData
+
 #: How a model's verdict is sorted.
 _ORDER = {"synergy": 0, "antagonism": 2}
 
@@ -34,7 +34,7 @@ class Pair:
         readout: the readout.
         drug: the first drug.
         add_on: the second drug.
-        measures: measure ('bliss', ..., 'css') -> its row of `combination_scores`.
+        measures: measure -> its row of `combination_scores`.
     """
 
     sample: str
@@ -69,6 +69,24 @@ def pairs_of(scores: pd.DataFrame) -> list[Pair]:
     return list(found.values())
 
 
+class Measures(NamedTuple):
+    """The measures of a screen's pairs, each in its order: `models` tell an excess of dose pairs, `others` do not."""
+
+    models: list[str]
+    others: list[str]
+
+
+def measures_of(data: ScreenData) -> Measures:
+    """The measures of the pairs of a screen; the first model that has values ranks the pairs."""
+    known_measures, names = data.preferences.measures, set(data["combination_scores"]["measure"])
+    models = set(data["dose_pairs"]["model"]) | {
+        name for name in names if name in known_measures and known_measures[name].per_pair
+    }
+    others = names - models
+    ordered = data.preferences.ordered_measures
+    return Measures(ordered(models), ordered(others))
+
+
 def ranking(pairs: list[Pair], model: str) -> list[Pair]:
     """Synergy first, then the undecided, then antagonism, then those without a verdict."""
 
@@ -80,13 +98,13 @@ def ranking(pairs: list[Pair], model: str) -> list[Pair]:
     return sorted(pairs, key=place)
 
 
-def verdict(pair: Pair, models: list[str], ranked_by: str) -> str:
-    """What the models say of a pair, in words."""
+def verdict(pair: Pair, models: list[str], ranked_by: str, label: Callable[[str], str] = str) -> str:
+    """What the models say of a pair, in words, each called by its label."""
     said = {name: pair.interaction(name) for name in models if pair.interaction(name)}
     if not said:
         reason = next((text_of(row.status) for row in pair.measures.values() if text_of(row.status) != "ok"), "")
         return f"no verdict: {reason}" if reason else "no verdict"
-    by = {kind: [name for name, one in said.items() if one == kind] for kind in dict.fromkeys(said.values())}
+    by = {kind: [label(name) for name, one in said.items() if one == kind] for kind in dict.fromkeys(said.values())}
     if len(by) == 1:
         (kind,) = by
         if kind == "undecided":

@@ -73,8 +73,8 @@ def measured(pair: Pair, rows: pd.DataFrame, matrix: MatrixWells | None) -> Mark
     return combination_figures.dose_matrix(cells, (pair.drug, pair.add_on), label, "inhibition (%)", 100.0)
 
 
-def excess(pair: Pair, rows: pd.DataFrame, model: str) -> Markup:
-    """The heat map of one model's excess; cells whose interval excludes 0 are ringed."""
+def excess(pair: Pair, rows: pd.DataFrame, model: str, named: str) -> Markup:
+    """The heat map of one model's excess, called by its label; cells whose interval excludes 0 are ringed."""
     own = rows[rows["model"] == model]
     largest = np.nanmax([_FULL_EXCESS, *rows["excess_percent"].abs().to_numpy(dtype=np.float64)])
     cells = []
@@ -89,11 +89,11 @@ def excess(pair: Pair, rows: pd.DataFrame, model: str) -> Markup:
         )
     n_marked = sum(cell.marked for cell in cells)
     label = (
-        f"Excess over {model} of {pair.drug} and {pair.add_on} by {pair.readout} over both doses, in percentage "
+        f"Excess over {named} of {pair.drug} and {pair.add_on} by {pair.readout} over both doses, in percentage "
         f"points; {n_marked} of {len(cells)} cells have an interval without 0"
     )
     return combination_figures.dose_matrix(
-        cells, (pair.drug, pair.add_on), label, f"excess over {model} (points)", float(largest), signed=True
+        cells, (pair.drug, pair.add_on), label, f"excess over {named} (points)", float(largest), signed=True
     )
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from phenodose.errors import Faults, InputError, MissingInputError
 from phenodose.io.files import write_text
@@ -97,6 +98,18 @@ class ImageSettings(_Section):
         description="Site of the wells, or all: side by side in tensors, averaged by measured readouts; if left out "
         "the first for tensors, the mean of all for measured readouts",
     )
+    times_h: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        (),
+        description="Hours of every time point of a time lapse, ascending from 0, the start of the treatment: readouts "
+        "of images then tell the viability at each (table time_courses)",
+    )
+
+    @field_validator("times_h")
+    @classmethod
+    def _from_the_start(cls, hours: tuple[float, ...]) -> tuple[float, ...]:
+        if hours and (hours[0] != 0 or len(hours) < 2 or any(a >= b for a, b in pairwise(hours))):
+            raise ValueError("name two hours or more, each later than the one before, the first 0")
+        return hours
 
 
 class ChannelSettings(_Section):

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-_LABEL = re.compile(r"(reader|readout|scorer|embedder):[a-z0-9_]+")
+_LABEL = re.compile(r"(reader|readout|scorer|measure|embedder):[a-z0-9_]+")
 
 
 def _label(text: str) -> str:

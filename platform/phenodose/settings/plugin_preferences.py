@@ -3,6 +3,7 @@
     [preferences]
     readouts = ["ctg"]
     scorers = ["dss2"]
+    measures = ["loewe"]
     embedders = ["pca"]
     colours = { ctg = "#CC79A7" }
 
@@ -37,6 +38,7 @@ class PluginPreferences(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     readouts: tuple[str, ...] = Field((), description="Readouts, the one that ranks the drugs first, such as ctg")
     scorers: tuple[str, ...] = Field((), description="Scorers, the one that is taken where none is named first")
+    measures: tuple[str, ...] = Field((), description="Measures of two drugs, the one that ranks pairs first")
     embedders: tuple[str, ...] = Field((), description="Embedders, the first to measure distances on first")
     colours: dict[str, Annotated[str, AfterValidator(_colour)]] = Field(
         {}, description="Colour by readout, such as '#0072B2'"

@@ -63,7 +63,7 @@ COMBINATION_EFFECTS = Table(
 
 DOSE_PAIRS = Table(
     "dose_pairs",
-    "One row a pair of doses of a dose matrix and model: how far the two drugs together exceed what the model expects.",
+    "One row a pair of doses of a dose matrix and measure: how far the two drugs together exceed what it expects.",
     (
         SCREEN,
         SAMPLE,
@@ -72,14 +72,15 @@ DOSE_PAIRS = Table(
         text("add_on", "Second drug of the pair"),
         number("concentration_nM", "Concentration of the drug, above 0", "nM", required=True),
         number("add_on_concentration_nM", "Concentration of the second drug, above 0", "nM", required=True),
-        text("model", "What two drugs without interaction would do: hsa, bliss, loewe or zip"),
+        text("model", "Measure, a model of what two drugs without interaction would do, such as bliss"),
         number(
-            "inhibition_percent",
-            "Inhibition against cells without any drug, not clamped: mean of the wells; of zip that of its curves",
-            "percent",
+            "inhibition_percent", "Inhibition against cells without any drug: mean of the wells, not clamped", "percent"
+        ),
+        number(
+            "fitted_percent", "Inhibition of the fitted surface, where a measure compares that, such as zip", "percent"
         ),
         number("expected_percent", "Inhibition that the model expects of the two drugs by themselves", "percent"),
-        number("excess_percent", "Measured minus expected (of zip: fitted minus expected); below 0 less", "percent"),
+        number("excess_percent", "Measured (or fitted, where it is filled) minus expected; below 0 less", "percent"),
         number("lower_percent", "Lower end of the 95 % interval of the excess", "percent"),
         number("upper_percent", "Upper end", "percent"),
         Column("n_wells", "integer", "Wells with a value at this pair of doses"),
@@ -98,12 +99,13 @@ COMBINATION_SCORES = Table(
         READOUT,
         DRUG,
         text("add_on", "Second drug of the pair"),
-        text("measure", "hsa, bliss, loewe, zip (mean excess over the dose pairs), css (combination sensitivity)"),
-        number("value", "The measure: percentage points of inhibition; css from 0 to 100"),
+        text("measure", "Measure of two drugs, such as bliss (mean excess over the dose pairs)"),
+        number("value", "The measure, in its unit"),
         number("lower", "Lower end of the 95 % interval"),
         number("upper", "Upper end of the 95 % interval"),
-        number("probability_synergy", "Probability that the mean excess is above 0; empty for css"),
-        text("interaction", "synergy, antagonism or undecided, by the interval; empty for css", required=False),
+        text("unit", "Unit of the measure, such as percentage points", required=False),
+        number("probability_synergy", "Probability of synergy; empty for a measure that tells no interaction"),
+        text("interaction", "synergy, antagonism or undecided, by the interval; empty likewise", required=False),
         text("status", "ok, or why there is no value"),
         *PROVENANCE,
     ),

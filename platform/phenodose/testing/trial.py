@@ -19,8 +19,10 @@ from typing import Any, Literal
 
 from phenodose.plugins import (
     REFERENCE,
+    ExcessMeasure,
     ImageReadout,
     Kind,
+    MatrixMeasure,
     ObjectReadout,
     PlateReaderReadout,
     Plugin,
@@ -75,7 +77,7 @@ def try_plugin(
     """Try an installed plugin on the rules of its kind, in a new Python process.
 
     Args:
-        kind: reader, readout, scorer or embedder.
+        kind: reader, readout, scorer, measure or embedder.
         name: the plugin's name.
         parameters: what it is made with.
         full: all rules; else those that take few seconds.
@@ -116,7 +118,10 @@ def suite_of(plugin: type[Plugin]) -> str:
         return "ScorerConformance"
     if issubclass(plugin, Reader):
         return "ReaderConformance"
-    for base in (PlateReaderReadout, TensorReadout, ObjectReadout, ImageReadout, StagedReadout, ReferenceEmbedder):
+    for base in (
+        *(PlateReaderReadout, TensorReadout, ObjectReadout, ImageReadout, StagedReadout),
+        *(ExcessMeasure, MatrixMeasure, ReferenceEmbedder),
+    ):
         if issubclass(plugin, base):
             return f"{base.__name__}Conformance"
     return "EmbedderConformance"

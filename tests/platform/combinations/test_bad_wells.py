@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenodose.combinations import DoseMatrix, excess_of
+from phenodose import excess_of
+from phenodose.combinations import DoseMatrix
 from phenodose.pipeline.dose_matrices import excess_of_matrices
 from phenodose.simulation.dose_matrices import simulate_matrices
 from phenodose.viability.dose_matrices import MatrixWells
@@ -30,7 +31,7 @@ def matrices(off: float) -> list[DoseMatrix]:
 def test_a_bad_well_is_told_and_the_intervals_do_not_believe_it() -> None:
     off = 0.5
     good, bad = matrices(0.0), matrices(off)
-    found, clean = excess_of(bad, 100, seed=2), excess_of(good, 100, seed=2)
+    found, clean = excess_of(bad, draws=100, seed=2), excess_of(good, draws=100, seed=2)
     assert len(clean.doubtful) == 0
     (doubtful,) = found.doubtful.itertuples()
     assert (doubtful.matrix, doubtful.first_nM, doubtful.second_nM) == (
@@ -55,7 +56,7 @@ def test_a_row_that_lies_higher_is_no_bad_well() -> None:
     one, *others = matrices(0.0)
     row = (one.first_nM == np.unique(one.first_nM)[2]) & (one.second_nM > 0)
     raised = DoseMatrix(one.first_nM, one.second_nM, one.inhibition + 0.3 * row)
-    assert len(excess_of([raised, *others], 60, seed=2).doubtful) == 0
+    assert len(excess_of([raised, *others], draws=60, seed=2).doubtful) == 0
 
 
 def test_notes_and_quality_say_which_dose_pair_is_doubtful() -> None:

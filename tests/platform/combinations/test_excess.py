@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenodose.combinations import DoseMatrix, excess_of
+from phenodose import excess_of
+from phenodose.combinations import DoseMatrix
 from phenodose.errors import InputError
 
 DOSES = np.array([0.0, 1.0, 10.0, 100.0, 1000.0, 10000.0])
@@ -112,7 +113,7 @@ def test_a_single_ratio_design_has_what_single_wells_and_curves_give() -> None:
     found = excess_of([matrix(ratio)])
     status = found.pairs.groupby("model")["status"].agg(set).to_dict()
     assert status["hsa"] == status["bliss"] == status["loewe"] == {"ok"}
-    assert all(text.startswith("ZIP fits the ") and "fewer than 3 doses" in text for text in status["zip"])
+    assert all(text.startswith("needs the ") and "fewer than 3 doses" in text for text in status["zip"])
     sums = found.sums.set_index("measure")
     assert sums.loc[["hsa", "bliss", "loewe"], ["value", "lower", "upper"]].notna().all(axis=None)
     assert sums.loc[["zip", "css"], "value"].isna().all()

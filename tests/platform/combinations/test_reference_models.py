@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq, least_squares
 
-from phenodose.combinations import DoseMatrix, excess_of
+from phenodose import excess_of
+from phenodose.combinations import DoseMatrix
 from phenodose.combinations.reference_models import loewe
 
 DOSES = np.array([1.0, 3.0, 10.0, 30.0, 100.0])

@@ -14,7 +14,7 @@ from phenodose.plugins import KINDS, StagedReadout, registry
 ROOT = Path(__file__).parents[3]
 PLACES = (ROOT / "platform" / "phenodose", ROOT / "assets" / "phenodose_assets")
 #: Names that are English words too: they count where they stand alone or in backticks, not within a sentence.
-WORDS = {"pattern", "shared"}
+WORDS = {"pattern", "shared", "zip", "css"}
 #: Names that are also what arrays and columns are called: no grep can tell the one from the other.
 FIELDS = {"features"}
 #: Text that speaks of a plugin as an example.
@@ -63,6 +63,11 @@ ALLOWED = {
         "kinds of the formula",
     ),
     ("plugins/reference_page.py", "dss_asym"): "the page of the built-in plugins, which shows how a parameter is set",
+    **dict.fromkeys(
+        tuple(("simulation/dose_matrices.py", name) for name in ("bliss", "hsa", "loewe")),
+        "the simulator makes pairs whose true excess it knows: the names of its own surfaces",
+    ),
+    ("viewer/server.py", "css"): "the type of a file",
     ("assets/checkpoints.py", "shared"): "the folder of what screens share",
     ("external.py", "shared"): "the group of what screens share",
 }

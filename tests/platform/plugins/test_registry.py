@@ -66,6 +66,8 @@ def test_every_built_in_plugin_loads() -> None:
         ("readout", "rescue"),
         ("readout", "spheroid_area"),
         ("scorer", "dss_asym"),
+        ("measure", "bliss"),
+        ("measure", "css"),
         ("embedder", "tsne"),
         ("embedder", "pca"),
         ("embedder", "umap"),

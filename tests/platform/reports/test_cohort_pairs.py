@@ -30,7 +30,7 @@ def test_pairs_are_counted_over_samples_and_a_screen_without_a_value_does_not_co
     put(store, "C_V1_DS1", "C", ("X", "Y", "bliss", 1.0, "undecided"), ("X", "Z", "bliss", None, None))
     found = pairs(read_cohort(store))
     assert found is not None
-    assert found["model"] == "bliss"
+    assert found["model"] == "Bliss"
     one, other = found["rows"]
     assert (one["drugs"], one["n_samples"], one["synergy"], one["antagonism"]) == ("X and Y", 3, 2, 0)
     assert (one["excess"], one["where"]) == ("+5.0 (+1.0 to +9.0)", "A, B")

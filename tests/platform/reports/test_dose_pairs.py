@@ -8,6 +8,7 @@ from math import nan
 import pandas as pd
 import pytest
 
+from phenodose.plugins import Preferences, registry
 from phenodose.reports.data import ScreenData
 from phenodose.reports.dose_pairs import dose_pairs
 from phenodose.reports.drug_pairs import pairs_of, verdict
@@ -81,7 +82,9 @@ def test_synergy_comes_first_then_the_undecided_then_antagonism(tmp_path) -> Non
         "sort": 12.0,
         "reason": "",
     }
-    assert found["rows"][0]["css"] == {"text": "50.0", "small": ["48.0 to 52.0"], "sort": 50.0, "reason": ""}
+    assert [one["label"] for one in (*found["models"], *found["others"])] == ["Bliss", "ZIP", "Loewe", "HSA", "CSS"]
+    (css,) = found["rows"][0]["others"]
+    assert css == {"text": "50.0", "small": ["48.0 to 52.0"], "sort": 50.0, "reason": ""}
     assert found["rows"][2]["drugs"][0] == ("A", "#drug-1-a")
 
 
@@ -91,15 +94,16 @@ def test_synergy_comes_first_then_the_undecided_then_antagonism(tmp_path) -> Non
         ((9, 9, 9, 9), "synergy by all models"),
         ((-9, -9, -9, -9), "antagonism by all models"),
         ((1, 1, 1, 1), "undecided: the interval of every model contains 0"),
-        ((9, 1, 1, 1), "undecided by bliss, zip and loewe, synergy by hsa"),
-        ((9, -9, -9, -9), "the models contradict each other: antagonism by bliss, zip and loewe, synergy by hsa"),
-        ((None, 9, None, None), "synergy by bliss"),
+        ((9, 1, 1, 1), "undecided by Bliss, ZIP and Loewe, synergy by HSA"),
+        ((9, -9, -9, -9), "the models contradict each other: antagonism by Bliss, ZIP and Loewe, synergy by HSA"),
+        ((None, 9, None, None), "synergy by Bliss"),
     ],
 )
 def test_the_verdict_says_which_models_agree(tmp_path, values, words) -> None:
     rows = [score(("A", "B"), model, value) for model, value in zip(MODELS, values, strict=True) if value is not None]
     (pair,) = pairs_of(TABLES["combination_scores"].frame(rows))
-    assert verdict(pair, ["bliss", "zip", "loewe", "hsa"], "bliss") == words
+    label = Preferences.of(registry()).measure_label
+    assert verdict(pair, ["bliss", "zip", "loewe", "hsa"], "bliss", label) == words
 
 
 def test_the_page_shows_every_model_and_what_has_no_value(tmp_path) -> None:
@@ -114,7 +118,7 @@ def test_the_page_shows_every_model_and_what_has_no_value(tmp_path) -> None:
     assert html.count("hidden>") == 3
     assert "A 10 nM, B &#34;&lt;i&gt;&amp; 50 nM: +9.0 (+4.0 to +14.0), 60.0 % expected" in html
     assert "A 10 nM, B &#34;&lt;i&gt;&amp; 50 nM: no drug alone" in html
-    assert "no loewe: no drug alone" in html
+    assert "no Loewe: no drug alone" in html
     assert "6 of 6 cells have an interval without 0" in html
     assert "nan" not in html
     assert "<i>&" not in html

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phenodose.combinations import excess_of
+from phenodose import excess_of
 from phenodose.errors import InputError
 from phenodose.simulation.dose_matrices import simulate_matrices
 

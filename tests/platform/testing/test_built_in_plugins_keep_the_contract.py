@@ -22,7 +22,9 @@ import tifffile
 from phenodose.plugins import registry
 from phenodose.testing import (
     EmbedderConformance,
+    ExcessMeasureConformance,
     ImageReadoutConformance,
+    MatrixMeasureConformance,
     ObjectReadoutConformance,
     PlateReaderReadoutConformance,
     ReaderConformance,
@@ -198,6 +200,16 @@ class TestCnn(StagedReadoutConformance):
         super().test_the_same_training_gives_the_same_weights(trained, tmp_path)
 
 
+class TestExcessMeasures(InOneProcess, ExcessMeasureConformance):
+    @pytest.fixture(autouse=True, params=["bliss", "hsa", "loewe", "zip"])
+    def _one(self, request: pytest.FixtureRequest) -> None:
+        type(self).plugin = registry().get("measure", request.param)
+
+
+class TestCss(InOneProcess, MatrixMeasureConformance):
+    plugin = registry().get("measure", "css")
+
+
 class TestMaps(InOneProcess, EmbedderConformance):
     @pytest.fixture(autouse=True, params=["pca", "tsne"])
     def _one(self, request: pytest.FixtureRequest) -> None:
@@ -246,4 +258,5 @@ def test_all_kinds_are_tried() -> None:
     """`ome_zarr` has planes in Zarr, not in files, and `umap` is an extra; all other built-ins are above."""
     assert each("reader") == ["hcs_ai", "imagexpress", "itrade", "ome_zarr", "pattern"]
     assert each("readout") == ["cnn", "ctg", "features", "mean_of_stack", "rescue", "spheroid_area"]
+    assert each("measure") == ["bliss", "css", "hsa", "loewe", "zip"]
     assert each("embedder") == ["pca", "shared", "tsne", "umap"]

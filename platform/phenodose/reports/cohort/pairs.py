@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from phenodose.io.frames import rows_of
-from phenodose.reports.drug_pairs import MODELS
 
 if TYPE_CHECKING:
     from phenodose.reports.cohort.source import Cohort
@@ -20,7 +19,7 @@ _MOST_NAMES = 12
 def pairs(cohort: Cohort) -> dict[str, Any] | None:
     """Every pair and readout by the model that ranks pairs, most often synergistic first; None if there are none."""
     found = cohort.pairs
-    model = next((name for name in MODELS if (found["model"] == name).any()), None)
+    model = next(iter(cohort.preferences.ordered_measures(found["model"])), None)
     if model is None:
         return None
     rows = [
@@ -38,7 +37,7 @@ def pairs(cohort: Cohort) -> dict[str, Any] | None:
         for row in rows_of(found[found["model"] == model])
     ]
     rows.sort(key=lambda row: (-row["synergy"], row["antagonism"], -row["median"], row["drugs"], row["readout"]))
-    return {"model": model, "rows": rows[:_MOST_ROWS], "of": len(rows)}
+    return {"model": cohort.preferences.measure_label(model), "rows": rows[:_MOST_ROWS], "of": len(rows)}
 
 
 def _range(row: Any) -> str:

@@ -94,7 +94,7 @@ _PAIRS = """
            list(DISTINCT sample ORDER BY sample) FILTER (interaction = 'synergy') AS synergy,
            list(DISTINCT sample ORDER BY sample) FILTER (interaction = 'antagonism') AS antagonism
     FROM combination_scores
-    WHERE measure <> 'css' AND isfinite(value)
+    WHERE interaction IS NOT NULL AND isfinite(value)
     GROUP BY ALL ORDER BY ALL
 """
 _CHECKPOINTS = """

@@ -1,0 +1,1 @@
+"""The built-in measures of two drugs together, registered through the entry-point group `phenodose.measures`."""
