@@ -224,7 +224,15 @@ def _site(network: str) -> str:
 def _plain(frame: pd.DataFrame, left_out: set[str]) -> pd.DataFrame:
     """Rows as text without some columns, in an order that does not hang on how they came."""
     kept = frame[[name for name in frame if name not in left_out]].astype(str)
+    if {"asset", "inputs"} <= set(kept):
+        assets = set(kept["asset"])
+        kept["inputs"] = kept["inputs"].map(lambda text: _without(text, assets), na_action="ignore")
     return kept.sort_values(list(kept)).reset_index(drop=True)
+
+
+def _without(inputs: str, assets: set[str]) -> str:
+    """The inputs of a step, without the hashes of other steps' files: these hold ids of runs."""
+    return json.dumps({name: seen for name, seen in json.loads(inputs).items() if name not in assets})
 
 
 def run_of(instance: dg.DagsterInstance, screen: str) -> dg.DagsterRun | None:
