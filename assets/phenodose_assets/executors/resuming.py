@@ -6,6 +6,9 @@ outside the ActiveExecution"), with a step that was tried again (its delay has n
 and, by the order in which limited steps come, many others; of more than 1,000 events it reads the first 1,000 only.
 Here the log is right: a step that it says began is under way, whatever the limits.
 
+A try that was taken for dead may live (its node's slurmd died, or was cut off) and tell its end later. Dagster takes
+that for a fault of its own, and the run fails; here only the first end of a try counts.
+
 Belongs here: resuming. Does not belong here: launching steps and asking for their health (`slurm_steps`).
 """
 
@@ -33,13 +36,30 @@ _EVENTS = 1_000_000
 
 
 class ResumingExecutor(StepDelegatingExecutor):
-    """Dagster's executor, which can resume."""
+    """Dagster's executor, which can resume, and hears of each end once."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         """As Dagster's own."""
         super().__init__(*arguments, **named)
         self._pop_events_limit = _EVENTS
+        self._under_way: set[str] = set()
         mend_dagster()
+
+    def _pop_events(self, *arguments: Any, **named: Any) -> Sequence[DagsterEvent]:
+        """The events of the run since the last call, without ends of steps of which nothing was under way."""
+        return [event for event in super()._pop_events(*arguments, **named) if self._is_new(event)]
+
+    def _is_new(self, event: DagsterEvent) -> bool:
+        key = event.step_key
+        if key is None:
+            return True
+        if event.event_type in _BEGAN:
+            self._under_way.add(key)
+        if not _is_end(event):
+            return True
+        known = key in self._under_way
+        self._under_way.discard(key)
+        return known
 
 
 def mend_dagster() -> None:
@@ -71,9 +91,6 @@ class ResumedExecution(ActiveExecution):
                 continue
             if _is_of_life(event):
                 self._begin(key)
-                if key not in self._in_flight:
-                    # Told twice, by a try that was taken for dead.
-                    continue
             if event.is_step_up_for_retry and last_sign[key] > number:
                 # Its next try has begun: nothing is left of the delay.
                 self._retry_at_once(key)
@@ -112,5 +129,9 @@ class ResumedExecution(ActiveExecution):
 
 def _is_of_life(event: DagsterEvent) -> bool:
     """Whether a step must have begun for this event to be."""
-    ended = event.is_step_success or event.is_step_failure or event.is_step_up_for_retry
-    return event.step_key is not None and (ended or event.is_successful_output or event.event_type in _BEGAN)
+    return event.step_key is not None and (_is_end(event) or event.is_successful_output or event.event_type in _BEGAN)
+
+
+def _is_end(event: DagsterEvent) -> bool:
+    """Whether a try of a step ends with it."""
+    return event.is_step_success or event.is_step_failure or event.is_step_up_for_retry

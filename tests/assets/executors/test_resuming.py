@@ -87,9 +87,9 @@ _AGAIN = [_event(_KINDS.STEP_WORKER_STARTING, "layout"), _event(_KINDS.STEP_REST
         ([*_SKIPPED, *_done("curves"), *_done("layout")], [], ["report"]),
         ([*_SKIPPED, *_DIED], [], ["curves"]),
         ([*_SKIPPED, *_DIED, *_AGAIN], ["layout"], []),
-        ([*_SKIPPED, *_DIED, *_AGAIN, *_done("layout"), *_done("layout"), *_done("curves")], [], ["report"]),
+        ([*_SKIPPED, *_DIED, *_AGAIN, *_done("layout"), *_done("curves")], [], ["report"]),
     ],
-    ids=["empty", "first", "skip", "other order", "above the limit", "all done", "waits", "again", "told twice"],
+    ids=["empty", "first", "skip", "other order", "above the limit", "all done", "waits", "again", "done again"],
 )
 def test_what_the_log_of_a_run_holds_is_taken_over(
     log: list[DagsterEvent], under_way: list[str], next_steps: list[str]
@@ -105,12 +105,36 @@ def test_what_the_log_of_a_run_holds_is_taken_over(
 
 def test_all_of_the_log_is_read_however_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_EXECUTOR_POP_EVENTS_LIMIT", "2")
+    assert _heard(_done("plates", "made")) == _done("plates", "made")
+
+
+_END = _event(_KINDS.STEP_SUCCESS, "layout")
+
+
+@pytest.mark.parametrize(
+    ("log", "heard"),
+    [
+        ([*_DIED, _END], _DIED),
+        ([*_DIED, _END, *_AGAIN, _END], [*_DIED, *_AGAIN, _END]),
+        ([*_DIED, *_AGAIN, _END, _END], [*_DIED, *_AGAIN, _END]),
+        ([*_done("layout"), _DIED[-1]], _done("layout")),
+    ],
+    ids=["before its retry", "told in vain", "during its retry", "in the same moment"],
+)
+def test_a_try_that_was_taken_for_dead_ends_no_step_a_second_time(
+    log: list[DagsterEvent], heard: list[DagsterEvent]
+) -> None:
+    assert _heard(log) == heard
+
+
+def _heard(log: list[DagsterEvent]) -> list[DagsterEvent]:
+    """What the executor hears of a run's log."""
     run_id = str(uuid4())
     with dg.DagsterInstance.ephemeral() as instance:
-        for event in _done("plates", "made"):
-            entry = dg.EventLogEntry(None, 10, "", run_id, 0.0, "plates", "screen", event)  # type: ignore[arg-type]
+        for event in log:
+            entry = dg.EventLogEntry(None, 10, "", run_id, 0.0, event.step_key, "screen", event)  # type: ignore[arg-type]
             instance.handle_new_event(entry)
-        assert len(_executor()._pop_events(instance, run_id, set())) == len(_done("plates"))
+        return list(_executor()._pop_events(instance, run_id, set()))
 
 
 def test_the_executor_resumes_by_it() -> None:
