@@ -9,7 +9,7 @@ Run: sudo .venv/bin/python benchmarks/cluster.py [--check 1 --check 2 ...] [--ti
 3  The run worker dies in the middle of a training: the run is resumed, the training is not started again.
 6  Two trainings at once, on two nodes with a card each: both at work at the same time, never both on one node.
 7  The coordinator's DAGSTER_HOME cannot be seen from any node, and the raw folders from one node only.
-9  What a screen costs: jobs, and processor seconds of a job before and after its work; hand-overs are gone.
+9  What a screen costs: jobs and their processor seconds (the smallest job does next to nothing); hand-overs are gone.
 
 Checks 2, 3 and 6 are tried `--times` times. It ends with 1 where a check did not hold, and with 0 and the reason where
 there is no cluster to be had.
@@ -18,14 +18,18 @@ there is no cluster to be had.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
+import traceback
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -33,12 +37,14 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 from slurm_rig import STEP_NODES, CannotRun, Rig
-from slurm_site import Site, ended, events, jobs, node_of_step, run_of, waited, worker_processes
+from slurm_site import Site, ended, events, jobs_of_steps, node_of_step, run_of, waited, worker_processes
 
 from phenodose.store.store import Store
 
 TRAINED, SCREEN = "CE_001_V1_DS1", "SC_001_V1_DS1"
 EPOCHS = 40
+#: The folder in which a training of phase I lies while it is under way.
+_UNDER_WAY = ".phase1.training"
 _NETWORK = "What is trained: a small network, or a readout that only counts, for machines of few processors."
 MOST_JOBS, MOST_S = 12, 1800.0
 
@@ -51,12 +57,13 @@ class Checks:
         self.training = f"checkpoint__{site.network}__phase1.make"
         self.alone = Store.open(site.folder / "alone_store")
         self.notes: dict[str, list[str]] = {}
-        self._rounds = 0
+        self._rounds = itertools.count(101)
+        self._a_node_is_down = threading.Lock()
 
     def one(self) -> list[str]:
         """A screen of two plates."""
         self._control_experiment()
-        self._launch(SCREEN, SCREEN)
+        self._arrive(SCREEN, SCREEN)
         run = ended(self.instance, SCREEN, MOST_S)
         faults = _not_a_success(self.instance, run)
         parts = events(self.instance, run.run_id).query("step.str.startswith('plate_images.part[')", engine="python")
@@ -69,14 +76,16 @@ class Checks:
     def two(self) -> list[str]:
         """A node dies in the middle of a training."""
         screen, run = self._in_training()
-        node = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
-        self.site.rig.kill_node(node)
-        killed = time.time()
-        try:
-            run = ended(self.instance, screen, MOST_S)
-        finally:
-            self.site.rig.start_node(node)
-            self.site.rig.wait_for_nodes(node)
+        with self._a_node_is_down:
+            node = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
+            self.site.rig.kill_node(node)
+            killed = time.time()
+            try:
+                waited(lambda: self._is_elsewhere(screen, run, node), "other node", MOST_S)
+            finally:
+                self.site.rig.start_node(node)
+                self.site.rig.wait_for_nodes(node)
+        run = ended(self.instance, screen, MOST_S)
         elsewhere = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
         log = self._of_training(run)
         again = log[log["kind"] == "STEP_RESTARTED"]["at"]
@@ -100,7 +109,7 @@ class Checks:
 
     def six(self) -> list[str]:
         """Two trainings at once on two nodes with a card each."""
-        screens = [self._arrived(), self._arrived()]
+        screens = [self._another(), self._another()]
         both: dict[str, str] = {}
         faults: list[str] = []
         until = time.monotonic() + MOST_S
@@ -126,7 +135,7 @@ class Checks:
     def seven(self) -> list[str]:
         """Raw folders on one node only; what is the coordinator's is hidden from all nodes in every check."""
         with self.site.raw_on(STEP_NODES[0]):
-            screen = self._arrived()
+            screen = self._another()
             return self._result(screen, ended(self.instance, screen, MOST_S))
 
     def nine(self) -> list[str]:
@@ -136,9 +145,12 @@ class Checks:
             self.one()
             run = run_of(self.instance, SCREEN)
         assert run is not None
-        names = [name for name in jobs(self.site.rig)["name"] if run.run_id in name and "-worker-" not in name]
-        self._note("9", f"{len(names)} jobs for {SCREEN}")
-        faults = [] if len(names) <= MOST_JOBS else [f"{len(names)} jobs"]
+        steps = jobs_of_steps(self.instance, run.run_id)
+        count = len(steps)
+        cpu = steps["job"].map(self.site.cpu_s).dropna()
+        of_one = f"the smallest {cpu.min():.1f}, half below {cpu.median():.1f}"
+        self._note("9", f"{count} jobs for {SCREEN}, {cpu.sum():.0f} CPU-s; {of_one}")
+        faults = [] if count <= MOST_JOBS else [f"{count} jobs, where {MOST_JOBS} are allowed"]
         left = self.site.store.root / ".hand_over"
         waited(lambda: not any(left.glob("*")), "end of the hand-overs", 120)
         return faults
@@ -146,32 +158,49 @@ class Checks:
     def _control_experiment(self) -> None:
         """The control experiment that the screens start from, made once."""
         if run_of(self.instance, TRAINED) is None:
-            self._launch(TRAINED, TRAINED)
+            self._arrive(TRAINED, TRAINED)
             if faults := _not_a_success(self.instance, ended(self.instance, TRAINED, MOST_S)):
                 raise CannotRun(f"{TRAINED}: {faults[0]}")
 
-    def _launch(self, raw: str, screen: str) -> None:
-        self.site.launch(self.instance, self.site.folder / "raw" / raw, screen)
+    def _arrive(self, raw: str, screen: str) -> None:
+        self.site.arrive(self.site.folder / "raw" / raw, screen)
 
-    def _arrived(self) -> str:
-        """A further control experiment, of the same bytes as the first, is launched."""
-        self._rounds += 1
-        screen = f"CE_{self._rounds + 100}_V1_DS1"
-        self._launch(TRAINED, screen)
+    def _another(self) -> str:
+        """A further control experiment, of the same bytes as the first, comes into the inbox."""
+        screen = f"CE_{next(self._rounds)}_V1_DS1"
+        self._arrive(TRAINED, screen)
         return screen
 
     def _in_training(self) -> tuple[str, dg.DagsterRun]:
-        """A control experiment whose training is under way, at a random moment of it."""
-        screen = self._arrived()
+        """A control experiment whose training is under way, at a random moment of it; a later one if it was over."""
+        while True:
+            screen = self._another()
+            run = self._awaited(screen)
+            if not (self._of_training(run)["kind"] == "STEP_SUCCESS").any():
+                return screen, run
+            ended(self.instance, screen, MOST_S)
+
+    def _awaited(self, screen: str) -> dg.DagsterRun:
+        """The run of a screen, a random time after its training began."""
         work = self.site.store.root / "screens" / screen
-        waited(lambda: any(work.rglob(".phase1.training/*")), f"training of {screen}", MOST_S)
+        # Not rglob, which fails where a folder goes while it looks.
+        waited(
+            lambda: any(Path(each).parts[-1] == _UNDER_WAY and files for each, _, files in os.walk(work)),
+            f"training of {screen}",
+            MOST_S,
+        )
         seconds = float(self.alone.read_table("checkpoints", TRAINED)["seconds"].iloc[0])
         time.sleep(self.random.uniform(0, 0.6 * seconds))
         run = run_of(self.instance, screen)
         assert run is not None
-        if (self._of_training(run)["kind"] == "STEP_SUCCESS").any():
-            raise CannotRun(f"the training of {screen} had ended before anything was killed")
-        return screen, run
+        return run
+
+    def _is_elsewhere(self, screen: str, run: dg.DagsterRun, node: str) -> bool:
+        """Whether a run's training has begun again on another node than one, or the run has ended."""
+        now = run_of(self.instance, screen)
+        begun = (self._of_training(run)["kind"] == "STEP_RESTARTED").any()
+        other = node_of_step(self.instance, run.run_id, self.training, self.site.rig) not in ("", node)
+        return (now is not None and now.is_finished) or (begun and other)
 
     def _of_training(self, run: dg.DagsterRun) -> pd.DataFrame:
         """The events of the training's step."""
@@ -213,12 +242,19 @@ CHECKS: dict[str, tuple[Callable[[Checks], list[str]], bool]] = {
 @click.command()
 @click.option("--check", "checks", multiple=True, type=click.Choice(list(CHECKS)), help="Which; default all.")
 @click.option("--times", type=click.IntRange(min=1), default=10, show_default=True, help="How often 2, 3 and 6.")
+@click.option("--at-once", type=click.IntRange(min=1), default=1, show_default=True, help="Tries of a check at once.")
 @click.option("--network", type=click.Choice(["cnn", "counting"]), default="cnn", show_default=True, help=_NETWORK)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the moments.")
 @click.option("--packages", type=click.Path(path_type=Path), help="Folder with Slurm's Debian packages.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for everything; references are kept.")
 def main(
-    checks: tuple[str, ...], times: int, network: str, seed: int, packages: Path | None, keep: Path | None
+    checks: tuple[str, ...],
+    times: int,
+    at_once: int,
+    network: str,
+    seed: int,
+    packages: Path | None,
+    keep: Path | None,
 ) -> None:
     """Make a cluster, try the checks on it, and print what held."""
     warnings.simplefilter("ignore")
@@ -227,27 +263,30 @@ def main(
     folder = keep or Path(tempfile.mkdtemp(prefix="phenodose-cluster-"))
     folder.mkdir(exist_ok=True)
     folder.chmod(0o711)
-    for part in ("rig", "coordinator", "store", "inbox", "registered", "logs"):
+    for part in ("rig", "coordinator", "store", "inbox", "on_its_way", "logs"):
         shutil.rmtree(folder / part, ignore_errors=True)
-    rig = Rig(folder / "rig", hidden=[folder / "coordinator"])
+    rig, held = Rig(folder / "rig", hidden=[folder / "coordinator"]), False
     try:
         import dagster_postgres  # noqa: F401
 
         (folder / "coordinator").mkdir()
         rig.start(packages)
-        tables = _tried(Site(folder, rig, network), checks or tuple(CHECKS), times, seed)
+        tables = _tried(Site(folder, rig, network), checks or tuple(CHECKS), times, at_once, seed)
     except (CannotRun, ImportError) as reason:
         click.echo(f"not run: {reason}")
         return
+        held = bool((tables["tried"] == tables["held"]).all())
     finally:
         rig.stop()
-        if keep is None:
+        if keep is None and held:
             shutil.rmtree(folder, ignore_errors=True)
+        else:
+            click.echo(f"what everybody printed: {folder / 'logs'} (run workers, steps), {folder / 'rig/log'}")
     click.echo(tables.to_string(index=False))
-    sys.exit(int((tables["tried"] != tables["held"]).any()))
+    sys.exit(int(not held))
 
 
-def _tried(site: Site, names: tuple[str, ...], times: int, seed: int) -> pd.DataFrame:
+def _tried(site: Site, names: tuple[str, ...], times: int, at_once: int, seed: int) -> pd.DataFrame:
     site.alone(TRAINED, "--kind=control-experiment", "--control-wells=20", epochs=EPOCHS)
     if {"1", "9"} & set(names):
         site.alone(SCREEN, "--drugs=2", "--plates=2", f"--phase1={TRAINED}", epochs=4)
@@ -255,20 +294,26 @@ def _tried(site: Site, names: tuple[str, ...], times: int, seed: int) -> pd.Data
     with site.coordinator() as instance:
         checks = Checks(site, instance, seed)
         for name in names:
-            check, many = CHECKS[name]
-            held, tried = 0, times if many else 1
-            for number in range(tried):
-                clock = time.monotonic()
-                try:
-                    faults = check(checks)
-                except TimeoutError as error:
-                    faults = [str(error)]
-                held += not faults
-                said = "; ".join(faults) or "held"
-                click.echo(f"check {name}, {number + 1} of {tried}, {time.monotonic() - clock:.0f} s: {said}")
-                click.echo(f"    {checks.notes.get(name, [''])[-1]}")
+            tried = times if CHECKS[name][1] else 1
+            with ThreadPoolExecutor(at_once) as threads:
+                held = sum(threads.map(lambda number: _holds(checks, name, number), range(1, tried + 1)))  # noqa: B023
             rows.append({"check": name, "tried": tried, "held": held, "notes": "; ".join(checks.notes.get(name, []))})
     return pd.DataFrame(rows)
+
+
+def _holds(checks: Checks, name: str, number: int) -> bool:
+    """Try a check once, and say what became of it."""
+    clock = time.monotonic()
+    try:
+        faults = CHECKS[name][0](checks)
+    except Exception as error:  # The other tries are made all the same.
+        traceback.print_exc()
+        faults = [f"{type(error).__name__}: {error}"]
+    seconds = time.monotonic() - clock
+    click.echo(
+        f"{time.strftime('%H:%M:%S')} check {name}, try {number}, {seconds:.0f} s: {'; '.join(faults) or 'held'}"
+    )
+    return not faults
 
 
 if __name__ == "__main__":

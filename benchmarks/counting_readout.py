@@ -66,9 +66,11 @@ class CountingReadout(StagedReadout):
         return record
 
     def infer(self, checkpoint: Path, tensors: Any, progress: Any = lambda *_: None) -> Inference:
-        """Numbers that hang on the wells' order alone."""
+        """How bright wells are among the others: 0.2 the darkest to 0.8 the brightest."""
         wells = tensors.sizes["well"]
-        return Inference(np.linspace(0.2, 0.8, wells), np.zeros((wells, 2), np.float32))
+        bright = np.asarray(tensors.mean(("y", "x", "channel"), dtype=np.float64))
+        places = np.argsort(np.argsort(bright, kind="stable"), kind="stable")
+        return Inference(0.2 + 0.6 * places / max(wells - 1, 1), np.zeros((wells, 2), np.float32))
 
 
 def install(folder: Path) -> None:

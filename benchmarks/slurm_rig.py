@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -168,6 +169,12 @@ class Rig:
         """What one of Slurm's commands answers; '' if it fails."""
         done = subprocess.run(arguments, env=self.environment, capture_output=True, text=True, check=False)
         return done.stdout if done.returncode == 0 else ""
+
+    def node_of_job(self, number: str) -> str:
+        """The host that a job was given last, as slurmctld noted it; '' before it was given one."""
+        said = (self.folder / "log" / "slurmctld.log").read_text(errors="replace")
+        given = rf"(?:Allocate JobId={number} NodeList=|Started JobId={number} in \S+ on )(\S+)"
+        return next(reversed(re.findall(given, said)), "")
 
     def stop(self) -> None:
         """End everything that this rig started."""

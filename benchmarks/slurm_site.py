@@ -10,6 +10,7 @@ Belongs here: starting, watching, comparing. Does not belong here: what is check
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -24,7 +25,6 @@ import dagster as dg
 import pandas as pd
 from slurm_rig import HEAD, NODE_MEMORY_MB, STEP_NODES, CannotRun, Rig
 
-from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
 from phenodose_assets.instance import open_instance
@@ -72,6 +72,7 @@ executor = "slurm"
 
 [cluster.slurm]
 gpu = ["--mem={NODE_MEMORY_MB * 3 // 4}"]
+python = "%s"
 
 [plugins]
 disable = """
@@ -79,6 +80,8 @@ disable = """
 _IDS_AND_TIMES = {"run_id", "started_at", "finished_at", "tried_at", "seconds", "files"}
 #: What differs between two screens of the same bytes under two names.
 _NAMES = {"screen", "source", "path", "trained_on"}
+#: Hashes of rows that hold the screen's name.
+_MADE_OF_NAMES = {"version", "made_from"}
 
 
 class Site:
@@ -98,7 +101,7 @@ class Site:
             each.mkdir(parents=True, exist_ok=True)
         for store in (self.store.root, folder / "alone_store"):
             store.mkdir(exist_ok=True)
-            (store / "site.toml").write_text(_site(network))
+            (store / "site.toml").write_text(_site(network) % self._timed_python())
         if not (folder / "plugins").exists():
             counting_readout.install(folder / "plugins")
         os.environ["PYTHONPATH"] = os.pathsep.join([str(folder / "plugins"), os.environ.get("PYTHONPATH", "")])
@@ -159,30 +162,36 @@ class Site:
                 self.rig.start_node(each, hidden)
             self.rig.wait_for_nodes(*others)
 
-        start_again([self.folder / "registered"])
+        start_again([self.folder / "inbox"])
         try:
             yield
         finally:
             settings.write_text(text)
             start_again([])
 
-    def launch(self, instance: dg.DagsterInstance, raw: Path, screen: str) -> None:
-        """Register a raw screen under a name, and queue a run of it.
+    def _timed_python(self) -> Path:
+        """A Python for jobs that notes what processor time a job took."""
+        python, times = self.folder / "python", self.folder / "times"
+        times.mkdir(exist_ok=True)
+        python.write_text(f'#!/bin/sh\n{sys.executable} "$@"\nended=$?\ntimes > {times}/$SLURM_JOB_ID\nexit $ended\n')
+        python.chmod(0o755)
+        return python
 
-        Raises:
-            CannotRun: Dagster refuses it.
-        """
-        folder = self.folder / "registered" / screen
-        shutil.copytree(raw, folder)
-        register_screen(self.store, folder)
-        instance.add_dynamic_partitions("screen", [screen])
-        tags = json.dumps({"dagster/partition": screen})
-        asked = [sys.executable, "-m", "dagster", "job", "launch", "-m", _CODE, "-j", "screen", "--tags", tags]
-        done = subprocess.run(
-            asked, cwd=self.folder, env=self._surroundings(), capture_output=True, text=True, check=False
+    def cpu_s(self, job: str) -> float:
+        """Processor seconds of a job that ended by itself; not a number of another one."""
+        noted = self.folder / "times" / job
+        if not noted.is_file():
+            return math.nan
+        of_children = noted.read_text().splitlines()[1].replace("s", "").split()
+        return sum(
+            60 * float(minutes) + float(seconds) for minutes, seconds in (each.split("m") for each in of_children)
         )
-        if done.returncode:
-            raise CannotRun(f"dagster job launch: {done.stderr[-2000:]}")
+
+    def arrive(self, raw: Path, screen: str) -> None:
+        """Let a raw screen come into the inbox under a name: the sensor `new_screens` starts its run."""
+        on_its_way = self.folder / "on_its_way" / screen
+        shutil.copytree(raw, on_its_way)
+        on_its_way.rename(self.folder / "inbox" / screen)
 
     def _surroundings(self) -> dict[str, str]:
         """The environment of whatever belongs to the coordinator."""
@@ -196,8 +205,10 @@ class Site:
     def differences(self, other: Store, screen: str, of_other: str) -> list[str]:
         """Tables of a screen that are not those of a screen of another store, but for ids, times and names."""
         found = []
+        left_out = _IDS_AND_TIMES | _NAMES | (_MADE_OF_NAMES if screen != of_other else set())
         for table in TABLES:
-            here, there = _plain(self.store.read_table(table, screen)), _plain(other.read_table(table, of_other))
+            here, there = self.store.read_table(table, screen), other.read_table(table, of_other)
+            here, there = _plain(here, left_out), _plain(there, left_out)
             here, there = here.replace(screen, of_other, regex=True), there.replace(screen, of_other, regex=True)
             if not here.equals(there):
                 columns = [name for name in here if name in there and not here[name].equals(there[name])]
@@ -210,10 +221,18 @@ def _site(network: str) -> str:
     return f"{_SITE}{json.dumps([*_LEFT_OUT, other])}\n"
 
 
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows as text, in an order that does not hang on how they came."""
-    kept = frame[[name for name in frame if name not in _IDS_AND_TIMES | _NAMES]].astype(str)
+def _plain(frame: pd.DataFrame, left_out: set[str]) -> pd.DataFrame:
+    """Rows as text without some columns, in an order that does not hang on how they came."""
+    kept = frame[[name for name in frame if name not in left_out]].astype(str)
+    if {"asset", "inputs"} <= set(kept):
+        assets = set(kept["asset"])
+        kept["inputs"] = kept["inputs"].map(lambda text: _without(text, assets), na_action="ignore")
     return kept.sort_values(list(kept)).reset_index(drop=True)
+
+
+def _without(inputs: str, assets: set[str]) -> str:
+    """The inputs of a step, without the hashes of other steps' files: these hold ids of runs."""
+    return json.dumps({name: seen for name, seen in json.loads(inputs).items() if name not in assets})
 
 
 def run_of(instance: dg.DagsterInstance, screen: str) -> dg.DagsterRun | None:
@@ -262,19 +281,18 @@ def events(instance: dg.DagsterInstance, run_id: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["step", "kind", "at", "said"])
 
 
-def jobs(rig: Rig) -> pd.DataFrame:
-    """Slurm's jobs: columns name, state, node."""
-    lines = rig.command("squeue", "--noheader", "--states=all", "--format=%j|%T|%N").splitlines()
-    return pd.DataFrame([line.split("|") for line in lines], columns=["name", "state", "node"])
+def jobs_of_steps(instance: dg.DagsterInstance, run_id: str) -> pd.DataFrame:
+    """The jobs of Slurm that a run's steps became, in order: columns step, job (Slurm's number)."""
+    started = events(instance, run_id).query("kind == 'STEP_WORKER_STARTING'")
+    numbers = started["said"].str.extract(r"is job (\d+) of Slurm", expand=False)
+    return started.assign(job=numbers).dropna(subset="job")[["step", "job"]]
 
 
 def node_of_step(instance: dg.DagsterInstance, run_id: str, step: str, rig: Rig) -> str:
     """The host of a step's newest job; '' if it has none."""
-    started = events(instance, run_id).query("step == @step and kind == 'STEP_WORKER_STARTING'")
-    for said in reversed(list(started["said"])):
-        number = next((word for word in said.split() if word.isdecimal()), "")
-        return rig.command("squeue", "--noheader", "--states=all", f"--jobs={number}", "--format=%N").strip()
-    return ""
+    numbers = jobs_of_steps(instance, run_id).query("step == @step")["job"]
+    # Not asked of squeue, which forgets a job some minutes after its end.
+    return rig.node_of_job(numbers.iloc[-1]) if len(numbers) else ""
 
 
 def worker_processes(run_id: str) -> list[int]:
@@ -290,4 +308,6 @@ def worker_processes(run_id: str) -> list[int]:
     return found
 
 
-__all__ = ["HEAD", "Site", "ended", "events", "jobs", "node_of_step", "run_of", "waited", "worker_processes"]
+__all__ = [
+    *("HEAD", "Site", "ended", "events", "jobs_of_steps", "node_of_step", "run_of", "waited", "worker_processes"),
+]

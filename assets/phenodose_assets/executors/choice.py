@@ -79,11 +79,11 @@ def _slurm_executor(settings: ClusterSettings, store: Store) -> dg.ExecutorDefin
     def slurm(_: dg.InitExecutorContext) -> Any:
         # Not before a run: what is asked of the graph alone should not wait for them.
         from dagster._core.execution.retries import RetryMode
-        from dagster._core.executor.step_delegating import StepDelegatingExecutor
 
+        from phenodose_assets.executors.resuming import ResumingExecutor
         from phenodose_assets.executors.slurm_steps import SlurmSteps
 
-        return StepDelegatingExecutor(
+        return ResumingExecutor(
             SlurmSteps(settings.slurm, logs),
             retries=RetryMode.ENABLED,
             check_step_health_interval_seconds=_HEALTH_S,
@@ -101,5 +101,8 @@ def _kubernetes_executor(settings: ClusterSettings) -> dg.ExecutorDefinition:
             f'{SITE_NAME}: [cluster] executor = "kubernetes" needs the package dagster-k8s; install phenodose with '
             "the extra `kubernetes`."
         ) from None
+    from phenodose_assets.executors.resuming import mend_dagster
+
+    mend_dagster()
     configured: dg.ExecutorDefinition = k8s_job_executor.configured(dict(settings.kubernetes))
     return configured
