@@ -82,6 +82,7 @@ class Checks:
             killed = time.time()
             try:
                 waited(lambda: self._is_elsewhere(screen, run, node), "other node", MOST_S)
+                noticed = f"Slurm noticed after {self.site.rig.lost_at(node) - killed:.0f} s"
             finally:
                 self.site.rig.start_node(node)
                 self.site.rig.wait_for_nodes(node)
@@ -89,7 +90,8 @@ class Checks:
         elsewhere = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
         log = self._of_training(run)
         again = log[log["kind"] == "STEP_RESTARTED"]["at"]
-        self._note("2", f"began again after {again.max() - killed:.0f} s" if len(again) else "was not begun again")
+        begun = f"begun again after {again.max() - killed:.0f} s" if len(again) else "not begun again"
+        self._note("2", f"{noticed}, {begun}")
         faults = self._result(screen, run)
         return faults if elsewhere != node else [*faults, f"it was tried again on {node}, which had died"]
 

@@ -15,6 +15,7 @@ Belongs here: the parts and their life. Does not belong here: what runs on them 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 import re
@@ -26,6 +27,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 PACKAGES = (
@@ -156,7 +158,7 @@ class Rig:
         """Wait until hosts are ready for jobs.
 
         Raises:
-            CannotRun: one is not, after a minute.
+            CannotRun: one is not, after five minutes.
         """
 
         def ready() -> bool:
@@ -175,6 +177,12 @@ class Rig:
         said = (self.folder / "log" / "slurmctld.log").read_text(errors="replace")
         given = rf"(?:Allocate JobId={number} NodeList=|Started JobId={number} in \S+ on )(\S+)"
         return next(reversed(re.findall(given, said)), "")
+
+    def lost_at(self, name: str) -> float:
+        """When Slurm last took a host for dead, seconds of the clock; NaN if never."""
+        said = (self.folder / "log" / "slurmctld.log").read_text(errors="replace")
+        lost = re.findall(rf"\[(\S+)\] error: Nodes {name} not responding, setting DOWN", said)
+        return datetime.fromisoformat(lost[-1]).timestamp() if lost else math.nan
 
     def stop(self) -> None:
         """End everything that this rig started."""
@@ -292,7 +300,7 @@ class Rig:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _wait(done: Callable[[], bool], message: str, seconds: float = 60.0) -> None:
+def _wait(done: Callable[[], bool], message: str, seconds: float = 300.0) -> None:
     until = time.monotonic() + seconds
     while not done():
         if time.monotonic() > until:
