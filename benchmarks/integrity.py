@@ -114,7 +114,7 @@ def main(rounds: int, with_run: bool) -> None:
 
 
 def _share_of_run(place: Path) -> None:
-    from run_screen import _simulated
+    from run_screen import simulated
 
     from phenodose.screens.registration import register_screen
     from phenodose_assets.instance import open_instance
@@ -122,7 +122,7 @@ def _share_of_run(place: Path) -> None:
 
     folder = place / SCREEN
     folder.mkdir()
-    _simulated().to_excel(folder / "layout.xlsx", index=False)
+    simulated().to_excel(folder / "layout.xlsx", index=False)
     store = Store.open(place / "run")
     register_screen(store, folder)
     spent: dict[str, float] = {}

@@ -80,10 +80,10 @@ def main(layout: Path | None, rounds: int) -> None:
         screen = place / "BENCH_V1_DS1"
         screen.mkdir()
         if layout is None:
-            _simulated().to_excel(screen / "layout.xlsx", index=False)
+            simulated().to_excel(screen / "layout.xlsx", index=False)
         else:
             shutil.copyfile(layout, screen / "layout.xlsx")
-        click.echo(f"a loop of 10 million additions: {_loop():.2f} CPU-s")
+        click.echo(f"a loop of 10 million additions: {loop():.2f} CPU-s")
         taken: dict[str, list[tuple[float, float]]] = {"score": [], "run": [], "run, a connection an event": []}
         for number in range(rounds):
             out = place / f"scores{number}.csv"
@@ -97,7 +97,7 @@ def main(layout: Path | None, rounds: int) -> None:
         ratio = statistics.median(run[1] / score[1] for run, score in zip(taken["run"], taken["score"], strict=True))
         click.echo(f"run / score: {ratio:.1f} times the CPU seconds")
         _steps(place, screen)
-        click.echo(f"a loop of 10 million additions: {_loop():.2f} CPU-s")
+        click.echo(f"a loop of 10 million additions: {loop():.2f} CPU-s")
 
 
 def _steps(place: Path, screen: Path) -> None:
@@ -131,7 +131,7 @@ def _environment(home: Path) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"} | {"HOME": str(home)}
 
 
-def _loop() -> float:
+def loop() -> float:
     """CPU seconds of a plain loop: about 0.5 on a core that nobody else uses."""
     clock, total = time.process_time(), 0
     for number in range(10_000_000):
@@ -139,7 +139,7 @@ def _loop() -> float:
     return time.process_time() - clock
 
 
-def _simulated() -> pd.DataFrame:
+def simulated() -> pd.DataFrame:
     """A layout with readouts: 75 drugs, five doses, duplicates, and 32 controls of each kind a plate."""
     random = np.random.default_rng(1)
     rows = []

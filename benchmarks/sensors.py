@@ -208,7 +208,6 @@ class Sensors:
             instance=self._store.instance,
             cursor=self._cursors.get(name),
             definitions=self._definitions,
-            resources=None if name in ("stale_screens", "cohort_follows_screens") else {"store": self._store.resource},
             sensor_name=name,
         )
         with context:

@@ -132,9 +132,9 @@ def build_definitions(
         jobs=[screen_job, verify],
         schedules=[verify_schedule(verify)],
         sensors=[
-            new_screens_sensor(SCREEN_JOB, external),
+            new_screens_sensor(stores, SCREEN_JOB, external),
             cohort_sensor(cohort.upstream_of_cohort(assets), cohort.COHORT),
-            changed_inputs_sensor(external),
+            changed_inputs_sensor(stores, external),
             stale_screens_sensor(screen_job, assets),
         ],
         resources={

@@ -23,7 +23,19 @@ from phenodose_assets.event_log import connections_kept
 
 #: Several processes may open a new instance at once: one makes its databases, the others wait so long.
 _LOCK, _WAIT_SECONDS = ".phenodose/instance.lock", 300.0
-_SETTINGS = "telemetry:\n  enabled: false\nnux:\n  enabled: false\nconcurrency:\n  pools:\n    default_limit: 1\n"
+_SETTINGS = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+concurrency:
+  pools:
+    default_limit: 1
+# There are no automation conditions: no thread that looks for some.
+auto_materialize:
+  enabled: false
+  use_sensors: false
+"""
 _SETTINGS_FILES = ("dagster.yaml", "dagster.yml")
 #: Wins over any dagster.yaml: what is run here tells nobody, and leaves no id or event log of it behind.
 _NO_TELEMETRY = {"telemetry": {"enabled": False}}

@@ -23,9 +23,9 @@ class Tick:
     """One evaluation of the sensor."""
 
     def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
-        sensor = new_screens_sensor(SCREEN_JOB)
         resource = StoreResource.of(Store.open(root / "store"), root / "inbox")
-        context = dg.build_sensor_context(instance=instance, resources={"store": resource}, sensor_name="new_screens")
+        sensor = new_screens_sensor(resource, SCREEN_JOB)
+        context = dg.build_sensor_context(instance=instance, sensor_name="new_screens")
         with context:
             self.result = sensor(context)
 

@@ -85,8 +85,8 @@ def test_the_sensor_of_a_second_instance_takes_nothing_in_and_says_why(
     for instance in instances:
         monkeypatch.setattr(new_screens, "_WATCHER", OneWatcher())
         resource = StoreResource.of(Store.open(tmp_path / "store"), tmp_path / "inbox")
-        sensor = new_screens_sensor(SCREEN_JOB)
-        with dg.build_sensor_context(instance=instance, resources={"store": resource}, sensor_name="new_screens") as on:
+        sensor = new_screens_sensor(resource, SCREEN_JOB)
+        with dg.build_sensor_context(instance=instance, sensor_name="new_screens") as on:
             results.append(sensor(on))
     assert isinstance(results[0], dg.SensorResult)
     assert isinstance(results[1], dg.SkipReason)

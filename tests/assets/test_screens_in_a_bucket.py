@@ -100,10 +100,8 @@ def test_the_sensor_takes_screens_into_a_bucket(
 ) -> None:
     write_ctg_screen(tmp_path / "inbox" / "NEW_V1_DS1")
     resource = StoreResource.of(Store.open(ADDRESS), tmp_path / "inbox")
-    with dg.build_sensor_context(
-        instance=dg.DagsterInstance.ephemeral(), resources={"store": resource}, sensor_name="new_screens"
-    ) as context:
-        result = new_screens_sensor(SCREEN_JOB)(context)
+    with dg.build_sensor_context(instance=dg.DagsterInstance.ephemeral(), sensor_name="new_screens") as context:
+        result = new_screens_sensor(resource, SCREEN_JOB)(context)
     assert isinstance(result, dg.SensorResult)
     assert [str(request.partition_key) for request in result.run_requests or []] == ["NEW_V1_DS1"]
     assert Store.open(ADDRESS).screens() == ["NEW_V1_DS1"]

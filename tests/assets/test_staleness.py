@@ -23,7 +23,6 @@ from phenodose_assets.build import SCREEN_JOB, screen_assets
 from phenodose_assets.event_log import connections_kept
 from phenodose_assets.external import IMAGE_FILES, new_observations
 from phenodose_assets.graph.kept import KEPT, MADE_ANYWAY
-from phenodose_assets.resources import StoreResource
 from phenodose_assets.run import Graph, RunOutcome, materialize_screen
 from phenodose_assets.sensors.stale_screens import first_stale
 
@@ -135,7 +134,6 @@ class Made:
         context = dg.build_sensor_context(
             instance=self.instance,
             definitions=definitions,
-            resources={"store": StoreResource.of(self.store)} if name == "changed_inputs" else None,
             sensor_name=name,
         )
         with context:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.applications import Starlette
 
+from phenodose.reports.pages import page_files
 from phenodose.store.store import Store
 from phenodose_assets.links import report_address
 from phenodose_assets.ui_reports import report_route
@@ -57,6 +59,15 @@ def test_the_links_of_both_reports_open_them() -> None:
         # Without allow-same-origin it is a page of nobody: it reads and changes nothing of the UI.
         assert headers["content-security-policy"].startswith("sandbox ")
         assert "allow-same-origin" not in headers["content-security-policy"]
+
+
+def test_every_page_of_a_sample_opens_from_the_index_whatever_the_sample_is_called(store: Store) -> None:
+    samples = ["S-1", "s-1", "Other/1", "Ä 7 (rezidiv)", "-", "../../secret", "x" * 200]
+    files = page_files("A_V1_DS1", samples)
+    for sample, name in files.items():
+        store.report_path("A_V1_DS1").with_name(name).write_text(f"of {sample}", encoding="utf-8")
+    index = report_address("A_V1_DS1")
+    assert [answer(urljoin(index, name))[::2] for name in files.values()] == [(200, f"of {one}") for one in samples]
 
 
 @pytest.mark.usefixtures("store")

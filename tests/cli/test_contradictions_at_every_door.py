@@ -234,10 +234,8 @@ def through(door: str, folder: Path, root: Path) -> bool:
         return not code
     if door == "sensor":
         resource = StoreResource.of(Store.open(store), folder.parent)
-        with dg.build_sensor_context(
-            instance=dg.DagsterInstance.ephemeral(), resources={"store": resource}, sensor_name="new_screens"
-        ) as context:
-            result = new_screens_sensor(SCREEN_JOB)(context)
+        with dg.build_sensor_context(instance=dg.DagsterInstance.ephemeral(), sensor_name="new_screens") as context:
+            result = new_screens_sensor(resource, SCREEN_JOB)(context)
         taken = bool(result.run_requests) if isinstance(result, dg.SensorResult) else False
         assert taken == bool(Store.open(store).screens())
         return taken

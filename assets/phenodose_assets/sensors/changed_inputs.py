@@ -21,14 +21,15 @@ from phenodose.store.checkpoints import checkpoints_read_once
 from phenodose_assets.external import ExternalAsset, Found, unknown_versions
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
 from phenodose_assets.resources import StoreResource
+from phenodose_assets.sensors.kept_instance import instance_of
 from phenodose_assets.sensors.ticks import MOST_SECONDS, QUIET_SECONDS, in_time
 
-_INTERVAL_SECONDS = 30
+_INTERVAL_SECONDS = 120
 #: Screens that came last, whose folders people still work on: half of a tick is theirs.
 _NEWEST = 20
 
 
-def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinition:
+def changed_inputs_sensor(store: StoreResource, external: Sequence[ExternalAsset]) -> dg.SensorDefinition:
     """Observes every raw file and setting of every screen that has changed.
 
     The cursor holds one hash a screen of all that was found; Dagster is asked what it knows only of a screen whose
@@ -42,10 +43,10 @@ def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinit
         asset_selection=dg.AssetSelection.assets(*(asset.asset_key for asset in external)),
         description="Looks at the raw folder and settings of every screen; what was made from others is then stale.",
     )
-    def changed_inputs(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-        opened = store.open()
+    def changed_inputs(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        opened, instance = store.open(), instance_of(context)
         changed: dict[str, Found] = {}
-        coming = context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME)
+        coming = instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME)
         turns = [sorted(coming[:-_NEWEST]), sorted(coming[-_NEWEST:])]
         lasts, before = _state(context.cursor)
         seen = {name: before[name] for name in coming if name in before}
@@ -66,7 +67,7 @@ def changed_inputs_sensor(external: Sequence[ExternalAsset]) -> dg.SensorDefinit
                     continue
                 if hashed != seen.get(name):
                     changed[name], seen[name] = found, hashed
-        observed = unknown_versions(context.instance, changed)
+        observed = unknown_versions(instance, changed)
         return dg.SensorResult(
             asset_events=observed, cursor=json.dumps({"last": lasts[0], "last_of_newest": lasts[1], "seen": seen})
         )

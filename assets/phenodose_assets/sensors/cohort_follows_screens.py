@@ -14,8 +14,9 @@ from typing import NamedTuple
 import dagster as dg
 
 from phenodose_assets.dead_runs import NOT_OVER, end_dead_runs
+from phenodose_assets.sensors.kept_instance import instance_of
 
-_INTERVAL_SECONDS = 30
+_INTERVAL_SECONDS = 60
 _PARTITION = "dagster/partition"
 
 
@@ -38,14 +39,15 @@ def cohort_sensor(upstream: Sequence[dg.AssetKey], cohort: Sequence[dg.AssetKey]
         description="Makes the cohort database and report again after runs of screens, once they have ended.",
     )
     def cohort_follows_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        newest = _newest(context.instance, [*upstream, *cohort])
+        instance = instance_of(context)
+        newest = _newest(instance, [*upstream, *cohort])
         made = max((newest[key] for key in upstream), key=lambda each: each.number)
         if made.number <= int(context.cursor or 0):
             return dg.SkipReason("Nothing was made of a screen since.")
-        if all(_has_seen(context.instance, newest[key], made) for key in cohort):
+        if all(_has_seen(instance, newest[key], made) for key in cohort):
             return dg.SkipReason("The cohort was made since, of all screens.")
-        if _is_busy(context.instance, cohort):
-            end_dead_runs(context.instance)
+        if _is_busy(instance, cohort):
+            end_dead_runs(instance)
             return dg.SkipReason("Runs of screens, or of the cohort, are queued or under way.")
         request = dg.RunRequest(run_key=f"cohort:{made.number}", asset_selection=list(cohort))
         return dg.SensorResult([request], cursor=str(made.number))

@@ -18,17 +18,21 @@ from phenodose_assets.external import ExternalAsset, new_observations
 from phenodose_assets.hand_over import remove_hand_overs
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME, screens
 from phenodose_assets.resources import StoreResource
+from phenodose_assets.sensors.kept_instance import instance_of
 from phenodose_assets.sensors.looked_at_apart import Looks
 from phenodose_assets.sensors.one_watcher import OneWatcher, refusal
 from phenodose_assets.sensors.ticks import in_time
 
-_INTERVAL_SECONDS = 15
+#: A folder waits so long at most, and a quiet tick costs the same however rare.
+_INTERVAL_SECONDS = 45
 #: Folders that took too long to look at, with the time of their done-mark.
 _TOOK_TOO_LONG: dict[Path, int] = {}
 _WATCHER = OneWatcher()
 
 
-def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) -> dg.SensorDefinition:
+def new_screens_sensor(
+    store: StoreResource, job_name: str, external: Sequence[ExternalAsset] = ()
+) -> dg.SensorDefinition:
     """Watches the inbox for folders with a done-mark and asks for a run of each.
 
     A folder is asked for once for each time its done-mark was written: touching the mark again asks for
@@ -38,6 +42,7 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
     store, nothing is asked for.
 
     Args:
+        store: where screens are registered, and the inbox.
         job_name: job of everything that is made for one screen.
         external: what is observed of the folder before its run begins, so that a later change of it shows.
     """
@@ -49,17 +54,17 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Registers every folder of the inbox that holds _DONE as a screen and materializes it.",
     )
-    def new_screens(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult | dg.SkipReason:
+    def new_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         inbox = Path(store.inbox)
         if not inbox.is_dir():
             return dg.SkipReason(f"There is no inbox {inbox}; create it or set PHENODOSE_INBOX.")
         requests: list[dg.RunRequest] = []
         observed: list[dg.AssetObservation] = []
-        opened = store.open()
-        if (host := _WATCHER.other(context.instance, opened)) is not None:
+        opened, instance = store.open(), instance_of(context)
+        if (host := _WATCHER.other(instance, opened)) is not None:
             return dg.SkipReason(refusal(opened, host))
-        remove_hand_overs(context.instance, opened)
-        known = set(context.instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
+        remove_hand_overs(instance, opened)
+        known = set(instance.get_dynamic_partitions(SCREEN_PARTITIONS_NAME))
         done: dict[Path, int] = {}
         for folder in sorted(inbox.iterdir()):
             try:
@@ -81,7 +86,7 @@ def new_screens_sensor(job_name: str, external: Sequence[ExternalAsset] = ()) ->
                     looks.check(folder)
                     screen = register_screen(opened, folder)
                     if asked.get(screen.id) != written:
-                        observed += new_observations(context.instance, opened, folder, external)
+                        observed += new_observations(instance, opened, folder, external)
                         asked[screen.id] = written
                 except Exception as error:  # whatever is wrong with it is wrong with it alone
                     if isinstance(error, TooLongError):

@@ -22,6 +22,7 @@ from phenodose_assets.external import NOTHING
 from phenodose_assets.graph.kept import wave_tags
 from phenodose_assets.graph.screen_asset import ScreenAsset
 from phenodose_assets.partitions import SCREEN_PARTITIONS_NAME
+from phenodose_assets.sensors.kept_instance import instance_of
 from phenodose_assets.sensors.ticks import in_time
 
 _INTERVAL_SECONDS = 30
@@ -53,15 +54,15 @@ def stale_screens_sensor(job: Any, assets: Sequence[ScreenAsset]) -> dg.SensorDe
         description="Makes again what is stale, and only that, for every screen. Off until you switch it on.",
     )
     def stale_screens(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        requests = []
-        end_dead_runs(context.instance)
-        unfinished = context.instance.get_run_records(dg.RunsFilter(statuses=NOT_OVER))
+        requests, instance = [], instance_of(context)
+        end_dead_runs(instance)
+        unfinished = instance.get_run_records(dg.RunsFilter(statuses=NOT_OVER))
         busy = {record.dagster_run.tags.get("dagster/partition") for record in unfinished}
-        turn = _Turn(context.instance, assets, context.cursor)
+        turn = _Turn(instance, assets, context.cursor)
         free = sorted(turn.waiting - busy)
         for some in in_time(free[start : start + _AT_ONCE] for start in range(0, len(free), _AT_ONCE)):
             turn.waiting -= set(some)
-            for screen, wave in stale_waves(context.instance, assets, some).items():
+            for screen, wave in stale_waves(instance, assets, some).items():
                 requests.append(
                     dg.RunRequest(
                         f"{screen}:{hash_json(wave.first)}",

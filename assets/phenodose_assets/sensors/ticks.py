@@ -13,7 +13,7 @@ MOST_SECONDS = 15.0
 
 
 #: As long as it finds nothing new, a tick ends after this: it comes again soon, and nobody waits for it.
-QUIET_SECONDS = 1.0
+QUIET_SECONDS = 4.0
 
 
 def in_time(

@@ -97,10 +97,11 @@ def ranked_drugs(store: Store, screen: str, preferences: Preferences | None = No
         StoreError: a file of a table is damaged.
     """
     tables = {name: store.read_table(name, screen) for name in ("scores", "qc")}
-    return _ranked(tables, preferences or Preferences.of_store(store))
+    return ranked_rows(tables, preferences or Preferences.of_store(store))
 
 
-def _ranked(tables: Mapping[str, pd.DataFrame], preferences: Preferences) -> pd.DataFrame:
+def ranked_rows(tables: Mapping[str, pd.DataFrame], preferences: Preferences) -> pd.DataFrame:
+    """As `ranked_drugs`, of the rows `scores` and `qc` of a screen, or of one of its samples."""
     scores = tables["scores"]
     pooled = scores[(scores["replicate"] == "pooled") & (scores["scorer"] == ranking_scorer(scores, preferences))]
     rows = pooled[
@@ -286,7 +287,7 @@ class ScreenJudge(InputStates):
         ]
         rows = _tables(self.store, screen) if tables is None else tables
         found = screen_verdict(rows, self._preferences, stale)
-        ranked = _ranked(rows, self._preferences)
+        ranked = ranked_rows(rows, self._preferences)
         return {
             "stale": " ".join(stale) or None,
             "verdict": found.level,

@@ -106,7 +106,7 @@ def _sections(data: ScreenData, no_maps: str) -> dict[str, Any]:
         "page_style": Markup(page_style(shortened(data.sample, 60), f"screen {data.screen}")),
         "markers": marker_definitions(),
         "head": sections.header(data),
-        "amendment": amendment.amendment(data.store, data.screen),
+        "amendment": amendment.amendment(data.store, data.screen, data.only),
         "ranking": sections.ranking(data),
         "table": sections.drug_table(data),
         "combinations": combinations.combinations(data, links),

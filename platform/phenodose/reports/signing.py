@@ -25,7 +25,7 @@ from phenodose.io.places import read_bytes, sizes
 from phenodose.io.typed_text import one_line, plain
 from phenodose.lineage.freshness import changes_since
 from phenodose.plates.kept_pictures import noted_pictures
-from phenodose.reports.amendment import amendment, freeze_amendment, since_newest
+from phenodose.reports.amendment import freeze_amendment, since_newest
 from phenodose.reports.of_sample import samples_of
 from phenodose.reports.pages import page_files, report_pages
 from phenodose.signing.rests_on import rests_on
@@ -197,7 +197,7 @@ def _doubts(store: Store, screen: str, page: _Page) -> list[str]:
 def _frozen(store: Store, screen: str, page: _Page, aside: Path) -> dict[str, Any]:
     """Write the report and what it rests on into a folder; what the record says of them."""
     kept = write_snapshot(store, screen, aside / SNAPSHOT, page.pictures, changes_since(store, screen))
-    freeze_amendment(amendment(store, screen), kept.root)
+    freeze_amendment(store, screen, kept.root)
     for name, content in (page.files | page.pdfs).items():
         (aside / name).write_bytes(content)
     files: dict[str, Any] = {"report": _told(REPORT, page.files[REPORT])}

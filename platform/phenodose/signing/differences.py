@@ -7,8 +7,8 @@ Belongs here: finding differences, and the sentences on them. Does not belong he
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from phenodose.io.files import hash_bytes
@@ -24,6 +24,8 @@ from phenodose.tables import TABLES
 if TYPE_CHECKING:
     import pandas as pd
 
+#: What is told of a sample; the other kinds are of the whole screen.
+OF_SAMPLE = ("verdict", "scores", "calls", "wells", "left_out", "decisions")
 #: Made anew whenever it is asked for.
 _REPORT = "patient_report"
 #: Differences of scores that are rounding and no change.
@@ -77,6 +79,14 @@ class Differences:
     def sentences(self) -> list[str]:
         """What changed, in words; long lists are cut with their number."""
         return list(_sentences(self))
+
+    def only(self, kinds: Collection[str]) -> Differences:
+        """The changes of some kinds."""
+        return Differences(**{kind.name: getattr(self, kind.name) for kind in fields(self) if kind.name in kinds})
+
+    def without(self, kinds: Collection[str]) -> Differences:
+        """The changes of all other kinds."""
+        return self.only([kind.name for kind in fields(self) if kind.name not in kinds])
 
 
 def differences(was: ScreenState, now: ScreenState) -> Differences:

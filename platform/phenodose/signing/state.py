@@ -11,11 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError
-from phenodose.pipeline.verdict import ScreenVerdict, ranked_drugs, verdict_of
+from phenodose.lineage.freshness import changes_since
+from phenodose.pipeline.verdict import ScreenVerdict, ranked_drugs, ranked_rows, screen_verdict, verdict_of
 from phenodose.plugins import Preferences
 from phenodose.store.signed import frozen_store, screen_and_version, signed_report
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from phenodose.store.signed import SignedReport
@@ -31,12 +34,14 @@ class ScreenState:
         store: the store, or the small one of a signed report.
         screen: screen id.
         report: the signed report; None for the screen as it is now.
+        tables: the rows of one of its samples, by table; None for all rows of the screen.
     """
 
     name: str
     store: Store
     screen: str
     report: SignedReport | None = None
+    tables: Mapping[str, pd.DataFrame] | None = None
 
     @classmethod
     def named(cls, store: Store, text: str) -> ScreenState:
@@ -65,6 +70,8 @@ class ScreenState:
 
     def __getitem__(self, table: str) -> pd.DataFrame:
         """The screen's rows of a table."""
+        if self.tables is not None:
+            return self.tables[table]
         known: dict[str, pd.DataFrame] = self.__dict__.setdefault("_tables", {})
         if table not in known:
             known[table] = self.store.read_table(table, self.screen)
@@ -73,11 +80,16 @@ class ScreenState:
     @cached_property
     def verdict(self) -> ScreenVerdict:
         """The verdict on the screen in that state."""
+        if self.tables is not None:
+            stale = [change.sentence for change in changes_since(self.store, self.screen)]
+            return screen_verdict(self.tables, Preferences.of_store(self.store), stale)
         return verdict_of(self.store, self.screen)
 
     @cached_property
     def ranked(self) -> pd.DataFrame:
         """Pooled scores by the readout and scorer that rank the drugs, best first."""
+        if self.tables is not None:
+            return ranked_rows(self.tables, Preferences.of_store(self.store))
         return ranked_drugs(self.store, self.screen)
 
     @property

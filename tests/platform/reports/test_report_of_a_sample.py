@@ -11,8 +11,8 @@ import re
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from tests.two_samples import OTHER, SCREEN, store_of_two_samples
 
 from phenodose.cli import main
 from phenodose.errors import InputError, StoreError
@@ -22,43 +22,32 @@ from phenodose.reports.data import ScreenData
 from phenodose.reports.fitted_curves import fitted_curves
 from phenodose.reports.pages import page_of
 from phenodose.reports.signing import made_again, sign_report
-from phenodose.store.signed import frozen_store
+from phenodose.store.signed import frozen_store, signed_report
 from phenodose.store.store import Store
 
-SCREEN, OTHER = "INF_R_153_V1_DS1", "Other/1"
-#: Scores of the other sample, of those of the first.
-FACTOR = 0.1
 GONE, OF_ANOTHER = f"{SCREEN}+gone.html", f"{SCREEN}0+gone.html"
 
 
 @pytest.fixture(scope="module")
 def two_samples(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A metabolic screen with all its wells, curves and scores once more, of another sample; its pages are written.
+    """The screen of two samples with its pages; beside them lie two that were there before.
 
-    The other sample is on plates of its own, its scores are a tenth and its curves a decade to the right. Beside the
-    pages lie two that were there before, one of a sample that is no more and one of another screen.
+    One is of a sample that is no more, and one of another screen.
     """
-    store = Store.open(shutil.copytree(made_up_root, tmp_path_factory.mktemp("two") / "store"))
-    for table in ("wells", "viability", "curves", "scores", "reachable_effects", "qc"):
-        for part in store.table_part(table, SCREEN, "x").parent.glob("*.parquet"):
-            frame = store.read_table(table, SCREEN, part.stem)
-            if frame.empty:
-                continue
-            again = frame.copy()
-            if "plate" in again:
-                again["plate"] = again["plate"].where(again["plate"].eq("screen"), "Q" + again["plate"].astype(str))
-            if "sample" in again:
-                again["sample"] = OTHER
-            if table == "scores":
-                again[["score", "lower", "upper"]] *= FACTOR
-            if table == "curves":
-                again["log10_mid"] += 1
-            store.write_table(table, SCREEN, part.stem, pd.concat([frame, again], ignore_index=True))
+    store = store_of_two_samples(made_up_root, tmp_path_factory.mktemp("two") / "store")
     for name in (GONE, OF_ANOTHER):
         path = store.report_path(SCREEN).with_name(name)
         path.parent.mkdir(exist_ok=True)
         path.write_text("of before")
     build_report(store, SCREEN)
+    return store
+
+
+@pytest.fixture(scope="module")
+def signed_pages(two_samples: Store, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The same, signed; in a store of its own."""
+    store = Store.open(shutil.copytree(two_samples.root, tmp_path_factory.mktemp("signed") / "store"))
+    sign_report(store, SCREEN, "A. Pathologist")
     return store
 
 
@@ -112,6 +101,23 @@ def test_the_index_leads_to_the_pages_and_old_pages_go(two_samples: Store) -> No
     assert (path.with_name(GONE).exists(), path.with_name(OF_ANOTHER).exists()) == (False, True)
 
 
+def test_every_link_of_every_page_leads_somewhere(two_samples: Store) -> None:
+    path = two_samples.report_path(SCREEN)
+    of_samples = [one for one in two_samples.files_of_samples(SCREEN) if one.suffix == ".html"]
+    for page in (path, *of_samples):
+        text = page.read_text(encoding="utf-8")
+        held = set(re.findall(r'\bid="([^"]+)"', text))
+        # Those to the plate viewer have their address only there.
+        asked = set(re.findall(r'<a [^>]*\bhref="([^"]*)"', text))
+        assert len(asked) >= 2
+        for link in map(html.unescape, asked):
+            file, _, place = link.partition("#")
+            assert path.with_name(file).is_file() if file else place in held, f"{page.name} leads to {link}"
+        assert {one for one in asked if not one.startswith("#")} == (
+            {one.name for one in of_samples} if page == path else set()
+        ), "a page of one sample can be handed on alone"
+
+
 def test_one_file_is_of_one_sample(two_samples: Store, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds 2 samples .* name one with --sample"):
         build_report(two_samples, SCREEN, tmp_path / "one.html")
@@ -121,16 +127,46 @@ def test_one_file_is_of_one_sample(two_samples: Store, tmp_path: Path) -> None:
         page_of(two_samples, SCREEN, "NOBODY")
 
 
-def test_pages_are_signed_and_made_again_together(two_samples: Store) -> None:
-    signed = sign_report(two_samples, SCREEN, "A. Pathologist")
+def test_pages_are_signed_and_made_again_together(signed_pages: Store) -> None:
+    signed = signed_report(signed_pages, SCREEN, 1)
     assert signed.record["made_again"] == {"same": True, "why": ""}
-    assert set(signed.record["pages"]) == {first_of(two_samples), OTHER}
-    assert {name: signed.file(name) for name in signed.pages} == made_again(two_samples, signed)
+    assert set(signed.record["pages"]) == {first_of(signed_pages), OTHER}
+    assert {name: signed.file(name) for name in signed.pages} == made_again(signed_pages, signed)
     assert any(call.endswith(f" in {OTHER}") for call in signed.record["calls"])
-    assert frozen_store(two_samples, signed).read_table("scores", SCREEN)["sample"].nunique() == 2
-    assert signed.file(signed.page(OTHER)) == page_of(two_samples, SCREEN, OTHER).read_bytes()
+    assert frozen_store(signed_pages, signed).read_table("scores", SCREEN)["sample"].nunique() == 2
+    assert signed.file(signed.page(OTHER)) == page_of(signed_pages, SCREEN, OTHER).read_bytes()
     with pytest.raises(InputError, match="it has a page a sample"):
         signed.page()
+
+
+def test_a_page_amends_what_changed_of_its_sample_and_says_apart_what_is_of_the_screen(
+    signed_pages: Store, tmp_path: Path
+) -> None:
+    store = Store.open(shutil.copytree(signed_pages.root, tmp_path / "store"))
+    first, drug = first_of(store), "Trametinib"
+    for part in store.table_part("scores", SCREEN, "x").parent.glob("*.parquet"):
+        rows = store.read_table("scores", SCREEN, part.stem)
+        rows.loc[(rows["sample"] == OTHER) & (rows["drug"] == drug), "score"] += 1.5
+        store.write_table("scores", SCREEN, part.stem, rows)
+    (store.root / "site.toml").write_text('[preferences]\nreadouts = ["ctg"]\n', encoding="utf-8")
+    build_report(store, SCREEN)
+    index, of_first, of_other = (
+        path.read_text(encoding="utf-8").split('id="amendment"')[1].split("</div>")[0]
+        for path in (store.report_path(SCREEN), page_of(store, SCREEN, first), page_of(store, SCREEN, OTHER))
+    )
+    assert f"{drug} in {OTHER}" in index
+    assert "Nothing of this sample has changed since." in of_first
+    assert "Other samples of the screen have changed" in of_first
+    assert drug not in of_first
+    own, of_screen = of_other.split("Of the whole screen:")
+    assert "Changed since of this sample:" in own
+    assert "scores by ctg" in own
+    assert drug in own
+    assert "Site.toml: changed" not in own
+    assert all("Site.toml" in page for page in (of_first, of_screen))
+    assert "Other samples" not in of_screen
+    signed = sign_report(store, SCREEN, "A. Pathologist")
+    assert signed.record["made_again"] == {"same": True, "why": ""}
 
 
 def test_why_asks_for_the_sample(two_samples: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from phenodose.errors import InputError, StoreError
 from phenodose.plates.plate import Plate
+from phenodose.reports.pages import page_files
 from phenodose.store.store import Store
 from phenodose.viewer.mosaics import mosaic_path, mosaic_png, tile_px
 from phenodose.viewer.plates import ScreenPlates
@@ -101,16 +102,20 @@ def test_the_report_is_shown_apart_from_the_page(shown: ViewerServer) -> None:
     path = shown.plates.report_path
     path.parent.mkdir(exist_ok=True)
     path.write_text("<!doctype html><title>β</title>", encoding="utf-8")
-    of_sample = path.with_name(f"{SCREEN}+S-1.html")
-    of_sample.write_text("of S-1")
+    of_samples = [path.with_name(name) for name in page_files(SCREEN, ["S-1", "Other/1", "Ä 7"]).values()]
+    for each in of_samples:
+        each.write_text(f"of {each.name}")
     try:
-        assert ask(shown, f"{SCREEN}+S-1.html?viewer")[2] == b"of S-1"
+        # Where the links of the first page lead to.
+        assert [ask(shown, f"{each.name}?viewer")[2].decode() for each in of_samples] == [
+            f"of {each.name}" for each in of_samples
+        ]
         assert ask(shown, f"{SCREEN}+S-2.html")[0] == 404
         status, headers, body = ask(shown, "report.html?viewer")
         assert json.loads(ask(shown, "screen.json")[2])["report"] is True
     finally:
-        path.unlink()
-        of_sample.unlink()
+        for each in (path, *of_samples):
+            each.unlink()
     assert (status, body.decode()) == (200, "<!doctype html><title>β</title>")
     policy = headers["Content-Security-Policy"]
     assert "sandbox allow-scripts" in policy

@@ -123,7 +123,7 @@ def cohort_figures(cohort: Cohort, store: Store) -> list[CohortFigure]:
     from phenodose.reports.cohort import agreement_figures, heat_map, paper_figures, quality_figures
 
     return [
-        heat_map.dss_heat_map(cohort),
+        *heat_map.dss_heat_maps(cohort),
         quality_figures.zprime(cohort),
         quality_figures.over_time(cohort),
         agreement_figures.replicate_scores(cohort),
