@@ -48,6 +48,7 @@ class Tissue:
     staining_spread: float
 
 
+EXPERIMENT = Tissue("FOURTH_CE", "crescents", 130, 14.0, False, 3.2, 0.15)
 TISSUES = (
     Tissue("CRE_V1_DS1", "crescents", 120, 16.0, False, 3.6, 0.25),
     Tissue("SME_V1_DS1", "smearing", 160, 22.0, True, 3.0, 0.35),

@@ -112,6 +112,16 @@ def data_sets(size: Size, settings: Sequence[str], organoids: Path | None) -> li
                 lambda seed: third_screen(third_simulator.EXPERIMENT, replace(size, drugs=0, controls=20), seed).screen,
             )
         )
+    for tissue in fourth_simulator.TISSUES:
+        found.append(
+            DataSet(
+                f"fourth, {tissue.dying}",
+                lambda seed, tissue=tissue: fourth_screen(tissue, size, seed),  # type: ignore[misc]
+                lambda seed: (
+                    fourth_screen(fourth_simulator.EXPERIMENT, replace(size, drugs=0, controls=20), seed).screen
+                ),
+            )
+        )
     if organoids is not None:
         found.append(
             DataSet(
