@@ -104,12 +104,13 @@ def data_sets(size: Size, settings: Sequence[str], organoids: Path | None) -> li
                     lambda seed, scope=scope: other_ce(scope, size, seed),  # type: ignore[misc]
                 )
             )
+    experiment = replace(size, drugs=0, controls=20)
     for culture in third_simulator.CULTURES:
         found.append(
             DataSet(
                 f"third, {culture.dying}",
                 lambda seed, culture=culture: third_screen(culture, size, seed),  # type: ignore[misc]
-                lambda seed: third_screen(third_simulator.EXPERIMENT, replace(size, drugs=0, controls=20), seed).screen,
+                lambda seed: third_screen(third_simulator.EXPERIMENT, experiment, seed).screen,
             )
         )
     for tissue in fourth_simulator.TISSUES:
