@@ -60,12 +60,12 @@ class PairEffects:
     @property
     def x1(self) -> np.ndarray:
         """float64 (a,), log10 doses of the first drug in nM."""
-        return np.log10(self.first_nM)
+        return np.asarray(np.log10(self.first_nM))
 
     @property
     def x2(self) -> np.ndarray:
         """float64 (b,), likewise of the second."""
-        return np.log10(self.second_nM)
+        return np.asarray(np.log10(self.second_nM))
 
     @property
     def shape(self) -> tuple[int, int, int]:
