@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phenodose.combinations.effects import at_doses
-from phenodose.combinations.reference_models import HALVINGS, HALVINGS_OF_DRAWS, bliss, hsa, hsa_of_draws, loewe
 from phenodose.plugins import ExcessMeasure
 
 if TYPE_CHECKING:
@@ -30,6 +28,8 @@ class BlissMeasure(ExcessMeasure):
 
     def expected(self, effects: PairEffects) -> np.ndarray:
         """y1 + y2 - y1 y2 of the drugs alone."""
+        from phenodose.combinations.reference_models import bliss
+
         return bliss(effects.first[:, :, None], effects.second[:, None, :])
 
 
@@ -47,6 +47,9 @@ class ZipMeasure(ExcessMeasure):
 
     def expected(self, effects: PairEffects) -> np.ndarray:
         """y1 + y2 - y1 y2 of the Hill curves that the curves along rows and columns begin on."""
+        from phenodose.combinations.effects import at_doses
+        from phenodose.combinations.reference_models import bliss
+
         first, second = at_doses(effects.first_bottoms, effects.x1), at_doses(effects.second_bottoms, effects.x2)
         return bliss(first[:, :, None], second[:, None, :])
 
@@ -65,14 +68,20 @@ class LoeweMeasure(ExcessMeasure):
 
     def expected(self, effects: PairEffects) -> np.ndarray:
         """The effect at which the doses are together one, from the drugs' own curves."""
+        from phenodose.combinations.reference_models import HALVINGS
+
         return _loewe(effects, HALVINGS)
 
     def expected_of_draws(self, effects: PairEffects) -> np.ndarray:
         """The same, as exactly as an interval shows."""
+        from phenodose.combinations.reference_models import HALVINGS_OF_DRAWS
+
         return _loewe(effects, HALVINGS_OF_DRAWS)
 
 
 def _loewe(effects: PairEffects, halvings: int) -> np.ndarray:
+    from phenodose.combinations.reference_models import loewe
+
     first, second = effects.first_curve[:, None, None], effects.second_curve[:, None, None]
     return loewe(first, second, effects.x1[:, None], effects.x2, halvings)
 
@@ -90,8 +99,12 @@ class HsaMeasure(ExcessMeasure):
 
     def expected(self, effects: PairEffects) -> np.ndarray:
         """The larger effect of the drugs alone."""
+        from phenodose.combinations.reference_models import hsa
+
         return hsa(effects.first[:, :, None], effects.second[:, None, :])
 
     def expected_of_draws(self, effects: PairEffects) -> np.ndarray:
         """The larger effect, free of the bias that noise gives to the larger of two numbers."""
+        from phenodose.combinations.reference_models import hsa_of_draws
+
         return hsa_of_draws(effects.first[:, :, None], effects.second[:, None, :])

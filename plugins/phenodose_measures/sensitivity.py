@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from phenodose.dose_response.models import inhibition
 from phenodose.errors import NotMade
 from phenodose.plugins import MatrixMeasure
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from phenodose.combinations.effects import PairEffects
 
 _LOG10_MID = 2
@@ -40,6 +39,8 @@ class CssMeasure(MatrixMeasure):
 
     def value(self, effects: PairEffects) -> np.ndarray:
         """The mean area of both ways round."""
+        import numpy as np
+
         one = _area(effects.along_second, effects.x1, effects.second_bottoms, effects.x2)
         other = _area(effects.along_first, effects.x2, effects.first_bottoms, effects.x1)
         return np.asarray(100 * (one + other) / 2)
@@ -54,6 +55,10 @@ def _area(along: np.ndarray, x: np.ndarray, background: np.ndarray, tested: np.n
         background: curve (n, 5) of the background drug alone.
         tested: log10 doses of the background drug.
     """
+    import numpy as np
+
+    from phenodose.dose_response.models import inhibition
+
     usable = np.isfinite(along).all(axis=(0, 2))
     if usable.sum() < 2:
         raise NotMade("CSS needs two doses with 3 doses of the other drug")

@@ -133,7 +133,7 @@ def _of_whole(measure: Any, number: int, matrix: MatrixEffects, failed: str) -> 
 def _sum(
     measure: CombinationMeasure, number: int, value: float, drawn: np.ndarray | None, status: str
 ) -> dict[str, Any]:
-    row = {"matrix": number, "measure": measure.name, "value": value, "lower": np.nan, "upper": np.nan}
+    row: dict[str, Any] = {"matrix": number, "measure": measure.name, "value": value, "lower": np.nan, "upper": np.nan}
     row |= {"unit": measure.unit, "probability_synergy": np.nan, "interaction": "", "status": status}
     if status != "ok" or drawn is None or np.isnan(drawn).mean() > 0.5:
         return row

@@ -260,11 +260,12 @@ def measure_tensors(readout: type[TensorReadout], step: Context) -> RawValues:
     raw = _placed(tensors["well_name"].to_numpy(), inference.raw, tensors["plate"].to_numpy())
     if inference.raw_sd is not None:
         raw = raw.assign(raw_sd=inference.raw_sd)
-    course = {}
+    course: dict[float, pd.DataFrame] = {}
     # what others know of the wells, they know of the chosen time
-    for hours, _, at_time in () if readout.taught or readout.features_of else tensors_over_time(step, tensors):
-        others = tensor_wells(readout, step, at_time)
-        course[hours] = _of_tensors(at_time, read_with_controls(read, given, others))
+    if not (readout.taught or readout.features_of):
+        for hours, _, at_time in tensors_over_time(step, tensors):
+            others = tensor_wells(readout, step, at_time)
+            course[hours] = _of_tensors(at_time, read_with_controls(read, given, others))
     seen = {"images": hash_bytes(np.ascontiguousarray(given.images).tobytes()), **taught_by}
     features, distance = inference.features, inference.control_distance
     classes, remarks = _classes(readout, plugin, step, tensors, inference)

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from phenodose.combinations.effects import expected_fault, value_fault
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -48,11 +46,24 @@ def result_fault(method: str, arguments: Sequence[Any], result: Any, first: bool
         "train": lambda: _record_fault(arguments[0], result),
         "infer": lambda: _inference_fault(len(arguments[1]), result),
         "read": lambda: _inference_fault(len(arguments[0].images), result),
-        "expected": lambda: expected_fault(arguments[0], result),
-        "expected_of_draws": lambda: expected_fault(arguments[0], result),
-        "value": lambda: value_fault(arguments[0], result),
+        "expected": lambda: _of_pairs_fault(arguments[0], result),
+        "expected_of_draws": lambda: _of_pairs_fault(arguments[0], result),
+        "value": lambda: _of_matrix_fault(arguments[0], result),
     }
     return others[method]() if method in others else ""
+
+
+def _of_pairs_fault(effects: Any, result: Any) -> str:
+    # Late: few processes have dose matrices.
+    from phenodose.combinations.effects import expected_fault
+
+    return expected_fault(effects, result)
+
+
+def _of_matrix_fault(effects: Any, result: Any) -> str:
+    from phenodose.combinations.effects import value_fault
+
+    return value_fault(effects, result)
 
 
 def _scores_fault(curves: Any, result: Any, first: bool) -> str:

@@ -58,7 +58,7 @@ class _AnyMeasureConformance(PluginConformance):
         self._without_failing(synthetic_pairs.partial(), "dose pairs that were not tested are no error")
 
     def test_two_drugs_of_one_dose_each_are_no_error(self) -> None:
-        """The least that a matrix can be; without curves only a measure of wells is asked."""
+        """The least that a matrix can be, and without curves: a number, NaN, or `NotMade` with the reason."""
         self._without_failing(synthetic_pairs.effects(1, doses=(1, 1)), "a matrix of one dose pair is no error")
 
     def test_the_order_of_the_drugs_does_not_matter(self) -> None:

@@ -123,7 +123,7 @@ def test_a_site_has_the_last_word(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ('[preferences]\ncolours = { ctg = "red" }\n', "preferences.colours.ctg: 'red' is no colour"),
-        ("[preferences]\nreadout = []\n", "known are readouts, scorers, embedders, colours"),
+        ("[preferences]\nreadout = []\n", "known are readouts, scorers, measures, embedders, colours"),
     ],
 )
 def test_faulty_preferences_are_told(tmp_path: Path, content: str, message: str) -> None:
