@@ -69,6 +69,8 @@ def test_each_plate_is_a_step(folder: Path, workshop: Any) -> None:
     workshop.make(screen.id, "layout,plate_images").raise_if_failed()
     parts = {key for key in steps_of(workshop.instance) if key.startswith("plate_images.part[")}
     assert parts == {"plate_images.part[1]", "plate_images.part[2]"}
+    # Nothing failed, and no step stands there for it.
+    assert set(steps_of(workshop.instance)) == {"layout.make", "plate_images.parts", "plate_images.make", *parts}
     assert [path.name for path in store.plates(screen.id)] == ["1.ome.zarr", "2.ome.zarr"]
     assert store.read_table("plates", screen.id)["n_wells"].tolist() == [3, 3]
     elsewhere = without_raw_folder(store, folder)
@@ -90,4 +92,4 @@ def test_a_plate_that_fails_fails_the_asset_and_keeps_the_others(folder: Path, w
     assert [path.name for path in store.plates(screen.id)] == ["1.ome.zarr"]
     steps = steps_of(workshop.instance)
     assert (steps["plate_images.part[1]"], steps["plate_images.part[2]"]) == ("SUCCESS", "SUCCESS")
-    assert steps["plate_images.failed"] == "FAILURE"
+    assert steps["plate_images.failed[error]"] == "FAILURE"

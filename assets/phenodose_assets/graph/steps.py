@@ -3,8 +3,10 @@
 Belongs here: how declared assets (`ScreenAsset`) become Dagster graphs. An asset has a graph of its own; the assets of
 a batch, which need the same, share one, whose step makes those that are selected one after the other in one process.
 Dagster abandons everything below a failed step, so the step `make` itself succeeds without an output for what failed,
-and a second step, `failed`, raises the errors. It runs in no other case. Dagster skips a step if one upstream product
-is missing, save where an input is a list (a fan-in): then only if all are missing. `any_of` is such an input.
+and a second step, `failed`, raises the errors. An asset of its own gives them as a dynamic output, over which `failed`
+is mapped, so that a run has the step only where there is an error; a batch gives one list to a `failed` that is skipped
+where it is empty. Dagster skips a step if one upstream product is missing, save where an input is a list (a
+fan-in): then only if all are missing. `any_of` is such an input.
 
 Does not belong here: what happens while an asset is made (`screen_asset`).
 """
@@ -12,6 +14,7 @@ Does not belong here: what happens while an asset is made (`screen_asset`).
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -116,8 +119,8 @@ class _Steps:
                 )
                 arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
             made = make.alias("make")(**arguments)
-            ended = failed.alias("failed")([getattr(made, asset.failure_output) for asset in self.batch])
-            ended = [ended] if len(self.batch) == 1 else ended
+            errors = [getattr(made, asset.failure_output) for asset in self.batch]
+            ended = failed.alias("failed")(errors) if self.named else [errors[0].map(failed.alias("failed"))]
             outputs = {name: getattr(made, name) for name in results if hasattr(made, name)}
             return {**outputs, **dict(zip(map(_made_output, self.batch), ended, strict=True))}
 
@@ -163,14 +166,16 @@ class _Steps:
         outputs = {}
         for asset in self.batch:
             outputs[asset.node_name] = dg.Out(dg.Nothing, is_required=False)
-            outputs[asset.failure_output] = dg.Out(dict, is_required=False)
+            error = dg.Out if self.named else dg.DynamicOut
+            outputs[asset.failure_output] = error(dict, is_required=False)
         for spec in specs:
             if spec.name != MADE:
                 outputs[spec.get_python_identifier()] = dg.Out(dg.Nothing, is_required=False)
 
         def made(asset: ScreenAsset, step: Context, context: dg.OpExecutionContext) -> Iterator[Any]:
             several = self.retries == AFTER_A_DEAD_NODE
-            return patiently(lambda: asset.run(step, context, self.drops(asset)), context.log.warning, several)
+            events = patiently(lambda: asset.run(step, context, self.drops(asset)), context.log.warning, several)
+            return events if self.named else map(partial(_mapped, asset), events)
 
         def alone(context: dg.OpExecutionContext, config: Any) -> Iterator[Any]:
             yield from made(first, first.step(context, config), context)
@@ -206,13 +211,7 @@ class _Steps:
     def _failed_op(self) -> dg.OpDefinition:
         keys = {asset.key: asset.asset_key for asset in self.batch}
 
-        @dg.op(
-            name=f"failed_{self.name}",
-            description=f"Raises the error that ended {' or '.join(keys)}; runs only if there was one",
-            ins={"failures": dg.In(list)},
-            out={_made_output(asset): dg.Out(dg.Nothing, is_required=False) for asset in self.batch},
-        )
-        def failed(context: dg.OpExecutionContext, failures: list[dict[str, Any]]) -> Iterator[Any]:
+        def raised(failures: Sequence[dict[str, Any]]) -> Iterator[Any]:
             for failure in failures:
                 yield dg.AssetCheckResult(
                     asset_key=keys[failure["asset"]],
@@ -226,7 +225,26 @@ class _Steps:
                 messages = [f"{failure['asset']}: {failure['message']}" for failure in failures]
             raise dg.Failure(description="\n".join(messages), allow_retries=False)
 
-        return failed
+        def of_batch(context: dg.OpExecutionContext, failures: list[dict[str, Any]]) -> Iterator[Any]:
+            yield from raised(failures)
+
+        def alone(context: dg.OpExecutionContext, failure: dict[str, Any]) -> Iterator[Any]:
+            yield from raised([failure])
+
+        run: Any = of_batch if self.named else alone
+        return dg.op(
+            name=f"failed_{self.name}",
+            description=f"Raises the error that ended {' or '.join(keys)}; runs only if there was one",
+            ins={"failures": dg.In(list)} if self.named else {"failure": dg.In(dict)},
+            out={_made_output(asset): dg.Out(dg.Nothing, is_required=False) for asset in self.batch},
+        )(run)
+
+
+def _mapped(asset: ScreenAsset, event: Any) -> Any:
+    """What a step tells; its error as that of a dynamic output."""
+    if isinstance(event, dg.Output) and event.output_name == asset.failure_output:
+        return dg.DynamicOutput(event.value, mapping_key="error", output_name=event.output_name)
+    return event
 
 
 def _made_output(asset: ScreenAsset) -> str:

@@ -47,7 +47,8 @@ def amendment(store: Store, screen: str, sample: str = "") -> dict[str, Any] | N
     """
     if store.frozen:
         told: dict[str, Any] | None = json.loads(read_bytes(store.root / _FROZEN) or b"null")
-        return (told or {}).get(_SAMPLES, {}).get(sample, told)
+        of_sample: dict[str, Any] | None = (told or {}).get(_SAMPLES, {}).get(sample, told)
+        return of_sample
     if not signed_versions(store, screen):
         return None
     try:
