@@ -1,6 +1,6 @@
 """Screens with a known viability, in memory, as every image readout of `image_viability.py` is given them.
 
-Four simulators that share nothing but the form of their result, and the real organoids of Hagemeijer et al. 2020
+Five simulators that share nothing but the form of their result, and the real organoids of Hagemeijer et al. 2020
 (doi 10.1093/bioinformatics/btaa1073). Tensors are those of a screen: uint16 of 64 px, maximum projection, middle plane
 and maximum projection again.
 """
@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import fifth_simulator
 import fourth_simulator
 import numpy as np
 import other_simulator
@@ -150,6 +151,9 @@ def dying_unlike(size: Size) -> dict[str, Callable[[int], PicturedScreen]]:
         "fourth": lambda seed: fourth_screen(
             fourth_simulator.TISSUES[seed % len(fourth_simulator.TISSUES)], size, seed, fourth_simulator.WAYS
         ),
+        "fifth": lambda seed: fifth_screen(
+            fifth_simulator.COLONIES[seed % len(fifth_simulator.COLONIES)], size, seed, fifth_simulator.WAYS
+        ),
     }
 
 
@@ -237,6 +241,21 @@ def fourth_screen(tissue: fourth_simulator.Tissue, size: Size, seed: int, ways: 
         return fourth_simulator.stack(replace(tissue, dying=dying[well]), truth[well], lamps[plates[well]], its)
 
     return _of_stacks(wells.drop(columns="truth"), truth, stack, dying != tissue.dying, size.px)
+
+
+def fifth_screen(colony: fifth_simulator.Colony, size: Size, seed: int, ways: Sequence[str] = ()) -> PicturedScreen:
+    """A screen of `fifth_simulator`; its drugs die as the colony does, or in turn in the ways that are given."""
+    rng = np.random.default_rng([seed, zlib.crc32(colony.name.encode())])
+    wells = fifth_simulator.layout(size.drugs, size.controls, rng)
+    dying = _ways_of(wells["treatment"], wells["well_type"], colony.dying, ways)
+    lamps = {plate: float(rng.lognormal(0, 0.1)) for plate in wells["plate"].unique()}
+    seeds, truth, plates = rng.integers(2**32, size=len(wells)), wells["truth"].to_numpy(), wells["plate"].to_numpy()
+
+    def stack(well: int) -> np.ndarray:
+        its = np.random.default_rng(seeds[well])
+        return fifth_simulator.stack(replace(colony, dying=dying[well]), truth[well], lamps[plates[well]], its)
+
+    return _of_stacks(wells.drop(columns="truth"), truth, stack, dying != colony.dying, size.px)
 
 
 def organoid_screen(folder: Path) -> PicturedScreen:

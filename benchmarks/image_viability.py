@@ -7,7 +7,8 @@ deviation 0.05), of the organoids by the independent measurement; no drug is rea
 table: the share of wells that `features` flags (`control_distance` above 1) of those that died unlike the control and
 of all others, then these apart: wells that died unlike it, but less, and wells that died like it or not at all; and the
 mean absolute error of `features` and `rescue` on the wells that died unlike the control. `--unlike-alone` leaves the
-first table out.
+first table out, `--flags-alone` the errors too, which take most of the time; it adds the
+real organoids, of which none is known to have died unlike the control.
 Every figure is the median over seeds, with the smallest and largest in brackets.
 """
 
@@ -28,9 +29,12 @@ import click
 import numpy as np
 import other_simulator
 import pandas as pd
-from image_screens import DataSet, PicturedScreen, Size, data_sets, dying_unlike
+from image_screens import DataSet, PicturedScreen, Size, data_sets, dying_unlike, organoid_screen
 
 from phenodose.errors import NotMade, PhenodoseError
+from phenodose.io.parallel import usable_cores
+from phenodose.learning.control_span import distance_of_images
+from phenodose.learning.frozen import distinct_channels
 from phenodose.plugins import Inference, TensorWells
 from phenodose.quality.zprime import zprime_robust
 from phenodose.simulation.in_memory import ScreenInMemory
@@ -164,25 +168,29 @@ def ranks(screen: ScreenInMemory, viability: np.ndarray) -> pd.Series:
     return wide.mean().sort_values()
 
 
-def flagged(pictured: PicturedScreen, seed: int, copies: int) -> dict[str, float]:
+def flagged(pictured: PicturedScreen, seed: int, copies: int, errors: bool = True) -> dict[str, float]:
     """Shares of drug wells with a control distance above 1: of those that died unlike the control, and of others.
 
     The others are in two parts: `milder` died unlike the control too, but keep a viability of 0.6 or more.
     """
     wells = tensor_wells(pictured.screen)
-    found = FeaturesReadout({"seed": seed, "copies": copies}).read(wells)
-    assert found.control_distance is not None
-    far = found.control_distance > 1
+    if errors:
+        found = FeaturesReadout({"seed": seed, "copies": copies}).read(wells)
+        assert found.control_distance is not None
+        far = found.control_distance > 1
+    else:
+        chosen = distinct_channels(wells.channels, wells.images.shape[3])
+        its = wells.negative, wells.positive, wells.content, wells.treatment, wells.plate
+        blends = FeaturesReadout({}).parameters.blends
+        far = distance_of_images(wells.images[..., chosen], *its, blends, seed, usable_cores()) > 1
     strange = pictured.unlike & (pictured.screen.viability < DIED)
     others = (pictured.screen.layout["well_type"] == "therapy").to_numpy() & ~strange
     milder = pictured.unlike & others & (pictured.screen.viability < HARDLY)
-    raws = {"features": found.raw, "rescue": rescued(pictured, wells, found, seed)}
-    errors = {}
-    for name, raw in raws.items():
-        away = np.abs(viability_of(pictured.screen, raw) - pictured.screen.viability)
-        errors[f"error of {name}"] = float(np.nanmean(away[strange]))
+    raws = {"features": found.raw, "rescue": rescued(pictured, wells, found, seed)} if errors else {}
+    away = {name: np.abs(viability_of(pictured.screen, raw) - pictured.screen.viability) for name, raw in raws.items()}
+    means = {f"error of {name}": float(np.nanmean(error[strange])) for name, error in away.items()}
     parts = {"unlike": strange, "others": others, "milder": milder, "like": others & ~milder}
-    return {"wells": float(strange.sum())} | {name: _share(far[part]) for name, part in parts.items()} | errors
+    return {"wells": float(strange.sum())} | {name: _share(far[part]) for name, part in parts.items()} | means
 
 
 def _share(far: np.ndarray) -> float:
@@ -224,6 +232,7 @@ def main() -> None:
     parser.add_argument("--unlike-drugs", type=int, default=8, help="drugs of a screen of the second table")
     parser.add_argument("--copies", type=int, choices=(1, 2, 4, 8), default=2, help="of an image, for `features`")
     parser.add_argument("--unlike-alone", action="store_true", help="the second table alone")
+    parser.add_argument("--flags-alone", action="store_true", help="the second table alone, without the errors")
     parser.add_argument("--network", action="store_true", help="also train `cnn`, small (a minute or more a screen)")
     parser.add_argument("--residuals", action="store_true", help="also the mean error of features by true viability")
     arguments = parser.parse_args()
@@ -240,7 +249,7 @@ def main() -> None:
 
     rows, left, orders = [], [], []
     for data_set in data_sets(size, arguments.settings, arguments.organoids if there else None):
-        if arguments.unlike_alone or not wanted(data_set.name):
+        if arguments.unlike_alone or arguments.flags_alone or not wanted(data_set.name):
             continue
         for seed in seeds:
             pictured = data_set.make(seed)
@@ -278,9 +287,12 @@ def main() -> None:
     for name, order in dict(orders).items():
         click.echo(f"\n{name}: " + ", ".join(f"{treatment} {mean:.2f}" for treatment, mean in order.items()))
     shares = []
-    for name, make in dying_unlike(Size(arguments.size_px, arguments.unlike_drugs, arguments.controls)).items():
+    makes = dying_unlike(Size(arguments.size_px, arguments.unlike_drugs, arguments.controls))
+    if there and arguments.flags_alone:
+        makes["organoids (real)"] = lambda _: organoid_screen(arguments.organoids)
+    for name, make in makes.items():
         for seed in seeds if wanted(name) else ():
-            shares.append({"data set": name, **flagged(make(seed), seed, arguments.copies)})
+            shares.append({"data set": name, **flagged(make(seed), seed, arguments.copies, not arguments.flags_alone)})
             click.echo(f"unlike controls, {name}, seed {seed}: {time.monotonic() - began:.0f} s", err=True)
     if shares:
         click.echo(f"\n{second_table(pd.DataFrame(shares))}")
@@ -309,15 +321,13 @@ def table_of_errors(left: pd.DataFrame) -> str:
 
 def second_table(shares: pd.DataFrame) -> str:
     """Data sets, a row each."""
+    shown = [name for name in SHARES if name in shares]
     lines = [
-        [
-            str(name),
-            f"{its['wells'].sum():.0f}",
-            *(over_seeds(its[one], 2) for one in SHARES),
-        ]
+        [str(name), f"{its['wells'].sum():.0f}", *(over_seeds(its[one], 2) for one in shown)]
         for name, its in shares.groupby("data set", sort=False)
     ]
-    return markdown(lines, ["data set", f"wells below {DIED} that died unlike the control", *SHARES.values()])
+    heads = ["data set", f"wells below {DIED} that died unlike the control", *(SHARES[name] for name in shown)]
+    return markdown(lines, heads)
 
 
 if __name__ == "__main__":

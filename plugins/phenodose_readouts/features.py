@@ -1,7 +1,8 @@
 """The readout `features`: how like the living and the killed controls a well looks to a frozen network.
 
 Belongs here: putting the steps together. Does not belong here: the features (`phenodose.learning.frozen`), the linear
-model on them (`phenodose.learning.likeness`), and the network that is taught (`cnn`).
+model on them (`phenodose.learning.likeness`), what lies beyond it (`phenodose.learning.control_span`), and the network
+that is taught (`cnn`).
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ class FeaturesParameters(Parameters):
         "turns, 8 with their mirror images",
     )
     blends: int = Field(
-        default=48, ge=0, le=1000, description="Blends of controls that show how viability goes from one to the other"
+        default=48,
+        ge=0,
+        le=1000,
+        description="Blends of controls that show how viability, and how the look of cells, goes from one to the other",
     )
     well_classes: bool = Field(
         default=False,
@@ -61,7 +65,7 @@ class FeaturesReadout(TensorReadout):
 
     name: ClassVar[str] = "features"
     label: ClassVar[str] = "image, frozen network"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     description: ClassVar[str] = "Viability as likeness to the controls, by a frozen network and a linear model"
     unit: ClassVar[str] = "likeness"
     precedence: ClassVar[int] = 25
@@ -83,6 +87,7 @@ class FeaturesReadout(TensorReadout):
 
         from phenodose.io.parallel import usable_cores
         from phenodose.learning import frozen
+        from phenodose.learning.control_span import distance_of_images
         from phenodose.learning.likeness import Blends, likeness, require_controls
 
         require_controls(wells.negative, wells.positive)
@@ -101,7 +106,6 @@ class FeaturesReadout(TensorReadout):
             wells.positive,
             wells.content,
             Blends(features[len(images) :], living),
-            wells.treatment,
             p.seed,
         )
         size = _LIVING - _KILLED
@@ -109,7 +113,17 @@ class FeaturesReadout(TensorReadout):
             raw=np.clip(_KILLED + size * found.viability, 0.0, 1.0),
             features=np.asarray(features[: len(images)], dtype=np.float32),
             raw_sd=size * found.viability_sd,
-            control_distance=found.distance,
+            control_distance=distance_of_images(
+                images,
+                wells.negative,
+                wells.positive,
+                wells.content,
+                wells.treatment,
+                wells.plate,
+                p.blends,
+                p.seed,
+                threads,
+            ),
             **self._classes(wells, features[: len(images)]),
         )
 

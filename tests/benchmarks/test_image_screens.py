@@ -27,6 +27,9 @@ def image_screens(monkeypatch):
     fourth = image_screens.fourth_simulator
     monkeypatch.setattr(fourth, "IMAGE_PX", 24)
     monkeypatch.setattr(fourth, "TISSUES", [replace(tissue, cells=15, hills=4.0) for tissue in fourth.TISSUES])
+    fifth = image_screens.fifth_simulator
+    monkeypatch.setattr(fifth, "IMAGE_PX", 48)
+    monkeypatch.setattr(fifth, "COLONIES", [replace(colony, cells=12) for colony in fifth.COLONIES])
     return image_screens
 
 
@@ -65,7 +68,7 @@ def test_simulated_screens_are_as_a_run_has_them(image_screens):
         assert not pictured.unlike.any()
 
 
-@pytest.mark.parametrize("name", ["third", "fourth"])
+@pytest.mark.parametrize("name", ["third", "fourth", "fifth"])
 def test_drugs_that_kill_unlike_the_control_are_known(image_screens, name):
     pictured = image_screens.dying_unlike(image_screens.Size(px=16, drugs=4, controls=1))[name](0)
     layout = pictured.screen.layout
@@ -76,15 +79,16 @@ def test_drugs_that_kill_unlike_the_control_are_known(image_screens, name):
     assert pictured.screen.tensors.to_numpy().std(axis=(1, 2)).min() > 0
 
 
-def test_each_way_of_dying_of_the_fourth_simulator_is_another_one(image_screens):
-    fourth = image_screens.fourth_simulator
-    draw = fourth.stack
+@pytest.mark.parametrize(("simulator", "samples"), [("fourth", "TISSUES"), ("fifth", "COLONIES")])
+def test_each_way_of_dying_is_another_one_and_the_living_look_the_same(image_screens, simulator, samples):
+    module = getattr(image_screens, f"{simulator}_simulator")
+    sample, draw = getattr(module, samples)[0], module.stack
     stacks = [
-        draw(replace(fourth.TISSUES[0], dying=way), alive, 1.0, np.random.default_rng(3)).astype(float)
+        draw(replace(sample, dying=way), alive, 1.0, np.random.default_rng(3)).astype(float)
         for alive in (0.0, 1.0)
-        for way in fourth.WAYS
+        for way in module.WAYS
     ]
-    assert {stack.shape for stack in stacks} == {(fourth.PLANES, fourth.IMAGE_PX, fourth.IMAGE_PX)}
+    assert {stack.shape[1:] for stack in stacks} == {(module.IMAGE_PX, module.IMAGE_PX)}
     dead, living = stacks[:4], stacks[4:]
     assert all(np.array_equal(living[0], other) for other in living)
     assert all(not np.array_equal(one, other) for one, other in itertools.combinations(dead, 2))

@@ -22,8 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from phenodose.errors import NotMade
-from phenodose.learning.control_span import control_distance
-from phenodose.learning.replicate_noise import covariance, departures
+from phenodose.learning.replicate_noise import alike, components, covariance, departures, in_units_of_noise
 
 #: Fewer control wells of a kind teach nothing.
 LEAST_CONTROLS = 3
@@ -64,13 +63,10 @@ class Likeness:
     Attributes:
         viability: float64 array (well,): 1 as the median of the living controls, 0 as that of the killed.
         viability_sd: float64 array (well,): standard deviation over resampled controls and features.
-        distance: float64 array (well,): distance from what controls and their blends span, in units of the limit that
-            95 % of controls keep; of replicate wells together.
     """
 
     viability: np.ndarray
     viability_sd: np.ndarray
-    distance: np.ndarray
 
 
 def likeness(
@@ -79,7 +75,6 @@ def likeness(
     positive: np.ndarray,
     content: np.ndarray,
     blends: Blends,
-    treatment: np.ndarray | None = None,
     seed: int = 0,
 ) -> Likeness:
     """Fit the model on the controls and ask it about all wells.
@@ -91,16 +86,15 @@ def likeness(
         content: int array (well,): wells of equal content share a number, such as one drug and dose; -1 for wells that
             nothing vouches for. Controls are told by the two arrays before.
         blends: blends of the controls.
-        treatment: int array (well,): wells of one drug share a number; -1 for wells without. None for all without.
         seed: seed of the resampling.
 
     Raises:
         NotMade: fewer than 3 controls of a kind, or controls that do not differ from each other.
     """
     require_controls(negative, positive)
-    groups = _groups(negative, positive, content)
-    scaled, blended = _scaled(features, blends.features, groups)
-    points, blend_points = _components(scaled, blended)
+    groups = alike(negative, positive, content)
+    scaled, blended = in_units_of_noise(features, blends.features, groups)
+    points, blend_points = components(scaled, blended, _COMPONENTS)
     # Replicates show noise that few controls do not, and have noise of their own that controls do not have: neither
     # model is the better one everywhere.
     known = (groups, groups[:2]) if len(groups) > 2 else (groups,)
@@ -111,8 +105,7 @@ def likeness(
         raise NotMade(_ALIKE)
     viability = (mean - bottom) / (top - bottom)
     spread = _spread(scaled, blended, blends, groups, negative, positive, np.random.default_rng([seed, 1]))
-    distance = control_distance(points, blend_points, blends.living, groups, negative, positive, treatment)
-    return Likeness(viability, spread, distance)
+    return Likeness(viability, spread)
 
 
 def require_controls(negative: np.ndarray, positive: np.ndarray) -> None:
@@ -123,36 +116,6 @@ def require_controls(negative: np.ndarray, positive: np.ndarray) -> None:
             f"{counts[0]} living and {counts[1]} killed control wells have an image; at least {LEAST_CONTROLS} of each "
             "are needed to learn what the two look like."
         )
-
-
-def _groups(negative: np.ndarray, positive: np.ndarray, content: np.ndarray) -> list[np.ndarray]:
-    """Rows of wells of equal content, of which there are several: both controls first."""
-    control = negative | positive
-    numbers = [number for number in np.unique(content[~control]) if number >= 0]
-    found = [np.flatnonzero(negative), np.flatnonzero(positive)]
-    found += [np.flatnonzero((content == number) & ~control) for number in numbers]
-    return [rows for rows in found if len(rows) > 1]
-
-
-def _scaled(features: np.ndarray, blended: np.ndarray, groups: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Features around 0 in units of their noise, and those of the blends alike."""
-    mean = features.mean(axis=0, dtype=np.float64)
-    centred = features.astype(np.float64) - mean
-    sd = np.sqrt((departures(centred, groups) ** 2).mean(axis=0))
-    known = sd[sd > 0]
-    if not known.size:
-        raise NotMade("all images of the control wells are the same; there is nothing to learn from them.")
-    # A feature that hardly varies between like wells is not the more to be trusted.
-    unit = sd + 0.01 * np.median(known)
-    return centred / unit, (blended - mean) / unit
-
-
-def _components(scaled: np.ndarray, blended: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    from scipy.linalg import svd
-
-    _, _, axes = svd(scaled, full_matrices=False, lapack_driver="gesdd")
-    axes = axes[:_COMPONENTS]
-    return scaled @ axes.T, blended @ axes.T
 
 
 def _viability(
