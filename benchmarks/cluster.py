@@ -75,8 +75,8 @@ class Checks:
 
     def two(self) -> list[str]:
         """A node dies in the middle of a training."""
-        screen, run = self._in_training()
         with self._a_node_is_down:
+            screen, run = self._in_training()
             node = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
             self.site.rig.kill_node(node)
             killed = time.time()
@@ -215,6 +215,7 @@ class Checks:
         return _not_a_success(self.instance, run) + [f"other table: {each}" for each in tables]
 
     def _note(self, check: str, said: str) -> None:
+        click.echo(f"{time.strftime('%H:%M:%S')} check {check}: {said}")
         self.notes.setdefault(check, []).append(said)
 
 
@@ -260,24 +261,30 @@ def main(
 ) -> None:
     """Make a cluster, try the checks on it, and print what held."""
     warnings.simplefilter("ignore")
-    # The cluster ends with this process, however that is asked to end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = keep or Path(tempfile.mkdtemp(prefix="phenodose-cluster-"))
     folder.mkdir(exist_ok=True)
     folder.chmod(0o711)
-    for part in ("rig", "coordinator", "store", "inbox", "on_its_way", "logs"):
+    for part in ("rig", "coordinator", "store", "inbox", "on_its_way", "logs", "times"):
         shutil.rmtree(folder / part, ignore_errors=True)
     rig, held = Rig(folder / "rig", hidden=[folder / "coordinator"]), False
+
+    def end(*_: object) -> None:
+        rig.stop()
+        os._exit(143)
+
+    # The cluster ends with this process, however that is asked to end; tries that are under way are not waited for.
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, end)
     try:
         import dagster_postgres  # noqa: F401
 
         (folder / "coordinator").mkdir()
         rig.start(packages)
         tables = _tried(Site(folder, rig, network), checks or tuple(CHECKS), times, at_once, seed)
+        held = bool((tables["tried"] == tables["held"]).all())
     except (CannotRun, ImportError) as reason:
         click.echo(f"not run: {reason}")
         return
-        held = bool((tables["tried"] == tables["held"]).all())
     finally:
         rig.stop()
         if keep is None and held:
