@@ -1,10 +1,11 @@
 """How often 95 % intervals of DSS from images hold the truth, with and without the readout's own error in them.
 
-Run: python benchmarks/image_coverage.py [--seeds 3] [--only NAME ...]
+Run: python benchmarks/image_coverage.py [--seeds 3] [--only NAME ...] [--network]
 
 Screens of the simulators of `image_viability.py` (every seed has its own staining, plates and wells) are read by the
-readout `features`, as a run does: viability with its uncertainty, curves, draws, `dss_asym`. The truth is `dss_asym` of
-the curve through the true viabilities of the same wells. Drugs whose images die unlike the killing control are left
+readout `features` (with `--network` by `cnn` with its small preset, taught on that data set alone, in minutes), as a
+run does: viability with its uncertainty, curves, draws, `dss_asym`. The truth is `dss_asym` of the curve through the true
+viabilities of the same wells. Drugs whose images die unlike the killing control are left
 out by default: there an image holds no answer, and their wells are flagged instead.
 """
 
@@ -17,22 +18,25 @@ import time
 import click
 import numpy as np
 import pandas as pd
-from image_screens import PicturedScreen, Size, data_sets
-from image_viability import markdown, screens_parser, tensor_wells
+from image_screens import DataSet, PicturedScreen, Size, data_sets
+from image_viability import markdown, screens_parser, taught_network, tensor_wells
 
 from phenodose.dose_response.scoring import score_curves
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.pipeline.curves import curves_of
 from phenodose.simulation.trial import controls_of
 from phenodose.viability.normalise import to_viability
+from phenodose_readouts.cnn import CnnReadout
 from phenodose_readouts.features import FeaturesReadout
 from phenodose_scorers.dss_asym import DssAsymScorer
 
+#: How far a readout's scale may be off, as it declares it.
+ScaleError = tuple[float, float, float] | None
 
-def scores(pictured: PicturedScreen, viability: pd.DataFrame, own: bool = False) -> pd.DataFrame:
+
+def scores(pictured: PicturedScreen, viability: pd.DataFrame, error: ScaleError = None) -> pd.DataFrame:
     """`dss_asym` of every drug, pooled, with its interval, which holds the readout's own error or not."""
-    error = FeaturesReadout.scale_error if own else None
-    if not own:
+    if error is None:
         viability = viability.assign(viability_sd_fraction=np.nan)
     wells = pictured.screen.layout.assign(sample="S")
     named = viability.assign(readout="features")
@@ -40,13 +44,17 @@ def scores(pictured: PicturedScreen, viability: pd.DataFrame, own: bool = False)
     return score_curves(found.batch, DssAsymScorer()).set_index("drug")[["score", "lower", "upper"]]
 
 
-def held(pictured: PicturedScreen, seed: int) -> pd.DataFrame:
+def held(data_set: DataSet, seed: int, network: bool) -> pd.DataFrame:
     """A row a drug: true score, score, and its interval without and with the readout's error."""
+    pictured = data_set.make(seed)
     screen = pictured.screen
-    seen = FeaturesReadout({"seed": seed}).read(tensor_wells(screen))
+    if network:
+        seen, error = taught_network(data_set, pictured, seed), CnnReadout.scale_error
+    else:
+        seen, error = FeaturesReadout({"seed": seed}).read(tensor_wells(screen)), FeaturesReadout.scale_error
     measured = screen.layout[["plate", "row", "column"]].assign(raw=seen.raw, raw_sd=seen.raw_sd)
     viability = to_viability(measured, screen.layout, controls_of(screen))
-    found = scores(pictured, viability, own=True).join(scores(pictured, viability).add_suffix("_without"))
+    found = scores(pictured, viability, error).join(scores(pictured, viability).add_suffix("_without"))
     found["truth"] = scores(pictured, viability.assign(viability_fraction=screen.viability))["score"]
     unlike = screen.layout.loc[pictured.unlike, "treatment"].unique()
     return found[~found.index.isin(unlike)]
@@ -54,7 +62,9 @@ def held(pictured: PicturedScreen, seed: int) -> pd.DataFrame:
 
 def main() -> None:
     """Print a row a data set, and one of all."""
-    arguments = screens_parser(__doc__).parse_args()
+    parser = screens_parser(__doc__)
+    parser.add_argument("--network", action="store_true", help="by `cnn`, small")
+    arguments = parser.parse_args()
     size = Size(arguments.size_px, arguments.drugs, arguments.controls)
     click.echo(f"$ python {shlex.join(sys.argv)}\n")
     rows, began = [], time.monotonic()
@@ -63,7 +73,7 @@ def main() -> None:
             continue
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             try:
-                rows.append(held(data_set.make(seed), seed).assign(name=data_set.name))
+                rows.append(held(data_set, seed, arguments.network).assign(name=data_set.name))
             except (NotMade, PhenodoseError) as lacking:
                 click.echo(f"{data_set.name}, seed {seed}: {lacking}", err=True)
             click.echo(f"{data_set.name}, seed {seed}: {time.monotonic() - began:.0f} s", err=True)

@@ -123,7 +123,12 @@ def by_spheroid_area(pictured: PicturedScreen, _: int) -> np.ndarray:
 
 
 def by_network(data_set: DataSet, pictured: PicturedScreen, seed: int) -> np.ndarray:
-    """Raw viability after phase III of the readout `cnn` with its small preset, taught on this data set alone."""
+    """Raw viability by `taught_network`."""
+    return np.asarray(taught_network(data_set, pictured, seed).raw)
+
+
+def taught_network(data_set: DataSet, pictured: PicturedScreen, seed: int) -> Inference:
+    """What the readout `cnn` says after phase III with its small preset, taught on this data set alone."""
     from phenodose.learning.training_sets import training_set
     from phenodose_readouts.cnn import CnnReadout
 
@@ -138,7 +143,7 @@ def by_network(data_set: DataSet, pictured: PicturedScreen, seed: int) -> np.nda
         readout.train(two, training_set(two, *its), folder / "1", folder / "2")
         outputs = pd.Series(readout.infer(folder / "2", screen.tensors).raw, index=screen.tensors["well"].to_numpy())
         readout.train(three, training_set(three, *its, outputs), folder / "2", folder / "3")
-        return np.asarray(readout.infer(folder / "3", screen.tensors).raw)
+        return readout.infer(folder / "3", screen.tensors)
 
 
 def viability_of(screen: ScreenInMemory, raw: np.ndarray) -> np.ndarray:
