@@ -4,9 +4,9 @@ Run: python benchmarks/image_coverage.py [--seeds 3] [--only NAME ...] [--networ
 
 Screens of the simulators of `image_viability.py` (every seed has its own staining, plates and wells) are read by the
 readout `features` (with `--network` by `cnn` with its small preset, taught on that data set alone, in minutes), as a
-run does: viability with its uncertainty, curves, draws, `dss_asym`. The truth is `dss_asym` of the curve through the true
-viabilities of the same wells. Drugs whose images die unlike the killing control are left
-out by default: there an image holds no answer, and their wells are flagged instead.
+run does: viability with its uncertainty, curves, draws, `dss_asym`. The truth is `dss_asym` of the curve through the
+true viabilities of the same wells. Drugs whose images die unlike the killing control are left out: there an image holds
+no answer, and their wells are flagged instead.
 """
 
 from __future__ import annotations
