@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import fifth_simulator
 import fourth_simulator
@@ -215,47 +216,46 @@ def other_ce(scope: other_simulator.Microscope, size: Size, seed: int) -> Screen
 
 def third_screen(culture: third_simulator.Culture, size: Size, seed: int, ways: Sequence[str] = ()) -> PicturedScreen:
     """A screen of `third_simulator`; its drugs die as the culture does, or in turn in the ways that are given."""
-    rng = np.random.default_rng([seed, zlib.crc32(culture.name.encode())])
-    wells = third_simulator.layout(size.drugs, size.controls, rng)
-    dying = _ways_of(wells["treatment"], wells["well_type"], culture.dying, ways)
-    lamps = {plate: third_simulator.Lamp.drawn(rng) for plate in wells["plate"].unique()}
-    seeds, truth, plates = rng.integers(2**32, size=len(wells)), wells["truth"].to_numpy(), wells["plate"].to_numpy()
-
-    def stack(well: int) -> np.ndarray:
-        its = np.random.default_rng(seeds[well])
-        return third_simulator.stack(replace(culture, dying=dying[well]), truth[well], lamps[plates[well]], its)
-
-    return _of_stacks(wells.drop(columns="truth"), truth, stack, dying != culture.dying, size.px)
+    parts = third_simulator.layout, third_simulator.Lamp.drawn, third_simulator.stack
+    return _lit_screen(culture, *parts, size, seed, ways)
 
 
 def fourth_screen(tissue: fourth_simulator.Tissue, size: Size, seed: int, ways: Sequence[str] = ()) -> PicturedScreen:
     """A screen of `fourth_simulator`; its drugs die as the tissue does, or in turn in the ways that are given."""
-    rng = np.random.default_rng([seed, zlib.crc32(tissue.name.encode())])
-    wells = fourth_simulator.layout(size.drugs, size.controls, rng)
-    dying = _ways_of(wells["treatment"], wells["well_type"], tissue.dying, ways)
-    lamps = {plate: float(rng.lognormal(0, 0.1)) for plate in wells["plate"].unique()}
-    seeds, truth, plates = rng.integers(2**32, size=len(wells)), wells["truth"].to_numpy(), wells["plate"].to_numpy()
-
-    def stack(well: int) -> np.ndarray:
-        its = np.random.default_rng(seeds[well])
-        return fourth_simulator.stack(replace(tissue, dying=dying[well]), truth[well], lamps[plates[well]], its)
-
-    return _of_stacks(wells.drop(columns="truth"), truth, stack, dying != tissue.dying, size.px)
+    return _lit_screen(tissue, fourth_simulator.layout, _strength, fourth_simulator.stack, size, seed, ways)
 
 
 def fifth_screen(colony: fifth_simulator.Colony, size: Size, seed: int, ways: Sequence[str] = ()) -> PicturedScreen:
     """A screen of `fifth_simulator`; its drugs die as the colony does, or in turn in the ways that are given."""
-    rng = np.random.default_rng([seed, zlib.crc32(colony.name.encode())])
-    wells = fifth_simulator.layout(size.drugs, size.controls, rng)
-    dying = _ways_of(wells["treatment"], wells["well_type"], colony.dying, ways)
-    lamps = {plate: float(rng.lognormal(0, 0.1)) for plate in wells["plate"].unique()}
+    return _lit_screen(colony, fifth_simulator.layout, _strength, fifth_simulator.stack, size, seed, ways)
+
+
+def _strength(rng: np.random.Generator) -> float:
+    """How strong the lamp of some plate is, about 1."""
+    return float(rng.lognormal(0, 0.1))
+
+
+def _lit_screen(
+    sample: Any,
+    layout: Callable[[int, int, np.random.Generator], pd.DataFrame],
+    lamp: Callable[[np.random.Generator], Any],
+    stack: Callable[[Any, float, Any, np.random.Generator], np.ndarray],
+    size: Size,
+    seed: int,
+    ways: Sequence[str],
+) -> PicturedScreen:
+    """A screen of a simulator that draws a layout, a lamp of each plate, and the stack of a well of a sample."""
+    rng = np.random.default_rng([seed, zlib.crc32(sample.name.encode())])
+    wells = layout(size.drugs, size.controls, rng)
+    dying = _ways_of(wells["treatment"], wells["well_type"], sample.dying, ways)
+    lamps = {plate: lamp(rng) for plate in wells["plate"].unique()}
     seeds, truth, plates = rng.integers(2**32, size=len(wells)), wells["truth"].to_numpy(), wells["plate"].to_numpy()
 
-    def stack(well: int) -> np.ndarray:
+    def taken(well: int) -> np.ndarray:
         its = np.random.default_rng(seeds[well])
-        return fifth_simulator.stack(replace(colony, dying=dying[well]), truth[well], lamps[plates[well]], its)
+        return stack(replace(sample, dying=dying[well]), truth[well], lamps[plates[well]], its)
 
-    return _of_stacks(wells.drop(columns="truth"), truth, stack, dying != colony.dying, size.px)
+    return _of_stacks(wells.drop(columns="truth"), truth, taken, dying != sample.dying, size.px)
 
 
 def organoid_screen(folder: Path) -> PicturedScreen:

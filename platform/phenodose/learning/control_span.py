@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from phenodose.learning.cell_texture import mixed_counts, texture, texture_counts
-from phenodose.learning.mosaics import mosaics, pairs_of
+from phenodose.learning.mosaics import DEAD, mosaics, pairs_of
 from phenodose.learning.replicate_noise import alike, components, covariance, departures, in_units_of_noise
 
 #: Principal components in which a well may leave the ways; further ones are noise.
@@ -84,8 +84,8 @@ def distance_of_images(
     of_mixtures = []
     if mixtures:
         pairs, living = pairs_of(negative, positive, plate, mixtures, seed)
-        shown = [mosaics(images, pairs, living, "core", seed), mosaics(images, pairs, living, "rim", seed)]
-        made = [mixed_counts(counts, pairs, living), *(texture_counts(each, threads) for each in shown)]
+        made = [mixed_counts(counts, pairs, living)]
+        made += [texture_counts(mosaics(images, pairs, living, dead, seed), threads) for dead in DEAD]
         of_mixtures = [Mixtures(texture(each, channels), living) for each in made]
     return control_distance(texture(counts, channels), of_mixtures, negative, positive, content, treatment)
 

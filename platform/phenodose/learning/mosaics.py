@@ -12,6 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+Dead = Literal["core", "rim"]
+#: Where the dead may lie.
+DEAD: tuple[Dead, ...] = ("core", "rim")
 #: Light around a pixel, in units of where it is bright, from which on it is one of the cells'.
 _CELLS = 0.3
 _AROUND = 1 / 16
@@ -43,9 +46,7 @@ def pairs_of(
     return pairs, rng.uniform(0.05, 0.95, number)
 
 
-def mosaics(
-    images: np.ndarray, pairs: np.ndarray, shares: np.ndarray, dead: Literal["core", "rim"], seed: int
-) -> np.ndarray:
+def mosaics(images: np.ndarray, pairs: np.ndarray, shares: np.ndarray, dead: Dead, seed: int) -> np.ndarray:
     """Pictures whose cells have died from the middle on, or from the rim on.
 
     The killed control is moved so that its cells lie over those of the living one, and shown where cells lie deep
