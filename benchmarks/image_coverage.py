@@ -44,17 +44,17 @@ def scores(pictured: PicturedScreen, viability: pd.DataFrame, error: ScaleError 
     return score_curves(found.batch, DssAsymScorer()).set_index("drug")[["score", "lower", "upper"]]
 
 
-def held(data_set: DataSet, seed: int, network: bool) -> pd.DataFrame:
+def held(data_set: DataSet, seed: int, network: bool, error: ScaleError = None) -> pd.DataFrame:
     """A row a drug: true score, score, and its interval without and with the readout's error."""
     pictured = data_set.make(seed)
     screen = pictured.screen
     if network:
-        seen, error = taught_network(data_set, pictured, seed), CnnReadout.scale_error
+        seen, declared = taught_network(data_set, pictured, seed), CnnReadout.scale_error
     else:
-        seen, error = FeaturesReadout({"seed": seed}).read(tensor_wells(screen)), FeaturesReadout.scale_error
+        seen, declared = FeaturesReadout({"seed": seed}).read(tensor_wells(screen)), FeaturesReadout.scale_error
     measured = screen.layout[["plate", "row", "column"]].assign(raw=seen.raw, raw_sd=seen.raw_sd)
     viability = to_viability(measured, screen.layout, controls_of(screen))
-    found = scores(pictured, viability, error).join(scores(pictured, viability).add_suffix("_without"))
+    found = scores(pictured, viability, error or declared).join(scores(pictured, viability).add_suffix("_without"))
     found["truth"] = scores(pictured, viability.assign(viability_fraction=screen.viability))["score"]
     unlike = screen.layout.loc[pictured.unlike, "treatment"].unique()
     return found[~found.index.isin(unlike)]
@@ -64,7 +64,11 @@ def main() -> None:
     """Print a row a data set, and one of all."""
     parser = screens_parser(__doc__)
     parser.add_argument("--network", action="store_true", help="by `cnn`, small")
+    parser.add_argument(
+        "--scale-error", type=float, nargs=3, metavar="SD", help="instead of the declared one: living, half-way, killed"
+    )
     arguments = parser.parse_args()
+    error = tuple(arguments.scale_error) if arguments.scale_error else None
     size = Size(arguments.size_px, arguments.drugs, arguments.controls)
     click.echo(f"$ python {shlex.join(sys.argv)}\n")
     rows, began = [], time.monotonic()
@@ -73,7 +77,7 @@ def main() -> None:
             continue
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             try:
-                rows.append(held(data_set, seed, arguments.network).assign(name=data_set.name))
+                rows.append(held(data_set, seed, arguments.network, error).assign(name=data_set.name))
             except (NotMade, PhenodoseError) as lacking:
                 click.echo(f"{data_set.name}, seed {seed}: {lacking}", err=True)
             click.echo(f"{data_set.name}, seed {seed}: {time.monotonic() - began:.0f} s", err=True)
