@@ -54,8 +54,8 @@ def organoids(tmp_path):
 def test_simulated_screens_are_as_a_run_has_them(image_screens):
     size = image_screens.Size(px=16, drugs=1, controls=2)
     names = {data_set.name: data_set for data_set in image_screens.data_sets(size, ["dim"], organoids=None)}
-    assert len(names) == 9
-    for name in ("own, swelling", "other dim, fragmenting", "third, fading"):
+    assert len(names) == 12
+    for name in ("own, swelling", "other dim, fragmenting", "third, fading", "fourth, smearing"):
         pictured = names[name].make(1)
         screen, wells = pictured.screen, len(pictured.screen.layout)
         assert screen.tensors.shape == (wells, 16, 16, 3)
