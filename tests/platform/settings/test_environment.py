@@ -68,6 +68,8 @@ def test_nothing_below_the_faces_takes_all_plugins_where_it_was_told_a_site() ->
         "platform/phenodose/plugins/isolation.py": "a plugin made by hand",
         "platform/phenodose/plugins/selective.py": "a scorer made by hand",
         "platform/phenodose/screens/screen.py": "a folder that was given no plate readers",
+        "platform/phenodose/api.py": "measures of two drugs are named by a caller from Python, without a store",
+        "platform/phenodose/pipeline/dose_matrices.py": "a caller from Python who names no plugins",
         "platform/phenodose/pipeline/score_layout.py": "a caller from Python who names no plugins",
         "platform/phenodose/simulation/settings_file.py": "a caller from Python who names no plugins",
         "platform/phenodose/testing/trial.py": "a caller from Python who names no plugins",
