@@ -276,6 +276,17 @@ def made_up_store(made_up_root: Path, tmp_path: Path) -> Store:
     return Store.open(shutil.copytree(made_up_root, tmp_path / "store", ignore=database))
 
 
+@pytest.fixture
+def patient_sensors() -> Iterator[None]:
+    """Sensors wait for a sound folder, however busy the machine."""
+    from phenodose_assets.sensors import looked_at_apart, ticks
+
+    with pytest.MonkeyPatch.context() as patches:
+        for module in (looked_at_apart, ticks):
+            patches.setattr(module, "MOST_SECONDS", 600.0)
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A real Chromium; see browser.py. Without one, the test is skipped and says so."""

@@ -18,6 +18,8 @@ from phenodose_assets.sensors import looked_at_apart, new_screens
 from phenodose_assets.sensors.looked_at_apart import Looks
 from phenodose_assets.sensors.new_screens import new_screens_sensor
 
+pytestmark = pytest.mark.usefixtures("patient_sensors")
+
 
 class Tick:
     """One evaluation of the sensor."""

@@ -95,6 +95,7 @@ def test_a_screen_without_images_is_the_same_in_a_bucket(s3: Any, ctg_run: Any, 
     assert shown["report"] == f"{ADDRESS}/reports/{raw.name}.html"
 
 
+@pytest.mark.usefixtures("patient_sensors")
 def test_the_sensor_takes_screens_into_a_bucket(
     s3: Any, tmp_path: Path, write_ctg_screen: Callable[[Path], Path]
 ) -> None:

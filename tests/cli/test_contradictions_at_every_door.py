@@ -23,6 +23,8 @@ from phenodose_assets.build import SCREEN_JOB
 from phenodose_assets.resources import StoreResource
 from phenodose_assets.sensors.new_screens import new_screens_sensor
 
+pytestmark = pytest.mark.usefixtures("patient_sensors")
+
 HEADER = "Plate,Row,Column,Sample,WellType,Treatment,Concentration"
 NUMBERS = "\t1\t2\t3\t4\t5\t6\n" + "".join(f"{row}\t1\t2\t3\t4\t5\t6\n" for row in "ABC")
 PATTERN = "reader = 'pattern'\n[parameters.pattern]\nexpression = '(?P<well>[A-H]\\d\\d)_'\n"
