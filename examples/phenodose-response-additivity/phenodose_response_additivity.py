@@ -38,4 +38,5 @@ class AdditivityMeasure(ExcessMeasure):
     def expected(self, effects: PairEffects) -> np.ndarray:
         """The sum of the effects of the drugs alone; what one of them does alone is never too much."""
         first, second = effects.first[:, :, None], effects.second[:, None, :]
-        return np.maximum(np.minimum(first + second, self.parameters.largest), np.maximum(first, second))
+        together = np.minimum(first + second, self.parameters.largest)
+        return np.asarray(np.maximum(together, np.maximum(first, second)))
