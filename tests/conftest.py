@@ -48,7 +48,8 @@ settings.load_profile("phenodose")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Time and operations of every file; see file_costs.py."""
-    config.pluginmanager.register(_beside("file_costs").FileCosts(), "file-costs")
+    judging = config.getoption("markexpr") == "not slow"
+    config.pluginmanager.register(_beside("file_costs").FileCosts(judging), "file-costs")
 
 
 def pytest_collection_finish() -> None:

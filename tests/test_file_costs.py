@@ -68,3 +68,11 @@ def test_the_table_names_files_that_are_there(plugin: Any) -> None:
     budgets = sys.modules[type(plugin).__module__].BUDGETS  # type: ignore[attr-defined]
     root = Path(__file__).parents[1]
     assert [name for name in budgets if not (root / name).is_file()] == []
+
+
+def test_what_make_test_slow_runs_is_counted_and_not_judged(plugin: Any) -> None:
+    other = type(plugin)(judging=False)
+    report = SimpleNamespace(nodeid="tests/test_new.py::test_it", when="call", duration=2.0, costs={"runs": 70})
+    other.pytest_runtest_logreport(report)
+    assert other._files["tests/test_new.py"]["runs"] == 70
+    assert other.over_budget() == []
