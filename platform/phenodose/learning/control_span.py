@@ -29,7 +29,7 @@ _STEPS = np.linspace(0.0, 1.0, 41)
 _MOST = 2.5
 #: Share of pairs of controls, or of single controls, that is within the limit, and the limit in units of that: mixtures
 #: of controls show only about what the way looks like.
-_WITHIN, _MARGIN, _MARGIN_OF_ONE = 0.95, 1.8, 1.3
+_WITHIN, _MARGIN, _MARGIN_OF_ONE = 0.95, 1.4, 1.3
 #: Most pairs of controls of a kind that are looked at.
 _PAIRS = 2000
 
@@ -212,7 +212,10 @@ def _product(departures: np.ndarray) -> np.ndarray:
 
 
 def _shared_by_controls(wells: np.ndarray, ways: _Ways, kinds: tuple[np.ndarray, np.ndarray], most: float) -> float:
-    """What 95 % of pairs of controls of one kind share, each from the mean of the others of its kind."""
+    """What 95 % of pairs of controls of one kind share, each from the mean of its kind without both.
+
+    From a mean that they are part of two controls lie on opposite sides, the more so the fewer there are.
+    """
     shared = []
     for rows in kinds:
         first, second = np.triu_indices(len(rows), 1)
@@ -220,7 +223,8 @@ def _shared_by_controls(wells: np.ndarray, ways: _Ways, kinds: tuple[np.ndarray,
         pairs = wells[np.stack([rows[first[some]], rows[second[some]]], axis=1)]
         middle = pairs.mean(axis=1)
         both = np.stack([ways.departure(middle, pairs[:, place]) for place in range(2)], axis=1)
-        shared.append(_product(_cut(both * (len(rows) / (len(rows) - 1)), most)))
+        both = both + both.sum(axis=1, keepdims=True) / (len(rows) - 2)
+        shared.append(_product(_cut(both, most)))
     return float(np.sqrt(max(np.quantile(np.concatenate(shared), _WITHIN), 1e-12)))
 
 

@@ -93,3 +93,12 @@ def test_controls_that_are_all_the_same_are_told() -> None:
     screen = Screen()
     with pytest.raises(NotMade, match="the same"):
         control_distance(np.ones_like(screen.texture), [], screen.negative, screen.positive, screen.content)
+
+
+@pytest.mark.parametrize("controls", [3, 4, 6, 8, 16])
+def test_few_controls_do_not_make_drugs_strange_that_kill_as_the_control_does(controls: int) -> None:
+    found = []
+    for seed in (1, 2, 3):
+        screen = Screen(seed, controls=controls)
+        found.append(screen.beyond()[screen.drug & ~screen.unlike].mean())
+    assert np.mean(found) <= 0.05
