@@ -27,9 +27,9 @@ _BENDING = np.linspace(0.0, 1.25, 6)
 _STEPS = np.linspace(0.0, 1.0, 41)
 #: A single well counts no farther than so many times the median distance of a control: a speck of dust is no death.
 _MOST = 2.5
-#: Share of pairs of controls, or of single controls, that is within the limit, and the limit in units of that: mixtures
-#: of controls show only about what the way looks like.
-_WITHIN, _MARGIN, _MARGIN_OF_ONE = 0.95, 1.4, 1.3
+#: Share of controls, pairs or single ones, that is within the limit; and the limit of pairs in units of that, as
+#: mixtures of controls show only about what the way looks like.
+_WITHIN, _MARGIN = 0.95, 1.4
 #: Most pairs of controls of a kind that are looked at.
 _PAIRS = 2000
 
@@ -104,7 +104,8 @@ def control_distance(
     controls say, one way for each kind of mixture; the nearest counts. What two replicates share of their departure
     from it is no chance: the square of their distance is the mean product of their departures, which chance leaves at 0
     however many directions there are. Half of it is what they share with the other doses of their drug, of which each
-    way of dying has a direction of its own. The limit is what pairs of controls of one kind share, times a margin.
+    way of dying has a direction of its own. The limit is what pairs of controls of one kind share, times a margin; of a
+    well without replicates it is how far controls lie that nothing was learned from.
 
     Args:
         figures: float array (well, feature), from `cell_texture.texture`.
@@ -129,9 +130,8 @@ def control_distance(
     wells = points @ axes
     ways = _Ways.of(wells[kinds[0]].mean(axis=0), wells[kinds[1]].mean(axis=0), mixed_points @ axes, mixtures)
     alone = np.linalg.norm(ways.departure(wells, wells), axis=1)
-    # A control lies nearer to a mean that it is part of.
-    left_out = np.concatenate([alone[rows] * (len(rows) / (len(rows) - 1)) for rows in kinds])
-    far = alone / max(_MARGIN_OF_ONE * float(np.quantile(left_out, _WITHIN)), 1e-6)
+    left_out = _left_out(points, groups)
+    far = alone / max(float(np.quantile(left_out, _WITHIN)), 1e-6)
     most = _MOST * float(np.median(left_out))
     limit = _MARGIN * _shared_by_controls(wells, ways, kinds, most)
     squares = _squares(wells, ways, groups[2:], treatment, max(most, 2 * limit))
@@ -162,6 +162,20 @@ def _whitening(points: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
     """Axes (component, axis) in which the noise of like wells is 1 in every direction."""
     variance, directions = np.linalg.eigh(covariance(departures(points, groups)))
     return np.asarray(directions / np.sqrt(np.maximum(variance, 1e-12 * variance.max())))
+
+
+def _left_out(points: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+    """Distance (control,) of every control from the mean of the others of its kind, in units of noise without it.
+
+    In units of noise that it had a part in a control lies near, the nearer the fewer wells showed the noise.
+    """
+    found = []
+    for kind in range(2):
+        for one in groups[kind]:
+            others = groups[kind][groups[kind] != one]
+            axes = _whitening(points, [*groups[:kind], others, *groups[kind + 1 :]])
+            found.append(np.linalg.norm((points[one] - points[others].mean(axis=0)) @ axes))
+    return np.array(found)
 
 
 @dataclass(frozen=True)

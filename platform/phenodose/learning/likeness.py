@@ -39,6 +39,7 @@ _ALIKE = (
     "living and killed controls look the same to a model that has not seen them; there is nothing to measure viability "
     "by."
 )
+_NO_NOISE = "wells that hold the same look exactly the same; are some images copies of others?"
 #: Parts that the controls are divided in, each of which is read by a model of the others.
 _FOLDS = 8
 
@@ -147,7 +148,10 @@ def _viability(
         size = (np.trace(scatter) - (out**2).sum() + (instead**2).sum()) / remaining / len(scatter)
         covariance[np.diag_indices_from(covariance)] += shrinkage * size
         difference = points[controls[0]].mean(axis=0) - points[controls[1]].mean(axis=0)
-        return _Straight.of(points, np.linalg.solve(covariance, difference), *controls)
+        try:
+            return _Straight.of(points, np.linalg.solve(covariance, difference), *controls)
+        except np.linalg.LinAlgError:
+            raise NotMade(_NO_NOISE) from None
 
     whole = without([], [], kinds)
     viability = whole(points)

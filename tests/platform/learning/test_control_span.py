@@ -102,3 +102,16 @@ def test_few_controls_do_not_make_drugs_strange_that_kill_as_the_control_does(co
         screen = Screen(seed, controls=controls)
         found.append(screen.beyond()[screen.drug & ~screen.unlike].mean())
     assert np.mean(found) <= 0.05
+
+
+@pytest.mark.parametrize("controls", [6, 12, 32])
+def test_a_well_without_replicates_is_judged_as_a_control_that_nothing_was_learned_from(controls: int) -> None:
+    found = []
+    for seed in range(6):
+        screen = Screen(seed, controls=controls)
+        screen.content[:] = -1
+        beyond = screen.beyond()
+        rates = beyond[screen.unlike & (screen.truth < 0.6)].mean(), beyond[screen.drug & ~screen.unlike].mean()
+        found.append(rates)
+    assert np.mean(found, axis=0)[0] > 0.95
+    assert np.mean(found, axis=0)[1] < 0.08

@@ -95,3 +95,11 @@ def test_images_that_are_all_the_same_are_told() -> None:
     screen.features = np.ones_like(screen.features)
     with pytest.raises(NotMade, match="the same"):
         screen.seen()
+
+
+def test_controls_that_are_copies_of_one_image_are_told() -> None:
+    screen = Screen(controls=3)
+    for kind in (screen.negative, screen.positive):
+        screen.features[kind] = screen.features[kind][0]
+    with pytest.raises(NotMade, match="copies of others"):
+        screen.seen()
