@@ -1,4 +1,8 @@
-"""The real server, with the daemon and the sensors running: what its buttons do over GraphQL, and in a browser."""
+"""The real server, with the daemon and the sensors running: what its buttons do over GraphQL, and in a browser.
+
+A run of each kind takes half a minute: those that the sensor and the button in the browser start are of every day, those
+that GraphQL starts are for `make test-slow`.
+"""
 
 from __future__ import annotations
 
@@ -105,8 +109,8 @@ def inbox(ui_server: Any, write_ctg_screen: Writer) -> None:
 
 
 @pytest.fixture(scope="module")
-def pressed(ui_server: Any, write_ctg_screen: Writer, inbox: None) -> None:
-    """The button "Materialize all" for a new partition is pressed; its run and that of the sensor go side by side."""
+def pressed(ui_server: Any, write_ctg_screen: Writer, sensors_run: dict[str, Any]) -> None:
+    """The button "Materialize all" for a new partition is pressed, with a parameter of its own."""
     raw = write_ctg_screen(ui_server.home / "raw" / SCREEN)
     Store.open(ui_server.store).register(SCREEN, raw)
     added = ui_server.ask(ADD_PARTITION, selector=LOCATION, key=SCREEN)["addDynamicPartition"]
@@ -122,7 +126,7 @@ def pressed(ui_server: Any, write_ctg_screen: Writer, inbox: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def sensors_run(ui_server: Any, pressed: None) -> dict[str, Any]:
+def sensors_run(ui_server: Any, inbox: None) -> dict[str, Any]:
     """The finished run of the screen in the inbox."""
     found: dict[str, Any] = ui_server.wait_until(
         lambda: ui_server.finished_run(**{"dagster/partition": SENSOR}), "the sensor's run"
@@ -145,7 +149,6 @@ def backfill(ui_server: Any, sensors_run: dict[str, Any]) -> str:
     return str(asked["backfillId"])
 
 
-@pytest.mark.usefixtures("backfill")
 def test_new_folder_becomes_a_screen_and_its_run_succeeds(ui_server: Any, sensors_run: dict[str, Any]) -> None:
     assert sensors_run["status"] == "SUCCESS", ui_server.told()
     assert sensors_run["tags"]["dagster/sensor_name"] == "new_screens"
@@ -154,6 +157,7 @@ def test_new_folder_becomes_a_screen_and_its_run_succeeds(ui_server: Any, sensor
     assert not [tag for run in runs for tag in run["tags"] if tag["value"] == "not a screen"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pressed")
 def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any) -> None:
     run = ui_server.wait_until(lambda: ui_server.finished_run(**{"dagster/partition": SCREEN}), "the button's run")
@@ -233,6 +237,7 @@ def _pictures(page: Any) -> list[int]:
 # --- what takes its time -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any, backfill: str) -> None:
     def ended() -> str | None:
         status: str = ui_server.ask(BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"]

@@ -1,7 +1,9 @@
 """`phenodose demo` agrees with the truth of its simulation, and the tutorials work from their text alone.
 
 A tutorial's files are written and its commands run in the order of the page, in an environment where nothing but
-phenodose is installed, on a copy of the small demo's store. The demo as users run it is one for `make test-slow`.
+phenodose is installed, on a copy of the small demo's store. That is for `make test-slow`, as is the demo as users run it:
+of every day are the plugins of the pages (test_tutorial_plugins.py) and an installed one from pip to SQL
+(test_plugins_page.py).
 """
 
 from __future__ import annotations
@@ -169,6 +171,7 @@ def asked(site: Any, sql: str) -> list[dict[str, Any]]:
     return query(Store.open(site.folder / "store"), sql, row_limit=None).table.to_pylist()
 
 
+@pytest.mark.slow
 def test_a_scorer_from_an_empty_folder_to_sql_and_the_report(
     demo: dict[str, Any], printed: dict[str, list[str]], fresh_environment: Any
 ) -> None:
@@ -183,6 +186,7 @@ def test_a_scorer_from_an_empty_folder_to_sql_and_the_report(
     assert "steepness" in (fresh_environment.folder / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("printed")
 def test_a_readout_becomes_viability_and_scores(demo: dict[str, Any], fresh_environment: Any) -> None:
     rows = asked(
@@ -193,11 +197,13 @@ def test_a_readout_becomes_viability_and_scores(demo: dict[str, Any], fresh_envi
     assert asked(fresh_environment, "SELECT 1 FROM qc WHERE readout = 'contrast' AND metric LIKE 'zprime%'")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("printed")
 def test_a_reader_ingests_its_plate(fresh_environment: Any) -> None:
     assert (fresh_environment.folder / "P1.ome.zarr" / "zarr.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("printed")
 def test_an_embedder_becomes_a_map(fresh_environment: Any) -> None:
     (row,) = asked(
