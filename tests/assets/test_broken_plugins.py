@@ -35,6 +35,14 @@ SAYS = {
     "random": "is not deterministic",
     "dies": "ended its process (signal SIGABRT)",
 }
+#: Left to `make test-slow`: a fault that costs a process, or two, and is seen elsewhere.
+ELSEWHERE = {
+    "no_import": "tests/platform/sandbox/test_import_trials.py",
+    "other_contract": "tests/platform/plugins/test_registry.py",
+    "endless": "tests/assets/test_broken_plugins_of_images.py, by a network",
+    "dies": "tests/assets/test_broken_plugins_of_images.py, by a reader",
+    "twice": "tests/platform/plugins/test_registry.py",
+}
 if not has_landlock():
     # Such a kernel lets compiled code write; docs/faulty_plugins.md says so.
     del SAYS["writes_natively"], FAULTY["writes_natively"]
@@ -48,8 +56,9 @@ SELECTED: dict[str, str | None] = {BAD: None, FINE: "layout,viability/ctg,curves
 
 @dataclass(frozen=True)
 class Spoilt:
-    """A screen made with all faulty plugins at once; one of them works in another screen."""
+    """A screen made with all faulty plugins that are asked about; one of them works in another screen."""
 
+    names: frozenset[str]
     store: Store
     site: Path
     made: Made
@@ -57,7 +66,11 @@ class Spoilt:
 
 
 @pytest.fixture(scope="module")
-def spoilt(tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[..., Path]) -> Spoilt:
+def spoilt(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[..., Path]
+) -> Spoilt:
+    of_this_file = [test for test in request.session.items if test.path == request.path and hasattr(test, "callspec")]
+    names = frozenset(test.callspec.params["name"] for test in of_this_file) or frozenset(SAYS) - set(ELSEWHERE)
     root = tmp_path_factory.mktemp("spoilt")
     store = Store.open(root / "store")
     for screen, plates in ((BAD, 2), (FINE, 1)):
@@ -65,18 +78,19 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[
     (store.root / "site.toml").write_text(SITE, encoding="utf-8")
     site = root / "site"
     site.mkdir()
-    for name, module in FAULTY.items():
-        install(site, name.replace("_", "-"), {name: "scorers"}, module)
-    install(site, "one-twice", {"twice": "scorers"}, TWICE)
-    install(site, "other-twice", {"twice": "scorers"}, TWICE)
+    for name in sorted(names & FAULTY.keys()):
+        install(site, name.replace("_", "-"), {name: "scorers"}, FAULTY[name])
+    if "twice" in names:
+        install(site, "one-twice", {"twice": "scorers"}, TWICE)
+        install(site, "other-twice", {"twice": "scorers"}, TWICE)
     install(site, "fine", {"good": "scorers"}, GOOD)
     half = other("PlateReaderReadout", "half", "measure(self, matrices)", "return matrices[['plate', 'value']]")
     install(site, "half-readout", {"half": "readouts"}, half)
     made = run(store.root, SELECTED, [site])
-    return Spoilt(store, site, made[BAD], made[FINE])
+    return Spoilt(names, store, site, made[BAD], made[FINE])
 
 
-@pytest.mark.parametrize("name", SAYS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in ELSEWHERE else []) for n in SAYS])
 def test_a_faulty_scorer_is_caught_and_named(spoilt: Spoilt, name: str) -> None:
     key = f"scores/{name}"
     told = spoilt.made.message[key]
@@ -93,7 +107,7 @@ def test_a_faulty_scorer_is_caught_and_named(spoilt: Spoilt, name: str) -> None:
 
 
 def test_everything_else_is_made_as_without_them(spoilt: Spoilt, ctg_run: Any) -> None:
-    faulty = {*(f"scores/{name}" for name in SAYS), "viability/half"}
+    faulty = {*(f"scores/{name}" for name in spoilt.names), "viability/half"}
     others = {key: state for key, state in spoilt.made.state.items() if key not in faulty}
     assert "failed" not in others.values()
     assert {key for key, state in others.items() if state == "made"} == {*ctg_run.outcome.made, "scores/good"}

@@ -1,7 +1,7 @@
 """The real server, with the daemon and the sensors running: what its buttons do over GraphQL, and in a browser.
 
-A run of each kind takes half a minute: those that the sensor and the button in the browser start are of every day, those
-that GraphQL starts are for `make test-slow`.
+A run takes its time: those that the sensor and the button in the browser start are of every day, those that GraphQL
+starts are for `make test-slow`.
 """
 
 from __future__ import annotations

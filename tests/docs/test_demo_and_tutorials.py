@@ -1,8 +1,8 @@
 """`phenodose demo` agrees with the truth of its simulation, and the tutorials work from their text alone.
 
 A tutorial's files are written and its commands run in the order of the page, in an environment where nothing but
-phenodose is installed, on a copy of the small demo's store. That is for `make test-slow`, as is the demo as users run it:
-of every day are the plugins of the pages (test_tutorial_plugins.py) and an installed one from pip to SQL
+phenodose is installed, on a copy of the small demo's store. That is for `make test-slow`, as is the demo as users run
+it: of every day are the plugins of the pages (test_tutorial_plugins.py) and an installed one from pip to SQL
 (test_plugins_page.py).
 """
 
