@@ -19,12 +19,13 @@ export PHENODOSE_INBOX ?= $(CURDIR)/inbox
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
+# Libraries are compiled on all cores and without their tests, for which pip takes a minute on one; processes that may
+# write nothing find them compiled.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(None if ok else "phenodose needs Python 3.11, 3.12 or 3.13; this is %d.%d. Try: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[$(EXTRAS)]'
-	@# pip would compile on one core, tests of libraries too. What processes may write nothing must find compiled.
 	@$(BIN)/python -m compileall -q -j 0 -x '/(tests|moto)/' $(VENV)/lib > $(VENV)/not_compiled.txt || true
 	$(BIN)/python -m compileall -q platform assets plugins
 	@touch $(READY)

@@ -124,7 +124,7 @@ def add_on_keys(wells: pd.DataFrame) -> pd.Series[str]:
         Text, with the index of `wells`; wells with the same text hold the same add-on in the same concentration.
     """
     add_on = _add_ons(wells)
-    if ADD_ON_DOSE not in wells:
+    if ADD_ON_DOSE not in wells or not (add_on != "").any():
         return add_on
     dose = wells[ADD_ON_DOSE].astype("float64")
     texts = [f"{name} {value:.12g} nM" for name, value in zip(add_on, dose, strict=True)]
@@ -181,6 +181,10 @@ def add_on_names(wells: pd.DataFrame, decide: pd.Series[bool] | None = None) -> 
 
 
 def _add_ons(wells: pd.DataFrame) -> pd.Series[str]:
+    import pandas as pd
+
+    if wells["add_on"].isna().all():  # of most screens
+        return pd.Series("", index=wells.index, name="add_on", dtype="str")
     return wells["add_on"].astype(object).fillna("").astype(str).str.strip()
 
 
