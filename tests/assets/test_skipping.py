@@ -6,7 +6,8 @@ import shutil
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import dagster as dg
 import pandas as pd
@@ -17,6 +18,7 @@ from phenodose.plugins import registry
 from phenodose.screens.matrices import read_matrices
 from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
+from phenodose_assets.graph.steps import _only_told_again
 from phenodose_assets.run import AssetBug, materialize_screen
 
 SCORERS = """
@@ -132,6 +134,19 @@ def test_a_failing_scorer_stops_neither_the_others_nor_the_report(
     assert outcome.failed["scores/picky"].mendable
     with pytest.raises(StoreError, match="ZeroDivisionError"):
         outcome.raise_if_failed()
+
+
+def test_a_run_that_begins_after_what_failed_does_not_tell_the_old_error_as_its_own() -> None:
+    """Dagster's "From failure" executes the step that tells the error, which may have been mended since."""
+
+    def told(*steps: str, parent: str | None = "a") -> bool:
+        run = dg.DagsterRun("screen", "b", step_keys_to_execute=steps or None, root_run_id=parent, parent_run_id=parent)
+        return _only_told_again(cast(dg.OpExecutionContext, SimpleNamespace(run=run)), "scores.make")
+
+    assert told("scores.failed")
+    assert not told("scores.make", "scores.failed")
+    assert not told()
+    assert not told("scores.failed", parent=None)
 
 
 def test_rows_of_what_can_no_longer_be_made_are_removed(workshop: Any) -> None:

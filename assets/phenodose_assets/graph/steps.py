@@ -31,6 +31,12 @@ from phenodose_assets.partitions import screens
 _ANY_OF = "any_of"
 _RESOURCES = {"store", "listener", "networks"}
 
+#: What was wrong may have been mended since: the old error is not told as if it were of this run.
+_TOLD_AGAIN = (
+    "nothing was made again. In the run before this one failed: {}. 'From failure' begins after what failed; choose "
+    "'From asset failure', or materialize these assets."
+)
+
 #: (table, part) of the files that hold rows derived from an asset.
 Drops = Callable[[ScreenAsset], tuple[tuple[str, str], ...]]
 
@@ -211,7 +217,10 @@ class _Steps:
     def _failed_op(self) -> dg.OpDefinition:
         keys = {asset.key: asset.asset_key for asset in self.batch}
 
-        def raised(failures: Sequence[dict[str, Any]]) -> Iterator[Any]:
+        def raised(context: dg.OpExecutionContext, failures: Sequence[dict[str, Any]]) -> Iterator[Any]:
+            if _only_told_again(context, f"{self.name}.make"):
+                described = "; ".join(f"{failure['asset']} ({failure['message']})" for failure in failures)
+                raise dg.Failure(description=_TOLD_AGAIN.format(described), allow_retries=False)
             for failure in failures:
                 yield dg.AssetCheckResult(
                     asset_key=keys[failure["asset"]],
@@ -226,10 +235,10 @@ class _Steps:
             raise dg.Failure(description="\n".join(messages), allow_retries=False)
 
         def of_batch(context: dg.OpExecutionContext, failures: list[dict[str, Any]]) -> Iterator[Any]:
-            yield from raised(failures)
+            yield from raised(context, failures)
 
         def alone(context: dg.OpExecutionContext, failure: dict[str, Any]) -> Iterator[Any]:
-            yield from raised([failure])
+            yield from raised(context, [failure])
 
         run: Any = of_batch if self.named else alone
         return dg.op(
@@ -238,6 +247,12 @@ class _Steps:
             ins={"failures": dg.In(list)} if self.named else {"failure": dg.In(dict)},
             out={_made_output(asset): dg.Out(dg.Nothing, is_required=False) for asset in self.batch},
         )(run)
+
+
+def _only_told_again(context: dg.OpExecutionContext, make: str) -> bool:
+    """Whether this run executes steps of an earlier one, and not that which makes the assets."""
+    steps = context.run.step_keys_to_execute
+    return context.run.parent_run_id is not None and steps is not None and make not in steps
 
 
 def _mapped(asset: ScreenAsset, event: Any) -> Any:
