@@ -88,10 +88,7 @@ class Checks:
                 self.site.rig.wait_for_nodes(node)
         run = ended(self.instance, screen, MOST_S)
         elsewhere = node_of_step(self.instance, run.run_id, self.training, self.site.rig)
-        log = self._of_training(run)
-        again = log[log["kind"] == "STEP_RESTARTED"]["at"]
-        begun = f"begun again after {again.max() - killed:.0f} s" if len(again) else "not begun again"
-        self._note("2", f"{noticed}, {begun}")
+        self._note("2", f"{noticed}, {self._begun_again(run, killed)}")
         faults = self._result(screen, run)
         return faults if elsewhere != node else [*faults, f"it was tried again on {node}, which had died"]
 
@@ -203,6 +200,13 @@ class Checks:
         begun = (self._of_training(run)["kind"] == "STEP_RESTARTED").any()
         other = node_of_step(self.instance, run.run_id, self.training, self.site.rig) not in ("", node)
         return (now is not None and now.is_finished) or (begun and other)
+
+    def _begun_again(self, run: dg.DagsterRun, killed: float) -> str:
+        """When a run's training was seen to be gone, submitted again and at work again, in words."""
+        log = self._of_training(run)
+        after = log[log["at"] > killed].groupby("kind")["at"].max() - killed
+        stages = {"STEP_UP_FOR_RETRY": "Dagster", "STEP_WORKER_STARTING": "submitted", "STEP_RESTARTED": "begun again"}
+        return ", ".join(f"{name} after {after[kind]:.0f} s" for kind, name in stages.items() if kind in after)
 
     def _of_training(self, run: dg.DagsterRun) -> pd.DataFrame:
         """The events of the training's step."""

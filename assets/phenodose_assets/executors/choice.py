@@ -21,12 +21,17 @@ _LOCAL = {
     "max_concurrent": 2,
     "start_method": {"forkserver": {"preload_modules": ["phenodose_assets.definitions"]}},
 }
-#: Seconds between two looks at whether steps are still there.
-_HEALTH_S = 20
+#: Seconds between two looks at whether steps are still there: of all steps of a run, one question to Slurm.
+_HEALTH_S = 10
 #: A step tells its own errors without failing; what is tried again is a process that was killed or ran out of memory.
 AFTER_A_CRASH = dg.RetryPolicy(max_retries=1, delay=5)
-#: A scheduler needs a while to see that a node is dead; who asks sooner is given the same node again.
+#: A scheduler needs a while to see that a node is dead; who asks sooner is given the same node again. After 30 s, and
+#: then 90 and 210.
 AFTER_A_DEAD_NODE = dg.RetryPolicy(max_retries=3, delay=30, backoff=dg.Backoff.EXPONENTIAL)
+#: Under Slurm a job is gone when Slurm says so, and then it gives that node to nobody. After 10, 30 and 70 s.
+AFTER_A_DEAD_JOB = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+#: Of steps that may be tried again on another machine than the first time.
+ELSEWHERE = (AFTER_A_DEAD_NODE, AFTER_A_DEAD_JOB)
 
 
 def cluster_settings(store: Store, executor: str | None = None) -> ClusterSettings:
@@ -49,7 +54,7 @@ def cluster_settings(store: Store, executor: str | None = None) -> ClusterSettin
 
 def retries_of(settings: ClusterSettings) -> dg.RetryPolicy:
     """How a step is tried again whose process, job or machine is gone."""
-    return AFTER_A_CRASH if settings.executor == "local" else AFTER_A_DEAD_NODE
+    return {"local": AFTER_A_CRASH, "slurm": AFTER_A_DEAD_JOB}.get(settings.executor, AFTER_A_DEAD_NODE)
 
 
 def pods_of(settings: ClusterSettings) -> dict[str, dict[str, object]]:

@@ -20,7 +20,7 @@ from typing import Any
 import dagster as dg
 
 from phenodose.pipeline.context import Context
-from phenodose_assets.executors.choice import AFTER_A_CRASH, AFTER_A_DEAD_NODE
+from phenodose_assets.executors.choice import AFTER_A_CRASH, ELSEWHERE
 from phenodose_assets.executors.work import tags_of
 from phenodose_assets.graph.checks import MADE
 from phenodose_assets.graph.patience import patiently
@@ -179,7 +179,7 @@ class _Steps:
                 outputs[spec.get_python_identifier()] = dg.Out(dg.Nothing, is_required=False)
 
         def made(asset: ScreenAsset, step: Context, context: dg.OpExecutionContext) -> Iterator[Any]:
-            several = self.retries == AFTER_A_DEAD_NODE
+            several = self.retries in ELSEWHERE
             events = patiently(lambda: asset.run(step, context, self.drops(asset)), context.log.warning, several)
             return events if self.named else map(partial(_mapped, asset), events)
 

@@ -31,9 +31,12 @@ def test_the_environment_wins_over_site_toml(tmp_path: Path) -> None:
     assert executor_of(cluster_settings(store, "local"), store).name == "multiprocess"
 
 
-def test_on_a_cluster_a_dead_node_is_given_time_to_be_seen(tmp_path: Path) -> None:
-    policy = retries_of(cluster_settings(Store.open(tmp_path), "slurm"))
-    assert (policy.max_retries, policy.delay) == (3, 30)
+@pytest.mark.parametrize(("executor", "seconds"), [("slurm", 10), ("kubernetes", 30)])
+def test_a_scheduler_that_does_not_say_when_a_node_died_is_given_time_to_see_it(
+    executor: str, seconds: float, tmp_path: Path
+) -> None:
+    policy = retries_of(cluster_settings(Store.open(tmp_path), executor))
+    assert (policy.max_retries, policy.delay) == (3, seconds)
 
 
 @pytest.mark.parametrize(
