@@ -1,7 +1,8 @@
 """The readout spheroid_area: the size of the objects that classical segmentation finds in a well.
 
 It is there to be compared with what a network sees: it knows no controls, learns nothing and has nothing to set for a
-microscope. Every object stands in the table `objects` with its area, roundness and intensity.
+microscope. Every object stands in the table `objects` with its area, roundness and intensity. In a time lapse growth is
+that of their size, as volumes of balls of that area, where killed wells end smaller than living ones began.
 
 Belongs here: which number of a well is taken, and what is said of an object. Does not belong here: finding the objects
 (`phenodose_readouts.segmentation`).
@@ -55,11 +56,14 @@ class SpheroidAreaReadout(ObjectReadout):
     name = "spheroid_area"
     label = "image, area of spheroids"
     version = "1"
-    contract = "1.2"
+    contract = "1.5"
     description = "Area of the spheroids or organoids in the maximum projection by classical segmentation."
     unit: ClassVar[str] = "um2"
     precedence: ClassVar[int] = 50
     colour: ClassVar[str | None] = "#56B4E9"
+    #: Growth over time is that of the volume of a ball of this area: a size, not a number of cells.
+    counts_cells: ClassVar[bool] = True
+    cells_power: ClassVar[float] = 1.5
     Parameters = SpheroidAreaParameters
 
     def find_objects(self, plate: Plate) -> pd.DataFrame:

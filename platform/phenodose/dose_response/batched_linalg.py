@@ -20,15 +20,16 @@ def total(values: np.ndarray, axis: int = 0) -> np.ndarray:
     return np.asarray(np.take(np.cumsum(values, axis=axis), -1, axis=axis))
 
 
-def solve_positive(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
+def solve_positive(matrices: np.ndarray, right: np.ndarray, instead: np.ndarray | None = None) -> np.ndarray:
     """Solve symmetric positive (semi)definite systems.
 
     Pivots that rounding has made zero or negative are replaced by a small positive number, which keeps
-    the solution finite and a descent direction.
+    the solution finite and a descent direction; so are those of matrices that may be indefinite, by a given number.
 
     Args:
         matrices: float64 (p, p, g); worked on in place.
         right: float64 (p, g); likewise.
+        instead: float64 (p, g), above 0: what a pivot becomes that is smaller than a millionth of this.
 
     Returns:
         float64 (p, g).
@@ -37,7 +38,11 @@ def solve_positive(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
     least = 1e-14 * np.maximum(np.max(np.abs(matrices[range(p), range(p)]), axis=0), 1e-300)
     lower, roots, solution = matrices, [], right
     for j in range(p):
-        root = np.sqrt(np.maximum(lower[j, j], least))
+        pivot = lower[j, j]
+        if instead is None:
+            root = np.sqrt(np.maximum(pivot, least))
+        else:
+            root = np.sqrt(np.where(pivot < 1e-6 * instead[j], instead[j], pivot))
         roots.append(root)
         solution[j] /= root
         if j + 1 < p:

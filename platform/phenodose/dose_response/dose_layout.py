@@ -50,7 +50,7 @@ def by_dose(x: np.ndarray, y: np.ndarray) -> DoseLayout:
     begins = np.maximum.accumulate(np.where(new, np.arange(m)[:, None], 0), axis=0)
     place = np.arange(m)[:, None] - begins
     shape = (int(level.max(initial=0)) + 1, int(place.max(initial=0)) + 1, g)
-    doses, ordered, there = np.tile(x[-1], (shape[0], 1)), np.zeros(shape), np.zeros(shape)
+    doses, ordered, there = np.tile(x[-1], (shape[0], 1)), np.zeros(shape, y.dtype), np.zeros(shape, y.dtype)
     at = (level, place, np.arange(g))
     doses[level, np.arange(g)], ordered[at], there[at] = x, y, 1.0
     return DoseLayout(doses, ordered, there, m)

@@ -13,6 +13,7 @@ once; a curve is computed once a dose, not once a well, and once a step: its los
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,11 +28,13 @@ SIDE_BY_SIDE = 4000
 #: Share of curves not yet done below which the others give up their places.
 _WORTH_MOVING = 0.8
 #: exp of more than this would not be finite in all that follows.
-_LARGEST_EXPONENT = 600.0
+_LARGEST_EXPONENT = {np.dtype(np.float64): 600.0, np.dtype(np.float32): 80.0}
 #: Damping of the first step, and what it becomes with a step that lowers the loss, and with one that does not.
 _DAMPING, _LESS, _MORE = 1e-2, 0.2, 6.0
 #: Loss of a curve that is not yet computed.
-_UNKNOWN = 1e300
+_UNKNOWN = 1e30
+#: Damping up to which the curves' own curvature counts too; farther from a minimum it may point uphill.
+_NEWTON_UP_TO = 2e-2
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,13 @@ class Problem:
         )
         return Problem(x, y, lower, upper, centre, weight, self.smoothing)
 
+    def rough(self) -> Problem:
+        """The same in float32, which takes a third of the time: for the way to a minimum, not for its last digits."""
+        x, y, lower, upper, centre, weight = (
+            values.astype(np.float32) for values in (self.x, self.y, self.lower, self.upper, self.centre, self.weight)
+        )
+        return Problem(x, y, lower, upper, centre, weight, self.smoothing)
+
 
 def curve_values(theta: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Inhibition of curves in search coordinates (5, g) at x (m, g)."""
@@ -79,7 +89,13 @@ def smooth_power(residual: np.ndarray, smoothing: float = SMOOTHING) -> np.ndarr
 
 
 def search(
-    problem: Problem, start: np.ndarray, free: tuple[int, ...], iterations: int, tolerance: float = 1e-7
+    problem: Problem,
+    start: np.ndarray,
+    free: tuple[int, ...],
+    iterations: int,
+    tolerance: float = 1e-7,
+    patience: int = 5,
+    newton: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise the penalised loss from a start.
 
@@ -88,22 +104,80 @@ def search(
         start: float64 (5, g), within the box.
         free: which of the five parameters may change: some of `FREE_PARAMETERS`, neighbours all.
         iterations: most steps tried.
-        tolerance: a curve is done when a step lowers its loss by a smaller part than this.
+        tolerance: a curve is done when two steps in turn lower its loss by a smaller part than this.
+        patience: or when so many in turn do not lower it by more.
+        newton: use the second derivatives of the curves too near a minimum, which takes fewer steps.
 
     Returns:
-        theta float64 (5, g) and the penalised loss float64 (g,).
+        theta (5, g) and the penalised loss (g,), of the type of the problem's numbers.
     """
-    best, best_loss = start.copy(), np.empty(start.shape[1])
+    start = start.astype(problem.x.dtype)
+    best, best_loss = start.copy(), np.empty(start.shape[1], start.dtype)
     if not start.shape[1]:
         return best, best_loss
-    work = _Work(problem, start, free)
+    work = _Work(problem, start, free, newton)
     while work.going():
         work.step()
-        better, small = work.try_step(tolerance)
+        better, small, sure = work.try_step(tolerance)
         stalled, steps = work.at["stalled"], work.at["steps"]
-        done = (better & small & (stalled >= 2)) | (stalled >= 5) | (steps >= iterations)
+        done = sure | (better & small & (stalled >= 2)) | (stalled >= patience) | (steps >= iterations)
         work.replace(done, best, best_loss)
     return best, best_loss
+
+
+class _Shape(NamedTuple):
+    """A curve f = bottom + height F, F = (1 + exp(e))^-a, at its doses: (k,) the first three, else (d, k).
+
+    `less` is -a, `distance` e = steepness (mid - x), `fraction` F and `logistic` exp(e) / (1 + exp(e)).
+    """
+
+    height: np.ndarray
+    steepness: np.ndarray
+    less: np.ndarray
+    distance: np.ndarray
+    fraction: np.ndarray
+    logistic: np.ndarray
+
+
+def _curl(pull: np.ndarray, at: _Shape, softplus: np.ndarray | None) -> np.ndarray:
+    """What the curves' own second derivatives add to the curvature of the loss, (5, 5, k).
+
+    Args:
+        pull: (d, k), how fast the loss falls with the inhibition at each dose.
+        at: the curves.
+        softplus: (d, k), ln(1 + exp(e)); None for symmetric curves, whose asymmetry has no entries.
+    """
+    found = np.zeros((5, 5, pull.shape[1]), pull.dtype)
+    slanted = at.fraction * at.logistic
+    slanted *= at.less
+    slanted *= -pull  # by e, per height
+    twice = at.logistic * (at.less - 1.0)
+    twice += 1.0
+    twice *= slanted
+    along = slanted * at.distance
+    once, moved = slanted.sum(axis=0), along.sum(axis=0)
+    found[1, 2], found[1, 3] = at.steepness * once, moved
+    found[2, 2] = at.height * at.steepness**2 * twice.sum(axis=0)
+    twice *= at.distance
+    found[2, 3] = at.height * at.steepness * (twice.sum(axis=0) + once)
+    twice *= at.distance
+    found[3, 3] = at.height * (twice.sum(axis=0) + moved)
+    if softplus is not None:
+        power = softplus * at.less
+        raised = at.fraction * power
+        raised *= -pull
+        found[1, 4] = raised.sum(axis=0)
+        power += 1.0
+        raised *= power
+        found[4, 4] = at.height * raised.sum(axis=0)
+        slanted *= power
+        found[2, 4] = at.height * at.steepness * slanted.sum(axis=0)
+        slanted *= at.distance
+        found[3, 4] = at.height * slanted.sum(axis=0)
+    found[0, 2:] = -found[1, 2:]
+    for i in range(1, 5):
+        found[i, :i] = found[:i, i]
+    return found
 
 
 class _Work:
@@ -112,15 +186,18 @@ class _Work:
     Attributes:
         all: arrays of all curves, (..., g) each.
         at: those of the curves that are worked on, (..., k) each. Beside the wells, box and penalty: `which` curve it
-            is, where it is (`theta`), the `loss` there, its `fall` (gradient, p) and curvature (`bend`, p x p), the
+            is, where it is (`theta`), the `loss` there, its `fall` (gradient, p) and curvature (`bend`, p x p, by the
+            first derivatives of the curve, and `curl`, p x p, what its second ones add), the
             `damping`, how many `steps` were tried (-1: none, not even the start), how many of the last did not help
             (`stalled`), and whether the curve is `over`.
     """
 
-    def __init__(self, problem: Problem, start: np.ndarray, free: tuple[int, ...]) -> None:
+    def __init__(self, problem: Problem, start: np.ndarray, free: tuple[int, ...], newton: bool) -> None:
         wells, g, p = by_dose(problem.x, problem.y), start.shape[1], len(free)
         self.free, self.smoothing = slice(free[0], free[-1] + 1), problem.smoothing
         self.constant = wells.wells * problem.smoothing**1.5
+        kind = start.dtype
+        self.largest_exponent, self.newton = _LARGEST_EXPONENT[kind], newton
         self.symmetric = 4 not in free and not start[4].any()
         self.all = {"doses": wells.doses, "y": wells.y, "theta": start, "which": np.arange(g)}
         self.all |= {name: getattr(problem, name) for name in ("lower", "upper", "centre", "weight")}
@@ -133,8 +210,10 @@ class _Work:
         k = len(first)
         self.unknown = {"loss": _UNKNOWN, "fall": 0.0, "bend": 0.0, "damping": _DAMPING / _LESS, "steps": -1}
         self.unknown |= {"stalled": 0, "over": False}
-        shapes: dict[str, tuple[int, ...]] = {"fall": (p, k), "bend": (p, p, k)}
-        self.at |= {name: np.full(shapes.get(name, (k,)), value) for name, value in self.unknown.items()}
+        shapes: dict[str, tuple[int, ...]] = {"fall": (p, k), "bend": (p, p, k), "curl": (p, p, k)}
+        self.unknown |= {"curl": 0.0} if newton else {}
+        for name, value in self.unknown.items():
+            self.at[name] = np.full(shapes.get(name, (k,)), value, kind if isinstance(value, float) else None)
 
     def going(self) -> bool:
         """Whether any curve is not done."""
@@ -144,6 +223,11 @@ class _Work:
         """The damped Newton step to `trial` (5, k); none for fixed parameters and for those held by the box."""
         at, free = self.at, self.free
         theta, fall, matrix = at["theta"][free], at["fall"].copy(), at["bend"].copy()
+        instead = None
+        if self.newton:
+            plain = at["damping"] <= _NEWTON_UP_TO
+            instead = matrix[range(len(fall)), range(len(fall))] + 1e-10
+            matrix += at["curl"] * plain
         held = (theta <= at["lower"][free]) & (fall < 0)
         held |= (theta >= at["upper"][free]) & (fall > 0)
         diagonal = matrix[range(len(fall)), range(len(fall))]
@@ -157,51 +241,63 @@ class _Work:
             diagonal[:, some] = np.where(held[:, some], 1.0, diagonal[:, some])
         matrix[range(len(fall)), range(len(fall))] = diagonal
         trial = at["theta"].copy()
-        trial[free] += solve_positive(matrix, fall)
+        solution = solve_positive(matrix, fall.copy(), instead)
+        trial[free] += solution
+        self.promised = np.full(len(at["loss"]), np.inf)
+        if self.newton:
+            np.copyto(self.promised, 0.5 * (fall * solution).sum(axis=0), where=plain & (at["steps"] >= 0))
         np.maximum(trial, at["lower"], out=trial)
         self.trial = np.minimum(trial, at["upper"], out=trial)
 
-    def try_step(self, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
-        """Take the step where the loss falls: bool (k,) where it does, and where it falls by little."""
+    def try_step(self, tolerance: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Take the step where the loss falls: bool (k,) where it does, where by little, and where for the last time.
+
+        It is the last where the curvature promised little to gain, and the step gained what was promised: then the
+        next would gain far less.
+        """
         at, before = self.at, self.at["loss"]
-        new = dict(zip(("loss", "fall", "bend"), self.evaluate(self.trial), strict=True)) | {"theta": self.trial}
-        better = new["loss"] < before
-        small = np.where(better, before - new["loss"], 0.0) <= tolerance * before
+        new = self.evaluate(self.trial) | {"theta": self.trial}
+        better, gain = new["loss"] < before, before - new["loss"]
+        small = np.where(better, gain, 0.0) <= tolerance * before
+        sure = (self.promised <= 100 * tolerance * before) & (np.abs(gain - self.promised) <= 0.1 * self.promised)
+        sure |= self.promised <= 0.01 * tolerance * before
         back = np.flatnonzero(~better)
         for name, values in new.items():
             values[..., back] = at[name][..., back]
             at[name] = values
-        at["damping"] = np.clip(at["damping"] * np.where(better, _LESS, _MORE), 1e-9, 1e9)
+        at["damping"] *= np.where(better, _LESS, _MORE)
+        np.clip(at["damping"], 1e-9, 1e9, out=at["damping"])
         at["stalled"] = np.where(small, at["stalled"] + 1, 0)
         at["steps"] += 1
-        return better, small
+        return better, small, sure
 
-    def evaluate(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Penalised loss (k,), its fall (p, k) and its curvature (p, p, k), by Gauss and Newton, at theta (5, k)."""
+    def evaluate(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+        """`loss`, `fall`, `bend` and, by Newton, `curl` at theta (5, k)."""
         bottom, top, mid, log_slope, log_asymmetry = theta
         steepness, height = LN10 * np.exp(log_slope), top - bottom
         distance = mid - self.at["doses"]
         distance *= steepness
-        by_exponent = np.minimum(distance, _LARGEST_EXPONENT)
-        np.exp(by_exponent, out=by_exponent)
-        whole = by_exponent + 1.0
+        logistic = np.minimum(distance, self.largest_exponent)
+        np.exp(logistic, out=logistic)
+        whole = logistic + 1.0
         if self.symmetric:
-            fraction = 1.0 / whole
+            less = -np.ones_like(height)
+            fraction = np.divide(1.0, whole, out=whole)
+            logistic *= fraction
             scaled = fraction * -height
-            by_exponent *= fraction
         else:
             less = -np.exp(log_asymmetry)
             softplus = np.log(whole)
             np.maximum(softplus, distance, out=softplus)
             fraction = softplus * less
             np.exp(fraction, out=fraction)
+            logistic /= whole
             scaled = fraction * (height * less)
-            by_exponent /= whole
-        by_exponent *= scaled
+        by_exponent = logistic * scaled
         fitted = fraction * height
         fitted += bottom
         loss, pull, bend = self.by_fitted(fitted)
-        jacobian = np.empty((len(self.at["fall"]), *fraction.shape))
+        jacobian = np.empty((len(self.at["fall"]), *fraction.shape), fraction.dtype)
         for derivative, parameter in zip(jacobian, range(5)[self.free], strict=True):
             if parameter == 0:
                 np.subtract(1.0, fraction, out=derivative)
@@ -216,12 +312,16 @@ class _Work:
         weighted = weight * away
         loss += 0.5 * (weighted * away).sum(axis=0)
         fall = (jacobian * pull).sum(axis=1) - weighted[self.free]
-        matrix = np.empty((len(fall), *fall.shape))
+        matrix = np.empty((len(fall), *fall.shape), fall.dtype)
         for a in range(len(fall)):
             np.add.reduce(jacobian[: a + 1] * (jacobian[a] * bend), axis=1, out=matrix[a, : a + 1])
             matrix[a, a] += weight[self.free][a]
             matrix[:a, a] = matrix[a, :a]
-        return loss, fall, matrix
+        found = {"loss": loss, "fall": fall, "bend": matrix}
+        if self.newton:
+            shape = _Shape(height, steepness, less, distance, fraction, logistic)
+            found["curl"] = _curl(pull, shape, None if self.symmetric else softplus)[self.free, self.free]
+        return found
 
     def by_fitted(self, fitted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Loss (k,), and its first and second derivative (d, k) by the inhibition `fitted` (d, k) at each dose."""

@@ -21,6 +21,10 @@ FIXED_VALUES: tuple[float, ...] = (0.0, 1.0, np.nan, np.nan, 1.0)
 #: Indices of the free parameters of the model with that many parameters.
 FREE_PARAMETERS: dict[int, tuple[int, ...]] = {2: (2, 3), 3: (1, 2, 3), 4: (0, 1, 2, 3), 5: (0, 1, 2, 3, 4)}
 LN10 = float(np.log(10.0))
+#: exp of more than this is no float32.
+_LARGEST_SINGLE = np.float32(80.0)
+#: Curves computed at once: their values stay in a processor's cache.
+_ROWS_AT_ONCE = 128
 
 #: What the formulas take: arrays that broadcast, or numbers.
 Values = np.ndarray | float
@@ -67,6 +71,46 @@ def inhibition(
     """
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(bottom + (top - bottom) * effect_fraction(log10_dose, log10_mid, slope, asymmetry))
+
+
+def inhibition_along(
+    low: np.ndarray,
+    high: np.ndarray,
+    parameters: np.ndarray,
+    points: int,
+) -> np.ndarray:
+    """`inhibition` at equally spaced log10 doses, in float32: several times as fast, and exact to 1e-6 of the height.
+
+    Args:
+        low: float64 (n,), the first log10 dose of each curve.
+        high: float64 (n,), the last.
+        parameters: float64 (5, n), in the order of `PARAMETERS`.
+        points: number of doses.
+
+    Returns:
+        float32 (n, points).
+    """
+    bottom, top, log10_mid, slope, asymmetry = parameters
+    along = np.linspace(0, 1, points, dtype=np.float32)
+    result = np.empty((len(low), points), dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        first, step = LN10 * (log10_mid - low) * slope, LN10 * (high - low) * slope
+        columns = np.stack([first, -step, -asymmetry, top - bottom, bottom]).astype(np.float32)[:, :, None]
+        for begin in range(0, len(low), _ROWS_AT_ONCE):
+            rows = slice(begin, begin + _ROWS_AT_ONCE)
+            start, slant, power, height, base = columns[:, rows]
+            exponent, found = slant * along, result[rows]
+            exponent += start
+            np.minimum(exponent, _LARGEST_SINGLE, out=found)
+            np.exp(found, out=found)
+            found += 1
+            np.log(found, out=found)
+            np.maximum(found, exponent, out=found)
+            found *= power
+            np.exp(found, out=found)
+            found *= height
+            found += base
+    return result
 
 
 def log10_dose_at(

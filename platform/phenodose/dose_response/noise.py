@@ -104,7 +104,7 @@ def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray,
         for first in range(0, len(wells.number), BLOCK):
             part = slice(first, first + BLOCK)
             some = wells.some(part)
-            evidence = _log_sum(evidence_on_grid(some), axis=2).astype(np.float64)
+            evidence = _log_sum(evidence_on_grid(some), axis=(2, 4)).astype(np.float64)
             found.append((which[part], evidence, some.wells))
     return found
 
@@ -116,7 +116,7 @@ def finer(values: np.ndarray, fine: np.ndarray) -> np.ndarray:
     return np.asarray(CubicSpline(LOG_SD_GRID, values, axis=1)(fine))
 
 
-def _log_sum(values: np.ndarray, axis: int) -> np.ndarray:
+def _log_sum(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
     largest = values.max(axis=axis, keepdims=True)
     return np.asarray(np.log(np.exp(values - largest).sum(axis=axis)) + np.squeeze(largest, axis))
 

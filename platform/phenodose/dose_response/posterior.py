@@ -53,7 +53,7 @@ _JITTER = 0.02
 #: Uniform numbers that moving one place once takes.
 _NUMBERS_A_MOVE = 8
 #: Weights smaller than the largest by this factor (ln) do not change a sum.
-_NEGLIGIBLE = 45.0
+_NEGLIGIBLE = 25.0
 #: Curves that are drawn side by side, and whose grids are.
 _DRAWN_AT_ONCE = 64
 _GRIDS_AT_ONCE = 4
@@ -124,26 +124,26 @@ def _first_places(
     log_share = log_share_of_views(wells.wells, noise.bad_wells)
     picked, of_cell = _picked_on_grid(wells, log_share, usual_sd, noise.weight, (np.arange(k) + numbers[:, :k]) / k)
     kinds = len(ASYMPTOTES)
-    rest, sd = np.divmod(picked, sds)
-    rest, node = np.divmod(rest, nodes)
+    rest, node = np.divmod(picked, nodes)
+    rest, sd = np.divmod(rest, sds)
     view, kind = np.divmod(rest, kinds)
     grid = grid_over(float(wells.doses[-1]))
-    shift = numbers[:, k : k + 4 * SPREAD * k].reshape(g, 4, SPREAD * k) - 0.5
+    shift = numbers[:, k : k + 4 * SPREAD * k].reshape(g, 4, SPREAD, k) - 0.5
     centres = (grid.mid[node], grid.log_slope[node], grid.log_asymmetry[node], LOG_SD_GRID[sd])
     spread = Coordinates(
         *(
-            np.tile(centre, (1, SPREAD)) + shift[:, axis] * width
+            centre[:, None] + shift[:, axis] * width
             for axis, (centre, width) in enumerate(zip(centres, grid.widths, strict=True))
         )
     )
-    at = setting(wells, np.tile(view, (1, SPREAD)), np.tile(kind, (1, SPREAD)), log_share)
-    there = evidence_at(spread, at)[0] + log_prior_of_noise(spread.log_sd, usual_sd, noise.weight)
-    there -= np.tile(of_cell, (1, SPREAD))
+    at = setting(wells, view, kind, log_share).of_several()
+    there = evidence_at(spread, at)[0] + log_prior_of_noise(spread.log_sd, usual_sd[:, None], noise.weight)
+    there -= of_cell[:, None]
     start = k + 4 * SPREAD * k
-    kept = _pick(there, (np.arange(k) + numbers[:, start : start + 1]) / k)
+    kept = _pick(there.reshape(g, -1), (np.arange(k) + numbers[:, start : start + 1]) / k)
     order = np.argsort(numbers[:, start + 1 : start + 1 + k], axis=1, kind="stable")
     kept = np.take_along_axis(kept, order, axis=1)
-    places = Coordinates(*(np.take_along_axis(axis, kept, axis=1) for axis in spread))
+    places = Coordinates(*(np.take_along_axis(axis.reshape(g, -1), kept, axis=1) for axis in spread))
     view, kind = (np.take_along_axis(axis, kept % k, axis=1) for axis in (view, kind))
     return places, setting(wells, view, kind, log_share)
 

@@ -11,6 +11,9 @@ criterion for residuals of that loss (density ~ exp(-|r|^1.5)). The top is fixed
 where the wells show that plateau at two doses. Where a constant explains the wells as well, the curve is that
 constant, drawn a little to no effect by what the wells leave open.
 
+For speed all models and starts are searched in single precision; from where they have come only the models that may be
+chosen go on to their minimum, in double precision.
+
 `NOISE_FLOOR` and the plateau rule were chosen by comparing settings on BT-40 (published scores), on a second,
 noisier screen of it (scores of the fit `nplr`) and on simulated curves of known truth, the spreads of the
 penalty on simulated curves of several kinds and on BT-40; agreement with BT-40 is no independent test.
@@ -60,6 +63,11 @@ START_ASYMMETRIES = (0.4, 1.0, 2.5)
 SEARCHES = 3
 REWEIGHTINGS = 3
 ITERATIONS = 40
+#: The way there is gone in single precision until a step lowers the loss by a smaller part than this, or so many do.
+ROUGH_GAIN = 1e-4
+ROUGH_PATIENCE = 5
+#: From there on only models go whose criterion is so near the best: what is left to gain changes it by far less.
+NEAR_TIE = 0.5
 #: Curves whose starts are looked for at once: their arrays stay in a processor's cache.
 _STARTS_AT_ONCE = 256
 
@@ -106,7 +114,8 @@ def fit_robust(x: np.ndarray, y: np.ndarray, model: int | None = None) -> Robust
         number, theta, criterion = _best_model(problem)
     else:
         start = _starts(problem, min(model, 4), START_SLOPES[1:2])[0]
-        theta, loss = search(problem, start, FREE_PARAMETERS[model], ITERATIONS)
+        near, _ = _best_of(problem, [start], FREE_PARAMETERS[model])
+        theta, loss = _minimum(problem, near, FREE_PARAMETERS[model])
         number, criterion = np.full(x.shape[1], model), information_criterion(loss, len(x), model)
     flat = information_criterion(flat_loss, len(x), 1) <= criterion
     if model is None:
@@ -120,9 +129,9 @@ def _best_model(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     symmetric = _starts(problem, 4)
     problem = replace(problem, weight=_penalty_weight(_loss_scale(problem, symmetric[0])))
     n_doses = 1 + total((np.diff(x, axis=0) > 1e-9).astype(np.int64))
-    model = np.zeros(x.shape[1], dtype=np.int64)
-    theta, criterion = np.empty((5, x.shape[1])), np.full(x.shape[1], np.inf)
-    previous = np.zeros((5, x.shape[1]))
+    n = x.shape[1]
+    rough: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    previous = np.zeros((5, n))
     for number in (3, 2, 4, 5):
         can = _on_plateau(previous, x) if number == 2 else n_doses >= number
         which = np.flatnonzero(can)
@@ -133,14 +142,21 @@ def _best_model(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             starts = _asymmetric_starts(previous[:, which], some)
         else:
             starts = [start[:, which] for start in symmetric] if number == 4 else _starts(some, number)
-        found, loss = _best_of(some, starts, FREE_PARAMETERS[number])
+        curves, value = np.zeros((5, n)), np.full(n, np.inf)
+        curves[:, which], loss = _best_of(some, starts, FREE_PARAMETERS[number])
+        value[which] = information_criterion(loss, len(x), number)
+        rough[number] = curves, value
+        previous = previous if number == 2 else curves
+    near = np.min([value for _, value in rough.values()], axis=0) + NEAR_TIE
+    model = np.zeros(n, dtype=np.int64)
+    theta, criterion = np.empty((5, n)), np.full(n, np.inf)
+    for number, (curves, value) in rough.items():
+        which = np.flatnonzero(value <= near)
+        found, loss = _minimum(problem.some(which), curves[:, which], FREE_PARAMETERS[number])
         value = information_criterion(loss, len(x), number)
         better = value < criterion[which]
         chosen = which[better]
         criterion[chosen], model[chosen], theta[:, chosen] = value[better], number, found[:, better]
-        if number in (3, 4):
-            previous = previous.copy()
-            previous[:, which] = found
     return model, theta, criterion
 
 
@@ -195,12 +211,18 @@ def to_parameters(theta: np.ndarray) -> np.ndarray:
 
 
 def _best_of(problem: Problem, starts: list[np.ndarray], free: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The lowest end of searches from all starts, which go side by side: that takes the time of the longest."""
+    """About the lowest end of searches from all starts, which go side by side; in single precision."""
     g = problem.x.shape[1]
-    together = problem.some(np.tile(np.arange(g), len(starts)))
-    found, loss = search(together, np.concatenate(starts, axis=1), free, ITERATIONS)
+    together = problem.rough().some(np.tile(np.arange(g), len(starts)))
+    start = np.concatenate(starts, axis=1)
+    found, loss = search(together, start, free, ITERATIONS, ROUGH_GAIN, ROUGH_PATIENCE)
     lowest = np.argmin(loss.reshape(len(starts), g), axis=0) * g + np.arange(g)
-    return found[:, lowest], loss[lowest]
+    return found[:, lowest].astype(np.float64), loss[lowest].astype(np.float64)
+
+
+def _minimum(problem: Problem, near: np.ndarray, free: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The minimum near a place, and its loss."""
+    return search(problem, np.clip(near, problem.lower, problem.upper), free, ITERATIONS, newton=True)
 
 
 def _starts(problem: Problem, number: int, slopes: Sequence[float] = START_SLOPES) -> list[np.ndarray]:
@@ -209,6 +231,7 @@ def _starts(problem: Problem, number: int, slopes: Sequence[float] = START_SLOPE
     At each place of the grid the best asymptotes are taken: given mid dose and slope the loss has one minimum
     only, so that a bad well misleads no start.
     """
+    problem = problem.rough()
     wells = by_dose(problem.x, problem.y)
     parts = [slice(first, first + _STARTS_AT_ONCE) for first in range(0, problem.x.shape[1], _STARTS_AT_ONCE)]
     least, most, weight = problem.lower[0], problem.upper[0], problem.weight[3]
@@ -222,18 +245,18 @@ def _starts_of(
     """`_starts` of curves whose asymptotes lie within a range, (g,), and whose ln slope has that weight, (g,)."""
     everyone = np.arange(len(least))
     low, high = wells.doses.min(axis=0), wells.doses.max(axis=0)
-    mids = low + (high - low) * START_MIDS[:, None]
+    mids = low + (high - low) * START_MIDS[:, None].astype(low.dtype)
     losses, starts = [], []
     for slope in slopes:
-        fraction = np.minimum(LN10 * slope * (mids[:, None] - wells.doses), 700.0)
+        fraction = np.minimum(LN10 * slope * (mids[:, None] - wells.doses), 80.0)
         np.exp(fraction, out=fraction)
         fraction += 1.0
         np.divide(1.0, fraction, out=fraction)
         bottom, top, loss = _best_asymptotes(fraction, wells, least, most, number)
         best = np.argmin(loss, axis=0), everyone
-        losses.append(loss[best] + 0.5 * weight * (np.log(slope) - np.log(USUAL_SLOPE)) ** 2)
-        log_slope = np.full(len(everyone), np.log(slope))
-        starts.append(np.stack([bottom[best], top[best], mids[best], log_slope, np.zeros(len(everyone))]))
+        losses.append(loss[best] + 0.5 * weight * float(np.log(slope / USUAL_SLOPE)) ** 2)
+        log_slope = np.full_like(low, np.log(slope))
+        starts.append(np.stack([bottom[best], top[best], mids[best], log_slope, np.zeros_like(low)]))
     order = np.argsort(np.stack(losses), axis=0, kind="stable")[:SEARCHES]
     return [np.take_along_axis(np.stack(starts), rank[None, None], axis=0)[0] for rank in order]
 
@@ -251,7 +274,7 @@ def _best_asymptotes(
         number: parameters of the model: with two, bottom is 0 and top 1, with three bottom is 0.
     """
     k, _, g = fraction.shape
-    bottom, top, tiny = np.zeros((k, g)), np.ones((k, g)), 1e-9
+    bottom, top, tiny = np.zeros((k, g), fraction.dtype), np.ones((k, g), fraction.dtype), 1e-6
     there, y = wells.there, wells.y
     weight = total(np.ones_like(y) if there is None else there, axis=1)
     weighted, rest = total(y, axis=1), 1 - fraction

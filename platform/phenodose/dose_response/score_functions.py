@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from phenodose.dose_response.curves import CurveBatch
-from phenodose.dose_response.models import LN10, log10_dose_at, log_one_plus_exp
+from phenodose.dose_response.models import LN10, inhibition_along, log10_dose_at, log_one_plus_exp
 
 #: Points of the grid on which scores are integrated, from the lowest to the highest tested dose.
 GRID_POINTS = 200
@@ -61,13 +61,12 @@ def activity_area(curves: CurveBatch, activity: np.ndarray) -> np.ndarray:
 
     A curve that falls with dose counts as high as it is at the highest dose, everywhere.
     """
-    x, inhibitions = on_grid(curves)
     falls = shape_of(curves).slope < 0
-    above = 100 * inhibitions
+    above = 100 * on_grid(curves)
     above[falls] = above[falls, -1:]
-    above -= activity[:, None]
+    above -= activity[:, None].astype(above.dtype)
     np.maximum(above, 0.0, out=above)
-    return _integral(above, x)
+    return _integral(above, curves)
 
 
 def dss(curves: CurveBatch, kind: ScoreType = "dss1", amin: Amin = "auto") -> np.ndarray:
@@ -173,10 +172,9 @@ def classic_dss(
 
 def mean_inhibition(curves: CurveBatch) -> np.ndarray:
     """Mean inhibition (fraction) of the curve over the tested log-dose range, float64 (n,)."""
-    x, inhibitions = on_grid(curves)
     low, high = curves.log10_dose_range
     with np.errstate(all="ignore"):
-        return curves.once("mean inhibition", lambda: np.asarray(_integral(inhibitions, x) / (high - low)))
+        return curves.once("mean inhibition", lambda: np.asarray(_integral(on_grid(curves), curves) / (high - low)))
 
 
 def largest_inhibition(curves: CurveBatch) -> np.ndarray:
@@ -241,9 +239,8 @@ def published_inhibitory_dose(curves: CurveBatch, target: np.ndarray) -> np.ndar
     reachable = np.where(goal <= shape.low / 100, smallest, np.where(goal >= shape.high / 100, largest, goal))
     with np.errstate(all="ignore"):
         dose = 10 ** log10_dose_at(reachable, *curves.parameters.T)
-        grid, inhibitions = on_grid(curves)
-        nearest = np.argmin(np.abs(np.nan_to_num(inhibitions, nan=np.inf) - goal[:, None]), axis=1)
-    falling = 10 ** np.take_along_axis(grid, nearest[:, None], axis=1)[:, 0]
+        nearest = np.argmin(np.abs(np.nan_to_num(on_grid(curves), nan=np.inf) - goal[:, None]), axis=1)
+    falling = 10 ** np.take_along_axis(curves.log10_dose_grid(GRID_POINTS), nearest[:, None], axis=1)[:, 0]
     dose = np.where(curves.top < curves.bottom, falling, dose)
     return np.where((shape.slope < 0) | ~curves.fitted, np.nan, dose)
 
@@ -254,12 +251,17 @@ def _row_extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(finite, values, np.inf).min(axis=1), np.where(finite, values, -np.inf).max(axis=1)
 
 
-def on_grid(curves: CurveBatch) -> tuple[np.ndarray, np.ndarray]:
-    """log10 doses and inhibitions (n, GRID_POINTS) from the lowest to the highest tested dose."""
+def on_grid(curves: CurveBatch) -> np.ndarray:
+    """Inhibitions (n, GRID_POINTS) from the lowest to the highest tested dose.
 
-    def compute() -> tuple[np.ndarray, np.ndarray]:
-        x = curves.log10_dose_grid(GRID_POINTS)
-        return x, curves.inhibition_at(x)
+    Draws, of which there are hundreds for every curve, are computed in float32: exact to 1e-6 of their height.
+    """
+
+    def compute() -> np.ndarray:
+        if curves.drawn_from is None:
+            return curves.inhibition_at(curves.log10_dose_grid(GRID_POINTS))
+        low, high = curves.log10_dose_range
+        return inhibition_along(low, high, curves.parameters.T, GRID_POINTS)
 
     return curves.once("grid", compute)
 
@@ -269,7 +271,8 @@ def _at_ends(curves: CurveBatch) -> np.ndarray:
     return curves.once("ends", lambda: curves.inhibition_at(np.stack(curves.log10_dose_range, axis=1)))
 
 
-def _integral(values: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Trapezoid rule along each row of equally spaced x; rows lie whole in memory, so that none depends on others."""
+def _integral(values: np.ndarray, curves: CurveBatch) -> np.ndarray:
+    """Trapezoid rule along each row of `on_grid`; rows lie whole in memory, so that none depends on others."""
     inner = np.ascontiguousarray(values).sum(axis=1) - (values[:, 0] + values[:, -1]) / 2
-    return np.asarray(inner * (x[:, -1] - x[:, 0]) / (x.shape[1] - 1))
+    low, high = curves.log10_dose_range
+    return np.asarray(inner * (high - low) / (values.shape[1] - 1))

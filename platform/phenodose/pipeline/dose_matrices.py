@@ -269,11 +269,19 @@ def _not_computed(sample: str, sums: pd.DataFrame, as_add_on: set[tuple[str, str
     for measures, pairs in by_pair.items():
         cannot = f"{_listed(measures)} cannot be computed"
         if len(pairs) <= _MOST_NOTES:
-            notes += [f"sample {sample}: {drug} with {add_on}: {cannot} ({reason})." for drug, add_on, reason in pairs]
+            notes += [
+                f"sample {sample}: {drug} with {add_on}: {cannot} ({reason}){_remedy(reason)}."
+                for drug, add_on, reason in pairs
+            ]
         else:
             shown = _listed([f"{drug} with {add_on} ({reason})" for drug, add_on, reason in pairs])
             notes.append(f"sample {sample}: of {len(pairs)} dose matrices {cannot}: {shown}; `status` says why.")
     return notes
+
+
+def _remedy(reason: str) -> str:
+    """What to do about a drug that no well holds alone; '' for other reasons."""
+    return "; add wells with each drug alone, at the doses of the pairs" * reason.startswith("no wells with")
 
 
 def _partly_computed(sample: str, pairs: pd.DataFrame, as_add_on: set[tuple[str, str]]) -> list[str]:

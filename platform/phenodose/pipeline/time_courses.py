@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 TIME_COURSES = "time_courses"
 #: What only a readout that counts cells can tell.
 OF_CELLS = ("cells", "growth_per_hour", "untreated_growth_per_hour", "gr")
+#: Said of a readout that counts cells, on plates where its number does not.
+KILLED_ABOVE_LIVING = (
+    "time course: killed wells read no less at the end than living ones did at the start, so that its number tells no "
+    "growth on these plates."
+)
 #: A plate with so many different numbers is not alike by chance.
 _LEAST_DIFFERENT = 12
 #: Tables of what drugs do over time.
@@ -32,7 +37,11 @@ CLASSES, CURVES = OF_COURSES = ("course_classes", "course_curves")
 
 
 def course_table(
-    course: Mapping[float, pd.DataFrame], viability: pd.DataFrame, wells: pd.DataFrame, readout: str
+    course: Mapping[float, pd.DataFrame],
+    viability: pd.DataFrame,
+    wells: pd.DataFrame,
+    readout: str,
+    power: float = 1.0,
 ) -> pd.DataFrame:
     """Every well that is a drug's or a control's at every time.
 
@@ -41,6 +50,7 @@ def course_table(
         viability: of the last reading, one row a well of the layout (`viability_of`).
         wells: the layout, in the same order.
         readout: name of the readout.
+        power: cells are as many as its raw values to this power.
 
     Returns:
         Rows of the table `time_courses` without screen and provenance; none for a screen that was read once.
@@ -91,7 +101,7 @@ def course_table(
         }
         values = np.array([found.get(place, np.nan) for place in places], dtype=np.float64)
         readings[hours] = np.where(masked, np.nan, values)
-    rows = course_rows(frame, readings)
+    rows = course_rows(frame, readings, power)
     shown = rows[rows["drug"].notna() | rows["control"].notna()].drop(columns="zero")
     return shown.assign(readout=readout, compared_with=shown["compared_with"].where(shown["compared_with"] != "", None))
 
@@ -103,6 +113,14 @@ def viability_alone(rows: pd.DataFrame) -> pd.DataFrame:
     scores stand for; cells, growth and GR are not known.
     """
     return rows.assign(**dict.fromkeys(OF_CELLS, float("nan")))
+
+
+def killed_above_living(rows: pd.DataFrame) -> bool:
+    """Whether killed wells read no less at the end, on any plate, than living ones did at the start."""
+    living = rows["time_h"].eq(0) & (rows["drug"].notna() | rows["control"].eq("negative"))
+    killed = rows["time_h"].eq(rows["time_h"].max()) & rows["control"].eq("positive")
+    start, end = (rows[some].groupby("plate")["raw"].median() for some in (living, killed))
+    return bool((end >= start.reindex(end.index)).any())
 
 
 def tells_viability_alone(rows: pd.DataFrame) -> bool:

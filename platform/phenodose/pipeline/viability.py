@@ -331,8 +331,15 @@ def make_viability(
         InputError: as `viability_of`.
     """
     from phenodose.pipeline.raw_values import control_distances, image_classes, image_views
-    from phenodose.pipeline.time_courses import TIME_COURSES, course_notes, course_table, viability_alone
-    from phenodose.plugins import PlateReaderReadout
+    from phenodose.pipeline.time_courses import (
+        KILLED_ABOVE_LIVING,
+        TIME_COURSES,
+        course_notes,
+        course_table,
+        killed_above_living,
+        viability_alone,
+    )
+    from phenodose.plugins import ImageReadout, PlateReaderReadout
     from phenodose.screens.curations import DECISIONS, excluded_wells
     from phenodose.tables import TABLES
 
@@ -364,12 +371,14 @@ def make_viability(
         step.store.write_table("objects", step.screen_id, viability_key(name), objects)
     of_course: list[str] = []
     if values.course or issubclass(readout, PlateReaderReadout):
-        course = course_table(values.course, found.viability, wells, name)
+        course = course_table(values.course, found.viability, wells, name, getattr(readout, "cells_power", 1.0))
         counts = issubclass(readout, PlateReaderReadout) or getattr(readout, "counts_cells", False)
+        if issubclass(readout, ImageReadout) and counts and killed_above_living(course):
+            counts, of_course = False, [KILLED_ABOVE_LIVING]
         course = course if counts else viability_alone(course)
         rows = provenance.stamp(course.assign(screen=step.screen_id))[TABLES[TIME_COURSES].column_names]
         step.store.write_table(TIME_COURSES, step.screen_id, viability_key(name), rows)
-        of_course = course_notes(course)
+        of_course += course_notes(course)
     else:
         step.store.drop_table_part(TIME_COURSES, step.screen_id, viability_key(name))
     inputs = {

@@ -86,6 +86,8 @@ class ImageReadout(Readout):
     #: Whether its number grows with the number of living cells and is about what it is without any where wells are
     #: killed: then a time lapse tells growth and the class of each drug, else viability alone. Came with contract 1.5.
     counts_cells: ClassVar[bool] = False
+    #: Cells are as many as its number to this power: 1.5 for an area, by which a volume is told. With `counts_cells`.
+    cells_power: ClassVar[float] = 1.0
 
     @abstractmethod
     def measure(self, plate: Plate) -> pd.DataFrame:

@@ -136,8 +136,8 @@ def complete_add_ons(frame: pd.DataFrame, file_rows: Mapping[int, object]) -> tu
                 f"{len(without)} wells with the add-on {add_on!r} and no drug give no AddOnConcentration; as negative "
                 "controls they serve its concentrations that have none of their own."
             )
-    faults += _one_name(frame)
-    return faults, notes
+    # wells without the concentration that they need have names that others have
+    return faults or _one_name(frame), notes
 
 
 def _one_name(frame: pd.DataFrame) -> list[str]:

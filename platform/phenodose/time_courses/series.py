@@ -42,7 +42,7 @@ _LIMIT_SDS, _LIMIT_LEAST, _LIMIT_MOST = 3.0, 0.01, 0.2
 _WELL_ABOVE_LIMIT = 5.0
 
 
-def course_rows(wells: pd.DataFrame, readings: Mapping[float, np.ndarray]) -> pd.DataFrame:
+def course_rows(wells: pd.DataFrame, readings: Mapping[float, np.ndarray], power: float = 1.0) -> pd.DataFrame:
     """What every well says at every time.
 
     Args:
@@ -50,6 +50,7 @@ def course_rows(wells: pd.DataFrame, readings: Mapping[float, np.ndarray]) -> pd
             missing), zero (the raw value of no cells); and if wanted compared_with, which names the negative controls
             that serve a well (those of its add-on), '' by default.
         readings: hours -> raw values float64 (well,), NaN where a well counts as not read. The first is the start.
+        power: cells are as many as raw values to this power; viability is of the raw values themselves.
 
     Returns:
         One row a well and time: the columns of `wells` and `COURSE_COLUMNS`. cells: over those at the start. gr:
@@ -69,6 +70,10 @@ def course_rows(wells: pd.DataFrame, readings: Mapping[float, np.ndarray]) -> pd
     zero = wells["zero"].to_numpy(dtype=np.float64)
     above = np.stack([readings[time] - zero for time in times])
     untreated = _of_untreated(wells, served, above)
+    viability = above / untreated
+    if power != 1:
+        above = np.stack([_to_the(power, readings[time]) - _to_the(power, zero) for time in times])
+        untreated = _of_untreated(wells, served, above)
     falls = np.nanmedian(untreated) < 0 if np.isfinite(untreated).any() else False
     above, untreated = (-above, -untreated) if falls else (above, untreated)
     living = wells["control"].isna() | wells["control"].eq("negative")
@@ -88,7 +93,7 @@ def course_rows(wells: pd.DataFrame, readings: Mapping[float, np.ndarray]) -> pd
             wells.assign(
                 time_h=time,
                 raw=readings[time],
-                viability_fraction=above[i] / untreated[i],
+                viability_fraction=viability[i],
                 cells=cells[i],
                 growth_per_hour=(logs[i] - logs[i - 1]) / since,
                 untreated_growth_per_hour=(log_growing[i] - log_growing[i - 1]) / since,
@@ -96,6 +101,10 @@ def course_rows(wells: pd.DataFrame, readings: Mapping[float, np.ndarray]) -> pd
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def _to_the(power: float, values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sign(values) * np.abs(values) ** power)
 
 
 def refuse_no_start(times: list[float], what: str) -> None:

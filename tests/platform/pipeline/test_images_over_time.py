@@ -18,6 +18,7 @@ from phenodose.pipeline.raw_values import measure_images
 from phenodose.pipeline.time_courses import (
     course_notes,
     course_table,
+    killed_above_living,
     starts_of,
     tells_viability_alone,
     viability_alone,
@@ -27,9 +28,11 @@ from phenodose.plates.plate import Plate
 from phenodose.plates.tensors import build_tensors, open_tensors
 from phenodose.plugins import TensorWells
 from phenodose.screens.screen import ImageSettings, Settings
+from phenodose.time_courses.series import course_classes
 from phenodose_readers.pattern import PatternReader
 from phenodose_readouts.features import FeaturesReadout
 from phenodose_readouts.mean_of_stack import MeanOfStackReadout
+from phenodose_readouts.spheroids import SpheroidAreaReadout
 
 HOURS = (0.0, 24.0, 72.0)
 
@@ -138,3 +141,53 @@ def test_likeness_over_time_is_viability_and_no_growth() -> None:
     assert starts_of(rows, "features") is None
     (note,) = course_notes(rows)
     assert note.startswith("sample S: time course: viability at every time, and no growth")
+
+
+#: Treatment -> volumes of its spheroid at 0, 24 and 72 h; DMSO doubles twice.
+VOLUMES = {
+    "DMSO": (1, 1.6, 4),
+    "STS": (1, 0.5, 0.2),
+    "kills": (1, 0.6, 0.2),
+    "slows": (1, 1.2, 1.7),
+    "none": (1, 1.6, 4),
+}
+
+
+def sizes_over_time(folder: Path, volumes: dict[str, tuple[float, ...]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of the time course of `spheroid_area`, of two wells of each treatment; and the layout."""
+    y, x = np.mgrid[:96, :96] - 48.0
+    kinds = {"DMSO": "neg", "STS": "pos"}
+    rows = []
+    for number, treatment in enumerate(np.repeat(list(volumes), 2)):
+        well = f"B{number + 1:02d}"
+        for time, volume in enumerate(volumes[treatment]):
+            disc = x**2 + y**2 < (22 * volume ** (1 / 3)) ** 2
+            pixels = np.random.default_rng(number).normal(500, 15, disc.shape) + 6000 * disc
+            tifffile.imwrite(folder / f"{well}_t{time}.tif", pixels.astype(np.uint16))
+        rows.append((well, number + 1, kinds.get(treatment, "therapy"), treatment))
+    plate = folder / "P1.ome.zarr"
+    ingest_plate(folder, plate, PatternReader({"expression": r"(?P<well>[A-P]\d\d)_t(?P<time>\d)\.tif"}), "P1")
+    course = measure_images(SpheroidAreaReadout, {"P1": str(plate)}, step(str(plate), times_h=HOURS)).course
+    wells = pd.DataFrame(rows, columns=["well", "column", "well_type", "treatment"])
+    wells = wells.assign(plate="P1", row="B", sample="S")
+    wells["concentration_nM"] = np.where(wells["well_type"].eq("therapy"), 100.0, np.nan)
+    control = wells["well_type"].map({"neg": "negative", "pos": "positive"})
+    end = course[72.0].assign(well=wells["well"], control=control, masked=False)
+    return course_table(course, end, wells, "spheroid_area", SpheroidAreaReadout.cells_power), wells
+
+
+def test_sizes_of_spheroids_over_time_are_growth_and_classes(tmp_path: Path) -> None:
+    rows, _ = sizes_over_time(tmp_path, VOLUMES)
+    assert SpheroidAreaReadout.counts_cells
+    assert not killed_above_living(rows)
+    ends = rows[rows["time_h"].eq(72)].groupby("drug")
+    # volumes above that of the killed wells at the end, 0.2
+    assert ends["cells"].median().to_dict() == pytest.approx({"kills": 0, "none": 4.75, "slows": 1.875}, abs=0.15)
+    assert ends["gr"].median()["slows"] == pytest.approx(2 ** (np.log2(1.875) / np.log2(4.75)) - 1, abs=0.05)
+    found = course_classes(rows).set_index("drug")["course_class"].to_dict()
+    assert found == {"kills": "kill", "none": "none", "slows": "slow"}
+
+
+def test_spheroids_that_swell_when_killed_tell_no_growth(tmp_path: Path) -> None:
+    rows, _ = sizes_over_time(tmp_path, {"DMSO": (1, 1.2, 1.5), "STS": (1, 1.3, 1.7), "A": (1, 1.1, 1.2)})
+    assert killed_above_living(rows)

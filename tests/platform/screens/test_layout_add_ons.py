@@ -128,6 +128,13 @@ def test_what_an_add_on_cannot_be_is_refused(tmp_path: Path, add_ons: list[tuple
     assert words in str(caught.value)
 
 
+def test_an_add_on_that_lacks_its_concentration_in_some_wells_is_one_fault(tmp_path: Path) -> None:
+    rows = wells(("B", 50))
+    rows[-1][-1] = ""
+    with pytest.raises(InputError, match=r"add-on 'B' is empty in row \d+ but given in row \d+[^\n]*alone\.$"):
+        read(tmp_path, rows)
+
+
 def test_a_concentration_needs_a_column_of_names_and_a_molar_unit(tmp_path: Path) -> None:
     rows = [[*row[:6], row[7]] for row in wells(("B", 50))]
     with pytest.raises(InputError, match="'AddOnConcentration' gives concentrations of an add-on, and there is no"):
