@@ -1,11 +1,15 @@
 """Score formulas on curves whose scores are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from phenodose.dose_response import score_functions as scores
 from phenodose.dose_response.curves import CurveBatch
+from phenodose.dose_response.fit import fit_curves
+from phenodose.simulation.curves import simulate_curves
 from phenodose.tables import CURVE_FIT_COLUMNS
 
 
@@ -72,3 +76,8 @@ def test_scores_of_one_curve_do_not_depend_on_the_others(kind):
     together = scores.dss(curves(top=tops, log10_mid=mids), kind)
     alone = [scores.dss(curves(top=[t], log10_mid=[m]), kind)[0] for t, m in zip(tops, mids, strict=True)]
     np.testing.assert_array_equal(together, alone)
+
+
+def test_draws_that_are_scored_in_single_precision_have_the_scores_of_double_precision():
+    drawn = fit_curves(simulate_curves("noisy", 12, 3).points, bootstrap=40).drawn(0, 40)
+    np.testing.assert_allclose(scores.dss_asym(drawn), scores.dss_asym(replace(drawn, drawn_from=None)), atol=1e-4)
