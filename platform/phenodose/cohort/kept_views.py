@@ -10,13 +10,13 @@ Belongs here: which rows of which kept view are made when. Does not belong here:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from phenodose.cohort.fill import in_parts
 from phenodose.cohort.view import View, identifier, literal, literals
-from phenodose.io.files import hash_bytes
+from phenodose.io.files import hash_json
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,8 +34,11 @@ def make_views(con: duckdb.DuckDBPyConnection, views: Sequence[View], changed: S
         changed: screens whose rows are others than before, in order.
         whole: make every row of every view.
     """
-    asked = {view.name: hash_bytes(f"{view.sql} {view.order}".encode()) for view in views if view.kept}
+    words = _words(views)
+    beneath = [view.sql for view in views if not view.kept and view.name in words]
+    asked = {view.name: hash_json([view.sql, view.order, beneath]) for view in views if view.kept}
     before = dict(con.execute("SELECT name, question FROM build.kept").fetchall())
+    _drop_others(con, views, before)
     # What a site prefers and which plugins it has is part of some questions, and some are made from others.
     anew = whole or asked != before
     for view in views:
@@ -62,6 +65,17 @@ def make_views(con: duckdb.DuckDBPyConnection, views: Sequence[View], changed: S
                 _replace(con, view, f"SELECT * FROM {identifier(view.name)}")
             else:
                 con.execute(f"COMMENT ON TABLE {identifier(view.name)} IS {literal(view.description)}")
+
+
+def _drop_others(con: duckdb.DuckDBPyConnection, views: Sequence[View], kept_before: Iterable[str]) -> None:
+    """Take out what an older version had as a view and this one has not, or has as one of the other kind."""
+    kept = {view.name for view in views if view.kept}
+    plain = {view.name for view in views} - kept
+    for name in set(kept_before) - kept:
+        con.execute(f"DROP TABLE IF EXISTS {identifier(name)}")
+    found = con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'").fetchall()
+    for name in {name for (name,) in found} - plain:
+        con.execute(f"DROP VIEW {identifier(name)}")
 
 
 def _add(con: duckdb.DuckDBPyConnection, views: Sequence[View], screens: Sequence[str]) -> None:

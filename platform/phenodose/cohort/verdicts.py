@@ -16,7 +16,9 @@ from phenodose.tables import TABLES
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
 #: Columns of `screens` that only the cohort has, as they rest on all tables of a screen and on its raw folder.
 JUDGED = ("stale", "verdict", "verdict_reason", "ranked_by", "n_hits")
@@ -90,6 +92,7 @@ def _by_screen(
 ) -> dict[str, pd.DataFrame]:
     """Rows of a table as a store gives them, by screen; those of '' are none."""
     import numpy as np
+    import pandas as pd
     import pyarrow as pa
 
     names = list(dict.fromkeys(["screen", *columns]))
@@ -98,14 +101,29 @@ def _by_screen(
         "ORDER BY screen, rowid"
     )
     schema = pa.schema([TABLES[table].arrow_schema().field(name) for name in names])
-    rows = relation.to_arrow_table().cast(schema).to_pandas()
+    found = relation.to_arrow_table().cast(schema)
     # Texts as objects: a comparison of a few hundred of Arrow's costs a hundred times as much.
-    rows = rows.astype({name: object for name, of in zip(names, schema.types, strict=True) if of == pa.string()})
+    rows = pd.DataFrame(
+        {
+            field.name: _texts(column) if field.type == pa.string() else column.to_pandas()
+            for field, column in zip(schema, found.columns, strict=True)
+        }
+    )
     of_row = rows["screen"].to_numpy()
     begins = np.flatnonzero(of_row[1:] != of_row[:-1]) + 1 if len(rows) else np.array([], int)
     parts = zip([0, *begins], [*begins, len(rows)], strict=True) if len(rows) else ()
-    found = {str(of_row[begin]): rows.iloc[begin:end].reset_index(drop=True) for begin, end in parts}
-    return {**found, "": rows.iloc[:0]}
+    by_screen = {str(of_row[begin]): rows.iloc[begin:end].reset_index(drop=True) for begin, end in parts}
+    return {**by_screen, "": rows.iloc[:0]}
+
+
+def _texts(column: pa.ChunkedArray) -> np.ndarray:
+    """Texts as objects, not a number where there is none; each text once in memory, as most stand in many rows."""
+    import numpy as np
+
+    encoded = column.combine_chunks().dictionary_encode()
+    values = np.array([*encoded.dictionary.to_pylist(), np.nan], object)
+    found: np.ndarray = values[encoded.indices.fill_null(len(values) - 1).to_numpy()]
+    return found
 
 
 def _judged(judge: Judge, screen: str, tables: Mapping[str, pd.DataFrame] | None) -> list[str | int | None]:

@@ -31,17 +31,21 @@ def standing_calls(scores: pd.DataFrame, qc: pd.DataFrame) -> pd.DataFrame:
     bad = qc[qc["verdict"].eq("fail")]
     samples = [name if isinstance(name, str) else "" for name in bad["sample"]] if "sample" in qc else [""] * len(bad)
     known = set(zip(_keys(bad, keys), samples, strict=True))
-    failed = [
-        (key, "") in known or (key, sample) in known
-        for key, sample in zip(_keys(scores, keys), scores["sample"], strict=True)
-    ]
+    failed = (
+        [
+            (key, "") in known or (key, sample) in known
+            for key, sample in zip(_keys(scores, keys), scores["sample"], strict=True)
+        ]
+        if known
+        else False
+    )
     gone = pd.Series(failed, index=scores.index, dtype=bool)
     call = scores["call"].astype(object)
     return scores.assign(call=call.where(~gone & call.notna(), None), readout_failed=gone)
 
 
 def _keys(rows: pd.DataFrame, names: list[str]) -> list[tuple[str, ...]]:
-    return list(rows[names].itertuples(index=False, name=None)) if names else [()] * len(rows)
+    return list(zip(*(rows[name].tolist() for name in names), strict=True)) if names else [()] * len(rows)
 
 
 def is_hit(rows: pd.DataFrame) -> pd.Series[bool]:

@@ -67,7 +67,7 @@ class ScreenVerdict:
 
 def ranking_scorer(scores: pd.DataFrame, preferences: Preferences) -> str | None:
     """The scorer that ranks: the first of those that name hits; None without any."""
-    return next(iter(preferences.ordered_scorers(scores.loc[scores["hit"].notna(), "scorer"])), None)
+    return next(iter(preferences.ordered_scorers(scores.loc[scores["hit"].notna(), "scorer"].unique())), None)
 
 
 def ranking_readout(pooled: pd.DataFrame, readouts: Iterable[str]) -> str | None:
@@ -132,7 +132,7 @@ def screen_verdict(
         stale: sentences on what is older than its inputs.
     """
     scores = tables["scores"]
-    readouts = preferences.ordered_readouts({*tables["viability"]["readout"], *scores["readout"]})
+    readouts = preferences.ordered_readouts({*tables["viability"]["readout"].unique(), *scores["readout"].unique()})
     pooled = scores[(scores["replicate"] == "pooled") & (scores["scorer"] == ranking_scorer(scores, preferences))]
     ranked_by = ranking_readout(pooled, readouts)
     found: list[tuple[Level, str]] = [
@@ -186,7 +186,12 @@ def _of_quality(qc: pd.DataFrame, readouts: Sequence[str], ranked_by: str | None
     """What the quality metrics of the readouts say, the one that ranks the drugs above all."""
     if qc.empty:
         return [("none", "Quality was not judged: the store holds no quality figure of this screen.")]
-    worst = {readout: _worst(rows["verdict"]) for readout, rows in qc.groupby("readout")}
+    found: dict[str, set[str]] = {}
+    for readout, verdict in zip(qc["readout"].tolist(), qc["verdict"].tolist(), strict=True):
+        found.setdefault(readout, set()).add(verdict)
+    worst = {
+        readout: next((name for name in LEVELS if name in verdicts), "none") for readout, verdicts in found.items()
+    }
     failed, warned, passed = (
         [name for name in readouts if worst.get(name) == level] for level in ("fail", "warn", "pass")
     )
@@ -210,19 +215,20 @@ def _of_wells(tables: Mapping[str, pd.DataFrame], ranked_by: str | None) -> list
     wells, viability = tables["wells"], tables["viability"]
     if ranked_by is None:
         return []
-    drugs = wells.loc[wells["well_type"] == "therapy", ["plate", "well"]]
-    read = viability.loc[viability["readout"] == ranked_by, ["plate", "well", "masked", "viability_fraction"]]
-    both = drugs.merge(read, on=["plate", "well"], how="left")
-    used = both["viability_fraction"].notna() & ~both["masked"].eq(True)
-    lost = int((~used).sum())
+    read = viability[viability["readout"] == ranked_by]
+    with_value = read[read["viability_fraction"].notna() & ~read["masked"].eq(True)]
+    used = {*zip(with_value["plate"].tolist(), with_value["well"].tolist(), strict=True)}
+    therapies = wells[wells["well_type"] == "therapy"]
+    drugs = list(zip(therapies["plate"].tolist(), therapies["well"].tolist(), strict=True))
+    lost = sum(place not in used for place in drugs)
     if not lost:
         return []
-    share = lost / len(both)
-    plates = sorted(plate for plate, rows in used.groupby(both["plate"]) if not rows.any())
+    share = lost / len(drugs)
+    plates = sorted({plate for plate, _ in drugs} - {plate for plate, well in drugs if (plate, well) in used})
     whole = f", among them all of plate {_and(plates)}" if plates else ""
     level: Level = "warn" if share >= MANY_LEFT_OUT or plates else "none"
     percent = f"{100 * share:.0f}" if share >= 0.005 else "under 1"
-    return [(level, f"{lost} of {len(both)} drug wells ({percent} %) have no value of {ranked_by}{whole}.")]
+    return [(level, f"{lost} of {len(drugs)} drug wells ({percent} %) have no value of {ranked_by}{whole}.")]
 
 
 def _of_drugs(pooled: pd.DataFrame, ranked_by: str | None) -> list[tuple[Level, str]]:
@@ -246,10 +252,6 @@ def _of_calls(ranked: pd.DataFrame, qc: pd.DataFrame) -> list[tuple[Level, str]]
         return [("none", f"Hits are not judged: the scores of {readout} have no draws; score the screen again.")]
     lost = sorted(set(ranked.loc[is_hit(ranked) & ~is_hit(standing_calls(ranked, qc)), "drug"]))
     return [("none", f"No drug counts as a hit by {readout}, as it failed; it names {_few(lost)}.")] if lost else []
-
-
-def _worst(verdicts: pd.Series[str]) -> str:
-    return next((name for name in LEVELS if (verdicts == name).any()), "none")
 
 
 def _few(names: Sequence[str]) -> str:

@@ -94,8 +94,10 @@ def decisions_of(store: Store, screen: str) -> list[Decision]:
     Raises:
         StoreError: the record is damaged, or rows are missing in it.
     """
-    rows = store.read_table(CURATIONS, screen).sort_values("number").to_dict("records")
-    found = [_decision(row) for row in rows]
+    rows = store.read_table(CURATIONS, screen)
+    if rows.empty:
+        return []
+    found = [_decision(row) for row in rows.sort_values("number").to_dict("records")]
     if [one.number for one in found] != list(range(1, len(found) + 1)):
         raise StoreError(
             f"{store.table_part(CURATIONS, screen, PART)}: decisions are missing (it holds the numbers "

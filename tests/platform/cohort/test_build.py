@@ -6,7 +6,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -19,6 +21,7 @@ import pytest
 from phenodose.cohort import build, fill
 from phenodose.cohort.build import rebuild_cohort, views_now
 from phenodose.cohort.parts import parts_now
+from phenodose.cohort.view import View
 from phenodose.cohort.views import cohort_views
 from phenodose.errors import StoreError
 from phenodose.store.store import Store
@@ -187,6 +190,56 @@ def test_a_kept_view_tells_what_its_query_tells(made_up_cohort: Store) -> None:
     _copy_screen(made_up_cohort, FULL, "A_V1_DS1", shift=0.1)
     rebuild_cohort(made_up_cohort)
     _expect_kept_views_are_what_their_queries_tell(made_up_cohort)
+
+
+def test_views_of_another_version_are_made_without_reading_a_file(
+    made_up_cohort: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names() -> set[str]:
+        with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
+            return {name for (name,) in con.execute("SELECT table_name FROM information_schema.tables").fetchall()}
+
+    expected, told, all_names = _contents(made_up_cohort), cohort_views, names()
+
+    def of_another_version(*arguments: Any, **named: Any) -> list[View]:
+        """One asks less, two are of the other kind, one has another name."""
+        views = told(*arguments, **named)
+        (less,) = (view.sql for view in views if view.name == "drug_scores")
+        changed = {
+            "drug_scores": {"sql": f"SELECT * FROM ({less}) WHERE false"},
+            "qc_summary": {"kept": False, "order": ""},
+            "doubtful_wells": {"kept": True},
+            "replicate_agreement": {"name": "agreement_of_replicates"},
+        }
+        assert {view.name for view in views} > changed.keys()
+        return [replace(view, **changed.get(view.name, {})) for view in views]
+
+    monkeypatch.setattr(build, "cohort_views", of_another_version)
+    assert rebuild_cohort(made_up_cohort).screens_read == ()
+    with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM drug_scores").fetchone() == (0,)
+    assert names() == all_names - {"replicate_agreement"} | {"agreement_of_replicates"}
+    monkeypatch.setattr(build, "cohort_views", told)
+    assert rebuild_cohort(made_up_cohort).screens_read == ()
+    assert _contents(made_up_cohort) == expected
+    assert names() == all_names
+
+
+def test_a_kept_view_is_made_anew_when_a_view_that_it_asks_tells_something_else(
+    made_up_cohort: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = cohort_views
+
+    def of_another_version(*arguments: Any, **named: Any) -> list[View]:
+        return [
+            replace(view, sql=f"SELECT * FROM ({view.sql}) WHERE false") if view.name == "dose_points" else view
+            for view in told(*arguments, **named)
+        ]
+
+    assert _contents(made_up_cohort)["replicate_pairs"]
+    monkeypatch.setattr(build, "cohort_views", of_another_version)
+    rebuild_cohort(made_up_cohort)
+    assert not _contents(made_up_cohort)["replicate_pairs"]
 
 
 def test_a_kept_view_is_asked_anew_when_the_site_prefers_another_readout(made_up_cohort: Store) -> None:
