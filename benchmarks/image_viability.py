@@ -1,14 +1,15 @@
 """Every image readout on every data set: viability against the truth, and drugs that kill unlike the control.
 
 First table: Pearson correlation and mean absolute error of the viability of drug wells, robust Z' of the controls
-(median of the plates), correlation of replicates, CPU seconds. Viability is the readout's number scaled by the medians
-of the controls of each plate. `rescue` is taught by the true viability with the noise of a plate reader (standard
-deviation 0.05), of the organoids by the independent measurement; no drug is read by a model that has seen it. Second
-table: the share of wells that `features` flags (`control_distance` above 1) of those that died unlike the control and
-of all others, then these apart: wells that died unlike it, but less, and wells that died like it or not at all; and the
-mean absolute error of `features` and `rescue` on the wells that died unlike the control. `--unlike-alone` leaves the
-first table out, `--flags-alone` the errors too, which take most of the time; it adds the
-real organoids, of which none is known to have died unlike the control.
+(median of the plates), correlation of replicates, CPU seconds (of `rescue` those beside the features, which it takes
+from `features`). Viability is the readout's number scaled by the medians of the controls of each plate. `rescue` is
+taught by the true viability with the noise of a plate reader (standard deviation 0.05), of the organoids by the
+independent measurement; no drug is read by a model that has seen it. Second table: the share of wells that `features`
+flags (`control_distance` above 1) of those that died unlike the control and of all others, then these apart: wells
+that died unlike it, but less, and wells that died like it or not at all; and the mean absolute error of `features`
+and `rescue` on the wells that died unlike the control. `--unlike-alone` leaves the first table out, `--flags-alone`
+the errors too, which take most of the time; it adds the real organoids, of which none is known to have died unlike
+the control. `--viability-alone` leaves the second table out.
 Every figure is the median over seeds, with the smallest and largest in brackets.
 """
 
@@ -22,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -33,7 +34,7 @@ from image_screens import DataSet, PicturedScreen, Size, data_sets, dying_unlike
 
 from phenodose.errors import NotMade, PhenodoseError
 from phenodose.io.parallel import usable_cores
-from phenodose.learning.control_span import distance_of_images
+from phenodose.learning.control_span import control_distance, looks_of
 from phenodose.learning.frozen import distinct_channels
 from phenodose.plugins import Inference, TensorWells
 from phenodose.quality.zprime import zprime_robust
@@ -84,15 +85,9 @@ def tensor_wells(screen: ScreenInMemory) -> TensorWells:
     )
 
 
-def by_features(copies: int, pictured: PicturedScreen, seed: int) -> np.ndarray:
-    """Raw viability by the readout `features` with its own settings, but for the copies of an image."""
-    return np.asarray(FeaturesReadout({"seed": seed, "copies": copies}).read(tensor_wells(pictured.screen)).raw)
-
-
-def by_rescue(pictured: PicturedScreen, seed: int) -> np.ndarray:
-    """Raw viability by the readout `rescue`, features included."""
-    wells = tensor_wells(pictured.screen)
-    return rescued(pictured, wells, FeaturesReadout({"seed": seed}).read(wells), seed)
+def read_by_features(copies: int, pictured: PicturedScreen, seed: int) -> Inference:
+    """What the readout `features` says with its own settings, but for the copies of an image."""
+    return FeaturesReadout({"seed": seed, "copies": copies}).read(tensor_wells(pictured.screen))
 
 
 def rescued(pictured: PicturedScreen, wells: TensorWells, seen: Inference, seed: int) -> np.ndarray:
@@ -184,10 +179,10 @@ def flagged(pictured: PicturedScreen, seed: int, copies: int, errors: bool = Tru
         assert found.control_distance is not None
         far = found.control_distance > 1
     else:
-        chosen = distinct_channels(wells.channels, wells.images.shape[3])
-        its = wells.negative, wells.positive, wells.content, wells.treatment, wells.plate
-        blends = FeaturesReadout({}).parameters.blends
-        far = distance_of_images(wells.images[..., chosen], *its, blends, seed, usable_cores()) > 1
+        images = wells.images[..., distinct_channels(wells.channels, wells.images.shape[3])]
+        controls, blends = (wells.negative, wells.positive), FeaturesReadout({}).parameters.blends
+        looks = looks_of(images, *controls, wells.plate, blends, seed, usable_cores())
+        far = control_distance(looks.texture, looks.mixtures, *controls, wells.content, wells.treatment) > 1
     strange = pictured.unlike & (pictured.screen.viability < DIED)
     others = (pictured.screen.layout["well_type"] == "therapy").to_numpy() & ~strange
     milder = pictured.unlike & others & (pictured.screen.viability < HARDLY)
@@ -237,6 +232,7 @@ def main() -> None:
     parser.add_argument("--unlike-drugs", type=int, default=8, help="drugs of a screen of the second table")
     parser.add_argument("--copies", type=int, choices=(1, 2, 4, 8), default=2, help="of an image, for `features`")
     parser.add_argument("--unlike-alone", action="store_true", help="the second table alone")
+    parser.add_argument("--viability-alone", action="store_true", help="the first table alone")
     parser.add_argument("--flags-alone", action="store_true", help="the second table alone, without the errors")
     parser.add_argument("--network", action="store_true", help="also train `cnn`, small (a minute or more a screen)")
     parser.add_argument("--residuals", action="store_true", help="also the mean error of features by true viability")
@@ -258,9 +254,12 @@ def main() -> None:
             continue
         for seed in seeds:
             pictured = data_set.make(seed)
+            seen = cache(partial(read_by_features, arguments.copies, pictured, seed))
             readouts: dict[str, Callable[[PicturedScreen, int], np.ndarray]] = {
-                "features": partial(by_features, arguments.copies),
-                "rescue": by_rescue,
+                "features": lambda _, __, seen=seen: np.asarray(seen().raw),  # type: ignore[misc]
+                "rescue": lambda pictured, seed, seen=seen: rescued(  # type: ignore[misc]
+                    pictured, tensor_wells(pictured.screen), seen(), seed
+                ),
                 "mean of stack": by_mean_of_stack,
                 "spheroid area": by_spheroid_area,
             }
@@ -296,7 +295,7 @@ def main() -> None:
     if there and arguments.flags_alone:
         makes["organoids (real)"] = lambda _: organoid_screen(arguments.organoids)
     for name, make in makes.items():
-        for seed in seeds if wanted(name) else ():
+        for seed in seeds if wanted(name) and not arguments.viability_alone else ():
             shares.append({"data set": name, **flagged(make(seed), seed, arguments.copies, not arguments.flags_alone)})
             click.echo(f"unlike controls, {name}, seed {seed}: {time.monotonic() - began:.0f} s", err=True)
     if shares:

@@ -9,8 +9,8 @@ phenotype. A phenotype is alive, or a way of dying below 35 % viability.
 
 With `--drug-share 0` every drug kills as the killing control does, and only living, dissolved and killed cells differ;
 with 1, the default, each kills its own way, and the killing control alone (named apoptosis) in the way of the sample,
-which no other screen can know. *Image and filters* are two views side by side: light, shape and grain, and the frozen
-filters of the readout `features`.
+which no other screen can know. *Image and filters* are two views side by side: light, shape, grain and texture, and the
+frozen filters of the readout `features`.
 """
 
 from __future__ import annotations

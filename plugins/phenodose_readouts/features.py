@@ -1,8 +1,8 @@
-"""The readout `features`: how like the living and the killed controls a well looks to a frozen network.
+"""The readout `features`: how like the living and the killed controls a well looks, by two views of its image.
 
-Belongs here: putting the steps together. Does not belong here: the features (`phenodose.learning.frozen`), the linear
-model on them (`phenodose.learning.likeness`), what lies beyond it (`phenodose.learning.control_span`), and the network
-that is taught (`cnn`).
+Belongs here: putting the steps together. Does not belong here: the views (`phenodose.learning.frozen` and
+`cell_texture`), the linear models on them (`phenodose.learning.likeness`), what lies beyond (`control_span`), and the
+network that is taught (`cnn`).
 """
 
 from __future__ import annotations
@@ -65,19 +65,21 @@ class FeaturesReadout(TensorReadout):
 
     name: ClassVar[str] = "features"
     label: ClassVar[str] = "image, frozen network"
-    version: ClassVar[str] = "3"
-    description: ClassVar[str] = "Viability as likeness to the controls, by a frozen network and a linear model"
+    version: ClassVar[str] = "4"
+    description: ClassVar[str] = (
+        "Viability as likeness to the controls, by linear models of a frozen network's features and of cells' texture"
+    )
     unit: ClassVar[str] = "likeness"
     precedence: ClassVar[int] = 25
     colour: ClassVar[str | None] = "#CC79A7"
-    #: With it, intervals of scores hold the truth in 95 % on cultures of four simulators (docs/uncertainty.md).
-    scale_error: ClassVar[tuple[float, float, float] | None] = (0.025, 0.055, 0.04)
+    #: With it, intervals of scores hold the truth in 92 % on cultures of four simulators (docs/uncertainty.md).
+    scale_error: ClassVar[tuple[float, float, float] | None] = (0.035, 0.08, 0.06)
     untrained: ClassVar[str] = "a frozen network, in minutes on two processor cores"
     Parameters: ClassVar[type[Parameters]] = FeaturesParameters
     parameters: FeaturesParameters
 
     def read(self, wells: TensorWells, progress: Progress = no_progress) -> Inference:
-        """Features of all wells, the model fitted on the controls, and what it says; see `TensorReadout.read`.
+        """What two views of all wells say, by models fitted on the controls; see `TensorReadout.read`.
 
         Raises:
             NotMade: there are fewer than 3 controls of a kind, or they look the same.
@@ -87,8 +89,8 @@ class FeaturesReadout(TensorReadout):
 
         from phenodose.io.parallel import usable_cores
         from phenodose.learning import frozen
-        from phenodose.learning.control_span import distance_of_images
-        from phenodose.learning.likeness import Blends, likeness, require_controls
+        from phenodose.learning.control_span import control_distance, looks_of
+        from phenodose.learning.likeness import Blends, likeness_of_views, require_controls
 
         require_controls(wells.negative, wells.positive)
         p = self.parameters
@@ -100,30 +102,20 @@ class FeaturesReadout(TensorReadout):
         threads = p.threads or usable_cores()
         seen = frozen.features_of(shown, light, network, frozen.Turns(p.copies), threads, progress)
         features = np.concatenate([seen, _plain(shown)], axis=1)
-        found = likeness(
-            features[: len(images)],
-            wells.negative,
-            wells.positive,
-            wells.content,
-            Blends(features[len(images) :], living),
-            p.seed,
-        )
+        controls = wells.negative, wells.positive
+        looks = looks_of(images, *controls, wells.plate, p.blends, p.seed, threads)
+        mixtures = looks.all_mixtures()
+        views = [
+            (features[: len(images)], Blends(features[len(images) :], living)),
+            (looks.texture, Blends(mixtures.texture, mixtures.living)),
+        ]
+        found = likeness_of_views(views, *controls, wells.content, p.seed)
         size = _LIVING - _KILLED
         return Inference(
             raw=np.clip(_KILLED + size * found.viability, 0.0, 1.0),
             features=np.asarray(features[: len(images)], dtype=np.float32),
             raw_sd=size * found.viability_sd,
-            control_distance=distance_of_images(
-                images,
-                wells.negative,
-                wells.positive,
-                wells.content,
-                wells.treatment,
-                wells.plate,
-                p.blends,
-                p.seed,
-                threads,
-            ),
+            control_distance=control_distance(looks.texture, looks.mixtures, *controls, wells.content, wells.treatment),
             **self._classes(wells, features[: len(images)]),
         )
 

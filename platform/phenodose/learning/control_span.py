@@ -47,18 +47,34 @@ class Mixtures:
     living: np.ndarray
 
 
-def distance_of_images(
+@dataclass(frozen=True)
+class Looks:
+    """How the cells of all wells look, and those of mixtures of controls.
+
+    Attributes:
+        texture: float64 array (well, feature).
+        mixtures: of the controls, one for each way of mixing; none were asked for if it is empty.
+    """
+
+    texture: np.ndarray
+    mixtures: list[Mixtures]
+
+    def all_mixtures(self) -> Mixtures:
+        """Those of all ways of mixing, one after the other."""
+        texture = np.concatenate([self.texture[:0], *(each.texture for each in self.mixtures)])
+        return Mixtures(texture, np.concatenate([np.empty(0), *(each.living for each in self.mixtures)]))
+
+
+def looks_of(
     images: np.ndarray,
     negative: np.ndarray,
     positive: np.ndarray,
-    content: np.ndarray,
-    treatment: np.ndarray | None,
     plate: np.ndarray,
     mixtures: int,
     seed: int,
     threads: int,
-) -> np.ndarray:
-    """How far every image lies from what the controls look like, and mixtures of them; see `control_distance`.
+) -> Looks:
+    """How cells look in images, and in wells that would hold those of two controls.
 
     Controls are mixed in three ways: their cells side by side without seeing each other, and pictures in which cells
     have died from the core or from the rim on.
@@ -67,18 +83,10 @@ def distance_of_images(
         images: array (well, y, x, channel) of counts.
         negative: bool array (well,): living controls.
         positive: bool array (well,): killed controls.
-        content: int array (well,): wells of equal content share a number; -1 for wells that nothing vouches for.
-        treatment: int array (well,): wells of one drug share a number; -1 for wells without. None for all without.
         plate: array (well,) of plate names.
         mixtures: of each way of mixing.
         seed: seed of the mixtures.
         threads: batches worked on at once; the numbers do not depend on it.
-
-    Returns:
-        float64 array (well,): above 1 is beyond.
-
-    Raises:
-        NotMade: all control wells are the same.
     """
     channels, counts = images.shape[3], texture_counts(images, threads)
     of_mixtures = []
@@ -87,7 +95,7 @@ def distance_of_images(
         made = [mixed_counts(counts, pairs, living)]
         made += [texture_counts(mosaics(images, pairs, living, dead, seed), threads) for dead in DEAD]
         of_mixtures = [Mixtures(texture(each, channels), living) for each in made]
-    return control_distance(texture(counts, channels), of_mixtures, negative, positive, content, treatment)
+    return Looks(texture(counts, channels), of_mixtures)
 
 
 def control_distance(

@@ -11,12 +11,12 @@ covariance shrunk as by Ledoit and Wolf 2004, doi 10.1016/S0047-259X(03)00096-4;
 whose noise is the controls' alone. No drug well has a label. A well is read by a model that has not seen it, nor its
 replicates: so their agreement and the distance between the controls remain metrics of quality.
 
-What is seen is likeness to the killing control. A drug that kills in another way leaves the line between the two
-controls; how far, in units of what controls do by chance, is `distance`.
+What is seen is likeness to the killing control; how far a well lies from what the controls span is told elsewhere.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,8 @@ _ALIKE = (
     "by."
 )
 _NO_NOISE = "wells that hold the same look exactly the same; are some images copies of others?"
+#: Beyond these viabilities it makes no difference to how far like wells differ.
+_TOLD = (-1 / 3, 4 / 3)
 #: Parts that the controls are divided in, each of which is read by a model of the others.
 _FOLDS = 8
 
@@ -107,6 +109,48 @@ def likeness(
     viability = (mean - bottom) / (top - bottom)
     spread = _spread(scaled, blended, blends, groups, negative, positive, np.random.default_rng([seed, 1]))
     return Likeness(viability, spread)
+
+
+def likeness_of_views(
+    views: Sequence[tuple[np.ndarray, Blends]],
+    negative: np.ndarray,
+    positive: np.ndarray,
+    content: np.ndarray,
+    seed: int = 0,
+) -> Likeness:
+    """What models of several views of the same wells say together.
+
+    A view counts the more the less wells that hold the same differ in it: its weight is one over the variance of what
+    it says of them, controls and replicates, each read by a model that has not seen it. Errors are taken to go
+    together, as all models rest on the same controls. A view in which the controls cannot be told apart is left out.
+
+    Args:
+        views: float array (well, feature) and blends of each; see `likeness` for these and the other arguments.
+        negative: bool array (well,).
+        positive: bool array (well,).
+        content: int array (well,).
+        seed: seed of the resampling.
+
+    Raises:
+        NotMade: no view tells viability; the reason is that of the first.
+    """
+    said, reasons = [], []
+    for features, blends in views:
+        try:
+            said.append(likeness(features, negative, positive, content, blends, seed))
+        except NotMade as reason:
+            reasons.append(reason)
+    if not said:
+        raise reasons[0]
+    groups = alike(negative, positive, content)
+    within = [np.clip(each.viability, *_TOLD)[:, None] for each in said]
+    variances = np.array([float((departures(each, groups) ** 2).mean()) for each in within])
+    weights = 1 / np.maximum(variances, 1e-9)
+    weights /= weights.sum()
+    mean = weights @ np.stack([each.viability for each in said])
+    top, bottom = np.median(mean[negative]), np.median(mean[positive])
+    spread = weights @ np.stack([each.viability_sd for each in said])
+    return Likeness((mean - bottom) / (top - bottom), spread / (top - bottom))
 
 
 def require_controls(negative: np.ndarray, positive: np.ndarray) -> None:

@@ -2,7 +2,8 @@
 
 They are logarithms and shares, so that they need no scale from other wells or screens: a profile that is made once
 stays. Grain is what tells ways of dying apart: small bright fragments, clumps and faint swollen nuclei differ in the
-octave that holds their light, and in whether it is bright spots or dark ones.
+octave that holds their light, and in whether it is bright spots or dark ones. Texture within cells tells it apart from
+how the cells lie (`phenodose.learning.cell_texture`).
 
 Belongs here: pictures to numbers. Does not belong here: comparing screens (`alignment`), features that find spoilt
 images, which are relative to the screen (`phenodose.quality.image_features`).
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+
+from phenodose.learning.cell_texture import texture, texture_counts
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +41,7 @@ def image_profile(tensors: xr.DataArray) -> np.ndarray:
 
     Of each picture: log of the light above the background and of its maximum; for eight grains the log of their share
     of the power, and their skewness (bright spots or dark ones); log of the radius of gyration; log of the share of
-    light in rings around its middle; log of percentiles over the mean.
+    light in rings around its middle; log of percentiles over the mean; the texture within cells.
 
     Args:
         tensors: dims well, y, x, channel; square pictures; a channel that is there twice counts once.
@@ -86,7 +89,8 @@ def _of(pictures: np.ndarray) -> np.ndarray:
         found.append(np.log((light * ring).sum(axis=(1, 2)) / total + _LEAST_SHARE))
     relative = (light / (total[:, None, None] / (height * width))).reshape(n, -1)
     found += list(np.log(np.percentile(relative, _PERCENTS, axis=1) + _LEAST_RATIO))
-    return np.stack(found, axis=1)
+    within = texture(texture_counts(pictures[..., None]), channels=1)
+    return np.concatenate([np.stack(found, axis=1), within], axis=1)
 
 
 def _averaged(pictures: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from phenodose.errors import NotMade
-from phenodose.learning.likeness import Blends, Likeness, likeness
+from phenodose.learning.likeness import Blends, Likeness, likeness, likeness_of_views
 
 FEATURES = 60
 
@@ -103,3 +103,33 @@ def test_controls_that_are_copies_of_one_image_are_told() -> None:
         screen.features[kind] = screen.features[kind][0]
     with pytest.raises(NotMade, match="copies of others"):
         screen.seen()
+
+
+def together(views: list[tuple[np.ndarray, Blends]], screen: Screen) -> Likeness:
+    return likeness_of_views(views, screen.negative, screen.positive, screen.content)
+
+
+def test_of_two_views_the_one_in_which_like_wells_differ_less_counts_more() -> None:
+    screen = Screen()
+    rng = np.random.default_rng(7)
+    noisy = screen.features + 1.5 * rng.normal(size=screen.features.shape)
+    like = ~screen.unlike
+
+    def error(said: Likeness) -> float:
+        return float(np.abs(said.viability - screen.truth)[like].mean())
+
+    views = [(noisy, screen.blends), (screen.features, screen.blends)]
+    both, alone = together(views, screen), [together([view], screen) for view in views]
+    assert error(both) < 0.3 * error(alone[0])
+    assert error(both) < 1.2 * error(alone[1])
+    assert np.median(both.viability[screen.negative]) == pytest.approx(1, abs=1e-9)
+    assert np.median(both.viability[screen.positive]) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_view_in_which_controls_look_the_same_is_left_out() -> None:
+    screen = Screen()
+    blind = (np.zeros_like(screen.features), screen.blends)
+    seen = together([blind, (screen.features, screen.blends)], screen)
+    np.testing.assert_allclose(seen.viability, screen.seen().viability)
+    with pytest.raises(NotMade, match="the same"):
+        together([blind, blind], screen)

@@ -48,3 +48,12 @@ def test_the_size_of_a_picture_hardly_matters():
     small = tensors(spots(6), spots(9))
     large = small.isel(y=np.repeat(np.arange(SIDE), 4), x=np.repeat(np.arange(SIDE), 4))
     assert image_profile(large) == pytest.approx(image_profile(small), abs=0.05)
+
+
+def test_texture_within_cells_tells_smooth_cells_from_grainy_ones_of_the_same_layout_and_light():
+    rng = np.random.default_rng(3)
+    cells = 3000.0 * (X**2 + Y**2 < 20**2)
+    grain = rng.choice([0.4, 1.6], size=(SIDE, SIDE))
+    profiles = image_profile(tensors(300 + cells, 300 + 1.3 * cells, 300 + cells * grain))
+    smooth, brighter, grainy = profiles[:, -60:]
+    assert np.linalg.norm(smooth - brighter) < 0.1 * np.linalg.norm(smooth - grainy)
