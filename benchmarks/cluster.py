@@ -46,6 +46,9 @@ EPOCHS = 40
 #: The folder in which a training of phase I lies while it is under way.
 _UNDER_WAY = ".phase1.training"
 _NETWORK = "What is trained: a small network, or a readout that only counts, for machines of few processors."
+#: Share of the seconds that a training takes by itself in which it is surely at work, once it has left a first point; a
+#: network needs half of them to be made ready.
+_SHARE = {"cnn": 0.2, "counting": 0.6}
 MOST_JOBS, MOST_S = 12, 1800.0
 
 
@@ -182,14 +185,16 @@ class Checks:
     def _awaited(self, screen: str) -> dg.DagsterRun:
         """The run of a screen, a random time after its training began."""
         work = self.site.store.root / "screens" / screen
-        # Not rglob, which fails where a folder goes while it looks.
-        waited(
-            lambda: any(Path(each).parts[-1] == _UNDER_WAY and files for each, _, files in os.walk(work)),
-            f"training of {screen}",
-            MOST_S,
-        )
+
+        def begun() -> bool:
+            run = run_of(self.instance, screen)
+            # Not rglob, which fails where a folder goes while it looks.
+            under_way = any(Path(each).parts[-1] == _UNDER_WAY and files for each, _, files in os.walk(work))
+            return under_way or (run is not None and run.is_finished)
+
+        waited(begun, f"training of {screen}", MOST_S)
         seconds = float(self.alone.read_table("checkpoints", TRAINED)["seconds"].iloc[0])
-        time.sleep(self.random.uniform(0, 0.6 * seconds))
+        time.sleep(self.random.uniform(0, _SHARE[self.site.network] * seconds))
         run = run_of(self.instance, screen)
         assert run is not None
         return run

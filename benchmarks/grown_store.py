@@ -11,6 +11,7 @@ import datetime as dt
 import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from thousand_screens import write_store
 
+from phenodose.io.places import is_remote
 from phenodose.store.store import Store
 from phenodose.store.table_files import sealed_parquet
 
@@ -32,8 +34,8 @@ _SHARE = 0.02
 Parts = Mapping[tuple[str, str], pa.Table]
 
 
-def grow(folder: Path, screens: int) -> Store:
-    """Bring a store to a number of screens; what is there already is kept."""
+def grow(folder: Path | str, screens: int) -> Store:
+    """Bring a store, in a folder or a bucket, to a number of screens; what is there already is kept."""
     store = Store.open(folder)
     there = len(store.screens())
     if there < screens:
@@ -50,6 +52,7 @@ def name_of(number: int) -> tuple[str, str]:
     return sample, f"{sample}_V1_DS{2 if again else 1}"
 
 
+@cache
 def _templates() -> list[Parts]:
     with tempfile.TemporaryDirectory(prefix="phenodose-benchmark-") as place:
         store = write_store(Path(place) / "store", TEMPLATES)
@@ -84,10 +87,11 @@ def _write(store: Store, number: int, parts: Parts) -> None:
         for column, cells in changed.items():
             at = rows.schema.get_field_index(column)
             rows = rows.set_column(at, rows.schema.field(at), cells)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not is_remote(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(sealed_parquet(rows, path))
     # Last: a screen that is registered is whole.
-    store.register(screen, store.root.parent / "raw" / screen)
+    store.register(screen, store.local.parent / "raw" / screen)
 
 
 def _moved(cells: Any, rng: np.random.Generator) -> np.ndarray:

@@ -61,6 +61,7 @@ _NETWORK = """preset = "small"
 micro_widths = [4, 8]
 micro_dense = [8]
 inference_copies = 0
+resume_every_s = 1
 epochs_phase1 = {epochs}
 epochs_phase2 = {epochs}
 epochs_phase3 = {epochs}"""
