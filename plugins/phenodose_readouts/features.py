@@ -72,7 +72,7 @@ class FeaturesReadout(TensorReadout):
     unit: ClassVar[str] = "likeness"
     precedence: ClassVar[int] = 25
     colour: ClassVar[str | None] = "#CC79A7"
-    #: With it, intervals of scores hold the truth in 92 % on cultures of four simulators (docs/uncertainty.md).
+    #: With it, intervals of scores hold the truth in 96 % on unseen screens of four simulators (docs/uncertainty.md).
     scale_error: ClassVar[tuple[float, float, float] | None] = (0.035, 0.08, 0.06)
     untrained: ClassVar[str] = "a frozen network, in minutes on two processor cores"
     Parameters: ClassVar[type[Parameters]] = FeaturesParameters
