@@ -147,7 +147,8 @@ def _best_model(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         value[which] = information_criterion(loss, len(x), number)
         rough[number] = curves, value
         previous = previous if number == 2 else curves
-    near = np.min([value for _, value in rough.values()], axis=0) + NEAR_TIE
+    # Two doses are enough for no model.
+    near = np.min([np.full(n, np.inf), *(value for _, value in rough.values())], axis=0) + NEAR_TIE
     model = np.zeros(n, dtype=np.int64)
     theta, criterion = np.empty((5, n)), np.full(n, np.inf)
     for number, (curves, value) in rough.items():

@@ -7,7 +7,7 @@ columns (`layout_rows`), names of curves (`phenodose.names`), controls (`phenodo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import pandas as pd
 
@@ -112,6 +112,7 @@ def complete_add_ons(frame: pd.DataFrame, file_rows: Mapping[int, object]) -> tu
     """
     faults: list[str] = []
     notes: list[str] = []
+    without_name: list[Hashable] = []
     groups = frame[frame["add_on"].notna()].groupby(["sample", "add_on"], dropna=False, sort=False)
     for (_, add_on), rows in groups:
         doses = sorted(rows[ADD_ON_DOSE].dropna().unique())
@@ -121,6 +122,7 @@ def complete_add_ons(frame: pd.DataFrame, file_rows: Mapping[int, object]) -> tu
         drugs = without[without["well_type"].isin(["therapy", "trc"])]
         if len(drugs):
             given = file_rows[rows.index[rows[ADD_ON_DOSE].notna()][0]]
+            without_name.extend(rows.index)  # their concentration says what they are called
             faults.append(
                 f"AddOnConcentration of the add-on {add_on!r} is empty in row {_places(drugs, file_rows)} but given in "
                 f"row {given}; write it in every row with a drug, or 0 where the drug was given alone."
@@ -136,8 +138,7 @@ def complete_add_ons(frame: pd.DataFrame, file_rows: Mapping[int, object]) -> tu
                 f"{len(without)} wells with the add-on {add_on!r} and no drug give no AddOnConcentration; as negative "
                 "controls they serve its concentrations that have none of their own."
             )
-    # wells without the concentration that they need have names that others have
-    return faults or _one_name(frame), notes
+    return faults + _one_name(frame.drop(without_name)), notes
 
 
 def _one_name(frame: pd.DataFrame) -> list[str]:

@@ -13,7 +13,7 @@ from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.levenberg_marquardt import search
 from phenodose.dose_response.models import FIXED_VALUES, FREE_PARAMETERS, inhibition
 from phenodose.dose_response.points import CurvePoints, points_from_long
-from phenodose.dose_response.robust_fit import _best_of, _starts, robust_problem
+from phenodose.dose_response.robust_fit import _best_of, _starts, fit_robust, robust_problem
 from phenodose.dose_response.score_functions import dss_asym
 from phenodose.errors import InputError
 from phenodose.simulation.curves import Difficulty, simulate_curves
@@ -100,6 +100,14 @@ def test_three_doses_and_single_replicates_are_fitted_and_fewer_doses_fail_with_
     assert list(curves.n_points) == [3, 5, 4, 0]
     assert np.isnan(curves.max_dose_nM[3])
     assert not np.isnan(dss_asym(curves)[:2]).any()
+
+
+@pytest.mark.parametrize("doses", [1, 2])
+def test_curves_that_all_have_too_few_doses_for_any_model_are_constant(doses):
+    x = np.repeat(np.arange(1.0, doses + 1), 2)[:, None]
+    found = fit_robust(np.tile(x, 3), 0.1 * np.tile(x, 3))
+    assert found.flat.all()
+    assert np.isfinite(found.theta).all()
 
 
 def test_missing_values_are_as_if_the_wells_were_not_there():

@@ -135,6 +135,14 @@ def test_an_add_on_that_lacks_its_concentration_in_some_wells_is_one_fault(tmp_p
         read(tmp_path, rows)
 
 
+def test_a_missing_concentration_hides_no_other_fault(tmp_path: Path) -> None:
+    rows = wells(("C", 5), ("C 5 nM", ""), ("B", 50))
+    rows[-1][-1] = ""
+    with pytest.raises(InputError, match=r"add-on 'B' is empty in row") as caught:
+        read(tmp_path, rows)
+    assert "both a name and a name with its concentration" in str(caught.value)
+
+
 def test_a_concentration_needs_a_column_of_names_and_a_molar_unit(tmp_path: Path) -> None:
     rows = [[*row[:6], row[7]] for row in wells(("B", 50))]
     with pytest.raises(InputError, match="'AddOnConcentration' gives concentrations of an add-on, and there is no"):
