@@ -1,12 +1,15 @@
-"""Whether P(hit) would be better if it knew how the scores of a panel lie: by a prior from the panel, and by the truth.
+"""What P(hit) is with other priors of the score: none, the scorer's own, one from the panel, and the truth.
 
 Run: python benchmarks/hit_priors.py [--screens 12 --seed 1]
 
 P(hit) is of one curve and its wells and knows of no other drug of the panel. Here the same draws of the same
-simulated screens (`hit_calibration`) are weighed in two other ways, which change no score:
+simulated screens (`hit_calibration`) are weighed in several ways, which change no score:
 
+    none    all draws alike: the posterior as it is, which takes no score for commoner than another
+    usual   by exp(-score / usual score): what the platform does, beside half and twice that usual score
     panel   by the distribution of scores that the panel itself shows: again and again the draws of all its drugs are
             weighed by it, and it becomes the smoothed mean of these (EM), beside a few drugs that lie anywhere
+    mean    by exp(-score / (1.5 x the mean score of the panel))
     known   by the distribution of the true scores of all drugs of that simulator, which nobody has: the best there is
 
 Log loss is the mean of -log(probability given to what is true), with probabilities of at least 0.003.
@@ -32,6 +35,8 @@ GRID, STEP = np.linspace(0.0, 50.0, 201), 0.25
 WIDTHS, KNOWN_WIDTH = (2.0, 4.0), 1.0
 #: Drugs that are taken to lie anywhere, beside those of the panel.
 ANYWHERE, ROUNDS, LEAST = 5, 8, 0.003
+#: Usual scores that are compared; the second is that of `dss_asym`.
+USUAL = (10.0, 20.0, 40.0)
 
 
 class Panel(NamedTuple):
@@ -52,7 +57,7 @@ def fitted(kind: str, number: int, drugs: int, draws: int, seed: int) -> Panel:
 
 
 def flat(panel: Panel) -> np.ndarray:
-    """P(hit) as it is: the share of draws."""
+    """The share of draws."""
     return np.asarray((panel.draws >= THRESHOLD).sum(axis=1) / np.isfinite(panel.draws).sum(axis=1))
 
 
@@ -90,7 +95,10 @@ def compared(panels: list[Panel]) -> pd.DataFrame:
     }
     frames = []
     for panel in panels:
-        columns = {"is_hit": panel.true >= THRESHOLD, "flat, as it is": flat(panel)}
+        columns = {"is_hit": panel.true >= THRESHOLD, "none": flat(panel)}
+        columns |= {f"usual score {mean:g}": weighed(panel, np.exp(-GRID / mean)) for mean in USUAL}
+        mean = float(np.nanmean(np.maximum(panel.draws, 0.0)))
+        columns["mean of the panel"] = weighed(panel, np.exp(-GRID / (1.5 * mean)))
         columns |= {f"panel, smoothed by {width:g}": weighed(panel, of_panel(panel, width)) for width in WIDTHS}
         frames.append(pd.DataFrame(columns | {"known": weighed(panel, known[panel.kind])}))
     return pd.concat(frames, ignore_index=True).dropna()

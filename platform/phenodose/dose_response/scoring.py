@@ -46,7 +46,7 @@ class WithInterval(NamedTuple):
 
 
 class _Interval(NamedTuple):
-    """Ends of the interval of n scores, whether they are bounds, and the share of draws that are hits: (n,) each."""
+    """Ends of the interval of n scores, whether they are bounds, and P(hit): (n,) each."""
 
     lower: np.ndarray
     upper: np.ndarray
@@ -73,17 +73,17 @@ def score_with_all(
     Returns:
         One table a scorer, with one row a curve: the key columns, scorer, score, lower, upper (of the draws'
         scores; they always include the score), bound, unit, hit (missing if the scorer names no hits or there
-        is no score), p_hit_fraction (share of the draws whose score reaches the scorer's threshold: the probability
-        that the drug is a hit; missing without an interval or threshold), status ('ok', or why there is no score),
-        lower_bound and upper_bound ('=', or '<' and '>' where the interval may reach beyond its end; missing without
-        an interval), published_value.
+        is no score), p_hit_fraction (the probability that the drug is a hit: share of the draws whose score reaches
+        the scorer's threshold, weighed by its usual score; missing without an interval or threshold), status ('ok',
+        or why there is no score), lower_bound and upper_bound ('=', or '<' and '>' where the interval may reach
+        beyond its end; missing without an interval), published_value.
 
     Raises:
         PluginError: a scorer returned something of another length.
     """
     applied = [_checked(curves, scorer) for scorer in scorers]
     compute = [partial(_checked, scorer=scorer) for scorer in scorers]
-    intervals = _intervals(curves, compute, applied, listener, [partial(_reaches, scorer) for scorer in scorers])
+    intervals = _intervals(curves, compute, applied, listener, [partial(_p_hit, scorer) for scorer in scorers])
     return [
         _table(curves, scorer, scores, interval)
         for scorer, scores, interval in zip(scorers, applied, intervals, strict=True)
@@ -168,7 +168,7 @@ def _intervals(
     compute: Sequence[Callable[[CurveBatch], _Applied]],
     applied: Sequence[_Applied],
     listener: Callable[[int, int], None] | None,
-    reaches: Sequence[Callable[[np.ndarray], np.ndarray | None]] = (),
+    chances: Sequence[Callable[[np.ndarray], np.ndarray | None]] = (),
 ) -> list[_Interval]:
     n = len(curves)
     found = []
@@ -182,7 +182,7 @@ def _intervals(
         which = np.arange(first, min(first + step, n))
         drawn = _drawn(curves, which)
         for number, (of_draws, scores, interval) in enumerate(zip(compute, applied, found, strict=True)):
-            _read_off(of_draws(drawn), scores, which, interval, reaches[number] if reaches else None)
+            _read_off(of_draws(drawn), scores, which, interval, chances[number] if chances else None)
         if listener is not None:
             listener(int(which[-1]) + 1, n)
     return found
@@ -202,9 +202,9 @@ def _read_off(
     scores: _Applied,
     which: np.ndarray,
     interval: _Interval,
-    reaches: Callable[[np.ndarray], np.ndarray | None] | None,
+    chance: Callable[[np.ndarray], np.ndarray | None] | None,
 ) -> None:
-    """Write the ends of the interval of these curves, which always include the score, and the share of hits."""
+    """Write the ends of the interval of these curves, which always include the score, and P(hit)."""
     values, score = drawn.value.reshape(len(which), -1), scores.value[which]
     # an interval of fewer than half of the draws would tell of the draws, not of the curve
     enough = np.isfinite(score) & (np.isfinite(values).sum(axis=1) >= values.shape[1] / 2)
@@ -214,9 +214,9 @@ def _read_off(
     lower, upper = interval_ends(values[enough])
     interval.lower[at], interval.upper[at] = np.minimum(lower, value), np.maximum(upper, value)
     interval.lower_bound[at], interval.upper_bound[at] = "=", "="
-    beyond = None if reaches is None else reaches(values[enough])
-    if beyond is not None:
-        interval.p_hit[at] = beyond.sum(axis=1) / np.isfinite(values[enough]).sum(axis=1)
+    p_hit = None if chance is None else chance(values[enough])
+    if p_hit is not None:
+        interval.p_hit[at] = p_hit
     if drawn.bound is None or scores.bound is None:
         return
     bound = drawn.bound.reshape(len(which), -1)[enough]
@@ -228,6 +228,24 @@ def _read_off(
         outside = ((bound == sign).mean(axis=1) >= SHARES[0]) | (scores.bound[at] == sign)
         ends[at] = np.where(outside, outermost([outermost(values[enough], axis=1), value], axis=0), ends[at])
         bounds[at] = np.where(outside, sign, "=")
+
+
+def _p_hit(scorer: Scorer, values: np.ndarray) -> np.ndarray | None:
+    """P(hit) of curves (n,) from the scores of their draws (n, draws); None if the scorer names no hits.
+
+    Draws are weighed by exp(-score / usual score) where the scorer declares one, scores below 0 as 0: the draws come
+    from a posterior that takes no score for likelier than another.
+    """
+    beyond = _reaches(scorer, values)
+    if beyond is None:
+        return None
+    known = np.isfinite(values)
+    if scorer.usual_score is None:
+        return np.asarray(beyond.sum(axis=1) / known.sum(axis=1))
+    above = np.where(known, np.maximum(values, 0.0), np.inf)
+    # the least score of a curve has the weight 1, so that the weights of a curve far up do not vanish
+    weights = np.exp((above.min(axis=1, keepdims=True) - above) / scorer.usual_score)
+    return np.asarray((weights * beyond).sum(axis=1) / weights.sum(axis=1))
 
 
 def _reaches(scorer: Scorer, value: np.ndarray) -> np.ndarray | None:

@@ -32,7 +32,7 @@ _SCORES = "scores"
 #: Parameter of a scorer that names hits: the expected share of false ones among its calls.
 RATE = "false_discovery_rate"
 #: Version of the columns `p_hit_fraction` and `call`: what was scored before has none or others.
-CALLS_VERSION = "1"
+CALLS_VERSION = "2"
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,9 @@ class Scorer(Plugin):
     unit: ClassVar[str] = ""
     #: A score of at least this much is a hit; None if the scorer names no hits.
     hit_threshold: ClassVar[float | None] = None
+    #: Mean of the exponential distribution that scores of drugs have before any well is seen, for the probability of a
+    #: hit: small scores are commoner than large ones. None if none is commoner, or scores do not begin at 0.
+    usual_score: ClassVar[float | None] = None
     #: True if a larger score means a more sensitive sample.
     higher_is_more_sensitive: ClassVar[bool] = True
     #: The formula in one line, for the docs.

@@ -135,8 +135,8 @@ SCORES = Table(
         ),
         number(
             "p_hit_fraction",
-            "Probability that the score reaches the threshold: share of the curve's draws; empty without draws or "
-            "threshold",
+            "Probability that the score reaches the threshold: share of the curve's draws, those of smaller scores "
+            "counting more; empty without draws or threshold",
         ),
         text(
             "call",

@@ -43,6 +43,14 @@ class ScorerConformance(PluginConformance):
         threshold = self.plugin.hit_threshold
         if threshold is not None and not isinstance(threshold, int | float):
             raise broken("hit_threshold is a number or None", f"{threshold!r}")
+        usual = self.plugin.usual_score
+        if usual is not None and not (
+            isinstance(usual, int | float) and usual > 0 and self.plugin.higher_is_more_sensitive
+        ):
+            raise broken(
+                "usual_score is a number above 0, of a scorer whose higher scores are more sensitive, or None",
+                f"{usual!r}",
+            )
         if not isinstance(self.plugin.unit, str):
             raise broken("unit is a text, '' for none", f"{self.plugin.unit!r}")
 

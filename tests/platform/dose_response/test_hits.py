@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from phenodose.dose_response.combination import combination_differences
+from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.hits import panel_calls, with_calls
 from phenodose.dose_response.models import inhibition
 from phenodose.dose_response.points import curve_points
 from phenodose.dose_response.scoring import apply_scorer, score_with_all
 from phenodose.pipeline.scores import scores_of
-from phenodose.plugins import registry, scorer
+from phenodose.plugins import Scorer, registry, scorer
 
 WELLS = pd.DataFrame(
     {
@@ -53,16 +54,33 @@ def table_of(p_hit: list[float], **columns: object) -> pd.DataFrame:
     return pd.DataFrame({"drug": list("ABC")[: len(p_hit)], "p_hit_fraction": p_hit}).assign(**given)
 
 
-def test_the_probability_is_the_share_of_draws_that_reach_the_threshold() -> None:
+def test_the_probability_is_the_share_of_draws_that_reach_the_threshold_small_scores_commoner() -> None:
     dss = registry().create("scorer", "dss_asym")
     curves = fit_curves(curve_points(*screen({"strong": 0.5, "middle": 3.2, "none": 9.0})), bootstrap=60)
     table = score_with_all(curves, [dss])[0]
-    draws, _ = apply_scorer(curves.drawn(0, 60), dss)
-    np.testing.assert_allclose(table["p_hit_fraction"], (draws.reshape(-1, 60) >= 10).mean(axis=1))
+    draws = apply_scorer(curves.drawn(0, 60), dss)[0].reshape(-1, 60)
+    weights = np.exp(-draws / 20)
+    expected = ((draws >= 10) * weights).sum(axis=1) / weights.sum(axis=1)
+    np.testing.assert_allclose(table["p_hit_fraction"], expected)
     by_drug = table[table["replicate"] == "pooled"].set_index("drug")["p_hit_fraction"]
     assert by_drug["strong"] == 1
     assert 0 < by_drug["middle"] < 1
     assert by_drug["none"] == 0
+
+
+@pytest.mark.parametrize(("usual", "expected"), [(None, 0.5), (20.0, 0.378), (2.0, 0.0067)])
+def test_a_scorer_says_how_common_small_scores_are(usual: float | None, expected: float) -> None:
+    class Split(Scorer):
+        """Half of the draws of a curve at 1000, half at 1010, however far up that is; one has none."""
+
+        name, version, description = "split", "1", "Two scores"
+        hit_threshold, usual_score = 1005.0, usual
+
+        def score(self, curves: CurveBatch) -> np.ndarray:
+            return 1000.0 + 10.0 * (np.arange(len(curves)) % 2)
+
+    curves = fit_curves(curve_points(*screen({"any": 3.0}), per_replicate=False), bootstrap=40)
+    assert score_with_all(curves, [Split()])[0]["p_hit_fraction"].iloc[0] == pytest.approx(expected, rel=1e-2)
 
 
 def test_of_a_score_that_is_lower_for_a_sensitive_sample_the_lower_draws_count() -> None:
