@@ -14,6 +14,8 @@ others share neither its curves nor its noise, and three of them not the fitted 
     plate drift   as other noise, and the wells of a replicate share an error, as the wells of a plate do
     few hits      as gompertz, without the half about the threshold: one drug in ten is a hit
     one well      as other noise, one well a dose
+
+With `--even` a panel has as many drugs at every true score from 5 to 15 and none elsewhere, which no real panel does.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from phenodose.pipeline.scores import scores_of
 from phenodose.plugins import registry
 
 THRESHOLD, NEAR = 10.0, (5.0, 16.0)
+#: Ends of the true scores of an even panel, a tenth of the drugs between two of them.
+EVEN = np.linspace(5.0, 15.0, 11)
 DOSES, LOWEST, HIGHEST = 5, 0.0, 4.0
 BINS = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 #: Inhibition of n curves at doses (n or 1, m), given n parameters each.
@@ -106,9 +110,12 @@ def gompertz(rng: np.random.Generator, n: int) -> tuple[list[np.ndarray], Curves
     return _columns(top, rng.uniform(0.0, 4.5, n), np.exp(rng.normal(0.7, 0.4, n)), growth, back), curves
 
 
-def _chosen(kind: str, true: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def _chosen(kind: str, true: np.ndarray, n: int, rng: np.random.Generator, even: bool = False) -> np.ndarray:
     """The drugs of a panel out of many candidates, by their true scores: where they stand, in no order."""
     order = rng.permutation(len(true))
+    if even:
+        step = np.digitize(true[order], EVEN)
+        return np.asarray(np.concatenate([order[step == number][: n // 10] for number in range(1, len(EVEN))]))
     if kind == "few hits":
         hits, others = order[true[order] >= THRESHOLD], order[true[order] < THRESHOLD]
         return np.asarray(rng.permutation(np.concatenate([hits[: n // 10], others[: n - n // 10]])))
@@ -116,7 +123,7 @@ def _chosen(kind: str, true: np.ndarray, n: int, rng: np.random.Generator) -> np
     return np.asarray(rng.permutation(np.concatenate([order[near][: n // 2], order[~near][: n - n // 2]])))
 
 
-def _own(rng: np.random.Generator, n: int) -> Screen:
+def _own(rng: np.random.Generator, n: int, even: bool) -> Screen:
     from phenodose.simulation.curves import Difficulty, simulate_curves
 
     kinds = get_args(Difficulty)
@@ -124,19 +131,20 @@ def _own(rng: np.random.Generator, n: int) -> Screen:
     scorer = registry().create("scorer", "dss_asym")
     true = np.concatenate([np.asarray(scorer.score(part.truth)) for part in parts])
     x, y = (np.concatenate([getattr(part.points, name) for part in parts]) for name in ("log10_dose", "inhibition"))
-    rows = _chosen("own", true, n, rng)
+    rows = _chosen("own", true, n, rng, even)
     return Screen(x[rows], y[rows], true[rows])
 
 
-def simulated(kind: str, n: int, rng: np.random.Generator) -> Screen:
-    """One screen of a simulator."""
+def simulated(kind: str, n: int, rng: np.random.Generator, even: bool = False) -> Screen:
+    """One screen of a simulator; an even one may hold fewer drugs, where there are too few candidates."""
     if kind == "own":
-        return _own(rng, n)
+        return _own(rng, n, even)
     family = {"two targets": two_targets, "gompertz": gompertz, "few hits": gompertz}.get(kind, logistic)
     parameters, curves = family(rng, 20 * n)
     grid = np.linspace(LOWEST, HIGHEST, 400)[None, :]
     true = true_scores(curves(grid, *parameters), grid[0])
-    rows = _chosen(kind, true, n, rng)
+    rows = _chosen(kind, true, n, rng, even)
+    n = len(rows)
     replicates = 1 if kind == "one well" else 2
     x = _wells(n, replicates)
     level = curves(x, *(column[rows] for column in parameters))
@@ -154,13 +162,13 @@ def simulated(kind: str, n: int, rng: np.random.Generator) -> Screen:
 KINDS = ("own", "other noise", "two targets", "gompertz", "plate drift", "few hits", "one well")
 
 
-def judged(kind: str, screens: int, drugs: int, draws: int, seed: int) -> pd.DataFrame:
+def judged(kind: str, screens: int, drugs: int, draws: int, seed: int, even: bool = False) -> pd.DataFrame:
     """Every drug of all screens: screen, p (P(hit)), call, score, true score, and is_hit."""
     scorer = registry().create("scorer", "dss_asym")
     frames = []
     for number in range(screens):
-        screen = simulated(kind, drugs, np.random.default_rng([seed, KINDS.index(kind), number]))
-        names = [f"D{index:03}" for index in range(drugs)]
+        screen = simulated(kind, drugs, np.random.default_rng([seed, KINDS.index(kind), number]), even)
+        names = [f"D{index:03}" for index in range(len(screen.true))]
         keys = pd.DataFrame({"sample": "S", "readout": "r", "replicate": "pooled", "drug": names})
         wells = pd.DataFrame({"sample": "S", "well_type": "therapy", "treatment": names, "add_on": None})
         found = fit_curves(CurvePoints(keys, screen.x, screen.y), bootstrap=draws, seed=seed, noise="batch")
@@ -187,6 +195,7 @@ def main() -> None:
     parser.add_argument("--drugs", type=int, default=40)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--even", action="store_true", help="as many drugs at every true score from 5 to 15")
     parser.add_argument("--only", choices=KINDS, action="append")
     options = parser.parse_args()
     every: dict[str, pd.DataFrame] = {}
@@ -195,7 +204,7 @@ def main() -> None:
         "called no hit | of them hits | borderline | score alone: called hit | of them none |\n|" + "---|" * 12
     )
     for kind in options.only or KINDS:
-        rows = every[kind] = judged(kind, options.screens, options.drugs, options.draws, options.seed)
+        rows = every[kind] = judged(kind, options.screens, options.drugs, options.draws, options.seed, options.even)
         _print(kind, rows)
     whole = pd.concat(every.values(), ignore_index=True)
     _print("all", whole)

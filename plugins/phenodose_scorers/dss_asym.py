@@ -51,7 +51,7 @@ class DssAsymScorer(Scorer):
     description = "Drug sensitivity score of the asymmetric curve: 0 (no effect) to 50 (complete at every dose)."
     unit = "percent"
     hit_threshold = 10.0
-    # Milder than real screens, whose scores have means of 4 to 7; `docs/uncertainty.md` has what it does to P(hit).
+    # Milder than published panels of 75 drugs (means 3.1 and 7.8); docs/uncertainty.md has what it does to P(hit).
     usual_score = 20.0
     formula = "50 * area of the curve above Amin / ((100 - Amin) * decades tested)"
     source = "Berker et al. 2022, IEEE Trans. Med. Imaging"
