@@ -30,7 +30,7 @@ from phenodose_assets.dead_runs import NOT_OVER
 from phenodose_assets.instance import open_instance
 
 #: What a process is, by a part of its command.
-_PROCESSES = {"code-server": "code server", "dagster-daemon": "daemon", "ui_server": "web server"}
+_PROCESSES = {"code-server": "code server", "ui_daemon": "daemon", "ui_server": "web server"}
 #: Those of `make ui`.
 _SETTINGS = Path(__file__).resolve().parents[1] / "dagster.yaml"
 _MADE = "layout,viability/ctg,curves/ctg,scores/dss_asym"

@@ -67,8 +67,8 @@ def commands(host: str, port: int, names: Sequence[str], workspace: Path) -> lis
     """The commands of the web server and of the daemon, for what a workspace.yaml names."""
     code = ["-w", str(workspace)]
     server = [sys.executable, "-m", "phenodose_assets.ui_server", ",".join(names), "-h", host, "-p", str(port)]
-    daemon = str(Path(sys.executable).with_name("dagster-daemon"))
-    return [[*server, *code], [daemon, "run", *code]]
+    daemon = [sys.executable, "-m", "phenodose_assets.ui_daemon", "run"]
+    return [[*server, *code], [*daemon, *code]]
 
 
 def environment(store: Store, inbox: Path | None) -> dict[str, str]:
