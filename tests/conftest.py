@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import json
 import logging
 import os
 import shutil
@@ -160,6 +161,34 @@ def write_ctg_screen(folder: Path, plates: int = 2, seed: int = 7) -> Path:
 def small_ctg_screen(tmp_path: Path) -> Path:
     """A screen of three drugs with plate-reader files and no images."""
     return write_ctg_screen(tmp_path / "raw" / "TST_V1_DS1")
+
+
+@pytest.fixture(scope="session")
+def site_of() -> Callable[..., str]:
+    """Text of the site.toml of a site that has, of the plugins that make assets, only these: 'scorer:auc'.
+
+    What a run costs, before anything is made, grows with the graph.
+    """
+    from phenodose.plugins import registry
+
+    def text(*plugins: str) -> str:
+        every = (f"{kind}:{name}" for kind in ("readout", "scorer", "embedder") for name in registry().names(kind))
+        return f"[plugins]\ndisable = {json.dumps([one for one in every if one not in plugins])}\n"
+
+    return text
+
+
+@pytest.fixture
+def no_cohort_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs leave an empty page for the report of all screens, whose pictures take seconds; other tests look at it."""
+
+    def empty(store: Store) -> Path:
+        page = store.root / "reports" / "_cohort.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.touch()
+        return page
+
+    monkeypatch.setattr("phenodose.reports.build_cohort_report", empty)
 
 
 def _beside(name: str) -> ModuleType:

@@ -59,7 +59,6 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_cohort_follows_screens.py": Budget(runs=6),
     "tests/assets/test_broken_plugins.py": Budget(processes=4),
     "tests/assets/test_graph.py": Budget(processes=8),
-    "tests/assets/test_graphql.py": Budget(processes=4),
     "tests/assets/test_image_screen.py": Budget(processes=8, runs=4, trainings=4),
     "tests/assets/test_needy_scorers.py": Budget(processes=4, runs=3),
     # A tick looks at new folders in a process of its own.

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
+import matplotlib
+
 _HEAD = """
 import os
 import time
@@ -142,6 +144,8 @@ def run(store: Path, selects: Mapping[str, str | None], path: list[Path]) -> dic
         "TEST_STORE": str(store),
         "PHENODOSE_STORE": str(store),
         "XDG_CACHE_HOME": str(store.parent / "cache"),
+        # Which fonts there are is looked up once for all tests.
+        "MPLCONFIGDIR": matplotlib.get_cachedir(),
     }
     done = subprocess.run(
         [sys.executable, "-c", _RUN, str(store), json.dumps(selects)],

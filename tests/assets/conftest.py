@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from phenodose.plugins import registry
 from phenodose.screens.registration import register_screen
 from phenodose.store.store import Store
 from phenodose_assets.run import Graph, RunOutcome, materialize_screen
@@ -142,30 +140,19 @@ class Workshop:
         return Finished(self.store, outcome, self.instance)
 
 
-def _site_of(*plugins: str) -> str:
-    every = (f"{kind}:{name}" for kind in ("readout", "scorer", "embedder") for name in registry().names(kind))
-    return f"[plugins]\ndisable = {json.dumps([one for one in every if one not in plugins])}\n"
-
-
-@pytest.fixture(scope="session")
-def site_of() -> Callable[..., str]:
-    """Text of the site.toml of a site that has, of the plugins that make assets, only these: 'scorer:auc'.
-
-    What a run costs, before anything is made, grows with the graph.
-    """
-    return _site_of
-
-
 @pytest.fixture(scope="module")
 def workshop(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, write_ctg_screen: Callable[[Path], Path]
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    write_ctg_screen: Callable[[Path], Path],
+    site_of: Callable[..., str],
 ) -> Iterator[Workshop]:
     """One store, graph and instance for a file, with the plugins that it names as `PLUGINS`."""
     root = tmp_path_factory.mktemp("workshop")
     store = Store.open(root / "store")
     store.root.mkdir()
     plugins = getattr(request.module, "PLUGINS", ("readout:ctg", "scorer:dss_asym", "scorer:emax"))
-    (store.root / "site.toml").write_text(_site_of(*plugins), encoding="utf-8")
+    (store.root / "site.toml").write_text(site_of(*plugins), encoding="utf-8")
     with dg.DagsterInstance.ephemeral() as instance:
         yield Workshop(store, root / "raw", Graph(store), instance, write_ctg_screen)
 
@@ -177,13 +164,13 @@ def ctg_graph(ctg_run: Finished) -> Graph:
 
 
 @pytest.fixture(scope="module")
-def ui_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def ui_server(tmp_path_factory: pytest.TempPathFactory, site_of: Callable[..., str]) -> Iterator[Any]:
     """Dagster's server with its daemon, an empty store and an empty inbox; see ui_server.py.
 
     It works as long as it runs, so one file has all of its tests.
     """
     # Every asset is a process there, and one branch is enough for the buttons. Other tests make them all.
-    site = _site_of("readout:ctg", "scorer:dss_asym")
+    site = site_of("readout:ctg", "scorer:dss_asym")
     server = _module("ui_server", Path(__file__).with_name("ui_server.py"))
     running = server.Server(tmp_path_factory.mktemp("ui"), site)
     try:

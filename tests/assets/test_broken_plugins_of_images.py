@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import dedent
 
 import pytest
 
@@ -83,9 +83,10 @@ MAPS = {
 #: Left to `make test-slow`: a fault that costs a process and is seen elsewhere, by whatever notices it.
 ELSEWHERE = {
     "sniff_endless": "tests/platform/sandbox/test_plugin_process.py",
+    "sniff_writes": "tests/platform/sandbox/test_plugin_process.py",
     "sniff_raises": "tests/assets/test_broken_plugins.py, by a scorer that raises",
     "image_writes": "tests/assets/test_broken_plugins.py, by a scorer that writes",
-    "map_random": "tests/assets/test_broken_plugins.py, by a scorer that is random",
+    "map_random": "tests/platform/plugins/test_isolated_calls.py, by a scorer that is random",
 }
 
 
@@ -104,7 +105,9 @@ class Spoilt:
 @pytest.fixture(
     scope="module", params=[pytest.param(ELSEWHERE, id="most"), pytest.param({}, id="all", marks=pytest.mark.slow)]
 )
-def spoilt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
+def spoilt(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, site_of: Callable[..., str]
+) -> Spoilt:
     root = tmp_path_factory.mktemp("images")
     raw, site, store = root / "raw" / SCREEN, root / "site", Store.open(root / "store")
     site.mkdir()
@@ -127,7 +130,7 @@ def spoilt(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     settings.write_text(settings.read_text("utf-8").replace('reader = "imagexpress"\n', ""), "utf-8")
     before = hashes(raw)
     register_screen(store, raw)
-    (store.root / "site.toml").write_text(dedent(SITE), encoding="utf-8")
+    (store.root / "site.toml").write_text(site_of("readout:mean_of_stack") + SITE, encoding="utf-8")
     keys = [key for name in NETS for key in (f"checkpoint/{name}/one", f"viability/{name}_one")]
     keys += [f"viability/{name}" for name in IMAGES if name in names]
     keys += [f"embedding/{name}" for name in MAPS if name in names]

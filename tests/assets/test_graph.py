@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -225,6 +226,13 @@ def test_two_stores_of_one_process_have_the_graphs_that_their_own_sites_choose(t
         assert scored(two) == ({"scores/auc"}, {"scores/auc"})
     with pytest.raises(InputError, match="names no asset of a screen"):
         selected_keys(one, "scores/auc")
+
+
+def test_a_site_may_do_without_any_scorer(site_of: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(site_of("readout:ctg"))
+    keys = {key.to_user_string() for key in build_definitions(store=Store.open(tmp_path)).resolve_all_asset_keys()}
+    assert {"viability/ctg", "curves/ctg", "reachable_effects"} <= keys
+    assert not any(key.startswith("scores/") for key in keys)
 
 
 def test_the_project_stands_on_names_that_dagster_documents() -> None:

@@ -1,7 +1,10 @@
 """The real server, with the daemon and the sensors running: what its buttons do over GraphQL, and in a browser.
 
-A run takes its time: those that the sensor and the button in the browser start are of every day, those that GraphQL
-starts are for `make test-slow`.
+All of it takes minutes and is for `make test-slow`. In `make test` the same faults are seen without the server: of its
+door and its processes (`test_ui_door.py`), of the code location and of a run whose steps are processes
+(`test_platform_trap.py`), of sensors (`test_new_screens_sensor.py`, `test_cohort_follows_screens.py`,
+`test_staleness.py`), of forms, checks and what pages show of an asset (`test_ui_promises.py`, `test_parameters.py`,
+`test_checks.py`, `test_metadata.py`), and of pages of our own in a browser (`tests/platform/viewer`).
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from phenodose_assets.build import screen_assets
 from phenodose_assets.sensors.stale_screens import first_stale
 
 Writer = Callable[[Path], Path]
+pytestmark = pytest.mark.slow
+
 SENSOR, SCREEN, BUTTON = "TST_V1_DS1", "UI_V1_DS1", "BUTTON_V1_DS1"
 LOCATION = {"repositoryName": "__repository__", "repositoryLocationName": "phenodose"}
 
@@ -157,7 +162,6 @@ def test_new_folder_becomes_a_screen_and_its_run_succeeds(ui_server: Any, sensor
     assert not [tag for run in runs for tag in run["tags"] if tag["value"] == "not a screen"]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("pressed")
 def test_materialize_all_for_a_new_partition_as_the_button_does(ui_server: Any) -> None:
     run = ui_server.wait_until(lambda: ui_server.finished_run(**{"dagster/partition": SCREEN}), "the button's run")
@@ -237,7 +241,6 @@ def _pictures(page: Any) -> list[int]:
 # --- what takes its time -----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_backfill_of_one_asset_as_the_partition_page_does(ui_server: Any, backfill: str) -> None:
     def ended() -> str | None:
         status: str = ui_server.ask(BACKFILL_STATUS, id=backfill)["partitionBackfillOrError"]["status"]

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
+
+from phenodose.screens.registration import register_screen
+from phenodose.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 IS_STDLIB = "import platform; assert callable(platform.system), platform; print(platform.__file__)"
@@ -37,13 +41,25 @@ def test_python_in_the_repository_root_sees_the_standard_library(arguments: list
     assert str(ROOT / "platform") not in told.stdout
 
 
-def test_a_dagster_process_in_the_repository_root_loads_the_code_location(tmp_path: Path) -> None:
-    told = subprocess.run(
-        [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "phenodose_assets.definitions"],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "DAGSTER_HOME": str(tmp_path), "PHENODOSE_STORE": str(tmp_path / "store")},
-        capture_output=True,
-        text=True,
-    )
-    assert told.returncode == 0, told.stderr[-3000:]
-    assert "All code locations passed validation" in told.stderr + told.stdout
+def test_dagster_processes_in_the_repository_root_load_the_code_location_and_run_a_step(
+    tmp_path: Path, small_ctg_screen: Path
+) -> None:
+    """As the processes of `phenodose ui`: one loads the code location and starts a run, another one makes the asset."""
+    home, store = tmp_path / "home", Store.open(tmp_path / "store")
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    screen = register_screen(store, small_ctg_screen).id
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.add_dynamic_partitions("screen", [screen])
+        told = subprocess.run(
+            [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "phenodose_assets.definitions"]
+            + ["--select", "layout", "--partition", screen],
+            cwd=ROOT,
+            env={"PATH": "/usr/bin:/bin", "DAGSTER_HOME": str(home), "PHENODOSE_STORE": str(store.root)},
+            capture_output=True,
+            text=True,
+        )
+        assert told.returncode == 0, told.stderr[-3000:]
+        (run,) = instance.get_runs()
+        assert len(instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_WORKER_STARTED)) == 1
+    assert not store.read_table("wells", screen).empty

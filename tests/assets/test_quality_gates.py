@@ -137,6 +137,7 @@ def test_a_doubtful_well_is_told_and_left_out_only_on_demand(workshop: Any) -> N
     assert "1: flagged" in str(finished.materialization(CURVES).metadata["wells left out"].value)
 
 
+@pytest.mark.usefixtures("no_cohort_report")
 def test_an_empty_cohort_has_no_drift_and_screens_whose_controls_drift_raise_a_flag(
     tmp_path: Path, instance: dg.DagsterInstance, write_ctg_screen: Writer, workshop: Any
 ) -> None:

@@ -231,9 +231,8 @@ def test_a_parameter_of_the_launchpad_makes_what_comes_after_stale(made: Made) -
     assert set(found) == {"scores/auc", "scores/dss2", "scores/dss3"}
 
 
-@pytest.mark.slow
 def test_the_ui_shows_what_the_sensor_finds_and_what_comes_after(made: Made) -> None:
-    """A process of its own; that both see the same of a changed layout is looked at in test_graphql.py."""
+    """That both see the same of a changed layout, too, is looked at in test_graphql.py, with the server."""
     made.make("curves/ctg", parameters={"curves": {"bootstrap": 8}}).raise_if_failed()
     # The UI shows what comes after a stale asset, too; the sensor asks for the first ones.
     assert made.shown_as_stale() == {*made.stale(), "patient_report"}

@@ -32,7 +32,13 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     return call
 
 
-def test_one_step_makes_again_only_what_follows(run: Run, small_ctg_screen: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_cohort_report")
+def test_one_step_makes_again_only_what_follows(
+    run: Run, small_ctg_screen: Path, tmp_path: Path, site_of: Callable[..., str]
+) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "site.toml").write_text(site_of("readout:ctg", "scorer:dss_asym"))
+    (small_ctg_screen / "screen.toml").write_text("[parameters.curves]\nbootstrap = 10\n")
     code, _, err = run("run", small_ctg_screen, "--select", "layout,viability/ctg,curves/ctg,scores/dss_asym")
     assert code == 0, err
     code, out, err = run("curate", SCREEN, "exclude", "P1/D07", "--drug", "weak", "--because", "lint")

@@ -29,7 +29,7 @@ def phenodose(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Runs a command in an empty folder; gives exit code, stdout and stderr."""
-    (tmp_path / "here").mkdir()
+    (tmp_path / "here").mkdir(exist_ok=True)
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.delenv("PHENODOSE_STORE", raising=False)
@@ -43,9 +43,19 @@ def phenodose(
     return run
 
 
+@pytest.fixture
+def store_of_few_plugins(tmp_path: Path, site_of: Callable[..., str]) -> None:
+    """The site's choice in the store `st`, beside which nothing is there."""
+    store = tmp_path / "here" / "st"
+    store.mkdir(parents=True, exist_ok=True)
+    (store / "site.toml").write_text(site_of("readout:ctg", "scorer:dss_asym"))
+
+
+@pytest.mark.usefixtures("store_of_few_plugins")
 def test_a_screen_is_made_and_its_products_are_named(
     phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
 ) -> None:
+    (small_ctg_screen / "screen.toml").write_text("[parameters.curves]\nbootstrap = 10\n")
     wanted = "layout,plate_images,viability/ctg,curves/ctg,scores/dss_asym,patient_report"  # docs/plugins.md has all
     code, out, err = phenodose("run", small_ctg_screen, "--store", "st", "--select", wanted)
     assert code == 0, err
@@ -58,6 +68,7 @@ def test_a_screen_is_made_and_its_products_are_named(
     assert (store.root / ".dagster" / "dagster.yaml").is_file()
 
 
+@pytest.mark.usefixtures("store_of_few_plugins", "no_cohort_report")
 def test_a_registered_screen_is_made_by_its_name_and_runs_are_kept_where_the_folder_says(
     phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
 ) -> None:

@@ -64,7 +64,12 @@ def screens_in_cohort(store: Store) -> list[str]:
     return [row["screen"] for row in rows]
 
 
-def test_a_screen_goes_and_comes_back(run: Run, small_ctg_screen: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_cohort_report")
+def test_a_screen_goes_and_comes_back(
+    run: Run, small_ctg_screen: Path, tmp_path: Path, site_of: Callable[..., str]
+) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "site.toml").write_text(site_of("readout:ctg", "scorer:dss_asym"))
     assert run("run", str(small_ctg_screen), "--select", ASSETS)[0] == 0
     store = Store.open(tmp_path / "store")
     store.report_path(SCREEN).parent.mkdir(exist_ok=True)

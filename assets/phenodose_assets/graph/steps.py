@@ -126,7 +126,9 @@ class _Steps:
                 arguments[PARTS] = names.alias("parts")(**arguments).map(part.alias("part")).collect()
             made = make.alias("make")(**arguments)
             errors = [getattr(made, asset.failure_output) for asset in self.batch]
-            ended = failed.alias("failed")(errors) if self.named else [errors[0].map(failed.alias("failed"))]
+            ended = failed.alias("failed")(errors) if self.named else errors[0].map(failed.alias("failed"))
+            if len(self.batch) == 1:  # of a site without scorers, say: one output is no tuple
+                ended = (ended,)
             outputs = {name: getattr(made, name) for name in results if hasattr(made, name)}
             return {**outputs, **dict(zip(map(_made_output, self.batch), ended, strict=True))}
 

@@ -204,6 +204,9 @@ def facts_of(content: bytes) -> dict[str, Any]:
 def _is_left_over(there: tuple[bytes, str], local: Path, token: str) -> bool:
     """Whether nobody holds the lock that was found; called with the local lock in hand."""
     content, version = there
+    if not content:
+        # What a holder writes is there whole. This came with a copied folder, where the lock's file holds nothing.
+        return True
     if facts_of(content).get("token") in _held_here(local, but=token):
         # Its process had the local lock, which is ours now.
         return True

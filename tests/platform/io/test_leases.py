@@ -88,6 +88,13 @@ def test_who_looks_now_and_then_and_never_waits_gets_a_lock_that_is_left(
     taken(at, tmp_path / "local").end()
 
 
+def test_the_lock_of_a_folder_that_was_copied_here_is_held_by_nobody(at: LockFiles, tmp_path: Path) -> None:
+    """A folder's lock file is empty, and who copies the folder into a bucket copies it, too."""
+    at.create(b"")
+    taken(at, tmp_path / "local").end()
+    assert at.read() is None
+
+
 def test_in_a_folder_that_machines_share_a_late_writer_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
