@@ -278,6 +278,13 @@ def made_up_store(made_up_root: Path, tmp_path: Path) -> Store:
 
 
 @pytest.fixture
+def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of the cohort stay blank: a test of words and tables need not wait for ten drawings."""
+    blank = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    monkeypatch.setattr("phenodose.plots.cohort_drawing.drawn", lambda figure, *kinds: [blank] * len(kinds))
+
+
+@pytest.fixture
 def patient_sensors() -> Iterator[None]:
     """Sensors wait for a sound folder, however busy the machine."""
     from phenodose_assets.sensors import looked_at_apart, ticks
