@@ -47,15 +47,9 @@ def cohort(store: Store) -> Cohort:
 
 
 @pytest.fixture(scope="module")
-def drawn_report(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of the made-up cohort with its figures; for reading only."""
-    return build_cohort_report(store, tmp_path_factory.mktemp("drawn") / "cohort.html")
-
-
-@pytest.fixture(scope="module")
-def drawn_html(drawn_report: Path) -> str:
+def drawn_html(drawn_cohort_page: Path) -> str:
     """That report without its figures: its words and tables."""
-    return _words(drawn_report.read_text(encoding="utf-8"))
+    return _words(drawn_cohort_page.read_text(encoding="utf-8"))
 
 
 def _words(html: str) -> str:
@@ -154,12 +148,14 @@ def test_the_same_cohort_gives_the_same_words(made_up_cohort: Store, drawn_html:
         pytest.param(FIGURES, id="all", marks=pytest.mark.slow),
     ],
 )
-def test_the_same_rows_give_the_same_drawing(store: Store, cohort: Cohort, drawn_report: Path, names: set[str]) -> None:
+def test_the_same_rows_give_the_same_drawing(
+    store: Store, cohort: Cohort, drawn_cohort_page: Path, names: set[str]
+) -> None:
     """Drawn again beside a PNG, as an export does, a figure is that of the page to the byte."""
     figures = {figure.name: figure for figure in cohort_figures(cohort, store)}
     for name in names:
         svg, png = drawn(figures[name], "svg", "png")
-        assert svg == _svg_of(drawn_report, name)
+        assert svg == _svg_of(drawn_cohort_page, name)
         picture = Image.open(io.BytesIO(png))
         assert picture.format == "PNG"
         assert len(picture.convert("RGB").getcolors(1 << 20) or ()) > 10, "it is blank"
@@ -298,9 +294,9 @@ def test_the_command_exports_and_refuses_what_has_no_meaning(
     assert done.value.code == 2
 
 
-def test_every_control_works_in_a_browser(store: Store, drawn_report: Path, browser: Any) -> None:
+def test_every_control_works_in_a_browser(store: Store, drawn_cohort_page: Path, browser: Any) -> None:
     with browser.watched(accept_downloads=True) as watched:
-        page = watched.open_file(drawn_report)
+        page = watched.open_file(drawn_cohort_page)
         assert {image.get_attribute("id") for image in page.query_selector_all("figure img")} == {
             f"figure-{name}" for name in FIGURES
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,15 +35,21 @@ FARTHEST = """() => {
 HOSTILE = "<script>document.title='taken'</script>"
 
 
-@pytest.fixture
-def page(browser: Any, shown: ViewerServer):
-    """The page with its mosaic; at the end nothing was wrong and nothing but the server was asked."""
+@pytest.fixture(scope="module")
+def window(browser: Any) -> Iterator[Any]:
     with browser.watched() as watched:
-        watched.page.goto(shown.address)
-        watched.page.wait_for_selector("#mosaic[data-shown=P1]")
         yield watched
-        assert watched.troubles == []
-        assert {urlsplit(url).netloc for url in watched.outside()} == {urlsplit(shown.address).netloc}
+
+
+@pytest.fixture
+def page(window: Any, shown: ViewerServer) -> Iterator[Any]:
+    """The page with its mosaic; at the end nothing was wrong and nothing but the server was asked."""
+    window.begin_again()
+    window.page.goto(shown.address)
+    window.page.wait_for_selector("#mosaic[data-shown=P1]")
+    yield window
+    assert window.troubles == []
+    assert {urlsplit(url).netloc for url in window.outside()} == {urlsplit(shown.address).netloc}
 
 
 def open_well(page: Any, well: str) -> None:
