@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
 import pandas as pd
 import pytest
 from filelock import FileLock
 
 from phenodose.cohort.build import metabolic_readouts, rebuild_cohort
-from phenodose.cohort.query import query
+from phenodose.cohort.query import query, questions
 from phenodose.errors import BusyError, InputError, MissingInputError, StoreError
 from phenodose.names import curve_names
 from phenodose.plugins import registry
@@ -267,11 +266,13 @@ def test_a_rebuild_waits_for_another_and_says_so(made_up_store: Store) -> None:
 
 
 def test_an_open_reader_keeps_its_cohort_over_a_rebuild(made_up_cohort: Store) -> None:
-    reader = duckdb.connect(str(made_up_cohort.cohort_path), read_only=True)
-    made_up_cohort.drop_table_part("drugs", FULL, "layout")
-    rebuild_cohort(made_up_cohort)
-    assert reader.execute("SELECT count(*) FROM drugs").fetchall() == [(12,)]
-    reader.close()
+    with questions(made_up_cohort) as ask:
+        made_up_cohort.drop_table_part("drugs", FULL, "layout")
+        rebuild_cohort(made_up_cohort)
+        assert ask("SELECT count(*) AS n FROM drugs", None).table.to_pylist() == [{"n": 12}]
+        with pytest.raises(InputError, match="The cohort has: "):
+            ask("SELECT * FROM drug", None)
+        assert ask("SELECT screen FROM drugs", 5).truncated, "a question with a fault costs no other"
     assert answer(made_up_cohort, "SELECT count(*) FROM drugs") == [(6,)]
     left = sorted(
         path.name for path in made_up_cohort.root.iterdir() if path.name.startswith((".cohort.duckdb", "cohort"))
