@@ -86,10 +86,11 @@ def _print(figure: Figure, kind: Literal["svg", "png"], buffer: io.BytesIO) -> N
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     figure.dpi = _PNG_DPI  # also of pictures within an SVG
+    canvas: Any = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
     if kind == "svg":
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+        canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     else:
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+        canvas.print_png(buffer, metadata={"Software": None})
 
 
 def _laid_out(figure: Figure) -> Figure:

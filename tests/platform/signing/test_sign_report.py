@@ -126,7 +126,9 @@ def test_a_signed_report_is_made_again_byte_for_byte_after_twenty_changes_of_the
     assert faults(signed) == []
 
 
+@pytest.mark.slow
 def test_a_later_change_gives_an_amended_report_that_names_what_changed(signed: Store) -> None:
+    """Sister: the first test of tests/cli/test_signed_reports.py goes the same way by commands."""
     before = signed.report_path(SCREEN).read_bytes()
     build_report(signed, SCREEN)
     assert signed.report_path(SCREEN).read_bytes() == before, "a signature changes nothing on the page"
