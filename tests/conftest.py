@@ -306,6 +306,27 @@ def made_up_store(made_up_root: Path, tmp_path: Path) -> Store:
     return Store.open(shutil.copytree(made_up_root, tmp_path / "store", ignore=database))
 
 
+@pytest.fixture(scope="session")
+def drawn_cohort_page(made_once: Callable[..., Path], made_up_root: Path) -> Path:
+    """The report of the made-up cohort with its figures, which take long to draw; for reading only."""
+
+    def write(folder: Path) -> None:
+        from phenodose.reports import build_cohort_report
+
+        store = Store.open(shutil.copytree(made_up_root, folder / "store"))
+        build_cohort_report(store, folder / "cohort.html")
+        shutil.rmtree(folder / "store")
+
+    return made_once("drawn_cohort_page", write) / "cohort.html"
+
+
+@pytest.fixture
+def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of the cohort stay blank: a test of words and tables need not wait for ten drawings."""
+    blank = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    monkeypatch.setattr("phenodose.plots.cohort_drawing.drawn", lambda figure, *kinds: [blank] * len(kinds))
+
+
 @pytest.fixture
 def patient_sensors() -> Iterator[None]:
     """Sensors wait for a sound folder, however busy the machine."""

@@ -37,6 +37,7 @@ def test_the_report_lies_where_told(report, tmp_path: Path) -> None:
     assert json.loads(said) == {"screen": SCREEN, "report": str(out), "bytes": out.stat().st_size, "files": []}
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_the_cohort_has_a_report_too(report, made_up_store: Store) -> None:
     code, said, _ = report("--cohort")
     assert code == 0

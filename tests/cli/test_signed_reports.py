@@ -13,6 +13,7 @@ from phenodose.cli import main
 from phenodose.cohort.build import rebuild_cohort
 from phenodose.io.files import write_json
 from phenodose.lineage.verify_store import verify_store
+from phenodose.store.signed import REPORT, signed_report
 from phenodose.store.store import Store
 
 FIRST, OTHER = "INF_R_153_V1_DS1", "BT-40_V1_DS1"
@@ -61,6 +62,14 @@ def test_from_a_signature_to_an_amended_report(run: Run, store: Store, tmp_path:
     assert code == 0
     assert "It amends version 1:" in said
     assert "1 scores by ctg: Trametinib" in said
+    second = signed_report(store, FIRST, 2)
+    assert second.record["previous"] == first["seal"]
+    assert second.record["made_again"]["same"]
+    amended = second.file(REPORT).decode("utf-8")
+    assert "amends version 1, signed by A. Pathologist" in amended
+    assert "Trametinib" in amended.split('id="amendment"')[1].split("</div>")[0]
+    run("report", FIRST)
+    assert store.report_path(FIRST).read_bytes() == second.file(REPORT), "the page of version 2 stays"
 
     # Listed, shown, given back and made again.
     code, said, _ = run("signed", FIRST)

@@ -80,7 +80,7 @@ def _put_readout(store: Store, screen: str, readout: str, name: str, matrices: p
     wells = layout.frame[["plate", "row", "column", "well"]]
     viability = viability.drop(columns="well", errors="ignore").merge(wells, on=["plate", "row", "column"])
     _put(store, "viability", screen, readout, viability.assign(readout=readout), readout)
-    scored = score_layout(layout, matrices, [scorer], per_replicate=True, bootstrap=60, workers=1)
+    scored = score_layout(layout, matrices, [scorer], per_replicate=True, bootstrap=20, workers=1)
     for table in ("scores", "curves", "qc"):
         frame = getattr(scored, table)
         _put(store, table, screen, f"{table}.{readout}", frame.assign(readout=readout), "dss_asym")

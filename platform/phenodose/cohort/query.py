@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +68,36 @@ def query(
         MissingInputError: the store has no cohort yet.
         StoreError: the file is damaged.
     """
+    with questions(store, seconds, memory_limit) as ask:
+        return ask(sql, row_limit)
+
+
+@contextmanager
+def questions(
+    store: Store, seconds: float = 60, memory_limit: str = "2GB"
+) -> Iterator[Callable[[str, int | None], QueryResult]]:
+    """Ask the cohort several questions one after the other, all of the database as it is now, which is opened once.
+
+    Args:
+        store: the store.
+        seconds: after this long a question is stopped.
+        memory_limit: as of `query`.
+
+    Yields:
+        What answers a question: its SQL, and the most rows that come back. It raises what `query` raises.
+
+    Raises:
+        MissingInputError: the store has no cohort yet.
+        StoreError: the file is damaged.
+    """
     con = _open(store, memory_limit)
+    try:
+        yield lambda sql, row_limit: _answer(con, sql, row_limit, seconds)
+    finally:
+        con.close()
+
+
+def _answer(con: duckdb.DuckDBPyConnection, sql: str, row_limit: int | None, seconds: float) -> QueryResult:
     timer = threading.Timer(seconds, con.interrupt)
     timer.daemon = True
     try:
@@ -77,7 +108,6 @@ def query(
         raise _user_error(con, sql, seconds, error) from error
     finally:
         timer.cancel()
-        con.close()
 
 
 def _open(store: Store, memory_limit: str) -> duckdb.DuckDBPyConnection:

@@ -7,9 +7,12 @@ Belongs here: which version is amended, and the words. Does not belong here: fin
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from phenodose.errors import PhenodoseError
 from phenodose.io.files import write_json
@@ -27,6 +30,32 @@ if TYPE_CHECKING:
 _FROZEN = "amendment.json"
 #: In that file, what the pages of single samples say.
 _SAMPLES = "of_samples"
+_T = TypeVar("_T")
+_COMPARED: ContextVar[dict[tuple[str, ...], Any] | None] = ContextVar("compared", default=None)
+
+
+@contextmanager
+def compared_once() -> Iterator[None]:
+    """While the block runs, a screen is compared with its signed version once, however many pages tell of it."""
+    if _COMPARED.get() is not None:
+        yield
+        return
+    token = _COMPARED.set({})
+    try:
+        yield
+    finally:
+        _COMPARED.reset(token)
+
+
+def _once(make: Callable[[], _T], *key: object) -> _T:
+    known = _COMPARED.get()
+    if known is None:
+        return make()
+    name = tuple(map(str, key))
+    if name not in known:
+        known[name] = make()
+    found: _T = known[name]
+    return found
 
 
 def amendment(store: Store, screen: str, sample: str = "") -> dict[str, Any] | None:
@@ -55,7 +84,7 @@ def amendment(store: Store, screen: str, sample: str = "") -> dict[str, Any] | N
         report, found = since_newest(store, screen)
         if not found:
             return amendment(ScreenState.of_report(store, report).store, screen, sample)
-        return _told(store, report, found, sample)
+        return _once(lambda: _told(store, report, found, sample), "told", store.root, screen, sample)
     except PhenodoseError as error:
         words = "A signed version of this report cannot be read"
         return {"words": f"{words}:", "short": words, "changes": [str(error)], "version": None}
@@ -89,8 +118,12 @@ def since_newest(store: Store, screen: str) -> tuple[SignedReport, Differences]:
         MissingInputError: none is signed.
         StoreError: it is damaged.
     """
-    report = signed_report(store, screen)
-    return report, differences(ScreenState.of_report(store, report), ScreenState(screen, store, screen))
+
+    def compared() -> tuple[SignedReport, Differences]:
+        report = signed_report(store, screen)
+        return report, differences(ScreenState.of_report(store, report), ScreenState(screen, store, screen))
+
+    return _once(compared, "since newest", store.root, screen)
 
 
 def freeze_amendment(store: Store, screen: str, root: Path) -> None:

@@ -22,7 +22,7 @@ from phenodose.io.frames import rows_of
 from phenodose.io.places import remove
 from phenodose.names import names_for_files
 from phenodose.reports import sections
-from phenodose.reports.amendment import amendment
+from phenodose.reports.amendment import amendment, compared_once
 from phenodose.reports.data import ScreenData, calls_of
 from phenodose.reports.patient import MOST_FILE_BYTES, render, report_of
 from phenodose.reports.sealed_page import SEAL_BYTES, sealed_page
@@ -95,8 +95,9 @@ def report_pages(store: Store, screen: str, no_maps: str = "") -> dict[str, byte
         return {name: sample_page(data, no_maps)}
     of_samples = {one: data.of_sample(one) for one in data.samples}
     files = page_files(screen, data.samples)
-    index = sealed_page(_index(data, of_samples, files))
-    return {name: index} | {files[one]: sample_page(found, no_maps) for one, found in of_samples.items()}
+    with compared_once():
+        index = sealed_page(_index(data, of_samples, files))
+        return {name: index} | {files[one]: sample_page(found, no_maps) for one, found in of_samples.items()}
 
 
 def page_files(screen: str, samples: list[str]) -> dict[str, str]:

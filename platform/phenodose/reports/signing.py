@@ -25,7 +25,7 @@ from phenodose.io.places import read_bytes, sizes
 from phenodose.io.typed_text import one_line, plain
 from phenodose.lineage.freshness import changes_since
 from phenodose.plates.kept_pictures import noted_pictures
-from phenodose.reports.amendment import freeze_amendment, since_newest
+from phenodose.reports.amendment import compared_once, freeze_amendment, since_newest
 from phenodose.reports.of_sample import samples_of
 from phenodose.reports.pages import page_files, report_pages
 from phenodose.signing.rests_on import rests_on
@@ -102,7 +102,7 @@ def sign_report(store: Store, screen: str, by: str, because: str = "", anyway: b
     def busy(who: str) -> str:
         return f"{store.signed_dir(screen)}: {who} is signing a report of {screen}; run this again when that is done."
 
-    with store.locked(store.signed_dir(screen) / ".lock", busy, wait_seconds=30):
+    with store.locked(store.signed_dir(screen) / ".lock", busy, wait_seconds=30), compared_once():
         newest, found = since_newest(store, screen) if signed_versions(store, screen) else (None, None)
         page = _page(store, screen)
         doubts = _doubts(store, screen, page)

@@ -20,7 +20,7 @@ import pytest
 
 from phenodose.cohort import build, fill
 from phenodose.cohort.build import rebuild_cohort, views_now
-from phenodose.cohort.parts import parts_now
+from phenodose.cohort.parts import Parts, parts_now
 from phenodose.cohort.view import View
 from phenodose.cohort.views import cohort_views
 from phenodose.errors import StoreError
@@ -64,15 +64,34 @@ def _copy_screen(store: Store, source: str, name: str, shift: float = 0.0) -> No
         pq.write_table(rows.replace_schema_metadata(), place)  # without the seal of the other file
 
 
-def test_only_changed_screens_are_read(made_up_cohort: Store) -> None:
-    _copy_screen(made_up_cohort, METABOLIC_ONLY, "C_V1_DS1")
-    _copy_screen(made_up_cohort, METABOLIC_ONLY, "D_V1_DS1")
-    rebuild_cohort(made_up_cohort, whole=True)
-    assert rebuild_cohort(made_up_cohort).screens_read == ()
-    _copy_screen(made_up_cohort, METABOLIC_ONLY, "E_V1_DS1")
-    assert rebuild_cohort(made_up_cohort).screens_read == ("E_V1_DS1",)
-    made_up_cohort.write_table("drugs", "C_V1_DS1", "layout", made_up_cohort.read_table("drugs", "C_V1_DS1"))
-    assert rebuild_cohort(made_up_cohort).screens_read == ("C_V1_DS1",)
+@pytest.fixture(scope="module")
+def five_once(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of five screens, three of them alike, and its database made whole; to be copied."""
+    store = Store.open(shutil.copytree(made_up_root, tmp_path_factory.mktemp("five") / "store"))
+    for name in ("A_V1_DS1", "B_V1_DS1", "C_V1_DS1"):
+        _copy_screen(store, METABOLIC_ONLY, name)
+    rebuild_cohort(store, whole=True)
+    return store.root
+
+
+@pytest.fixture
+def five_screens(five_once: Path, tmp_path: Path) -> Store:
+    """Five screens: one that has changed is a small part of them."""
+    return Store.open(shutil.copytree(five_once, tmp_path / "five"))
+
+
+@pytest.fixture(scope="module")
+def expected(made_up_root: Path) -> dict[str, list[tuple[object, ...]]]:
+    """What the database of the two made-up screens holds."""
+    return _contents(Store.open(made_up_root))
+
+
+def test_only_changed_screens_are_read(five_screens: Store) -> None:
+    assert rebuild_cohort(five_screens).screens_read == ()
+    _copy_screen(five_screens, METABOLIC_ONLY, "E_V1_DS1")
+    assert rebuild_cohort(five_screens).screens_read == ("E_V1_DS1",)
+    five_screens.write_table("drugs", "C_V1_DS1", "layout", five_screens.read_table("drugs", "C_V1_DS1"))
+    assert rebuild_cohort(five_screens).screens_read == ("C_V1_DS1",)
 
 
 def _changed_at_random(store: Store, kinds: Sequence[str], rng: np.random.Generator) -> None:
@@ -91,67 +110,85 @@ def _changed_at_random(store: Store, kinds: Sequence[str], rng: np.random.Genera
 @pytest.mark.parametrize(
     ("seed", "turns"), [(0, 2), *(pytest.param(seed, 5, marks=pytest.mark.slow) for seed in (1, 2))]
 )
-def test_after_any_changes_it_is_what_reading_everything_gives(made_up_cohort: Store, seed: int, turns: int) -> None:
+def test_after_any_changes_it_is_what_reading_everything_gives(five_screens: Store, seed: int, turns: int) -> None:
     """Every kind of change comes before, after and together with others; the long runs add chance."""
     rng = np.random.default_rng(seed)
-    for name in ("A_V1_DS1", "B_V1_DS1", "C_V1_DS1"):
-        _copy_screen(made_up_cohort, METABOLIC_ONLY, name)
-    rebuild_cohort(made_up_cohort)
     for turn in range(turns):
-        _changed_at_random(made_up_cohort, rng.permutation(["again", "gone", "part gone"])[: 3 - turn % 2], rng)
-        rebuild_cohort(made_up_cohort, whole=False)
-        found, comments = _contents(made_up_cohort), _comments(made_up_cohort)
-        rebuild_cohort(made_up_cohort, whole=True)
-        assert found == _contents(made_up_cohort), turn
-        assert comments == _comments(made_up_cohort)
+        _changed_at_random(five_screens, rng.permutation(["again", "gone", "part gone"])[: 3 - turn % 2], rng)
+        rebuild_cohort(five_screens, whole=False)
+        if turn % 2 == 0 and turn < turns - 1:
+            continue  # the next changes come upon a database that was gone on from
+        found, comments = _contents(five_screens), _comments(five_screens)
+        rebuild_cohort(five_screens, whole=True)
+        assert found == _contents(five_screens), turn
+        assert comments == _comments(five_screens)
 
 
-def test_faults_of_unchanged_files_are_still_told(made_up_cohort: Store) -> None:
-    for name in ("A_V1_DS1", "B_V1_DS1"):
-        _copy_screen(made_up_cohort, METABOLIC_ONLY, name)
-    broken = made_up_cohort.table_part("scores", "A_V1_DS1", "dss_asym.ctg")
+def test_faults_of_unchanged_files_are_still_told(five_screens: Store) -> None:
+    broken = five_screens.table_part("scores", "A_V1_DS1", "dss_asym.ctg")
     whole = broken.read_bytes()
     broken.write_bytes(whole[: len(whole) // 2])
-    doubled = made_up_cohort.read_table("wells", "B_V1_DS1", "layout")
-    made_up_cohort.write_table("wells", "B_V1_DS1", "again", doubled)
-    first = rebuild_cohort(made_up_cohort)
+    doubled = five_screens.read_table("wells", "B_V1_DS1", "layout")
+    five_screens.write_table("wells", "B_V1_DS1", "again", doubled)
+    first = rebuild_cohort(five_screens)
     assert len(first.faults) == 2
     assert str(broken) in first.faults[0]
     assert "keys stand in more than one file" in first.faults[1]
-    second = rebuild_cohort(made_up_cohort)
+    second = rebuild_cohort(five_screens)
     assert (second.faults, second.screens_read) == (first.faults, ())
     broken.write_bytes(whole)
-    made_up_cohort.drop_table_part("wells", "B_V1_DS1", "again")
-    assert rebuild_cohort(made_up_cohort).faults == ()
+    five_screens.drop_table_part("wells", "B_V1_DS1", "again")
+    assert rebuild_cohort(five_screens).faults == ()
 
 
-def test_one_broken_file_among_many_costs_no_other(made_up_cohort: Store) -> None:
+def test_one_broken_file_among_many_costs_no_other(five_screens: Store) -> None:
     """It lies in the half of the files that is tried again in parts."""
-    names = [f"S{number}_V1_DS1" for number in range(5)]
-    for name in names:
-        _copy_screen(made_up_cohort, METABOLIC_ONLY, name)
-    made_up_cohort.table_part("drugs", names[2], "layout").write_bytes(b"no parquet")
-    summary = rebuild_cohort(made_up_cohort, whole=True)
-    assert [names[2] in fault for fault in summary.faults] == [True]
-    with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
+    broken = "B_V1_DS1"
+    five_screens.table_part("drugs", broken, "layout").write_bytes(b"no parquet")
+    summary = rebuild_cohort(five_screens, whole=True)
+    assert [broken in fault for fault in summary.faults] == [True]
+    with duckdb.connect(str(five_screens.cohort_path), read_only=True) as con:
         found = {row[0] for row in con.execute("SELECT DISTINCT screen FROM drugs").fetchall()}
-    assert found == {FULL, METABOLIC_ONLY, *names} - {names[2]}
+    assert found == {FULL, METABOLIC_ONLY, "A_V1_DS1", "C_V1_DS1"}
 
 
-@pytest.mark.parametrize("old", ["damaged", "of other tables", "worn"])
-def test_an_old_database_that_is_not_fit_is_made_anew(
-    made_up_cohort: Store, old: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = _contents(made_up_cohort)
-    if old == "damaged":
-        made_up_cohort.cohort_path.write_bytes(b"DUCK" * 1000)
-    elif old == "of other tables":
+def _unfit(store: Store, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the database one that must not be gone on from."""
+    if how == "damaged":
+        store.cohort_path.write_bytes(b"DUCK" * 1000)
+    elif how == "of other tables":
         monkeypatch.setattr(build, "_BUILD_FORMAT", 999)
     else:
-        with duckdb.connect(str(made_up_cohort.cohort_path)) as con:
+        with duckdb.connect(str(store.cohort_path)) as con:
             con.execute("UPDATE build.made SET replaced_rows = 1000000000")
+
+
+@pytest.mark.parametrize(
+    "old",
+    ["damaged", *(pytest.param(how, marks=pytest.mark.slow) for how in ("of other tables", "worn"))],
+)
+def test_an_old_database_that_is_not_fit_is_made_anew(
+    made_up_cohort: Store, expected: dict[str, list[tuple[object, ...]]], old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the slow ones the next test says in `make test` that nothing is known of them."""
+    _unfit(made_up_cohort, old, monkeypatch)
     assert rebuild_cohort(made_up_cohort).screens_read == (FULL, METABOLIC_ONLY)
     assert _contents(made_up_cohort) == expected
+
+
+@pytest.mark.parametrize("old", ["of other tables", "worn"])
+def test_of_a_database_that_is_not_fit_nothing_is_known(
+    made_up_cohort: Store, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is known, everything is read, as of a damaged one."""
+
+    def known() -> Parts:
+        with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
+            return build.parts_known(con)
+
+    assert known() == parts_now(made_up_cohort.root / "tables")
+    _unfit(made_up_cohort, old, monkeypatch)
+    assert known() == {}
 
 
 def test_the_database_does_not_grow_without_end(made_up_cohort: Store) -> None:
@@ -188,21 +225,21 @@ def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[order].reset_index(drop=True)
 
 
-def test_a_kept_view_tells_what_its_query_tells(made_up_cohort: Store) -> None:
-    _expect_kept_views_are_what_their_queries_tell(made_up_cohort)
-    _copy_screen(made_up_cohort, FULL, "A_V1_DS1", shift=0.1)
-    rebuild_cohort(made_up_cohort)
-    _expect_kept_views_are_what_their_queries_tell(made_up_cohort)
+def test_a_kept_view_tells_what_its_query_tells(five_screens: Store) -> None:
+    """Some of its rows are of a database that was made whole, some of screens that came after."""
+    _copy_screen(five_screens, FULL, "D_V1_DS1", shift=0.1)
+    assert rebuild_cohort(five_screens).screens_read == ("D_V1_DS1",)
+    _expect_kept_views_are_what_their_queries_tell(five_screens)
 
 
 def test_views_of_another_version_are_made_without_reading_a_file(
-    made_up_cohort: Store, monkeypatch: pytest.MonkeyPatch
+    made_up_cohort: Store, expected: dict[str, list[tuple[object, ...]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def names() -> set[str]:
         with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
             return {name for (name,) in con.execute("SELECT table_name FROM information_schema.tables").fetchall()}
 
-    expected, told, all_names = _contents(made_up_cohort), cohort_views, names()
+    told, all_names = cohort_views, names()
 
     def of_another_version(*arguments: Any, **named: Any) -> list[View]:
         """One asks less, two are of the other kind, one has another name."""
@@ -239,10 +276,15 @@ def test_a_kept_view_is_made_anew_when_a_view_that_it_asks_tells_something_else(
             for view in told(*arguments, **named)
         ]
 
-    assert _contents(made_up_cohort)["replicate_pairs"]
+    assert _pairs(made_up_cohort)
     monkeypatch.setattr(build, "cohort_views", of_another_version)
     rebuild_cohort(made_up_cohort)
-    assert not _contents(made_up_cohort)["replicate_pairs"]
+    assert not _pairs(made_up_cohort)
+
+
+def _pairs(store: Store) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(store.cohort_path), read_only=True) as con:
+        return con.execute("SELECT * FROM replicate_pairs").fetchall()
 
 
 def test_a_kept_view_is_asked_anew_when_the_site_prefers_another_readout(made_up_cohort: Store) -> None:
@@ -259,13 +301,10 @@ def test_a_kept_view_is_asked_anew_when_the_site_prefers_another_readout(made_up
 
 
 def test_memory_does_not_grow_with_the_screens_that_are_read(
-    made_up_cohort: Store, monkeypatch: pytest.MonkeyPatch
+    five_screens: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some screens at a time give what all at once give."""
-    for name in ("A_V1_DS1", "B_V1_DS1", "C_V1_DS1"):
-        _copy_screen(made_up_cohort, METABOLIC_ONLY, name)
-    rebuild_cohort(made_up_cohort, whole=True)
-    expected, read = _contents(made_up_cohort), []
+    expected, read = _contents(five_screens), []
     insert = fill._insert
 
     def counted(con: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
@@ -274,9 +313,9 @@ def test_memory_does_not_grow_with_the_screens_that_are_read(
 
     monkeypatch.setattr(fill, "_insert", counted)
     monkeypatch.setattr(fill.in_parts, "__defaults__", (2,))
-    rebuild_cohort(made_up_cohort, whole=True)
+    rebuild_cohort(five_screens, whole=True)
     assert max(read) == 2
-    assert _contents(made_up_cohort) == expected
+    assert _contents(five_screens) == expected
 
 
 def test_a_sorted_view_is_sorted_again_once_much_has_come(made_up_cohort: Store) -> None:
@@ -323,13 +362,14 @@ cohort_build.rebuild_cohort(Store.open(sys.argv[1]))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
-def test_a_killed_rebuild_costs_neither_the_old_cohort_nor_room(made_up_cohort: Store) -> None:
-    before = _contents(made_up_cohort)
+def test_a_killed_rebuild_costs_neither_the_old_cohort_nor_room(
+    made_up_cohort: Store, expected: dict[str, list[tuple[object, ...]]]
+) -> None:
     _copy_screen(made_up_cohort, METABOLIC_ONLY, "E_V1_DS1")
     done = subprocess.run([sys.executable, "-c", KILLED, str(made_up_cohort.root)], check=False)
     assert done.returncode == -9
     assert list(made_up_cohort.root.glob(".cohort.duckdb.*.partial"))
-    assert _contents(made_up_cohort) == before
+    assert _contents(made_up_cohort) == expected
     assert rebuild_cohort(made_up_cohort).screens_read == ("E_V1_DS1",)
     assert not list(made_up_cohort.root.glob(".*.partial*"))
 

@@ -36,26 +36,26 @@ def test_hits_has_every_drug_once_by_the_readout_that_ranks(made_up_root: Path) 
     ]  # fmt: skip
 
 
-def test_a_site_that_prefers_another_readout_ranks_by_it(made_up_store: Store) -> None:
-    (made_up_store.root / "site.toml").write_text('[preferences]\nreadouts = ["ctg"]\n', encoding="utf-8")
-    rebuild_cohort(made_up_store)
-    assert set(ask(made_up_store, f"SELECT readout FROM hits WHERE screen = '{FULL}'")["readout"]) == {"ctg"}
+def test_a_site_that_prefers_another_readout_ranks_by_it(made_up_cohort: Store) -> None:
+    (made_up_cohort.root / "site.toml").write_text('[preferences]\nreadouts = ["ctg"]\n', encoding="utf-8")
+    rebuild_cohort(made_up_cohort)
+    assert set(ask(made_up_cohort, f"SELECT readout FROM hits WHERE screen = '{FULL}'")["readout"]) == {"ctg"}
 
 
-def test_a_readout_without_any_score_does_not_rank(made_up_store: Store) -> None:
+def test_a_readout_without_any_score_does_not_rank(made_up_cohort: Store) -> None:
     part = "dss_asym.cnn_phase3"
-    scores = made_up_store.read_table("scores", FULL, part)
-    made_up_store.write_table("scores", FULL, part, scores.assign(score=float("nan")))
-    rebuild_cohort(made_up_store)
-    found = ask(made_up_store, f"SELECT DISTINCT readout FROM hits WHERE screen = '{FULL}'")["readout"].tolist()
-    assert found == [ranked_drugs(made_up_store, FULL)["readout"].iloc[0]] == ["cnn_phase2"]
+    scores = made_up_cohort.read_table("scores", FULL, part)
+    made_up_cohort.write_table("scores", FULL, part, scores.assign(score=float("nan")))
+    rebuild_cohort(made_up_cohort)
+    found = ask(made_up_cohort, f"SELECT DISTINCT readout FROM hits WHERE screen = '{FULL}'")["readout"].tolist()
+    assert found == [ranked_drugs(made_up_cohort, FULL)["readout"].iloc[0]] == ["cnn_phase2"]
 
 
-def test_calls_of_a_readout_that_failed_are_empty(made_up_store: Store) -> None:
-    rows = made_up_store.read_table("qc", METABOLIC_ONLY, "ctg")
-    made_up_store.write_table("qc", METABOLIC_ONLY, "ctg", rows.assign(verdict="fail"))
-    rebuild_cohort(made_up_store)
-    found = ask(made_up_store, "SELECT * FROM hits")
+def test_calls_of_a_readout_that_failed_are_empty(made_up_cohort: Store) -> None:
+    rows = made_up_cohort.read_table("qc", METABOLIC_ONLY, "ctg")
+    made_up_cohort.write_table("qc", METABOLIC_ONLY, "ctg", rows.assign(verdict="fail"))
+    rebuild_cohort(made_up_cohort)
+    found = ask(made_up_cohort, "SELECT * FROM hits")
     failed = found["screen"] == METABOLIC_ONLY
     assert found.loc[failed, "call"].isna().all()
     assert set(found.loc[failed, "readout_verdict"]) == {"fail"}
@@ -63,42 +63,42 @@ def test_calls_of_a_readout_that_failed_are_empty(made_up_store: Store) -> None:
     assert found.loc[~failed, "call"].notna().any()
 
 
-def test_a_drug_with_an_add_on_is_a_row_of_its_own_with_the_annotation_of_the_drug(made_up_store: Store) -> None:
-    wells = made_up_store.read_table("wells", METABOLIC_ONLY, "layout")
+def test_a_drug_with_an_add_on_is_a_row_of_its_own_with_the_annotation_of_the_drug(made_up_cohort: Store) -> None:
+    wells = made_up_cohort.read_table("wells", METABOLIC_ONLY, "layout")
     combined = wells[wells["treatment"] == "Trametinib"].assign(
         add_on="Temo", column=lambda rows: rows["column"] + 12, well=lambda rows: rows["well"] + "9"
     )
-    made_up_store.write_table("wells", METABOLIC_ONLY, "layout", pd.concat([wells, combined], ignore_index=True))
+    made_up_cohort.write_table("wells", METABOLIC_ONLY, "layout", pd.concat([wells, combined], ignore_index=True))
     part = "dss_asym.ctg"
-    scores = made_up_store.read_table("scores", METABOLIC_ONLY, part)
+    scores = made_up_cohort.read_table("scores", METABOLIC_ONLY, part)
     of_pair = scores[scores["drug"] == "Trametinib"].assign(drug="Trametinib + Temo", call="borderline")
-    made_up_store.write_table("scores", METABOLIC_ONLY, part, pd.concat([scores, of_pair], ignore_index=True))
-    rebuild_cohort(made_up_store)
-    found = ask(made_up_store, f"SELECT * FROM hits WHERE screen = '{METABOLIC_ONLY}' AND drug LIKE 'Trametinib%'")
+    made_up_cohort.write_table("scores", METABOLIC_ONLY, part, pd.concat([scores, of_pair], ignore_index=True))
+    rebuild_cohort(made_up_cohort)
+    found = ask(made_up_cohort, f"SELECT * FROM hits WHERE screen = '{METABOLIC_ONLY}' AND drug LIKE 'Trametinib%'")
     rows = found.set_index("drug")
     assert rows["call"].to_dict() == {"Trametinib": "hit", "Trametinib + Temo": "borderline"}
     assert rows["add_on"].fillna("").to_dict() == {"Trametinib": "", "Trametinib + Temo": "Temo"}
     assert set(rows["drug_class"]) == {"MEK inhibitor"}
 
 
-def test_agreement_is_that_of_the_comparison_in_python(made_up_store: Store) -> None:
+def test_agreement_is_that_of_the_comparison_in_python(made_up_cohort: Store) -> None:
     """Scores, intervals and probabilities drawn at random: both ways say the same of every drug."""
     rng = np.random.default_rng(5)
     for readout in ("cnn_phase3", "cnn_phase2", "ctg"):
         part = f"dss_asym.{readout}"
-        rows = made_up_store.read_table("scores", FULL, part)
+        rows = made_up_cohort.read_table("scores", FULL, part)
         score = rng.choice([17.0, 20.0, 40.0], len(rows))
-        made_up_store.write_table(
+        made_up_cohort.write_table(
             "scores", FULL, part,
             rows.assign(
                 score=score, lower=score - rng.uniform(0, 9, len(rows)), upper=score + rng.uniform(0, 9, len(rows)),
                 p_hit_fraction=rng.choice([0.0, 0.02, 0.5, 1.0, 1.0, 1.0, np.nan], len(rows)),
             ),
         )  # fmt: skip
-    rebuild_cohort(made_up_store)
-    found = ask(made_up_store, "SELECT * FROM agreement")
+    rebuild_cohort(made_up_cohort)
+    found = ask(made_up_cohort, "SELECT * FROM agreement")
     assert set(found["agreement"]) == {"agree", "differ", "undecided"}
-    scores = standing_calls(made_up_store.read_table("scores", FULL), made_up_store.read_table("qc", FULL))
+    scores = standing_calls(made_up_cohort.read_table("scores", FULL), made_up_cohort.read_table("qc", FULL))
     pooled = scores[(scores["replicate"] == "pooled") & (scores["scorer"] == "dss_asym")]
     metabolic = pooled[pooled["readout"] == "ctg"].set_index("drug").add_suffix("_m")
     for readout, own in found.groupby("imaging_readout"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -44,15 +45,22 @@ def write(store: Store, screen: str, window: float, spread: float, day: int, rea
         store.write_table(table, screen, part, TABLES[table].frame(rows))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four like screens, and a fifth with a quarter of the window and a third spread three times as wide."""
-    found = Store.open(tmp_path / "store")
+    found = Store.open(tmp_path_factory.mktemp("made") / "store")
     for day, (screen, window, spread) in enumerate(
         [("D", 1000, 0.04), ("C", 1100, 0.05), ("B", 900, 0.04), ("A", 240, 0.04), ("E", 1000, 0.15)], start=1
     ):
         write(found, screen, window, spread, day)
-    return found
+    rebuild_cohort(found)
+    return found.root
+
+
+@pytest.fixture
+def store(made: Path, tmp_path: Path) -> Store:
+    """A copy of them, with their cohort."""
+    return Store.open(shutil.copytree(made, tmp_path / "store"))
 
 
 def drift(store: Store) -> pd.DataFrame:

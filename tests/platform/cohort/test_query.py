@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
-import duckdb
 import pandas as pd
 import pytest
 from filelock import FileLock
 
 from phenodose.cohort.build import metabolic_readouts, rebuild_cohort
-from phenodose.cohort.query import query
+from phenodose.cohort.query import query, questions
 from phenodose.errors import BusyError, InputError, MissingInputError, StoreError
 from phenodose.names import curve_names
 from phenodose.plugins import registry
@@ -20,7 +21,18 @@ from phenodose.store.store import Store
 from phenodose.tables import TABLES
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
-SWAPS = 4
+SWAPS = 2
+#: Concentrations of an add-on.
+ADD_ON_NM = (0.0625, 50.0, 1e6, 123456789.5)
+
+
+class Grown(NamedTuple):
+    """A store, and three of its drugs that were combined with an add-on, each in its way."""
+
+    store: Store
+    one: str
+    two: str
+    three: str
 
 
 @pytest.fixture(scope="module")
@@ -97,85 +109,81 @@ def test_selective_scores_stand_side_by_side(made_up_cohort: Store) -> None:
     assert found["rdss"].isna().all()
 
 
-def test_combinations_stand_beside_the_drug_alone(made_up_cohort: Store) -> None:
-    assert answer(made_up_cohort, "SELECT * FROM drug_combinations") == []
-    wells = made_up_cohort.read_table("wells", FULL)
-    drug = wells.loc[wells["well_type"] == "therapy", "treatment"].iloc[0]
-    more = wells[(wells["well_type"] == "therapy") & (wells["treatment"] == drug)].assign(add_on="Temo")
-    more["plate"] = "with " + more["plate"]
-    made_up_cohort.write_table("wells", FULL, "combination", more)
-    plain = made_up_cohort.read_table("scores", FULL, "dss_asym.ctg")
-    rows = plain[plain["drug"] == drug].assign(drug=f"{drug} + Temo")
-    for name in ("score", "lower", "upper"):
-        rows[name] += 2.5
-    made_up_cohort.write_table("scores", FULL, "scores/combined", rows)
-    rebuild_cohort(made_up_cohort)
-    found = query(made_up_cohort, "SELECT * FROM drug_combinations").table.to_pandas()
-    assert found[["drug", "add_on", "readout", "scorer"]].to_numpy().tolist() == [[drug, "Temo", "ctg", "dss_asym"]]
+@pytest.fixture(scope="module")
+def grown(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Grown:
+    """The made-up cohort with what the next tests ask of: combinations of three drugs, and three screens more."""
+    store = Store.open(shutil.copytree(made_up_root, tmp_path_factory.mktemp("grown") / "store"))
+    wells = store.read_table("wells", FULL)
+    one, two, three = wells.loc[wells["well_type"] == "therapy", "treatment"].unique()[:3]
+    found = Grown(store, one, two, three)
+    plain = store.read_table("scores", FULL, "dss_asym.ctg").set_index("drug", drop=False)
+
+    def add(name: str, wells: list[pd.DataFrame], scores: list[pd.DataFrame]) -> None:
+        store.write_table("wells", FULL, name, pd.concat(wells, ignore_index=True))
+        store.write_table("scores", FULL, f"scores/{name}", pd.concat(scores, ignore_index=True))
+
+    def with_add_on(drug: str, before_plate: str, **more: object) -> pd.DataFrame:
+        own = wells[(wells["well_type"] == "therapy") & (wells["treatment"] == drug)]
+        return own.assign(plate=before_plate + own["plate"], **{"add_on": "Temo"} | more)
+
+    def scored(drug: str, name: str, shift: float) -> pd.DataFrame:
+        own = plain.loc[[drug]]
+        return own.assign(drug=name, **{column: own[column] + shift for column in ("score", "lower", "upper")})
+
+    add("beside", [with_add_on(one, "with ")], [scored(one, f"{one} + Temo", 2.5)])
+    add(
+        "parts",
+        [with_add_on(two, "with "), with_add_on(two, "single ", treatment=f"{two} + Temo", add_on=None)],
+        [scored(two, f"{two} + Temo", 20.0), scored(two, f"{two} with add-on Temo", 2.5)],
+    )
+    doses = [with_add_on(three, f"{dose} ", add_on_concentration_nM=dose) for dose in ADD_ON_NM]
+    every = pd.concat([wells, *doses], ignore_index=True)
+    names = curve_names(every)
+    named = [names[every["add_on_concentration_nM"] == dose].iloc[0] for dose in ADD_ON_NM]
+    add("doses", doses, [scored(three, name, number) for number, name in enumerate(named)])
+    metabolic = store.read_table("scores", METABOLIC_ONLY, "dss_asym.ctg")
+    metabolic = metabolic[metabolic["drug"] == "Lorlatinib"]
+    for screen, sample, score in (("A_V1_DS1", "A", 30.0), ("A_V1_DS2", "A", 10.0), ("B_V1_DS1", "B", 0.0)):
+        rows = metabolic.assign(screen=screen, sample=sample, score=score)
+        store.write_table("scores", screen, "dss_asym.ctg", rows)
+    rebuild_cohort(store)
+    return found
+
+
+def combined(grown: Grown, drug: str) -> pd.DataFrame:
+    asked = f"SELECT * FROM drug_combinations WHERE drug = '{drug}' ORDER BY difference"
+    return query(grown.store, asked).table.to_pandas()
+
+
+def test_combinations_stand_beside_the_drug_alone(asked_only: Store, grown: Grown) -> None:
+    assert answer(asked_only, "SELECT * FROM drug_combinations") == []
+    found = combined(grown, grown.one)
+    assert found[["add_on", "readout", "scorer"]].to_numpy().tolist() == [["Temo", "ctg", "dss_asym"]]
     assert found["difference"].iloc[0] == pytest.approx(2.5)
     assert found["lower"].iloc[0] < 2.5 < found["upper"].iloc[0]
+    drugs = answer(grown.store, "SELECT DISTINCT drug FROM drug_combinations")
+    assert {drug for (drug,) in drugs} == {grown.one, grown.two, grown.three}
 
 
-def test_a_combination_with_the_name_of_another_drug_is_joined_by_its_parts(made_up_cohort: Store) -> None:
-    wells = made_up_cohort.read_table("wells", FULL)
-    drug = wells.loc[wells["well_type"] == "therapy", "treatment"].iloc[0]
-    of_drug = wells[(wells["well_type"] == "therapy") & (wells["treatment"] == drug)]
-    both = of_drug.assign(add_on="Temo", plate="with " + of_drug["plate"])
-    single = of_drug.assign(treatment=f"{drug} + Temo", plate="single " + of_drug["plate"])
-    made_up_cohort.write_table("wells", FULL, "combination", pd.concat([both, single], ignore_index=True))
-    plain = made_up_cohort.read_table("scores", FULL, "dss_asym.ctg")
-    plain = plain[plain["drug"] == drug]
-    rows = [
-        plain.assign(drug=name, score=plain["score"] + more)
-        for name, more in (
-            (f"{drug} + Temo", 20.0),
-            (f"{drug} with add-on Temo", 2.5),
-        )
-    ]
-    made_up_cohort.write_table("scores", FULL, "scores/combined", pd.concat(rows, ignore_index=True))
-    rebuild_cohort(made_up_cohort)
-    found = query(made_up_cohort, "SELECT * FROM drug_combinations").table.to_pandas()
-    assert found[["drug", "add_on"]].to_numpy().tolist() == [[drug, "Temo"]]
+def test_a_combination_with_the_name_of_another_drug_is_joined_by_its_parts(grown: Grown) -> None:
+    found = combined(grown, grown.two)
+    assert found["add_on"].tolist() == ["Temo"]
     assert found["difference"].iloc[0] == pytest.approx(2.5)
 
 
-def test_every_concentration_of_an_add_on_stands_beside_the_drug_alone(made_up_cohort: Store) -> None:
-    wells = made_up_cohort.read_table("wells", FULL)
-    drug = wells.loc[wells["well_type"] == "therapy", "treatment"].iloc[0]
-    of_drug = wells[(wells["well_type"] == "therapy") & (wells["treatment"] == drug)].assign(add_on="Temo")
-    doses = (0.0625, 50.0, 1e6, 123456789.5)
-    more = [of_drug.assign(plate=f"{dose} " + of_drug["plate"], add_on_concentration_nM=dose) for dose in doses]
-    made_up_cohort.write_table("wells", FULL, "combination", pd.concat(more, ignore_index=True))
-    every = made_up_cohort.read_table("wells", FULL)
-    names = curve_names(every)
-    plain = made_up_cohort.read_table("scores", FULL, "dss_asym.ctg")
-    plain = plain[plain["drug"] == drug]
-    rows = [
-        plain.assign(drug=names[every["add_on_concentration_nM"] == dose].iloc[0], score=plain["score"] + number)
-        for number, dose in enumerate(doses)
-    ]
-    made_up_cohort.write_table("scores", FULL, "scores/combined", pd.concat(rows, ignore_index=True))
-    rebuild_cohort(made_up_cohort)
-    asked = "SELECT drug, add_on, add_on_concentration_nM, difference FROM drug_combinations ORDER BY difference"
-    found = answer(made_up_cohort, asked)
-    assert [row[:3] for row in found] == [(drug, "Temo", dose) for dose in doses]
-    assert [row[3] for row in found] == pytest.approx([0, 1, 2, 3])
+def test_every_concentration_of_an_add_on_stands_beside_the_drug_alone(grown: Grown) -> None:
+    found = combined(grown, grown.three)
+    assert found["add_on"].tolist() == ["Temo"] * len(ADD_ON_NM)
+    assert found["add_on_concentration_nM"].tolist() == list(ADD_ON_NM)
+    assert found["difference"].tolist() == pytest.approx([0, 1, 2, 3])
 
 
-def test_z_scores_count_every_sample_once(made_up_cohort: Store) -> None:
+def test_z_scores_count_every_sample_once(asked_only: Store, grown: Grown) -> None:
     """Four samples, the first of them screened twice; with two samples there is no z-score."""
-    asked = (
-        "SELECT screen, score, n_samples, z_score FROM cohort_z_scores WHERE drug = 'Lorlatinib' AND readout = 'ctg'"
-    )
-    asked += " AND scorer = 'dss_asym' ORDER BY screen"
-    assert {row[2:] for row in answer(made_up_cohort, asked)} == {(2, None)}
-    plain = made_up_cohort.read_table("scores", METABOLIC_ONLY, "dss_asym.ctg")
-    plain = plain[plain["drug"] == "Lorlatinib"]
-    for screen, sample, score in (("A_V1_DS1", "A", 30.0), ("A_V1_DS2", "A", 10.0), ("B_V1_DS1", "B", 0.0)):
-        rows = plain.assign(screen=screen, sample=sample, score=score)
-        made_up_cohort.write_table("scores", screen, "dss_asym.ctg", rows)
-    rebuild_cohort(made_up_cohort)
-    found = {row[0]: row for row in answer(made_up_cohort, asked)}
+    one = "drug = 'Lorlatinib' AND readout = 'ctg' AND scorer = 'dss_asym'"
+    asked = f"SELECT screen, score, n_samples, z_score FROM cohort_z_scores WHERE {one} ORDER BY screen"
+    assert {row[2:] for row in answer(asked_only, asked)} == {(2, None)}
+    found = {row[0]: row for row in answer(grown.store, asked)}
     old = found[FULL][1]
     samples = pd.Series([20.0, 0.0, old, found[METABOLIC_ONLY][1]])
     assert found["A_V1_DS1"][2] == 4
@@ -258,11 +266,13 @@ def test_a_rebuild_waits_for_another_and_says_so(made_up_store: Store) -> None:
 
 
 def test_an_open_reader_keeps_its_cohort_over_a_rebuild(made_up_cohort: Store) -> None:
-    reader = duckdb.connect(str(made_up_cohort.cohort_path), read_only=True)
-    made_up_cohort.drop_table_part("drugs", FULL, "layout")
-    rebuild_cohort(made_up_cohort)
-    assert reader.execute("SELECT count(*) FROM drugs").fetchall() == [(12,)]
-    reader.close()
+    with questions(made_up_cohort) as ask:
+        made_up_cohort.drop_table_part("drugs", FULL, "layout")
+        rebuild_cohort(made_up_cohort)
+        assert ask("SELECT count(*) AS n FROM drugs", None).table.to_pylist() == [{"n": 12}]
+        with pytest.raises(InputError, match="The cohort has: "):
+            ask("SELECT * FROM drug", None)
+        assert ask("SELECT screen FROM drugs", 5).truncated, "a question with a fault costs no other"
     assert answer(made_up_cohort, "SELECT count(*) FROM drugs") == [(6,)]
     left = sorted(
         path.name for path in made_up_cohort.root.iterdir() if path.name.startswith((".cohort.duckdb", "cohort"))

@@ -23,7 +23,7 @@ from phenodose.plots.cohort_drawing import drawn
 from phenodose.reports import build_cohort_report, cohort_report_path
 from phenodose.reports.cohort import cohort_figures, export_cohort_figures
 from phenodose.reports.cohort.expected_hits import read_expected
-from phenodose.reports.cohort.source import Selection, read_cohort
+from phenodose.reports.cohort.source import Cohort, Selection, read_cohort
 from phenodose.store.store import Store
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
@@ -34,24 +34,22 @@ FIGURES = {
 }
 
 
-@pytest.fixture
-def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures stay blank: a test of words and tables need not wait for ten drawings."""
-    blank = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
-    monkeypatch.setattr("phenodose.plots.cohort_drawing.drawn", lambda figure, *kinds: [blank] * len(kinds))
+@pytest.fixture(scope="module")
+def store(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A copy of the made-up cohort that no test changes, but for its database."""
+    return Store.open(shutil.copytree(made_up_root, tmp_path_factory.mktemp("cohort") / "store"))
 
 
 @pytest.fixture(scope="module")
-def drawn_report(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of the made-up cohort with its figures; for reading only."""
-    folder = tmp_path_factory.mktemp("drawn")
-    return build_cohort_report(Store.open(shutil.copytree(made_up_root, folder / "store")), folder / "cohort.html")
+def cohort(store: Store) -> Cohort:
+    """What the report of all its screens is made from."""
+    return read_cohort(store)
 
 
 @pytest.fixture(scope="module")
-def drawn_html(drawn_report: Path) -> str:
+def drawn_html(drawn_cohort_page: Path) -> str:
     """That report without its figures: its words and tables."""
-    return _words(drawn_report.read_text(encoding="utf-8"))
+    return _words(drawn_cohort_page.read_text(encoding="utf-8"))
 
 
 def _words(html: str) -> str:
@@ -150,32 +148,32 @@ def test_the_same_cohort_gives_the_same_words(made_up_cohort: Store, drawn_html:
         pytest.param(FIGURES, id="all", marks=pytest.mark.slow),
     ],
 )
-def test_the_same_rows_give_the_same_drawing(made_up_cohort: Store, drawn_report: Path, names: set[str]) -> None:
+def test_the_same_rows_give_the_same_drawing(
+    store: Store, cohort: Cohort, drawn_cohort_page: Path, names: set[str]
+) -> None:
     """Drawn again beside a PNG, as an export does, a figure is that of the page to the byte."""
-    figures = {figure.name: figure for figure in cohort_figures(read_cohort(made_up_cohort), made_up_cohort)}
+    figures = {figure.name: figure for figure in cohort_figures(cohort, store)}
     for name in names:
         svg, png = drawn(figures[name], "svg", "png")
-        assert svg == _svg_of(drawn_report, name)
+        assert svg == _svg_of(drawn_cohort_page, name)
         picture = Image.open(io.BytesIO(png))
         assert picture.format == "PNG"
         assert len(picture.convert("RGB").getcolors(1 << 20) or ()) > 10, "it is blank"
 
 
 @pytest.mark.usefixtures("words_alone")
-def test_every_figure_is_a_file_of_each_kind_with_the_numbers_of_the_warehouse(
-    made_up_cohort: Store, tmp_path: Path
-) -> None:
-    files = export_cohort_figures(made_up_cohort, tmp_path)
+def test_every_figure_is_a_file_of_each_kind_with_the_numbers_of_the_warehouse(store: Store, tmp_path: Path) -> None:
+    files = export_cohort_figures(store, tmp_path)
     assert {path.name for path in files} == {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png", "csv")}
     wide = pd.read_csv(tmp_path / "dss_heat_map.csv").set_index(["screen", "readout"])
     scores = _ask(
-        made_up_cohort, "SELECT * FROM scores WHERE scorer = 'dss_asym' AND replicate = 'pooled' AND score IS NOT NULL"
+        store, "SELECT * FROM scores WHERE scorer = 'dss_asym' AND replicate = 'pooled' AND score IS NOT NULL"
     )
     assert int(wide.notna().sum().sum()) == len(scores) > 20
     for row in scores.itertuples():
         assert wide.loc[(row.screen, row.readout), row.drug] == pytest.approx(row.score, abs=0.006)
     agreement = pd.read_csv(tmp_path / "replicate_agreement.csv").set_index(["screen", "readout", "quantity"])
-    pairs = _ask(made_up_cohort, "SELECT * FROM replicate_pairs").groupby(["screen", "readout"])
+    pairs = _ask(store, "SELECT * FROM replicate_pairs").groupby(["screen", "readout"])
     for key, own in pairs:
         ours = agreement.loc[(*key, "viability")]
         values = own[["first_viability_fraction", "second_viability_fraction"]]
@@ -183,15 +181,13 @@ def test_every_figure_is_a_file_of_each_kind_with_the_numbers_of_the_warehouse(
         assert ours["pearson"] == pytest.approx(values.corr().iloc[0, 1], abs=1e-4)
         assert ours["spearman"] == pytest.approx(values.corr(method="spearman").iloc[0, 1], abs=1e-4)
     raw = pd.read_csv(tmp_path / "raw_viability.csv")
-    counted = _ask(
-        made_up_cohort, "SELECT readout, count(raw) AS n FROM viability WHERE readout LIKE 'cnn%' GROUP BY ALL"
-    )
+    counted = _ask(store, "SELECT readout, count(raw) AS n FROM viability WHERE readout LIKE 'cnn%' GROUP BY ALL")
     assert raw.groupby("readout")["wells"].sum().to_dict() == dict(counted.itertuples(index=False, name=None))
 
 
-def test_drugs_on_which_readouts_differ_are_named_in_percent(made_up_cohort: Store, drawn_html: str) -> None:
+def test_drugs_on_which_readouts_differ_are_named_in_percent(store: Store, drawn_html: str) -> None:
     rows = _ask(
-        made_up_cohort,
+        store,
         "SELECT 100.0 * count(*) FILTER (agreement = 'differ') / count(*) AS percent "
         "FROM agreement WHERE scorer = 'dss_asym' AND imaging_readout = 'cnn_phase3'",
     )
@@ -223,13 +219,13 @@ def test_transfer_studies_and_expected_hits_of_the_store_are_shown_and_else_thei
 
 
 @pytest.mark.usefixtures("words_alone")
-def test_expected_hits_are_found_missed_or_not_tested(made_up_cohort: Store, tmp_path: Path) -> None:
+def test_expected_hits_are_found_missed_or_not_tested(store: Store, tmp_path: Path) -> None:
     listed = tmp_path / "expected.csv"
     listed.write_text(
         "sample,entity,drug\nBT-40,,trametinib\nINF_R_153,,Vemurafenib\n,pleomorphic xanthoastrocytoma,Imatinib\n"
         "NOBODY,,<script>alert(1)</script>\n"
     )
-    html = build_cohort_report(made_up_cohort, expected=listed).read_text(encoding="utf-8")
+    html = build_cohort_report(store, expected=listed).read_text(encoding="utf-8")
     section = html[html.index('<section id="expected">') : html.index('<section id="mismatch">')]
     assert "3 found, 1 missed, 1 readout failed, 0 no score, 5 not tested." in section
     assert "<script>alert" not in section
@@ -248,7 +244,6 @@ def test_a_faulty_list_of_expected_hits_is_told_at_once(tmp_path: Path) -> None:
         read_expected(listed)
 
 
-@pytest.mark.usefixtures("words_alone")
 @pytest.mark.parametrize(
     ("selection", "shown"),
     [
@@ -258,9 +253,9 @@ def test_a_faulty_list_of_expected_hits_is_told_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_screens_may_be_chosen_and_nothing_of_others_is_shown(
-    made_up_cohort: Store, selection: Selection, shown: str
+    store: Store, cohort: Cohort, selection: Selection, shown: str
 ) -> None:
-    whole, chosen = read_cohort(made_up_cohort), read_cohort(made_up_cohort, selection)
+    whole, chosen = cohort, read_cohort(store, selection)
     assert whole.left_out == ""
     assert re.search(r"shows (1 screen|the 1 screen made last)( of Pleo.*)?; ", chosen.left_out)
     assert "the other 1 of the store are left out" in chosen.left_out
@@ -272,18 +267,19 @@ def test_screens_may_be_chosen_and_nothing_of_others_is_shown(
 
 
 @pytest.mark.usefixtures("words_alone")
-def test_a_page_of_chosen_screens_says_what_it_leaves_out(made_up_cohort: Store, tmp_path: Path) -> None:
-    page = build_cohort_report(made_up_cohort, tmp_path / "page.html", selection=Selection(newest=1)).read_text("utf-8")
+def test_a_page_of_chosen_screens_says_what_it_leaves_out(store: Store, tmp_path: Path) -> None:
+    page = build_cohort_report(store, tmp_path / "page.html", selection=Selection(newest=1)).read_text("utf-8")
     assert "This page shows the 1 screen made last; the other 1 of the store are left out." in page
     assert FULL not in page
     with pytest.raises(InputError, match="no screen is of this entity; the store has: Pleomorphic"):
-        build_cohort_report(made_up_cohort, tmp_path / "none.html", selection=Selection(entity="Osteosarcoma"))
+        build_cohort_report(store, tmp_path / "none.html", selection=Selection(entity="Osteosarcoma"))
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_the_command_exports_and_refuses_what_has_no_meaning(
-    made_up_cohort: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = ["--store", str(made_up_cohort.root)]
+    place = ["--store", str(store.root)]
     with pytest.raises(SystemExit) as done:
         main(["report", "--cohort", "--export", str(tmp_path / "figures"), "--json", *place])
     assert done.value.code == 0
@@ -298,9 +294,9 @@ def test_the_command_exports_and_refuses_what_has_no_meaning(
     assert done.value.code == 2
 
 
-def test_every_control_works_in_a_browser(made_up_cohort: Store, drawn_report: Path, browser: Any) -> None:
+def test_every_control_works_in_a_browser(store: Store, drawn_cohort_page: Path, browser: Any) -> None:
     with browser.watched(accept_downloads=True) as watched:
-        page = watched.open_file(drawn_report)
+        page = watched.open_file(drawn_cohort_page)
         assert {image.get_attribute("id") for image in page.query_selector_all("figure img")} == {
             f"figure-{name}" for name in FIGURES
         }
@@ -318,10 +314,7 @@ def test_every_control_works_in_a_browser(made_up_cohort: Store, drawn_report: P
                 assert len(content) > 60
         _sorts(page)
         by_page = page.locator("#screens tbody tr", has_text=FULL).locator("td").nth(6).inner_text()
-        hits = _ask(
-            made_up_cohort,
-            f"SELECT count(*) AS n FROM hits WHERE screen = '{FULL}' AND call = 'hit'",
-        )
+        hits = _ask(store, f"SELECT count(*) AS n FROM hits WHERE screen = '{FULL}' AND call = 'hit'")
         assert int(by_page) == hits["n"][0]
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.tagName") in ("A", "BUTTON")
@@ -344,11 +337,9 @@ def _sorts(page: Any) -> None:
         assert set(state) == {"ascending", "descending"}
 
 
-def test_every_entity_has_its_drugs_counted_by_sample(made_up_cohort: Store) -> None:
+def test_every_entity_has_its_drugs_counted_by_sample(cohort: Cohort) -> None:
     from phenodose.reports.cohort.entities import entities
-    from phenodose.reports.cohort.source import read_cohort
 
-    cohort = read_cohort(made_up_cohort)
     found = entities(cohort)["entities"]
     assert [(one["entity"], one["samples"], one["names"]) for one in found] == [
         ("Pleomorphic xanthoastrocytoma", 1, "BT-40"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.two_samples import OTHER, SCREEN, store_of_two_samples
 
-from phenodose.reports import build_cohort_report, build_report
+from phenodose.reports import build_report
 from phenodose.reports.pages import page_of
 from phenodose.store.store import Store
 
@@ -16,12 +16,11 @@ WINDOWS = ((390, 844), (683, 700), (1024, 768), (1920, 1080))
 
 
 @pytest.fixture
-def pages(made_up_cohort: Store, made_up_root: Path, tmp_path: Path) -> list[Path]:
+def pages(made_up_store: Store, made_up_root: Path, drawn_cohort_page: Path, tmp_path: Path) -> list[Path]:
     """The report of a screen and of the cohort; of a screen of two samples the index, and the page of one."""
     two = store_of_two_samples(made_up_root, tmp_path / "two")
     index = build_report(two, SCREEN)
-    of_one = [build_report(made_up_cohort, "BT-40_V1_DS1"), build_cohort_report(made_up_cohort)]
-    return [*of_one, index, page_of(two, SCREEN, OTHER)]
+    return [build_report(made_up_store, "BT-40_V1_DS1"), drawn_cohort_page, index, page_of(two, SCREEN, OTHER)]
 
 
 def test_no_control_is_hidden_covered_or_out_of_reach(browser: Any, pages: list[Path]) -> None:

@@ -188,6 +188,7 @@ LONG = "<b>5-(2,4-dihydroxy-5-isopropylphenyl)</b>-4-(morpholinomethyl)phenyl-N-
 def test_the_sheet_is_one_page_however_much_there_is_to_say(browser: Any, made_up_root: Path, tmp_path: Path) -> None:
     import shutil
 
+    pages = {}
     kinds = {"few": (1, "Drug {}"), "many": (20, "Drug {}"), "long": (20, LONG), "none": (0, "")}
     for kind, (n_drugs, name) in kinds.items():
         store = Store.open(shutil.copytree(made_up_root, tmp_path / kind))
@@ -203,9 +204,10 @@ def test_the_sheet_is_one_page_however_much_there_is_to_say(browser: Any, made_u
                 qc.iloc[[0]].assign(asset=f"viability/{n}", outcome="failed", reason="no " * 90) for n in "abcdef"
             ]
             store.write_table("not_made", FULL, "made", pd.concat(failed, ignore_index=True))
-        path = tmp_path / f"{kind}.html"
-        path.write_text(render_report(store, FULL), encoding="utf-8")
-        with browser.watched(width=int(PAGE_PX[0])) as watched:
+        pages[kind] = tmp_path / f"{kind}.html"
+        pages[kind].write_text(render_report(store, FULL), encoding="utf-8")
+    with browser.watched(width=int(PAGE_PX[0])) as watched:
+        for kind, path in pages.items():
             page = watched.open_file(path)
             page.emulate_media(media="print")
             high = page.evaluate("document.getElementById('sheet').getBoundingClientRect().height")

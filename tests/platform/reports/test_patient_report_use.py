@@ -52,14 +52,20 @@ def report(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return build_report(store, SCREEN)
 
 
-@pytest.fixture
-def watched(browser: Any, report: Path) -> Iterator[Any]:
-    """The open report; at the end nothing went wrong and nothing left the file."""
+@pytest.fixture(scope="module")
+def window(browser: Any) -> Iterator[Any]:
     with browser.watched() as found:
-        found.open_file(report)
         yield found
-        assert found.troubles == []
-        assert found.outside() == []
+
+
+@pytest.fixture
+def watched(window: Any, report: Path) -> Iterator[Any]:
+    """The open report; at the end nothing went wrong and nothing left the file."""
+    window.begin_again()
+    window.open_file(report)
+    yield window
+    assert window.troubles == []
+    assert window.outside() == []
 
 
 def colour_of(tile: Any) -> np.ndarray:

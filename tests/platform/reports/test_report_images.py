@@ -45,18 +45,26 @@ def write_projections(folder: Path, wells: list[str]) -> Path:
     return folder
 
 
-@pytest.fixture
-def imaged_store(made_up_store: Store, tmp_path: Path) -> Store:
-    wells = made_up_store.read_table("wells", SCREEN)
+@pytest.fixture(scope="module")
+def imaged(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made-up store with images of all wells but those of row G; to be copied."""
+    folder = tmp_path_factory.mktemp("imaged")
+    store = Store.open(shutil.copytree(made_up_root, folder / "store"))
+    wells = store.read_table("wells", SCREEN)
     hashes = {}
     for plate, rows in wells.groupby("plate"):
         imaged = [well for well in rows["well"] if not well.startswith("G")]
-        raw = write_projections(tmp_path / "raw" / str(plate), imaged)
-        out = made_up_store.plate_path(SCREEN, str(plate))
+        raw = write_projections(folder / "raw" / str(plate), imaged)
+        out = store.plate_path(SCREEN, str(plate))
         hashes[plate] = ingest_plate(raw, out, ImageXpressReader(), str(plate), workers=1).raw_hash
-    rows = made_up_store.read_table("plates", SCREEN)
-    made_up_store.write_table("plates", SCREEN, "images", rows.assign(raw_hash=rows["plate"].map(hashes)))
-    return made_up_store
+    rows = store.read_table("plates", SCREEN)
+    store.write_table("plates", SCREEN, "images", rows.assign(raw_hash=rows["plate"].map(hashes)))
+    return store.root
+
+
+@pytest.fixture
+def imaged_store(imaged: Path, tmp_path: Path) -> Store:
+    return Store.open(shutil.copytree(imaged, tmp_path / "store"))
 
 
 def test_images_of_another_plate_are_not_shown(imaged_store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -44,25 +45,35 @@ class Page(HTMLParser):
             self.buttons.append(dict(attributes))
 
 
-@pytest.fixture
-def imaged_store(made_up_store: Store, tmp_path: Path) -> Store:
-    """The made-up screen with one small image in every well of rows B to D, read out by the network of phase III."""
+@pytest.fixture(scope="module")
+def imaged(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The made-up screen with a small image in every well of rows B to D, read out by the network of phase III.
+
+    To be copied.
+    """
     import tifffile
 
-    rows = made_up_store.read_table("checkpoints", SCREEN)
+    folder = tmp_path_factory.mktemp("imaged")
+    store = Store.open(shutil.copytree(made_up_root, folder / "store"))
+    rows = store.read_table("checkpoints", SCREEN)
     rows.loc[rows["phase"] == "phase3", "weights_hash"] = WEIGHTS
-    made_up_store.write_table("checkpoints", SCREEN, "cnn", rows)
+    store.write_table("checkpoints", SCREEN, "cnn", rows)
 
-    wells = made_up_store.read_table("wells", SCREEN)
+    wells = store.read_table("wells", SCREEN)
     for plate, rows in wells.groupby("plate"):
-        raw = tmp_path / "raw" / str(plate)
+        raw = folder / "raw" / str(plate)
         raw.mkdir(parents=True)
         for well in rows["well"]:
             if well[0] in "BCD":
                 tifffile.imwrite(raw / f"{well}_MIP.tif", np.full((24, 24), 700, np.uint16))
         reader = PatternReader({"expression": r"(?P<well>[A-Z]\d\d)_(?P<projection>MIP)"})
-        ingest_plate(raw, made_up_store.plate_path(SCREEN, str(plate)), reader, str(plate), workers=1)
-    return made_up_store
+        ingest_plate(raw, store.plate_path(SCREEN, str(plate)), reader, str(plate), workers=1)
+    return store.root
+
+
+@pytest.fixture
+def imaged_store(imaged: Path, tmp_path: Path) -> Store:
+    return Store.open(shutil.copytree(imaged, tmp_path / "store"))
 
 
 def keep_maps(store: Store, wells: list[str], weights: str) -> None:

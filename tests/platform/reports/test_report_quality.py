@@ -65,6 +65,7 @@ def test_doubtful_wells_are_ringed(data: ScreenData) -> None:
     assert plate_heatmap(plate.assign(flag=None), "ctg") == plate_heatmap(plate.drop(columns="flag"), "ctg")
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_the_cohort_report_compares_the_controls_of_the_screens(made_up_cohort: Store) -> None:
     page = render_cohort_report(made_up_cohort)
     section = page.split('<section id="drift">')[1]

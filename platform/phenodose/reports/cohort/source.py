@@ -6,7 +6,7 @@ Does not belong here: what the report makes of the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from phenodose.plugins import Preferences
 if TYPE_CHECKING:
     import pandas as pd
 
+    from phenodose.cohort.query import QueryResult
     from phenodose.store.store import Store
 
 #: A question takes at most this long.
@@ -221,22 +222,30 @@ def read_cohort(store: Store, selection: Selection | None = None) -> Cohort:
         InputError: no screen is as `selection` wants it.
     """
     from phenodose.cohort.build import rebuild_cohort
-    from phenodose.cohort.query import query
-    from phenodose.cohort.view import literal, literals
-    from phenodose.pipeline.hits import is_hit, standing_calls
+    from phenodose.cohort.query import questions
     from phenodose.pipeline.verdict import ScreenJudge
 
     faults = rebuild_cohort(store, judge=ScreenJudge(store)).faults
+    with questions(store, _MOST_SECONDS) as answer:
+        return _read(store, selection or Selection(), faults, answer)
+
+
+def _read(
+    store: Store, selection: Selection, faults: Sequence[str], answer: Callable[[str, int | None], QueryResult]
+) -> Cohort:
+    from phenodose.cohort.view import literal, literals
+    from phenodose.pipeline.hits import is_hit, standing_calls
+
     scope = ""
 
     def ask(sql: str) -> pd.DataFrame:
         begin = sql.strip()
         if scope:
             begin = f"{scope}, {begin.removeprefix('WITH')}" if begin.startswith("WITH") else f"{scope} {begin}"
-        frame: pd.DataFrame = query(store, begin, row_limit=None, seconds=_MOST_SECONDS).table.to_pandas()
+        frame: pd.DataFrame = answer(begin, None).table.to_pandas()
         return frame
 
-    shown, left_out = (selection or Selection()).of(ask(_SCREENS))
+    shown, left_out = selection.of(ask(_SCREENS))
     if shown is not None:
         # What is left out is hidden from every question by tables of the same names.
         only = f"WHERE screen IN ({literals(shown)})"
