@@ -23,6 +23,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from phenodose.cohort.build import rebuild_cohort
+from phenodose.plugins import registry
 from phenodose.store.store import Store
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and `dagster dev` then ends by
@@ -225,6 +226,7 @@ def s3(_s3_server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iter
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_DEFAULT_REGION", "us-east-1"),
         ("AWS_ENDPOINT_URL", _s3_server.url),
+        ("AWS_MAX_ATTEMPTS", "3"),  # what always fails is not waited for so long
         ("XDG_CACHE_HOME", str(tmp_path / "cache")),
     ):
         monkeypatch.setenv(name, value)
@@ -264,6 +266,29 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
         return made
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def site_of() -> Callable[..., str]:
+    """Text of the site.toml of a site that has, of the plugins that make assets, only these: 'scorer:auc'.
+
+    What a run costs, before anything is made, grows with the graph.
+    """
+
+    def text(*plugins: str) -> str:
+        kinds = ("readout", "scorer", "embedder")
+        every = {f"{kind}:{name}" for kind in kinds for name in registry().names(kind)}
+        return f"[plugins]\ndisable = {json.dumps(sorted(every - set(plugins)))}\n"
+
+    return text
+
+
+@pytest.fixture(scope="session")
+def one_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One process for all that conformance suites ask in a process of its own; see one_process.py."""
+    process = _beside("one_process").OneProcess(tmp_path_factory.mktemp("apart"))
+    yield process
+    process.close()
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ BUDGETS: dict[str, Budget] = {
     # What a killed, refused or skipped training leaves is looked at in runs of its own.
     "tests/assets/test_training_process.py": Budget(processes=12, runs=7),
     "tests/cli/test_hostile_input.py": Budget(processes=8, runs=2),
-    "tests/cli/test_plugins_command.py": Budget(processes=14),
+    "tests/cli/test_plugins_command.py": Budget(processes=12),
     # Two runs of a screen and of its cohort.
     "tests/cli/test_curate_command.py": Budget(processes=24, runs=4),
     "tests/cli/test_run_command.py": Budget(processes=24, runs=4),
@@ -93,7 +93,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/learning/test_batches.py": Budget(processes=4, trainings=8),
     # A training that is killed in its pre-training and after it, and gone on from, beside one that is not.
     "tests/platform/learning/test_contrastive.py": Budget(processes=4, trainings=12),
-    "tests/platform/learning/test_ensemble.py": Budget(processes=4, trainings=16),
+    "tests/platform/learning/test_ensemble.py": Budget(processes=4, trainings=12),
     "tests/platform/learning/test_normalisation.py": Budget(processes=4, trainings=4),
     "tests/platform/learning/test_steps.py": Budget(processes=4, trainings=6),
     "tests/platform/learning/test_training.py": Budget(processes=4, trainings=24),
@@ -108,9 +108,9 @@ BUDGETS: dict[str, Budget] = {
     "tests/platform/plates/test_writers_and_readers.py": Budget(processes=12),
     "tests/platform/io/test_files.py": Budget(processes=24),
     "tests/platform/testing/test_broken_plugins_are_told.py": Budget(processes=12),
-    "tests/platform/testing/test_built_in_plugins_keep_the_contract.py": Budget(processes=6, trainings=6),
+    "tests/platform/testing/test_built_in_plugins_keep_the_contract.py": Budget(processes=3, trainings=6),
     # The same layouts by three faces: each is a run.
-    "tests/platform/pipeline/test_one_pipeline.py": Budget(processes=8, runs=7),
+    "tests/platform/pipeline/test_one_pipeline.py": Budget(processes=8, runs=6),
     "tests/plugins/test_choose_reader.py": Budget(processes=24),
     "tests/plugins/test_cnn_readout.py": Budget(processes=5, trainings=9),
 }

@@ -1,9 +1,9 @@
 """`phenodose demo` in small, made once for all tests: a control experiment and a drug screen with images, all assets.
 
-The command is the real one; its screens have fewer and smaller images, its networks train for a few epochs, and its
-intervals are of few draws. Dagster keeps the runs of its screens in memory, for it takes its time over files; what it
-heard of assets is told again to whoever asks. Tests work on copies of the store. The whole demo is run by
-`make test-slow`.
+The command is the real one; its screens have fewer and smaller images, its networks train for a few epochs, its
+intervals are of few draws, and its site keeps one scorer of each kind (the fixture `ctg_run` of tests/assets has them
+all). Dagster keeps the runs of its screens in memory, for it takes its time over files; what it heard of assets is told
+again to whoever asks. Tests work on copies of the store. The whole demo is run by `make test-slow`.
 
 Belongs here: making it, and what it left. Does not belong here: what it should hold (each test says that).
 """
@@ -25,6 +25,7 @@ from click.testing import CliRunner
 
 from phenodose import simulation
 from phenodose.cli import demo
+from phenodose.plugins import registry
 from phenodose.store.store import Store
 from phenodose_assets import run
 
@@ -35,7 +36,9 @@ SIZES: dict[str, dict[str, int]] = {
 #: Parameters of the network, written into the screens' settings.
 NETWORK: dict[str, Any] = {"epochs_phase1": 3, "epochs_phase2": 3, "epochs_phase3": 2, "micro_widths": [4, 8]}
 #: Further settings; intervals of so few draws are there, and mean nothing.
-SETTINGS = "\n[parameters.curves]\nbootstrap = 8\n"
+SETTINGS = "\n[parameters.curves]\nbootstrap = 8\n[parameters.features]\ncopies = 1\nblends = 8\n"
+#: A score that ranks, two others of the curve alone, one of other samples, and one of growth.
+SCORERS = {"dss_asym", "auc", "abs_ic50", "zdss", "gr50"}
 #: What is kept of the runs' events.
 _KEPT = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
@@ -113,6 +116,9 @@ def make(folder: Path) -> None:
             events.extend(instance.all_logs(outcomes[screen].run_id, of_type=_KEPT))
         return outcomes[screen]
 
+    disabled = [f"scorer:{name}" for name in registry().names("scorer") if name not in SCORERS]
+    (folder / "store").mkdir()
+    (folder / "store" / "site.toml").write_text(f"[plugins]\ndisable = {json.dumps(disabled)}\n", encoding="utf-8")
     (folder / "home").mkdir()
     (folder / "home" / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:

@@ -22,13 +22,18 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site_of: Callable[..., str]
+) -> Run:
     monkeypatch.setenv("PHENODOSE_STORE", str(tmp_path / "store"))
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
+        if arguments[0] == "run":
+            (tmp_path / "store").mkdir(exist_ok=True)
+            (tmp_path / "store" / "site.toml").write_text(site_of("readout:ctg", "scorer:dss_asym"))
         with pytest.raises(SystemExit) as ended:
             main(list(arguments))
         told = capsys.readouterr()
@@ -46,6 +51,7 @@ def renamed(screen: Path, drugs: dict[str, str], sample: str) -> None:
 
 def test_names_are_text_wherever_they_come_out(run: Run, small_ctg_screen: Path, tmp_path: Path) -> None:
     renamed(small_ctg_screen, {"Potent": SCRIPT, "Weak": FORMULA}, CLIMBER)
+    (small_ctg_screen / "screen.toml").write_text("[parameters.curves]\nbootstrap = 10\n")
     before = {path for path in tmp_path.rglob("*") if path.name not in ("store",)}
     status, _, told = run("run", str(small_ctg_screen), "--select", "layout,viability/ctg,curves/ctg,scores/dss_asym")
     assert status == 0, told

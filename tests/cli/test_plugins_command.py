@@ -12,6 +12,7 @@ import pytest
 
 from phenodose.cli import main
 from phenodose.plugins import registry
+from phenodose.testing import trial
 
 MODULE = """
 from phenodose.plugins import Parameters, scorer, Scorer
@@ -135,7 +136,7 @@ def test_broken_and_clashing_plugins_are_named_and_the_rest_is_listed(run) -> No
 
 
 @pytest.mark.usefixtures("with_plugins")
-def test_a_check_shows_parameters_with_defaults(run) -> None:
+def test_a_check_shows_parameters_with_defaults(run, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = run("check", "tuned", "--json")
     told = json.loads(out)
     assert code == 0
@@ -148,6 +149,8 @@ def test_a_check_shows_parameters_with_defaults(run) -> None:
     }
     assert set(told["rules"].values()) == {"kept"}
     assert (told["version"], told["contract"], told["distribution"]) == ("1", 1, "other-plugins 1.0")
+    tried = [trial.Tried(rule, outcome) for rule, outcome in told["rules"].items()]
+    monkeypatch.setattr(trial, "try_plugin", lambda *_: tried)
     _, out, _ = run("check", "tuned")
     assert "scorer tuned 1: ok, contract 1" in out
     assert "level = 7  Wanted level" in out
@@ -171,7 +174,13 @@ def test_what_cannot_be_used_is_exit_code_2_with_the_reason(run, name: list[str]
     assert "Traceback" not in err
 
 
-@pytest.mark.usefixtures("with_plugins")
+@pytest.fixture
+def not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules are tried in a process of their own, which the tests of them start."""
+    monkeypatch.setattr(trial, "try_plugin", lambda *_: [trial.Tried("it can be pickled", "kept")])
+
+
+@pytest.mark.usefixtures("with_plugins", "not_tried")
 def test_a_name_of_two_kinds_is_told_apart(run) -> None:
     code, out, _ = run("check", "double", "--kind", "scorer")
     assert code == 0
@@ -213,6 +222,7 @@ def test_a_plugin_that_breaks_a_rule_is_exit_code_2_with_rule_and_example(
     assert "smallest example" in err
 
 
+@pytest.mark.usefixtures("not_tried")
 def test_the_list_follows_the_site_and_tells_versions_and_parameters(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+
+from phenodose.cli import main
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "plugins.md"
@@ -45,9 +49,58 @@ def test_the_measure_of_the_page_measures() -> None:
     assert found.pairs["excess_percent"].tolist() == pytest.approx([20.0])
 
 
+def test_the_scorer_of_the_page_is_listed_kept_to_the_contract_and_scores(
+    small_ctg_screen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As an installer lays it out; what the page says of its distribution is what is installed."""
+    from phenodose.plugins import registry
+
+    site = tmp_path / "site"
+    site.mkdir()
+    for name, text in FILES.findall(PAGE.read_text(encoding="utf-8")):
+        (site / name).write_text(text, encoding="utf-8")
+    project = tomllib.loads((site / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["dependencies"] == ["phenodose"]
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    points = [
+        f"[{group}]\n" + "\n".join(f"{name} = {target}" for name, target in some.items())
+        for group, some in project["entry-points"].items()
+    ]
+    (info / "entry_points.txt").write_text("\n".join(points))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(str(site))
+
+    def told(*words: str) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+        said = capsys.readouterr()
+        assert not ended.value.code, said.err
+        return said.out
+
+    registry.cache_clear()
+    listed = json.loads(told("plugins", "list", "--json"))
+    (mine,) = (plugin for plugin in listed if plugin["name"] == "mean_inhibition")
+    assert (mine["status"], mine["distribution"]) == ("ok", "phenodose-mean-inhibition 1.0")
+    checked = json.loads(told("plugins", "check", "mean_inhibition", "--json"))
+    assert set(checked["rules"].values()) == {"kept"}
+    out = tmp_path / "scores.csv"
+    given = [f"--layout={small_ctg_screen / 'layout.csv'}", f"--readouts={small_ctg_screen / 'ctg'}", f"--out={out}"]
+    told("score", *given, "--scorer=mean_inhibition", "--draws=0")
+    rows = pd.read_csv(out).set_index("drug")
+    assert set(rows["unit"]) == {"percent"}
+    assert rows["score"].between(-20, 120).all()
+    assert rows["score"]["Potent"] > 20 > rows["score"]["Inert"]
+    assert (rows["hit"] == (rows["score"] >= 20)).all()
+    registry.cache_clear()
+
+
+@pytest.mark.slow
 def test_the_installed_scorer_is_listed_kept_to_the_contract_and_materializes(
     fresh_environment: Any, small_ctg_screen: Path
 ) -> None:
+    """Above it is laid out as installed; pip is in test_scaffold.py, assets of others in test_ten_scorers.py."""
     source = fresh_environment.folder / "phenodose-mean-inhibition"
     source.mkdir()
     for name, text in FILES.findall(PAGE.read_text(encoding="utf-8")):

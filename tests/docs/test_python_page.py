@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ def test_the_page_names_the_whole_face() -> None:
 
 
 def test_its_blocks_run_and_both_ways_give_the_same_scores(
-    small_ctg_screen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_ctg_screen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site_of: Callable[..., str]
 ) -> None:
     monkeypatch.chdir(small_ctg_screen.parent)
+    Path("store").mkdir()
+    Path("store/site.toml").write_text(site_of("readout:ctg", "scorer:dss_asym", "scorer:auc"))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
     found: dict[str, Any] = {}
     for block in BLOCKS:

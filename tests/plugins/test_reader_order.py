@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from hypothesis import given, settings
@@ -61,7 +62,7 @@ KINDS = [
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> list[tuple[Path, Reader]]:
+def folders(tmp_path_factory) -> list[tuple[Path, Reader, pd.DataFrame]]:
     made = []
     for place, reader in KINDS:
         folder = tmp_path_factory.mktemp(place.__name__)
@@ -70,7 +71,7 @@ def folders(tmp_path_factory) -> list[tuple[Path, Reader]]:
                 path = place(folder, well, number)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 tifffile.imwrite(path, np.random.default_rng([number, *well.encode()]).poisson(9, (8, 8)).astype("u2"))
-        made.append((folder, reader))
+        made.append((folder, reader, reader.index(folder)))
     return made
 
 
@@ -78,8 +79,7 @@ def folders(tmp_path_factory) -> list[tuple[Path, Reader]]:
 @settings(max_examples=15)
 @given(seed=st.integers(0, 2**32))
 def test_the_index_is_complete_sorted_and_the_same(folders, kind, seed):
-    folder, reader = folders[kind]
-    expected = reader.index(folder)
+    folder, reader, expected = folders[kind]
     with listed_in_order_of(seed):
         found = reader.index(folder)
         assert reader.plate_metadata(folder, found) == reader.plate_metadata(folder, expected)

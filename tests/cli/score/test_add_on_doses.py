@@ -42,19 +42,19 @@ def write_layout(folder: Path, wanted: tuple[float, ...] = tuple(ADDED), with_do
     (table if with_dose else table.drop(columns="AddOnConcentration")).to_csv(folder / "layout.csv", index=False)
 
 
-def scores_of(folder: Path, score: Score) -> pd.DataFrame:
-    assert score(folder, readouts=None) == 0
+def scores_of(folder: Path, score: Score, *more: str) -> pd.DataFrame:
+    assert score(folder, *more, readouts=None) == 0
     return pd.read_csv(folder / "scores.csv").set_index(["drug", "scorer"])
 
 
 def test_each_is_scored_as_if_the_others_were_not_there(tmp_path: Path, score: Score) -> None:
     write_layout(tmp_path)
-    together = scores_of(tmp_path, score)
+    together = scores_of(tmp_path, score, "--draws", "0")
     drugs = {"A", *(f"A + B {add_on:g} nM" for add_on in ADDED)}
     assert set(together.index.get_level_values("drug")) == drugs
-    for add_on in ADDED:
+    for add_on in (10.0, 1000.0):
         write_layout(tmp_path, (add_on,))
-        alone: Any = scores_of(tmp_path, score)
+        alone: Any = scores_of(tmp_path, score, "--draws", "0")
         for scorer in ("dss_asym", "dcdss_asym"):
             assert together.loc[(f"A + B {add_on:g} nM", scorer), "score"] == alone.loc[("A + B", scorer), "score"]
     difference = together.xs("dcdss_asym", level="scorer")["score"]

@@ -98,7 +98,7 @@ def test_a_start_that_tells_nothing_is_told(
     read_several_times(screen, (0, 72))
     for path in (screen / "ctg" / "0h").iterdir():
         of_start(pd.read_csv(path, index_col=0)).to_csv(path)
-    assert score(screen, "--bootstrap", "0", "--fit", "nplr") == 0
+    assert score(screen, "--draws", "0") == 0
     assert sentence in capsys.readouterr().err
 
 
@@ -110,7 +110,7 @@ def test_a_plate_without_a_start_and_copied_files_are_told(
     shutil.copy(times / "72h" / "X_P1.csv", times / "0h" / "X_P1.csv")
     start = times / "0h" / "X_P2.csv"
     (pd.read_csv(start, index_col=0) * float("nan")).to_csv(start)
-    assert score(screen, "--bootstrap", "0", "--fit", "nplr") == 0
+    assert score(screen, "--draws", "0") == 0
     told = capsys.readouterr().err
     assert "the reading of 0 h has no value of plate P2" in told
     assert "plate P1 has the same numbers at 0 and 72 h" in told

@@ -34,7 +34,7 @@ def fitted(doses: np.ndarray, effects: np.ndarray, bottom: float) -> tuple[float
     def off(p: np.ndarray) -> np.ndarray:
         return np.array([hill(x, bottom, p[0], np.exp(p[1]), np.exp(p[2])) for x in doses]) - effects
 
-    starts = product((0.3, 0.9), np.linspace(np.log(doses.min()), np.log(doses.max()), 4), (-0.7, 0.2, 1.2))
+    starts = product((0.3, 0.9), np.linspace(np.log(doses.min()), np.log(doses.max()), 3), (-0.5, 0.8))
     found = [least_squares(off, start, bounds=ends, xtol=1e-12, ftol=1e-12, gtol=1e-12) for start in starts]
     top, mid, slope = min(found, key=lambda one: one.cost).x
     return bottom, float(top), float(np.exp(mid)), float(np.exp(slope))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
@@ -63,7 +63,6 @@ def test_no_curve_within_the_bounds_fits_better():
             assert mine <= best * (1 + 1e-5)
 
 
-@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), shift=st.floats(-6, 6), missing=st.integers(0, 3))
 def test_neither_order_unit_padding_nor_company_matter(seed, shift, missing):
     x, y = noisy(3, seed)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
@@ -117,7 +117,6 @@ def test_labels_of_drug_wells_are_not_smoothed_again() -> None:
     np.testing.assert_allclose(targets(data, 0.4)[:, 1], [0.8, 0.7], rtol=1e-6)
 
 
-@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=1, max_size=30))
 def test_auroc_is_the_chance_that_a_negative_control_lies_above_a_positive_one(pairs: list[tuple[int, bool]]) -> None:
     viability = np.array([value for value, _ in pairs], dtype=np.float64)

@@ -87,10 +87,6 @@ def two_plates(seed: int = 3) -> list[Plate]:
     return plates
 
 
-def one_sample(folder: Path) -> Path:
-    return screen_of(folder, two_plates())
-
-
 def all_at_once(folder: Path) -> Path:
     """Two samples, an add-on in two concentrations with one of them, and a well without a reading.
 
@@ -258,16 +254,16 @@ def expect_the_same(answers: Answers) -> pd.DataFrame:
     pd.testing.assert_frame_equal(comparable(by_command), by_graph, rtol=1e-12, check_dtype=False)
     assert told["notes"] == answers.python.notes
     assert set(answers.graph.notes) == set(answers.python.notes)
+    expect_the_same_quality_and_matrices(answers)
+    return by_graph.set_index(["sample", "readout", "replicate", "drug", "scorer"])
+
+
+def expect_the_same_quality_and_matrices(answers: Answers) -> None:
     figures = ["sample", "readout", "plate", "metric"]
     of_graph = answers.stored("qc").set_index(figures)["value"].sort_index()
     of_python = answers.python.qc.set_index(figures)["value"].sort_index()
     pd.testing.assert_series_equal(of_python, of_graph, check_exact=True, check_index_type=False)
-    expect_the_same_matrices(answers)
-    return by_graph.set_index(["sample", "readout", "replicate", "drug", "scorer"])
-
-
-def expect_the_same_matrices(answers: Answers) -> None:
-    """The dose matrices of the store, of the files of the command and of Python."""
+    # The dose matrices of the store, of the files of the command and of Python.
     for table, path in answers.matrices.items():
         by_python = getattr(answers.python, table)
         stored = answers.stored(table)[list(by_python.columns)]
@@ -363,20 +359,14 @@ def third_party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     registry.cache_clear()
 
 
-def test_two_readouts_give_the_same_by_every_face(ask, third_party):
+def test_two_readouts_give_the_same_and_a_faulty_scorer_costs_its_own_scores_told_in_the_same_words(ask, third_party):
     readouts = ("ctg", SECOND)
-    found = expect_the_same(
-        ask(lambda folder: screen_of(folder, two_plates(), readouts), readouts, scorers=SCORERS[:2], bench=third_party)
+    answers = ask(
+        lambda folder: screen_of(folder, two_plates(), readouts),
+        readouts,
+        scorers=("dss_asym", "auc", "raises"),
+        bench=third_party,
     )
-    assert set(found.index.get_level_values("readout")) == set(readouts)
-    keys = ["sample", "replicate", "drug", "scorer"]
-    scores = found.reset_index().pivot_table(index=keys, columns="readout", values="score")
-    # The second is half of the first: what the plate reader counts does not change a viability.
-    assert (scores.sub(scores["ctg"], axis=0).abs().max() < 0.5).all()
-
-
-def test_a_faulty_scorer_costs_its_own_scores_and_is_told_in_the_same_words(ask, third_party):
-    answers = ask(one_sample, scorers=("dss_asym", "raises"), bench=third_party)
     code, scores, _, err = answers.command
     assert code == 2
     (fault,) = answers.python.faults
@@ -386,9 +376,15 @@ def test_a_faulty_scorer_costs_its_own_scores_and_is_told_in_the_same_words(ask,
     assert {asset: one.message for asset, one in answers.graph.failed.items()} == {"scores/raises": fault}
     by_graph = comparable(answers.stored("scores"))
     assert scores is not None
-    assert set(by_graph["scorer"]) == {"dss_asym"}
+    assert set(by_graph["scorer"]) == {"dss_asym", "auc"}
+    assert set(by_graph["readout"]) == set(readouts)
     pd.testing.assert_frame_equal(comparable(answers.python.scores), by_graph, check_exact=True, check_dtype=False)
     pd.testing.assert_frame_equal(comparable(scores), by_graph, rtol=1e-12, check_dtype=False)
+    expect_the_same_quality_and_matrices(answers)
+    keys = ["sample", "replicate", "drug", "scorer"]
+    by_readout = by_graph.pivot_table(index=keys, columns="readout", values="score")
+    # The second is half of the first: what the plate reader counts does not change a viability.
+    assert (by_readout.sub(by_readout["ctg"], axis=0).abs().max() < 0.5).all()
 
 
 def test_a_dose_matrix_is_scored_by_every_face_without_controls_of_the_second_drug(ask):

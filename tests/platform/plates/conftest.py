@@ -178,7 +178,7 @@ KILLER = textwrap.dedent("""
             if not killed and time.monotonic() > until:
                 os.kill(child, signal.SIGKILL)
                 killed = True
-            time.sleep(0.001)
+            time.sleep(0.004)
         return "killed" if os.WIFSIGNALED(status) else str(os.waitstatus_to_exitcode(status))
 
     def one_command(arguments, file, most_bytes):

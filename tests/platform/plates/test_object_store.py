@@ -27,14 +27,14 @@ def ingest(raw, out=OUT, **options):
 
 
 def test_a_plate_in_a_bucket_is_the_plate_in_a_folder(s3, raw_plate, tmp_path, contents):
-    raw = raw_plate(wells=["B02", "B03"], size=(300, 260))
+    raw = raw_plate(wells=["B02", "B03"], planes=2, size=(300, 260))
     here, there = ingest(raw, tmp_path / "P1.ome.zarr"), ingest(raw)
     assert here == there
     assert contents(OUT) == contents(tmp_path / "P1.ome.zarr")
     plate = Plate.open(OUT)
     np.testing.assert_array_equal(plate.stack("B03")[1], raw_plate.pixels("B03", 0, 1, (300, 260), 100))
     result = verify_plate(OUT, raw, ImageXpressReader())
-    assert (result.faults, result.n_wells, result.n_raw) == ([], 2, 8)
+    assert (result.faults, result.n_wells, result.n_raw) == ([], 2, 6)
     assert ingest(raw).wells_written == []
 
 
@@ -65,7 +65,7 @@ def test_a_changed_well_is_replaced_alone(s3, raw_plate, tmp_path, contents):
 
 def test_damage_in_a_bucket_is_found_and_mended(s3, raw_plate, contents):
     """A bit of one well is another one, the end of the second is cut off, and the third is gone."""
-    raw = raw_plate(planes=2)
+    raw = raw_plate(planes=1)
     ingest(raw)
     whole = contents(OUT)
     bit, cut, gone = (place(OUT) / f"{well}/0/0/c/0/0/0/0" for well in ("B/02", "B/03", "C/02"))

@@ -16,10 +16,13 @@ from phenodose_readers.imagexpress import ImageXpressReader
 
 
 @pytest.fixture
-def plate_path(raw_plate, tmp_path):
-    out = tmp_path / "P1.ome.zarr"
-    ingest_plate(raw_plate(size=(300, 260)), out, ImageXpressReader(), "P1")
-    return out
+def plate_path(made_once, raw_plate, tmp_path):
+    """A copy of a plate of its own."""
+
+    def make(folder):
+        ingest_plate(raw_plate(size=(300, 260)), folder / "P1.ome.zarr", ImageXpressReader(), "P1")
+
+    return shutil.copytree(made_once("plain_plate", make) / "P1.ome.zarr", tmp_path / "P1.ome.zarr")
 
 
 def test_what_a_plate_tells(plate_path):

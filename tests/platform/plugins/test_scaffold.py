@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,10 +28,11 @@ def before_the_others(folder: Path) -> str:
     return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
-def test_a_new_plugin_of_each_kind_is_complete_and_its_own_tests_pass(tmp_path: Path) -> None:
+def new_plugins(place: Path) -> list[Path]:
+    """The folder of a new plugin of each kind."""
     folders = []
     for kind in KINDS:
-        folder = new_plugin(f"mean-{kind}", kind, tmp_path)
+        folder = new_plugin(f"mean-{kind}", kind, place)
         assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == [
             "README.md",
             f"phenodose_{kind}_mean_{kind}.py",
@@ -38,6 +40,24 @@ def test_a_new_plugin_of_each_kind_is_complete_and_its_own_tests_pass(tmp_path: 
             f"tests/test_mean_{kind}.py",
         ]
         folders.append(folder)
+    return folders
+
+
+def test_a_new_plugin_of_each_kind_is_complete_and_its_own_tests_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_process: Any
+) -> None:
+    folders = new_plugins(tmp_path)
+    for folder in folders:
+        monkeypatch.syspath_prepend(str(folder))
+    found = one_process.outcomes([folder / "tests" for folder in folders], tmp_path, monkeypatch)
+    assert {name: told for name, told in found.items() if told != "passed"} == {}
+    assert all(any(f"test_mean_{kind}.py::" in name for name in found) for kind in KINDS)
+
+
+@pytest.mark.slow
+def test_their_own_tests_pass_as_their_author_runs_them(tmp_path: Path) -> None:
+    """Each call that is to be apart is a new process; above they share one."""
+    folders = new_plugins(tmp_path)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(before_the_others(folder) for folder in folders)}
     pytest_command = (sys.executable, "-W", "error", "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider")
     said = run(*pytest_command, *map(str, folders), env=env, cwd=tmp_path)

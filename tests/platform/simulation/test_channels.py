@@ -57,7 +57,7 @@ def test_channels_that_there_are_not_are_refused(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def screen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inbox") / "THREE_V1_DS1"
-    made = simulate_screen(folder, plates=1, drugs=2, size_px=48, planes=2, channels="all")
+    made = simulate_screen(folder, plates=1, drugs=1, size_px=48, planes=2, channels="all")
     assert made.n_images == made.n_wells * 3 * 3
     return folder
 

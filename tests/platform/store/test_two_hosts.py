@@ -236,19 +236,19 @@ def test_rows_of_different_steps_are_written_at_once(store: Store, one_other_hos
     code = """
 from phenodose.tables import TABLES
 store = Store.from_json(told)
-for number in range(20):
+for number in range(6):
     rows = [{"screen": screen, "drug": f"other {number}", "drug_class": None, "run_id": "r"}]
     store.write_table("drugs", screen, "of another", TABLES["drugs"].frame(rows))
 """
     one_other_host.begin(code, told=store.to_json(), screen=SCREEN)
-    for number in range(20):
+    for number in range(6):
         store.write_table("drugs", SCREEN, "layout", drug(f"mine {number}"))
         assert f"mine {number}" in set(store.read_table("drugs", SCREEN)["drug"])
     one_other_host.end()
-    assert set(store.read_table("drugs", SCREEN)["drug"]) == {"mine 19", "other 19"}
+    assert set(store.read_table("drugs", SCREEN)["drug"]) == {"mine 5", "other 5"}
 
 
-@pytest.mark.parametrize("screens", [pytest.param(5, id="few"), pytest.param(20, marks=pytest.mark.slow, id="many")])
+@pytest.mark.parametrize("screens", [pytest.param(4, id="few"), pytest.param(20, marks=pytest.mark.slow, id="many")])
 def test_two_machines_rebuild_in_turn_and_read_one_screen_each(store: Store, one_other_host: Any, screens: int) -> None:
     code = """
 from phenodose.cohort.build import rebuild_cohort

@@ -1,16 +1,11 @@
 """Every built-in plugin passes the conformance kit that others are given.
 
-What the kit asks in a process of its own, all plugins here are asked in one, one after the other: to import what they
-need costs more than all else. The kit's own processes are in test_broken_plugins_are_told.py.
+What the kit asks in a process of its own, all plugins here are asked in one, one after the other (`one_process.py`).
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -44,7 +39,7 @@ from phenodose_readouts.spheroids import SpheroidAreaReadout
 
 SELECTIVE = {"sdss_asym", "sdss_asym_adj", "zdss", "rdss"}
 #: One scorer of each way to score; the others of its module differ from it in a number or a name.
-ONE_OF_EACH_WAY = {"abs_ic50", "auc", "dss2", "dss_asym", "emax", "gr50", "gr_aoc", "rel_ic50", "yadav_dss3", "zdss"}
+ONE_OF_EACH_WAY = {"abs_ic50", "auc", "dss2", "dss_asym", "emax", "gr50", "rel_ic50", "yadav_dss3", "zdss"}
 
 
 @pytest.fixture(scope="module")
@@ -67,54 +62,6 @@ def each(kind: str) -> list[str]:
 
 #: Made once for each set of arguments.
 the_same_curves = cache(synthetic.curves)
-
-#: Answers one call after another as the kit's process answers one; told the folder of each.
-PROCESS = """
-import os, sys
-from pathlib import Path
-from phenodose.testing.isolation import _answer
-told, sys.stdout = sys.stdout, open(os.devnull, "w")
-for place in sys.stdin:
-    _answer(Path(place.rstrip()), sys.argv[1:])
-    print("done", file=told, flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def one_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Seen]]:
-    """Calls functions in one watched process, in an empty folder that is its home."""
-    scratch = tmp_path_factory.mktemp("apart").resolve()
-    home, number = scratch / "home", 0
-    home.mkdir()
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HOME": str(home)}
-    env |= {"TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROCESS, str(scratch)],
-        env=env,
-        cwd=home,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    asks, answers = process.stdin, process.stdout
-
-    def call(function: Callable[..., Any], *arguments: Any) -> Seen:
-        nonlocal number
-        number += 1
-        place = scratch / str(number)
-        place.mkdir()
-        (place / "asked").write_bytes(pickle.dumps((function, arguments)))
-        print(place, file=asks, flush=True)
-        assert answers.readline() == "done\n"
-        failed, value, writes, connections = pickle.loads((place / "answer").read_bytes())
-        if failed:
-            raise value
-        return Seen(value, tuple(writes), tuple(connections))
-
-    yield call
-    process.communicate()
 
 
 class InOneProcess:
@@ -158,6 +105,10 @@ class TestOtherScorers(_Scorers):
     @pytest.mark.slow
     def test_the_other_curves_do_not_matter(self) -> None:
         super().test_the_other_curves_do_not_matter()
+
+    @pytest.mark.slow
+    def test_the_order_of_curves_does_not_matter(self) -> None:
+        super().test_the_order_of_curves_does_not_matter()
 
 
 class TestCtg(InOneProcess, PlateReaderReadoutConformance):
