@@ -56,9 +56,11 @@ def test_it_reads_viability_without_any_training(screen: ScreenInMemory) -> None
     assert ((seen.raw >= 0) & (seen.raw <= 1) & (seen.raw_sd > 0)).all()
 
 
+@pytest.mark.slow
 def test_a_network_of_the_registry_can_look_at_the_images(screen: ScreenInMemory) -> None:
+    """Sister: tests/platform/learning/test_frozen.py has maps of every size from such a network."""
     wells = few(wells_of(screen))
-    seen = FeaturesReadout({"network": "vgg16", "copies": 1, "blends": 0}).read(wells)
+    seen = FeaturesReadout({"network": "vgg16", "copies": 1, "blends": 8}).read(wells)
     drugs = wells.content >= 0
     assert drugs.sum() == 20
     assert np.corrcoef(seen.raw[drugs], screen.viability[few_of(wells_of(screen))][drugs])[0, 1] > 0.9

@@ -43,7 +43,11 @@ def test_a_step_that_failed_is_said_before_the_checks_that_passed(made_up_store:
     assert found.sentences[1] == "Every quality check of ctg passed."
 
 
-def test_it_is_the_same_in_the_reports_in_sql_and_in_the_list_of_screens(made_up_store: Store) -> None:
+def test_it_is_the_same_in_the_reports_in_sql_and_in_the_list_of_screens(
+    made_up_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The figures say nothing of it, and tests of the report draw them.
+    monkeypatch.setattr("phenodose.plots.cohort_drawing.drawn", lambda figure, *formats: [b"" for _ in formats])
     note(made_up_store, METABOLIC_ONLY, "plate_images", "failed", TRUNCATED)
     rebuild_cohort(made_up_store, judge=ScreenJudge(made_up_store))
     asked = "SELECT verdict, verdict_reason, ranked_by, n_hits FROM screens WHERE screen = ?".replace(

@@ -47,7 +47,7 @@ NASTY = {
     "tells_too_much": ("", "return np.ones(1_000_000)", "gave something that cannot be read: a message of more"),
 }
 #: Those of every day; the others are tried with `-m slow`.
-EVERY_DAY = ("leaves_a_daemon", "dies_before_its_copy", "kills_its_parent", "patches_numpy", "exits_at_import")
+EVERY_DAY = ("leaves_a_daemon", "dies_before_its_copy", "kills_its_parent", "exits_at_import")
 HEAD = """
 import ctypes, os, signal, socket, subprocess, sys, threading, time
 from multiprocessing import shared_memory
