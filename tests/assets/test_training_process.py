@@ -96,7 +96,7 @@ class SlowReadout(StagedReadout):
 
 
 @pytest.fixture(scope="module")
-def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def screen(tmp_path_factory: pytest.TempPathFactory, site_of: Callable[..., str]) -> Iterator[Store]:
     """A control experiment with tensors, and the readout installed."""
     root = tmp_path_factory.mktemp("process")
     installed = root / "site"
@@ -109,6 +109,8 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         patch.syspath_prepend(str(installed))
         registry.cache_clear()
         store = Store.open(root / "store")
+        store.root.mkdir()
+        (store.root / "site.toml").write_text(site_of("readout:slow"))
         simulate_screen(root / "raw" / SCREEN, kind="control-experiment", control_wells=12, size_px=48, planes=1)
         register_screen(store, root / "raw" / SCREEN)
         with dg.DagsterInstance.ephemeral() as instance:
