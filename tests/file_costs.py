@@ -62,7 +62,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_image_screen.py": Budget(processes=8, runs=4, trainings=4),
     "tests/assets/test_needy_scorers.py": Budget(processes=4, runs=3),
     # A tick looks at new folders in a process of its own.
-    "tests/assets/test_new_screens_sensor.py": Budget(processes=18),
+    "tests/assets/test_new_screens_sensor.py": Budget(processes=8),
     "tests/assets/test_parameters.py": Budget(processes=4, runs=9),
     "tests/assets/test_plate_correction.py": Budget(processes=4, runs=3),
     "tests/assets/test_quality_gates.py": Budget(processes=4, runs=13),
@@ -71,7 +71,7 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_skipping.py": Budget(processes=10, runs=6),
     "tests/assets/test_staleness.py": Budget(processes=30, runs=9),
     # What a killed, refused or skipped training leaves is looked at in runs of its own.
-    "tests/assets/test_training_process.py": Budget(processes=12, runs=7),
+    "tests/assets/test_training_process.py": Budget(processes=8, runs=6),
     "tests/cli/test_hostile_input.py": Budget(processes=8, runs=2),
     "tests/cli/test_plugins_command.py": Budget(processes=12),
     # Two runs of a screen and of its cohort.

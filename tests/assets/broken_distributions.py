@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-import matplotlib
+import matplotlib as mpl
 
 _HEAD = """
 import os
@@ -145,7 +145,7 @@ def run(store: Path, selects: Mapping[str, str | None], path: list[Path]) -> dic
         "PHENODOSE_STORE": str(store),
         "XDG_CACHE_HOME": str(store.parent / "cache"),
         # Which fonts there are is looked up once for all tests.
-        "MPLCONFIGDIR": matplotlib.get_cachedir(),
+        "MPLCONFIGDIR": mpl.get_cachedir(),
     }
     done = subprocess.run(
         [sys.executable, "-c", _RUN, str(store), json.dumps(selects)],

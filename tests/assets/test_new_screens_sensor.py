@@ -47,6 +47,16 @@ def own_instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.ephemeral()
 
 
+@pytest.fixture
+def looked_at_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no process can be started folders are looked at in this one, which is sooner done."""
+
+    def refused(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied", "python")
+
+    monkeypatch.setattr(looked_at_apart, "Worker", refused)
+
+
 def test_a_done_folder_becomes_a_partition_and_a_run(
     tmp_path: Path, own_instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
 ) -> None:
@@ -66,6 +76,7 @@ def test_a_folder_without_the_done_mark_is_left_alone(
     assert Store.open(tmp_path / "store").screens() == []
 
 
+@pytest.mark.usefixtures("looked_at_here")
 def test_the_same_mark_asks_for_the_same_run_and_a_new_one_for_another(
     tmp_path: Path, own_instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
 ) -> None:
@@ -86,7 +97,10 @@ def test_a_bad_folder_is_told_and_stops_no_other(
     write_ctg_screen: Callable[[Path], Path],
     fault: str,
     capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
+    if fault != "wrong settings":  # which another process finds and tells
+        request.getfixturevalue("looked_at_here")
     write_ctg_screen(tmp_path / "inbox" / "GOOD_V1_DS1")
     if fault == "bad name!":
         write_ctg_screen(tmp_path / "inbox" / "A bad name")
@@ -101,6 +115,7 @@ def test_a_bad_folder_is_told_and_stops_no_other(
     assert "is not taken in" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("looked_at_here")
 @pytest.mark.parametrize(("name", "call"), [("_DONE", "stat"), ("screen.toml", "read_text")])
 def test_a_folder_that_may_not_be_read_stops_no_other(
     tmp_path: Path,
@@ -184,6 +199,7 @@ def test_a_file_that_ends_the_process_that_reads_it_stops_no_other(
     assert "BAD_V1_DS1 is not taken in: a file of its layout or readings ends the process" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("looked_at_here")
 def test_a_bug_that_one_folder_shows_stops_no_other(
     tmp_path: Path,
     own_instance: dg.DagsterInstance,
@@ -203,16 +219,10 @@ def test_a_bug_that_one_folder_shows_stops_no_other(
     assert "BAD_V1_DS1 is not taken in: this is a bug in phenodose (KeyError: 'a')" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("looked_at_here")
 def test_where_no_process_can_be_started_folders_are_looked_at_all_the_same(
-    tmp_path: Path,
-    own_instance: dg.DagsterInstance,
-    write_ctg_screen: Callable[[Path], Path],
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, own_instance: dg.DagsterInstance, write_ctg_screen: Callable[[Path], Path]
 ) -> None:
-    def refused(*_: Any) -> None:
-        raise PermissionError(13, "Permission denied", "python")
-
     write_ctg_screen(tmp_path / "inbox" / "AAA_V1_DS1")
     (write_ctg_screen(tmp_path / "inbox" / "BAD_V1_DS1") / "screen.toml").write_text("sampel = 'X'\n")
-    monkeypatch.setattr(looked_at_apart, "Worker", refused)
     assert list(Tick(tmp_path, own_instance).run_keys) == ["AAA_V1_DS1"]

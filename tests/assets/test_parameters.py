@@ -66,7 +66,8 @@ def settings(workshop: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("in_toml", "in_launchpad", "draws"), [(None, None, 200), (7, None, 7), (None, 5, 5), (7, 5, 5)]
+    ("in_toml", "in_launchpad", "draws"),
+    [(None, None, 200), (7, None, 7), pytest.param(None, 5, 5, marks=pytest.mark.slow), (7, 5, 5)],
 )
 def test_precedence(workshop: Any, settings: Path, in_toml: int | None, in_launchpad: int | None, draws: int) -> None:
     settings.write_text(f"[parameters.curves]\nbootstrap = {in_toml}\n" if in_toml is not None else "")

@@ -19,7 +19,8 @@ def readouts(store: Any, table: str) -> set[str]:
 
 def test_it_is_made_on_request_removed_without_and_refused_for_what_is_no_readout(workshop: Any) -> None:
     folder: Path = workshop.screen(SCREEN)
-    (folder / "screen.toml").write_text('[parameters.viability]\ncorrection = { ctg = "residuals" }\n')
+    few_draws = (folder / "screen.toml").read_text()
+    (folder / "screen.toml").write_text(few_draws + '[parameters.viability]\ncorrection = { ctg = "residuals" }\n')
     outcome = workshop.make(SCREEN, WANTED)
     outcome.raise_if_failed()
     both = {"ctg", "ctg_corrected"}
@@ -40,7 +41,7 @@ def test_it_is_made_on_request_removed_without_and_refused_for_what_is_no_readou
     files = workshop.store.read_table("runs", SCREEN, "viability/ctg")["files"].iloc[0]
     assert "viability viability/ctg_corrected" in files
 
-    (folder / "screen.toml").write_text("")
+    (folder / "screen.toml").write_text(few_draws)
     workshop.make(SCREEN, WANTED).raise_if_failed()
     for table in ("viability", "curves", "scores", "qc"):
         assert readouts(workshop.store, table) == {"ctg"}, table

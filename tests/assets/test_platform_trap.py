@@ -51,9 +51,9 @@ def test_dagster_processes_in_the_repository_root_load_the_code_location_and_run
     screen = register_screen(store, small_ctg_screen).id
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.add_dynamic_partitions("screen", [screen])
+        what = ["--select", "layout", "--partition", screen]
         told = subprocess.run(
-            [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "phenodose_assets.definitions"]
-            + ["--select", "layout", "--partition", screen],
+            [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "phenodose_assets.definitions", *what],
             cwd=ROOT,
             env={"PATH": "/usr/bin:/bin", "DAGSTER_HOME": str(home), "PHENODOSE_STORE": str(store.root)},
             capture_output=True,

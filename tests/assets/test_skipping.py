@@ -106,7 +106,9 @@ def test_a_failing_scorer_stops_neither_the_others_nor_the_report(
     site_of: Callable[..., str],
 ) -> None:
     store = Store.open(tmp_path / "store")
-    screen = register_screen(store, write_ctg_screen(tmp_path / "raw" / "FAIL_V1_DS1"))
+    folder = write_ctg_screen(tmp_path / "raw" / "FAIL_V1_DS1")
+    (folder / "screen.toml").write_text("[parameters.curves]\nbootstrap = 10\n")
+    screen = register_screen(store, folder)
     plugins = ("readout:ctg", *(f"scorer:{name}" for name in ("bug", "dss_asym", "emax", "picky")))
     store.root.mkdir(exist_ok=True)
     (store.root / "site.toml").write_text(site_of(*plugins))

@@ -1,6 +1,6 @@
 """Ten scorers more: the graph, the tables, the cohort database and the report take them all.
 
-Each is a process; `make test` sees the same with three.
+Each is a process; `make test` sees the same with two.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from broken_distributions import install, scorer
 SCREEN = "TST_TEN_DS1"
 
 
-@pytest.fixture(scope="module", params=[3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=[2, pytest.param(10, marks=pytest.mark.slow)])
 def names(request: pytest.FixtureRequest) -> list[str]:
     """The scorers of other distributions."""
     return [f"extra_{number}" for number in range(request.param)]
@@ -51,7 +51,7 @@ def store(
         plugins = ("readout:ctg", "scorer:dss_asym", *(f"scorer:{name}" for name in names))
         (store.root / "site.toml").write_text(site_of(*plugins))
         folder = write_ctg_screen(root / "raw" / SCREEN)
-        (folder / "screen.toml").write_text("[parameters.curves]\nbootstrap = 20\n")
+        (folder / "screen.toml").write_text("[parameters.curves]\nbootstrap = 10\n")
         register_screen(store, folder)
         keys = [f"scores/{name}" for name in names]
         graph = Graph(store)

@@ -96,7 +96,7 @@ class SlowReadout(StagedReadout):
 
 
 @pytest.fixture(scope="module")
-def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def screen(tmp_path_factory: pytest.TempPathFactory, site_of: Callable[..., str]) -> Iterator[Store]:
     """A control experiment with tensors, and the readout installed."""
     root = tmp_path_factory.mktemp("process")
     installed = root / "site"
@@ -109,6 +109,8 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         patch.syspath_prepend(str(installed))
         registry.cache_clear()
         store = Store.open(root / "store")
+        store.root.mkdir()
+        (store.root / "site.toml").write_text(site_of("readout:slow"))
         simulate_screen(root / "raw" / SCREEN, kind="control-experiment", control_wells=12, size_px=48, planes=1)
         register_screen(store, root / "raw" / SCREEN)
         with dg.DagsterInstance.ephemeral() as instance:
@@ -234,11 +236,19 @@ def test_a_way_to_train_that_is_none_is_refused(screen: Store, instance: dg.Dags
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+@pytest.mark.parametrize(
+    "ends",
+    [
+        {KEY: "SIGKILL"},
+        pytest.param({KEY: "SIGKILL", "checkpoint/slow/twin": "SIGTERM"}, marks=pytest.mark.slow),
+    ],
+    ids=["killed", "killed and told to end"],
+)
 def test_a_training_ended_from_outside_says_so_in_a_sentence_and_is_gone_on_with(
-    train: Callable[..., Any], screen: Store, capfd: pytest.CaptureFixture[str]
+    train: Callable[..., Any], screen: Store, capfd: pytest.CaptureFixture[str], ends: dict[str, str]
 ) -> None:
-    """Two are killed, one ends with the terminal that listens to it; each leaves the others alone."""
-    ends, deaf = {KEY: "SIGKILL", "checkpoint/slow/twin": "SIGTERM"}, "checkpoint/slow/deaf"
+    """One or two are ended, another with the terminal that listens to it; each leaves the others alone."""
+    deaf, seed = "checkpoint/slow/deaf", 20 + len(ends)  # what was trained with a seed is not trained again
 
     def end(event: Any) -> None:
         if event.state == "progress" and event.asset == deaf:
@@ -246,7 +256,7 @@ def test_a_training_ended_from_outside_says_so_in_a_sentence_and_is_gone_on_with
         if event.state == "progress" and event.done == 3:
             os.kill(process_of(event.message), getattr(signal, ends[event.asset]))
 
-    failed = train(",".join([*ends, deaf]), listener=end, seed=4, stops_after=3).outcome.failed
+    failed = train(",".join([*ends, deaf]), listener=end, seed=seed, stops_after=3).outcome.failed
     assert "the terminal is gone" in failed.pop(deaf).message
     assert list(failed) == list(ends)
     for key, name in ends.items():
@@ -257,17 +267,19 @@ def test_a_training_ended_from_outside_says_so_in_a_sentence_and_is_gone_on_with
         assert ("memory" in fault.message) == (name == "SIGKILL")
     assert capfd.readouterr().err == ""
     told: list[Any] = []
-    train(",".join(ends), listener=told.append, seed=4).outcome.raise_if_failed()
+    train(",".join(ends), listener=told.append, seed=seed).outcome.raise_if_failed()
     for key in ends:
         assert next(event.done for event in told if event.state == "progress" and event.asset == key) > 3
         events = read_events(screen.checkpoint_dir(SCREEN, "slow", key.rpartition("/")[2]) / "logs" / EVENTS)
         assert [event.step for event in events[1:]] == list(range(1, EPOCHS + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_a_run_that_is_told_to_end_ends_with_its_training_and_is_gone_on_with(
     train: Callable[..., Any], screen: Store
 ) -> None:
+    """Its sisters are tests/cli/test_ended.py, tests/platform/sandbox/test_worker.py and the test before this one."""
     told = ["--set", "slow.seed=8", "--set", "slow.stops_after=2"]
     with subprocess.Popen(
         [sys.executable, "-m", "phenodose", "run", SCREEN, "--store", str(screen.root), "--select", KEY, *told],

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from phenodose.errors import StoreError
 from phenodose.io.guarded_writes import is_refused
-from phenodose.io.places import filesystem_of
+from phenodose.io.places import filesystem_of, object_bytes
 
 #: Servers and buckets that were seen to keep to the conditions of a writing.
 _KEEP_TO_CONDITIONS: set[tuple[str, ...]] = set()
@@ -72,12 +72,12 @@ class LockObject:
         """What it holds, and its version; None if there is none."""
         try:
             if not self._is_s3:
-                content = bytes(self._filesystem.cat_file(self._name))
+                content = object_bytes(self._filesystem, self._name)
                 return content, _hash(content)
             # The ETag is that of MD5 wherever an object is written whole; asked for, it is right everywhere.
             for _ in range(3):
                 before = self._etag()
-                content = bytes(self._filesystem.cat_file(self._name))
+                content = object_bytes(self._filesystem, self._name)
                 if before == self._etag():
                     return content, before
             return content, before

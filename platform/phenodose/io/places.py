@@ -12,6 +12,7 @@ Belongs here: the difference between folders and object stores. Does not belong 
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import stat
@@ -129,11 +130,21 @@ def read_bytes(path: Path) -> bytes | None:
     """
     try:
         if is_remote(path):
-            filesystem, name = filesystem_of(path)
-            return bytes(filesystem.cat_file(name))
+            return object_bytes(*filesystem_of(path))
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+
+
+def object_bytes(filesystem: Any, name: str) -> bytes:
+    """An object's bytes, by one request.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+    """
+    # Newer s3fs would ask for the size first, so as to fetch a large object in several parts at once.
+    takes = inspect.signature(filesystem.cat_file).parameters
+    return bytes(filesystem.cat_file(name, **{"max_concurrency": 1} if "max_concurrency" in takes else {}))
 
 
 def remove(path: Path) -> None:

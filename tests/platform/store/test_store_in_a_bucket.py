@@ -22,7 +22,7 @@ from phenodose.cli import main
 from phenodose.errors import BusyError, CheckpointError, InputError, StoreError
 from phenodose.io import copies, guarded_writes, leases
 from phenodose.io.files import write_text, written_aside
-from phenodose.io.places import place, remove, sizes
+from phenodose.io.places import place, read_bytes, remove, sizes
 from phenodose.io.zarr_groups import write_group
 from phenodose.learning.checkpoint import read_record
 from phenodose.lineage.verify_store import verify_store
@@ -83,6 +83,15 @@ def test_screens_are_registered_in_a_bucket(s3, tmp_path):
     assert store.source_of("A_V1_DS1") == tmp_path / "A_V1_DS1"
     with pytest.raises(StoreError, match=r"'C_V1_DS1' is not in the store s3://bucket/lab/store .*A_V1_DS1, B_V1_DS1"):
         store.source_of("C_V1_DS1")
+
+
+def test_a_file_is_read_or_missed_by_one_request(s3):
+    path = Store.open(ADDRESS).root / "site.toml"
+    path.write_bytes(b"there")
+    before = s3.requests
+    assert read_bytes(path) == b"there"
+    assert read_bytes(path.with_name("missing.toml")) is None
+    assert s3.requests - before == 2
 
 
 def test_screens_that_were_seen_cost_no_request_of_their_own(s3, tmp_path):
