@@ -42,6 +42,11 @@ def _contents(store: Store) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
+def _asked(store: Store, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(store.cohort_path), read_only=True) as con:
+        return con.execute(sql).fetchall()
+
+
 def _comments(store: Store) -> list[tuple[object, ...]]:
     with duckdb.connect(str(store.cohort_path), read_only=True) as con:
         tables = con.execute("SELECT table_name, comment FROM duckdb_tables() WHERE schema_name = 'main'").fetchall()
@@ -147,8 +152,7 @@ def test_one_broken_file_among_many_costs_no_other(five_screens: Store) -> None:
     five_screens.table_part("drugs", broken, "layout").write_bytes(b"no parquet")
     summary = rebuild_cohort(five_screens, whole=True)
     assert [broken in fault for fault in summary.faults] == [True]
-    with duckdb.connect(str(five_screens.cohort_path), read_only=True) as con:
-        found = {row[0] for row in con.execute("SELECT DISTINCT screen FROM drugs").fetchall()}
+    found = {screen for (screen,) in _asked(five_screens, "SELECT DISTINCT screen FROM drugs")}
     assert found == {FULL, METABOLIC_ONLY, "A_V1_DS1", "C_V1_DS1"}
 
 
@@ -236,8 +240,7 @@ def test_views_of_another_version_are_made_without_reading_a_file(
     made_up_cohort: Store, expected: dict[str, list[tuple[object, ...]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def names() -> set[str]:
-        with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
-            return {name for (name,) in con.execute("SELECT table_name FROM information_schema.tables").fetchall()}
+        return {name for (name,) in _asked(made_up_cohort, "SELECT table_name FROM information_schema.tables")}
 
     told, all_names = cohort_views, names()
 
@@ -256,8 +259,7 @@ def test_views_of_another_version_are_made_without_reading_a_file(
 
     monkeypatch.setattr(build, "cohort_views", of_another_version)
     assert rebuild_cohort(made_up_cohort).screens_read == ()
-    with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
-        assert con.execute("SELECT count(*) FROM drug_scores").fetchone() == (0,)
+    assert _asked(made_up_cohort, "SELECT count(*) FROM drug_scores") == [(0,)]
     assert names() == all_names - {"replicate_agreement"} | {"agreement_of_replicates"}
     monkeypatch.setattr(build, "cohort_views", told)
     assert rebuild_cohort(made_up_cohort).screens_read == ()
@@ -276,21 +278,15 @@ def test_a_kept_view_is_made_anew_when_a_view_that_it_asks_tells_something_else(
             for view in told(*arguments, **named)
         ]
 
-    assert _pairs(made_up_cohort)
+    assert _asked(made_up_cohort, "SELECT * FROM replicate_pairs")
     monkeypatch.setattr(build, "cohort_views", of_another_version)
     rebuild_cohort(made_up_cohort)
-    assert not _pairs(made_up_cohort)
-
-
-def _pairs(store: Store) -> list[tuple[object, ...]]:
-    with duckdb.connect(str(store.cohort_path), read_only=True) as con:
-        return con.execute("SELECT * FROM replicate_pairs").fetchall()
+    assert not _asked(made_up_cohort, "SELECT * FROM replicate_pairs")
 
 
 def test_a_kept_view_is_asked_anew_when_the_site_prefers_another_readout(made_up_cohort: Store) -> None:
     def ranked_by() -> set[str]:
-        with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
-            rows = con.execute("SELECT DISTINCT readout FROM hits WHERE screen = ?", [FULL]).fetchall()
+        rows = _asked(made_up_cohort, f"SELECT DISTINCT readout FROM hits WHERE screen = '{FULL}'")
         return {name for (name,) in rows}
 
     before = ranked_by()
@@ -320,10 +316,9 @@ def test_memory_does_not_grow_with_the_screens_that_are_read(
 
 def test_a_sorted_view_is_sorted_again_once_much_has_come(made_up_cohort: Store) -> None:
     def screens_in_place() -> list[str]:
-        with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
-            one = "scorer = 'dss_asym' AND readout = 'ctg' AND drug = 'Venetoclax'"
-            asked = f"SELECT screen FROM pooled_scores WHERE {one} ORDER BY rowid"
-            return [screen for (screen,) in con.execute(asked).fetchall()]
+        one = "scorer = 'dss_asym' AND readout = 'ctg' AND drug = 'Venetoclax'"
+        rows = _asked(made_up_cohort, f"SELECT screen FROM pooled_scores WHERE {one} ORDER BY rowid")
+        return [screen for (screen,) in rows]
 
     assert screens_in_place() == [FULL, METABOLIC_ONLY]
     _copy_screen(made_up_cohort, METABOLIC_ONLY, "A_V1_DS1")
@@ -335,8 +330,7 @@ def test_a_sorted_view_is_sorted_again_once_much_has_come(made_up_cohort: Store)
 
 
 def test_the_record_of_itself_is_no_table_of_the_cohort(made_up_cohort: Store) -> None:
-    with duckdb.connect(str(made_up_cohort.cohort_path), read_only=True) as con:
-        shown = {row[0] for row in con.execute("SHOW TABLES").fetchall()}
+    shown = {name for name, *_ in _asked(made_up_cohort, "SHOW TABLES")}
     assert shown == {*TABLES, *(view.name for view in cohort_views([], []))}
 
 

@@ -22,7 +22,6 @@ from phenodose.tables import TABLES
 
 FULL, METABOLIC_ONLY = "BT-40_V1_DS1", "INF_R_153_V1_DS1"
 SWAPS = 2
-#: Concentrations of an add-on.
 ADD_ON_NM = (0.0625, 50.0, 1e6, 123456789.5)
 
 
@@ -115,7 +114,6 @@ def grown(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Grown
     store = Store.open(shutil.copytree(made_up_root, tmp_path_factory.mktemp("grown") / "store"))
     wells = store.read_table("wells", FULL)
     one, two, three = wells.loc[wells["well_type"] == "therapy", "treatment"].unique()[:3]
-    found = Grown(store, one, two, three)
     plain = store.read_table("scores", FULL, "dss_asym.ctg").set_index("drug", drop=False)
 
     def add(name: str, wells: list[pd.DataFrame], scores: list[pd.DataFrame]) -> None:
@@ -141,13 +139,12 @@ def grown(made_up_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Grown
     names = curve_names(every)
     named = [names[every["add_on_concentration_nM"] == dose].iloc[0] for dose in ADD_ON_NM]
     add("doses", doses, [scored(three, name, number) for number, name in enumerate(named)])
-    metabolic = store.read_table("scores", METABOLIC_ONLY, "dss_asym.ctg")
-    metabolic = metabolic[metabolic["drug"] == "Lorlatinib"]
+    metabolic = store.read_table("scores", METABOLIC_ONLY, "dss_asym.ctg").query("drug == 'Lorlatinib'")
     for screen, sample, score in (("A_V1_DS1", "A", 30.0), ("A_V1_DS2", "A", 10.0), ("B_V1_DS1", "B", 0.0)):
         rows = metabolic.assign(screen=screen, sample=sample, score=score)
         store.write_table("scores", screen, "dss_asym.ctg", rows)
     rebuild_cohort(store)
-    return found
+    return Grown(store, one, two, three)
 
 
 def combined(grown: Grown, drug: str) -> pd.DataFrame:
@@ -184,8 +181,7 @@ def test_z_scores_count_every_sample_once(asked_only: Store, grown: Grown) -> No
     asked = f"SELECT screen, score, n_samples, z_score FROM cohort_z_scores WHERE {one} ORDER BY screen"
     assert {row[2:] for row in answer(asked_only, asked)} == {(2, None)}
     found = {row[0]: row for row in answer(grown.store, asked)}
-    old = found[FULL][1]
-    samples = pd.Series([20.0, 0.0, old, found[METABOLIC_ONLY][1]])
+    samples = pd.Series([20.0, 0.0, found[FULL][1], found[METABOLIC_ONLY][1]])
     assert found["A_V1_DS1"][2] == 4
     assert found["A_V1_DS1"][3] == pytest.approx((30.0 - samples.mean()) / samples.std())
     assert found["B_V1_DS1"][3] == pytest.approx((0.0 - samples.mean()) / samples.std())
