@@ -170,7 +170,6 @@ def site_of() -> Callable[..., str]:
 
     What a run costs, before anything is made, grows with the graph.
     """
-    from phenodose.plugins import registry
 
     def text(*plugins: str) -> str:
         every = (f"{kind}:{name}" for kind in ("readout", "scorer", "embedder") for name in registry().names(kind))
@@ -266,21 +265,6 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
         return made
 
     return folder
-
-
-@pytest.fixture(scope="session")
-def site_of() -> Callable[..., str]:
-    """Text of the site.toml of a site that has, of the plugins that make assets, only these: 'scorer:auc'.
-
-    What a run costs, before anything is made, grows with the graph.
-    """
-
-    def text(*plugins: str) -> str:
-        kinds = ("readout", "scorer", "embedder")
-        every = {f"{kind}:{name}" for kind in kinds for name in registry().names(kind)}
-        return f"[plugins]\ndisable = {json.dumps(sorted(every - set(plugins)))}\n"
-
-    return text
 
 
 @pytest.fixture(scope="session")
