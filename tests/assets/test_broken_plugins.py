@@ -80,7 +80,9 @@ def spoilt(
     site_of: Callable[..., str],
 ) -> Spoilt:
     of_this_file = [test for test in request.session.items if test.path == request.path and hasattr(test, "callspec")]
-    names = frozenset(test.callspec.params["name"] for test in of_this_file) or frozenset(SAYS) - set(ELSEWHERE)
+    # `raises` is asked of the screen in which it works, whichever others are asked about.
+    asked = {test.callspec.params["name"] for test in of_this_file} or set(SAYS) - set(ELSEWHERE)
+    names = frozenset({"raises", *asked})
     root = tmp_path_factory.mktemp("spoilt")
     store = Store.open(root / "store")
     for screen, plates in ((BAD, 2), (FINE, 1)):
