@@ -4,9 +4,9 @@ Belongs here: the calls of a panel of drugs. Does not belong here: the probabili
 readout is good enough that its calls count (`phenodose.pipeline.hits`).
 
 p is the share of the curve's posterior draws whose score reaches the scorer's threshold, each weighed by how common
-such scores are among drugs (`Scorer.usual_score`), so 1 - p is the probability
-that a drug which is called a hit is none. A set of calls is expected to hold the mean of 1 - p over it as false ones
-(Newton et al., Biostatistics 5:155, 2004). So the surest drugs of a panel are called hits for as long as
+such scores are among drugs (`Scorer.usual_score`), so 1 - p is the probability that a drug which is called a hit is
+none. A set of calls is expected to hold the mean of 1 - p over it as false ones (Newton et al., Biostatistics 5:155,
+2004). So the surest drugs of a panel are called hits for as long as
 
     mean of 1 - p over all drugs at least as sure  <=  false discovery rate,
 

@@ -75,22 +75,10 @@ def drawn(figure: CohortFigure, *kinds: Literal["svg", "png"]) -> list[bytes]:
         laid_out = _laid_out(figure.draw())
         for kind in kinds:
             buffer = io.BytesIO()
-            _print(laid_out, kind, buffer)
+            metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
+            laid_out.savefig(buffer, format=kind, dpi=_PNG_DPI, metadata=metadata)
             files.append(buffer.getvalue())
     return files
-
-
-def _print(figure: Figure, kind: Literal["svg", "png"], buffer: io.BytesIO) -> None:
-    """Print a figure that is laid out: `savefig` would draw it twice, the first time for a layout of its own."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
-    figure.dpi = _PNG_DPI  # also of pictures within an SVG
-    canvas: Any = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
-    if kind == "svg":
-        canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
-    else:
-        canvas.print_png(buffer, metadata={"Software": None})
 
 
 def _laid_out(figure: Figure) -> Figure:
