@@ -6,7 +6,7 @@ The curves of a screen are fitted and scored as the command `score` does, and ca
 hit if the score of its true curve over the tested doses reaches the threshold; that score is computed on 400 points of
 the true curve, by the formula (of `own` by the scorer, from the true parameters). Half of the drugs of a panel have a
 true score from 5 to 16, as far ones are sure whatever the method. `own` draws from the platform's own simulator. The
-others share neither its curves nor its noise, and three of them not the fitted family of curves:
+others share neither its curves nor its noise, and four of them not the fitted family of curves:
 
     other noise   logistic, other tops, mid doses and slopes; noise rises with viability and has heavy tails
     two targets   two logistic steps, which no curve of five parameters follows; noise differs from curve to curve
@@ -14,6 +14,8 @@ others share neither its curves nor its noise, and three of them not the fitted 
     plate drift   as other noise, and the wells of a replicate share an error, as the wells of a plate do
     few hits      as gompertz, without the half about the threshold: one drug in ten is a hit
     one well      as other noise, one well a dose
+    weibull       Weibull curves of drugs as they come, without the half about the threshold; noise in proportion to
+                  viability and a little that is not
 
 With `--even` a panel has as many drugs at every true score from 5 to 15 and none elsewhere, which no real panel does.
 """
@@ -110,12 +112,24 @@ def gompertz(rng: np.random.Generator, n: int) -> tuple[list[np.ndarray], Curves
     return _columns(top, rng.uniform(0.0, 4.5, n), np.exp(rng.normal(0.7, 0.4, n)), growth, back), curves
 
 
+def weibull(rng: np.random.Generator, n: int) -> tuple[list[np.ndarray], Curves]:
+    """The same of Weibull curves, which rise late and end at once; a third hardly act."""
+    top = np.where(rng.random(n) < 0.35, rng.uniform(0, 0.15, n), rng.beta(1.3, 1.0, n))
+
+    def curves(x: np.ndarray, *p: np.ndarray) -> np.ndarray:
+        return np.asarray(p[0] * (1 - np.exp(-np.log(2) * 10 ** (p[2] * (x - p[1]) / 2))))
+
+    return _columns(top, rng.normal(2.6, 1.2, n), rng.uniform(0.6, 3.0, n)), curves
+
+
 def _chosen(kind: str, true: np.ndarray, n: int, rng: np.random.Generator, even: bool = False) -> np.ndarray:
     """The drugs of a panel out of many candidates, by their true scores: where they stand, in no order."""
     order = rng.permutation(len(true))
     if even:
         step = np.digitize(true[order], EVEN)
         return np.asarray(np.concatenate([order[step == number][: n // 10] for number in range(1, len(EVEN))]))
+    if kind == "weibull":
+        return np.asarray(order[:n])
     if kind == "few hits":
         hits, others = order[true[order] >= THRESHOLD], order[true[order] < THRESHOLD]
         return np.asarray(rng.permutation(np.concatenate([hits[: n // 10], others[: n - n // 10]])))
@@ -139,7 +153,8 @@ def simulated(kind: str, n: int, rng: np.random.Generator, even: bool = False) -
     """One screen of a simulator; an even one may hold fewer drugs, where there are too few candidates."""
     if kind == "own":
         return _own(rng, n, even)
-    family = {"two targets": two_targets, "gompertz": gompertz, "few hits": gompertz}.get(kind, logistic)
+    families = {"two targets": two_targets, "gompertz": gompertz, "few hits": gompertz, "weibull": weibull}
+    family = families.get(kind, logistic)
     parameters, curves = family(rng, 20 * n)
     grid = np.linspace(LOWEST, HIGHEST, 400)[None, :]
     true = true_scores(curves(grid, *parameters), grid[0])
@@ -151,6 +166,8 @@ def simulated(kind: str, n: int, rng: np.random.Generator, even: bool = False) -
     white = rng.standard_normal(x.shape)
     if kind in ("two targets", "gompertz", "few hits"):
         noise = 0.06 * white * (np.exp(rng.normal(0.0, 0.5, (n, 1))) if kind == "two targets" else 1.0)
+    elif kind == "weibull":
+        noise = (1 - level) * np.expm1(0.1 * white) + 0.03 * rng.standard_normal(x.shape)
     else:
         heavy = rng.standard_t(4, x.shape) / np.sqrt(2)
         noise = 0.08 * np.sqrt(np.clip(1.1 - level, 0.05, None)) * heavy
@@ -159,7 +176,7 @@ def simulated(kind: str, n: int, rng: np.random.Generator, even: bool = False) -
     return Screen(x, level + noise, true[rows])
 
 
-KINDS = ("own", "other noise", "two targets", "gompertz", "plate drift", "few hits", "one well")
+KINDS = ("own", "other noise", "two targets", "gompertz", "plate drift", "few hits", "one well", "weibull")
 
 
 def judged(kind: str, screens: int, drugs: int, draws: int, seed: int, even: bool = False) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import pytest
 
 from phenodose.cli import main
 from phenodose.dose_response.fit import fit_curves
+from phenodose.dose_response.noise import noise_of_batch
 from phenodose.dose_response.points import curve_points
 from phenodose.quality.report import curve_qc_rows, qc_rows
 from phenodose.quality.wells import checked_viability
@@ -221,5 +222,8 @@ def test_a_good_screen_of_the_real_kind_passes_the_figures_of_its_curves() -> No
     # Wells scatter around their curves about as much as untreated wells do.
     for plate in layout.plates:
         assert 0.9 < figures(qc, "fit_residual_ratio")[plate] < 1.4
+    # Of wells without living cells there is less to scatter, as of a plate reader's error in proportion to the signal.
+    ((_, noise),) = noise_of_batch(curves)
+    assert 0.25 < noise.killed < 0.6
     judged = qc[qc["metric"].str.contains("fit_|nrfe|dss|drift|spread|flagged|masked")]
     assert set(judged["verdict"]) == {"pass"}

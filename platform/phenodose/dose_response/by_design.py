@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from phenodose.dose_response.curve_prior import USUAL_LARGEST_INHIBITION
+from phenodose.dose_response.curve_prior import USUAL_LARGEST_INHIBITION, Noise, relative_sd
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.evidence import Wells, sum_up
 
@@ -26,10 +26,11 @@ def wells_of(curves: CurveBatch) -> np.ndarray:
     return np.asarray(tested & np.isfinite(curves.inhibition))
 
 
-def wells_by_design(curves: CurveBatch) -> Iterator[tuple[np.ndarray, Wells, np.ndarray]]:
+def wells_by_design(curves: CurveBatch, noise: Noise) -> Iterator[tuple[np.ndarray, Wells, np.ndarray]]:
     """Fitted curves with the same doses and replicates: their positions, wells, and the scale of their values.
 
-    Wells of a curve whose inhibition exceeds `USUAL_LARGEST_INHIBITION` are divided by the scale.
+    Wells of a curve whose inhibition exceeds `USUAL_LARGEST_INHIBITION` are divided by the scale. Wells count by their
+    noise where the fitted curve lies (`relative_sd`).
     """
     groups: dict[tuple[float, ...], list[int]] = {}
     known = wells_of(curves)
@@ -45,5 +46,10 @@ def wells_by_design(curves: CurveBatch) -> Iterator[tuple[np.ndarray, Wells, np.
             order = np.lexsort((curves.inhibition[i, known[i]], (curves.log10_dose[i, known[i]] - lowest[i]).round(6)))
             x[place], y[place] = curves.log10_dose[i, known[i]][order], curves.inhibition[i, known[i]][order]
         scale = np.maximum(1.0, np.abs(y).max(axis=1) / USUAL_LARGEST_INHIBITION)
-        residual = y - curves.select(which).inhibition_at(x)
-        yield which, sum_up(at, doses, y / scale[:, None], residual), scale
+        first = np.searchsorted(at, np.arange(len(doses)))
+        fitted = curves.select(which).inhibition_at(x)
+        sd = relative_sd(fitted[:, first], noise.killed, noise.half)
+        # curves whose noise goes alike stand together: the tables of the evidence are made for each kind
+        order = np.lexsort(sd.T)
+        which, y, fitted, sd, scale = (values[order] for values in (which, y, fitted, sd, scale))
+        yield which, sum_up(at, doses, y / scale[:, None], y - fitted, sd), scale

@@ -49,15 +49,40 @@ class Noise(NamedTuple):
         sd: usual standard deviation of a well about its curve, fraction of inhibition.
         weight: for how many wells of the curve that knowledge counts.
         bad_wells: probability that a well is bad.
+        killed: standard deviation of a well without living cells as a multiple of that of an untreated one, to which
+            `sd` then belongs; 1 where noise does not depend on the effect.
+        half: factor by which half-dead wells scatter more than that says, as where doses or images are uncertain.
     """
 
     sd: float
     weight: float
     bad_wells: float
+    killed: float = 1.0
+    half: float = 1.0
 
 
 #: Noise of wells of which nothing is known.
 UNKNOWN_NOISE = Noise(0.05, 2.0, 0.01)
+
+
+#: Viabilities between which the noise of wells is told apart: a fraction is taken to the next of 0, 1/4, ... 1.
+VIABILITY_STEPS = 4
+
+
+def relative_sd(inhibition: np.ndarray, killed: float, half: float) -> np.ndarray:
+    """Standard deviation of wells about their curve as a multiple of that of untreated wells.
+
+    A plate reader's error grows with the signal, and little of it is left where no cell lives: with viability v
+    between 0 and 1, sd^2 = killed^2 + (1 - killed^2) v^2 (constant and proportional error, Rocke and Durbin 2001,
+    J. Comput. Biol. 8:557), here times half^(4 v (1 - v)).
+
+    Args:
+        inhibition: fraction, of the curve at the wells' doses, any shape.
+        killed: `Noise.killed`.
+        half: `Noise.half`.
+    """
+    v = np.round(np.clip(1.0 - inhibition, 0.0, 1.0) * VIABILITY_STEPS) / VIABILITY_STEPS
+    return np.asarray(np.sqrt(killed * killed + (1.0 - killed * killed) * v * v) * half ** (4 * v * (1 - v)))
 
 
 def log_prior_of_shape(log_slope: np.ndarray, log_asymmetry: np.ndarray) -> np.ndarray:

@@ -44,10 +44,11 @@ class Wells(NamedTuple):
 
     Attributes:
         doses: float64 (d,), log10 dose above the lowest.
-        number: float64 (g, v, d), of wells at the dose.
+        number: float64 (g, v, d), of wells at the dose, each counted by 1 / (its relative noise)^2.
         mean: float64 (g, v, d), their mean inhibition; 0 without wells.
-        within: float64 (g, v), sum of squares about these means.
+        within: float64 (g, v), sum of squares about these means, counted likewise.
         wells: float64 (g, v), number of wells.
+        log_noise: float64 (g, v), sum of ln relative noise of the wells.
     """
 
     doses: np.ndarray
@@ -55,13 +56,14 @@ class Wells(NamedTuple):
     mean: np.ndarray
     within: np.ndarray
     wells: np.ndarray
+    log_noise: np.ndarray
 
     def some(self, which: slice) -> Wells:
         """The wells of these curves."""
         return Wells(self.doses, *(values[which] for values in self[1:]))
 
 
-def sum_up(at: np.ndarray, doses: np.ndarray, y: np.ndarray, residual: np.ndarray) -> Wells:
+def sum_up(at: np.ndarray, doses: np.ndarray, y: np.ndarray, residual: np.ndarray, noise: np.ndarray) -> Wells:
     """Wells of curves by dose.
 
     Args:
@@ -69,9 +71,12 @@ def sum_up(at: np.ndarray, doses: np.ndarray, y: np.ndarray, residual: np.ndarra
         doses: float64 (d,), log10 dose above the lowest.
         y: float64 (g, m), inhibition.
         residual: float64 (g, m), distance to the fitted curve; it names the suspects.
+        noise: float64 (g, d), standard deviation of wells at a dose, relative to that of untreated wells.
     """
     g, m = y.shape
-    suspects = np.argsort(-np.abs(residual), axis=1, kind="stable")[:, : m if m < FEW_WELLS else SUSPECTS]
+    suspects = np.argsort(-np.abs(residual / noise[:, at]), axis=1, kind="stable")[
+        :, : m if m < FEW_WELLS else SUSPECTS
+    ]
     good = np.ones((g, 1 + suspects.shape[1], m))
     for view, suspect in enumerate(suspects.T, 1):
         good[np.arange(g), view, suspect] = 0.0
@@ -82,8 +87,9 @@ def sum_up(at: np.ndarray, doses: np.ndarray, y: np.ndarray, residual: np.ndarra
     np.divide(summed, count, out=mean, where=count > 0)
     within = np.zeros(good.shape[:2])
     for well in range(m):
-        within += good[:, :, well] * (y[:, None, well] - mean[:, :, at[well]]) ** 2
-    return Wells(doses, count, mean, within, good.sum(axis=2))
+        within += good[:, :, well] * ((y[:, None, well] - mean[:, :, at[well]]) / noise[:, None, at[well]]) ** 2
+    log_noise = (good * np.log(noise[:, at])[:, None]).sum(axis=2)
+    return Wells(doses, count / noise[:, None] ** 2, mean, within, good.sum(axis=2), log_noise)
 
 
 class Grid(NamedTuple):
@@ -136,7 +142,7 @@ class _Tables(NamedTuple):
 
 
 @lru_cache(maxsize=128)
-def _tables(doses: tuple[float, ...], counts: tuple[float, ...]) -> tuple[_Tables, ...]:
+def _tables(doses: tuple[float, ...], counts: tuple[float, ...], wells: float) -> tuple[_Tables, ...]:
     grid = grid_over(doses[-1])
     fraction = effect(grid.mid, grid.log_slope, grid.log_asymmetry, np.array(doses))
     count = np.array(counts)[:, None]
@@ -148,7 +154,7 @@ def _tables(doses: tuple[float, ...], counts: tuple[float, ...]) -> tuple[_Table
         ll, hh, lh = ((count * a * b).sum(axis=0) for a, b in ((low, low), (high, high), (low, high)))
         centre, radius, angle = (ll + hh) / 2, np.hypot((ll - hh) / 2, lh), np.arctan2(2 * lh, ll - hh) / 2
         large, small = (centre + radius)[:, None], np.maximum(centre - radius, 0.0)[:, None]
-        constant = prior + np.log(kind.share) - count.sum() * (np.log(sd) + _LOG_2PI / 2)
+        constant = prior + np.log(kind.share) - wells * (np.log(sd) + _LOG_2PI / 2)
         constant = constant - 0.5 * (np.log1p(large / variance) + np.log1p(small / variance))
         expected = kind.bottom_mean * (1 - fraction) + kind.top_mean * fraction
         pulls = np.hstack([np.cos(angle) * low + np.sin(angle) * high, np.cos(angle) * high - np.sin(angle) * low])
@@ -178,13 +184,15 @@ def evidence_on_grid(wells: Wells, more: np.ndarray | None = None) -> np.ndarray
     doses, nodes, sds = tuple(wells.doses.tolist()), int(np.prod(CELLS)), len(LOG_SD_GRID)
     found = np.empty((g * views, len(ASYMPTOTES), sds, nodes), dtype=np.float32)
     means, within = (values.astype(np.float32) for values in (wells.mean.reshape(-1, d), wells.within.reshape(-1)))
-    added = None if more is None else more.reshape(-1, sds).astype(np.float32)
-    counts, of_counts = np.unique(wells.number.reshape(-1, d), axis=0, return_inverse=True)
+    added = np.repeat(-wells.log_noise.reshape(-1, 1), sds, axis=1) + (0.0 if more is None else more.reshape(-1, sds))
+    added = added.astype(np.float32)
+    numbers = np.hstack([wells.number.reshape(-1, d), wells.wells.reshape(-1, 1)])
+    counts, of_counts = np.unique(numbers, axis=0, return_inverse=True)
     term = np.empty((sds, nodes), dtype=np.float32)
     for number, count in enumerate(counts):
         which = np.flatnonzero(of_counts.ravel() == number)
         mean = means[which]
-        for kind, table in enumerate(_tables(doses, tuple(count.tolist()))):
+        for kind, table in enumerate(_tables(doses, tuple(count[:-1].tolist()), float(count[-1]))):
             pull = mean[:, :1] * table.pulls[0]
             squares = float(count[0]) * (mean[:, :1] - table.expected[0]) ** 2
             for j in range(1, d):
@@ -198,8 +206,7 @@ def evidence_on_grid(wells: Wells, more: np.ndarray | None = None) -> np.ndarray
                 place += table.constant
                 place += np.multiply(square[i, :nodes], table.by_first, out=term)
                 place += np.multiply(square[i, nodes:], table.by_second, out=term)
-                if added is not None:
-                    place += added[at, :, None]
+                place += added[at, :, None]
     return found.reshape(g, views, -1, sds, nodes)
 
 
@@ -267,7 +274,7 @@ def setting(wells: Wells, view: np.ndarray, kind: np.ndarray, log_share_of_views
         mean.sum(axis=0),
         wells.within[row, view] + (mean * above).sum(axis=0),
         wells.wells[row, view],
-        np.log(share) + log_share_of_views[row, view],
+        np.log(share) + log_share_of_views[row, view] - wells.log_noise[row, view],
         *priors,
     )
 

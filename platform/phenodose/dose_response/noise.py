@@ -5,15 +5,22 @@ Belongs here: estimating the noise. Does not belong here: drawing curves (`poste
 A curve of five wells says next to nothing of its own noise; the curves of a screen together say it well.
 Their noise is taken to vary as sd^2 * weight / chi-square(weight) (the empirical Bayes of Smyth 2004, Stat.
 Appl. Genet. Mol. Biol. 3:3), and sd, weight and the share of bad wells are those that make the wells of all
-curves most probable, with the curves themselves integrated out.
+curves most probable, with the curves themselves integrated out. How the noise goes with viability is read off the
+replicates of a dose before.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from phenodose.dose_response.by_design import BLOCK, wells_by_design
-from phenodose.dose_response.curve_prior import UNKNOWN_NOISE, Noise, log_prior_of_noise, log_share_of_views
+from phenodose.dose_response.by_design import BLOCK, wells_by_design, wells_of
+from phenodose.dose_response.curve_prior import (
+    UNKNOWN_NOISE,
+    Noise,
+    log_prior_of_noise,
+    log_share_of_views,
+    relative_sd,
+)
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.evidence import LOG_SD_GRID, evidence_on_grid
 from phenodose.dose_response.points import POOLED
@@ -26,6 +33,13 @@ BAD_WELLS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 LOG_SD = (float(np.log(0.05)), 1.0)
 LOG_WEIGHT = (float(np.log(8.0)), 1.5)
 LOG_BAD_WELLS = (float(np.log(0.01)), 1.0)
+#: How noise goes with viability (`Noise.killed`, `Noise.half`): what is tried, and the normal prior of the ln of each.
+KILLED = tuple(2.0 ** (step / 4) for step in range(-16, 9))
+HALF = tuple(2.0 ** (step / 4) for step in range(-4, 9))
+LOG_KILLED = (0.0, 0.7)
+LOG_HALF = (0.0, 0.4)
+#: With fewer wells that have replicates, what these tell of the noise is chance.
+LEAST_REPLICATES = 40
 #: Columns of a batch's keys within which wells have the same noise.
 OF_ONE_NOISE = ("sample", "readout")
 
@@ -50,21 +64,22 @@ def noise_of_batch(curves: CurveBatch) -> list[tuple[np.ndarray, Noise]]:
 
 def estimate_noise(curves: CurveBatch) -> Noise:
     """The noise of the wells of fitted curves with points; `UNKNOWN_NOISE` without any."""
-    return _most_probable([(evidence, wells) for _, evidence, wells in _evidence_of_noise(curves)])
+    shape = noise_by_viability(curves)
+    return _most_probable([(evidence, wells) for _, evidence, wells in _evidence_of_noise(curves, shape)], shape)
 
 
 def noise_and_evidence(curves: CurveBatch) -> tuple[Noise, np.ndarray]:
-    """The noise as `estimate_noise` has it, and how probable each noise makes the wells of each curve.
+    """The noise of the wells, and how probable each noise makes the wells of each curve.
 
     Args:
         curves: fitted curves with their points.
 
     Returns:
-        The noise; and float64 (n, sd), log evidence at `LOG_SD_GRID` with curve and bad wells integrated out, the
-        prior of the noise not included; 0 where there is no curve.
+        The noise, the same for every viability; and float64 (n, sd), log evidence at `LOG_SD_GRID` with curve and bad
+        wells integrated out, the prior of the noise not included; 0 where there is no curve.
     """
-    parts = _evidence_of_noise(curves)
-    noise = _most_probable([(evidence, wells) for _, evidence, wells in parts])
+    parts = _evidence_of_noise(curves, UNKNOWN_NOISE)
+    noise = _most_probable([(evidence, wells) for _, evidence, wells in parts], UNKNOWN_NOISE)
     found = np.zeros((len(curves), len(LOG_SD_GRID)))
     for which, evidence, wells in parts:
         share = log_share_of_views(wells, noise.bad_wells)
@@ -72,8 +87,49 @@ def noise_and_evidence(curves: CurveBatch) -> tuple[Noise, np.ndarray]:
     return noise, found
 
 
-def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]]) -> Noise:
-    """The noise that makes wells most probable: log evidence (g, v, sd) of curves and their good wells (g, v)."""
+def noise_by_viability(curves: CurveBatch) -> Noise:
+    """`UNKNOWN_NOISE` with `killed` and `half` by the scatter of replicates about the mean of their dose.
+
+    Viability is that of the fitted curves. The scatter is taken to be that of Student's t with four degrees of
+    freedom, so that a bad well counts little. Fewer than `LEAST_REPLICATES` wells with replicates tell nothing (the
+    scatter about a curve is least where the curve has most freedom): then both are 1.
+    """
+    scatter, level = _scatter_of_replicates(curves)
+    found = UNKNOWN_NOISE
+    if len(scatter) < LEAST_REPLICATES:
+        return found
+    for name, tried in (("killed", KILLED), ("half", HALF), ("killed", KILLED)):
+        fits = [_log_posterior(scatter, level, found._replace(**{name: value})) for value in tried]
+        found = found._replace(**{name: tried[int(np.argmax(fits))]})
+    return found
+
+
+def _log_posterior(scatter: np.ndarray, level: np.ndarray, noise: Noise) -> float:
+    """How probable the scatter is where noise goes like this with viability, with the most probable `sd`."""
+    sd = relative_sd(level, noise.killed, noise.half)
+    z, times = np.unique(np.abs(scatter / sd).round(3), return_counts=True)
+    value = times @ (-2.5 * np.log1p((z[:, None] / SDS) ** 2 / 4)) - len(sd) * np.log(SDS)
+    prior = _log_normal(np.log(noise.killed), *LOG_KILLED) + _log_normal(np.log(noise.half), *LOG_HALF)
+    return float(value.max() - np.log(sd).sum() + prior)
+
+
+def _scatter_of_replicates(curves: CurveBatch) -> tuple[np.ndarray, np.ndarray]:
+    """Distances of wells to the mean of their dose, as large as those to the true mean; their curves' inhibition."""
+    row, well = np.nonzero(wells_of(curves) & curves.fitted[:, None])
+    y, level = curves.inhibition[row, well], curves.inhibition_at(curves.log10_dose)[row, well]
+    dose = np.unique(np.stack([row, curves.log10_dose[row, well].round(6)]), axis=1, return_inverse=True)[1].ravel()
+    number = np.bincount(dose)
+    several = number[dose] > 1
+    y, level, dose = y[several], level[several], dose[several]
+    mean = np.bincount(dose, y, len(number)) / np.maximum(number, 1)
+    return (y - mean[dose]) * np.sqrt(number / np.maximum(number - 1, 1))[dose], level
+
+
+def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]], shape: Noise) -> Noise:
+    """The noise that makes wells most probable: log evidence (g, v, sd) of curves and their good wells (g, v).
+
+    `shape` tells how it goes with viability.
+    """
     if not parts:
         return UNKNOWN_NOISE
     fine = np.linspace(LOG_SD_GRID[0], LOG_SD_GRID[-1], 6 * len(LOG_SD_GRID))
@@ -93,14 +149,17 @@ def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]]) -> Noise:
             value += _log_normal(np.log(bad_wells), *LOG_BAD_WELLS)
             place = int(np.argmax(value))
             if value[place] > best:
-                best, found = float(value[place]), Noise(float(SDS[place]), weight, bad_wells)
+                best, found = (
+                    float(value[place]),
+                    shape._replace(sd=float(SDS[place]), weight=weight, bad_wells=bad_wells),
+                )
     return found
 
 
-def _evidence_of_noise(curves: CurveBatch) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _evidence_of_noise(curves: CurveBatch, shape: Noise) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Positions of curves, log evidence of the noise (g, v, sd), the curves integrated out, and good wells (g, v)."""
     found = []
-    for which, wells, _ in wells_by_design(curves):
+    for which, wells, _ in wells_by_design(curves, shape):
         for first in range(0, len(wells.number), BLOCK):
             part = slice(first, first + BLOCK)
             some = wells.some(part)

@@ -80,7 +80,7 @@ def posterior_draws(
             found[which] = posterior_draws(curves.select(which), draws, seed, learned)
         return found
     known = wells_of(curves)
-    for which, wells, scale in wells_by_design(curves):
+    for which, wells, scale in wells_by_design(curves, noise):
         lowest = np.log10(curves.min_dose_nM[which])
         generators = [_generator(curves.log10_dose[i, known[i]], curves.inhibition[i, known[i]], seed) for i in which]
         for first in range(0, len(which), _DRAWN_AT_ONCE):

@@ -63,7 +63,7 @@ class CurveFitting(Plugin):
     """The platform's own curve fitting, so that curves have a provenance like every plugin's rows."""
 
     name: ClassVar[str] = "curves"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     description: ClassVar[str] = "Dose-response curves of 2 to 5 parameters"
     Parameters: ClassVar[type[Parameters]] = CurveParameters
     parameters: CurveParameters

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenodose.dose_response.curve_prior import Noise
+from phenodose.dose_response.curve_prior import UNKNOWN_NOISE, Noise
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.models import inhibition
-from phenodose.dose_response.noise import estimate_noise, noise_of_batch
+from phenodose.dose_response.noise import estimate_noise, noise_and_evidence, noise_by_viability, noise_of_batch
 from phenodose.dose_response.points import CurvePoints
 from phenodose.dose_response.scoring import score_with_all
 from phenodose.errors import InputError
@@ -106,6 +106,44 @@ def test_the_noise_of_a_batch_is_found_even_from_single_wells(kind, sd, replicat
     assert noise.sd == pytest.approx(sd, rel=0.15)
     assert noise.weight >= 8
     assert noise.bad_wells >= 0.05 if kind == "outlier" else noise.bad_wells <= 0.01
+
+
+def signal_noise(n: int, proportional: float, constant: float, seed: int, replicates: int = 2) -> SimulatedCurves:
+    """Curves whose wells have an error in proportion to viability, and one that is the same everywhere."""
+    simulation = simulate_curves("clean", n, seed, replicates=replicates)
+    x = simulation.points.log10_dose
+    true = simulation.truth.inhibition_at(x)
+    rng = np.random.default_rng(seed)
+    y = true + proportional * (1 - true) * rng.standard_normal(x.shape) + constant * rng.standard_normal(x.shape)
+    return SimulatedCurves(CurvePoints(simulation.points.keys, x, y), simulation.truth)
+
+
+def test_wells_without_living_cells_are_as_quiet_as_their_replicates_agree():
+    def killed(*noise: float) -> float:
+        return noise_by_viability(fit_curves(signal_noise(75, *noise, seed=3).points)).killed
+
+    assert killed(0.1, 0.03) == pytest.approx(0.03 / np.hypot(0.1, 0.03), rel=0.4)
+    assert killed(0.0, 0.06) == pytest.approx(1.0, rel=0.3)
+    with_bad_wells = noise_by_viability(fit_curves(simulate_curves("outlier", 75, 3, replicates=2).points))
+    assert with_bad_wells.killed == pytest.approx(1.0, rel=0.3)  # bad wells are no noise of the others
+
+
+def test_too_few_replicates_tell_nothing_of_how_noise_goes_with_viability():
+    assert noise_by_viability(fit_curves(signal_noise(75, 0.1, 0.0, 3, replicates=1).points)) == UNKNOWN_NOISE
+    assert noise_by_viability(fit_curves(signal_noise(3, 0.1, 0.0, 3).points)) == UNKNOWN_NOISE
+
+
+def test_intervals_of_strong_drugs_are_as_narrow_as_their_quiet_wells_allow():
+    simulation = signal_noise(180, 0.12, 0.02, 11)
+    curves = fit_curves(simulation.points, bootstrap=100, noise="batch")
+    (rows,), (true,) = scored(curves, "dss_asym"), scored(simulation.truth, "dss_asym")
+    strong = true["score"] > 15
+    inside = ((rows["lower"] <= true["score"]) & (true["score"] <= rows["upper"]))[strong]
+    # with one noise for all wells nearly every interval holds the truth, and is wider by a third
+    assert 0.89 <= inside.mean() <= 0.985
+    uniform = fit_curves(simulation.points, bootstrap=100, noise=noise_and_evidence(curves)[0])
+    (wide,) = scored(uniform, "dss_asym")
+    assert (rows["upper"] - rows["lower"])[strong].median() < 0.8 * (wide["upper"] - wide["lower"])[strong].median()
 
 
 def test_every_sample_and_readout_has_its_own_noise():
