@@ -15,6 +15,7 @@ import numpy as np
 
 from phenodose.dose_response.by_design import BLOCK, wells_by_design, wells_of
 from phenodose.dose_response.curve_prior import (
+    BAD_WELL_DENSITY,
     UNKNOWN_NOISE,
     Noise,
     log_prior_of_noise,
@@ -38,8 +39,12 @@ KILLED = tuple(2.0 ** (step / 4) for step in range(-16, 9))
 HALF = tuple(2.0 ** (step / 4) for step in range(-4, 9))
 LOG_KILLED = (0.0, 0.7)
 LOG_HALF = (0.0, 0.4)
+#: Share of wells whose scatter is that of a bad well, their own or that of their replicate.
+BAD_REPLICATES = 0.05
 #: With fewer wells that have replicates, what these tell of the noise is chance.
 LEAST_REPLICATES = 40
+#: So many are enough.
+MOST_REPLICATES = 4000
 #: Columns of a batch's keys within which wells have the same noise.
 OF_ONE_NOISE = ("sample", "readout")
 
@@ -91,7 +96,7 @@ def noise_by_viability(curves: CurveBatch) -> Noise:
     """`UNKNOWN_NOISE` with `killed` and `half` by the scatter of replicates about the mean of their dose.
 
     Viability is that of the fitted curves. The scatter is taken to be that of Student's t with four degrees of
-    freedom, so that a bad well counts little. Fewer than `LEAST_REPLICATES` wells with replicates tell nothing (the
+    freedom, and some wells to be bad. Fewer than `LEAST_REPLICATES` wells with replicates tell nothing (the
     scatter about a curve is least where the curve has most freedom): then both are 1.
     """
     scatter, level = _scatter_of_replicates(curves)
@@ -106,11 +111,11 @@ def noise_by_viability(curves: CurveBatch) -> Noise:
 
 def _log_posterior(scatter: np.ndarray, level: np.ndarray, noise: Noise) -> float:
     """How probable the scatter is where noise goes like this with viability, with the most probable `sd`."""
-    sd = relative_sd(level, noise.killed, noise.half)
-    z, times = np.unique(np.abs(scatter / sd).round(3), return_counts=True)
-    value = times @ (-2.5 * np.log1p((z[:, None] / SDS) ** 2 / 4)) - len(sd) * np.log(SDS)
+    sd = relative_sd(level, noise.killed, noise.half)[:, None] * SDS[::3]
+    good = 0.375 * (1 + (scatter[:, None] / sd) ** 2 / 4) ** -2.5 / sd  # Student's t with 4 degrees of freedom
+    value = np.log((1 - BAD_REPLICATES) * good + BAD_REPLICATES * BAD_WELL_DENSITY).sum(axis=0)
     prior = _log_normal(np.log(noise.killed), *LOG_KILLED) + _log_normal(np.log(noise.half), *LOG_HALF)
-    return float(value.max() - np.log(sd).sum() + prior)
+    return float(value.max() + prior)
 
 
 def _scatter_of_replicates(curves: CurveBatch) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +127,10 @@ def _scatter_of_replicates(curves: CurveBatch) -> tuple[np.ndarray, np.ndarray]:
     several = number[dose] > 1
     y, level, dose = y[several], level[several], dose[several]
     mean = np.bincount(dose, y, len(number)) / np.maximum(number, 1)
-    return (y - mean[dose]) * np.sqrt(number / np.maximum(number - 1, 1))[dose], level
+    scatter = (y - mean[dose]) * np.sqrt(number / np.maximum(number - 1, 1))[dose]
+    # of very many wells, some of every viability tell as much
+    some = np.lexsort((scatter, level))[:: 1 + len(level) // MOST_REPLICATES]
+    return scatter[some], level[some]
 
 
 def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]], shape: Noise) -> Noise:
