@@ -16,6 +16,7 @@ others share neither its curves nor its noise, and four of them not the fitted f
     one well      as other noise, one well a dose
     weibull       Weibull curves of drugs as they come, without the half about the threshold; noise in proportion to
                   viability and a little that is not
+    controls      as weibull, two plates whose wells are scaled by 8 untreated and 4 killed wells of their own
 
 With `--even` a panel has as many drugs at every true score from 5 to 15 and none elsewhere, which no real panel does.
 """
@@ -30,10 +31,14 @@ import click
 import numpy as np
 import pandas as pd
 
+from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.points import CurvePoints
+from phenodose.pipeline.curves import CurveParameters, curves_of
 from phenodose.pipeline.scores import scores_of
 from phenodose.plugins import registry
+from phenodose.viability.controls import choose_controls
+from phenodose.viability.normalise import to_viability
 
 THRESHOLD, NEAR = 10.0, (5.0, 16.0)
 #: Ends of the true scores of an even panel, a tenth of the drugs between two of them.
@@ -51,11 +56,14 @@ class Screen(NamedTuple):
         x: float64 (drugs, wells), log10 dose.
         y: inhibition of the wells, likewise.
         true: float64 (drugs,), true score.
+        controls: viability (plate, wells) of untreated and of killed wells, by whose medians the wells of a replicate
+            are scaled; None where the inhibition is scaled rightly.
     """
 
     x: np.ndarray
     y: np.ndarray
     true: np.ndarray
+    controls: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def true_scores(level: np.ndarray, grid: np.ndarray) -> np.ndarray:
@@ -128,7 +136,7 @@ def _chosen(kind: str, true: np.ndarray, n: int, rng: np.random.Generator, even:
     if even:
         step = np.digitize(true[order], EVEN)
         return np.asarray(np.concatenate([order[step == number][: n // 10] for number in range(1, len(EVEN))]))
-    if kind == "weibull":
+    if kind in ("weibull", "controls"):
         return np.asarray(order[:n])
     if kind == "few hits":
         hits, others = order[true[order] >= THRESHOLD], order[true[order] < THRESHOLD]
@@ -153,7 +161,13 @@ def simulated(kind: str, n: int, rng: np.random.Generator, even: bool = False) -
     """One screen of a simulator; an even one may hold fewer drugs, where there are too few candidates."""
     if kind == "own":
         return _own(rng, n, even)
-    families = {"two targets": two_targets, "gompertz": gompertz, "few hits": gompertz, "weibull": weibull}
+    families = {
+        "two targets": two_targets,
+        "gompertz": gompertz,
+        "few hits": gompertz,
+        "weibull": weibull,
+        "controls": weibull,
+    }
     family = families.get(kind, logistic)
     parameters, curves = family(rng, 20 * n)
     grid = np.linspace(LOWEST, HIGHEST, 400)[None, :]
@@ -166,17 +180,58 @@ def simulated(kind: str, n: int, rng: np.random.Generator, even: bool = False) -
     white = rng.standard_normal(x.shape)
     if kind in ("two targets", "gompertz", "few hits"):
         noise = 0.06 * white * (np.exp(rng.normal(0.0, 0.5, (n, 1))) if kind == "two targets" else 1.0)
-    elif kind == "weibull":
+    elif kind in ("weibull", "controls"):
         noise = (1 - level) * np.expm1(0.1 * white) + 0.03 * rng.standard_normal(x.shape)
     else:
         heavy = rng.standard_t(4, x.shape) / np.sqrt(2)
         noise = 0.08 * np.sqrt(np.clip(1.1 - level, 0.05, None)) * heavy
     if kind == "plate drift":
         noise = noise + 0.03 * rng.standard_normal((n, replicates))[:, np.tile(np.arange(replicates), DOSES)]
-    return Screen(x, level + noise, true[rows])
+    controls = None
+    if kind == "controls":
+        lives = np.exp(0.1 * rng.standard_normal((2, 8))), np.zeros((2, 4))
+        controls = tuple(alive + 0.03 * rng.standard_normal(alive.shape) for alive in lives)
+    return Screen(x, level + noise, true[rows], controls)
 
 
-KINDS = ("own", "other noise", "two targets", "gompertz", "plate drift", "few hits", "one well", "weibull")
+KINDS = ("own", "other noise", "two targets", "gompertz", "plate drift", "few hits", "one well", "weibull", "controls")
+
+
+def fitted(screen: Screen, draws: int, seed: int) -> tuple[CurveBatch, pd.DataFrame]:
+    """Curves of the pooled replicates with draws, and rows of the table wells that name them."""
+    names = [f"D{index:03}" for index in range(len(screen.true))]
+    keys = pd.DataFrame({"sample": "S", "readout": "r", "replicate": "pooled", "drug": names})
+    wells = pd.DataFrame({"sample": "S", "well_type": "therapy", "treatment": names, "add_on": None})
+    return fit_curves(CurvePoints(keys, screen.x, screen.y), bootstrap=draws, seed=seed, noise="batch"), wells
+
+
+def scaled_and_fitted(screen: Screen, draws: int, seed: int) -> tuple[CurveBatch, pd.DataFrame]:
+    """The same by way of viability, as a screen goes: one plate a replicate, scaled by its own controls."""
+    assert screen.controls is not None
+    drugs, count = screen.x.shape
+    replicate = np.tile(np.arange(len(screen.controls[0])), count // len(screen.controls[0]))
+    parts = [
+        pd.DataFrame(
+            {"plate": np.tile(replicate, drugs), "well_type": "therapy",
+             "treatment": np.repeat([f"D{index:03}" for index in range(drugs)], count),
+             "concentration_nM": 10 ** screen.x.ravel(), "raw": 1 - screen.y.ravel()}
+        )
+    ]  # fmt: skip
+    for well_type, values in zip(("neg", "pos"), screen.controls, strict=True):
+        plate = np.repeat(np.arange(len(values)), values.shape[1])
+        parts.append(
+            pd.DataFrame({"plate": plate, "well_type": well_type, "treatment": well_type, "raw": values.ravel()})
+        )
+    wells = pd.concat(parts, ignore_index=True).assign(sample="S", add_on=None)
+    number = wells.groupby("plate").cumcount()
+    row = [f"{'A' * (at // 624)}{chr(65 + at // 24 % 26)}" for at in number]
+    wells = wells.assign(row=row, column=number % 24 + 1, replicate=wells["plate"] + 1)
+    wells["plate"] = wells["plate"].astype(str)
+    wells["well"] = wells["row"] + wells["column"].astype(str)
+    controls = choose_controls(wells, ("neg",), ("pos",), "simulated")
+    viability = to_viability(wells[["plate", "row", "column", "raw"]], wells, controls).assign(readout="r")
+    how = CurveParameters(bootstrap=draws, seed=seed)
+    return curves_of(viability, wells, "r", how, per_replicate=False).batch, wells
 
 
 def judged(kind: str, screens: int, drugs: int, draws: int, seed: int, even: bool = False) -> pd.DataFrame:
@@ -185,10 +240,7 @@ def judged(kind: str, screens: int, drugs: int, draws: int, seed: int, even: boo
     frames = []
     for number in range(screens):
         screen = simulated(kind, drugs, np.random.default_rng([seed, KINDS.index(kind), number]), even)
-        names = [f"D{index:03}" for index in range(len(screen.true))]
-        keys = pd.DataFrame({"sample": "S", "readout": "r", "replicate": "pooled", "drug": names})
-        wells = pd.DataFrame({"sample": "S", "well_type": "therapy", "treatment": names, "add_on": None})
-        found = fit_curves(CurvePoints(keys, screen.x, screen.y), bootstrap=draws, seed=seed, noise="batch")
+        found, wells = (fitted if screen.controls is None else scaled_and_fitted)(screen, draws, seed)
         rows = scores_of(found, wells, [scorer])[0]
         frames.append(
             pd.DataFrame(

@@ -1,8 +1,8 @@
 """The readout's own error in the draws of a curve: what all wells of a drug may have in common.
 
 Belongs here: widening draws by the uncertainty that a readout tells of its wells (a network's spread over seeds, copies
-and resamplings), and by how far its scale is usually off. Does not belong here: the scatter of wells (`posterior`,
-`noise`), and where a readout's uncertainty comes from (the readouts).
+and resamplings), by how far its scale is usually off, and by the error of the plate's controls. Does not belong here:
+the scatter of wells (`posterior`, `noise`), and where these errors come from (the readouts, `viability.control_error`).
 
 Wells of a drug look alike, so a network that takes one of them for too dead takes the others for too dead as well: the
 error does not average out over doses and replicates, and the scatter of the wells does not show it. So every draw of a
@@ -21,6 +21,10 @@ alive in one sample and too dead in another. A readout declares by how much that
 
 with inhibition i between 0 and 1 (the bend outside is that of the end), and e0, e1, b normal about 0. The new curve
 goes through g at its bottom, half-way and at its top, with the slope and asymmetry that it had.
+
+The controls by which wells are scaled are a few wells, and what their medians are off by shifts all doses of a drug. To
+first order in these errors, of viability 1 by e0 and of viability 0 by e1, i becomes i + e0 (1 - i) + e1 i, which takes
+a curve to a curve: only bottom and top change.
 """
 
 from __future__ import annotations
@@ -77,6 +81,30 @@ def with_scale_error(curves: CurveBatch, scale_error: tuple[float, float, float]
 def _log10_of(share: np.ndarray | float, asymmetry: np.ndarray) -> np.ndarray:
     """(mid - x) * slope where a curve is at that share of its height: log10(share^(-1/s) - 1)."""
     return np.asarray(np.log10(np.expm1(-np.log(share) / asymmetry)))
+
+
+def with_control_error(curves: CurveBatch, living: np.ndarray, killed: np.ndarray, seed: int) -> CurveBatch:
+    """The curves with draws that hold how far the controls may be off by which their wells were scaled.
+
+    Args:
+        curves: curves with draws.
+        living: float64 (n,), standard error of viability 1 for all wells of a curve together [fraction of viability].
+        killed: float64 (n,), the same of viability 0.
+        seed: makes the numbers repeatable. The k-th draws of all curves have the same, as a plate has.
+
+    Returns:
+        The same curves, with other draws.
+    """
+    if curves.draws is None or not (living.any() or killed.any()):
+        return curves
+    digest = xxhash.xxh3_64(seed.to_bytes(8, "little", signed=True))
+    digest.update(b"controls")
+    normal = np.random.Generator(np.random.Philox(key=digest.intdigest())).standard_normal((2, curves.draws.shape[1]))
+    e0, e1 = living[:, None] * normal[0], killed[:, None] * normal[1]
+    draws = curves.draws.copy()
+    for end in (0, 1):
+        draws[:, :, end] += e0 * (1 - draws[:, :, end]) + e1 * draws[:, :, end]
+    return replace(curves, draws=draws)
 
 
 def with_reading_error(curves: CurveBatch, sd: np.ndarray, seed: int) -> CurveBatch:

@@ -116,7 +116,7 @@ def curves_of(
     from phenodose.dose_response.fit import fit_curves
     from phenodose.dose_response.points import POOLED, curve_points
     from phenodose.dose_response.posterior import posterior_draws
-    from phenodose.dose_response.reading_error import with_scale_error
+    from phenodose.pipeline.shared_errors import with_shared_errors
     from phenodose.quality.report import curve_qc_rows, matrix_qc_rows
 
     p = parameters or CurveParameters()
@@ -132,9 +132,7 @@ def curves_of(
         batch = judged.select((judged.keys["replicate"] == POOLED).to_numpy())
         if p.bootstrap:
             batch = replace(batch, draws=posterior_draws(batch, p.bootstrap, p.seed, "batch"))
-    batch = _with_reading_error(batch, curved, wells, p)
-    if scale_error is not None:
-        batch = with_scale_error(batch, scale_error, p.seed)
+    batch = with_shared_errors(batch, curved, wells, p.seed, scale_error)
     figures, notes = [], []
     for sample in sorted(wells["sample"].dropna().unique()):
         mine = wells[wells["sample"] == sample]
@@ -148,24 +146,6 @@ def curves_of(
     for sample, of_matrices in ((of, some) for of, some in matrices.figures.items() if some):
         figures.append(matrix_qc_rows(of_matrices, readout, limits).assign(sample=sample))
     return ReadoutCurves(batch, pd.concat(figures, ignore_index=True), matrices, [*notes, *matrices.notes])
-
-
-def _with_reading_error(
-    batch: CurveBatch, viability: pd.DataFrame, wells: pd.DataFrame, parameters: CurveParameters
-) -> CurveBatch:
-    """The curves with draws that hold the uncertainty which the readout tells of its wells, if it tells one."""
-    from phenodose.dose_response.points import curve_points
-    from phenodose.dose_response.reading_error import with_reading_error
-
-    told = viability.get("viability_sd_fraction")
-    if batch.draws is None or told is None or not (told > 0).any():
-        return batch
-    # Gathered as the inhibitions are, so that every standard deviation stands where its well does.
-    as_effect = viability.assign(viability_fraction=1 - told.fillna(0.0))
-    sd = curve_points(as_effect, wells)
-    place = {key: at for at, key in enumerate(sd.keys.itertuples(index=False, name=None))}
-    rows = [place[key] for key in batch.keys[list(sd.keys.columns)].itertuples(index=False, name=None)]
-    return with_reading_error(batch, sd.inhibition[rows, : batch.inhibition.shape[1]], parameters.seed)
 
 
 def _notes(sample: str, curves: CurveBatch) -> list[str]:
