@@ -69,7 +69,7 @@ UNKNOWN_NOISE = Noise(0.05, 2.0, 0.01)
 VIABILITY_STEPS = 4
 
 
-def relative_sd(inhibition: np.ndarray, killed: float, half: float) -> np.ndarray:
+def relative_sd(inhibition: np.ndarray | float, killed: np.ndarray | float, half: np.ndarray | float) -> np.ndarray:
     """Standard deviation of wells about their curve as a multiple of that of untreated wells.
 
     A plate reader's error grows with the signal, and little of it is left where no cell lives: with viability v

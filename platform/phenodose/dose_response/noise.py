@@ -17,6 +17,7 @@ from phenodose.dose_response.by_design import BLOCK, wells_by_design, wells_of
 from phenodose.dose_response.curve_prior import (
     BAD_WELL_DENSITY,
     UNKNOWN_NOISE,
+    VIABILITY_STEPS,
     Noise,
     log_prior_of_noise,
     log_share_of_views,
@@ -43,8 +44,6 @@ LOG_HALF = (0.0, 0.4)
 BAD_REPLICATES = 0.05
 #: With fewer wells that have replicates, what these tell of the noise is chance.
 LEAST_REPLICATES = 40
-#: So many are enough.
-MOST_REPLICATES = 4000
 #: Columns of a batch's keys within which wells have the same noise.
 OF_ONE_NOISE = ("sample", "readout")
 
@@ -100,22 +99,26 @@ def noise_by_viability(curves: CurveBatch) -> Noise:
     scatter about a curve is least where the curve has most freedom): then both are 1.
     """
     scatter, level = _scatter_of_replicates(curves)
-    found = UNKNOWN_NOISE
     if len(scatter) < LEAST_REPLICATES:
-        return found
-    for name, tried in (("killed", KILLED), ("half", HALF), ("killed", KILLED)):
-        fits = [_log_posterior(scatter, level, found._replace(**{name: value})) for value in tried]
-        found = found._replace(**{name: tried[int(np.argmax(fits))]})
-    return found
+        return UNKNOWN_NOISE
+    viability = np.arange(VIABILITY_STEPS + 1) / VIABILITY_STEPS
+    at = np.round(np.clip(1.0 - level, 0.0, 1.0) * VIABILITY_STEPS).astype(np.int64)
+    # how probable the scatter at each viability is with each standard deviation, and by that with each way to go
+    log_sd = np.linspace(np.log(SDS[0] / 16), np.log(SDS[-1] * 16), 120)
+    of_viability = np.stack([_log_density(scatter[at == step], np.exp(log_sd)) for step in range(len(viability))])
+    killed, half = (ways.ravel() for ways in np.meshgrid(KILLED, HALF, indexing="ij"))
+    value = np.zeros((len(killed), len(SDS)))
+    for v, known in zip(viability, of_viability, strict=True):
+        value += np.interp(np.log(SDS) + np.log(relative_sd(1.0 - v, killed, half))[:, None], log_sd, known)
+    fit = value.max(axis=1) + _log_normal(np.log(killed), *LOG_KILLED) + _log_normal(np.log(half), *LOG_HALF)
+    best = int(np.argmax(fit))
+    return UNKNOWN_NOISE._replace(killed=float(killed[best]), half=float(half[best]))
 
 
-def _log_posterior(scatter: np.ndarray, level: np.ndarray, noise: Noise) -> float:
-    """How probable the scatter is where noise goes like this with viability, with the most probable `sd`."""
-    sd = relative_sd(level, noise.killed, noise.half)[:, None] * SDS[::3]
+def _log_density(scatter: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Log probability density (s,) of all scatter (m,) together, with each standard deviation (s,) of a good well."""
     good = 0.375 * (1 + (scatter[:, None] / sd) ** 2 / 4) ** -2.5 / sd  # Student's t with 4 degrees of freedom
-    value = np.log((1 - BAD_REPLICATES) * good + BAD_REPLICATES * BAD_WELL_DENSITY).sum(axis=0)
-    prior = _log_normal(np.log(noise.killed), *LOG_KILLED) + _log_normal(np.log(noise.half), *LOG_HALF)
-    return float(value.max() + prior)
+    return np.asarray(np.log((1 - BAD_REPLICATES) * good + BAD_REPLICATES * BAD_WELL_DENSITY).sum(axis=0))
 
 
 def _scatter_of_replicates(curves: CurveBatch) -> tuple[np.ndarray, np.ndarray]:
@@ -128,9 +131,7 @@ def _scatter_of_replicates(curves: CurveBatch) -> tuple[np.ndarray, np.ndarray]:
     y, level, dose = y[several], level[several], dose[several]
     mean = np.bincount(dose, y, len(number)) / np.maximum(number, 1)
     scatter = (y - mean[dose]) * np.sqrt(number / np.maximum(number - 1, 1))[dose]
-    # of very many wells, some of every viability tell as much
-    some = np.lexsort((scatter, level))[:: 1 + len(level) // MOST_REPLICATES]
-    return scatter[some], level[some]
+    return scatter, level
 
 
 def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]], shape: Noise) -> Noise:
