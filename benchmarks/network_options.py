@@ -81,6 +81,7 @@ def main() -> None:
     parser = screens_parser(__doc__)
     parser.add_argument("--contrastive-epochs", type=int, default=30, help="epochs of the pre-training of each phase")
     parser.add_argument("--cutmix", type=float, default=0.5, help="part of the wells that get a rectangle of another")
+    parser.add_argument("--option", action="append", help="these alone, beside the preset as it is; all if left out")
     parser.add_argument("--epochs", type=int, help="epochs of each phase; those of the preset if left out")
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -98,6 +99,8 @@ def main() -> None:
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             pictured = data_set.make(seed)
             for name, said in options(arguments.contrastive_epochs, arguments.cutmix).items():
+                if arguments.option and name not in (PLAIN, *arguments.option):
+                    continue
                 start = time.process_time()
                 raw = viability_by(data_set, pictured, seed, {**epochs, **said})
                 seconds = time.process_time() - start
