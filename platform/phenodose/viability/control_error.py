@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from phenodose.names import add_on_keys, serving_add_on
+from phenodose.names import ADD_ON_DOSE, add_on_keys, serving_add_on
 
-_CONTROLS = ("negative", "positive")
 #: A control well farther from the median than so many standard deviations counts as one there.
 _FAR = 3.0
-_Key = tuple[str, str]
+#: What untreated wells share that serve the same wells, and killed ones, which serve whatever else a well holds.
+_LIVING, _KILLED = ["sample", "plate", "held"], ["sample", "plate"]
 
 
 class ControlError(NamedTuple):
@@ -39,10 +39,10 @@ class ControlError(NamedTuple):
 def control_error(viability: pd.DataFrame, wells: pd.DataFrame) -> ControlError:
     """The standard errors of the controls' medians, which `to_viability` takes for exact.
 
-    The scatter of control wells is that of the whole readout, as a few wells tell their own badly: the root mean square
-    of the distances to the median of their group, none of which counts as more than three standard deviations. The
-    median of n wells of standard deviation s is off by s sqrt(pi / (2 (n - 1) + pi)), which is exact of one normal well
-    and of very many.
+    The scatter of control wells is that of all plates of a sample, as a few wells tell their own badly: the root mean
+    square of the distances to the median of their group, none of which counts as more than three standard deviations.
+    The median of n wells of standard deviation s is off by s sqrt(pi / (2 (n - 1) + pi)), which is exact of one normal
+    well and of very many. Killed wells that are borrowed from another sample count as exact.
 
     Args:
         viability: rows of one readout: plate, well, viability_fraction, control, masked.
@@ -51,49 +51,40 @@ def control_error(viability: pd.DataFrame, wells: pd.DataFrame) -> ControlError:
     Returns:
         Of every row of `viability`; groups are those of plate, sample and add-on.
     """
-    columns = [name for name in ("sample", "add_on", "add_on_concentration_nM") if name in wells]
+    columns = [name for name in ("sample", "add_on", ADD_ON_DOSE) if name in wells]
     rows = viability[["plate", "well"]].merge(wells[["plate", "well", *columns]], on=["plate", "well"], how="left")
     rows = rows.assign(add_on=rows.get("add_on", ""))
     held = add_on_keys(rows).to_numpy(dtype=object)
-    named = rows["add_on"].astype(object).fillna("").astype(str).str.strip().to_numpy(dtype=object)
-    place = rows["plate"].astype(str) + "\n" + rows["sample"].astype(str)
-    known = np.isfinite(viability["viability_fraction"].to_numpy(dtype=np.float64, na_value=np.nan))
-    known &= ~viability["masked"].fillna(True).to_numpy(dtype=bool)
-    negative, positive = (known & viability["control"].eq(name).to_numpy(dtype=bool) for name in _CONTROLS)
-    there = set(zip(place[negative], held[negative], strict=True))
-    serving = serving_add_on(held, named, place, there)
-    values = viability["viability_fraction"].to_numpy(dtype=np.float64, na_value=np.nan)
-    group, living_keys = _numbered(place.to_numpy(dtype=object), serving)
-    living = _errors(
-        values[negative], _numbered(place[negative], held[negative], known=living_keys)[0], len(living_keys)
+    named = rows["add_on"].astype(object).fillna("").astype(str).str.strip()
+    rows = rows[["sample", "plate"]].astype(str).assign(held=held)
+    value = viability["viability_fraction"].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = np.isfinite(value) & ~viability["masked"].fillna(True).to_numpy(dtype=bool)
+    control = rows.assign(value=value, sign=viability["control"].to_numpy(dtype=object))[known]
+    negative, positive = control[control["sign"] == "negative"], control[control["sign"] == "positive"]
+    place = [*zip(rows["sample"], rows["plate"], strict=True)]
+    there = {((sample, plate), key) for sample, plate, key in negative[_LIVING].itertuples(index=False, name=None)}
+    rows["held"] = serving_add_on(held, named, place, there)
+    groups = rows.groupby(_LIVING, sort=False)
+    keys = rows.loc[groups.head(1).index, _LIVING]
+    living = keys.merge(_errors(negative, _LIVING), on=_LIVING, how="left")["error"]
+    killed = keys.merge(_errors(positive, _KILLED), on=_KILLED, how="left")["error"]
+    return ControlError(
+        groups.ngroup().to_numpy(dtype=np.int64), *(one.fillna(0.0).to_numpy() for one in (living, killed))
     )
-    # killed cells serve a plate whatever they held and whichever sample they were
-    plates = [key[0].split("\n")[0] for key in living_keys]
-    of_plate = {plate: number for number, plate in enumerate(dict.fromkeys(plates))}
-    on_plate = np.array([of_plate.get(str(plate), -1) for plate in viability["plate"][positive]], dtype=np.int64)
-    killed = _errors(values[positive], on_plate, len(of_plate))[[of_plate[plate] for plate in plates]]
-    return ControlError(group, living, killed)
 
 
-def _numbered(
-    place: np.ndarray, held: np.ndarray, known: dict[_Key, int] | None = None
-) -> tuple[np.ndarray, dict[_Key, int]]:
-    """The number of each pair, -1 of one that is not known; and the numbers."""
-    pairs = list(zip(place, held, strict=True))
-    numbers = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))} if known is None else known
-    return np.array([numbers.get(pair, -1) for pair in pairs], dtype=np.int64), numbers
-
-
-def _errors(values: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
-    """Standard errors (n,) of the medians of groups of control wells."""
-    values, group = values[group >= 0], group[group >= 0]
-    count = np.bincount(group, minlength=n)
-    frame = pd.Series(values).groupby(group)
-    distance = np.abs(values - frame.transform("median").to_numpy())
-    several = count[group] > 1
-    if not several.any():
-        return np.zeros(n)
+def _errors(controls: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """A row a group of control wells: what names it, and the standard error of its median."""
+    value = controls.groupby(by)["value"]
+    number = value.transform("size")
     # distances to the median of a few wells are too small: by about (n - 1) / n in the square
-    widened = distance[several] * np.sqrt(count[group] / np.maximum(count[group] - 1, 1))[several]
-    sd = float(np.sqrt(np.mean(np.minimum(widened, _FAR * 1.4826 * np.median(widened)) ** 2)))
-    return np.where(count > 0, sd * np.sqrt(np.pi / (2 * np.maximum(count - 1, 0) + np.pi)), 0.0)
+    far = (controls["value"] - value.transform("median")).abs() * np.sqrt(number / (number - 1).clip(lower=1))
+    sd = far[number > 1].groupby(controls["sample"]).agg(_root_mean_square)
+    groups = value.size().rename("number").reset_index()
+    n, scatter = groups["number"].to_numpy(), groups["sample"].map(sd).to_numpy(dtype=np.float64)
+    return groups[by].assign(error=scatter * np.sqrt(np.pi / (2 * (n - 1) + np.pi)))
+
+
+def _root_mean_square(distance: pd.Series[float]) -> float:
+    most = _FAR * 1.4826 * distance.median()
+    return float(np.sqrt(np.mean(np.square(np.minimum(distance, most)))))
