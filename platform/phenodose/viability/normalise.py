@@ -72,7 +72,8 @@ def to_viability(
     Returns:
         One row a well of the layout, in its order, with `VIABILITY_COLUMNS`: float raw and
         viability_fraction (1 negative control, 0 positive control, not clamped; NaN where masked), their
-        uncertainties raw_sd and viability_sd_fraction (NaN where not told; the controls' medians count as exact),
+        uncertainties raw_sd and viability_sd_fraction (NaN where not told; without that of the controls' medians, which
+        enters the curves: `control_error`),
         control ('negative', 'positive' or missing), masked, and mask_reason (missing where not masked).
 
     Raises:
