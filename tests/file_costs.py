@@ -57,7 +57,9 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_checks.py": Budget(processes=4, runs=3),
     # Runs of assets that do nothing: a cohort is judged by when its run began.
     "tests/assets/test_cohort_follows_screens.py": Budget(runs=6),
-    "tests/assets/test_broken_plugins.py": Budget(processes=4),
+    # Each faulty plugin is asked what it declares, and for its result.
+    "tests/assets/test_broken_plugins.py": Budget(processes=8, runs=4),
+    "tests/assets/test_broken_plugins_of_images.py": Budget(processes=8),
     "tests/assets/test_graph.py": Budget(processes=8),
     "tests/assets/test_image_screen.py": Budget(processes=8, runs=4, trainings=4),
     "tests/assets/test_needy_scorers.py": Budget(processes=4, runs=3),

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
+import io
+import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-import matplotlib as mpl
+import dagster as dg
+import pytest
+
+from phenodose.plugins import registry
+from phenodose.store.store import Store
+from phenodose_assets.resources import StepEvent
+from phenodose_assets.run import Graph, materialize_screen
 
 _HEAD = """
 import os
@@ -101,28 +106,10 @@ FAULTY = {
 GOOD = scorer("good", _GOOD)
 TWICE = scorer("twice", _GOOD)
 
-_RUN = """
-import json, sys
-from phenodose.store.store import Store
-from phenodose_assets.run import Graph, materialize_screen
-import dagster as dg
-told = []
-def listen(event):
-    if event.state in ("made", "failed", "skipped"):
-        told[-1].append([event.asset, event.state, event.message, event.mendable])
-store = Store.open(sys.argv[1])
-graph = Graph(store)
-with dg.DagsterInstance.ephemeral() as instance:
-    for screen, select in json.loads(sys.argv[2]).items():
-        told.append([])
-        materialize_screen(store, screen, select=select, instance=instance, progress=listen, graph=graph)
-print("TOLD" + json.dumps(told))
-"""
-
 
 @dataclass(frozen=True)
 class Made:
-    """What became of every asset of a screen, and what was said on stderr in the run."""
+    """What became of every asset of a screen, and what was logged in the run."""
 
     state: dict[str, str]
     message: dict[str, str]
@@ -131,39 +118,43 @@ class Made:
 
 
 def run(store: Path, selects: Mapping[str, str | None], path: list[Path]) -> dict[str, Made]:
-    """Make screens one after the other in a fresh Python with further folders on its path.
+    """Make screens one after the other with further folders on Python's path, looked at anew.
+
+    No plugin of another distribution is ever imported here, so that no fault of theirs can reach this process.
 
     Args:
         store: folder of the store.
         selects: assets to make, separated by commas, or None for all, by screen.
         path: the further folders.
     """
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([*map(str, path), *filter(None, sys.path)]),
-        "TEST_STORE": str(store),
-        "PHENODOSE_STORE": str(store),
-        "XDG_CACHE_HOME": str(store.parent / "cache"),
-        # Which fonts there are is looked up once for all tests.
-        "MPLCONFIGDIR": mpl.get_cachedir(),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", _RUN, str(store), json.dumps(selects)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.rpartition("TOLD")[2])
-    return {screen: _made(events, done.stderr) for screen, events in zip(selects, told, strict=True)}
+    told: dict[str, list[StepEvent]] = {}
+    said = io.StringIO()
+    heard, log = logging.StreamHandler(said), logging.getLogger("phenodose_assets")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log, "handlers", [*log.handlers, heard])
+        for folder in path:
+            patch.syspath_prepend(str(folder))
+        patch.setenv("TEST_STORE", str(store))
+        patch.setenv("PHENODOSE_STORE", str(store))
+        patch.setenv("XDG_CACHE_HOME", str(store.parent / "cache"))
+        registry.cache_clear()
+        opened = Store.open(store)
+        graph = Graph(opened)
+        with dg.DagsterInstance.ephemeral() as instance:
+            for screen, select in selects.items():
+                listen = told.setdefault(screen, []).append
+                materialize_screen(opened, screen, select=select, instance=instance, progress=listen, graph=graph)
+    registry.cache_clear()
+    assert not [name for name in sys.modules if name.startswith(module_of(""))]
+    return {screen: _made(events, said.getvalue()) for screen, events in told.items()}
 
 
-def _made(events: list[tuple[str, str, str, bool]], said: str) -> Made:
+def _made(events: list[StepEvent], said: str) -> Made:
+    ended = [event for event in events if event.state in ("made", "failed", "skipped")]
     return Made(
-        {asset: state for asset, state, _, _ in events},
-        {asset: message for asset, _, message, _ in events},
-        {asset: mendable for asset, _, _, mendable in events},
+        {event.asset: event.state for event in ended},
+        {event.asset: event.message for event in ended},
+        {event.asset: event.mendable for event in ended},
         said,
     )
 

@@ -61,6 +61,7 @@ def stores(s3: Any, tmp_path: Path) -> tuple[Store, Store]:
     return Store.open(tmp_path / "store"), Store.open(ADDRESS)
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_a_screen_without_images_is_the_same_in_a_bucket(
     s3: Any, ctg_run: Any, instance: dg.DagsterInstance, site_of: Callable[..., str]
 ) -> None:
@@ -189,27 +190,26 @@ def test_readers_see_whole_cohorts_and_keep_the_one_that_they_have_opened(s3: An
         there.write_table("drugs", f"NEW{number}", "layout", TABLES["drugs"].frame([row]))
         rebuild_cohort(there)
 
-    def add_two() -> None:
+    def add_one() -> None:
         add(1)
-        add(2)
         done.set()
 
     def asked() -> int:
         return int(query(there, count).table.to_pylist()[0]["n"])
 
     first = asked()
-    writer = threading.Thread(target=add_two)
+    writer = threading.Thread(target=add_one)
     writer.start()
     seen = []
-    while not done.wait(0.1):
+    while not done.wait(0.3):
         seen.append(asked())
     writer.join()
     seen.append(asked())
     assert seen == sorted(seen)
     assert seen[0] >= first
-    assert seen[-1] == first + 2
+    assert seen[-1] == first + 1
     with duckdb.connect(str(there.local_copy(there.cohort_path)), read_only=True) as reader:
-        assert reader.execute(count).fetchone() == (first + 2,)
-        add(3)
-        assert reader.execute(count).fetchone() == (first + 2,)
-        assert asked() == first + 3
+        assert reader.execute(count).fetchone() == (first + 1,)
+        add(2)
+        assert reader.execute(count).fetchone() == (first + 1,)
+        assert asked() == first + 2

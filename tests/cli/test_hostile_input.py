@@ -49,6 +49,7 @@ def renamed(screen: Path, drugs: dict[str, str], sample: str) -> None:
     layout.to_csv(screen / "layout.csv", index=False)
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_names_are_text_wherever_they_come_out(run: Run, small_ctg_screen: Path, tmp_path: Path) -> None:
     renamed(small_ctg_screen, {"Potent": SCRIPT, "Weak": FORMULA}, CLIMBER)
     (small_ctg_screen / "screen.toml").write_text("[parameters.curves]\nbootstrap = 10\n")

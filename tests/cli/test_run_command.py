@@ -51,7 +51,7 @@ def store_of_few_plugins(tmp_path: Path, site_of: Callable[..., str]) -> None:
     (store / "site.toml").write_text(site_of("readout:ctg", "scorer:dss_asym"))
 
 
-@pytest.mark.usefixtures("store_of_few_plugins")
+@pytest.mark.usefixtures("store_of_few_plugins", "words_alone")
 def test_a_screen_is_made_and_its_products_are_named(
     phenodose: Callable[..., tuple[int, str, str]], small_ctg_screen: Path, tmp_path: Path
 ) -> None:

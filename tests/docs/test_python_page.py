@@ -25,6 +25,7 @@ def test_the_page_names_the_whole_face() -> None:
     assert set(re.findall(r"`(\w+)", table)) == set(phenodose.__all__)
 
 
+@pytest.mark.usefixtures("words_alone")
 def test_its_blocks_run_and_both_ways_give_the_same_scores(
     small_ctg_screen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site_of: Callable[..., str]
 ) -> None:

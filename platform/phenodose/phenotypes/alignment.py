@@ -52,12 +52,15 @@ def sphered(
             if (of_plate & negative).sum() >= LEAST_OF_PLATE:
                 centred[of_plate] = values[of_plate] - np.median(values[of_plate & negative], axis=0)
     left = centred[negative] - centred[negative].mean(axis=0)
-    variance, directions = np.linalg.eigh(left.T @ left / (len(left) - 1))
-    variance = np.maximum(variance, 0.0)
-    wide = variance + regularisation * variance.mean()
+    _, spread, directions = np.linalg.svd(left, full_matrices=False)
+    variance = spread**2 / (len(left) - 1)
+    added = regularisation * variance.sum() / left.shape[1]
     # A direction in which no untreated well differs has no width to be measured in.
+    wide = np.append(variance, 0.0) + added
     width = np.sqrt(np.where(wide > _FLAT * max(variance.max(), _FLAT), wide, 1.0))
-    return np.asarray((centred @ directions / width) @ directions.T)
+    # Wells are fewer than features: all directions across those of the wells have the one width that stands last.
+    along = (centred @ directions.T) * (1 / width[:-1] - 1 / width[-1])
+    return np.asarray(centred / width[-1] + along @ directions)
 
 
 def without_viability(profiles: np.ndarray, viability: np.ndarray) -> np.ndarray:
