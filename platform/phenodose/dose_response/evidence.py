@@ -7,6 +7,7 @@ asymmetry and noise, on a grid and at any place. Does not belong here: the prior
 Given mid dose, slope and asymmetry a curve is linear in bottom and top, f = bottom (1 - F) + top F, so that
 with normal noise and a normal prior both are integrated out exactly: y ~ N(X mu, s^2 I + X V X'), here in
 the form of a 2 x 2 system (Gelman et al. 2013, Bayesian Data Analysis, 3rd ed., section 14.8).
+Where wells at some doses are noisier than at others, as is known before, each counts by the inverse of its variance.
 Every operation treats a curve by itself, so that its result does not depend on the other curves of the batch.
 """
 
