@@ -6,7 +6,7 @@ A curve of five wells says next to nothing of its own noise; the curves of a scr
 Their noise is taken to vary as sd^2 * weight / chi-square(weight) (the empirical Bayes of Smyth 2004, Stat.
 Appl. Genet. Mol. Biol. 3:3), and sd, weight and the share of bad wells are those that make the wells of all
 curves most probable, with the curves themselves integrated out. How the noise goes with viability is read off the
-replicates of a dose before.
+replicates of a dose before, or, without any, found by the same evidence.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ LOG_BAD_WELLS = (float(np.log(0.01)), 1.0)
 KILLED = tuple(2.0 ** (step / 4) for step in range(-16, 9))
 HALF = tuple(2.0 ** (step / 4) for step in range(-4, 9))
 LOG_KILLED = (0.0, 0.7)
+#: What is tried of `Noise.killed` where no replicates tell it: by the evidence of whole curves, which costs more.
+KILLED_OF_FEW = (1.0, 0.5, 0.25)
 LOG_HALF = (0.0, 0.4)
 #: Share of wells whose scatter is that of a bad well, their own or that of their replicate.
 BAD_REPLICATES = 0.05
@@ -68,8 +70,13 @@ def noise_of_batch(curves: CurveBatch) -> list[tuple[np.ndarray, Noise]]:
 
 def estimate_noise(curves: CurveBatch) -> Noise:
     """The noise of the wells of fitted curves with points; `UNKNOWN_NOISE` without any."""
-    shape = noise_by_viability(curves)
-    return _most_probable([(evidence, wells) for _, evidence, wells in _evidence_of_noise(curves, shape)], shape)
+    told = noise_by_viability(curves)
+    ways = [UNKNOWN_NOISE._replace(killed=killed) for killed in KILLED_OF_FEW] if told is None else [told]
+    tried = []
+    for way in ways:
+        noise, log_evidence = _most_probable([part[1:] for part in _evidence_of_noise(curves, way)], way)
+        tried.append((log_evidence + float(_log_normal(np.log(way.killed), *LOG_KILLED)), noise))
+    return max(tried, key=lambda one: one[0])[1]
 
 
 def noise_and_evidence(curves: CurveBatch) -> tuple[Noise, np.ndarray]:
@@ -83,7 +90,7 @@ def noise_and_evidence(curves: CurveBatch) -> tuple[Noise, np.ndarray]:
         wells integrated out, the prior of the noise not included; 0 where there is no curve.
     """
     parts = _evidence_of_noise(curves, UNKNOWN_NOISE)
-    noise = _most_probable([(evidence, wells) for _, evidence, wells in parts], UNKNOWN_NOISE)
+    noise, _ = _most_probable([part[1:] for part in parts], UNKNOWN_NOISE)
     found = np.zeros((len(curves), len(LOG_SD_GRID)))
     for which, evidence, wells in parts:
         share = log_share_of_views(wells, noise.bad_wells)
@@ -91,16 +98,18 @@ def noise_and_evidence(curves: CurveBatch) -> tuple[Noise, np.ndarray]:
     return noise, found
 
 
-def noise_by_viability(curves: CurveBatch) -> Noise:
+def noise_by_viability(curves: CurveBatch) -> Noise | None:
     """`UNKNOWN_NOISE` with `killed` and `half` by the scatter of replicates about the mean of their dose.
 
     Viability is that of the fitted curves. The scatter is taken to be that of Student's t with four degrees of
-    freedom, and some wells to be bad. Fewer than `LEAST_REPLICATES` wells with replicates tell nothing (the
-    scatter about a curve is least where the curve has most freedom): then both are 1.
+    freedom, and some wells to be bad.
+
+    Returns:
+        None where fewer than `LEAST_REPLICATES` wells have replicates, which tell nothing.
     """
     scatter, level = _scatter_of_replicates(curves)
     if len(scatter) < LEAST_REPLICATES:
-        return UNKNOWN_NOISE
+        return None
     viability = np.arange(VIABILITY_STEPS + 1) / VIABILITY_STEPS
     at = np.round(np.clip(1.0 - level, 0.0, 1.0) * VIABILITY_STEPS).astype(np.int64)
     # how probable the scatter at each viability is with each standard deviation, and by that with each way to go
@@ -134,13 +143,13 @@ def _scatter_of_replicates(curves: CurveBatch) -> tuple[np.ndarray, np.ndarray]:
     return scatter, level
 
 
-def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]], shape: Noise) -> Noise:
+def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]], shape: Noise) -> tuple[Noise, float]:
     """The noise that makes wells most probable: log evidence (g, v, sd) of curves and their good wells (g, v).
 
-    `shape` tells how it goes with viability.
+    `shape` tells how it goes with viability. Also how probable they are, in logarithm.
     """
     if not parts:
-        return UNKNOWN_NOISE
+        return UNKNOWN_NOISE, 0.0
     fine = np.linspace(LOG_SD_GRID[0], LOG_SD_GRID[-1], 6 * len(LOG_SD_GRID))
     best, found = -np.inf, UNKNOWN_NOISE
     for bad_wells in BAD_WELLS:
@@ -158,11 +167,9 @@ def _most_probable(parts: list[tuple[np.ndarray, np.ndarray]], shape: Noise) -> 
             value += _log_normal(np.log(bad_wells), *LOG_BAD_WELLS)
             place = int(np.argmax(value))
             if value[place] > best:
-                best, found = (
-                    float(value[place]),
-                    shape._replace(sd=float(SDS[place]), weight=weight, bad_wells=bad_wells),
-                )
-    return found
+                best = float(value[place])
+                found = shape._replace(sd=float(SDS[place]), weight=weight, bad_wells=bad_wells)
+    return found, best
 
 
 def _evidence_of_noise(curves: CurveBatch, shape: Noise) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:

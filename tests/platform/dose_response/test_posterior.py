@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phenodose.dose_response.curve_prior import UNKNOWN_NOISE, Noise
+from phenodose.dose_response.curve_prior import Noise
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.fit import fit_curves
 from phenodose.dose_response.models import inhibition
@@ -128,9 +128,14 @@ def test_wells_without_living_cells_are_as_quiet_as_their_replicates_agree():
     assert with_bad_wells.killed == pytest.approx(1.0, rel=0.3)  # bad wells are no noise of the others
 
 
-def test_too_few_replicates_tell_nothing_of_how_noise_goes_with_viability():
-    assert noise_by_viability(fit_curves(signal_noise(75, 0.1, 0.0, 3, replicates=1).points)) == UNKNOWN_NOISE
-    assert noise_by_viability(fit_curves(signal_noise(3, 0.1, 0.0, 3).points)) == UNKNOWN_NOISE
+def test_without_replicates_the_wells_of_all_curves_tell_it():
+    def killed(*noise: float) -> float:
+        curves = fit_curves(signal_noise(75, *noise, seed=3, replicates=1).points)
+        assert noise_by_viability(curves) is None
+        return estimate_noise(curves).killed
+
+    assert killed(0.1, 0.03) <= 0.5
+    assert killed(0.0, 0.06) == 1.0
 
 
 def test_intervals_of_strong_drugs_are_as_narrow_as_their_quiet_wells_allow():
