@@ -128,6 +128,7 @@ def run(store: Path, selects: Mapping[str, str | None], path: list[Path]) -> dic
         path: the further folders.
     """
     told: dict[str, list[StepEvent]] = {}
+    known = set(sys.modules)
     said = io.StringIO()
     heard, log = logging.StreamHandler(said), logging.getLogger("phenodose_assets")
     with pytest.MonkeyPatch.context() as patch:
@@ -145,7 +146,7 @@ def run(store: Path, selects: Mapping[str, str | None], path: list[Path]) -> dic
                 listen = told.setdefault(screen, []).append
                 materialize_screen(opened, screen, select=select, instance=instance, progress=listen, graph=graph)
     registry.cache_clear()
-    assert not [name for name in sys.modules if name.startswith(module_of(""))]
+    assert not [name for name in set(sys.modules) - known if name.startswith(module_of(""))]
     return {screen: _made(events, said.getvalue()) for screen, events in told.items()}
 
 
