@@ -7,14 +7,15 @@ EXTRAS := dev
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-TWO_FILES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# One file more than the cores of a small machine: tests wait for servers, browsers and other processes.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # Tests of what every engine of Keras does in its own way.
 OF_ENGINES := $(addprefix tests/platform/learning/test_,steps.py adam.py activation_maps.py)
 
 export PHENODOSE_STORE ?= $(CURDIR)/store
 export PHENODOSE_INBOX ?= $(CURDIR)/inbox
 
-.PHONY: help demo test test-slow slow-tests check ui docs clean
+.PHONY: help demo test tests test-slow slow-tests check lint types ui docs clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -37,22 +38,29 @@ ui: $(READY)  ## Open the Dagster UI on http://127.0.0.1:3000.
 	@mkdir -p $(PHENODOSE_INBOX)
 	DAGSTER_HOME=$(CURDIR) $(BIN)/phenodose ui --port 3000
 
-check: $(READY)  ## Lint, format, import and type checks.
+check: lint types  ## Lint, format, import and type checks.
+
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=platform:assets $(BIN)/lint-imports --no-cache
+
+types: $(READY)
 	$(BIN)/mypy
 	MYPYPATH=platform:assets:plugins $(BIN)/mypy examples/*/*.py
 
-test: check  ## Everything that must pass: checks, then all tests but the slow ones, two files at a time.
-	$(BIN)/python -m pytest $(TWO_FILES)
+test: lint  ## Everything that must pass: checks, and all tests but the slow ones, three files at a time.
+	$(MAKE) --no-print-directory --jobs 2 types tests
+
+tests: $(READY)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-slow:  ## Before a release: what is too long for `make test`, and what needs JAX, PyTorch or UMAP.
 	$(MAKE) slow-tests VENV=.venv-slow EXTRAS=dev,jax,torch,umap
 
 slow-tests: $(READY)
-	$(BIN)/python -m pytest $(TWO_FILES) -m slow
-	$(BIN)/python -m pytest $(TWO_FILES) -m hypothesis --hypothesis-profile more
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m hypothesis --hypothesis-profile more
 	$(BIN)/python -m pytest -m '' tests/plugins/test_umap_embedder.py
 	for engine in jax torch; do KERAS_BACKEND=$$engine $(BIN)/python -m pytest -m '' $(OF_ENGINES) || exit; done
 
