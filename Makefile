@@ -7,8 +7,7 @@ EXTRAS := dev
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# One file more than the cores of a small machine: tests wait for servers, browsers and other processes.
-SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+TWO_FILES := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # Tests of what every engine of Keras does in its own way.
 OF_ENGINES := $(addprefix tests/platform/learning/test_,steps.py adam.py activation_maps.py)
 
@@ -49,18 +48,18 @@ types: $(READY)
 	$(BIN)/mypy
 	MYPYPATH=platform:assets:plugins $(BIN)/mypy examples/*/*.py
 
-test: lint  ## Everything that must pass: checks, and all tests but the slow ones, three files at a time.
+test: lint  ## Everything that must pass: checks, and all tests but the slow ones, two files at a time.
 	$(MAKE) --no-print-directory --jobs 2 types tests
 
 tests: $(READY)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(TWO_FILES)
 
 test-slow:  ## Before a release: what is too long for `make test`, and what needs JAX, PyTorch or UMAP.
 	$(MAKE) slow-tests VENV=.venv-slow EXTRAS=dev,jax,torch,umap
 
 slow-tests: $(READY)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m hypothesis --hypothesis-profile more
+	$(BIN)/python -m pytest $(TWO_FILES) -m slow
+	$(BIN)/python -m pytest $(TWO_FILES) -m hypothesis --hypothesis-profile more
 	$(BIN)/python -m pytest -m '' tests/plugins/test_umap_embedder.py
 	for engine in jax torch; do KERAS_BACKEND=$$engine $(BIN)/python -m pytest -m '' $(OF_ENGINES) || exit; done
 

@@ -34,8 +34,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # This is for commands and the code location; `networks_are_trained_here` is for calls from Python.
 os.environ.setdefault("PHENODOSE_TRAINING", "inline")
 
-# Three files at a time fill two cores. More threads of linear algebra only wait for each other, at full speed: of
-# workers that are started from here, and of all that tests start.
+# Two files at a time fill two cores. More threads of linear algebra only wait for each other, at full speed: of workers
+# that are started from here, and of all that tests start.
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")
 
