@@ -42,7 +42,8 @@ def control_error(viability: pd.DataFrame, wells: pd.DataFrame) -> ControlError:
     The scatter of control wells is that of all plates of a sample, as a few wells tell their own badly: the root mean
     square of the distances to the median of their group, none of which counts as more than three standard deviations.
     The median of n wells of standard deviation s is off by s sqrt(pi / (2 (n - 1) + pi)), which is exact of one normal
-    well and of very many. Killed wells that are borrowed from another sample count as exact.
+    well and of very many. Killed wells that are borrowed from another sample count as exact. Where viability is
+    relative to controls by treatment, those of the plate stand for them.
 
     Args:
         viability: rows of one readout: plate, well, viability_fraction, control, masked.
