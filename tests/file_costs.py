@@ -74,6 +74,8 @@ BUDGETS: dict[str, Budget] = {
     "tests/assets/test_staleness.py": Budget(processes=30, runs=9),
     # What a killed, refused or skipped training leaves is looked at in runs of its own.
     "tests/assets/test_training_process.py": Budget(processes=8, runs=6),
+    # A screen that breaks, is mended, edited and made again; every run keeps what its process prints.
+    "tests/walks/test_three_walks.py": Budget(processes=34, runs=6),
     "tests/cli/test_hostile_input.py": Budget(processes=8, runs=2),
     "tests/cli/test_plugins_command.py": Budget(processes=12),
     # Two runs of a screen and of its cohort.

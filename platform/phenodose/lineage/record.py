@@ -123,12 +123,16 @@ def record_step(
 
 
 def record_not_made(step: Context, outcome: Literal["failed", "skipped"], reason: str) -> None:
-    """Write the step's row of the table `not_made`; it goes when the step comes to its end."""
+    """Write the step's row of the table `not_made`; it goes when the step comes to its end.
+
+    The reason names files as they lie in the raw folder: a long path before it would be all that a short place shows.
+    """
+    raw = str(step.store.source_of(step.screen_id)).rstrip("/")
     row = {
         "screen": step.screen_id,
         "asset": step.asset,
         "outcome": outcome,
-        "reason": reason,
+        "reason": reason.replace(f"{raw}/", ""),
         "tried_at": datetime.now(UTC),
         "run_id": step.run_id,
     }

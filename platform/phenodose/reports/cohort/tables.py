@@ -26,7 +26,7 @@ _FULL_COLOUR_AT = 40.0
 MOST_COLUMNS = 40
 _MOST_ROWS = 300
 _MOST_NAMES = 12
-_LONGEST_VERDICT = 160
+_LONGEST_VERDICT = 240
 
 
 def stale(cohort: Cohort) -> list[tuple[str, str]]:
