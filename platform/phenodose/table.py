@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from phenodose.errors import Faults, TableError
+from phenodose.io.frames import of_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,8 +129,7 @@ class Table:
 
     @cache  # noqa: B019  (declarations stay)
     def _empty(self) -> pd.DataFrame:
-        frame: pd.DataFrame = self.arrow_schema().empty_table().to_pandas()
-        return frame
+        return of_arrow(self.arrow_schema().empty_table())
 
     def frame(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         """A frame of `rows` with every declared column; what a row leaves out is empty."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError, TableError
+from phenodose.io.frames import of_arrow
 from phenodose.io.machine_faults import machine_fault
 from phenodose.io.places import is_remote, read_bytes
 from phenodose.io.seals import OPEN_SEAL, check_seal, read_sealed, seal_of, sealed
@@ -152,7 +153,7 @@ def _parsed(path: Path, content: bytes, table: Table) -> pd.DataFrame:
         read = readable(path, _whole, content, use_threads=threads)
     else:
         read = readable(path, pq.read_table, content, schema=schema, partitioning=None)
-    rows: pd.DataFrame = read.to_pandas(use_threads=threads)
+    rows = of_arrow(read, use_threads=threads)
     of_folder = path.parent.name.removeprefix("screen=")
     others = rows.loc[rows["screen"] != of_folder, "screen"]
     if len(others):

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from phenodose.errors import InputError
+from phenodose.io.frames import of_arrow
 from phenodose.names import corrected_name
 from phenodose.plots.palette import Look, readout_looks
 from phenodose.plugins import Preferences
@@ -242,8 +243,7 @@ def _read(
         begin = sql.strip()
         if scope:
             begin = f"{scope}, {begin.removeprefix('WITH')}" if begin.startswith("WITH") else f"{scope} {begin}"
-        frame: pd.DataFrame = answer(begin, None).table.to_pandas()
-        return frame
+        return of_arrow(answer(begin, None).table)
 
     shown, left_out = selection.of(ask(_SCREENS))
     if shown is not None:
