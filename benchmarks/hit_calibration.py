@@ -6,7 +6,7 @@ The curves of a screen are fitted and scored as the command `score` does, and ca
 hit if the score of its true curve over the tested doses reaches the threshold; that score is computed on 400 points of
 the true curve, by the formula (of `own` by the scorer, from the true parameters). Half of the drugs of a panel have a
 true score from 5 to 16, as far ones are sure whatever the method. `own` draws from the platform's own simulator. The
-others share neither its curves nor its noise, and four of them not the fitted family of curves:
+others share neither its curves nor its noise, and six of them not the fitted family of curves:
 
     other noise   logistic, other tops, mid doses and slopes; noise rises with viability and has heavy tails
     two targets   two logistic steps, which no curve of five parameters follows; noise differs from curve to curve
@@ -17,6 +17,7 @@ others share neither its curves nor its noise, and four of them not the fitted f
     weibull       Weibull curves of drugs as they come, without the half about the threshold; noise in proportion to
                   viability and a little that is not
     controls      as weibull, two plates whose wells are scaled by 8 untreated and 4 killed wells of their own
+    few wells     as weibull, one well a dose
 
 With `--even` a panel has as many drugs at every true score from 5 to 15 and none elsewhere, which no real panel does.
 """
@@ -45,6 +46,8 @@ THRESHOLD, NEAR = 10.0, (5.0, 16.0)
 EVEN = np.linspace(5.0, 15.0, 11)
 DOSES, LOWEST, HIGHEST = 5, 0.0, 4.0
 BINS = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
+#: Kinds whose drugs have Weibull curves, and come as they are.
+_WEIBULL = ("weibull", "controls", "few wells")
 #: Inhibition of n curves at doses (n or 1, m), given n parameters each.
 Curves = Callable[..., np.ndarray]
 
@@ -136,7 +139,7 @@ def _chosen(kind: str, true: np.ndarray, n: int, rng: np.random.Generator, even:
     if even:
         step = np.digitize(true[order], EVEN)
         return np.asarray(np.concatenate([order[step == number][: n // 10] for number in range(1, len(EVEN))]))
-    if kind in ("weibull", "controls"):
+    if kind in _WEIBULL:
         return np.asarray(order[:n])
     if kind == "few hits":
         hits, others = order[true[order] >= THRESHOLD], order[true[order] < THRESHOLD]
@@ -161,26 +164,20 @@ def simulated(kind: str, n: int, rng: np.random.Generator, even: bool = False) -
     """One screen of a simulator; an even one may hold fewer drugs, where there are too few candidates."""
     if kind == "own":
         return _own(rng, n, even)
-    families = {
-        "two targets": two_targets,
-        "gompertz": gompertz,
-        "few hits": gompertz,
-        "weibull": weibull,
-        "controls": weibull,
-    }
-    family = families.get(kind, logistic)
+    families = {"two targets": two_targets, "gompertz": gompertz, "few hits": gompertz}
+    family = weibull if kind in _WEIBULL else families.get(kind, logistic)
     parameters, curves = family(rng, 20 * n)
     grid = np.linspace(LOWEST, HIGHEST, 400)[None, :]
     true = true_scores(curves(grid, *parameters), grid[0])
     rows = _chosen(kind, true, n, rng, even)
     n = len(rows)
-    replicates = 1 if kind == "one well" else 2
+    replicates = 1 if kind in ("one well", "few wells") else 2
     x = _wells(n, replicates)
     level = curves(x, *(column[rows] for column in parameters))
     white = rng.standard_normal(x.shape)
     if kind in ("two targets", "gompertz", "few hits"):
         noise = 0.06 * white * (np.exp(rng.normal(0.0, 0.5, (n, 1))) if kind == "two targets" else 1.0)
-    elif kind in ("weibull", "controls"):
+    elif kind in _WEIBULL:
         noise = (1 - level) * np.expm1(0.1 * white) + 0.03 * rng.standard_normal(x.shape)
     else:
         heavy = rng.standard_t(4, x.shape) / np.sqrt(2)
@@ -194,7 +191,10 @@ def simulated(kind: str, n: int, rng: np.random.Generator, even: bool = False) -
     return Screen(x, level + noise, true[rows], controls)
 
 
-KINDS = ("own", "other noise", "two targets", "gompertz", "plate drift", "few hits", "one well", "weibull", "controls")
+KINDS = (
+    *("own", "other noise", "two targets", "gompertz", "plate drift", "few hits", "one well", "weibull", "controls"),
+    "few wells",
+)
 
 
 def fitted(screen: Screen, draws: int, seed: int) -> tuple[CurveBatch, pd.DataFrame]:
