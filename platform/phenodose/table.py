@@ -12,7 +12,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from phenodose.errors import Faults, TableError
-from phenodose.io.frames import of_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,3 +137,21 @@ class Table:
         if not rows:
             return self.empty()
         return pd.DataFrame({name: [row.get(name) for row in rows] for name in self.column_names})
+
+
+def of_arrow(rows: pa.Table, use_threads: bool = True) -> pd.DataFrame:
+    """Rows as a frame whose texts are Python's objects.
+
+    pandas would keep them as Arrow's, and to compare or take a few hundred of those costs many times as much.
+    """
+    frame: pd.DataFrame = rows.to_pandas(use_threads=use_threads, types_mapper=_types().get)
+    return frame
+
+
+@cache
+def _types() -> dict[pa.DataType, Any]:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    return {pa.string(): pd.StringDtype("python", na_value=np.nan)}

@@ -57,7 +57,7 @@ def note_verdicts(con: duckdb.DuckDBPyConnection, judge: Judge, changed: set[str
     again = [
         screen
         for screen in there
-        if screen in changed or screen not in known or not _says_nothing_new(states[screen], str(known[screen][0]))
+        if screen in changed or screen not in known or not says_nothing_new(states[screen], str(known[screen][0]))
     ]
     gone = sorted(known.keys() - states.keys())
     if gone or again:
@@ -80,7 +80,7 @@ def note_verdicts(con: duckdb.DuckDBPyConnection, judge: Judge, changed: set[str
         )
 
 
-def _says_nothing_new(state: tuple[str, str], before: str) -> bool:
+def says_nothing_new(state: tuple[str, str], before: str) -> bool:
     """Whether a screen's inputs look as before; a machine without its raw folder contradicts none that has it."""
     own, of_site = state
     own_before, _, of_site_before = before.partition("\n")

@@ -1,4 +1,4 @@
-"""Frames of Arrow's rows, and frames read row by row, fast.
+"""Frames read row by row, fast.
 
 Belongs here: what every room that walks over a frame needs. Does not belong here: what the rows mean.
 """
@@ -12,25 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
-
-
-def of_arrow(rows: pa.Table, use_threads: bool = True) -> pd.DataFrame:
-    """Rows as a frame whose texts are Python's objects.
-
-    pandas would keep them as Arrow's, and to compare or take a few hundred of those costs many times as much.
-    """
-    frame: pd.DataFrame = rows.to_pandas(use_threads=use_threads, types_mapper=_types().get)
-    return frame
-
-
-@cache
-def _types() -> dict[pa.DataType, Any]:
-    import numpy as np
-    import pandas as pd
-    import pyarrow as pa
-
-    return {pa.string(): pd.StringDtype("python", na_value=np.nan)}
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[Any]:

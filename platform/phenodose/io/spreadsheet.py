@@ -100,6 +100,11 @@ def read_delimited(content: bytes, name: str) -> Sheet:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise InputError(f"{name}: cannot be read as a table ({error}); check the quotes in the file.") from error
+    if not text.endswith(("\n", "\r")) and len(lines) > 2 and 1 < len(lines[-1]) < min(map(len, lines[:-1])):
+        raise InputError(
+            f"{name}: the last line ends after {len(lines[-1])} of {len(lines[0])} cells: the file is cut off; copy it "
+            "again, or complete the line."
+        )
     return Sheet(name, [[to_cell(value) for value in line] for line in lines])
 
 

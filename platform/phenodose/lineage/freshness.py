@@ -18,18 +18,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phenodose.dose_response import ENGINE_VERSION
+from phenodose.dose_response.reference_samples import REFERENCE_NAMES
 from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_file, hash_json, write_json
 from phenodose.io.places import is_remote, read_bytes
 from phenodose.io.seals import seal_of
 from phenodose.lineage.taught_networks import taught_otherwise
-from phenodose.plugins import plugins_of
+from phenodose.plugins import Kind, plugins_of
 from phenodose.screens.curations import CURATIONS as CURATIONS_TABLE
 from phenodose.screens.curations import DECISIONS, PART, Decision, decisions_of, excluded_wells
 from phenodose.screens.drug_files import site_library_files
-from phenodose.screens.external_inputs import CURATIONS, input_of, is_watched, look_at, name_of
+from phenodose.screens.external_inputs import (
+    CURATIONS,
+    input_of,
+    is_external,
+    is_watched,
+    looked_at,
+    name_of,
+)
 from phenodose.screens.target_files import site_target_files
-from phenodose.store.curves import points_fault
+from phenodose.store.curves import points_fault, points_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +53,11 @@ _MOVED = "drugs layout"
 #: Decisions that are named.
 _MOST_DECISIONS = 3
 #: Columns of the table `runs` in which a step recorded itself.
-STEP_COLUMNS = ("asset", "inputs", "made_from", "files", "version")
+STEP_COLUMNS = ("asset", "inputs", "made_from", "files", "version", "plugin", "plugin_version")
+#: Tables whose files each have the name of the asset that wrote them.
+_BY_ASSET = ("viability", "curves", "scores")
+#: Kind of the plugin that makes an asset, by the first part of its key.
+_KINDS: Mapping[str, Kind] = {"viability": "readout", "scores": "scorer", "embedding": "embedder"}
 #: What had changed when a report was signed, in the root of a store that is frozen.
 _FROZEN = "changes.json"
 
@@ -71,7 +84,8 @@ class Change:
 def changes_since(store: Store, screen: str, runs: pd.DataFrame | None = None) -> list[Change]:
     """What has changed since products of a screen were made from it; [] if every product fits its inputs.
 
-    What is not there any more (raw folders are archived) is left out, and so is what an older version did not note.
+    A raw folder that is not there any more (it is archived) is no change, nor is what an older version did not note.
+    One that is there and cannot be read is told, as then nobody knows.
 
     Args:
         store: the store.
@@ -82,8 +96,6 @@ def changes_since(store: Store, screen: str, runs: pd.DataFrame | None = None) -
         return _as_it_was(store)
     if runs is None:
         runs = store.read_table("runs", screen)
-    if runs.empty:
-        return []
     return _Runs(store, screen, runs).changes()
 
 
@@ -108,7 +120,8 @@ class InputStates:
         self.store = store
         self._folders = set(plugins_of(store).plate_reader_folders().values())
         tables = [*site_target_files(store.root), *site_library_files(store.root)]
-        self._of_site = [store.root / "site.toml", *tables]
+        self._of_site = [store.root / name for name in ("site.toml", *REFERENCE_NAMES)] + tables
+        self._plugins = [*sorted({found.distribution for found in plugins_of(store).report()}), ENGINE_VERSION]
 
     def state(self, screen: str) -> tuple[str, str]:
         """What a screen's raw folder looks like from outside: names, sizes and times of layout, settings and tables.
@@ -118,7 +131,7 @@ class InputStates:
         Returns:
             Of the screen's own files, '' where this machine does not have its folder; and of those of all screens.
         """
-        site = hash_json([_entry(path) for path in self._of_site])
+        site = hash_json([*(_entry(path) for path in self._of_site), self._plugins])
         try:
             folder = self.store.source_of(screen)
         except PhenodoseError:
@@ -127,7 +140,11 @@ class InputStates:
             return "", site
         of_readers = [folder / name for name in sorted(self._folders)]
         times = [path for place in of_readers if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()]
-        return hash_json([list(_entries(place)) for place in [folder, *of_readers, *times]]), site
+        looked_at = [folder, *of_readers, *times, *([] if is_remote(self.store.root) else [self._points_of(screen)])]
+        return hash_json([list(_entries(place)) for place in looked_at]), site
+
+    def _points_of(self, screen: str) -> Path:
+        return points_path(self.store, screen, "any").parent
 
 
 def _entries(folder: Path) -> Iterator[Any]:
@@ -161,20 +178,29 @@ class _Runs:
         self._versions = {str(a): v for a, v in zip(runs["asset"], runs["version"], strict=True) if isinstance(v, str)}
         #: What has changed, in words, by key.
         self._names: dict[str, str] = {}
+        self._faults: list[str] = []
         if file := next((name for name in self._inputs.get("layout", {}) if "." in name), ""):
             self._names["layout"] = f"`layout` ({file})"
+        self._plugins = {
+            str(a): (str(name), str(version))
+            for a, name, version in zip(runs["asset"], runs["plugin"], runs["plugin_version"], strict=True)
+            if isinstance(name, str) and isinstance(version, str)
+        }
         self._folder: Path | None = None
-        with suppress(PhenodoseError):
+        self._unknown_source = ""
+        try:
             self._folder = store.source_of(screen)
+        except PhenodoseError as error:
+            self._unknown_source = str(error)
 
     def changes(self) -> list[Change]:
         changed: dict[str, list[str]] = {}
-        for key, asset in [*self._of_external(), *self._of_assets(), *self._of_older_records()]:
+        for key, asset in [*self._of_external(), *self._of_assets(), *self._of_plugins(), *self._of_older_records()]:
             changed.setdefault(key, []).append(asset)
         found = [self._change(key, assets) for key, assets in changed.items() if set(assets) != {_REPORT}]
         found += [self._replaced(asset, file) for asset, file in self._replaced_files()]
         found += [Change(key, (key,), (key,), said, kept=True) for key, said in self._taught()]
-        return [*found, *self._decided(), *self._points()]
+        return [*self._unseen(), *found, *self._unrecorded(), *self._decided(), *self._points()]
 
     def _taught(self) -> Iterator[tuple[str, str]]:
         return taught_otherwise(self.store, self.screen, self._inputs)
@@ -190,11 +216,62 @@ class _Runs:
         if self._folder is None or not wanted:
             return
         things = {input_of(key, compares): (key, compares) for key, compares in wanted}
-        for thing, (version, contents) in look_at(self._folder, self.store, things).items():
+        look = looked_at(self._folder, self.store, things)
+        self._faults = list(look.faults)
+        for thing, (version, contents) in look.found.items():
             for asset in wanted[things[thing]]:
                 if self._made_from[asset][thing.key] != version:
                     self._names[thing.key] = name_of(thing, contents)
                     yield thing.key, asset
+        for thing in look.gone:
+            self._names[thing.key] = f"{name_of(thing, {})} (gone from {self._folder})"
+            yield from ((thing.key, asset) for asset in wanted[things[thing]])
+
+    def _unseen(self) -> Iterator[Change]:
+        """That nobody knows whether products fit their inputs, as these cannot be looked at."""
+        made = sorted(asset for asset, versions in self._made_from.items() if any(map(is_watched, versions)))
+        faults = self._faults or ([self._unknown_source] if self._unknown_source and made else [])
+        for fault in faults:
+            sentence = f"Whether results fit their inputs cannot be told: {fault.rstrip('.')}."
+            yield Change("raw", tuple(made), tuple(sorted({*made, *self._after(made)})), sentence)
+
+    def _unrecorded(self) -> Iterator[Change]:
+        """Products of which there is no record any more, and those that were made from them."""
+        if not self._inputs and is_remote(self.store.root):
+            return
+        known = {key for versions in self._made_from.values() for key in versions if not is_external(key)}
+        lost = {key for key in known if key not in self._inputs}
+        if not is_remote(self.store.root) and all(self._files[asset] for asset in self._inputs if "/" in asset):
+            lost |= set(self._written()) - self._inputs.keys()
+        for key in sorted(lost):
+            after = self._after([key])
+            what = f"; from it {_listed(after)} {'was' if len(after) == 1 else 'were'} made" if after else ""
+            sentence = (
+                f"There is no record any more of how `{key}` was made{what}; make it again with "
+                f"`phenodose run {self.screen}`."
+            )
+            yield Change(key, (key,), (key, *after), sentence)
+
+    def _written(self) -> Iterator[str]:
+        """Assets that have written a file of a table."""
+        for table in _BY_ASSET:
+            folder = self.store.table_part(table, self.screen, "any").parent
+            if folder.is_dir():
+                yield from (file.stem.replace(".", "/", 1) for file in folder.glob("*.parquet"))
+
+    def _of_plugins(self) -> Iterator[tuple[str, str]]:
+        """Assets that another version of their plugin has made."""
+        plugins = plugins_of(self.store)
+        for asset, (name, version) in self._plugins.items():
+            group = asset.partition("/")[0]
+            installed = ENGINE_VERSION if group == "curves" else None
+            if (kind := _KINDS.get(group)) is not None:
+                with suppress(PhenodoseError):  # one that is gone or cannot be used has no newer version
+                    installed = plugins.get(kind, name).version
+            if installed is not None and installed != version:
+                key = f"code/{asset}"
+                self._names[key] = f"version {installed} of {name} (made by {version})"
+                yield key, asset
 
     def _decided(self) -> Iterator[Change]:
         """Decisions on wells since a readout's viability was made."""

@@ -147,6 +147,11 @@ class ScreenTables:
             there = sorted(str(one) for one in rows[column].unique())
             there += self._pairs() if column == "drug" else []
             rows = rows[rows[column] == value]
+            if rows.empty and column == "scorer" and not value:
+                raise InputError(
+                    f"No scorer that ranks drugs is enabled here; name one of those of {self.screen} with --scorer: "
+                    f"{', '.join(there)}."
+                )
             if rows.empty:
                 raise InputError(f"{self.screen} has no score with {column} {value!r}; there are: {', '.join(there)}.")
         return records(rows.sort_values(["sample", "readout"]))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from phenodose.dose_response import ENGINE_VERSION
 from phenodose.errors import NotMade
 from phenodose.io.files import hash_file
 from phenodose.names import corrected_name, measured_name
@@ -63,7 +64,7 @@ class CurveFitting(Plugin):
     """The platform's own curve fitting, so that curves have a provenance like every plugin's rows."""
 
     name: ClassVar[str] = "curves"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = ENGINE_VERSION
     description: ClassVar[str] = "Dose-response curves of 2 to 5 parameters"
     Parameters: ClassVar[type[Parameters]] = CurveParameters
     parameters: CurveParameters

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from phenodose.dose_response.reference_samples import REFERENCE_NAMES
 from phenodose.drug_library.library_table import built_in_hash
@@ -62,6 +62,11 @@ def is_watched(key: str) -> bool:
     return key.startswith(("raw/layout", "raw/readings/", "settings/")) and key != READER.key
 
 
+def is_external(key: str) -> bool:
+    """Whether a key is that of an input, and not of an asset."""
+    return key.startswith(("raw/", "settings/"))
+
+
 def input_of(key: str, compares: bool) -> ExternalInput:
     """The watched input of a key.
 
@@ -99,30 +104,65 @@ def look_at(folder: Path, store: Store, external: Iterable[AnyInput]) -> dict[An
         store: holds the reference samples and settings of all screens.
         external: what is looked at.
     """
+    look = looked_at(folder, store, external)
+    for fault in look.faults:
+        log.warning("%s is not looked at: %s", folder, fault)
+    return look.found
+
+
+@dataclass(frozen=True)
+class Look(Generic[AnyInput]):
+    """What was seen of a raw folder.
+
+    Attributes:
+        found: version and contents of inputs that are there.
+        gone: inputs that are not, though the folder itself is on this machine.
+        faults: what cannot be looked at, and why, a sentence each.
+    """
+
+    found: dict[AnyInput, tuple[str, Any]]
+    gone: tuple[AnyInput, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def looked_at(folder: Path, store: Store, external: Iterable[AnyInput]) -> Look[AnyInput]:
+    """As `look_at`, which leaves out what is gone or cannot be read."""
     try:
         screen = screen_at(folder, store)
     except MissingInputError:
-        return {}
+        return Look({})
     except (PhenodoseError, OSError) as error:
-        log.warning("%s is not looked at: %s", folder, error)
-        return {}
-    return look_into(screen, store, external)
+        return Look({}, faults=(str(error),))
+    wanted = list(external)
+    found, faults = _looked_into(screen, store, wanted)
+    gone = () if screen.copy_of is not None or faults else tuple(thing for thing in wanted if thing not in found)
+    return Look(found, gone, tuple(faults))
 
 
 def look_into(screen: Screen, store: Store, external: Iterable[AnyInput]) -> dict[AnyInput, tuple[str, Any]]:
     """Version and contents of inputs of a screen that is loaded; see `look_at`."""
+    found, faults = _looked_into(screen, store, external)
+    for fault in faults:
+        log.warning("%s is not looked at: %s", screen.id, fault)
+    return found
+
+
+def _looked_into(
+    screen: Screen, store: Store, external: Iterable[AnyInput]
+) -> tuple[dict[AnyInput, tuple[str, Any]], list[str]]:
     found: dict[AnyInput, tuple[str, Any]] = {}
+    faults = []
     for asset in external:
         try:
             contents = asset.look(screen, store)
         except NotMade:
             continue
         except (PhenodoseError, OSError) as error:
-            log.warning("%s of %s is not looked at: %s", asset.key, screen.id, error)
+            faults.append(f"{asset.key}: {error}")
             continue
         if contents is not None:
             found[asset] = hash_json(contents), contents
-    return found
+    return found, faults
 
 
 # --- raw files ------------------------------------------------------------------------------------

@@ -56,8 +56,8 @@ def listed_screens(store: Store, judge: Judge | None = None) -> list[dict[str, A
 
     Args:
         store: the store.
-        judge: is asked about screens whose tables have changed since the cohort was built; without it the cohort's word
-            stands.
+        judge: is asked about screens whose tables or raw folders have changed since the cohort was built; without it
+            the cohort's word stands.
 
     Returns:
         screen, made_on (YYYY-MM-DD), entity, verdict, n_hits, ranked_by, source; a mapping a screen.
@@ -70,13 +70,15 @@ def listed_screens(store: Store, judge: Judge | None = None) -> list[dict[str, A
         # One that an older version has built does not know them.
         with suppress(PhenodoseError):
             known = {row["screen"]: row for row in query(store, _OF_COHORT, row_limit=None).table.to_pylist()}
-    changed = changed_since_built(store) if judge is not None else set()
+    changed = changed_since_built(store, judge) if judge is not None else set()
     rows = []
     for name in store.screens():
         cells = {column: known.get(name, {}).get(column) for column in _OF_COHORT_COLUMNS}
         if judge is not None and name in changed:
-            # A damaged table is told where the screen is looked at.
-            with suppress(PhenodoseError):
-                cells |= {column: cell for column, cell in judge.judge(name).items() if column in cells}
+            try:
+                judged = judge.judge(name)
+            except PhenodoseError:  # a damaged table: which, is told where the screen is looked at
+                judged = {"verdict": "fail", "n_hits": None, "ranked_by": None}
+            cells |= {column: cell for column, cell in judged.items() if column in cells}
         rows.append({"screen": name, **cells, "source": str(store.source_of(name))})
     return rows

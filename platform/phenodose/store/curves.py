@@ -62,13 +62,13 @@ def write_points(store: Store, screen: str, readout: str, batch: CurveBatch) -> 
     np.savez_compressed(held, allow_pickle=False, **arrays)
     with zipfile.ZipFile(held, "a") as archive:
         archive.comment = OPEN_SEAL.encode()
-    with written_aside(_points_path(store, screen, readout)) as aside:
+    with written_aside(points_path(store, screen, readout)) as aside:
         aside.write_bytes(sealed(held.getvalue()))
 
 
 def drop_points(store: Store, screen: str, readout: str) -> None:
     """Remove the points of a readout, if there are any."""
-    remove(_points_path(store, screen, readout))
+    remove(points_path(store, screen, readout))
 
 
 def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
@@ -80,7 +80,7 @@ def read_curves(store: Store, screen: str, readout: str) -> CurveBatch | None:
     Raises:
         StoreError: rows and points are not of the same fit, or have changed since they were written.
     """
-    rows_path, path = store.table_part(_CURVES, screen, curves_key(readout)), _points_path(store, screen, readout)
+    rows_path, path = store.table_part(_CURVES, screen, curves_key(readout)), points_path(store, screen, readout)
     rows_content = read_bytes(rows_path)
     if rows_content is None:
         return None
@@ -110,7 +110,7 @@ def points_fault(store: Store, screen: str, readout: str) -> str:
     """Why the points of a readout cannot be used with their rows, with the remedy; '' if they can, or are not there."""
     import numpy as np
 
-    path = _points_path(store, screen, readout)
+    path = points_path(store, screen, readout)
     again = f"materialize `{curves_key(readout)}` of {screen} again"
     rows = read_bytes(store.table_part(_CURVES, screen, curves_key(readout)))
     try:
@@ -167,5 +167,6 @@ def band(curves: CurveBatch, place: int, log10_dose: np.ndarray) -> tuple[np.nda
     return lower, upper
 
 
-def _points_path(store: Store, screen: str, readout: str) -> Path:
+def points_path(store: Store, screen: str, readout: str) -> Path:
+    """File of the points of a readout's curves, and of their draws."""
     return store.screen_dir(screen) / "curves" / f"{readout}.npz"

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phenodose.errors import StoreError, TableError
-from phenodose.io.frames import of_arrow
 from phenodose.io.machine_faults import machine_fault
 from phenodose.io.places import is_remote, read_bytes
 from phenodose.io.seals import OPEN_SEAL, check_seal, read_sealed, seal_of, sealed
+from phenodose.table import of_arrow
 
 if TYPE_CHECKING:
     import pandas as pd

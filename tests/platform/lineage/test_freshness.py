@@ -16,8 +16,10 @@ from phenodose.io.files import hash_file
 from phenodose.lineage.freshness import changes_since
 from phenodose.lineage.record import Made, content_version, record_step, versions_now
 from phenodose.pipeline.verdict import ScreenJudge
+from phenodose.plugins import registry
 from phenodose.reports.patient import render_report
 from phenodose.screens.external_inputs import CONTROLS, LAYOUT_FILE, QUALITY, readings
+from phenodose.screens.overview import listed_screens
 from phenodose.screens.screen import Screen
 from phenodose.store.store import Store
 from phenodose.tables import TABLES
@@ -117,6 +119,53 @@ def test_an_archived_raw_folder_is_no_change(lab: Lab) -> None:
     assert lab.sentences() == []
 
 
+@pytest.mark.parametrize("fault", ["a broken screen.toml", "two layouts", "an unknown source"])
+def test_a_raw_folder_that_cannot_be_read_is_no_proof_that_nothing_changed(lab: Lab, fault: str) -> None:
+    lab.layout.write_text("second")
+    if fault == "two layouts":
+        (lab.raw / "layout.tsv").write_text("third")
+    elif fault == "a broken screen.toml":
+        (lab.raw / "screen.toml").write_text("[parameters")
+    else:
+        (lab.store.screen_dir(SCREEN) / "source.json").unlink()
+    (sentence,) = lab.sentences()
+    assert sentence.startswith("Whether results fit their inputs cannot be told: ")
+    assert {"two layouts": "2 layouts", "a broken screen.toml": "not a TOML file"}.get(fault, SCREEN) in sentence
+
+
+def test_an_input_that_is_gone_from_a_folder_that_is_there_is_told(lab: Lab) -> None:
+    (lab.raw / "ctg").rename(lab.raw / "later")
+    assert f"`viability/ctg` is older than the plate-reader files of ctg (gone from {lab.raw})" in lab.sentences()[0]
+    (lab.raw / "later").rename(lab.raw / "ctg")
+    lab.layout.unlink()
+    assert f"`layout` is older than the layout file (gone from {lab.raw})" in lab.sentences()[0]
+
+
+def test_a_product_without_a_record_is_told(lab: Lab) -> None:
+    record = lab.store.table_part("runs", SCREEN, "layout")
+    before = record.read_bytes()
+    record.unlink()
+    assert lab.sentences() == [
+        "There is no record any more of how `layout` was made; from it `viability/ctg` was made; make it again with "
+        "`phenodose run TST_V1_DS1`."
+    ]
+    record.write_bytes(before)
+    assert lab.sentences() == []
+
+
+def test_what_another_version_of_its_plugin_made_is_told(lab: Lab) -> None:
+    part = ("runs", SCREEN, "viability/ctg")
+    rows = lab.store.read_table(*part)
+    lab.store.write_table(*part, rows.assign(plugin="ctg", plugin_version="0"))
+    installed = registry().get("readout", "ctg").version
+    assert lab.sentences() == [
+        f"`viability/ctg` is older than version {installed} of ctg (made by 0), changed since; make it again with "
+        "`phenodose run TST_V1_DS1`."
+    ]
+    lab.store.write_table(*part, rows.assign(plugin="of a plugin that is gone", plugin_version="0"))
+    assert lab.sentences() == []
+
+
 def test_a_table_that_its_step_did_not_write_is_told(lab: Lab) -> None:
     file = lab.store.table_part(*(VIABILITY[0], SCREEN, VIABILITY[1]))
     before = file.read_bytes()
@@ -155,6 +204,18 @@ def test_the_cohort_says_it_in_the_column_stale(lab: Lab) -> None:
     assert query(lab.store, "SELECT stale FROM screens").table.to_pydict()["stale"][0], "kept where nobody looks"
     lab.layout.write_text("first")
     assert stale() is None
+
+
+def test_the_list_of_screens_says_it_before_the_cohort_is_built_again(lab: Lab) -> None:
+    row = {"screen": SCREEN, "sample": "TST", "kind": "drug-screen", "n_plates": 1, "n_drugs": 1, "source": SCREEN}
+    lab.store.write_table("screens", SCREEN, "layout", TABLES["screens"].frame([row | {"run_id": "r"}]))
+    judge = ScreenJudge(lab.store)
+    rebuild_cohort(lab.store, judge=judge)
+    assert listed_screens(lab.store, judge)[0]["verdict"] != "warn"
+    lab.layout.write_text("another one")
+    assert listed_screens(lab.store, judge)[0]["verdict"] == "warn"
+    lab.store.table_part("qc", SCREEN, "viability/ctg").write_bytes(b"of a broken disk")
+    assert listed_screens(lab.store, judge)[0]["verdict"] == "fail"
 
 
 def test_report_and_viewer_say_it(made_up_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,17 @@ def test_the_one_sheet_that_is_a_layout_is_read_wherever_it_stands(tmp_path: Pat
     assert not read_layout(tmp_path / "two.xlsx").notes
 
 
+@pytest.mark.parametrize("cut", [1, 8, 12, 20])
+def test_a_file_that_is_cut_off_in_its_last_line_is_refused(tmp_path: Path, cut: int) -> None:
+    path = write_csv(tmp_path / "layout.csv", [NEG, POS, DRUG])
+    whole = path.read_text(encoding="utf-8").rstrip("\r\n")
+    path.write_text(whole, encoding="utf-8")
+    assert len(read_layout(path).frame) == 3, "a last line without an end, but whole"
+    path.write_text(whole[:-cut], encoding="utf-8")
+    with pytest.raises(InputError, match="of 10 cells: the file is cut off; copy it again"):
+        read_layout(path)
+
+
 @pytest.mark.parametrize(("column", "text"), [("Column", "²"), ("Column", "9" * 5000), ("Replicate", "9" * 5000)])
 def test_odd_digits_are_no_numbers(tmp_path: Path, column: str, text: str) -> None:
     assert f"{column} is {text!r}" in faults_of(tmp_path, [NEG, POS, changed(DRUG, **{column: text})])

@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from phenodose.errors import InputError
-from phenodose.io.frames import of_arrow
 from phenodose.names import corrected_name
 from phenodose.plots.palette import Look, readout_looks
 from phenodose.plugins import Preferences
+from phenodose.table import of_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
