@@ -336,7 +336,7 @@ def read_viability(store: Store | str | Path | None, screen: str, readout: str |
     rows = opened.read_table("viability", screen)
     wells = opened.read_table("wells", screen)
     of_wells = ["plate", "well", *(name for name in wells.columns if name not in rows.columns)]
-    joined = rows.merge(wells[of_wells], on=["plate", "well"], how="left", validate="many_to_one")
+    joined = _usual(rows.merge(wells[of_wells], on=["plate", "well"], how="left", validate="many_to_one"))
     return joined if readout is None else joined[joined["readout"] == readout].reset_index(drop=True)
 
 
@@ -365,7 +365,12 @@ def read_scores(
     for column, wanted in (("scorer", scorer), ("readout", readout), ("replicate", "pooled" if pooled else None)):
         if wanted is not None:
             rows = rows[rows[column] == wanted]
-    return rows.reset_index(drop=True)
+    return _usual(rows).reset_index(drop=True)
+
+
+def _usual(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with texts as pandas itself keeps them, so that it equals those of others."""
+    return frame.astype({name: "str" for name, dtype in frame.dtypes.items() if dtype == "str"})
 
 
 def _store(store: Store | str | Path | None) -> Store:

@@ -162,6 +162,7 @@ def test_numbers_are_those_of_the_store(crate, store):
     for name in ("scores", "curves", "viability", "wells", "qc", "drugs"):
         key = list(TABLES[name].key)
         mine = store.read_table(name, SCREEN).sort_values(key, kind="stable", ignore_index=True)
+        mine = mine.astype({column: "str" for column, dtype in mine.dtypes.items() if dtype == "str"})
         pd.testing.assert_frame_equal(pd.read_parquet(crate / "tables" / f"{name}.parquet"), mine)
     ranking = pd.read_csv(crate / "ranking.csv")
     scores = store.read_table("scores", SCREEN)
