@@ -37,6 +37,18 @@ def test_a_table_for_people(ask) -> None:
     assert lines[-1] == "(6 rows)"
 
 
+def test_an_answer_of_a_database_that_is_behind_its_tables_says_so(ask, made_up_cohort: Store) -> None:
+    part = ("scores", "INF_R_153_V1_DS1", "dss_asym.ctg")
+    made_up_cohort.write_table(*part, made_up_cohort.read_table(*part).assign(score=1.0))
+    code, out, err = ask(RANKING)
+    assert (code, "39.1334" in out) == (0, True)
+    assert err == (
+        "phenodose: INF_R_153_V1_DS1: changed since this database was built; add --rebuild to ask what is there now.\n"
+    )
+    code, out, err = ask(RANKING, "--rebuild")
+    assert (code, "39.1334" in out, err) == (0, False, "")
+
+
 def test_csv_keeps_every_digit(ask, made_up_cohort: Store) -> None:
     code, out, _ = ask(RANKING, "--format", "csv")
     got = pd.read_csv(io.StringIO(out))

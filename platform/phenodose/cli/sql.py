@@ -14,6 +14,7 @@ import click
 
 from phenodose.cli.output import open_store, store_option
 from phenodose.errors import InputError
+from phenodose.io.places import is_remote
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from phenodose.store.store import Store
 
 _WIDEST_CELL = 60
+_MOST_NAMED = 3
 
 
 @click.command("sql")
@@ -84,6 +86,22 @@ def command(
     _put(result.table.rename_columns(_told_apart(result.table.column_names)), form, out)
     if result.truncated:
         click.echo(f"phenodose: there are more than {limit} rows; raise --limit to see them.", err=True)
+    if as_of is None and not rebuild:
+        _tell_what_changed(opened)
+
+
+def _tell_what_changed(store: Store) -> None:
+    """Say which screens are others by now; of a store in a bucket that would be as many requests as it has screens."""
+    from phenodose.cohort.changed import changed_since_built
+
+    changed = [] if is_remote(store.root) else sorted(changed_since_built(store))
+    if changed:
+        named = ", ".join(changed[:_MOST_NAMED])
+        more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+        click.echo(
+            f"phenodose: {named}{more}: changed since this database was built; add --rebuild to ask what is there now.",
+            err=True,
+        )
 
 
 def _as_signed(store: Store, as_of: str, query: str, limit: int, seconds: float) -> QueryResult:
