@@ -22,7 +22,7 @@ from phenodose.dose_response import ENGINE_VERSION
 from phenodose.dose_response.reference_samples import REFERENCE_NAMES
 from phenodose.errors import PhenodoseError
 from phenodose.io.files import hash_file, hash_json, write_json
-from phenodose.io.places import is_remote, read_bytes
+from phenodose.io.places import files, is_remote, read_bytes
 from phenodose.io.seals import seal_of
 from phenodose.lineage.taught_networks import taught_otherwise
 from phenodose.plugins import Kind, plugins_of
@@ -237,11 +237,11 @@ class _Runs:
 
     def _unrecorded(self) -> Iterator[Change]:
         """Products of which there is no record any more, and those that were made from them."""
-        if not self._inputs and is_remote(self.store.root):
-            return
         known = {key for versions in self._made_from.values() for key in versions if not is_external(key)}
         lost = {key for key in known if key not in self._inputs}
-        if not is_remote(self.store.root) and all(self._files[asset] for asset in self._inputs if "/" in asset):
+        # A bucket is not asked for a list each time; where there is no record at all, it is.
+        looks = not self._inputs or not is_remote(self.store.root)
+        if looks and all(self._files[asset] for asset in self._inputs if "/" in asset):
             lost |= set(self._written()) - self._inputs.keys()
         for key in sorted(lost):
             after = self._after([key])
@@ -256,8 +256,7 @@ class _Runs:
         """Assets that have written a file of a table."""
         for table in _BY_ASSET:
             folder = self.store.table_part(table, self.screen, "any").parent
-            if folder.is_dir():
-                yield from (file.stem.replace(".", "/", 1) for file in folder.glob("*.parquet"))
+            yield from (file.stem.replace(".", "/", 1) for file in files(folder, "*.parquet"))
 
     def _of_plugins(self) -> Iterator[tuple[str, str]]:
         """Assets that another version of their plugin has made."""
@@ -361,8 +360,8 @@ class _Runs:
         """Files of tables that are not those that their step wrote; in a bucket nothing is read for that."""
         if is_remote(self.store.root):
             return
-        for asset, files in self._files.items():
-            for name, seal in files.items():
+        for asset, written in self._files.items():
+            for name, seal in written.items():
                 if name == _MOVED:
                     continue
                 table, _, part = name.partition(" ")

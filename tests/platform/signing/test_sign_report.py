@@ -173,7 +173,9 @@ def test_inputs_wells_plugins_and_the_cohort_that_changed_are_named(signed: Stor
     (signed.root / "site.toml").write_text('[preferences]\nreadouts = ["ctg"]\n', encoding="utf-8")
     change_score(signed, OTHER, "Trametinib", 1.0)
     build_report(signed, SCREEN)
-    found = sign_report(signed, SCREEN, "A. Pathologist").record
+    with pytest.raises(StoreError, match=r"older than version 1 of dss_asym \(made by 99\)"):
+        sign_report(signed, SCREEN, "A. Pathologist")
+    found = sign_report(signed, SCREEN, "A. Pathologist", anyway=True).record
     assert [change["now"].split(", ")[2] for change in found["changes"]["wells"]] == ["Dabrafenib"]
     assert [change["now"] for change in found["changes"]["left_out"]] == ["lint"]
     assert any("99" in change["now"] for change in found["changes"]["plugins"])
