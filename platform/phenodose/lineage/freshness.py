@@ -140,8 +140,8 @@ class InputStates:
             return "", site
         of_readers = [folder / name for name in sorted(self._folders)]
         times = [path for place in of_readers if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()]
-        looked_at = [folder, *of_readers, *times, *([] if is_remote(self.store.root) else [self._points_of(screen)])]
-        return hash_json([list(_entries(place)) for place in looked_at]), site
+        places = [folder, *of_readers, *times, *([] if is_remote(self.store.root) else [self._points_of(screen)])]
+        return hash_json([list(_entries(place)) for place in places]), site
 
     def _points_of(self, screen: str) -> Path:
         return points_path(self.store, screen, "any").parent
