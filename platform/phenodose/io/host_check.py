@@ -89,7 +89,10 @@ class _Side:
         aside.replace(self.folder / f"{self.token}.json")
 
     def wait_for_other(self, until: float) -> _Other | None:
-        """The other machine, once it answers: files of a check that was killed say nothing new."""
+        """The other machine, once it answers: files of a check that was killed say nothing new.
+
+        One that has seen this machine says so, and nothing new from then on.
+        """
         first: dict[str, int] = {}
         while time.monotonic() < until:
             for path in self.folder.glob("*.json"):
@@ -97,7 +100,7 @@ class _Side:
                 token = str(said.get("token", ""))
                 if not token or token == self.token or said.get("to", self.token) != self.token:
                     continue
-                if said["beat"] != first.setdefault(token, said["beat"]):
+                if said.get("to") == self.token or said["beat"] != first.setdefault(token, said["beat"]):
                     self.say(to=token)
                     return _Other(path, token, str(said["host"]))
             self.say()

@@ -316,6 +316,17 @@ gave = asdict(check_with_other_host(Path(root), 120))
     assert [path.name for path in tmp_path.iterdir() if path.name != locks.SEVERAL_MACHINES] == []
 
 
+def test_a_machine_that_has_seen_this_one_first_need_not_say_anything_new(tmp_path: Path) -> None:
+    from phenodose.io.host_check import _Side
+
+    mine, other = _Side(tmp_path, "a" * 32), _Side(tmp_path, "b" * 32)
+    other.say(to=mine.token)
+    found = mine.wait_for_other(time.monotonic() + 60)
+    assert found is not None
+    assert found.token == other.token
+    assert mine.said["to"] == other.token
+
+
 def test_alone_nothing_is_found_and_nothing_is_left(tmp_path: Path) -> None:
     found = check_with_other_host(tmp_path, 0.3)
     assert (found.other, found.flock_reaches) == (None, None)
