@@ -8,6 +8,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from phenodose.cli import cli
+from phenodose.lineage.freshness import changes_since
 
 SCREEN = "COR_V1_DS1"
 WANTED = "layout,viability/ctg,curves/ctg,scores/dss_asym"
@@ -40,6 +41,7 @@ def test_it_is_made_on_request_removed_without_and_refused_for_what_is_no_readou
     assert "residuals" in why.output
     files = workshop.store.read_table("runs", SCREEN, "viability/ctg")["files"].iloc[0]
     assert "viability viability/ctg_corrected" in files
+    assert changes_since(workshop.store, SCREEN) == [], "its files have no record of their own"
 
     (folder / "screen.toml").write_text(few_draws)
     workshop.make(SCREEN, WANTED).raise_if_failed()

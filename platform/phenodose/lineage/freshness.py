@@ -253,10 +253,14 @@ class _Runs:
             yield Change(key, (key,), (key, *after), sentence)
 
     def _written(self) -> Iterator[str]:
-        """Assets that have written a file of a table."""
+        """Assets by the names of files of tables, without the files that an asset recorded (a corrected readout's)."""
+        recorded = {name for written in self._files.values() for name in written}
         for table in _BY_ASSET:
             folder = self.store.table_part(table, self.screen, "any").parent
-            yield from (file.stem.replace(".", "/", 1) for file in files(folder, "*.parquet"))
+            for file in files(folder, "*.parquet"):
+                part = file.stem.replace(".", "/", 1)
+                if f"{table} {part}" not in recorded:
+                    yield part
 
     def _of_plugins(self) -> Iterator[tuple[str, str]]:
         """Assets that another version of their plugin has made."""
