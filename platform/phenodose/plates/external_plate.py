@@ -183,7 +183,7 @@ class ExternalPlate(Plate):
         if self.exported or not self.has_mip(well, channel):
             return super()._overview(well, channel)
         view = self._view(well, STACK, channel, len(self.levels) - 1, None, 0)
-        return np.max(view[...], axis=0)  # type: ignore[no-any-return]
+        return np.asarray(np.max(view[...], axis=0))
 
     def _pass(self, well: str, channel: int, site: int | None, time: int | None) -> tuple[float, np.ndarray] | None:
         """Mean and maximum of a full-size stack, one plane in memory at a time; the last one asked for is kept."""
