@@ -13,6 +13,7 @@ import numpy as np
 from phenodose.dose_response.curve_prior import USUAL_LARGEST_INHIBITION, Noise, relative_sd
 from phenodose.dose_response.curves import CurveBatch
 from phenodose.dose_response.evidence import Wells, sum_up
+from phenodose.dose_response.models import inhibition
 
 #: Curves that are looked at side by side; their grids fit the cache.
 BLOCK = 16
@@ -47,7 +48,7 @@ def wells_by_design(curves: CurveBatch, noise: Noise) -> Iterator[tuple[np.ndarr
             x[place], y[place] = curves.log10_dose[i, known[i]][order], curves.inhibition[i, known[i]][order]
         scale = np.maximum(1.0, np.abs(y).max(axis=1) / USUAL_LARGEST_INHIBITION)
         first = np.searchsorted(at, np.arange(len(doses)))
-        fitted = curves.select(which).inhibition_at(x)
+        fitted = inhibition(x, *(column[:, None] for column in curves.parameters[which].T))
         sd = relative_sd(fitted[:, first], noise.killed, noise.half)
         # curves whose noise goes alike stand together: the tables of the evidence are made for each kind
         order = np.lexsort(sd.T)

@@ -130,49 +130,71 @@ def effect(mid: np.ndarray, log_slope: np.ndarray, log_asymmetry: np.ndarray, do
     return np.asarray(np.exp(e, out=e), dtype=np.float64)
 
 
-class _Tables(NamedTuple):
-    """What the evidence on the grid needs of the doses alone, for one kind of asymptotes; float32, it only proposes."""
+class _Moves(NamedTuple):
+    """What the evidence on the grid needs of the doses alone; float64.
 
-    pulls: np.ndarray  # (d, 2 * node), the two directions in which the curve can move, at right angles, and
-    pulled: np.ndarray  # (2 * node,), how far the curve of the prior means has gone there
-    expected: np.ndarray  # (d, node), the curve of the prior means
-    constant: np.ndarray  # (sd, node) from here on
-    by_squares: np.ndarray
+    A curve moves at each dose by `low` with bottom and by `high` with top, each by a standard deviation of its prior,
+    from the curve of the prior means, `expected`.
+    """
+
+    of_wells: np.ndarray  # (d, 3 * kinds * node): low, high, expected
+    of_number: np.ndarray  # (d, 6 * kinds * node): their products with each other
+
+
+class _Tables(NamedTuple):
+    """What it needs of the doses and the wells at each; (kinds, node) each, float64, or (kinds, sd, node), float32.
+
+    Bottom and top are turned into two directions at right angles (`cosine`, `sine`), in which the wells move a curve
+    independently.
+    """
+
+    low_expected: np.ndarray
+    high_expected: np.ndarray
+    expected_squares: np.ndarray
+    cosine: np.ndarray
+    sine: np.ndarray
+    constant: np.ndarray  # (kinds, sd, node) from here on
     by_first: np.ndarray
     by_second: np.ndarray
 
 
-@lru_cache(maxsize=128)
-def _tables(doses: tuple[float, ...], counts: tuple[float, ...], wells: float) -> tuple[_Tables, ...]:
+#: Variances of the grid, (sd, 1); single precision is enough for what is only proposed.
+_VARIANCE = np.exp(2 * LOG_SD_GRID)[:, None].astype(np.float32)
+_BY_SQUARES = -0.5 / _VARIANCE
+
+
+@lru_cache(maxsize=64)
+def _moves(doses: tuple[float, ...]) -> _Moves:
     grid = grid_over(doses[-1])
-    fraction = effect(grid.mid, grid.log_slope, grid.log_asymmetry, np.array(doses))
-    count = np.array(counts)[:, None]
-    prior = log_prior_of_shape(grid.log_slope, grid.log_asymmetry)[:, None]
-    sd, variance = np.exp(LOG_SD_GRID), np.exp(2 * LOG_SD_GRID)
-    found = []
-    for kind in ASYMPTOTES:
-        low, high = kind.bottom_sd * (1 - fraction), kind.top_sd * fraction
-        ll, hh, lh = ((count * a * b).sum(axis=0) for a, b in ((low, low), (high, high), (low, high)))
-        centre, radius, angle = (ll + hh) / 2, np.hypot((ll - hh) / 2, lh), np.arctan2(2 * lh, ll - hh) / 2
-        large, small = (centre + radius)[:, None], np.maximum(centre - radius, 0.0)[:, None]
-        constant = prior + np.log(kind.share) - wells * (np.log(sd) + _LOG_2PI / 2)
-        constant = constant - 0.5 * (np.log1p(large / variance) + np.log1p(small / variance))
-        expected = kind.bottom_mean * (1 - fraction) + kind.top_mean * fraction
-        pulls = np.hstack([np.cos(angle) * low + np.sin(angle) * high, np.cos(angle) * high - np.sin(angle) * low])
-        pulls = count * pulls
-        by_terms = (-0.5 / variance, 0.5 / (variance * (variance + large)), 0.5 / (variance * (variance + small)))
-        found.append(
-            _Tables(
-                pulls.astype(np.float32),
-                (pulls * np.tile(expected, 2)).sum(axis=0).astype(np.float32),
-                expected.astype(np.float32),
-                *(
-                    np.ascontiguousarray(np.broadcast_to(term, constant.shape).T, dtype=np.float32)
-                    for term in (constant, *by_terms)
-                ),
-            )
-        )
-    return tuple(found)
+    fraction = effect(grid.mid, grid.log_slope, grid.log_asymmetry, np.array(doses))[:, None]
+    _, bottom_mean, bottom_sd, top_mean, top_sd = np.array(ASYMPTOTES).T[:, :, None]
+    low, high = bottom_sd * (1 - fraction), top_sd * fraction
+    expected = bottom_mean * (1 - fraction) + top_mean * fraction
+    pairs = ((low, low), (high, high), (low, high), (low, expected), (high, expected), (expected, expected))
+    of_wells, of_number = np.stack([low, high, expected], axis=1), np.stack([a * b for a, b in pairs], axis=1)
+    return _Moves(of_wells.reshape(len(doses), -1), of_number.reshape(len(doses), -1))
+
+
+@lru_cache(maxsize=128)
+def _tables(doses: tuple[float, ...], number: tuple[float, ...], wells: float) -> _Tables:
+    grid, kinds = grid_over(doses[-1]), len(ASYMPTOTES)
+    ll, hh, lh, le, he, ee = (np.array(number) @ _moves(doses).of_number).reshape(6, kinds, -1)
+    centre, half = (ll + hh) / 2, (ll - hh) / 2
+    radius = np.sqrt(half * half + lh * lh)
+    of_twice = half / np.maximum(radius, 1e-300)  # cosine of twice the angle
+    large = centre[:, None] + radius[:, None]
+    small = np.maximum(centre - radius, 0.0)[:, None]
+    large, small = large.astype(np.float32) + _VARIANCE, small.astype(np.float32) + _VARIANCE
+    constant = np.log(large * small)
+    constant *= -0.5
+    prior = log_prior_of_shape(grid.log_slope, grid.log_asymmetry) + np.log([[[kind.share]] for kind in ASYMPTOTES])
+    constant += prior.astype(np.float32)
+    constant += ((2.0 - wells) * LOG_SD_GRID[:, None] - wells * _LOG_2PI / 2).astype(np.float32)
+    for product in (large, small):
+        product *= _VARIANCE
+        np.divide(0.5, product, out=product)
+    cosine, sine = np.sqrt((1 + of_twice) / 2), np.sqrt((1 - of_twice) / 2)
+    return _Tables(le, he, ee, cosine, sine, constant, large, small)
 
 
 def evidence_on_grid(wells: Wells, more: np.ndarray | None = None) -> np.ndarray:
@@ -182,33 +204,30 @@ def evidence_on_grid(wells: Wells, more: np.ndarray | None = None) -> np.ndarray
     v, sd), or left out.
     """
     g, views, d = wells.number.shape
-    doses, nodes, sds = tuple(wells.doses.tolist()), int(np.prod(CELLS)), len(LOG_SD_GRID)
-    found = np.empty((g * views, len(ASYMPTOTES), sds, nodes), dtype=np.float32)
-    means, within = (values.astype(np.float32) for values in (wells.mean.reshape(-1, d), wells.within.reshape(-1)))
-    added = np.repeat(-wells.log_noise.reshape(-1, 1), sds, axis=1) + (0.0 if more is None else more.reshape(-1, sds))
-    added = added.astype(np.float32)
-    numbers = np.hstack([wells.number.reshape(-1, d), wells.wells.reshape(-1, 1)])
-    counts, of_counts = np.unique(numbers, axis=0, return_inverse=True)
-    term = np.empty((sds, nodes), dtype=np.float32)
-    for number, count in enumerate(counts):
-        which = np.flatnonzero(of_counts.ravel() == number)
-        mean = means[which]
-        for kind, table in enumerate(_tables(doses, tuple(count[:-1].tolist()), float(count[-1]))):
-            pull = mean[:, :1] * table.pulls[0]
-            squares = float(count[0]) * (mean[:, :1] - table.expected[0]) ** 2
-            for j in range(1, d):
-                pull += mean[:, j : j + 1] * table.pulls[j]
-                squares += float(count[j]) * (mean[:, j : j + 1] - table.expected[j]) ** 2
-            pull -= table.pulled
-            square = pull * pull
-            squares += within[which, None]
-            for i, at in enumerate(which):
-                place = np.multiply(squares[i], table.by_squares, out=found[at, kind])
-                place += table.constant
-                place += np.multiply(square[i, :nodes], table.by_first, out=term)
-                place += np.multiply(square[i, nodes:], table.by_second, out=term)
-                place += added[at, :, None]
-    return found.reshape(g, views, -1, sds, nodes)
+    doses, shape = tuple(wells.doses.tolist()), (len(ASYMPTOTES), len(LOG_SD_GRID), int(np.prod(CELLS)))
+    found = np.empty((g * views, *shape), dtype=np.float32)
+    added = -wells.log_noise.reshape(-1, 1) + (0.0 if more is None else more.reshape(-1, shape[1]))
+    added = np.broadcast_to(added, (g * views, shape[1])).astype(np.float32)[:, :, None]
+    numbers, means, of_wells = wells.number.reshape(-1, d), wells.mean.reshape(-1, d), _moves(doses).of_wells
+    summed = numbers * means
+    own = wells.within.ravel() + (summed * means).sum(axis=1)
+    term = np.empty(shape, dtype=np.float32)
+    for i, (number, good) in enumerate(zip(numbers.tolist(), wells.wells.ravel().tolist(), strict=True)):
+        table = _tables(doses, tuple(number), good)
+        low, high, expected = (summed[i] @ of_wells).reshape(3, shape[0], -1)
+        low -= table.low_expected
+        high -= table.high_expected
+        first, second = table.cosine * low + table.sine * high, table.cosine * high - table.sine * low
+        squares = own[i] + table.expected_squares - 2 * expected
+        first *= first
+        second *= second
+        squares, first, second = (part[:, None].astype(np.float32) for part in (squares, first, second))
+        place = np.multiply(squares, _BY_SQUARES, out=found[i])
+        place += table.constant
+        place += np.multiply(first, table.by_first, out=term)
+        place += np.multiply(second, table.by_second, out=term)
+        place += added[i]
+    return found.reshape(g, views, *shape)
 
 
 class Coordinates(NamedTuple):

@@ -146,12 +146,12 @@ def _turns(doses: _Doses, which: np.ndarray, variance: np.ndarray, freedom: np.n
             at[:, candidate] = np.stack([np.full(len(which), rising), sides[0], np.full(len(which), j), sides[1]])[
                 :, candidate
             ]
-    found = []
-    for i, (rising, *places) in enumerate(at.T):
+    found = [""] * len(which)
+    for i in np.flatnonzero(largest):
+        rising, *places = at[:, i]
         low, top, end = (f"{100 * mean[place, i]:.0f} % at {_nm(x[place, i])}" for place in places)
         first, then = ("rises", "falls") if rising else ("falls", "rises")
-        turn = f"inhibition {first} from {low} to {top} and {then} to {end}, and replicates agree."
-        found.append(turn if largest[i] else "")
+        found[i] = f"inhibition {first} from {low} to {top} and {then} to {end}, and replicates agree."
     return found
 
 
