@@ -20,14 +20,29 @@ def total(values: np.ndarray, axis: int = 0) -> np.ndarray:
     return np.asarray(np.take(np.cumsum(values, axis=axis), -1, axis=axis))
 
 
-def solve_positive(matrices: np.ndarray, right: np.ndarray, instead: np.ndarray | None = None) -> np.ndarray:
+def rows_of_triangle(p: int) -> list[slice]:
+    """Where the rows of a (p, p) matrix stand in its lower triangle, which is kept row by row."""
+    return [slice(i * (i + 1) // 2, (i + 1) * (i + 2) // 2) for i in range(p)]
+
+
+def diagonal_of_triangle(p: int) -> list[int]:
+    """Where its diagonal stands there."""
+    return [row.stop - 1 for row in rows_of_triangle(p)]
+
+
+def triangle(matrices: np.ndarray) -> np.ndarray:
+    """The lower triangles (p (p + 1) / 2, g) of symmetric matrices (p, p, g)."""
+    return np.asarray(matrices[np.tril_indices(len(matrices))])
+
+
+def solve_positive(triangles: np.ndarray, right: np.ndarray, instead: np.ndarray | None = None) -> np.ndarray:
     """Solve symmetric positive (semi)definite systems.
 
     Pivots that rounding has made zero or negative are replaced by a small positive number, which keeps
     the solution finite and a descent direction; so are those of matrices that may be indefinite, by a given number.
 
     Args:
-        matrices: float64 (p, p, g); worked on in place.
+        triangles: float64 (p (p + 1) / 2, g), the matrices as `triangle` gives them; worked on in place.
         right: float64 (p, g); likewise.
         instead: float64 (p, g), above 0: what a pivot becomes that is smaller than a millionth of this.
 
@@ -35,23 +50,25 @@ def solve_positive(matrices: np.ndarray, right: np.ndarray, instead: np.ndarray 
         float64 (p, g).
     """
     p = len(right)
-    least = 1e-14 * np.maximum(np.max(np.abs(matrices[range(p), range(p)]), axis=0), 1e-300)
-    lower, roots, solution = matrices, [], right
+    rows, diagonal = rows_of_triangle(p), diagonal_of_triangle(p)
+    least = 1e-14 * np.maximum(np.max(np.abs(triangles[diagonal]), axis=0), 1e-300)
+    roots, columns, solution = [], [], right
     for j in range(p):
-        pivot = lower[j, j]
+        pivot = triangles[diagonal[j]]
         if instead is None:
             root = np.sqrt(np.maximum(pivot, least))
         else:
             root = np.sqrt(np.where(pivot < 1e-6 * instead[j], instead[j], pivot))
         roots.append(root)
         solution[j] /= root
-        if j + 1 < p:
-            below = lower[j + 1 :, j]
-            below /= root
-            lower[j + 1 :, j + 1 :] -= below[:, None] * below
-            solution[j + 1 :] -= below * solution[j]
+        below = triangles[[row.start + j for row in rows[j + 1 :]]]
+        below /= root
+        columns.append(below)
+        solution[j + 1 :] -= below * solution[j]
+        for i, row in enumerate(rows[j + 1 :]):
+            triangles[row.start + j + 1 : row.stop] -= below[i] * below[: i + 1]
     for i in reversed(range(p)):
-        for known in lower[i + 1 :, i] * solution[i + 1 :]:
+        for known in columns[i] * solution[i + 1 :]:
             solution[i] -= known
         solution[i] /= roots[i]
     return solution

@@ -32,7 +32,7 @@ IntervalName = Literal["posterior", "bootstrap"]
 #: Fewest different doses of a curve.
 LEAST_DOSES = 3
 #: Most curves that are fitted side by side.
-BLOCK = 8192
+BLOCK = 32768
 #: Inhibitions beyond this are broken readings (100 million percent); a curve with one is not fitted.
 LARGEST_INHIBITION = 1e6
 #: log10 doses beyond this, in either direction, count as missing.

@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phenodose.dose_response.batched_linalg import solve_positive
+from phenodose.dose_response.batched_linalg import diagonal_of_triangle, rows_of_triangle, solve_positive
 from phenodose.dose_response.dose_layout import by_dose
 from phenodose.dose_response.models import LN10
 
 #: Residuals well below this (fraction of inhibition) count quadratically: the loss has no kink at 0.
 SMOOTHING = 0.01
 #: Curves worked on at once: many, since a call of numpy takes as long as 1,000 additions.
-SIDE_BY_SIDE = 4000
+SIDE_BY_SIDE = 8000
 #: Share of curves not yet done below which the others give up their places.
 _WORTH_MOVING = 0.8
 #: exp of more than this would not be finite in all that follows.
@@ -33,6 +33,8 @@ _LARGEST_EXPONENT = {np.dtype(np.float64): 600.0, np.dtype(np.float32): 80.0}
 _DAMPING, _LESS, _MORE = 1e-2, 0.2, 6.0
 #: Loss of a curve that is not yet computed.
 _UNKNOWN = 1e30
+#: Part of the loss below which a Newton step is the last: what it leaves is in proportion to the square of that.
+_NEARLY_NOTHING = 2e-5
 #: Damping up to which the curves' own curvature counts too; farther from a minimum it may point uphill.
 _NEWTON_UP_TO = 2e-2
 
@@ -125,6 +127,31 @@ def search(
     return best, best_loss
 
 
+def last_step(problem: Problem, near: np.ndarray, free: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One Newton step from places that a search in single precision has found.
+
+    Args:
+        problem: the curves.
+        near: float64 (5, g), within the box.
+        free: as of `search`.
+
+    Returns:
+        theta (5, g), the penalised loss (g,) that the curvature promises there, and bool (g,), whether that is the
+        minimum: the step had so little to gain that what is left is far below any tolerance.
+    """
+    theta, loss, sure = near.copy(), np.empty(near.shape[1]), np.zeros(near.shape[1], dtype=bool)
+    for first in range(0, near.shape[1], SIDE_BY_SIDE):
+        some = np.arange(first, min(first + SIDE_BY_SIDE, near.shape[1]))
+        work = _Work(problem.some(some), near[:, some], free, newton=True)
+        work.begin()
+        work.step()
+        n = len(some)
+        before = work.at["loss"][:n]
+        theta[:, some], loss[some] = work.trial[:, :n], before - work.promised[:n]
+        sure[some] = work.promised[:n] <= _NEARLY_NOTHING * before
+    return theta, loss, sure
+
+
 class _Shape(NamedTuple):
     """A curve f = bottom + height F, F = (1 + exp(e))^-a, at its doses: (k,) the first three, else (d, k).
 
@@ -139,15 +166,15 @@ class _Shape(NamedTuple):
     logistic: np.ndarray
 
 
-def _curl(pull: np.ndarray, at: _Shape, softplus: np.ndarray | None) -> np.ndarray:
-    """What the curves' own second derivatives add to the curvature of the loss, (5, 5, k).
+def _curl(pull: np.ndarray, at: _Shape, softplus: np.ndarray | None, free: slice) -> np.ndarray:
+    """What the curves' own second derivatives add to the curvature of the loss: a `triangle` of the free parameters.
 
     Args:
         pull: (d, k), how fast the loss falls with the inhibition at each dose.
         at: the curves.
         softplus: (d, k), ln(1 + exp(e)); None for symmetric curves, whose asymmetry has no entries.
+        free: the free parameters.
     """
-    found = np.zeros((5, 5, pull.shape[1]), pull.dtype)
     slanted = at.fraction * at.logistic
     slanted *= at.less
     slanted *= -pull  # by e, per height
@@ -156,27 +183,34 @@ def _curl(pull: np.ndarray, at: _Shape, softplus: np.ndarray | None) -> np.ndarr
     twice *= slanted
     along = slanted * at.distance
     once, moved = slanted.sum(axis=0), along.sum(axis=0)
-    found[1, 2], found[1, 3] = at.steepness * once, moved
-    found[2, 2] = at.height * at.steepness**2 * twice.sum(axis=0)
+    entries = {(2, 1): at.steepness * once, (3, 1): moved}
+    entries[2, 2] = at.height * at.steepness**2 * twice.sum(axis=0)
     twice *= at.distance
-    found[2, 3] = at.height * at.steepness * (twice.sum(axis=0) + once)
+    entries[3, 2] = at.height * at.steepness * (twice.sum(axis=0) + once)
     twice *= at.distance
-    found[3, 3] = at.height * (twice.sum(axis=0) + moved)
+    entries[3, 3] = at.height * (twice.sum(axis=0) + moved)
     if softplus is not None:
         power = softplus * at.less
         raised = at.fraction * power
         raised *= -pull
-        found[1, 4] = raised.sum(axis=0)
+        entries[4, 1] = raised.sum(axis=0)
         power += 1.0
         raised *= power
-        found[4, 4] = at.height * raised.sum(axis=0)
+        entries[4, 4] = at.height * raised.sum(axis=0)
         slanted *= power
-        found[2, 4] = at.height * at.steepness * slanted.sum(axis=0)
+        entries[4, 2] = at.height * at.steepness * slanted.sum(axis=0)
         slanted *= at.distance
-        found[3, 4] = at.height * slanted.sum(axis=0)
-    found[0, 2:] = -found[1, 2:]
-    for i in range(1, 5):
-        found[i, :i] = found[:i, i]
+        entries[4, 3] = at.height * slanted.sum(axis=0)
+    for of_top in (2, 3, 4):
+        if (of_top, 1) in entries:
+            entries[of_top, 0] = -entries[of_top, 1]
+    p = free.stop - free.start
+    found = np.zeros((p * (p + 1) // 2, pull.shape[1]), pull.dtype)
+    for i, row in enumerate(rows_of_triangle(p)):
+        for j in range(i + 1):
+            entry = entries.get((free.start + i, free.start + j))
+            if entry is not None:
+                found[row.start + j] = entry
     return found
 
 
@@ -186,9 +220,9 @@ class _Work:
     Attributes:
         all: arrays of all curves, (..., g) each.
         at: those of the curves that are worked on, (..., k) each. Beside the wells, box and penalty: `which` curve it
-            is, where it is (`theta`), the `loss` there, its `fall` (gradient, p) and curvature (`bend`, p x p, by the
-            first derivatives of the curve, and `curl`, p x p, what its second ones add), the
-            `damping`, how many `steps` were tried (-1: none, not even the start), how many of the last did not help
+            is, where it is (`theta`), the `loss` there, its `fall` (gradient, p) and curvature (`bend`, by the first
+            derivatives of the curve, and `curl`, what its second ones add, each a `triangle` of p x p), the `damping`,
+            how many `steps` were tried (-1: none, not even the start), how many of the last did not help
             (`stalled`), and whether the curve is `over`.
     """
 
@@ -210,7 +244,9 @@ class _Work:
         k = len(first)
         self.unknown = {"loss": _UNKNOWN, "fall": 0.0, "bend": 0.0, "damping": _DAMPING / _LESS, "steps": -1}
         self.unknown |= {"stalled": 0, "over": False}
-        shapes: dict[str, tuple[int, ...]] = {"fall": (p, k), "bend": (p, p, k), "curl": (p, p, k)}
+        self.rows, self.diagonal = rows_of_triangle(p), diagonal_of_triangle(p)
+        shapes: dict[str, tuple[int, ...]] = {"fall": (p, k), "bend": (p * (p + 1) // 2, k)}
+        shapes["curl"] = shapes["bend"]
         self.unknown |= {"curl": 0.0} if newton else {}
         for name, value in self.unknown.items():
             self.at[name] = np.full(shapes.get(name, (k,)), value, kind if isinstance(value, float) else None)
@@ -219,6 +255,11 @@ class _Work:
         """Whether any curve is not done."""
         return not bool(self.at["over"].all())
 
+    def begin(self) -> None:
+        """Know loss and derivatives where the curves are, and trust the curvature there."""
+        self.at |= self.evaluate(self.at["theta"])
+        self.at["steps"][:], self.at["damping"][:] = 0, 1e-9
+
     def step(self) -> None:
         """The damped Newton step to `trial` (5, k); none for fixed parameters and for those held by the box."""
         at, free = self.at, self.free
@@ -226,26 +267,27 @@ class _Work:
         instead = None
         if self.newton:
             plain = at["damping"] <= _NEWTON_UP_TO
-            instead = matrix[range(len(fall)), range(len(fall))] + 1e-10
+            instead = matrix[self.diagonal] + 1e-10
             matrix += at["curl"] * plain
         held = (theta <= at["lower"][free]) & (fall < 0)
         held |= (theta >= at["upper"][free]) & (fall > 0)
-        diagonal = matrix[range(len(fall)), range(len(fall))]
+        diagonal = matrix[self.diagonal]
         diagonal *= 1.0 + at["damping"]
         diagonal += 1e-10
-        some = np.flatnonzero(held.any(axis=0))
-        if len(some):
-            loose = 1.0 - held[:, some]
-            fall[:, some] *= loose
-            matrix[..., some] *= loose * loose[:, None]
-            diagonal[:, some] = np.where(held[:, some], 1.0, diagonal[:, some])
-        matrix[range(len(fall)), range(len(fall))] = diagonal
+        if held.any():
+            loose = (~held).astype(fall.dtype)
+            fall *= loose
+            for i, row in enumerate(self.rows):
+                matrix[row] *= loose[: i + 1] * loose[i]
+            np.copyto(diagonal, 1.0, where=held)
+        matrix[self.diagonal] = diagonal
         trial = at["theta"].copy()
         solution = solve_positive(matrix, fall.copy(), instead)
         trial[free] += solution
         self.promised = np.full(len(at["loss"]), np.inf)
         if self.newton:
-            np.copyto(self.promised, 0.5 * (fall * solution).sum(axis=0), where=plain & (at["steps"] >= 0))
+            whole = ((trial >= at["lower"]) & (trial <= at["upper"])).all(axis=0)  # the box cuts no part of it off
+            np.copyto(self.promised, 0.5 * (fall * solution).sum(axis=0), where=plain & whole & (at["steps"] >= 0))
         np.maximum(trial, at["lower"], out=trial)
         self.trial = np.minimum(trial, at["upper"], out=trial)
 
@@ -312,15 +354,14 @@ class _Work:
         weighted = weight * away
         loss += 0.5 * (weighted * away).sum(axis=0)
         fall = (jacobian * pull).sum(axis=1) - weighted[self.free]
-        matrix = np.empty((len(fall), *fall.shape), fall.dtype)
-        for a in range(len(fall)):
-            np.add.reduce(jacobian[: a + 1] * (jacobian[a] * bend), axis=1, out=matrix[a, : a + 1])
-            matrix[a, a] += weight[self.free][a]
-            matrix[:a, a] = matrix[a, :a]
+        matrix = np.empty((self.rows[-1].stop, fall.shape[1]), fall.dtype)
+        for a, row in enumerate(self.rows):
+            np.add.reduce(jacobian[: a + 1] * (jacobian[a] * bend), axis=1, out=matrix[row])
+        matrix[self.diagonal] += weight[self.free]
         found = {"loss": loss, "fall": fall, "bend": matrix}
         if self.newton:
             shape = _Shape(height, steepness, less, distance, fraction, logistic)
-            found["curl"] = _curl(pull, shape, None if self.symmetric else softplus)[self.free, self.free]
+            found["curl"] = _curl(pull, shape, None if self.symmetric else softplus, self.free)
         return found
 
     def by_fitted(self, fitted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

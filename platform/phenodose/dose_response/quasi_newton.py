@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phenodose.dose_response.batched_linalg import solve_positive
+from phenodose.dose_response.batched_linalg import solve_positive, triangle
 
 #: loss(parameters (p, g), problems (g,)) -> (g,): the losses of these problems at these parameters.
 Loss = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -80,14 +80,14 @@ def minimise(loss: Loss, start: np.ndarray, iterations: int = 100) -> tuple[np.n
 
 def _iterate(loss: Loss, state: _State, problems: np.ndarray, stepmax: np.ndarray) -> np.ndarray:
     """One iteration of every problem in place; True where a problem has stopped."""
-    step = solve_positive(state.hessian.copy(), -state.g)
+    step = solve_positive(triangle(state.hessian), -state.g)
     new_x, new_f, failed = _line_search(loss, state.x, state.f, state.g, step, problems, stepmax)
     again = failed & ~state.central
     if again.any():  # the gradient was too coarse: central differences from here on
         state.central = state.central | again
         some = problems[again]
         state.g[:, again] = _gradient(loss, state.x[:, again], state.f[again], some, state.central[again])
-        step = solve_positive(state.hessian[:, :, again], -state.g[:, again])
+        step = solve_positive(triangle(state.hessian[:, :, again]), -state.g[:, again])
         found = _line_search(loss, state.x[:, again], state.f[again], state.g[:, again], step, some, stepmax[again])
         new_x[:, again], new_f[again], failed[again] = found
     new_g = _gradient(loss, new_x, new_f, problems, state.central)

@@ -11,8 +11,9 @@ criterion for residuals of that loss (density ~ exp(-|r|^1.5)). The top is fixed
 where the wells show that plateau at two doses. Where a constant explains the wells as well, the curve is that
 constant, drawn a little to no effect by what the wells leave open.
 
-For speed all models and starts are searched in single precision; from where they have come only the models that may be
-chosen go on to their minimum, in double precision.
+For speed all models and starts are searched in single precision, and of searches on the way to the same minimum one alone
+goes on; from where they have come only the models that may be chosen go on to their minimum, the last step in double
+precision.
 
 `NOISE_FLOOR` and the plateau rule were chosen by comparing settings on BT-40 (published scores), on a second,
 noisier screen of it (scores of the fit `nplr`) and on simulated curves of known truth, the spreads of the
@@ -29,7 +30,14 @@ import numpy as np
 
 from phenodose.dose_response.batched_linalg import total
 from phenodose.dose_response.dose_layout import DoseLayout, by_dose
-from phenodose.dose_response.levenberg_marquardt import SMOOTHING, Problem, curve_values, search, smooth_power
+from phenodose.dose_response.levenberg_marquardt import (
+    SMOOTHING,
+    Problem,
+    curve_values,
+    last_step,
+    search,
+    smooth_power,
+)
 from phenodose.dose_response.models import FREE_PARAMETERS, LN10
 
 SLOPE_RANGE = (0.2, 6.0)
@@ -66,10 +74,15 @@ ITERATIONS = 40
 #: The way there is gone in single precision until a step lowers the loss by a smaller part than this, or so many do.
 ROUGH_GAIN = 1e-4
 ROUGH_PATIENCE = 5
+#: Steps after which searches of a curve are compared, the distance below which two are on the same way, and how much
+#: higher than the lowest another may be to go on.
+FIRST_STEPS, SAME_PLACE, NEARLY_AS_LOW = 4, 0.05, 1.03
+#: The same for the way to a minimum that is taken by Newton's steps.
+NEAR_GAIN = 1e-6
 #: From there on only models go whose criterion is so near the best: what is left to gain changes it by far less.
 NEAR_TIE = 0.5
-#: Curves whose starts are looked for at once: their arrays stay in a processor's cache.
-_STARTS_AT_ONCE = 256
+#: Curves whose starts, and constants, are looked for at once: their arrays stay in a processor's cache.
+_STARTS_AT_ONCE, _CENTRES_AT_ONCE = 256, 1024
 
 
 class RobustFit(NamedTuple):
@@ -114,8 +127,7 @@ def fit_robust(x: np.ndarray, y: np.ndarray, model: int | None = None) -> Robust
         number, theta, criterion = _best_model(problem)
     else:
         start = _starts(problem, min(model, 4), START_SLOPES[1:2])[0]
-        near, _ = _best_of(problem, [start], FREE_PARAMETERS[model])
-        theta, loss = _minimum(problem, near, FREE_PARAMETERS[model])
+        theta, loss = _minimum(problem, start, FREE_PARAMETERS[model])
         number, criterion = np.full(x.shape[1], model), information_criterion(loss, len(x), model)
     flat = information_criterion(flat_loss, len(x), 1) <= criterion
     if model is None:
@@ -185,12 +197,20 @@ def _plausible_level(y: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 def _centre(y: np.ndarray) -> np.ndarray:
     """The constant (g,) of smallest loss."""
-    constant = np.quantile(y, 0.5, axis=0)
-    for _ in range(20):  # reweighted means: each halves the distance to the minimum at least
-        residual = y - constant
-        weight = 1 / np.sqrt(np.sqrt(residual * residual + SMOOTHING**2))
-        constant = total(weight * y) / total(weight)
-    return np.asarray(constant)
+    found = np.empty(y.shape[1])
+    for first in range(0, len(found), _CENTRES_AT_ONCE):
+        some = np.ascontiguousarray(y[:, first : first + _CENTRES_AT_ONCE])
+        constant = np.quantile(some, 0.5, axis=0)
+        for _ in range(13):  # reweighted means halve the distance to the minimum; a third further divides it by three
+            residual = some - constant
+            residual *= residual
+            residual += SMOOTHING**2
+            weight = np.sqrt(residual, out=residual)
+            np.sqrt(weight, out=weight)
+            np.divide(1.0, weight, out=weight)
+            constant += 4 / 3 * (total(weight * some) / total(weight) - constant)
+        found[first : first + _CENTRES_AT_ONCE] = constant
+    return found
 
 
 def _loss_scale(problem: Problem, theta: np.ndarray) -> np.ndarray:
@@ -212,18 +232,37 @@ def to_parameters(theta: np.ndarray) -> np.ndarray:
 
 
 def _best_of(problem: Problem, starts: list[np.ndarray], free: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """About the lowest end of searches from all starts, which go side by side; in single precision."""
-    g = problem.x.shape[1]
-    together = problem.rough().some(np.tile(np.arange(g), len(starts)))
+    """About the lowest end of searches from all starts, which go side by side; in single precision.
+
+    After a few steps most searches of a curve are on the way to the same minimum: one of these goes on, and of the
+    others those alone that are nearly as low.
+    """
+    g, s = problem.x.shape[1], len(starts)
+    together = problem.rough().some(np.tile(np.arange(g), s))
     start = np.concatenate(starts, axis=1)
-    found, loss = search(together, start, free, ITERATIONS, ROUGH_GAIN, ROUGH_PATIENCE)
-    lowest = np.argmin(loss.reshape(len(starts), g), axis=0) * g + np.arange(g)
+    found, loss = search(together, start, free, FIRST_STEPS, ROUGH_GAIN, ROUGH_PATIENCE)
+    places, losses, everyone = found.reshape(5, s, g), loss.reshape(s, g), np.arange(g)
+    leader = np.argmin(losses, axis=0)
+    apart = np.abs(places - places[:, leader, everyone][:, None]).max(axis=0) > SAME_PLACE
+    goes_on = apart & (losses <= NEARLY_AS_LOW * losses[leader, everyone])
+    goes_on[leader, everyone] = True
+    which = np.flatnonzero(goes_on)
+    found[:, which], loss[which] = search(
+        together.some(which), found[:, which], free, ITERATIONS, ROUGH_GAIN, ROUGH_PATIENCE
+    )
+    lowest = np.argmin(loss.reshape(s, g), axis=0) * g + everyone
     return found[:, lowest].astype(np.float64), loss[lowest].astype(np.float64)
 
 
 def _minimum(problem: Problem, near: np.ndarray, free: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The minimum near a place, and its loss."""
-    return search(problem, np.clip(near, problem.lower, problem.upper), free, ITERATIONS, newton=True)
+    """The minimum near a place, and its loss: in single precision as far as that goes, then in double."""
+    near, _ = search(problem.rough(), near, free, ITERATIONS, NEAR_GAIN, newton=True)
+    near = np.clip(near.astype(np.float64), problem.lower, problem.upper)
+    found, loss, sure = last_step(problem, near, free)
+    left = np.flatnonzero(~sure)
+    if len(left):
+        found[:, left], loss[left] = search(problem.some(left), near[:, left], free, ITERATIONS, newton=True)
+    return found, loss
 
 
 def _starts(problem: Problem, number: int, slopes: Sequence[float] = START_SLOPES) -> list[np.ndarray]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phenodose.dose_response.levenberg_marquardt import Problem, _Work, search
+from phenodose.dose_response.batched_linalg import rows_of_triangle
+from phenodose.dose_response.levenberg_marquardt import Problem, _Work, curve_values, last_step, search
 from phenodose.dose_response.models import FREE_PARAMETERS
 from phenodose.dose_response.robust_fit import robust_problem
 
@@ -27,10 +28,31 @@ def test_the_curvature_is_the_derivative_of_the_gradient(model: int) -> None:
     free = FREE_PARAMETERS[model]
     work = _Work(problem, at, free, newton=True)
     found = work.evaluate(at)
+    bend, rows = found["bend"] + found["curl"], rows_of_triangle(len(free))
     for place, parameter in enumerate(free):
         little = 1e-6 * (np.arange(5) == parameter)[:, None]
         by_differences = (work.evaluate(at - little)["fall"] - work.evaluate(at + little)["fall"]) / 2e-6
-        np.testing.assert_allclose((found["bend"] + found["curl"])[place], by_differences, atol=1e-6)
+        np.testing.assert_allclose(bend[rows[place]], by_differences[: place + 1], atol=1e-6)
+
+
+def test_a_last_step_is_sure_near_a_minimum_alone() -> None:
+    problem, start = noisy(40)
+    start[4] = 0.0
+    free = FREE_PARAMETERS[4]
+    found, lowest = search(problem, start, free, 60, newton=True)
+    near = np.clip(found + 1e-5, problem.lower, problem.upper)
+    near[4] = 0.0
+    theta, loss, sure = last_step(problem, near, free)
+    assert sure.mean() > 0.9
+    np.testing.assert_allclose(loss[sure], lowest[sure], rtol=1e-6)
+    curves, minima = curve_values(theta, problem.x), curve_values(found, problem.x)
+    np.testing.assert_allclose(curves[:, sure], minima[:, sure], atol=1e-5)
+    far = np.clip(start + 0.3 * (np.arange(5) < 4)[:, None], problem.lower, problem.upper)
+    assert not last_step(problem, far, free)[2].any()
+    # a curve alone has the step that it has among others
+    alone, its_loss, _ = last_step(problem.some(np.array([7])), near[:, [7]], free)
+    np.testing.assert_array_equal(alone[:, 0], theta[:, 7])
+    assert its_loss[0] == loss[7]
 
 
 @pytest.mark.parametrize("model", [3, 4])
