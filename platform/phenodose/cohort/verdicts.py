@@ -105,7 +105,7 @@ def _by_screen(
     # Texts as objects: a comparison of a few hundred of Arrow's costs a hundred times as much.
     rows = pd.DataFrame(
         {
-            field.name: _texts(column) if field.type == pa.string() else column.to_pandas()
+            field.name: pd.Series(_texts(column), dtype=object) if field.type == pa.string() else column.to_pandas()
             for field, column in zip(schema, found.columns, strict=True)
         }
     )

@@ -11,9 +11,9 @@ criterion for residuals of that loss (density ~ exp(-|r|^1.5)). The top is fixed
 where the wells show that plateau at two doses. Where a constant explains the wells as well, the curve is that
 constant, drawn a little to no effect by what the wells leave open.
 
-For speed all models and starts are searched in single precision, and of searches on the way to the same minimum one alone
-goes on; from where they have come only the models that may be chosen go on to their minimum, the last step in double
-precision.
+For speed all models and starts are searched in single precision, and of searches on the way to the same minimum one
+alone goes on; from where they have come only the models that may be chosen go on to their minimum, the last step in
+double precision.
 
 `NOISE_FLOOR` and the plateau rule were chosen by comparing settings on BT-40 (published scores), on a second,
 noisier screen of it (scores of the fit `nplr`) and on simulated curves of known truth, the spreads of the
