@@ -254,9 +254,7 @@ class CurveBatch:
         if self.draws is None:
             raise InputError("these curves have no draws; fit them with bootstrap > 0.")
         some = self.draws[:, first:last]
-        # keys as objects: hundreds of copies of a row are made of them in a tenth of the time
-        once = replace(self, draws=None, keys=self.keys.astype(object))
-        repeated = once.select(np.repeat(np.arange(len(self)), some.shape[1]))
+        repeated = replace(self, draws=None).select(np.repeat(np.arange(len(self)), some.shape[1]))
         drawn = repeated.with_parameters(some.reshape(-1, len(PARAMETERS)))
         return replace(drawn, drawn_from=repeated.parameters)
 

@@ -51,7 +51,7 @@ def check_inside(file: Path) -> None:
         TableError: a link leads out of the store's tables, or to nothing.
     """
     if not (file.is_symlink() or file.parent.is_symlink() or file.parents[1].is_symlink()):
-        return  # to follow a path to its end takes fifty times as long
+        return  # nothing leads out; to follow two paths to their ends costs more than what a file says of itself
     tables = file.parents[2].resolve()
     place = file.resolve()
     if not place.is_relative_to(tables):
