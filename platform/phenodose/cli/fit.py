@@ -25,7 +25,7 @@ _FILE = click.Path(path_type=Path)
     type=click.IntRange(0),
     default=200,
     show_default=True,
-    help="Draws of each curve, for the intervals of its IC50 and whether it is identifiable; 0 for none, several times as fast.",
+    help="Draws of each curve, for the intervals of its IC50 and whether it is identifiable; 0 for none, far faster.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
 @click.option("--percent", is_flag=True, help="The column inhibition is in percent, not a fraction.")
