@@ -84,13 +84,13 @@ def test_another_measure_stands_beside_them_and_a_faulty_one_costs_itself(theirs
     measures, notes = installed_measures(theirs)
     assert notes == []
     assert [one.name for one in measures] == ["additive", "bliss", "zip", "loewe", "hsa", "css", "faulty", "index"]
-    wells = MatrixWells("S", "A", "B", A, B, TOGETHER)
+    wells = MatrixWells("S", "A", "B", A, B, TOGETHER - 0.1 * ((A > 0) & (B > 0)))
     found = excess_of_matrices([wells], "ctg", draws=40, measures=measures)
     theirs_of_pairs = found.pairs[found.pairs["model"] == "additive"]
-    assert theirs_of_pairs["excess_percent"].tolist() == pytest.approx([-10.0] * 9)
+    assert theirs_of_pairs["excess_percent"].tolist() == pytest.approx([-20.0] * 9)
     assert theirs_of_pairs[["lower_percent", "upper_percent"]].notna().all(axis=None)
     sums = found.sums.set_index("measure")
-    assert sums.loc["additive", "value"] == pytest.approx(-10)
+    assert sums.loc["additive", "value"] == pytest.approx(-20)
     assert sums.loc["additive", "interaction"] == "antagonism"
     assert tuple(sums.loc["index", ["value", "unit", "interaction", "probability_synergy"]]) == (
         *(0.25, "log10"),

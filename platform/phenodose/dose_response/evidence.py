@@ -28,7 +28,7 @@ from phenodose.dose_response.curve_prior import (
 from phenodose.dose_response.models import LN10
 
 #: Cells of the grid over mid dose, slope and asymmetry.
-CELLS = (24, 7, 3)
+CELLS = (20, 6, 3)
 #: Standard deviations of a well at which the evidence is computed, fraction of inhibition.
 LOG_SD_GRID = np.linspace(np.log(0.004), np.log(0.8), 12)
 #: Wells that may be bad are those farthest from the fitted curve; but a curve with fewer wells than twice the
@@ -176,35 +176,37 @@ def _moves(doses: tuple[float, ...]) -> _Moves:
 
 
 @lru_cache(maxsize=128)
-def _tables(doses: tuple[float, ...], number: tuple[float, ...], wells: float) -> _Tables:
+def _tables(doses: tuple[float, ...], number: tuple[float, ...], wells: float, first_sd: int) -> _Tables:
     grid, kinds = grid_over(doses[-1]), len(ASYMPTOTES)
+    variance, log_sd = _VARIANCE[first_sd:], LOG_SD_GRID[first_sd:, None]
     ll, hh, lh, le, he, ee = (np.array(number) @ _moves(doses).of_number).reshape(6, kinds, -1)
     centre, half = (ll + hh) / 2, (ll - hh) / 2
     radius = np.sqrt(half * half + lh * lh)
     of_twice = half / np.maximum(radius, 1e-300)  # cosine of twice the angle
     large = centre[:, None] + radius[:, None]
     small = np.maximum(centre - radius, 0.0)[:, None]
-    large, small = large.astype(np.float32) + _VARIANCE, small.astype(np.float32) + _VARIANCE
+    large, small = large.astype(np.float32) + variance, small.astype(np.float32) + variance
     constant = np.log(large * small)
     constant *= -0.5
     prior = log_prior_of_shape(grid.log_slope, grid.log_asymmetry) + np.log([[[kind.share]] for kind in ASYMPTOTES])
     constant += prior.astype(np.float32)
-    constant += ((2.0 - wells) * LOG_SD_GRID[:, None] - wells * _LOG_2PI / 2).astype(np.float32)
+    constant += ((2.0 - wells) * log_sd - wells * _LOG_2PI / 2).astype(np.float32)
     for product in (large, small):
-        product *= _VARIANCE
+        product *= variance
         np.divide(0.5, product, out=product)
     cosine, sine = np.sqrt((1 + of_twice) / 2), np.sqrt((1 - of_twice) / 2)
     return _Tables(le, he, ee, cosine, sine, constant, large, small)
 
 
-def evidence_on_grid(wells: Wells, more: np.ndarray | None = None) -> np.ndarray:
-    """Log evidence, float32 (g, v, kinds of asymptotes, sds, nodes).
+def evidence_on_grid(wells: Wells, more: np.ndarray | None = None, first_sd: int = 0) -> np.ndarray:
+    """Log evidence, float32 (g, v, kinds of asymptotes, sds, nodes); the sds from the given one on.
 
     Prior of slope, asymmetry and asymptotes included, those of noise and bad wells not: these are given, float64 (g,
     v, sd), or left out.
     """
     g, views, d = wells.number.shape
-    doses, shape = tuple(wells.doses.tolist()), (len(ASYMPTOTES), len(LOG_SD_GRID), int(np.prod(CELLS)))
+    doses, shape = tuple(wells.doses.tolist()), (len(ASYMPTOTES), len(LOG_SD_GRID) - first_sd, int(np.prod(CELLS)))
+    by_squares = _BY_SQUARES[first_sd:]
     found = np.empty((g * views, *shape), dtype=np.float32)
     added = -wells.log_noise.reshape(-1, 1) + (0.0 if more is None else more.reshape(-1, shape[1]))
     added = np.broadcast_to(added, (g * views, shape[1])).astype(np.float32)[:, :, None]
@@ -213,7 +215,7 @@ def evidence_on_grid(wells: Wells, more: np.ndarray | None = None) -> np.ndarray
     own = wells.within.ravel() + (summed * means).sum(axis=1)
     term = np.empty(shape, dtype=np.float32)
     for i, (number, good) in enumerate(zip(numbers.tolist(), wells.wells.ravel().tolist(), strict=True)):
-        table = _tables(doses, tuple(number), good)
+        table = _tables(doses, tuple(number), good, first_sd)
         low, high, expected = (summed[i] @ of_wells).reshape(3, shape[0], -1)
         low -= table.low_expected
         high -= table.high_expected
@@ -222,7 +224,7 @@ def evidence_on_grid(wells: Wells, more: np.ndarray | None = None) -> np.ndarray
         first *= first
         second *= second
         squares, first, second = (part[:, None].astype(np.float32) for part in (squares, first, second))
-        place = np.multiply(squares, _BY_SQUARES, out=found[i])
+        place = np.multiply(squares, by_squares, out=found[i])
         place += table.constant
         place += np.multiply(first, table.by_first, out=term)
         place += np.multiply(second, table.by_second, out=term)

@@ -157,13 +157,26 @@ def _picked_on_grid(
     """
     picked, of_cell = np.empty(at.shape, dtype=np.int64), np.empty(at.shape, dtype=np.float32)
     prior = log_prior_of_noise(LOG_SD_GRID, usual_sd, weight)
+    first_sd = _first_sd(prior, float(wells.wells.max()))
+    more = log_share[:, :, None] + prior[:, None, first_sd:]
     for first in range(0, len(at), _GRIDS_AT_ONCE):
         some = slice(first, first + _GRIDS_AT_ONCE)
-        value = evidence_on_grid(wells.some(some), log_share[some, :, None] + prior[some, None, :])
+        value = evidence_on_grid(wells.some(some), more[some], first_sd)
         value = value.reshape(len(value), -1)
         picked[some] = _pick(value, at[some])
         of_cell[some] = np.take_along_axis(value, picked[some], axis=1)
-    return picked, of_cell
+    before, nodes = first_sd * int(np.prod(CELLS)), len(LOG_SD_GRID) * int(np.prod(CELLS))
+    return picked + before * (picked // (nodes - before) + 1), of_cell  # as if all were there
+
+
+def _first_sd(log_prior: np.ndarray, wells: float) -> int:
+    """The first of `LOG_SD_GRID` that a prior (g, sd) of the noise leaves to a curve of so many wells.
+
+    Whatever the wells are, less noise makes them more probable by (sd / smaller sd)^wells at most.
+    """
+    at_most = log_prior - wells * LOG_SD_GRID
+    best = np.maximum.accumulate(at_most[:, ::-1], axis=1)[:, ::-1]
+    return int(np.argmax((at_most >= best - _NEGLIGIBLE).any(axis=0)))
 
 
 def _pick(log_weight: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -244,4 +257,4 @@ def _generator(x: np.ndarray, y: np.ndarray, seed: int) -> np.random.Generator:
     digest = xxhash.xxh3_128(seed.to_bytes(8, "little", signed=True))
     digest.update((x[order] - x.min()).round(6).tobytes())
     digest.update(y[order].tobytes())
-    return np.random.Generator(np.random.Philox(key=digest.intdigest()))
+    return np.random.Generator(np.random.PCG64DXSM(digest.intdigest()))

@@ -19,6 +19,8 @@ from phenodose.dose_response.models import LN10, inhibition_along, log10_dose_at
 
 #: Points of the grid on which scores are integrated, from the lowest to the highest tested dose.
 GRID_POINTS = 200
+#: The same of draws: over 8 decades a DSS is off by 0.014 points at most, far less than draws differ by chance.
+DRAWN_GRID_POINTS = 100
 #: Minimum activity in percent: a number, or 'auto' for a tenth of the span, 0.1 * max(100, top).
 Amin = float | Literal["auto"]
 ScoreType = Literal["area", "dss1", "dss2", "dss3", "mod"]
@@ -240,7 +242,8 @@ def published_inhibitory_dose(curves: CurveBatch, target: np.ndarray) -> np.ndar
     with np.errstate(all="ignore"):
         dose = 10 ** log10_dose_at(reachable, *curves.parameters.T)
         nearest = np.argmin(np.abs(np.nan_to_num(on_grid(curves), nan=np.inf) - goal[:, None]), axis=1)
-    falling = 10 ** np.take_along_axis(curves.log10_dose_grid(GRID_POINTS), nearest[:, None], axis=1)[:, 0]
+        doses = curves.log10_dose_grid(_grid_points(curves))
+    falling = 10 ** np.take_along_axis(doses, nearest[:, None], axis=1)[:, 0]
     dose = np.where(curves.top < curves.bottom, falling, dose)
     return np.where((shape.slope < 0) | ~curves.fitted, np.nan, dose)
 
@@ -252,18 +255,22 @@ def _row_extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def on_grid(curves: CurveBatch) -> np.ndarray:
-    """Inhibitions (n, GRID_POINTS) from the lowest to the highest tested dose.
+    """Inhibitions (n, points) from the lowest to the highest tested dose.
 
     Draws, of which there are hundreds for every curve, are computed in float32: exact to 1e-6 of their height.
     """
 
     def compute() -> np.ndarray:
         if curves.drawn_from is None:
-            return curves.inhibition_at(curves.log10_dose_grid(GRID_POINTS))
+            return curves.inhibition_at(curves.log10_dose_grid(_grid_points(curves)))
         low, high = curves.log10_dose_range
-        return inhibition_along(low, high, curves.parameters.T, GRID_POINTS)
+        return inhibition_along(low, high, curves.parameters.T, _grid_points(curves))
 
     return curves.once("grid", compute)
+
+
+def _grid_points(curves: CurveBatch) -> int:
+    return GRID_POINTS if curves.drawn_from is None else DRAWN_GRID_POINTS
 
 
 def _at_ends(curves: CurveBatch) -> np.ndarray:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phenodose.dose_response.curve_prior import ASYMPTOTES
+from phenodose.dose_response import posterior
+from phenodose.dose_response.curve_prior import ASYMPTOTES, Noise
 from phenodose.dose_response.evidence import (
     LOG_SD_GRID,
     Coordinates,
@@ -16,6 +17,8 @@ from phenodose.dose_response.evidence import (
     setting,
     sum_up,
 )
+from phenodose.dose_response.fit import fit_curves
+from phenodose.simulation.curves import simulate_curves
 
 
 @pytest.fixture(params=[1, 2], ids=["single wells", "duplicates"])
@@ -52,3 +55,19 @@ def test_what_is_known_of_noise_and_bad_wells_is_added(wells: Wells):
     more = np.random.default_rng(4).normal(0, 3, (*wells.wells.shape, len(LOG_SD_GRID)))
     added = evidence_on_grid(wells, more) - evidence_on_grid(wells)
     np.testing.assert_allclose(added, np.broadcast_to(more[:, :, None, :, None], added.shape), atol=0.05)
+
+
+def test_noise_that_the_prior_rules_out_for_any_wells_is_left_out_and_changes_no_draw(monkeypatch):
+    points = simulate_curves("clean", 12, 3).points
+    first = []
+    whole = posterior._first_sd
+
+    def told(*known: object) -> int:
+        first.append(whole(*known))  # type: ignore[arg-type]
+        return first[-1]
+
+    monkeypatch.setattr(posterior, "_first_sd", told)
+    drawn = fit_curves(points, bootstrap=40, noise=Noise(0.1, 20.0, 0.01)).draws
+    assert min(first) > 3
+    monkeypatch.setattr(posterior, "_first_sd", lambda *_: 0)
+    np.testing.assert_array_equal(drawn, fit_curves(points, bootstrap=40, noise=Noise(0.1, 20.0, 0.01)).draws)

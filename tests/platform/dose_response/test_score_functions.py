@@ -78,6 +78,12 @@ def test_scores_of_one_curve_do_not_depend_on_the_others(kind):
     np.testing.assert_array_equal(together, alone)
 
 
-def test_draws_that_are_scored_in_single_precision_have_the_scores_of_double_precision():
+def test_draws_that_are_scored_in_single_precision_have_the_scores_of_double_precision(monkeypatch):
+    monkeypatch.setattr(scores, "GRID_POINTS", scores.DRAWN_GRID_POINTS)
     drawn = fit_curves(simulate_curves("noisy", 12, 3).points, bootstrap=40).drawn(0, 40)
     np.testing.assert_allclose(scores.dss_asym(drawn), scores.dss_asym(replace(drawn, drawn_from=None)), atol=1e-4)
+
+
+def test_draws_are_integrated_over_enough_doses():
+    drawn = fit_curves(simulate_curves("noisy", 12, 3, 8, 2, 1.0).points, bootstrap=40).drawn(0, 40)
+    np.testing.assert_allclose(scores.dss_asym(drawn), scores.dss_asym(replace(drawn, drawn_from=None)), atol=0.014)
