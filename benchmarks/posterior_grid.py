@@ -39,7 +39,7 @@ def ends(
     """Ends and middle of the intervals (3, n), and the share of hits (n,), of draws made in that way."""
     evidence.CELLS = posterior.CELLS = way[0]
     posterior.SPREAD, posterior.SWEEPS = way[1:]
-    for kept in (evidence.grid_over, evidence._moves, evidence._tables):  # noqa: SLF001
+    for kept in (evidence.grid_over, evidence._moves, evidence._tables):
         kept.cache_clear()
     drawn = np.empty((len(curves), draws, 5))
     for which, known in noise:
