@@ -1,10 +1,11 @@
 """Every image readout on every data set: viability against the truth, and drugs that kill unlike the control.
 
 First table: Pearson correlation and mean absolute error of the viability of drug wells, robust Z' of the controls
-(median of the plates), correlation of replicates, CPU seconds (of `rescue` those beside the features, which it takes
-from `features`). Viability is the readout's number scaled by the medians of the controls of each plate. `rescue` is
-taught by the true viability with the noise of a plate reader (standard deviation 0.05), of the organoids by the
-independent measurement; no drug is read by a model that has seen it. Second table: the share of wells that `features`
+(median of the plates), correlation of replicates, rank correlation of the drugs' mean viability over the doses that all
+of them have, CPU seconds (of `rescue` those beside the features, which it takes from `features`). Viability is the
+readout's number scaled by the medians of the controls of each plate. `rescue` is taught by the true viability with the
+noise of a plate reader (standard deviation 0.05), of the organoids by the independent measurement; no drug is read by a
+model that has seen it. Second table: the share of wells that `features`
 flags (`control_distance` above 1) of those that died unlike the control and of all others, then these apart: wells
 that died unlike it, but less, and wells that died like it or not at all; and the mean absolute error of `features`
 and `rescue` on the wells that died unlike the control. `--unlike-alone` leaves the first table out, `--flags-alone`
@@ -63,7 +64,15 @@ SHARES = {
     "error of features": "mean error of features on the first",
     "error of rescue": "of rescue",
 }
-FIGURES = {"pearson": "Pearson", "mean_error": "mean error", "zprime": "robust Z'", "duplicates": "replicates"}
+FIGURES = {
+    "pearson": "Pearson",
+    "mean_error": "mean error",
+    "zprime": "robust Z'",
+    "duplicates": "replicates",
+    "rank": "rank of drugs",
+}
+#: Figures that are printed with two decimals instead of three.
+COARSE = {"zprime", "rank"}
 
 
 def tensor_wells(screen: ScreenInMemory) -> TensorWells:
@@ -158,11 +167,13 @@ def figures(screen: ScreenInMemory, raw: np.ndarray) -> dict[str, float]:
         zprime_robust(raw[(plate == name) & (kind == "neg")], raw[(plate == name) & (kind == "pos")])
         for name in np.unique(plate)
     ]
-    return {**metrics(screen, raw), "zprime": float(np.median(separated))}
+    read, true = ranks(screen, viability_of(screen, raw)), ranks(screen, screen.viability)
+    rank = read.corr(true, method="spearman") if len(read) == len(true) else np.nan
+    return {**metrics(screen, raw), "zprime": float(np.median(separated)), "rank": float(rank)}
 
 
 def ranks(screen: ScreenInMemory, viability: np.ndarray) -> pd.Series:
-    """Treatments of the organoids by their mean over the doses that all of them have; the first looks most like pos."""
+    """Treatments by their mean viability over the doses that all of them have; the first looks most like pos."""
     drugs = screen.layout.assign(viability=viability)[screen.layout["well_type"] == "therapy"]
     wide = drugs.pivot_table("viability", "concentration_nM", "treatment").dropna()
     return wide.mean().sort_values()
@@ -273,9 +284,9 @@ def main() -> None:
                     click.echo(f"{data_set.name}, {name}: {lacking}", err=True)
                     continue
                 seconds = time.process_time() - start
+                viability, truth = viability_of(pictured.screen, raw), pictured.screen.viability
                 its = figures(pictured.screen, raw)
                 rows.append({"data set": data_set.name, "readout": name, **its, "seconds": seconds})
-                viability, truth = viability_of(pictured.screen, raw), pictured.screen.viability
                 drugs = (pictured.screen.layout["well_type"] == "therapy").to_numpy()
                 if name.startswith("features"):
                     error = pd.DataFrame({"truth": truth[drugs], "error": (viability - truth)[drugs]})
@@ -307,7 +318,7 @@ def first_table(rows: pd.DataFrame) -> str:
     """Data sets and readouts, a row each."""
     lines = []
     for (data_set, readout), its in rows.groupby(["data set", "readout"], sort=False):
-        cells = [over_seeds(its[figure], 3 if figure != "zprime" else 2) for figure in FIGURES]
+        cells = [over_seeds(its[figure], 2 if figure in COARSE else 3) for figure in FIGURES]
         lines.append([str(data_set), str(readout), *cells, over_seeds(its["seconds"], 1)])
     return markdown(lines, ["data set", "readout", *FIGURES.values(), "CPU s"])
 
