@@ -42,10 +42,10 @@ from slurm_site import Site, ended, events, jobs_of_steps, node_of_step, run_of,
 from phenodose.store.store import Store
 
 TRAINED, SCREEN = "CE_001_V1_DS1", "SC_001_V1_DS1"
-EPOCHS = 40
 #: The folder in which a training of phase I lies while it is under way.
 _UNDER_WAY = ".phase1.training"
 _NETWORK = "What is trained: a small network, or a readout that only counts, for machines of few processors."
+_EPOCHS = "Of the training: so many that it is seen before it is over; a fast machine needs hundreds for a network."
 #: Share of the seconds that a training takes by itself in which it is surely at work, once it has left a first point; a
 #: network needs half of them to be made ready.
 _SHARE = {"cnn": 0.2, "counting": 0.6}
@@ -189,7 +189,7 @@ class Checks:
         def begun() -> bool:
             run = run_of(self.instance, screen)
             # Not rglob, which fails where a folder goes while it looks.
-            under_way = any(Path(each).parts[-1] == _UNDER_WAY and files for each, _, files in os.walk(work))
+            under_way = any(_UNDER_WAY in Path(each).parts and files for each, _, files in os.walk(work))
             return under_way or (run is not None and run.is_finished)
 
         waited(begun, f"training of {screen}", MOST_S)
@@ -256,6 +256,7 @@ CHECKS: dict[str, tuple[Callable[[Checks], list[str]], bool]] = {
 @click.option("--times", type=click.IntRange(min=1), default=10, show_default=True, help="How often 2, 3 and 6.")
 @click.option("--at-once", type=click.IntRange(min=1), default=1, show_default=True, help="Tries of a check at once.")
 @click.option("--network", type=click.Choice(["cnn", "counting"]), default="cnn", show_default=True, help=_NETWORK)
+@click.option("--epochs", type=click.IntRange(min=1), default=40, show_default=True, help=_EPOCHS)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the moments.")
 @click.option("--packages", type=click.Path(path_type=Path), help="Folder with Slurm's Debian packages.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for everything; references are kept.")
@@ -264,6 +265,7 @@ def main(
     times: int,
     at_once: int,
     network: str,
+    epochs: int,
     seed: int,
     packages: Path | None,
     keep: Path | None,
@@ -289,7 +291,7 @@ def main(
 
         (folder / "coordinator").mkdir()
         rig.start(packages)
-        tables = _tried(Site(folder, rig, network), checks or tuple(CHECKS), times, at_once, seed)
+        tables = _tried(Site(folder, rig, network), checks or tuple(CHECKS), times, at_once, epochs, seed)
         held = bool((tables["tried"] == tables["held"]).all())
     except (CannotRun, ImportError) as reason:
         click.echo(f"not run: {reason}")
@@ -304,8 +306,8 @@ def main(
     sys.exit(int(not held))
 
 
-def _tried(site: Site, names: tuple[str, ...], times: int, at_once: int, seed: int) -> pd.DataFrame:
-    site.alone(TRAINED, "--kind=control-experiment", "--control-wells=20", epochs=EPOCHS)
+def _tried(site: Site, names: tuple[str, ...], times: int, at_once: int, epochs: int, seed: int) -> pd.DataFrame:
+    site.alone(TRAINED, "--kind=control-experiment", "--control-wells=20", epochs=epochs)
     if {"1", "9"} & set(names):
         site.alone(SCREEN, "--drugs=2", "--plates=2", f"--phase1={TRAINED}", epochs=4)
     rows = []
