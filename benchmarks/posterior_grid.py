@@ -4,8 +4,9 @@ Belongs here: 200 draws of a curve as screens make them against 4,000 draws on a
 four times as many moves. Does not belong here: whether the posterior holds the truth (`coverage`).
 
 Of each kind of curves the root mean square by which the ends and the middle of the interval of `dss_asym` are off, in
-widths of the interval (0.3 points at least), and by which P(hit) is. Chance alone is most of it: with 200 draws of a
-normal posterior an end is off by 0.04 widths and the middle by 0.02.
+widths of the interval (0.3 points at least), and by which P(hit) is. Chance alone is most of it: with 200
+independent draws of a normal posterior an end is off by 0.05 widths and the middle by 0.02 (the standard error of a
+quantile, sqrt(p (1 - p) / 200) over the density there).
 """
 
 from __future__ import annotations

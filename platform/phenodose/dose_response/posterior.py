@@ -165,8 +165,10 @@ def _picked_on_grid(
         value = value.reshape(len(value), -1)
         picked[some] = _pick(value, at[some])
         of_cell[some] = np.take_along_axis(value, picked[some], axis=1)
-    before, nodes = first_sd * int(np.prod(CELLS)), len(LOG_SD_GRID) * int(np.prod(CELLS))
-    return picked + before * (picked // (nodes - before) + 1), of_cell  # as if all were there
+    # places in the grid of all standard deviations: each view and kind of asymptotes lacks the first ones
+    lacking = first_sd * int(np.prod(CELLS))
+    of_a_kind = (len(LOG_SD_GRID) - first_sd) * int(np.prod(CELLS))
+    return picked + lacking * (picked // of_a_kind + 1), of_cell
 
 
 def _first_sd(log_prior: np.ndarray, wells: float) -> int:

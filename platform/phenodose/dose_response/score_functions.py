@@ -19,7 +19,7 @@ from phenodose.dose_response.models import LN10, inhibition_along, log10_dose_at
 
 #: Points of the grid on which scores are integrated, from the lowest to the highest tested dose.
 GRID_POINTS = 200
-#: The same of draws: over 8 decades a DSS is off by 0.014 points at most, far less than draws differ by chance.
+#: The same of draws, which differ by chance far more than a DSS over 8 decades does by this: 0.014 (a test holds it).
 DRAWN_GRID_POINTS = 100
 #: Minimum activity in percent: a number, or 'auto' for a tenth of the span, 0.1 * max(100, top).
 Amin = float | Literal["auto"]

@@ -85,5 +85,5 @@ def test_draws_that_are_scored_in_single_precision_have_the_scores_of_double_pre
 
 
 def test_draws_are_integrated_over_enough_doses():
-    drawn = fit_curves(simulate_curves("noisy", 12, 3, 8, 2, 1.0).points, bootstrap=40).drawn(0, 40)
+    drawn = fit_curves(simulate_curves("noisy", 12, 3, 9, 2, 1.0).points, bootstrap=40).drawn(0, 40)
     np.testing.assert_allclose(scores.dss_asym(drawn), scores.dss_asym(replace(drawn, drawn_from=None)), atol=0.014)
